@@ -1,0 +1,320 @@
+"""The command line. It translates: options to a request, errors to a sentence and an exit status."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from eval.errors import RequestError
+
+if TYPE_CHECKING:
+    from advisor.report.schema import Report
+    from advisor.runs import RunFolder
+
+UNUSABLE, NONE_FEASIBLE, INTERRUPTED = 2, 3, 130
+
+app = typer.Typer(
+    help="Prompt, retrieval or fine-tuning? Advisor answers by experiment, on your examples.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+models_app = typer.Typer(help="Base models that are known, and fetched.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(models_app, name="models")
+
+Text = Annotated[str | None, typer.Option()]
+
+
+def main() -> None:
+    """Run the command line; every error a user can cause is one sentence on standard error."""
+    quieten_libraries()
+    try:
+        app()
+    except RequestError as error:
+        print(f"advisor: {error}", file=sys.stderr)
+        sys.exit(UNUSABLE)
+    except KeyboardInterrupt:
+        print("\nadvisor: interrupted. Finished strategies are kept: the same command resumes.", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+
+
+def quieten_libraries() -> None:
+    """No network, no telemetry, no chatter of libraries; what the user has set stays."""
+    defaults = {
+        "HF_HUB_OFFLINE": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "DO_NOT_TRACK": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+        "TRANSFORMERS_VERBOSITY": "error",
+        "TQDM_DISABLE": "1",
+    }
+    for name, value in defaults.items():
+        os.environ.setdefault(name, value)
+
+
+@app.command()
+def compare(
+    examples_file: Annotated[str | None, typer.Argument(metavar="[EXAMPLES]", help="Same as --examples.")] = None,
+    documents_path: Annotated[str | None, typer.Argument(metavar="[DOCUMENTS]", help="Same as --documents.")] = None,
+    task: Annotated[str | None, typer.Option(help="One sentence, or a JSON/YAML file with a description.")] = None,
+    examples: Annotated[str | None, typer.Option(help="Labelled rows: JSONL, JSON, CSV/TSV, Parquet, XLSX, hf:ORG/NAME:SPLIT.")] = None,
+    documents: Annotated[str | None, typer.Option(help="A table of documents, or a folder of txt, md, html, pdf, docx.")] = None,
+    model: Annotated[list[str] | None, typer.Option(help="Base model; repeat to compare several.")] = None,
+    embedder: Annotated[str | None, typer.Option(help="Embedding model.")] = None,
+    strategies: Annotated[str | None, typer.Option(help="Names with commas; all that apply by default.")] = None,
+    input_columns: Annotated[str | None, typer.Option(help="Columns that make the input, with commas.")] = None,
+    output_column: Annotated[str | None, typer.Option(help="Column of the output.")] = None,
+    test: Annotated[str | None, typer.Option(help="Your own test set, never learnt from.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Run folder; a new one by default.")] = None,
+    time_budget: Annotated[float | None, typer.Option(help="Seconds from start to report. [default: 1800]")] = None,
+    seed: Annotated[int | None, typer.Option(help="[default: 0]")] = None,
+    tolerance: Annotated[float | None, typer.Option(help="Points of quality not worth paying for. [default: 1]")] = None,
+    volume: Annotated[int | None, typer.Option(help="Queries a month. [default: 10000]")] = None,
+    min_quality: Annotated[float | None, typer.Option(help="Lowest acceptable quality, 0 to 1.")] = None,
+    max_cost_per_1k: Annotated[float | None, typer.Option("--max-cost-per-1k", help="USD per 1,000 queries.")] = None,
+    max_latency_ms: Annotated[float | None, typer.Option(help="p95 of one query at a time.")] = None,
+    prices: Annotated[str | None, typer.Option(help="YAML file with machine and hourly_usd.")] = None,
+    keep: Annotated[str | None, typer.Option(help="winner or all. [default: winner]")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda. [default: auto]")] = None,
+    config: Annotated[Path | None, typer.Option("-c", "--config", help="All of these from a YAML file.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and its estimated time, then stop.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Report to standard output, progress to standard error.")] = False,
+) -> None:
+    """Compare strategies on your examples, recommend one, and keep it."""
+    options: dict[str, Any] = {
+        "task": task,
+        "examples": examples or examples_file,
+        "documents": documents or documents_path,
+        "model": model,
+        "embedder": embedder,
+        "strategies": _names(strategies),
+        "input_columns": _names(input_columns),
+        "output_column": output_column,
+        "test": test,
+        "output": output,
+        "time_budget": time_budget,
+        "seed": seed,
+        "tolerance": tolerance,
+        "volume": volume,
+        "min_quality": min_quality,
+        "max_cost_per_1k": max_cost_per_1k,
+        "max_latency_ms": max_latency_ms,
+        "prices": prices,
+        "keep": keep,
+        "device": device,
+    }
+    _run(_with_config(options, config), dry_run=dry_run, as_json=as_json)
+
+
+def _names(value: str | None) -> list[str] | None:
+    return [name.strip() for name in value.split(",") if name.strip()] if value is not None else None
+
+
+def _with_config(options: dict[str, Any], config: Path | None) -> dict[str, Any]:
+    """Options from the file, overruled by those on the command line."""
+    given = {name: value for name, value in options.items() if value not in (None, [])}
+    if config is None:
+        return given
+    import yaml
+
+    try:
+        values = yaml.safe_load(config.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise RequestError(f"-c: the file {config} cannot be read as YAML: {str(error).splitlines()[0]}.") from error
+    if not isinstance(values, dict):
+        raise RequestError(f"-c: {config} must hold options as `name: value` lines.")
+    return {**{str(name).replace("-", "_"): value for name, value in values.items()}, **given}
+
+
+def _run(options: dict[str, Any], *, dry_run: bool = False, as_json: bool = False) -> None:
+    from advisor.request import make_request
+
+    if not options.get("task"):
+        options["task"] = _ask_for_task()
+    if not options.get("examples"):
+        raise RequestError("--examples is missing: name a file of labelled rows.")
+    request = make_request(**options)
+
+    from rich.console import Console
+
+    from advisor.live import LiveProgress
+
+    console = Console(stderr=as_json)
+    if dry_run:
+        _dry_run(request, console)
+        return
+    from advisor.compare import run
+
+    with LiveProgress(console) as progress:
+        report, folder = run(request, progress)
+    _show(report, folder, console, as_json=as_json)
+    if report.recommendation.verdict == "none_feasible":
+        raise typer.Exit(NONE_FEASIBLE)
+
+
+def _ask_for_task() -> str:
+    if not sys.stdin.isatty():
+        raise RequestError("--task is missing: say in one sentence what the model is asked to do.")
+    return str(typer.prompt("What should the model do, in one sentence?"))
+
+
+def _dry_run(request: Any, console: Any) -> None:
+    """Everything up to the first strategy."""
+    import time
+
+    from advisor.compare import prepare
+    from advisor.data import read_data
+    from advisor.live import LiveProgress, print_plan
+
+    with LiveProgress(console) as progress:
+        comparison = prepare(request, read_data(request), time.monotonic(), progress)
+    print_plan(comparison, console)
+
+
+def _show(report: Report, folder: RunFolder, console: Any, *, as_json: bool) -> None:
+    from advisor.report.terminal import print_report
+
+    if as_json:
+        sys.stdout.write(report.model_dump_json(indent=1) + "\n")
+        return
+    paths = {
+        "Report to read": str(folder.path / "report.html"),
+        "Same as text": str(folder.path / "report.md"),
+        "Same as data": str(folder.path / "report.json"),
+        "Every answer": str(folder.path / "predictions.parquet"),
+    }
+    if report.artefact:
+        paths["Kept solution"] = str(folder.path / report.artefact.path)
+        paths["Try it"] = report.artefact.how_to_use
+    print_report(report, console, paths)
+
+
+@app.command()
+def evaluate(
+    run: Annotated[Path, typer.Argument(metavar="RUN_OR_SOLUTION")],
+    examples: Annotated[str, typer.Option(help="Labelled rows, as for compare.")],
+    everything: Annotated[bool, typer.Option("--all", help="All solutions kept with --keep all.")] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first rows.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures to a file.")] = None,
+    metric: Annotated[str | None, typer.Option(help="Another metric than the run's.")] = None,
+    input_columns: Annotated[str | None, typer.Option()] = None,
+    output_column: Annotated[str | None, typer.Option()] = None,
+    device: Annotated[str, typer.Option()] = "auto",
+) -> None:
+    """Score kept solutions on further labelled data."""
+    from rich.console import Console
+
+    from advisor.further import evaluate_kept, print_scores
+    from advisor.live import LiveProgress
+    from eval.reading.examples import read_examples
+
+    file = read_examples(examples, input_columns=_names(input_columns) or [], output_column=output_column)
+    console = Console(stderr=True)
+    with LiveProgress(console) as progress:
+        scores = evaluate_kept(
+            run, file.examples[:limit], everything=everything, metric=metric, device=device, progress=progress
+        )
+    if json_file is not None:
+        try:
+            json_file.write_text(json.dumps({"strategies": scores}, indent=1) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise RequestError(f"--json: {json_file} cannot be written ({error.strerror}).") from error
+    print_scores(scores, Console())
+
+
+@app.command()
+def predict(
+    run: Annotated[Path, typer.Argument(metavar="RUN_OR_SOLUTION")],
+    text: Annotated[str | None, typer.Option("--input", help="One text.")] = None,
+    file: Annotated[str | None, typer.Option("--file", help="A text file with one input a line, or a table with an input column.")] = None,
+    device: Annotated[str, typer.Option()] = "auto",
+) -> None:
+    """Answer with the kept solution; one JSON object a line."""
+    from advisor.further import inputs_of, predict_lines
+
+    if (text is None) == (file is None):
+        raise RequestError("Give either --input TEXT or --file FILE.")
+    inputs = [text] if text is not None else inputs_of(str(file))
+    for line in predict_lines(run, inputs, device):
+        print(json.dumps(line, ensure_ascii=False), flush=True)
+
+
+@app.command()
+def audit(
+    examples: Annotated[str, typer.Option(help="Labelled rows, as for compare.")],
+    task: Annotated[str, typer.Option(help="One sentence, or a JSON/YAML file.")] = "Answer as the examples do.",
+    documents: Annotated[str | None, typer.Option()] = None,
+    input_columns: Annotated[str | None, typer.Option()] = None,
+    output_column: Annotated[str | None, typer.Option()] = None,
+    as_json: Annotated[bool, typer.Option("--json")] = False,
+) -> None:
+    """Only the audit of the data."""
+    from advisor.data import audit_only
+    from advisor.request import make_request
+
+    request = make_request(
+        task=task,
+        examples=examples,
+        documents=documents,
+        input_columns=_names(input_columns),
+        output_column=output_column,
+    )
+    findings = audit_only(request)
+    if as_json:
+        print(json.dumps({"findings": findings}, ensure_ascii=False, indent=1))
+        return
+    from rich.console import Console
+
+    from advisor.live import print_findings
+
+    print_findings(findings, Console())
+
+
+@models_app.command("list")
+def list_models() -> None:
+    """The models that are known by name, and whether they are on this machine."""
+    from strategies.models.catalogue import CATALOGUE, is_fetched
+
+    for model in CATALOGUE.values():
+        there = "fetched" if is_fetched(model.name) else f"not fetched: advisor models pull {model.name}"
+        print(f"{model.name:24}{model.role.replace('_', ' '):16}{model.licence:12}{model.title}  [{there}]")
+    print("Any Hugging Face id (ORG/NAME) or local folder with safetensors weights can be named too.")
+
+
+@models_app.command("pull")
+def pull_model(names: Annotated[list[str] | None, typer.Argument(metavar="NAME")] = None) -> None:
+    """Fetch models, by default both default models. The only command that uses the network."""
+    os.environ["HF_HUB_OFFLINE"] = "0"
+    from strategies.models.catalogue import CATALOGUE, pull
+
+    for name in names or list(CATALOGUE):
+        pull(name)
+
+
+@app.command()
+def demo(
+    output: Annotated[Path | None, typer.Option(help="Run folder; a new one by default.")] = None,
+    time_budget: Annotated[float, typer.Option(help="Seconds from start to report.")] = 270,
+) -> None:
+    """The main job on the bundled sample: an invented utility's help desk."""
+    sample = Path(__file__).parent / "sample"
+    _run(
+        {
+            "task": str(sample / "task.json"),
+            "examples": str(sample / "examples.jsonl"),
+            "documents": str(sample / "documents"),
+            "time_budget": time_budget,
+            **({"output": output} if output else {}),
+        }
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+"""Everything a comparison starts from, read and checked before anything is spent."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from advisor.request import CompareRequest
+from eval.audit import audit, refuse_hopeless
+from eval.contracts import Document, Example, Kind, Task
+from eval.errors import RequestError
+from eval.findings import Finding
+from eval.folds import default_test_size, group_key, split
+from eval.reading.documents import read_documents
+from eval.reading.examples import read_examples
+from eval.tasks import complete, read_task
+
+
+@dataclass(frozen=True)
+class Data:
+    """A task with its examples and documents."""
+
+    task: Task
+    examples: tuple[Example, ...]
+    test: tuple[Example, ...] | None
+    """The client's own test set, where there is one."""
+    documents: tuple[Document, ...]
+    findings: tuple[Finding, ...]
+    stated: tuple[str, ...]
+    """Sentences on what was inferred."""
+
+
+def read_data(request: CompareRequest) -> Data:
+    """Read and audit all that a request names. Raises RequestError where it cannot be used."""
+    spec = read_task(request.task)
+    file = read_examples(request.examples, input_columns=request.input_columns, output_column=request.output_column)
+    documents = read_documents(request.documents) if request.documents else None
+    task, stated = complete(spec, file.examples, has_documents=documents is not None)
+    findings = [*file.findings, *(documents.findings if documents else ()), *audit(task, file.examples)]
+    refuse_hopeless(findings)
+    test = None
+    if request.test:
+        further = read_examples(
+            request.test, input_columns=request.input_columns, output_column=request.output_column
+        )
+        if not further.examples:
+            raise RequestError(f"--test: {request.test} holds no usable example.")
+        test = further.examples
+        findings += further.findings
+    return Data(
+        task, file.examples, test, documents.documents if documents else (), tuple(findings), tuple(stated)
+    )
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The examples, divided once for all strategies."""
+
+    train: tuple[Example, ...]
+    test: tuple[Example, ...]
+    source: str
+    """`split` or `file`."""
+
+
+def divide(data: Data, seed: int, test_rows: int | None = None) -> Parts:
+    """Set test rows aside (or take the client's), then keep at most `test_rows` of them.
+
+    The training part does not depend on `test_rows`. Training rows that repeat an input of a given test file are left
+    out of training: they would make the test a recital.
+    """
+    stratify = data.task.kind is Kind.CLASSIFICATION
+    if data.test is not None:
+        asked = {group_key(e.input) for e in data.test}
+        train: Sequence[Example] = [e for e in data.examples if group_key(e.input) not in asked]
+        test: Sequence[Example] = data.test
+    else:
+        whole = split(data.examples, test_size=default_test_size(len(data.examples)), seed=seed, stratify=stratify)
+        train, test = whole.train, whole.test
+        if test_rows is not None and test_rows < len(test):
+            test = split(test, test_size=test_rows, seed=seed, stratify=stratify).test
+    if len(train) < 2:
+        raise RequestError("--test repeats all examples: there is nothing left to learn from.")
+    return Parts(tuple(train), tuple(test), "file" if data.test is not None else "split")
+
+
+_UNFINGERPRINTED = {"output", "keep", "tolerance", "volume", "min_quality", "max_cost_per_1k", "max_latency_ms", "prices"}
+"""Options that change no measurement: a run may be resumed with others."""
+
+
+def fingerprint(request: CompareRequest, data: Data) -> str:
+    """A hash of everything that the measurements of a run depend on, contents of files included."""
+    options = request.model_dump(mode="json", exclude=_UNFINGERPRINTED)
+    for name in ("task", "examples", "documents", "test"):
+        options[name] = None  # their contents count, not where they lie
+    rows = [[e.id, e.input, e.targets] for e in (*data.examples, *(data.test or ()))]
+    texts = [[d.id, d.title, d.text] for d in data.documents]
+    task = [data.task.description, data.task.kind, data.task.metric, data.task.labels, data.task.json_keys]
+    content = json.dumps([options, task, rows, texts], sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def default_output(name: str) -> Path:
+    """A new folder's name for a run: `advisor-run`, then `advisor-run-2`, ..."""
+    base = Path("advisor-run")
+    number = 1
+    while (path := base if number == 1 else Path(f"{base}-{number}")).exists():
+        number += 1
+    return path
+
+
+def audit_only(request: CompareRequest) -> list[dict[str, object]]:
+    """The findings on a request's files as plain values, hopeless ones included."""
+    spec = read_task(request.task)
+    file = read_examples(request.examples, input_columns=request.input_columns, output_column=request.output_column)
+    documents = read_documents(request.documents) if request.documents else None
+    task, _ = complete(spec, file.examples, has_documents=documents is not None)
+    findings = [*file.findings, *(documents.findings if documents else ()), *audit(task, file.examples)]
+    return [
+        {
+            "code": str(f.code),
+            "severity": f.severity,
+            "count": f.count,
+            "rows": list(f.rows),
+            "message": f.message,
+            "action": f.action,
+        }
+        for f in findings
+    ]

@@ -1,0 +1,149 @@
+"""Work with kept solutions: score them on further data, and answer with them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from advisor.progress import Progress
+from advisor.report.wording import hundredths, latency, strategy_title
+from advisor.runs import REPORT, SOLUTION, SOLUTIONS, find_solution
+from eval.contracts import Evaluation, Example, Solution
+from eval.errors import RequestError
+from eval.harness import evaluate, measure_latency, scored_rows
+from eval.metrics import get_metric
+from eval.statistics import interval
+from strategies.models.shelf import ModelShelf
+from strategies.solutions import load_solution
+
+LATENCY_SECONDS = 5.0
+CHUNK = 64
+
+
+def evaluate_kept(
+    run: Path,
+    examples: Sequence[Example],
+    *,
+    everything: bool,
+    metric: str | None,
+    device: str,
+    progress: Progress,
+) -> list[dict[str, Any]]:
+    """Score the kept solution, or all of them, on labelled rows. The run's metric unless another is named."""
+    if not examples:
+        raise RequestError("--examples: there is no usable row to evaluate on.")
+    measure = get_metric(metric or _metric_of(run))
+    shelf = ModelShelf(device)
+    found = []
+    for name, folder in kept_solutions(run, everything=everything):
+        solution = load_solution(folder, shelf)
+        result = evaluate(
+            solution, examples, measure, on_progress=lambda done, total, n=name: progress.phase(n, "answering", done, total)
+        )
+        found.append(_scores(name, result, solution, [e.input for e in examples]))
+        progress.finished(name, "ok")
+    return found
+
+
+def _scores(name: str, evaluation: Evaluation, solution: Solution, inputs: Sequence[str]) -> dict[str, Any]:
+    metric = get_metric(evaluation.metric)
+    rows = scored_rows(evaluation.outcomes)
+    timed = measure_latency(solution, inputs, max_seconds=LATENCY_SECONDS)
+    n = max(1, len(evaluation.outcomes))
+    return {
+        "name": name,
+        "quality": {
+            "metric": metric.name,
+            "value": metric.aggregate(rows),
+            "ci95": list(interval(metric, rows, seed=0)),
+            "n": len(rows),
+        },
+        "secondary": evaluation.secondary,
+        "latency": {"p50_ms": timed.p50 * 1000, "p95_ms": timed.p95 * 1000, "n": timed.n, "throughput_qps": evaluation.throughput},
+        "tokens": {"input": evaluation.usage.input_tokens / n, "output": evaluation.usage.output_tokens / n},
+        "errors": sum(1 for o in evaluation.outcomes if o.prediction.error is not None),
+    }
+
+
+def kept_solutions(run: Path, *, everything: bool) -> list[tuple[str, Path]]:
+    """Names and folders of what a run kept. Raises RequestError where that is nothing."""
+    report = _report(run)
+    if everything:
+        folders = sorted(p for p in (run / SOLUTIONS).glob("*") if p.is_dir())
+        if not folders:
+            raise RequestError(f"{run} keeps no solutions besides the recommended one: compare with --keep all.")
+        names = {p.name: p for p in folders}
+        order = [s["name"] for s in report.get("strategies", []) if s["name"] in names]
+        return [(name, names[name]) for name in [*order, *(n for n in names if n not in order)]]
+    folder = find_solution(run)
+    picked = report.get("recommendation", {}).get("strategy") if folder.name == SOLUTION else None
+    return [(picked or folder.name, folder)]
+
+
+def _report(run: Path) -> dict[str, Any]:
+    path = run / REPORT if (run / REPORT).exists() else run.parent / REPORT
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return values if isinstance(values, dict) else {}
+
+
+def _metric_of(run: Path) -> str:
+    for folder in (run, run.parent, run.parent.parent):
+        task = _report(folder).get("task")
+        if task:
+            return str(task["metric"])
+    raise RequestError(f"{run} has no report that says how it was measured: name one with --metric.")
+
+
+def predict_lines(run: Path, inputs: Sequence[str], device: str) -> Iterator[dict[str, Any]]:
+    """Answers as plain values, in order."""
+    solution = load_solution(find_solution(run), ModelShelf(device))
+    for start in range(0, len(inputs), CHUNK):
+        chunk = inputs[start : start + CHUNK]
+        for text, answer in zip(chunk, solution.predict(chunk), strict=True):
+            line: dict[str, Any] = {"input": text, "output": answer.text}
+            if answer.confidence is not None:
+                line["confidence"] = round(answer.confidence, 6)
+            if answer.sources:
+                line["sources"] = list(answer.sources)
+            line["usage"] = asdict(answer.usage)
+            if answer.error is not None:
+                line["error"] = answer.error
+            yield line
+
+
+def inputs_of(path: str) -> list[str]:
+    """Inputs of a file: one a line of a .txt, or the input column of a table."""
+    from eval.reading.columns import map_inputs
+    from eval.reading.tables import read_table, readable_file
+    from eval.reading.text import read_text
+
+    if path.lower().endswith(".txt"):
+        lines = [line.strip() for line in read_text(readable_file(path))[0].split("\n")]
+        return [line for line in lines if line]
+    return map_inputs(read_table(path))
+
+
+def print_scores(scores: Sequence[dict[str, Any]], console: Console) -> None:
+    """A small table."""
+    table = Table("strategy", "quality", "95 %", "rows", "p50", "errors", box=None, header_style="bold")
+    for s in scores:
+        q = s["quality"]
+        table.add_row(
+            escape(strategy_title(s["name"])),
+            f"{hundredths(q['value'])}",
+            f"{hundredths(q['ci95'][0])} to {hundredths(q['ci95'][1])}",
+            str(q["n"]),
+            latency(s["latency"]["p50_ms"]),
+            str(s["errors"]),
+        )
+    console.print(table)

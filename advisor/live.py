@@ -1,0 +1,100 @@
+"""A comparison, watched on a terminal."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.table import Table
+
+from advisor.report.wording import duration, legible, strategy_title
+
+if TYPE_CHECKING:
+    from advisor.compare import Comparison
+
+
+class LiveProgress:
+    """Implements `advisor.progress.Progress` with one line that moves and lines that stay."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=20),
+            TextColumn("{task.fields[left]}"),
+            console=console,
+            transient=True,
+        )
+        self._task: TaskID | None = None
+        self._predicted: dict[str, float] = {}
+        self._current = ""
+        self._started = time.monotonic()
+        self._strategy_started = time.monotonic()
+
+    def __enter__(self) -> LiveProgress:
+        self._bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._bar.stop()
+
+    def say(self, text: str) -> None:
+        self._console.print(escape(legible(text)), style="dim")
+
+    def planned(self, seconds: dict[str, float]) -> None:
+        self._predicted = dict(seconds)
+        self.say(f"{len(seconds)} strategies to compare, about {duration(sum(seconds.values()))}.")
+
+    def phase(self, strategy: str, phase: str, done: int, total: int) -> None:
+        if strategy != self._current:
+            self._current, self._strategy_started = strategy, time.monotonic()
+        words = f"{strategy_title(strategy)}: {phase}"
+        if total > 1:
+            words += f" {done} of {total}"
+        if self._task is None:
+            self._task = self._bar.add_task("", total=1.0, left="")
+        self._bar.update(
+            self._task, description=escape(words), completed=done / max(1, total), left=self._left(strategy)
+        )
+
+    def _left(self, strategy: str) -> str:
+        """Time left by the plan, less what the strategy under way has used."""
+        if strategy not in self._predicted:
+            return ""
+        used = time.monotonic() - self._strategy_started
+        left = max(0.0, sum(self._predicted.values()) - min(used, self._predicted[strategy]))
+        return f"about {duration(left)} left"
+
+    def finished(self, strategy: str, outcome: str) -> None:
+        self._predicted.pop(strategy, None)
+        if outcome != "not_applicable":
+            self.say(f"  {strategy_title(strategy)}: {'done' if outcome == 'ok' else outcome.replace('_', ' ')}")
+
+
+def print_plan(comparison: Comparison, console: Console) -> None:
+    """What would be done, and how long it would take."""
+    plan, parts = comparison.plan, comparison.parts
+    console.print(
+        f"{len(parts.train)} examples to learn from, {len(parts.test)} to test on; about {duration(plan.total)} "
+        f"of the {duration(comparison.request.time_budget)} allowed."
+    )
+    table = Table("strategy", "predicted", box=None, header_style="bold")
+    for name, seconds in plan.predicted.items():
+        table.add_row(escape(strategy_title(name)), "left out" if name in plan.left_out else duration(seconds))
+    console.print(table)
+    for cut in plan.cuts:
+        console.print(f"Cut to fit: {escape(cut)}.")
+
+
+def print_findings(findings: list[dict[str, Any]], console: Console) -> None:
+    """The audit as a list."""
+    if not findings:
+        console.print("Nothing to report.")
+    for finding in findings:
+        rows = ", ".join(finding["rows"][:10]) + (" ..." if len(finding["rows"]) > 10 else "")
+        console.print(f"[bold]{finding['severity']}[/] {finding['code']}: {escape(legible(finding['message']))}")
+        console.print(f"  {escape(legible(finding['action']))}" + (f" Rows: {escape(legible(rows))}" if rows else ""))

@@ -1,0 +1,1 @@
+"""The recommendation report: its schema, and how it is shown."""

@@ -1,0 +1,244 @@
+"""`report.json`: the public record of a comparison. The schema in docs/report.schema.json is made from these models."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+SCHEMA_VERSION = "1.0"
+
+Family = Literal["baseline", "prompt", "retrieval", "finetune", "combination"]
+Status = Literal["ok", "failed", "stopped_early", "not_applicable"]
+Verdict = Literal["clear", "tie", "none_feasible", "insufficient_evidence"]
+Severity = Literal["info", "warning", "error"]
+
+
+class Model(BaseModel):
+    """Base of all parts: unknown fields are refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Finding(Model):
+    """Something the audit noticed about the data, and what was done about it."""
+
+    code: str
+    severity: Severity
+    count: int
+    rows: list[str] = Field(default_factory=list)
+    """Row numbers or ids, at most the first 100; `count` is the full number."""
+    message: str
+    action: str
+
+
+class TaskPart(Model):
+    name: str
+    description: str
+    kind: str
+    metric: str
+    labels: list[str] | None = None
+
+
+class Plan(Model):
+    kind: Literal["cross_fit", "holdout"]
+    folds: int
+    train: int
+    """Rows for fitting, the dev rows among them."""
+    dev: int
+    """Rows of the training part that fine-tuning and tuning choose by."""
+    test: int
+    test_source: Literal["split", "file"] = "split"
+    cuts: list[str] = Field(default_factory=list)
+    """What was cut to fit the time budget, in the order it was cut."""
+    predicted_seconds: float
+    time_budget: float
+
+
+class DataPart(Model):
+    examples: int
+    documents: int
+    plan: Plan
+    findings: list[Finding] = Field(default_factory=list)
+
+
+class ModelInfo(Model):
+    name: str
+    role: Literal["language_model", "embedder"]
+    sha256: str | None = None
+    revision: str | None = None
+    licence: str | None = None
+    parameters: int | None = None
+
+
+class Environment(Model):
+    device: str
+    cpu: str
+    gpu: str | None = None
+    threads: int
+    libraries: dict[str, str]
+    models: list[ModelInfo]
+
+
+class Quality(Model):
+    metric: str
+    value: float
+    ci95: tuple[float, float]
+    n: int
+    """Rows scored."""
+    correct: int | None = None
+    """Rows right, where a row is either right or wrong."""
+    unscored: int = 0
+    """Rows that an infrastructure failure left without a score."""
+    unusable: int = 0
+    """Answers that could not be used (invalid JSON, context overflow); they score 0."""
+    per_label: dict[str, float] | None = None
+    """Recall of each label that occurs among the test targets (classification)."""
+
+
+class Tokens(Model):
+    input: float
+    output: float
+    cached: float = 0.0
+
+
+class Cost(Model):
+    per_query_usd: float
+    per_1k_usd: float
+    training_usd: float
+    monthly_usd: float
+    """At the stated volume, with training spread over the stated months."""
+    tokens: Tokens
+    """Per query, on average."""
+    basis: str
+
+
+class LatencyPart(Model):
+    p50_ms: float
+    p95_ms: float
+    n: int
+    first_token_p50_ms: float | None = None
+    throughput_qps: float
+    concurrency: int = 1
+
+
+class Fit(Model):
+    seconds: float
+    trials: int = 1
+    train_examples: int
+    curve: list[dict[str, float]] | None = None
+    """Per epoch: epoch, train_loss, dev_quality."""
+
+
+class Footprint(Model):
+    artefact_bytes: int
+    peak_memory_bytes: int
+
+
+class StrategyResult(Model):
+    name: str
+    family: Family
+    model: str | None = None
+    config: dict[str, JsonValue] = Field(default_factory=dict)
+    status: Status
+    reason: str | None = None
+    quality: Quality | None = None
+    secondary: dict[str, float] = Field(default_factory=dict)
+    cost: Cost | None = None
+    latency: LatencyPart | None = None
+    fit: Fit | None = None
+    footprint: Footprint | None = None
+
+
+class Comparison(Model):
+    """A paired difference in quality, `a` minus `b`, on the same rows."""
+
+    a: str
+    b: str
+    difference: float
+    standard_error: float
+    ci95: tuple[float, float]
+    p_value: float | None = None
+    p_adjusted: float | None = None
+    n: int
+
+
+class BreakEven(Model):
+    a: str
+    b: str
+    queries_per_month: float | None = None
+    """Volume above which `a` is the cheaper; None where they never change places."""
+
+
+class Recommendation(Model):
+    strategy: str | None
+    verdict: Verdict
+    headline: str
+    """One sentence a client can read."""
+    scope: str
+    probability_best: dict[str, float] = Field(default_factory=dict)
+    expected_loss: dict[str, float] = Field(default_factory=dict)
+    runner_up: str | None = None
+    reasons: list[str] = Field(default_factory=list)
+    caveats: list[str] = Field(default_factory=list)
+    sensitivity: list[str] = Field(default_factory=list)
+    break_even: list[BreakEven] = Field(default_factory=list)
+    next_step: str
+
+
+class Artefact(Model):
+    path: str
+    kind: str
+    sha256: dict[str, str]
+    how_to_use: str
+
+
+class Timing(Model):
+    total_seconds: float
+    phases: dict[str, float]
+
+
+class Settings(Model):
+    """The options that the decision was made with."""
+
+    volume: int
+    months: int
+    tolerance_points: float
+    min_quality: float | None = None
+    max_cost_per_1k: float | None = None
+    max_latency_ms: float | None = None
+    machine: str
+    machine_hourly_usd: float
+    price_source: str
+
+
+class SampleAnswer(Model):
+    """One test row, with the answers of the recommended strategy and the runner-up."""
+
+    id: str
+    input: str
+    target: str
+    answers: dict[str, str]
+    scores: dict[str, float | None]
+
+
+class Report(Model):
+    schema_version: str = SCHEMA_VERSION
+    run_id: str
+    created_at: str
+    seed: int
+    task: TaskPart
+    data: DataPart
+    environment: Environment
+    settings: Settings
+    strategies: list[StrategyResult]
+    comparisons: list[Comparison]
+    recommendation: Recommendation
+    artefact: Artefact | None = None
+    samples: list[SampleAnswer] = Field(default_factory=list)
+    """Some of the rows that the recommended strategy got most wrong."""
+    timing: Timing
+
+    def result(self, name: str) -> StrategyResult:
+        """The strategy of that name."""
+        return next(s for s in self.strategies if s.name == name)

@@ -1,0 +1,121 @@
+"""The recommendation on a terminal, from 80 columns up. Client text is never read as markup."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal
+
+from advisor.report import view, wording
+from advisor.report.schema import Report, StrategyResult, Verdict
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+MOST_REASONS = 4
+WIDE = 110
+"""Columns from which a note has its own column; below, it stands under the strategy's title."""
+
+VERDICT_STYLES: dict[Verdict, str] = {
+    "clear": "green",
+    "tie": "yellow",
+    "none_feasible": "red",
+    "insufficient_evidence": "yellow",
+}
+
+
+def print_report(report: Report, console: Console, paths: Mapping[str, str] | None = None) -> None:
+    """Print headline, reasons, next step, the table of strategies, and the titles and `paths` of what was written."""
+    report = view.legible(report)
+    recommendation = report.recommendation
+    console.print()
+    console.print(_text(recommendation.headline, console, "bold"))
+    console.print(
+        _text(wording.VERDICT_TITLES[recommendation.verdict], console, VERDICT_STYLES[recommendation.verdict])
+    )
+    console.print()
+    for reason in recommendation.reasons[:MOST_REASONS]:
+        _item("•", reason, console)
+    for caveat in recommendation.caveats[:2]:
+        _item("!", caveat, console, "yellow")
+    console.print()
+    console.print(_text("Next: ", console, "bold").append_text(_text(recommendation.next_step, console)))
+    console.print()
+    console.print(_strategies(report, console))
+    unusual = [result for result in view.ranked(report) if result.status != "ok"]
+    if unusual:
+        console.print()
+        for result in unusual:
+            title, status = wording.strategy_title(result.name), wording.STATUS_TITLES[result.status]
+            reason = result.reason or "no reason was recorded"
+            console.print(_text(f"{title}, {status}: {wording.clip(reason, 300)}", console, "dim"))
+    if paths:
+        console.print()
+        width = max(len(title) for title in paths) + 2
+        for title, path in paths.items():
+            line = _text(f"{wording.legible(title):<{width}}", console, "dim")
+            console.print(line.append_text(_text(wording.legible(path), console)), soft_wrap=True)
+    console.print()
+
+
+def _text(words: str, console: Console, style: str = "") -> Text:
+    """The words as they are, no markup, with what the terminal's encoding lacks replaced."""
+    from rich.text import Text
+
+    encoding = console.encoding or "utf-8"
+    try:
+        words = words.encode(encoding, "replace").decode(encoding)
+    except LookupError:
+        words = words.encode("ascii", "replace").decode("ascii")
+    return Text(words, style=style)
+
+
+def _item(bullet: str, words: str, console: Console, style: str = "") -> None:
+    from rich.table import Table
+
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(width=3, justify="right")
+    grid.add_column()
+    grid.add_row(_text(bullet, console, style), _text(words, console, style))
+    console.print(grid)
+
+
+def _strategies(report: Report, console: Console) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    is_wide = console.width >= WIDE
+    padding = (0, 2, 0, 0) if is_wide else (0, 1, 0, 0)
+    table = Table(box=box.SIMPLE_HEAD, padding=padding, pad_edge=False, show_edge=False)
+    metric = wording.metric_title(report.task.metric)
+    table.add_column("Strategy", overflow="fold", vertical="top")
+    table.add_column(_text(f"{metric[:1].upper()}{metric[1:]},\n95 % range", console), overflow="fold")
+    for header in ("USD per\n1,000", "p95\nlatency", "Tokens\na query"):
+        # Rich marks what it cuts (below 60 columns) with an ellipsis, which not every encoding has.
+        overflow: Literal["crop", "ellipsis"] = "crop" if console.options.ascii_only else "ellipsis"
+        table.add_column(header, justify="right", no_wrap=True, overflow=overflow)
+    if is_wide:
+        table.add_column("Note", overflow="fold")
+    for result in view.ranked(report):
+        table.add_row(*_cells(report, result, console, is_wide))
+    return table
+
+
+def _cells(report: Report, result: StrategyResult, console: Console, is_wide: bool) -> list[Text]:
+    is_pick = result.name == report.recommendation.strategy
+    style = "bold" if is_pick else "" if result.quality else "dim"
+    note = view.note(report, result)
+    title = _text(wording.strategy_title(result.name), console, style)
+    if note and not is_wide:
+        title.append_text(_text(f"\n  {note}", console, "green" if is_pick else "dim"))
+    figures = [
+        wording.quality_short(result.quality) if result.quality else "–",
+        wording.rate(result.cost.per_1k_usd) if result.cost else "–",
+        wording.latency(result.latency.p95_ms) if result.latency else "–",
+        f"{result.cost.tokens.input + result.cost.tokens.output:,.0f}" if result.cost else "–",
+    ]
+    cells = [title, *(_text(figure.replace("under ", "<"), console, style) for figure in figures)]
+    if is_wide:
+        cells.append(_text(note, console, "green" if is_pick else "dim"))
+    return cells

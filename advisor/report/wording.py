@@ -1,0 +1,350 @@
+"""Figures in plain words. Pure functions; all renderers speak through them, so that a figure reads the same everywhere.
+
+Shares, qualities and differences arrive as fractions in [0, 1] and are shown out of 100.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime
+
+from advisor.report.schema import BreakEven, Plan, Quality, Severity, Status, Tokens, Verdict
+
+STRATEGY_TITLES = {
+    "zero_shot": "Prompt only",
+    "few_shot": "Prompt with fixed examples",
+    "nearest_examples": "Prompt with the nearest examples",
+    "rag": "Retrieval (RAG)",
+    "lora": "Fine-tuning (LoRA)",
+    "lora_rag": "Fine-tuning + retrieval",
+    "majority": "Always the commonest label",
+    "nearest_copy": "Copy the nearest example's answer",
+    "tfidf_linear": "TF-IDF + linear classifier",
+    "embedding_linear": "Embeddings + linear classifier",
+    "passage_copy": "Copy from the best passage",
+    "copy_input": "Copy the input",
+}
+
+METRIC_TITLES = {
+    "accuracy": "accuracy",
+    "macro_f1": "macro F1",
+    "exact_match": "exact match",
+    "token_f1": "token F1",
+    "rouge_l": "ROUGE-L",
+    "rougel": "ROUGE-L",
+    "gleu": "GLEU",
+    "chrf": "chrF",
+    "json_field_f1": "JSON field F1",
+}
+
+COUNTED_METRICS = frozenset({"accuracy", "exact_match"})
+"""Metrics that are the share of rows that are right."""
+
+VERDICT_TITLES: dict[Verdict, str] = {
+    "clear": "Clear recommendation",
+    "tie": "Close call",
+    "none_feasible": "No strategy meets the limits",
+    "insufficient_evidence": "Not enough evidence",
+}
+
+STATUS_TITLES: dict[Status, str] = {
+    "ok": "",
+    "failed": "failed",
+    "stopped_early": "stopped early",
+    "not_applicable": "not applicable",
+}
+
+SEVERITY_TITLES: dict[Severity, str] = {"info": "Note", "warning": "Warning", "error": "Problem"}
+
+UNKNOWN = "unknown"
+MINUS = "\u2212"
+
+
+# Names
+
+
+def strategy_title(name: str) -> str:
+    """The plain title of a strategy; `NAME@MODEL` says the model too, and an unknown name is shown as it is."""
+    base, at, model = name.partition("@")
+    title = STRATEGY_TITLES.get(base)
+    if title is None:
+        return name
+    return f"{title} on {model}" if at else title
+
+
+def metric_title(metric: str) -> str:
+    """The metric as its field writes it; an unknown one is shown with spaces for underscores."""
+    return METRIC_TITLES.get(metric.lower(), metric.replace("_", " "))
+
+
+# Quality
+
+
+def hundredths(fraction: float) -> str:
+    """A fraction out of 100, whole. Only a true 0 or 1 reads as 0 or 100, the neighbours get a decimal."""
+    if not math.isfinite(fraction):
+        return UNKNOWN
+    value = 100 * fraction
+    if 99.5 <= value < 100:
+        return f"{min(value, 99.9):.1f}"
+    if 0 < value < 0.5:
+        return f"{max(value, 0.1):.1f}"
+    return f"{value:.0f}"
+
+
+def is_counted(quality: Quality) -> bool:
+    """Whether the quality is a number of rows that are right."""
+    return quality.correct is not None and quality.metric.lower() in COUNTED_METRICS
+
+
+def unit(quality: Quality) -> str:
+    """What stands behind a figure of this metric: ` %` for a share of rows, nothing for points of a score."""
+    return " %" if quality.metric.lower() in COUNTED_METRICS else ""
+
+
+def interval(quality: Quality) -> str:
+    """The 95 % interval: `84 to 95 %`."""
+    low, high = quality.ci95
+    return f"{hundredths(low)} to {hundredths(high)}{unit(quality)}"
+
+
+def quality_figure(quality: Quality) -> str:
+    """The figure alone: `91 of 100 right`, `72 of 100 points`, `91 %`."""
+    if is_counted(quality):
+        return f"{quality.correct:,} of {quality.n:,} right"
+    if unit(quality):
+        return f"{hundredths(quality.value)} %"
+    return f"{hundredths(quality.value)} of 100 points"
+
+
+def quality_range(quality: Quality) -> str:
+    """What belongs beneath the figure: the metric where it needs naming, and the range."""
+    if is_counted(quality):
+        return f"{hundredths(quality.value)} %; 95 % range {interval(quality)}"
+    return f"{metric_title(quality.metric)}; 95 % range {interval(quality)}"
+
+
+def quality_sentence(quality: Quality) -> str:
+    """Quality with its range: `91 of 100 right, 84 to 95`, or `72 of 100 points token F1, 66 to 78`."""
+    if is_counted(quality):
+        if quality.n == 100:
+            low, high = quality.ci95
+            return f"{quality_figure(quality)}, {hundredths(low)} to {hundredths(high)}"
+        return f"{quality_figure(quality)}, {hundredths(quality.value)} % ({interval(quality)})"
+    return f"{quality_figure(quality)} {metric_title(quality.metric)}, {interval(quality)}"
+
+
+def quality_short(quality: Quality) -> str:
+    """Quality with its range for a narrow column: `91 of 100, 84–95 %`."""
+    low, high = quality.ci95
+    span = f"{hundredths(low)}–{hundredths(high)}{unit(quality)}"
+    if is_counted(quality):
+        return f"{quality.correct:,} of {quality.n:,}, {span}"
+    return f"{hundredths(quality.value)}{unit(quality)}, {span}"
+
+
+def quality_remarks(quality: Quality) -> str:
+    """Rows that weigh on the figure: unusable answers, and rows without a score. Empty where there are none."""
+    remarks = []
+    if not is_counted(quality) and quality.correct is not None:
+        remarks.append(f"{quality.correct:,} of {quality.n:,} right")
+    if quality.unusable:
+        remarks.append(f"{quality.unusable:,} unusable {'answer' if quality.unusable == 1 else 'answers'}, scored 0")
+    if quality.unscored:
+        remarks.append(f"{count(quality.unscored, 'row')} without a score")
+    return "; ".join(remarks)
+
+
+def points(difference: float) -> str:
+    """A signed difference in points: `+1.2`, `−3.0`, `0.0`."""
+    if not math.isfinite(difference):
+        return UNKNOWN
+    text = f"{abs(100 * difference):.1f}"
+    if float(text) == 0:
+        return "0.0"
+    return f"{'+' if difference > 0 else MINUS}{text}"
+
+
+def points_range(ci95: tuple[float, float]) -> str:
+    """The range of a difference in points: `−4.1 to +0.6`."""
+    return f"{points(ci95[0])} to {points(ci95[1])}"
+
+
+def p_value(p: float | None) -> str:
+    """A p-value with two digits that mean something."""
+    if p is None or not math.isfinite(p):
+        return ""
+    if p < 0.001:
+        return "under 0.001"
+    return f"{p:.3f}" if p < 0.01 else f"{p:.2f}"
+
+
+def score(value: float | None) -> str:
+    """One row's score."""
+    if value is None or not math.isfinite(value):
+        return "not scored"
+    if value == 1:
+        return "right"
+    return "wrong" if value == 0 else f"{hundredths(value)} of 100 points"
+
+
+# Money, time, size
+
+
+def amount(usd: float) -> str:
+    """US dollars without the unit: `0.031`, `under 0.01`, `12.30`, `1,240`."""
+    if not math.isfinite(usd):
+        return UNKNOWN
+    if usd < 0:
+        return f"{MINUS}{amount(-usd)}"
+    if usd == 0:
+        return "0"
+    if usd < 0.01:
+        return "under 0.01"
+    if usd < 0.995:
+        return f"{usd:#.2g}"
+    return f"{usd:.2f}" if usd < 99.995 else f"{usd:,.0f}"
+
+
+def money(usd: float) -> str:
+    """US dollars: `0.031 USD`."""
+    text = amount(usd)
+    return text if text == UNKNOWN else f"{text} USD"
+
+
+def rate(usd: float) -> str:
+    """A cost per 1,000 queries for a column, where small ones must still differ: `0.0073`, `under 0.0001`."""
+    if 0.0001 <= usd < 0.01:
+        return f"{float(f'{usd:.1e}'):.{5 if usd < 0.000995 else 4}f}"
+    return "under 0.0001" if 0 < usd < 0.0001 else amount(usd)
+
+
+def per_thousand(usd: float) -> str:
+    """`0.031 USD per 1,000 queries`."""
+    return f"{money(usd)} per 1,000 queries"
+
+
+def latency(ms: float) -> str:
+    """`48 ms`, `1.3 s`, `13 s`, `2 min 5 s`."""
+    if not math.isfinite(ms):
+        return UNKNOWN
+    if ms < 1:
+        return "under 1 ms"
+    return f"{ms:.0f} ms" if ms < 999.5 else duration(ms / 1000)
+
+
+def duration(seconds: float) -> str:
+    """`0.4 s`, `45 s`, `3 min 20 s`, `1 h 5 min`."""
+    if not math.isfinite(seconds):
+        return UNKNOWN
+    if seconds < 0.05:
+        return "under 0.1 s"
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+
+
+def size(number: int) -> str:
+    """Bytes in decimal units: `740 B`, `18 MB`, `1.2 GB`."""
+    value, names = float(number), ["B", "kB", "MB", "GB", "TB"]
+    while value >= 999.5 and len(names) > 1:
+        value /= 1000
+        names.pop(0)
+    name = names[0]
+    return f"{value:.0f} {name}" if value >= 10 or name == "B" else f"{value:.1f} {name}"
+
+
+def tokens(per_query: Tokens) -> str:
+    """Tokens of a query: `412 in, 3 out`; `none` where no language model reads."""
+    if per_query.input == 0 and per_query.output == 0:
+        return "none"
+    return f"{per_query.input:,.0f} in, {per_query.output:,.0f} out"
+
+
+def parameters(number: int | None) -> str:
+    """The size of a model: `135 million`."""
+    if number is None:
+        return ""
+    if number >= 999_500_000:
+        return f"{number / 1e9:.1f} billion"
+    return f"{number / 1e6:.0f} million" if number >= 500_000 else f"{number:,}"
+
+
+def count(number: int, noun: str) -> str:
+    """`1 row`, `1,200 rows`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def moment(created_at: str) -> str:
+    """An ISO time as a reader writes it: `14 March 2025, 10:22 UTC`; shown as it is where it cannot be read."""
+    try:
+        when = datetime.fromisoformat(created_at)
+    except ValueError:
+        return created_at
+    zone = when.strftime(" %Z").rstrip()
+    return f"{when.day} {when:%B %Y, %H:%M}{zone}"
+
+
+# Sentences
+
+
+def how_split(plan: Plan) -> str:
+    """How rows were kept apart, in one or two sentences."""
+    if plan.test_source == "file":
+        text = f"Every strategy was fitted on {count(plan.train, 'row')} and measured on the client's own test file"
+        text += f" of {count(plan.test, 'row')}."
+    elif plan.kind == "cross_fit":
+        text = f"The examples were cut into {plan.folds} folds. Each of {count(plan.test, 'row')} was answered once,"
+        text += f" by a solution fitted on the other folds (about {count(plan.train, 'row')}) that had not seen it."
+    else:
+        text = f"Every strategy was fitted on {count(plan.train, 'row')} and measured on the same {plan.test:,} rows,"
+        text += " held back from the start."
+    if plan.dev:
+        text += f" Fine-tuning and tuning chose by {plan.dev:,} of the rows for fitting, never by the rows measured."
+    return text
+
+
+def break_even_sentence(item: BreakEven) -> str:
+    """When two strategies change places on cost."""
+    a, b = strategy_title(item.a), strategy_title(item.b)
+    if item.queries_per_month is None or not math.isfinite(item.queries_per_month):
+        return f"{a} and {b} never change places on cost, at any volume."
+    return f"Above {item.queries_per_month:,.0f} queries a month, {a} is cheaper than {b}."
+
+
+# Client text
+
+
+def _controls() -> dict[int, str | int]:
+    visible: dict[int, str | int] = {i: 0x2400 + i for i in range(32) if chr(i) not in "\t\n"}
+    visible |= {0x7F: 0x2421, 0x85: "\n", 0x2028: "\n", 0x2029: "\n", 0xFFFE: 0xFFFD, 0xFFFF: 0xFFFD}
+    visible |= {i: 0xFFFD for i in range(0x80, 0xA0) if i != 0x85}
+    visible |= {i: f"⟨U+{i:04X}⟩" for i in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))}
+    return visible
+
+
+_VISIBLE = _controls()
+
+
+def legible(text: str) -> str:
+    """The text with nothing that can act on a page or a terminal unseen.
+
+    Control characters (a terminal obeys them) and bidirectional overrides (they reorder what follows) are shown as
+    symbols, and what cannot be encoded is replaced.
+    """
+    text = text.replace("\r\n", "\n").replace("\r", "\n").translate(_VISIBLE)
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def clip(text: str, limit: int) -> str:
+    """The text, cut at `limit` characters with a word on how much is missing."""
+    if len(text) <= limit:
+        return text
+    return f"{text[:limit].rstrip()} … ({len(text) - limit:,} more characters)"

@@ -1,0 +1,77 @@
+"""What a user asks of `compare`: the options of the command line, of Python and of the service, checked once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from eval.errors import RequestError
+from strategies.models.catalogue import DEFAULT_EMBEDDER, DEFAULT_LANGUAGE_MODEL
+from strategies.registry import STRATEGIES, check_names
+
+
+class CompareRequest(BaseModel):
+    """Options of a comparison. Field names are the flags' with underscores."""
+
+    model_config = ConfigDict(extra="forbid", validate_default=True)
+
+    task: str
+    """A sentence, or the path of a JSON or YAML file."""
+    examples: str
+    documents: str | None = None
+    model: list[str] = Field(default=[DEFAULT_LANGUAGE_MODEL], min_length=1)
+    embedder: str = DEFAULT_EMBEDDER
+    strategies: list[str] = Field(default=list(STRATEGIES), min_length=1)
+    input_columns: list[str] = []
+    output_column: str | None = None
+    test: str | None = None
+    """The client's own test set; without it, part of the examples is set aside."""
+    output: Path | None = None
+    time_budget: float = Field(default=1800, gt=0)
+    """Seconds, from start to report."""
+    seed: int = Field(default=0, ge=0, lt=2**31)
+    tolerance: float = Field(default=1.0, ge=0, le=100)
+    """Points of quality (hundredths) that are not worth paying for."""
+    volume: int = Field(default=10_000, ge=0)
+    """Queries a month."""
+    min_quality: float | None = Field(default=None, ge=0, le=1)
+    max_cost_per_1k: float | None = Field(default=None, gt=0)
+    max_latency_ms: float | None = Field(default=None, gt=0)
+    prices: str | None = None
+    keep: Literal["winner", "all"] = "winner"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+    @field_validator("strategies")
+    @classmethod
+    def _known(cls, names: list[str]) -> list[str]:
+        check_names(names)
+        return [name for name in STRATEGIES if name in names]
+
+    @field_validator("model")
+    @classmethod
+    def _once(cls, names: list[str]) -> list[str]:
+        return list(dict.fromkeys(names))
+
+
+def make_request(**options: object) -> CompareRequest:
+    """A checked request. Raises RequestError that names the flag and what it may be; None means the default."""
+    given = {name: value for name, value in options.items() if value is not None}
+    try:
+        request = CompareRequest.model_validate(given)
+    except ValidationError as error:
+        raise RequestError(_sentence(error)) from error
+    if request.test is not None and request.test == request.examples:
+        raise RequestError("--test names the same file as --examples: a test on rows that were learnt from says nothing.")
+    return request
+
+
+def _sentence(error: ValidationError) -> str:
+    first = error.errors()[0]
+    flag = "--" + str(first["loc"][0]).replace("_", "-") if first["loc"] else "the request"
+    if first["type"] == "extra_forbidden":
+        known = ", ".join(CompareRequest.model_fields)
+        return f"{flag} is no option of compare; known are {known}."
+    given = f" (given: {first['input']!r})" if first["type"] != "missing" else ""
+    return f"{flag}: {first['msg'][0].lower()}{first['msg'][1:]}{given}."

@@ -1,0 +1,189 @@
+"""The run folder: what a comparison keeps, so that it can be read, resumed and checked."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import TypeAdapter
+
+from eval.contracts import Evaluation
+from eval.errors import RequestError
+
+PLAN = "plan.json"
+FINISHED = "finished"
+SOLUTIONS = "solutions"
+SOLUTION = "solution"
+REPORT = "report.json"
+
+log = logging.getLogger("advisor")
+
+
+@dataclass(frozen=True)
+class Record:
+    """One strategy of a run, finished: the plain result of a trial."""
+
+    name: str
+    strategy: str
+    family: str
+    model: str | None
+    status: Literal["ok", "failed", "stopped_early", "not_applicable"]
+    reason: str | None = None
+    evaluation: Evaluation | None = None
+    fit_seconds: float = 0.0
+    train_examples: int = 0
+    config: dict[str, Any] = field(default_factory=dict)
+    trials: list[dict[str, Any]] = field(default_factory=list)
+    curve: list[dict[str, float]] = field(default_factory=list)
+    artefact_bytes: int = 0
+    peak_memory_bytes: int = 0
+
+
+_RECORD: TypeAdapter[Record] = TypeAdapter(Record)
+
+
+class RunFolder:
+    """A folder that belongs to one request. Opening it again with the same request goes on where it stopped."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def open(cls, path: Path, fingerprint: str) -> RunFolder:
+        """Create the folder, or take up an earlier run of the same request.
+
+        Raises RequestError where it cannot be written, or holds anything else than a run of this request.
+        """
+        run = cls(path)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            probe = path / ".writable"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise RequestError(
+                f"--output: the folder {path} cannot be written ({error.strerror}): name another."
+            ) from error
+        held = sorted(p.name for p in path.iterdir() if p.name != ".lock")
+        if held and run.stored_fingerprint() != fingerprint:
+            what = "another run" if PLAN in held else "other files"
+            raise RequestError(f"--output: the folder {path} holds {what} already: name a new or empty folder.")
+        if not held:
+            write_atomically(path / PLAN, json.dumps({"fingerprint": fingerprint}))
+        return run
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder for one process. Raises RequestError where another has it."""
+        import fcntl
+
+        with (self.path / ".lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise RequestError(f"--output: another advisor is at work in {self.path}: wait or name another.") from error
+            yield
+
+    def stored_fingerprint(self) -> str | None:
+        """The request that the folder belongs to."""
+        return self.read_plan().get("fingerprint")
+
+    def read_plan(self) -> dict[str, Any]:
+        """The stored plan; empty where there is none yet."""
+        try:
+            values = json.loads((self.path / PLAN).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return values if isinstance(values, dict) else {}
+
+    def write_plan(self, values: dict[str, Any]) -> None:
+        """Store the plan beside the fingerprint."""
+        write_atomically(self.path / PLAN, json.dumps({**self.read_plan(), **values}, indent=1, ensure_ascii=False))
+
+    def finished(self, name: str) -> Record | None:
+        """The record of a strategy that an earlier attempt finished."""
+        path = self.path / FINISHED / f"{file_name(name)}.json"
+        if not path.exists():
+            return None
+        try:
+            return _RECORD.validate_json(path.read_bytes())
+        except ValueError:
+            log.warning("the record of %s is damaged and is made anew", name)
+            return None
+
+    def finish(self, record: Record) -> None:
+        """Keep a strategy's record; written at once or not at all."""
+        write_atomically(self.path / FINISHED / f"{file_name(record.name)}.json", _RECORD.dump_json(record).decode())
+
+    def solution(self, name: str) -> Path:
+        """Where a strategy's solution is kept during the run, and after it with --keep all."""
+        return self.path / SOLUTIONS / file_name(name)
+
+    def work(self, name: str) -> Path:
+        """A fresh scratch folder for one fit."""
+        path = self.path / "work" / file_name(name)
+        shutil.rmtree(path, ignore_errors=True)
+        path.mkdir(parents=True)
+        return path
+
+    def clear_work(self) -> None:
+        """Remove the scratch folders."""
+        shutil.rmtree(self.path / "work", ignore_errors=True)
+
+    def keep(self, pick: str | None, *, everything: bool) -> Path | None:
+        """Put the picked solution at `solution/` and, unless everything is kept, remove the others."""
+        kept = self.path / SOLUTION
+        if pick is not None and self.solution(pick).is_dir():
+            shutil.rmtree(kept, ignore_errors=True)
+            shutil.copytree(self.solution(pick), kept)
+        elif pick is None:
+            shutil.rmtree(kept, ignore_errors=True)
+        if not everything and pick is not None:
+            shutil.rmtree(self.path / SOLUTIONS, ignore_errors=True)
+        return kept if kept.is_dir() else None
+
+    def log_to_file(self) -> logging.Handler:
+        """Write the log of this run to run.log; the caller closes the handler."""
+        handler = logging.FileHandler(self.path / "run.log", encoding="utf-8")
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        log.addHandler(handler)
+        log.setLevel(logging.INFO)
+        log.propagate = False
+        return handler
+
+
+def file_name(name: str) -> str:
+    """A strategy's name as a file name: a model in it may be an id with a slash, or a path."""
+    safe = "".join(c if c.isalnum() or c in "_-.@" else "_" for c in name)
+    return safe if safe == name else f"{safe}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a file so that a reader, or a crash, sees all of it or none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    scratch.write_text(text, encoding="utf-8")
+    scratch.replace(path)
+
+
+def folder_bytes(path: Path) -> int:
+    """Size of all files in a folder."""
+    return sum(p.stat().st_size for p in path.rglob("*") if p.is_file())
+
+
+def find_solution(path: Path) -> Path:
+    """The kept solution of a run folder, or the solution that the folder itself is."""
+    from strategies.manifest import FILE
+
+    for folder in (path / SOLUTION, path):
+        if (folder / FILE).exists():
+            return folder
+    raise RequestError(f"{path} holds neither a run with a kept solution nor a solution.")

@@ -1,0 +1,30 @@
+"""Every error that a user can meet.
+
+    AdvisorError                 anything this project raises on purpose
+    ├── RequestError             the request or the data cannot be used (exit status 2)
+    ├── ModelUnavailable         a model is not on this machine, or is not what it should be (exit status 2)
+    ├── NotApplicable            a strategy that cannot work on this task (recorded, not a failure)
+    └── InfrastructureError      a time-out or a server's failure: the row stays unscored
+
+The message of each is one sentence or two: what is wrong, then what to do about it.
+"""
+
+
+class AdvisorError(Exception):
+    """Base of all errors raised on purpose."""
+
+
+class RequestError(AdvisorError):
+    """The request or the data cannot be used; the message names the file, row, flag or field."""
+
+
+class ModelUnavailable(RequestError):
+    """A model is missing, or is not what the catalogue says; the message says how to fetch it."""
+
+
+class NotApplicable(AdvisorError):
+    """A strategy does not apply to this task; the message is the reason shown in the report."""
+
+
+class InfrastructureError(AdvisorError):
+    """A failure that says nothing about the answer's quality, such as a time-out."""

@@ -1,0 +1,54 @@
+"""What reading and auditing the client's data brought to light."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+Severity = Literal["info", "warning", "error"]
+
+
+class Code(StrEnum):
+    """The closed set of finding codes: reports and programs rely on these names."""
+
+    DUPLICATE_ROWS = "duplicate_rows"
+    CONFLICTING_LABELS = "conflicting_labels"
+    LABEL_VARIANTS = "label_variants"
+    EMPTY_OUTPUT = "empty_output"
+    EMPTY_INPUT = "empty_input"
+    CLASS_IMBALANCE = "class_imbalance"
+    SINGLE_LABEL = "single_label"
+    TOO_FEW_EXAMPLES = "too_few_examples"
+    RARE_LABELS = "rare_labels"
+    ENCODING_ASSUMED = "encoding_assumed"
+    COLUMN_MAPPING = "column_mapping"
+    UNPARSEABLE_ROWS = "unparseable_rows"
+    LEAK_EXAMPLES_DOCUMENTS = "leak_examples_documents"
+    NEAR_DUPLICATES = "near_duplicates"
+    PROMPT_INJECTION = "prompt_injection"
+    PERSONAL_DATA = "personal_data"
+    LONG_INPUTS = "long_inputs"
+    INVALID_JSON_OUTPUT = "invalid_json_output"
+    LANGUAGE_MISMATCH = "language_mismatch"
+    UNREAD_DOCUMENTS = "unread_documents"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One fact about the data that the client should know, with the rows it concerns."""
+
+    code: str
+    """One of `Code`; any other raises ValueError."""
+    severity: Severity
+    count: int
+    """How many rows, files or pages are concerned."""
+    rows: tuple[str, ...]
+    """Their ids, line numbers or file names; empty where the finding concerns the whole file."""
+    message: str
+    """One sentence: what was found."""
+    action: str
+    """One sentence: what the client can do about it; empty where nothing is needed."""
+
+    def __post_init__(self) -> None:
+        Code(self.code)

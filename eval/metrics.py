@@ -1,0 +1,299 @@
+"""Metrics: how one answer is scored, and what a set of scored answers is worth.
+
+A metric is a function of a *set* of rows, because macro F1 is no mean of rows. It is defined for weighted rows, so that
+the value on the rows as they are, on bootstrap resamples and on the swaps of a permutation test are one definition.
+
+Adding one: a module-level `Metric` in any module, and one line in `METRICS`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import string
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from eval.errors import RequestError
+
+Floats = npt.NDArray[np.float64]
+
+METRICS: dict[str, str] = {
+    "accuracy": "eval.metrics:ACCURACY",
+    "macro_f1": "eval.metrics:MACRO_F1",
+    "exact_match": "eval.metrics:EXACT_MATCH",
+    "token_f1": "eval.metrics:TOKEN_F1",
+    "rougeL": "eval.metrics:ROUGE_L",
+    "gleu": "eval.metrics:GLEU",
+    "chrf": "eval.metrics:CHRF",
+    "json_field_f1": "eval.metrics:JSON_FIELD_F1",
+}
+
+
+@dataclass(frozen=True)
+class RowScore:
+    """The score of one answer."""
+
+    score: float
+    """In [0, 1], the best over the accepted answers."""
+    problem: str | None = None
+    """Why the answer is unusable, where that is known."""
+
+
+@dataclass(frozen=True)
+class ScoredRow:
+    """One answer with its score: what aggregation and resampling need."""
+
+    output: str
+    targets: tuple[str, ...]
+    score: float
+
+
+def weighted_mean(rows: Sequence[ScoredRow], weights: Floats) -> Floats:
+    """Weighted mean of the row scores for each line of `weights` (shape: weightings × rows)."""
+    scores = np.array([row.score for row in rows], dtype=np.float64)
+    means: Floats = weights @ scores / weights.sum(axis=1)
+    return means
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One way of measuring quality."""
+
+    name: str
+    title: str
+    source: str
+    """Where the definition comes from, in one line."""
+    row: Callable[[str, Sequence[str]], RowScore]
+    """Scores an output against the accepted answers."""
+    binary: bool = False
+    """Every row is right or wrong."""
+    weighted: Callable[[Sequence[ScoredRow], Floats], Floats] = weighted_mean
+    """The value for each weighting of the rows (weights of shape weightings × rows, values of shape weightings)."""
+
+    @property
+    def is_mean(self) -> bool:
+        """The value is the mean of the row scores."""
+        return self.weighted is weighted_mean
+
+    @property
+    def is_proportion(self) -> bool:
+        """The value is the share of right rows, so that Wilson's interval and McNemar's test apply."""
+        return self.binary and self.is_mean
+
+    def aggregate(self, rows: Sequence[ScoredRow]) -> float:
+        """The metric's value on a set of rows; NaN where there is none, since nothing was measured."""
+        return float(self.weighted(rows, np.ones((1, len(rows))))[0]) if rows else float("nan")
+
+
+def get_metric(name: str) -> Metric:
+    """The metric of this name. Raises `RequestError` for an unknown one."""
+    if name not in METRICS:
+        raise RequestError(f"There is no metric {name!r}; choose one of {', '.join(METRICS)}.")
+    module, attribute = METRICS[name].split(":")
+    metric: Metric = getattr(import_module(module), attribute)
+    return metric
+
+
+def collapse(text: str) -> str:
+    """The text stripped, with every run of whitespace made one space."""
+    return " ".join(text.split())
+
+
+def best_answer(similarity: Callable[[str, str], float], output: str, targets: Sequence[str]) -> RowScore:
+    """The greatest similarity to an accepted answer; texts that differ in whitespace only are the same text."""
+    score = max(1.0 if collapse(output) == collapse(target) else similarity(output, target) for target in targets)
+    unanswered = score == 0 and not output.strip()
+    return RowScore(min(max(score, 0.0), 1.0), "empty answer" if unanswered else None)
+
+
+# ---- labels and exact text -------------------------------------------------------------------------------------------
+
+
+def _never(output: str, target: str) -> float:
+    """Only equal texts count, and `best_answer` has seen to those."""
+    return 0.0
+
+
+def weighted_macro_f1(rows: Sequence[ScoredRow], weights: Floats) -> Floats:
+    """Macro F1 over the labels that occur among the (weighted) preferred targets; other outputs are only misses.
+
+    Any accepted answer counts as the preferred one, so that the set of labels depends on the data alone. A label that
+    has no weight (it can miss from a resample) does not count.
+    """
+    truths = [collapse(row.targets[0]) for row in rows]
+    codes = {label: code for code, label in enumerate(sorted(set(truths)))}
+    truth = np.array([codes[label] for label in truths])
+    named = np.array([codes.get(collapse(row.output), -1) for row in rows])
+    right = np.array([row.score > 0 for row in rows])
+    # A wrong row that names its own label carries an error instead of an answer: it names no label at all.
+    predicted = np.where(right, truth, np.where(named == truth, -1, named))
+    truth_is = np.eye(len(codes))[truth]
+    predicted_is = np.eye(len(codes) + 1)[predicted][:, :-1]
+    support, hits = weights @ truth_is, weights @ (truth_is * predicted_is)
+    present = support > 0
+    f1 = 2 * hits / np.where(present, support + weights @ predicted_is, 1)
+    macro: Floats = (f1 * present).sum(axis=1) / present.sum(axis=1)
+    return macro
+
+
+# ---- overlap of texts ------------------------------------------------------------------------------------------------
+
+
+def squad_tokens(text: str) -> list[str]:
+    """Words in lower case without punctuation and articles, which stay where nothing else is there ("A", "+")."""
+    bare = "".join(character for character in text.lower() if character not in string.punctuation)
+    return re.sub(r"\b(a|an|the)\b", " ", bare).split() or bare.split() or text.lower().split()
+
+
+def f1_of_bags(predicted: Counter[Any], wanted: Counter[Any]) -> float:
+    """F1 of two multisets; two empty ones agree."""
+    if not predicted or not wanted:
+        return float(predicted == wanted)
+    return 2 * (predicted & wanted).total() / (predicted.total() + wanted.total())
+
+
+def _token_f1(output: str, target: str) -> float:
+    return f1_of_bags(Counter(squad_tokens(output)), Counter(squad_tokens(target)))
+
+
+class _UnicodeWords:
+    """rouge-score's default tokeniser with stemming, except that it keeps letters beyond a-z."""
+
+    def __init__(self) -> None:
+        self._stem = import_module("nltk.stem.porter").PorterStemmer().stem
+
+    def tokenize(self, text: str) -> list[str]:
+        words = re.findall(r"[^\W_]+", text.lower())
+        return [self._stem(word) if len(word) > 3 and word.isascii() else word for word in words]
+
+
+@lru_cache(maxsize=1)
+def _rouge_scorer() -> Any:
+    from rouge_score.rouge_scorer import RougeScorer
+
+    return RougeScorer(["rougeL"], tokenizer=_UnicodeWords())
+
+
+def _rouge_l(output: str, target: str) -> float:
+    return float(_rouge_scorer().score(target, output)["rougeL"].fmeasure)
+
+
+def _gleu(output: str, target: str) -> float:
+    return float(import_module("nltk.translate.gleu_score").sentence_gleu([target.split()], output.split()))
+
+
+def _chrf(output: str, target: str) -> float:
+    from sacrebleu import sentence_chrf
+
+    return float(sentence_chrf(output, [target]).score) / 100
+
+
+# ---- fields of JSON --------------------------------------------------------------------------------------------------
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def parse_json(text: str) -> Any:
+    """The JSON value with numbers as they are written. Raises ValueError for what RFC 8259 does not allow."""
+    try:
+        return json.loads(text, parse_int=str, parse_float=str, parse_constant=_refuse_constant)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def _leaf(value: Any) -> str:
+    """A leaf as text: 6, "6" and 6.0 are equal, "007" and 7 are not."""
+    text = collapse(value) if isinstance(value, str) else json.dumps(value)
+    return text.rstrip("0").rstrip(".") if re.fullmatch(r"-?(0|[1-9]\d*)\.\d+", text) else text
+
+
+def flatten(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """(path, leaf) pairs: `a.b` for nested keys, `a[]` for list items, whose order does not count.
+
+    An empty object or list below the top is a leaf of its own: to say that there is nothing can be right or wrong.
+    """
+    if isinstance(value, dict) and (value or not path):
+        for key, inner in value.items():
+            yield from flatten(inner, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list) and (value or not path):
+        for inner in value:
+            yield from flatten(inner, f"{path}[]")
+    else:
+        yield path, _leaf(value)
+
+
+def _fields(text: str) -> Counter[tuple[str, str]] | None:
+    """The multiset of the fields of a JSON text; None where it is no JSON."""
+    try:
+        return Counter(flatten(parse_json(text)))
+    except ValueError:
+        return None
+
+
+def json_row(output: str, targets: Sequence[str]) -> RowScore:
+    """F1 over the (path, value) pairs of one object."""
+    predicted = _fields(output)
+    if predicted is None:
+        return RowScore(0.0, "invalid JSON")
+    wanted = [fields for fields in map(_fields, targets) if fields is not None]
+    if not wanted:
+        return RowScore(0.0, "the target is invalid JSON")
+    return RowScore(max(f1_of_bags(predicted, fields) for fields in wanted))
+
+
+# ---- the metrics -----------------------------------------------------------------------------------------------------
+
+_SAME_TEXT = partial(best_answer, _never)
+_MACRO = "scikit-learn f1_score(average='macro') over the labels that occur among the targets"
+
+ACCURACY = Metric("accuracy", "Accuracy", "share of rows that name exactly an accepted label", _SAME_TEXT, binary=True)
+MACRO_F1 = Metric("macro_f1", "Macro F1", _MACRO, _SAME_TEXT, binary=True, weighted=weighted_macro_f1)
+EXACT_MATCH = Metric(
+    "exact_match", "Exact match", "equal text but for whitespace; case counts", _SAME_TEXT, binary=True
+)
+TOKEN_F1 = Metric("token_f1", "Token F1", "Rajpurkar et al. 2016 (SQuAD), section 6.1", partial(best_answer, _token_f1))
+ROUGE_L = Metric("rougeL", "ROUGE-L", "Lin 2004; rouge-score F-measure, stemmed", partial(best_answer, _rouge_l))
+GLEU = Metric("gleu", "GLEU", "Wu et al. 2016 (GNMT); nltk sentence_gleu", partial(best_answer, _gleu))
+CHRF = Metric("chrf", "chrF", "Popović 2015; sacrebleu sentence chrF2 / 100", partial(best_answer, _chrf))
+JSON_FIELD_F1 = Metric("json_field_f1", "JSON field F1", "mean over rows of the F1 over (path, value) pairs", json_row)
+
+SECONDARY: dict[str, tuple[str, ...]] = {
+    "accuracy": ("macro_f1",),
+    "macro_f1": ("accuracy",),
+    "exact_match": ("rougeL",),
+    "token_f1": ("exact_match",),
+    "rougeL": ("token_f1",),
+    "gleu": ("chrf",),
+    "chrf": ("gleu",),
+}
+
+
+def score_rows(metric: Metric, outputs: Sequence[str], targets: Sequence[Sequence[str]]) -> list[ScoredRow]:
+    """Each output scored against its accepted answers."""
+    pairs = zip(outputs, targets, strict=True)
+    return [ScoredRow(output, tuple(accepted), metric.row(output, accepted).score) for output, accepted in pairs]
+
+
+def secondary_metrics(name: str, outputs: Sequence[str], targets: Sequence[Sequence[str]]) -> dict[str, float]:
+    """What else is worth knowing about the same answers; empty where there are no rows.
+
+    For JSON, `exact_match` means that all fields are right: the order of keys and the layout do not count.
+    """
+    if not outputs:
+        return {}
+    if name == "json_field_f1":
+        rows = score_rows(JSON_FIELD_F1, outputs, targets)
+        valid = [_fields(output) is not None for output in outputs]
+        return {"valid_json": float(np.mean(valid)), "exact_match": float(np.mean([row.score == 1 for row in rows]))}
+    others = [get_metric(other) for other in SECONDARY.get(name, ())]
+    return {other.name: other.aggregate(score_rows(other, outputs, targets)) for other in others}

@@ -1,0 +1,1 @@
+"""Reading the client's files: tables in any usual format, examples, documents."""

@@ -1,0 +1,202 @@
+"""Which column is the input, which the output: by usual names, or as the client says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from eval.errors import RequestError
+from eval.findings import Finding
+from eval.reading.tables import Row, Table
+from eval.reading.text import as_text
+
+# fmt: off
+INPUTS = (
+    "input", "question", "query", "prompt", "instruction", "message", "utterance", "sentence", "request", "command",
+    "inquiry", "text", "headline", "review", "comment", "document", "article", "passage", "clause", "ticket",
+    "email", "transcript", "dialogue", "dialog", "conversation", "messages", "conversations", "source", "content",
+    "body", "title",
+)
+"""Usual names of the input, the most telling first."""
+OUTPUTS = (
+    "output", "label", "answer", "completion", "response", "target", "class", "category", "intent", "answers",
+    "references", "reference", "targets", "expected", "expected_output", "ground_truth", "gold", "reply",
+    "solution", "summary", "translation", "sentiment", "topic", "tag", "labels", "result",
+)
+"""Usual names of the output, the most telling first."""
+# fmt: on
+COMPANIONS = {"instruction": ("input", "context"), "question": ("context",)}
+"""Columns that belong to the input where both are there."""
+IDS = ("id", "_id", "uid", "uuid", "guid", "example_id", "row_id")
+CHATS = ("messages", "conversations", "conversation")
+USERS, ASSISTANTS = ("user", "human"), ("assistant", "gpt", "model")
+
+
+@dataclass(frozen=True)
+class ColumnMapping:
+    """The columns that examples are made of."""
+
+    inputs: tuple[str, ...]
+    output: str
+    id: str | None
+    chat: bool = False
+    """Input and output are the turns of one conversation, in the only input column."""
+
+    def input_of(self, row: Row) -> str:
+        """Return the input text; several columns become lines of `name: value`."""
+        if self.chat:
+            return _user_turns(row.values.get(self.output))
+        texts = [(name, _input_text(row.values.get(name))) for name in self.inputs]
+        if len(texts) == 1:
+            return texts[0][1]
+        return "\n".join(f"{name}: {text}" for name, text in texts if text)
+
+    def targets_of(self, row: Row) -> tuple[str, ...]:
+        """Return the accepted answers, preferred first; none where the cell is blank."""
+        value = row.values.get(self.output)
+        if _is_chat(value):
+            return tuple(filter(None, [_last_reply(value)]))
+        if isinstance(value, dict) and {"text", "answer_start"} == set(value):  # SQuAD
+            value = value["text"]
+        items = value if isinstance(value, list) else [value]
+        if any(isinstance(item, dict | list) for item in items):  # one JSON value, not several answers
+            items = [value]
+        return tuple(dict.fromkeys(filter(None, map(as_text, items))))
+
+    def finding(self, table: Table) -> Finding:
+        """State the mapping, and the columns that were ignored because nothing is in them."""
+        if self.chat:
+            message = f'Read the last assistant turn of "{self.output}" as the output and the user turns before it'
+            message += " as the input."
+        else:
+            message = f'Read {quoted(self.inputs)} as the input and "{self.output}" as the output.'
+        ignored = [name for name in table.columns if is_ignored(table, name) and name != self.output]
+        if ignored:
+            message += f" Ignored the empty or unnamed column{'s' * (len(ignored) > 1)} {quoted(ignored)}."
+        action = "If this is wrong, say so with --input-columns and --output-column."
+        return Finding("column_mapping", "info", 1, (), message, action)
+
+
+def map_columns(table: Table, input_columns: Sequence[str] = (), output_column: str | None = None) -> ColumnMapping:
+    """Choose the columns; RequestError names those found where the choice would be a guess."""
+    inputs = tuple(_given(table, name, "--input-columns") for name in input_columns)
+    output = _given(table, output_column, "--output-column") if output_column else None
+    identifier = named(table, IDS)
+    if not inputs and output is None:
+        chat = _chat_column(table)
+        if chat:
+            return ColumnMapping((chat,), chat, identifier, chat=True)
+    output = output or named(table, OUTPUTS, without=inputs)
+    inputs = inputs or _usual_inputs(table, without=(output or "",))
+    if not inputs or output is None:
+        raise _unclear(table, "input" if not inputs and output else "output" if inputs else "input or output")
+    if output in inputs:
+        raise RequestError(f'Column "{output}" cannot be both input and output: change one of the two flags.')
+    return ColumnMapping(inputs, output, None if identifier in (*inputs, output) else identifier)
+
+
+def map_inputs(table: Table, input_columns: Sequence[str] = ()) -> list[str]:
+    """Read the inputs alone, for data without outputs; rows without any are left out."""
+    inputs = tuple(_given(table, name, "--input-columns") for name in input_columns) or _usual_inputs(table, ())
+    if not inputs:
+        raise _unclear(table, "input")
+    mapping = ColumnMapping(inputs, "", None)
+    return [text for row in table.rows if (text := mapping.input_of(row))]
+
+
+def named(table: Table, names: Sequence[str], without: Sequence[str] = ()) -> str | None:
+    """Return the first column with one of these names, ignoring case; columns that hold something come first."""
+    known = [column for column in table.columns if column not in without and plain(column) in names]
+    return min(known, key=lambda column: (table.is_empty(column), names.index(plain(column))), default=None)
+
+
+def is_ignored(table: Table, column: str) -> bool:
+    """Tell whether a column cannot matter: nothing is in it, or it has no name (a row number, as a rule)."""
+    return table.is_empty(column) or not column.strip() or re.fullmatch(r"Unnamed: \d+", column) is not None
+
+
+def plain(column: str) -> str:
+    """Return a column's name in lower case with underscores: `Expected Output` is `expected_output`."""
+    return re.sub(r"[\s_-]+", "_", column.strip().lower())
+
+
+def quoted(names: Iterable[str]) -> str:
+    """Return names in quotes for a sentence: `"a", "b" and "c"`."""
+    quotes = [f'"{name}"' for name in names]
+    return " and ".join(filter(None, [", ".join(quotes[:-1]), *quotes[-1:]]))
+
+
+def _usual_inputs(table: Table, without: Sequence[str]) -> tuple[str, ...]:
+    lead = named(table, ("instruction",), without) or named(table, INPUTS, without)
+    if lead is None:
+        return ()
+    companions = (named(table, (name,), without) for name in COMPANIONS.get(plain(lead), ()))
+    return (lead, *(name for name in companions if name and not table.is_empty(name)))
+
+
+def _given(table: Table, name: str, flag: str) -> str:
+    if name in table.columns:
+        return name
+    same = [column for column in table.columns if plain(column) == plain(name)]
+    if len(same) != 1:
+        raise RequestError(f'{flag} names "{name}", but {table.name} has the columns {quoted(table.columns)}.')
+    return same[0]
+
+
+def _unclear(table: Table, what: str) -> RequestError:
+    usable = [c for c in table.columns if not is_ignored(table, c)] or table.columns
+    return RequestError(
+        f"{table.name} has the columns {quoted(usable)}, and none is known to be the {what}: name them with "
+        "--input-columns and --output-column (a table needs its column names in the first row)."
+    )
+
+
+def _chat_column(table: Table) -> str | None:
+    """The column of conversations that end with a reply, if there is one."""
+    column = named(table, CHATS)
+    conversations = (_turns(row.values.get(column)) for row in table.rows) if column else ()
+    first = next(filter(None, conversations), None)
+    return column if first and _role(first[-1]) in ASSISTANTS else None
+
+
+def _is_chat(value: object) -> bool:
+    return bool(isinstance(value, list) and value and all(isinstance(t, dict) and _role(t) for t in value))
+
+
+def _turns(value: object) -> list[dict[str, Any]]:
+    return value if isinstance(value, list) and _is_chat(value) else []
+
+
+def _role(turn: dict[str, Any]) -> str:
+    role = turn.get("role", turn.get("from"))
+    return role if isinstance(role, str) and ("content" in turn or "value" in turn) else ""
+
+
+def _said(turn: dict[str, Any]) -> str:
+    """A turn's text; multi-part content keeps its text parts."""
+    content = turn.get("content", turn.get("value"))
+    if isinstance(content, list):
+        content = "\n".join(as_text(part.get("text")) for part in content if isinstance(part, dict))
+    return as_text(content)
+
+
+def _last_reply(value: object) -> str:
+    return next((_said(turn) for turn in reversed(_turns(value)) if _role(turn) in ASSISTANTS), "")
+
+
+def _user_turns(value: object) -> str:
+    """What the user said before the last assistant turn, or in all where there is none."""
+    turns = _turns(value)
+    replies = [number for number, turn in enumerate(turns) if _role(turn) in ASSISTANTS]
+    before = turns[: replies[-1]] if replies else turns
+    return "\n".join(filter(None, (_said(turn) for turn in before if _role(turn) in USERS)))
+
+
+def _input_text(value: object) -> str:
+    if _is_chat(value):
+        return _user_turns(value)
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return as_text("\n".join(value))
+    return as_text(value)

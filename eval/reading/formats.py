@@ -1,0 +1,150 @@
+"""Records from JSON Lines, JSON, Parquet, Excel workbooks and Hugging Face data sets."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from eval.errors import RequestError
+from eval.findings import Finding
+from eval.reading.delimited import Reading, Record, assumed, from_grid, unparseable
+from eval.reading.text import listed, read_text
+
+DECODER = json.JSONDecoder(parse_constant=lambda _: None)
+"""Reads NaN and infinities as null."""
+
+
+def read_json_lines(path: Path) -> Reading:
+    """Read one JSON object per line; broken lines are reported by number, and reading goes on."""
+    text, encoding = read_text(path)
+    whole = _parse(text) if text.lstrip().startswith("[") else None
+    records, broken = _objects(whole) if isinstance(whole, list) else _lines(text)
+    return records, assumed(path.name, encoding) + unparseable(path.name, broken, "a JSON object")
+
+
+def read_json(path: Path) -> Reading:
+    """Read a list of objects, or an object that holds one; JSON Lines under the wrong name are read as well."""
+    text, encoding = read_text(path)
+    content = _parse(text)
+    if content is None:
+        records, broken = _lines(text)
+        if not records:
+            raise RequestError(
+                f"{path} is not valid JSON: give a list of objects, or one object per line (JSON Lines)."
+            )
+    else:
+        records, broken = _objects(_only_list(content, path))
+    return records, assumed(path.name, encoding) + unparseable(path.name, broken, "a JSON object")
+
+
+def read_parquet(path: Path) -> Reading:
+    """Read all columns of a Parquet file."""
+    from pyarrow import parquet
+
+    try:
+        # ParquetFile, unlike read_table, makes no columns out of folder names such as `split=train`.
+        with parquet.ParquetFile(path) as file:
+            rows = file.read().to_pylist()
+    except Exception as error:  # pyarrow's errors share no base class with those of its decoders
+        raise RequestError(f"{path} is not a readable Parquet file ({_brief(error)}): export it again.") from error
+    return _objects([{k: v for k, v in row.items() if not k.startswith("__index_level_")} for row in rows])[0], []
+
+
+def read_workbook(path: Path) -> Reading:
+    """Read the first sheet of an Excel workbook; further sheets are reported."""
+    from openpyxl import load_workbook
+
+    try:
+        workbook = load_workbook(path, read_only=True, data_only=True)
+        try:
+            sheet = workbook.worksheets[0]
+            sheet.reset_dimensions()  # some exporters state a wrong range
+            records, odd = from_grid(enumerate(sheet.iter_rows(values_only=True), 1))
+            names = [other.title for other in workbook.worksheets]
+        finally:
+            workbook.close()
+    except Exception as error:  # a damaged archive surfaces as anything from BadZipFile to KeyError
+        raise RequestError(f"{path} is not a readable Excel workbook ({_brief(error)}): export it again.") from error
+    return records, _other_sheets(path, names) + unparseable(path.name, odd, "covered by the header")
+
+
+def read_hub(source: str) -> Reading:
+    """Read `hf:ORG/NAME:SPLIT` (or `hf:ORG/NAME/CONFIG:SPLIT`); label numbers become their names."""
+    match = re.fullmatch(r"hf:([^:/\s]+/[^:/\s]+)(?:/([^:/\s]+))?:([^:\s]+)", source)
+    if not match:
+        raise RequestError(f'"{source}" does not name a data set: write hf:ORG/NAME:SPLIT.')
+    name, config, split = match.groups()
+    import datasets
+
+    try:
+        data: Any = datasets.load_dataset(name, config, split=split)
+        rows = list(data)
+    except Exception as error:  # hub, network, file and schema errors have no common base
+        raise RequestError(
+            f"{source} could not be fetched ({_brief(error)}): check name, split and network, or give a local file."
+        ) from error
+    labels = {column: kind for column, kind in data.features.items() if isinstance(kind, datasets.ClassLabel)}
+    return _objects([{key: _label(labels.get(key), value) for key, value in row.items()} for row in rows])[0], []
+
+
+def _label(names: Any, value: object) -> object:
+    """A class number's name; -1 is the Hub's way of writing that there is no label."""
+    if names is None or value is None:
+        return value
+    return None if value == -1 else names.int2str(value)
+
+
+def _parse(text: str) -> object:
+    """The JSON value; None where the text is not valid JSON."""
+    try:
+        return DECODER.decode(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _lines(text: str) -> tuple[list[Record], list[int]]:
+    """Objects by line; a blank line is a record without cells. Only LF ends a line, since U+2028 may be in a string."""
+    records: list[Record] = []
+    broken: list[int] = []
+    for number, line in enumerate(text.rstrip().split("\n"), 1):
+        value = _parse(line) if line.strip() else {}
+        if isinstance(value, dict):
+            records.append((number, value))
+        else:
+            broken.append(number)
+    return records, broken
+
+
+def _objects(items: Sequence[object]) -> tuple[list[Record], list[int]]:
+    """Number the objects of a list from 1, and tell which items are none."""
+    numbered = list(enumerate(items, 1))
+    records = [(number, item) for number, item in numbered if isinstance(item, dict)]
+    return records, [number for number, item in numbered if not isinstance(item, dict)]
+
+
+def _only_list(content: object, path: Path) -> list[object]:
+    if isinstance(content, list):
+        return content
+    members = content if isinstance(content, dict) else {}
+    lists = {key: v for key, v in members.items() if isinstance(v, list) and any(isinstance(item, dict) for item in v)}
+    if len(lists) == 1:
+        return next(iter(lists.values()))
+    found = f"lists of objects under {listed(lists)}" if lists else "no list of objects"
+    raise RequestError(f"{path} holds {found}: give a list of objects, or an object with one such list.")
+
+
+def _other_sheets(path: Path, names: list[str]) -> list[Finding]:
+    if len(names) < 2:
+        return []
+    message = f'Read only the first sheet of {path.name}, "{names[0]}"; not read: {listed(names[1:])}.'
+    action = "Move the sheet that matters to the front if this is the wrong one."
+    return [Finding("column_mapping", "info", len(names) - 1, tuple(names[1:]), message, action)]
+
+
+def _brief(error: Exception) -> str:
+    """The first line of an error, short enough to stand inside a sentence."""
+    lines = str(error).strip().splitlines()
+    return lines[0][:120].rstrip(".:") if lines else type(error).__name__

@@ -1,0 +1,88 @@
+"""Tables: named columns and numbered rows, whatever file they come from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from eval.errors import RequestError
+from eval.findings import Finding
+from eval.reading.delimited import Reading, read_delimited
+from eval.reading.formats import read_hub, read_json, read_json_lines, read_parquet, read_workbook
+from eval.reading.text import counted, is_blank, listed
+
+READERS: dict[str, Callable[[Path], Reading]] = {
+    ".jsonl": read_json_lines,
+    ".ndjson": read_json_lines,
+    ".json": read_json,
+    ".csv": read_delimited,
+    ".tsv": read_delimited,
+    ".parquet": read_parquet,
+    ".xlsx": read_workbook,
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One data record that is not entirely empty."""
+
+    record: int
+    """Data record, counted from 1 without header, blank and broken lines."""
+    line: int
+    """Physical line or sheet row on which it begins; the position in the list for JSON and Parquet."""
+    values: dict[str, object]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A file's rows, and what had to be assumed or left out to read them."""
+
+    name: str
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+    findings: tuple[Finding, ...]
+
+    def is_empty(self, column: str) -> bool:
+        """Tell whether no row has anything in this column."""
+        return all(is_blank(row.values.get(column)) for row in self.rows)
+
+
+def read_table(source: str | Path) -> Table:
+    """Read a table from a file or from `hf:ORG/NAME:SPLIT`; RequestError where that is impossible."""
+    name = str(source)
+    if name.startswith("hf:"):
+        records, findings = read_hub(name)
+    else:
+        path = readable_file(source)
+        reader = READERS.get(path.suffix.lower())
+        if reader is None:
+            raise RequestError(f"{path} has an unknown type: convert it to one of {', '.join(READERS)}.")
+        records, findings = reader(path)
+    filled = [(line, values) for line, values in records if not all(is_blank(v) for v in values.values())]
+    if not filled:
+        raise RequestError(f"{name} has no usable rows: give a file with at least one row of data.")
+    blank = [str(line) for line, values in records if all(is_blank(v) for v in values.values())]
+    rows = tuple(Row(number, line, values) for number, (line, values) in enumerate(filled, 1))
+    columns = tuple(dict.fromkeys(column for _, values in filled for column in values))
+    return Table(name, columns, rows, (*findings, *_blank_rows(blank)))
+
+
+def readable_file(source: str | Path) -> Path:
+    """Return the path of a file that exists and is not empty; RequestError otherwise."""
+    path = Path(source)
+    if os.path.isdir(path):  # unlike Path.is_dir, no error for an overlong name
+        raise RequestError(f"{path} is a folder: name the file inside it.")
+    if not os.path.isfile(path):
+        raise RequestError(f"{path} does not exist: check the path.")
+    if path.stat().st_size == 0:
+        raise RequestError(f"{path} is empty: give a file with at least one row of data.")
+    return path
+
+
+def _blank_rows(lines: list[str]) -> list[Finding]:
+    if not lines:
+        return []
+    message = f"Ignored {counted(len(lines), 'entirely empty row')}: line {listed(lines)}."
+    return [Finding("empty_input", "info", len(lines), tuple(lines), message, "")]

@@ -1,0 +1,205 @@
+"""The client's task: read from a sentence or a file, and completed from the examples."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import statistics
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from eval.contracts import Example, Kind, Task
+from eval.errors import RequestError
+from eval.reading.text import read_text
+
+FILE_TYPES = (".json", ".yaml", ".yml")
+SHORT_ANSWER = 10
+"""Words. Shorter answers are compared word by word, longer ones by their longest common subsequence."""
+LONGEST_LABEL = 10
+"""Words. Longer outputs are text, however often they repeat."""
+QUESTION = re.compile(
+    r"(what|who|whom|whose|which|when|where|why|how|is|are|was|were|do|does|did|can|could|should|will|would|may)\b",
+    re.I,
+)
+FORMAL = re.compile(
+    r"select\b.*\bfrom\b|insert\s+into\b|update\b.*\bset\b|delete\s+from\b|with\b.*\bselect\b|<(\w+).*(</\1>|/>)$|\[.*\]$",
+    re.I | re.S,
+)
+"""Outputs in a formal language: SQL, XML, JSON lists."""
+
+
+@dataclass(frozen=True)
+class TaskSpec:
+    """A task as the client states it; what is None is inferred by `complete`."""
+
+    description: str
+    name: str | None = None
+    kind: Kind | None = None
+    metric: str | None = None
+    labels: tuple[str, ...] = ()
+    json_keys: tuple[str, ...] = ()
+
+
+def read_task(value: str) -> TaskSpec:
+    """Read TASK: a sentence, or the path of a JSON or YAML file with at least `description`.
+
+    Raises RequestError for an empty sentence, and for a file that is missing, malformed or incomplete.
+    """
+    value = value.strip()
+    if os.path.isfile(value):
+        return _from_fields(_load(Path(value)), value)
+    if value.lower().endswith(FILE_TYPES):
+        raise RequestError(f"The task file {value} does not exist: check the path, or end a sentence with a full stop.")
+    if not value:
+        raise RequestError("The task is empty: say in one sentence what the model is asked to do.")
+    return TaskSpec(value)
+
+
+def complete(spec: TaskSpec, examples: Sequence[Example], *, has_documents: bool) -> tuple[Task, list[str]]:
+    """Infer kind and metric where the client states none; also return the sentences that state what was inferred.
+
+    Labels and JSON keys stay as given: strategies take them from the examples that they are fitted on, so that
+    nothing leaks from the unseen ones. Raises RequestError for an unknown metric.
+    """
+    if not examples:
+        raise RequestError("There are no examples: give at least a few labelled rows.")
+    stated: list[str] = []
+    kind = spec.kind
+    if kind is None:
+        kind, reason = _infer_kind(spec, examples, has_documents)
+        stated.append(f"Took this as a task of {kind.value}, since {reason}.")
+    metric = spec.metric
+    if metric is None:
+        metric, reason = _infer_metric(kind, examples)
+        stated.append(f"Measured by {metric}, since {reason}.")
+    _check_metric(metric)
+    return Task(spec.description, kind, metric, spec.name or Task.name, spec.labels, spec.json_keys), stated
+
+
+def _load(path: Path) -> dict[str, object]:
+    import yaml
+
+    text, _ = read_text(path)
+    try:
+        content = json.loads(text) if path.suffix.lower() == ".json" else yaml.safe_load(text)
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
+        where = getattr(error, "problem_mark", None)
+        line = where.line + 1 if where else getattr(error, "lineno", 1)
+        kind = "JSON" if path.suffix.lower() == ".json" else "YAML"
+        raise RequestError(f"The task file {path} is not valid {kind}: repair line {line}.") from error
+    if isinstance(content, str) and path.suffix.lower() not in FILE_TYPES:
+        return {"description": content}
+    if not isinstance(content, dict):
+        raise RequestError(f'The task file {path} holds no fields: write at least "description".')
+    return content
+
+
+def _from_fields(fields: dict[str, object], path: str) -> TaskSpec:
+    description = _text(fields, "description", path)
+    if not description:
+        raise RequestError(f'The task file {path} has no description: add "description" with one sentence.')
+    return TaskSpec(
+        description,
+        _text(fields, "name", path),
+        _kind(_text(fields, "kind", path), path),
+        _text(fields, "metric", path),
+        _strings(fields, "labels", path),
+        _strings(fields, "json_keys", path),
+    )
+
+
+def _text(fields: dict[str, object], key: str, path: str) -> str | None:
+    value = fields.get(key)
+    if value is not None and not isinstance(value, str):
+        raise RequestError(f'"{key}" in the task file {path} is not text: put it in quotes.')
+    return (value or "").strip() or None
+
+
+def _strings(fields: dict[str, object], key: str, path: str) -> tuple[str, ...]:
+    value = fields.get(key) or []
+    # YAML reads yes and no as true and false, so a truth value cannot be trusted to be what the client wrote.
+    if not isinstance(value, list) or any(isinstance(v, bool) or not isinstance(v, str | int | float) for v in value):
+        raise RequestError(f'"{key}" in the task file {path} is not a list of texts: write each in quotes.')
+    return tuple(dict.fromkeys(str(item).strip() for item in value))
+
+
+def _kind(name: str | None, path: str) -> Kind | None:
+    if name is None:
+        return None
+    if name.lower() not in list(Kind):
+        raise RequestError(f'"{name}" in {path} is no kind of task: choose one of {", ".join(Kind)}.')
+    return Kind(name.lower())
+
+
+def _check_metric(metric: str) -> None:
+    from eval.metrics import METRICS
+
+    if metric not in METRICS:
+        raise RequestError(f'"{metric}" is no known metric: choose one of {", ".join(METRICS)}.')
+
+
+def _infer_kind(spec: TaskSpec, examples: Sequence[Example], has_documents: bool) -> tuple[Kind, str]:
+    """Kind and reason. Duplicated rows count once: they would make free text look like labels."""
+    if spec.labels:
+        return Kind.CLASSIFICATION, "the task states labels"
+    if spec.json_keys:
+        return Kind.EXTRACTION, "the task states JSON keys"
+    rows = list({(e.input, e.target): e for e in examples}.values())
+    outputs = Counter(e.target.casefold() for e in rows)
+    if _share(rows, lambda e: _is_json_object(e.target)) >= 0.95:
+        return Kind.EXTRACTION, "the outputs are JSON objects"
+    if _are_labels(outputs):
+        return Kind.CLASSIFICATION, f"{len(outputs)} short outputs repeat over {len(rows)} different examples"
+    if _share(rows, lambda e: FORMAL.match(e.target) is not None) >= 0.95:
+        return Kind.EXTRACTION, "the outputs are in a formal language"
+    if has_documents and _share(rows, lambda e: _is_question(e.input)) >= 0.5:
+        return Kind.QA, "there are documents and the inputs are questions"
+    if _share(rows, _is_excerpt) >= 0.95:
+        return Kind.EXTRACTION, "the outputs are short excerpts of the inputs"
+    return Kind.GENERATION, "the outputs are free text"
+
+
+def _infer_metric(kind: Kind, examples: Sequence[Example]) -> tuple[str, str]:
+    targets = [example.target for example in examples]
+    if kind is Kind.CLASSIFICATION:
+        label, count = Counter(targets).most_common(1)[0]
+        if count > 0.8 * len(targets):
+            return "macro_f1", f'"{label}" makes up {count / len(targets):.0%} of the examples'
+        return "accuracy", "no label makes up more than 80% of the examples"
+    if kind is Kind.EXTRACTION:
+        if _share(examples, lambda e: _is_json_object(e.target)) >= 0.95:
+            return "json_field_f1", "the outputs are JSON objects"
+        return "exact_match", "an extracted value is right or wrong as a whole"
+    words = statistics.median(len(target.split()) for target in targets)
+    if words <= SHORT_ANSWER:
+        return "token_f1", f"half of the outputs have at most {words:g} words"
+    return "rougeL", f"half of the outputs have at least {words:g} words"
+
+
+def _are_labels(outputs: Counter[str]) -> bool:
+    """Labels are short and come back: two thirds of the rows have an output that other rows have too."""
+    repeated = sum(count for count in outputs.values() if count > 1)
+    longest = max(len(output.split()) for output in outputs)
+    return repeated >= 2 / 3 * outputs.total() and longest <= LONGEST_LABEL
+
+
+def _share(examples: Sequence[Example], test: Callable[[Example], bool]) -> float:
+    return sum(map(test, examples)) / len(examples)
+
+
+def _is_question(text: str) -> bool:
+    return text.endswith("?") or QUESTION.match(text) is not None
+
+
+def _is_excerpt(example: Example) -> bool:
+    return len(example.target) <= len(example.input) / 2 and example.target.casefold() in example.input.casefold()
+
+
+def _is_json_object(text: str) -> bool:
+    try:
+        return text.startswith("{") and isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False

@@ -1,0 +1,111 @@
+"""How a solution's answers are written: one of the labels, a JSON object, or text of limited length.
+
+What is inferred (labels, keys, length) is inferred from the examples a strategy is fitted on, never from others.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from eval.contracts import Example, Kind, Prediction, Task
+from strategies.models.base import Completion, Decoding, JsonShape, LabelScores, LanguageModel, Prompt
+from strategies.models.json_grammar import shape_of
+
+MOST_NEW_TOKENS = 512
+
+
+@dataclass(frozen=True)
+class AnswerFormat:
+    """How answers are written, for every strategy alike."""
+
+    labels: tuple[str, ...] = ()
+    """Where given, the answer is the label with the highest log-likelihood, summed over its tokens and the end."""
+    json_shape: JsonShape | None = None
+    max_new_tokens: int = 64
+
+    @classmethod
+    def infer(cls, task: Task, train: Sequence[Example], model: LanguageModel) -> AnswerFormat:
+        """The format of a task, from the client's statement where there is one, else from the training examples."""
+        if task.kind is Kind.CLASSIFICATION:
+            return cls(labels=labels_of(task, train))
+        lengths = model.count_tokens([e.target for e in train])
+        room = int(np.ceil(float(np.quantile(lengths, 0.98)) * 1.1)) + 2
+        return cls(json_shape=json_shape_of(task, train), max_new_tokens=min(room, MOST_NEW_TOKENS))
+
+    def answer(self, model: LanguageModel, prompts: Sequence[Prompt]) -> list[Prediction]:
+        """Answer each prompt in this format."""
+        if self.labels:
+            return [self._chosen(scores) for scores in model.score_labels(prompts, self.labels)]
+        decoding = Decoding(self.max_new_tokens, self.json_shape)
+        return [_written(completion) for completion in model.generate(prompts, decoding)]
+
+    def _chosen(self, scores: LabelScores) -> Prediction:
+        if scores.error is not None:
+            return Prediction("", scores.usage, error=scores.error)
+        values = np.asarray(scores.log_likelihoods)
+        best = int(values.argmax())
+        confidence = float(1.0 / np.exp(values - values[best]).sum())
+        return Prediction(self.labels[best], scores.usage, confidence=confidence)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for a manifest."""
+        return {
+            "labels": list(self.labels),
+            "label_choice": "highest log-likelihood, summed over the label's tokens and the end token",
+            "json_keys": [[key, list(kinds)] for key, kinds in self.json_shape.keys] if self.json_shape else None,
+            "json_ordered": self.json_shape.ordered if self.json_shape else None,
+            "max_new_tokens": self.max_new_tokens,
+        }
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> AnswerFormat:
+        """Inverse of `to_json`."""
+        keys = values["json_keys"]
+        pairs = tuple((key, tuple(kinds)) for key, kinds in keys) if keys is not None else ()
+        shape = JsonShape(pairs, bool(values["json_ordered"])) if keys is not None else None
+        return cls(tuple(values["labels"]), shape, int(values["max_new_tokens"]))
+
+
+def _written(completion: Completion) -> Prediction:
+    return Prediction(
+        completion.text,
+        completion.usage,
+        error=completion.error,
+        first_token_seconds=completion.first_token_seconds,
+    )
+
+
+def labels_of(task: Task, train: Sequence[Example]) -> tuple[str, ...]:
+    """The labels a classifier may answer with: the client's where stated, else those of the training examples."""
+    return task.labels or tuple(sorted({e.target for e in train}))
+
+
+def json_shape_of(task: Task, train: Sequence[Example]) -> JsonShape | None:
+    """The shape of JSON answers, where (nearly) all training answers are JSON objects; None for plain text."""
+    objects = [o for o in map(_json_object, train) if o is not None]
+    if task.kind is not Kind.EXTRACTION or len(objects) < 0.95 * len(train):
+        return None
+    return shape_of(objects, task.json_keys)
+
+
+def _json_object(example: Example) -> dict[str, Any] | None:
+    try:
+        value = json.loads(example.target)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def canonical(answer: str, answer_format: AnswerFormat) -> str:
+    """A training answer in the style that decoding writes, so that tuned models learn the style they must use."""
+    if answer_format.json_shape is None:
+        return answer
+    try:
+        return json.dumps(json.loads(answer), ensure_ascii=False)
+    except ValueError:
+        return answer

@@ -1,0 +1,97 @@
+"""What a strategy is, and what it is given to work with."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from eval.contracts import Document, Example, Solution, Task
+from strategies.models.base import Embedder, LanguageModel
+from strategies.retrieval.chunks import cut_documents
+from strategies.retrieval.index import PassageIndex
+from strategies.workload import Profile, Workload
+
+Family = Literal["baseline", "prompt", "retrieval", "finetune", "combination"]
+
+
+@dataclass
+class FitLog:
+    """What a strategy tells about its fitting, for the report."""
+
+    config: dict[str, Any] = field(default_factory=dict)
+    """The configuration that was chosen. Plain JSON values."""
+    trials: list[dict[str, Any]] = field(default_factory=list)
+    """Every configuration tried, with its dev quality."""
+    curve: list[dict[str, float]] = field(default_factory=list)
+    """Per epoch of training: epoch, train_loss, dev_quality."""
+    train_examples: int = 0
+    guard_fired: bool = False
+    """The wall clock ended the work before its plan did."""
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """How much a strategy may spend, planned from measured speeds before anything is fitted."""
+
+    epochs: int = 4
+    train_rows: int = 1_000_000
+    """Rows that training passes over each epoch, at most."""
+    dev_rows: int = 32
+    """Rows of the training part that configurations and epochs are chosen by, at most."""
+    tune: bool = True
+    """Whether several configurations are tried, or only the first."""
+    deadline: float = math.inf
+    """`time.monotonic()` value at which training ends, whatever the plan said."""
+
+
+@dataclass
+class Workshop:
+    """Everything that fitting needs besides the task and its training examples. Passed, never global."""
+
+    language_model: LanguageModel
+    embedder: Embedder
+    documents: Sequence[Document]
+    folder: Path
+    """A folder of this fit's own, for adapters."""
+    seed: int = 0
+    allowance: Allowance = Allowance()
+    progress: Callable[[str, int, int], None] = lambda phase, done, total: None
+    """Called with what is under way, how many steps are done and how many there are."""
+    log: FitLog = field(default_factory=FitLog)
+
+    @cached_property
+    def document_index(self) -> PassageIndex:
+        """The documents, cut into passages and embedded, once for all strategies that share this workshop's cache."""
+        return PassageIndex.build(cut_documents(self.documents), self.embedder)
+
+    def for_fit(self, folder: Path, allowance: Allowance, progress: Callable[[str, int, int], None]) -> Workshop:
+        """A workshop for one fit that shares the models and the document index of this one."""
+        workshop = Workshop(
+            self.language_model, self.embedder, self.documents, folder, self.seed, allowance, progress, FitLog()
+        )
+        if self.documents:
+            workshop.__dict__["document_index"] = self.document_index
+        return workshop
+
+
+class Strategy(Protocol):
+    """A way of turning a task and its training examples into a solution."""
+
+    name: str
+    family: Family
+    needs_documents: bool
+
+    def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
+        """Make a solution from the training examples and the workshop's documents.
+
+        Raises NotApplicable, with the reason, where the strategy cannot work on this task.
+        """
+        ...
+
+    def workload(self, profile: Profile, allowance: Allowance) -> Workload:
+        """What fitting and one query cost, in tokens, for planning. Zero where no model works."""
+        ...

@@ -1,0 +1,184 @@
+"""Strategies without a language model. If one of these is as good, nothing more is needed."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from eval.contracts import Example, Kind, Prediction, Solution, Task
+from eval.errors import NotApplicable
+from strategies.base import Allowance, Family, Workshop
+from strategies.manifest import model_entry, read_manifest, write_manifest
+from strategies.models.base import Embedder
+from strategies.models.shelf import ModelShelf
+from strategies.prompting import WITHOUT_DOCUMENTS
+from strategies.retrieval.index import ExampleIndex, PassageIndex
+from strategies.tuning import choose
+from strategies.workload import Profile, Workload
+
+NOT_A_CLASSIFICATION = "the answers are not labels"
+
+
+class Baseline:
+    """What all baselines share: they cost no tokens."""
+
+    family: Family = "baseline"
+    needs_documents = False
+
+    def workload(self, profile: Profile, allowance: Allowance) -> Workload:
+        return Workload()
+
+
+@dataclass(frozen=True)
+class Constant:
+    """Answers the same, whatever is asked."""
+
+    answer: str
+
+    def predict(self, inputs: Sequence[str]) -> list[Prediction]:
+        return [Prediction(self.answer) for _ in inputs]
+
+    def save(self, folder: Path) -> None:
+        write_manifest(folder, "constant", {"answer": self.answer})
+
+    @classmethod
+    def load(cls, folder: Path, shelf: ModelShelf) -> Constant:
+        return cls(read_manifest(folder)["answer"])
+
+
+class Majority(Baseline):
+    """The commonest label of the training examples."""
+
+    name = "majority"
+
+    def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
+        if task.kind is not Kind.CLASSIFICATION:
+            raise NotApplicable(NOT_A_CLASSIFICATION)
+        workshop.log.train_examples = len(train)
+        counts = Counter(e.target for e in train)
+        return Constant(min(counts, key=lambda label: (-counts[label], label)))
+
+
+@dataclass(frozen=True)
+class Echo:
+    """Answers with the input."""
+
+    def predict(self, inputs: Sequence[str]) -> list[Prediction]:
+        return [Prediction(text) for text in inputs]
+
+    def save(self, folder: Path) -> None:
+        write_manifest(folder, "echo", {})
+
+    @classmethod
+    def load(cls, folder: Path, shelf: ModelShelf) -> Echo:
+        return cls()
+
+
+class CopyInput(Baseline):
+    """Leave the text as it is: what any rewriting must beat."""
+
+    name = "copy_input"
+
+    def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
+        if task.kind is not Kind.GENERATION:
+            raise NotApplicable("the answers are not rewritings of the input")
+        workshop.log.train_examples = len(train)
+        return Echo()
+
+
+@dataclass(frozen=True)
+class NearestCopy:
+    """Answers with the answer of the nearest example."""
+
+    index: ExampleIndex
+    embedder: Embedder
+
+    def predict(self, inputs: Sequence[str]) -> list[Prediction]:
+        return [
+            Prediction(hits[0][0].answer, sources=(hits[0][0].id,)) for hits in self.index.search(inputs, 1)
+        ]
+
+    def save(self, folder: Path) -> None:
+        self.index.save(folder / "examples")
+        write_manifest(folder, "nearest_copy", {"embedder": model_entry(self.embedder.identity)})
+
+    @classmethod
+    def load(cls, folder: Path, shelf: ModelShelf) -> NearestCopy:
+        embedder = shelf.embedder_for(read_manifest(folder)["embedder"])
+        return cls(ExampleIndex.load(folder / "examples", embedder), embedder)
+
+
+class CopyNearest(Baseline):
+    """The answer of the training example whose input is nearest (1-nearest-neighbour on embeddings)."""
+
+    name = "nearest_copy"
+
+    def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
+        workshop.log.train_examples = len(train)
+        return NearestCopy(ExampleIndex.build(train, workshop.embedder), workshop.embedder)
+
+
+_SENTENCE = re.compile(r"(?<=[.!?])\s+(?=\S)|\n+")
+
+
+@dataclass(frozen=True)
+class PassageCopy:
+    """Answers with the best passage, or with the sentence of it that is nearest to the question."""
+
+    index: PassageIndex
+    embedder: Embedder
+    unit: str
+    """`passage` or `sentence`."""
+
+    def predict(self, inputs: Sequence[str]) -> list[Prediction]:
+        best = [hits[0] for hits in self.index.search(inputs, 1)]
+        texts = [p.text for p in best] if self.unit == "passage" else self._sentences(inputs, [p.text for p in best])
+        return [Prediction(text, sources=(p.document_id,)) for text, p in zip(texts, best, strict=True)]
+
+    def _sentences(self, inputs: Sequence[str], passages: Sequence[str]) -> list[str]:
+        split = [[s for s in _SENTENCE.split(p) if s.strip()] or [p] for p in passages]
+        queries = self.embedder.encode(inputs)
+        vectors = self.embedder.encode([s for sentences in split for s in sentences])
+        found, start = [], 0
+        for query, sentences in zip(queries, split, strict=True):
+            scores = vectors[start : start + len(sentences)] @ query
+            found.append(sentences[int(np.argmax(scores))].strip())
+            start += len(sentences)
+        return found
+
+    def save(self, folder: Path) -> None:
+        self.index.save(folder / "documents")
+        write_manifest(
+            folder, "passage_copy", {"embedder": model_entry(self.embedder.identity), "unit": self.unit}
+        )
+
+    @classmethod
+    def load(cls, folder: Path, shelf: ModelShelf) -> PassageCopy:
+        manifest = read_manifest(folder)
+        embedder = shelf.embedder_for(manifest["embedder"])
+        return cls(PassageIndex.load(folder / "documents", embedder), embedder, manifest["unit"])
+
+
+class CopyPassage(Baseline):
+    """Search alone: the best passage, or its best sentence, as the answer."""
+
+    name = "passage_copy"
+    needs_documents = True
+    configurations: Sequence[dict[str, Any]] = ({"unit": "passage"}, {"unit": "sentence"})
+
+    def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
+        if not workshop.documents:
+            raise NotApplicable(WITHOUT_DOCUMENTS)
+        if task.kind is not Kind.QA:
+            raise NotApplicable("the task is not to answer questions")
+
+        def make(configuration: dict[str, Any], rows: Sequence[Example]) -> Solution:
+            return PassageCopy(workshop.document_index, workshop.embedder, configuration["unit"])
+
+        return choose(task, train, workshop, self.configurations, make)

@@ -1,0 +1,117 @@
+"""Strategies that change the model: LoRA adapters, with and without retrieved passages."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from eval.contracts import Example, Solution, Task
+from eval.errors import NotApplicable
+from strategies.answers import AnswerFormat, canonical
+from strategies.base import Allowance, Family, Workshop
+from strategies.models.base import LanguageModel
+from strategies.pipeline import DocumentRetriever, Pipeline
+from strategies.prompting import WITHOUT_DOCUMENTS
+from strategies.prompts import PromptTemplate
+from strategies.tuning import parts, quality
+from strategies.workload import Profile, Tokens, Workload, answering
+
+FEWEST_ROWS = 16
+SMALL_MODEL = 1_000_000_000
+
+
+class Lora:
+    """A LoRA adapter on all linear layers; the prompt is the task sentence alone, without the label list."""
+
+    name = "lora"
+    family: Family = "finetune"
+    needs_documents = False
+    passages = 0
+
+    def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
+        from strategies.training.lora import train_lora
+
+        model = _trainable(workshop.language_model)
+        if len(train) < FEWEST_ROWS:
+            raise NotApplicable(f"{len(train)} training examples are too few to fine-tune on: {FEWEST_ROWS} are needed")
+        fit_rows, dev = parts(task, train, workshop)
+        rows = _sample(fit_rows, workshop.allowance.train_rows, workshop.seed)
+        pipeline = self._pipeline(task, train, workshop)
+        settings = replace(_settings(model), epochs=workshop.allowance.epochs, seed=workshop.seed)
+        prompts, _ = pipeline.prompts([e.input for e in rows])
+        answers = [canonical(e.target, pipeline.answers) for e in rows]
+        adapter = workshop.folder / "adapter"
+        log = train_lora(
+            model,
+            list(zip(prompts, answers, strict=True)),
+            settings,
+            adapter,
+            lambda: quality(task, pipeline, dev) if dev else 0.0,
+            on_step=lambda done, total: workshop.progress("training", done, total),
+            deadline=workshop.allowance.deadline,
+        )
+        workshop.log.curve = [
+            {"epoch": e.epoch, "train_loss": e.train_loss, "dev_quality": e.dev_quality} for e in log.epochs
+        ]
+        workshop.log.config = {**asdict(settings), "best_epoch": log.best_epoch, "passages": self.passages}
+        workshop.log.train_examples = len(rows)
+        workshop.log.guard_fired = log.guard_fired
+        return replace(pipeline, adapter=adapter)
+
+    def _pipeline(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Pipeline:
+        answers = AnswerFormat.infer(task, train, workshop.language_model)
+        return Pipeline(workshop.language_model, PromptTemplate(task.description), answers)
+
+    def workload(self, profile: Profile, allowance: Allowance) -> Workload:
+        own = profile.input_tokens + self.passages * profile.passage_tokens
+        query = answering(profile, own, tuned=True)
+        dev = min(allowance.dev_rows, profile.train_rows // 4)
+        rows = min(profile.train_rows - dev, allowance.train_rows)
+        a_row = own + profile.output_tokens + 6 + profile.instruction_tokens / 8
+        training = Tokens(trained=a_row * rows)
+        return Workload(fit=(training + query * dev) * allowance.epochs, query=query)
+
+
+class LoraRag(Lora):
+    """An adapter trained to read: its training prompts hold the passage that retrieval finds, as its queries will."""
+
+    name = "lora_rag"
+    family: Family = "combination"
+    needs_documents = True
+    passages = 1
+
+    def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
+        if not workshop.documents:
+            raise NotApplicable(WITHOUT_DOCUMENTS)
+        return super().fit(task, train, workshop)
+
+    def _pipeline(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Pipeline:
+        retriever = DocumentRetriever(workshop.document_index, self.passages)
+        return replace(super()._pipeline(task, train, workshop), embedder=workshop.embedder, documents=retriever)
+
+
+def _trainable(model: LanguageModel):  # type: ignore[no-untyped-def]
+    """The model, if it is one whose weights can be adapted here."""
+    from strategies.models.transformers_lm import TransformersModel
+
+    if not isinstance(model, TransformersModel):
+        raise NotApplicable(f"{model.identity.name} cannot be fine-tuned here: its weights are not at hand")
+    return model
+
+
+def _settings(model: LanguageModel):  # type: ignore[no-untyped-def]
+    """Small models bear, and need, a higher learning rate."""
+    from strategies.training.lora import LoraSettings
+
+    small = (model.identity.parameters or 0) < SMALL_MODEL
+    return LoraSettings(learning_rate=1e-3 if small else 2e-4)
+
+
+def _sample(rows: Sequence[Example], most: int, seed: int) -> list[Example]:
+    """At most so many rows, drawn by the seed, in their order."""
+    if len(rows) <= most:
+        return list(rows)
+    chosen = set(random.Random(seed).sample(range(len(rows)), most))
+    return [row for i, row in enumerate(rows) if i in chosen]

@@ -1,0 +1,188 @@
+"""Linear classifiers (scikit-learn) on TF-IDF or on embeddings. Kept as safetensors and JSON, never as pickle."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eval.contracts import Example, Kind, Prediction, Solution, Task
+from eval.errors import NotApplicable
+from strategies.base import Workshop
+from strategies.baselines import NOT_A_CLASSIFICATION, Baseline
+from strategies.manifest import model_entry, read_manifest, write_manifest
+from strategies.models.base import Embedder
+from strategies.models.shelf import ModelShelf
+from strategies.tuning import choose
+
+Matrix = Any
+"""Features of rows: a dense array or a scipy sparse matrix, shape (rows, features)."""
+
+
+class Features(Protocol):
+    """Texts to numbers."""
+
+    def transform(self, texts: Sequence[str]) -> Matrix: ...
+
+    def save(self, folder: Path) -> dict[str, Any]:
+        """Write what is needed and return what the manifest must say."""
+        ...
+
+
+@dataclass(frozen=True)
+class EmbeddingFeatures:
+    """Sentence embeddings."""
+
+    embedder: Embedder
+
+    def transform(self, texts: Sequence[str]) -> Matrix:
+        return self.embedder.encode(texts)
+
+    def save(self, folder: Path) -> dict[str, Any]:
+        return {"features": "embedding", "embedder": model_entry(self.embedder.identity)}
+
+
+@dataclass(frozen=True)
+class TfidfFeatures:
+    """Words and pairs of words, weighted by TF-IDF with sublinear term frequency."""
+
+    vocabulary: dict[str, int]
+    idf: NDArray[np.float64]
+
+    @classmethod
+    def fit(cls, texts: Sequence[str]) -> TfidfFeatures:
+        """Learn vocabulary and weights from training texts."""
+        vectorizer = cls._vectorizer(None)
+        vectorizer.fit(texts)
+        return cls({term: int(i) for term, i in vectorizer.vocabulary_.items()}, vectorizer.idf_)
+
+    @staticmethod
+    def _vectorizer(vocabulary: dict[str, int] | None) -> Any:
+        from sklearn.feature_extraction.text import TfidfVectorizer
+
+        return TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"(?u)\b\w+\b", vocabulary=vocabulary)
+
+    def transform(self, texts: Sequence[str]) -> Matrix:
+        vectorizer = self._vectorizer(self.vocabulary)
+        vectorizer.idf_ = self.idf
+        return vectorizer.transform(texts)
+
+    def save(self, folder: Path) -> dict[str, Any]:
+        from safetensors.numpy import save_file
+
+        (folder / "vocabulary.json").write_text(
+            json.dumps(self.vocabulary, ensure_ascii=False, sort_keys=True), encoding="utf-8"
+        )
+        save_file({"idf": self.idf}, folder / "idf.safetensors")
+        return {"features": "tfidf"}
+
+    @classmethod
+    def load(cls, folder: Path) -> TfidfFeatures:
+        """Inverse of `save`."""
+        from safetensors.numpy import load_file
+
+        vocabulary = json.loads((folder / "vocabulary.json").read_text(encoding="utf-8"))
+        return cls(vocabulary, load_file(folder / "idf.safetensors")["idf"])
+
+
+@dataclass(frozen=True)
+class LinearClassifier:
+    """Multinomial logistic regression over features of the text."""
+
+    features: Features
+    labels: tuple[str, ...]
+    weights: NDArray[np.float64]
+    """Shape (labels, features)."""
+    intercept: NDArray[np.float64]
+    """Shape (labels,)."""
+
+    @classmethod
+    def fit(cls, features: Features, train: Sequence[Example], strength: float) -> LinearClassifier:
+        """Fit on training examples; `strength` is scikit-learn's C. One label alone is answered always."""
+        from sklearn.exceptions import ConvergenceWarning
+        from sklearn.linear_model import LogisticRegression
+
+        labels = sorted({e.target for e in train})
+        matrix = features.transform([e.input for e in train])
+        if len(labels) == 1:
+            return cls(features, tuple(labels), np.zeros((1, matrix.shape[1])), np.zeros(1))
+        model = LogisticRegression(C=strength, max_iter=1000)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model.fit(matrix, [e.target for e in train])
+        weights, intercept = model.coef_, model.intercept_
+        if len(weights) == 1:  # scikit-learn keeps one row for two labels: the second against the first
+            weights, intercept = np.vstack([-weights, weights]) / 2, np.concatenate([-intercept, intercept]) / 2
+        return cls(features, tuple(model.classes_.tolist()), weights, intercept)
+
+    def predict(self, inputs: Sequence[str]) -> list[Prediction]:
+        if not inputs:
+            return []
+        scores = np.asarray(self.features.transform(inputs) @ self.weights.T) + self.intercept
+        shares = np.exp(scores - scores.max(axis=1, keepdims=True))
+        shares /= shares.sum(axis=1, keepdims=True)
+        best = shares.argmax(axis=1)
+        return [Prediction(self.labels[i], confidence=float(row[i])) for i, row in zip(best, shares, strict=True)]
+
+    def save(self, folder: Path) -> None:
+        from safetensors.numpy import save_file
+
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file({"weights": self.weights, "intercept": self.intercept}, folder / "linear.safetensors")
+        write_manifest(folder, "linear", {"labels": list(self.labels), **self.features.save(folder)})
+
+    @classmethod
+    def load(cls, folder: Path, shelf: ModelShelf) -> LinearClassifier:
+        """Inverse of `save`."""
+        from safetensors.numpy import load_file
+
+        manifest = read_manifest(folder)
+        tensors = load_file(folder / "linear.safetensors")
+        features: Features = (
+            TfidfFeatures.load(folder)
+            if manifest["features"] == "tfidf"
+            else EmbeddingFeatures(shelf.embedder_for(manifest["embedder"]))
+        )
+        return cls(features, tuple(manifest["labels"]), tensors["weights"], tensors["intercept"])
+
+
+class _Linear(Baseline):
+    strengths: Sequence[float]
+
+    def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
+        if task.kind is not Kind.CLASSIFICATION:
+            raise NotApplicable(NOT_A_CLASSIFICATION)
+
+        def make(configuration: dict[str, Any], rows: Sequence[Example]) -> Solution:
+            return LinearClassifier.fit(self._features(rows, workshop), rows, configuration["C"])
+
+        return choose(task, train, workshop, [{"C": strength} for strength in self.strengths], make)
+
+    def _features(self, rows: Sequence[Example], workshop: Workshop) -> Features:
+        raise NotImplementedError
+
+
+class TfidfLinear(_Linear):
+    """Words alone."""
+
+    name = "tfidf_linear"
+    strengths = (10.0, 100.0)
+
+    def _features(self, rows: Sequence[Example], workshop: Workshop) -> Features:
+        return TfidfFeatures.fit([e.input for e in rows])
+
+
+class EmbeddingLinear(_Linear):
+    """Sentence embeddings and a linear head."""
+
+    name = "embedding_linear"
+    strengths = (10.0, 100.0)
+
+    def _features(self, rows: Sequence[Example], workshop: Workshop) -> Features:
+        return EmbeddingFeatures(workshop.embedder)

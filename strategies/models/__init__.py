@@ -1,0 +1,1 @@
+"""Language models and embedders: what strategies ask of them, and the backends that answer."""

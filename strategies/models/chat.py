@@ -1,0 +1,80 @@
+"""Chats to tokens: one way of writing a chat for answering, scoring and training alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from strategies.models.base import Prompt, Turn
+
+PLAIN_TEMPLATE = (
+    "{% for message in messages %}{% if message['role'] == 'system' %}{{ message['content'] + '\n\n' }}"
+    "{% elif message['role'] == 'user' %}{{ 'Input: ' + message['content'] + '\n' }}"
+    "{% else %}{{ 'Answer: ' + message['content'] + eos_token + '\n' }}{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}{{ 'Answer:' }}{% endif %}"
+)
+"""For models that come without a chat template."""
+
+_PROBE = "§"
+
+
+class ChatFormat:
+    """A tokenizer's chat template, its end-of-turn token, and text that cannot open a turn of its own."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self.tokenizer = tokenizer
+        if not tokenizer.chat_template:
+            tokenizer.chat_template = PLAIN_TEMPLATE
+        self._specials = sorted((t for t in tokenizer.all_special_tokens if len(t) > 1), key=len, reverse=True)
+        self.end_token = self._end_token()
+        self._shared: dict[tuple[Turn, ...], list[int]] = {}
+
+    def _end_token(self) -> int:
+        """First token after an assistant's answer under the template; the end-of-text token where there is none."""
+        turns = (Turn("user", _PROBE), Turn("assistant", _PROBE))
+        tail = self._render(turns, open_answer=False).rpartition(_PROBE)[2]
+        tokens = self.tokenizer.encode(tail, add_special_tokens=False)
+        if tokens and tokens[0] in self.tokenizer.all_special_ids:
+            return int(tokens[0])
+        return int(self.tokenizer.eos_token_id)
+
+    def tokens(self, prompt: Prompt) -> list[int]:
+        """The whole chat, up to where the answer begins."""
+        text = self._render(prompt.turns, open_answer=True)
+        return list(self.tokenizer.encode(text, add_special_tokens=False))
+
+    def shared_length(self, prompt: Prompt, tokens: Sequence[int]) -> int:
+        """How many leading tokens come from the shared turns, and so are the same for every query."""
+        if not prompt.shared:
+            return 0
+        turns = prompt.turns[: prompt.shared]
+        if turns not in self._shared:
+            self._shared = {turns: self._shared_tokens(turns)}
+        same = 0
+        for ours, theirs in zip(self._shared[turns], tokens, strict=False):
+            if ours != theirs:
+                break
+            same += 1
+        return min(same, len(tokens) - 1)
+
+    def _shared_tokens(self, turns: tuple[Turn, ...]) -> list[int]:
+        try:
+            text = self._render(turns, open_answer=False)
+        except Exception:  # some templates refuse a chat without a question; then nothing is shared
+            return []
+        return list(self.tokenizer.encode(text, add_special_tokens=False))
+
+    def answer_tokens(self, text: str) -> list[int]:
+        """An answer's tokens, without the end token."""
+        return list(self.tokenizer.encode(self._harmless(text), add_special_tokens=False))
+
+    def _render(self, turns: Sequence[Turn], *, open_answer: bool) -> str:
+        messages = [{"role": turn.role, "content": self._harmless(turn.content)} for turn in turns]
+        return str(self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=open_answer))
+
+    def _harmless(self, text: str) -> str:
+        """Client text with its special tokens spaced out, so that it cannot close its turn or open another."""
+        for special in self._specials:
+            if special in text:
+                text = text.replace(special, f"{special[0]} {special[1:]}")
+        return text

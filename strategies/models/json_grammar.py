@@ -1,0 +1,141 @@
+"""A grammar for JSON answers of a known shape, and its use while decoding (xgrammar).
+
+The grammar writes `json.dumps` style: one space after commas and colons. Keys come in the order that the examples share,
+or in any where they share none; each value is of a kind that was seen for its key.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from strategies.models.base import JsonShape
+
+if TYPE_CHECKING:
+    import torch
+
+_VALUES = r"""
+string ::= "\"" characters "\""
+characters ::= "" | [^"\\\x00-\x1f] characters | "\\" escape characters
+escape ::= ["\\/bfnrt] | "u" [0-9a-fA-F] [0-9a-fA-F] [0-9a-fA-F] [0-9a-fA-F]
+number ::= "-"? ("0" | [1-9] [0-9]*) ("." [0-9]+)? ([eE] [-+]? [0-9]+)?
+boolean ::= "true" | "false"
+null ::= "null"
+object ::= "{}" | "{" string ": " any (", " string ": " any)* "}"
+array ::= "[]" | "[" any (", " any)* "]"
+any ::= string | number | boolean | null | object | array
+"""
+
+
+def shape_of(objects: Sequence[dict[str, Any]], keys: Sequence[str] = ()) -> JsonShape:
+    """The shape that all the objects have, and any further `keys` (as strings).
+
+    Where one order of keys agrees with all objects, the shape has it; then decoding cannot repeat a key.
+    """
+    kinds: dict[str, set[str]] = {}
+    for item in objects:
+        for key, value in item.items():
+            kinds.setdefault(key, set()).add(_kind(value))
+    order = common_order([list(item) for item in objects])
+    for key in keys:
+        kinds.setdefault(key, {"string"})
+    unseen = [key for key in kinds if order is not None and key not in order]
+    names = [*order, *unseen] if order is not None else list(kinds)
+    return JsonShape(tuple((key, tuple(sorted(kinds[key]))) for key in names), ordered=order is not None)
+
+
+def common_order(sequences: Sequence[Sequence[str]]) -> list[str] | None:
+    """An order of all items that every sequence follows; None where they contradict each other."""
+    from graphlib import CycleError, TopologicalSorter
+
+    sorter: TopologicalSorter[str] = TopologicalSorter()
+    for sequence in sequences:
+        for before, after in pairwise(sequence):
+            sorter.add(after, before)
+        if len(sequence) == 1:
+            sorter.add(sequence[0])
+    try:
+        return list(sorter.static_order())
+    except CycleError:
+        return None
+
+
+def _kind(value: object) -> str:
+    if isinstance(value, str):
+        return "string"
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, int | float):
+        return "number"
+    return "null" if value is None else "any"
+
+
+def ebnf(shape: JsonShape) -> str:
+    """The grammar in xgrammar's EBNF."""
+    if not shape.keys:
+        return "root ::= object" + _VALUES
+    pairs = [f'{_quoted(json.dumps(key, ensure_ascii=False))} ": " ({" | ".join(kinds)})' for key, kinds in shape.keys]
+    if not shape.ordered:
+        return f'root ::= "{{}}" | "{{" pair (", " pair)* "}}"\npair ::= {" | ".join(pairs)}{_VALUES}'
+    rules = ['root ::= "{}" | "{" from0 "}"']
+    last = len(pairs) - 1
+    for i, pair in enumerate(pairs):  # from_i: one or more pairs, of the keys from the i-th on
+        more = f'{pair} (", " from{i + 1})? | from{i + 1}' if i < last else pair
+        rules.append(f"from{i} ::= {more}")
+    return "\n".join(rules) + _VALUES
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+
+
+class GrammarCompiler:
+    """Compiles shapes for one tokenizer, each once."""
+
+    def __init__(self, tokenizer: Any, vocabulary: int, stop_tokens: Sequence[int]) -> None:
+        import xgrammar
+
+        info = xgrammar.TokenizerInfo.from_huggingface(
+            tokenizer, vocab_size=vocabulary, stop_token_ids=list(stop_tokens)
+        )
+        self._compiler = xgrammar.GrammarCompiler(info)
+        self._compiled: dict[JsonShape, Any] = {}
+        self._vocabulary = vocabulary
+
+    def start(self, shape: JsonShape, rows: int) -> GrammarState:
+        """Fresh matchers for a batch."""
+        if shape not in self._compiled:
+            self._compiled[shape] = self._compiler.compile_grammar(ebnf(shape))
+        return GrammarState(self._compiled[shape], rows, self._vocabulary)
+
+
+class GrammarState:
+    """Where each row of a batch stands in the grammar."""
+
+    def __init__(self, grammar: Any, rows: int, vocabulary: int) -> None:
+        import xgrammar
+
+        self._matchers = [xgrammar.GrammarMatcher(grammar) for _ in range(rows)]
+        self._vocabulary = vocabulary
+
+    def mask(self, logits: torch.Tensor) -> None:
+        """Rule out, in place, every token that the grammar does not allow next. Logits: (rows, vocabulary)."""
+        import xgrammar
+
+        bitmask = xgrammar.allocate_token_bitmask(len(self._matchers), self._vocabulary)
+        for row, matcher in enumerate(self._matchers):
+            if not matcher.is_terminated():
+                matcher.fill_next_token_bitmask(bitmask, row)
+        xgrammar.apply_token_bitmask_inplace(logits, bitmask.to(logits.device))
+
+    def accept(self, tokens: Sequence[int]) -> None:
+        """Move each row on by its token."""
+        for matcher, token in zip(self._matchers, tokens, strict=True):
+            if not matcher.is_terminated():
+                matcher.accept_token(token)
+
+    def keep_rows(self, rows: Sequence[int]) -> None:
+        """Drop all rows but these."""
+        self._matchers = [self._matchers[row] for row in rows]

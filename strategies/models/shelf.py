@@ -1,0 +1,56 @@
+"""Models loaded once a process."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from strategies.models import catalogue
+from strategies.models.base import Embedder, LanguageModel
+
+
+class ModelShelf:
+    """Loads models on first use and keeps them. Models made elsewhere (fakes in tests) can be put on it."""
+
+    def __init__(
+        self,
+        device: str = "auto",
+        language_models: dict[str, LanguageModel] | None = None,
+        embedders: dict[str, Embedder] | None = None,
+    ) -> None:
+        self.device = device
+        self._language_models = dict(language_models or {})
+        self._embedders = dict(embedders or {})
+
+    def language_model(self, name: str = catalogue.DEFAULT_LANGUAGE_MODEL) -> LanguageModel:
+        """The language model of that name. Raises ModelUnavailable, which says how to fetch it."""
+        if name not in self._language_models:
+            self._language_models[name] = catalogue.load_language_model(name, self.device)
+        return self._language_models[name]
+
+    def embedder(self, name: str = catalogue.DEFAULT_EMBEDDER) -> Embedder:
+        """The embedder of that name."""
+        if name not in self._embedders:
+            self._embedders[name] = catalogue.load_embedder(name, self.device)
+        return self._embedders[name]
+
+    def language_model_for(self, entry: dict[str, Any]) -> LanguageModel:
+        """The language model that a manifest names."""
+        model = self.language_model(entry["name"])
+        _check(entry, model.identity.sha256)
+        return model
+
+    def embedder_for(self, entry: dict[str, Any]) -> Embedder:
+        """The embedder that a manifest names."""
+        embedder = self.embedder(entry["name"])
+        _check(entry, embedder.identity.sha256)
+        return embedder
+
+
+def _check(entry: dict[str, Any], found: str) -> None:
+    if entry["sha256"] != found:
+        warnings.warn(
+            f"{entry['name']} on this machine has other weights ({found[:12]}…) than those the solution was made with "
+            f"({entry['sha256'][:12]}…): its answers may differ from those that were measured.",
+            stacklevel=3,
+        )

@@ -1,0 +1,131 @@
+"""Strategies that leave the model as it is and work on what it reads: prompts and retrieval."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from eval.contracts import Example, Kind, Solution, Task
+from eval.errors import NotApplicable
+from strategies.answers import AnswerFormat
+from strategies.base import Allowance, Family, Workshop
+from strategies.demonstrations import pick
+from strategies.pipeline import DocumentRetriever, ExampleRetriever, Pipeline
+from strategies.prompts import Demonstration, PromptTemplate, instruction, question
+from strategies.retrieval.index import ExampleIndex
+from strategies.tuning import choose
+from strategies.workload import Profile, Tokens, Workload, answering
+
+WITHOUT_DOCUMENTS = "there are no documents to retrieve from"
+
+
+class ZeroShot:
+    """The task sentence and the form of the answer."""
+
+    name = "zero_shot"
+    family: Family = "prompt"
+    needs_documents = False
+
+    def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
+        answers = AnswerFormat.infer(task, train, workshop.language_model)
+        workshop.log.train_examples = len(train)
+        return Pipeline(workshop.language_model, PromptTemplate(instruction(task, answers, train)), answers)
+
+    def workload(self, profile: Profile, allowance: Allowance) -> Workload:
+        return Workload(query=answering(profile, profile.input_tokens, tuned=False))
+
+
+class FewShot:
+    """Fixed demonstrations, the same for every query."""
+
+    name = "few_shot"
+    family: Family = "prompt"
+    needs_documents = False
+    counts = (6, 12)
+
+    def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
+        def make(configuration: dict[str, Any], rows: Sequence[Example]) -> Solution:
+            answers = AnswerFormat.infer(task, rows, workshop.language_model)
+            by_label = task.kind is Kind.CLASSIFICATION
+            shown = pick(rows, configuration["demonstrations"], workshop.embedder, by_label=by_label)
+            template = PromptTemplate(
+                instruction(task, answers, rows), tuple(Demonstration(e.input, e.target) for e in shown)
+            )
+            return Pipeline(workshop.language_model, template, answers)
+
+        return choose(task, train, workshop, [{"demonstrations": n} for n in self.counts], make)
+
+    def workload(self, profile: Profile, allowance: Allowance) -> Workload:
+        query = answering(profile, profile.input_tokens, tuned=False)
+        return Workload(fit=query * tuning_rows(allowance, len(self.counts)), query=query)
+
+
+class NearestExamples:
+    """Demonstrations retrieved for each query: the training examples most like it (Liu 2021, arXiv 2101.06804)."""
+
+    name = "nearest_examples"
+    family: Family = "prompt"
+    needs_documents = False
+    counts = (8, 4)
+
+    def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
+        def make(configuration: dict[str, Any], rows: Sequence[Example]) -> Solution:
+            answers = AnswerFormat.infer(task, rows, workshop.language_model)
+            retriever = ExampleRetriever(ExampleIndex.build(rows, workshop.embedder), configuration["demonstrations"])
+            template = PromptTemplate(task.description)
+            return Pipeline(workshop.language_model, template, answers, workshop.embedder, examples=retriever)
+
+        return choose(task, train, workshop, [{"demonstrations": n} for n in self.counts], make)
+
+    def workload(self, profile: Profile, allowance: Allowance) -> Workload:
+        shown = self.counts[0] * (profile.input_tokens + profile.output_tokens + 10)
+        query = answering(profile, profile.input_tokens + shown, tuned=True)
+        return Workload(fit=query * tuning_rows(allowance, len(self.counts)), query=query)
+
+
+class Rag:
+    """Retrieval-augmented generation (Lewis 2020, arXiv 2005.11401): the nearest passages stand before the question."""
+
+    name = "rag"
+    family: Family = "retrieval"
+    needs_documents = True
+    configurations = (
+        {"passages": 1, "demonstrations": 0},
+        {"passages": 3, "demonstrations": 0},
+        {"passages": 1, "demonstrations": 3},
+    )
+
+    def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
+        if not workshop.documents:
+            raise NotApplicable(WITHOUT_DOCUMENTS)
+
+        def make(configuration: dict[str, Any], rows: Sequence[Example]) -> Solution:
+            answers = AnswerFormat.infer(task, rows, workshop.language_model)
+            index, count = workshop.document_index, configuration["passages"]
+            by_label = task.kind is Kind.CLASSIFICATION
+            wanted = configuration["demonstrations"]
+            shown = pick(rows, wanted, workshop.embedder, by_label=by_label) if wanted else []
+            found = index.search([e.input for e in shown], count)
+            template = PromptTemplate(
+                instruction(task, answers, rows, with_context=True),
+                tuple(
+                    Demonstration(question(e.input, passages), e.target)
+                    for e, passages in zip(shown, found, strict=True)
+                ),
+            )
+            return Pipeline(
+                workshop.language_model, template, answers, workshop.embedder, documents=DocumentRetriever(index, count)
+            )
+
+        return choose(task, train, workshop, self.configurations, make)
+
+    def workload(self, profile: Profile, allowance: Allowance) -> Workload:
+        query = answering(profile, profile.input_tokens + 3 * profile.passage_tokens, tuned=False)
+        return Workload(fit=query * tuning_rows(allowance, len(self.configurations)), query=query)
+
+
+def tuning_rows(allowance: Allowance, configurations: int) -> float:
+    """How many dev queries choosing among so many configurations takes."""
+    return allowance.dev_rows * configurations if allowance.tune and configurations > 1 else 0
+
+

@@ -1,0 +1,102 @@
+"""How a question is put to a language model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from eval.contracts import Example, Kind, Task
+from strategies.answers import AnswerFormat
+from strategies.models.base import LanguageModel, Prompt, Turn
+from strategies.retrieval.chunks import Passage
+from strategies.retrieval.index import Pair
+
+
+@dataclass(frozen=True)
+class Demonstration:
+    """A worked example shown to the model."""
+
+    question: str
+    """The whole user turn, passages included."""
+    answer: str
+
+
+@dataclass(frozen=True)
+class PromptTemplate:
+    """The part of a prompt that is the same for every query."""
+
+    instruction: str
+    demonstrations: tuple[Demonstration, ...] = ()
+
+    def prompt(self, text: str, passages: Sequence[Passage] = (), nearest: Sequence[Pair] = ()) -> Prompt:
+        """The chat for one input. `nearest` are shown farthest first, so that the most similar stands last."""
+        fixed = [Turn("system", self.instruction)]
+        for shown in self.demonstrations:
+            fixed += [Turn("user", shown.question), Turn("assistant", shown.answer)]
+        own = []
+        for pair in reversed(nearest):
+            own += [Turn("user", pair.input), Turn("assistant", pair.answer)]
+        return Prompt((*fixed, *own, Turn("user", question(text, passages))), shared=len(fixed))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for a manifest."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> PromptTemplate:
+        """Inverse of `to_json`."""
+        return cls(values["instruction"], tuple(Demonstration(**shown) for shown in values["demonstrations"]))
+
+
+def question(text: str, passages: Sequence[Passage] = ()) -> str:
+    """The user turn: passages first, then the input."""
+    if not passages:
+        return text
+    shown = "\n\n".join(passage.shown for passage in passages)
+    return f"Context:\n{shown}\n\nQuestion: {text}"
+
+
+def instruction(task: Task, answers: AnswerFormat, train: Sequence[Example], *, with_context: bool = False) -> str:
+    """The task sentence, with what an untuned model must be told about the form of the answer."""
+    parts = [task.description]
+    if with_context:
+        parts.append("Use the context given with the question.")
+    if answers.labels:
+        parts.append("Answer with exactly one of these labels:\n" + "\n".join(answers.labels))
+    elif answers.json_shape is not None:
+        parts.append("Answer with one JSON object. Possible keys: " + ", ".join(k for k, _ in answers.json_shape.keys))
+    else:
+        parts.append(_length_hint(task, train))
+    return "\n".join(parts)
+
+
+def _length_hint(task: Task, train: Sequence[Example]) -> str:
+    words = sorted(len(e.target.split()) for e in train)
+    usual = words[len(words) // 2]
+    if task.kind is Kind.QA and usual <= 10:
+        return f"Answer with the answer alone, in about {usual} {'word' if usual == 1 else 'words'}, without a sentence."
+    return f"Give the answer alone, in about {usual} words."
+
+
+def within_context(
+    model: LanguageModel,
+    build: Callable[[Sequence[Passage], Sequence[Pair]], Prompt],
+    passages: Sequence[Passage],
+    nearest: Sequence[Pair],
+    room: int,
+) -> Prompt:
+    """The longest prompt that fits: the least similar examples go first, then the last passages, then their tails."""
+    prompt = build(passages, nearest)
+    while model.prompt_tokens(prompt) + room > model.context_tokens:
+        if nearest:
+            nearest = nearest[: len(nearest) // 2]
+        elif len(passages) > 1:
+            passages = passages[:-1]
+        elif passages and len(passages[0].text) > 200:
+            passages = [replace(passages[0], text=passages[0].text[: len(passages[0].text) // 2])]
+        else:
+            break
+        prompt = build(passages, nearest)
+    return prompt
+

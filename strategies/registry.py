@@ -1,0 +1,46 @@
+"""Which strategies there are. Adding one is one file and one line here."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from typing import Any
+
+from eval.errors import RequestError
+from strategies.base import Strategy
+
+STRATEGIES: dict[str, str] = {
+    "majority": "strategies.baselines:Majority",
+    "copy_input": "strategies.baselines:CopyInput",
+    "nearest_copy": "strategies.baselines:CopyNearest",
+    "passage_copy": "strategies.baselines:CopyPassage",
+    "tfidf_linear": "strategies.linear:TfidfLinear",
+    "embedding_linear": "strategies.linear:EmbeddingLinear",
+    "zero_shot": "strategies.prompting:ZeroShot",
+    "few_shot": "strategies.prompting:FewShot",
+    "nearest_examples": "strategies.prompting:NearestExamples",
+    "rag": "strategies.prompting:Rag",
+    "lora": "strategies.finetuning:Lora",
+    "lora_rag": "strategies.finetuning:LoraRag",
+}
+"""Lazy names, the simplest strategy first: this is the order in which equal ones are preferred."""
+
+
+def load_object(path: str) -> Any:
+    """The object behind a lazy name `module:attribute`."""
+    module, _, attribute = path.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def check_names(names: Sequence[str]) -> None:
+    """Raise RequestError, which lists the known strategies, for an unknown name."""
+    for name in names:
+        if name not in STRATEGIES:
+            raise RequestError(f"--strategies: there is no strategy {name!r}; known are {', '.join(STRATEGIES)}.")
+
+
+def make_strategy(name: str) -> Strategy:
+    """A fresh strategy of that name."""
+    check_names([name])
+    strategy: Strategy = load_object(STRATEGIES[name])()
+    return strategy

@@ -1,0 +1,1 @@
+"""Finding what helps to answer: passages of documents, and similar examples."""

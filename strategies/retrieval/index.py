@@ -1,0 +1,144 @@
+"""FAISS indexes over passages and over examples. Inner products of unit vectors, so scores are cosines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from eval.contracts import Example
+from strategies.models.base import Embedder
+from strategies.retrieval.chunks import Passage
+
+
+@dataclass(frozen=True)
+class Hit:
+    """Something found: its place in the index and its cosine with the query."""
+
+    position: int
+    score: float
+
+
+class VectorIndex:
+    """Exact search over unit vectors."""
+
+    def __init__(self, index: Any, embedder: Embedder) -> None:
+        self._index = index
+        self._embedder = embedder
+
+    @classmethod
+    def build(cls, texts: Sequence[str], embedder: Embedder) -> VectorIndex:
+        """Embed the texts, none or more, and index them in order."""
+        import faiss
+
+        vectors = embedder.encode(texts)
+        index = faiss.IndexFlatIP(vectors.shape[1])
+        index.add(vectors)
+        return cls(index, embedder)
+
+    def __len__(self) -> int:
+        return int(self._index.ntotal)
+
+    def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
+        """For each query its `k` nearest, best first; ties keep the order of the index."""
+        if not queries:
+            return []
+        k = min(k, len(self))
+        scores, positions = self._index.search(self._embedder.encode(queries), k)
+        return [
+            [Hit(int(p), float(s)) for p, s in sorted(zip(ps, ss, strict=True), key=lambda hit: (-hit[1], hit[0]))]
+            for ps, ss in zip(positions, scores, strict=True)
+        ]
+
+    def save(self, path: Path) -> None:
+        """Write a FAISS file."""
+        import faiss
+
+        faiss.write_index(self._index, str(path))
+
+    @classmethod
+    def load(cls, path: Path, embedder: Embedder) -> VectorIndex:
+        """Read what `save` wrote."""
+        import faiss
+
+        return cls(faiss.read_index(str(path)), embedder)
+
+
+class PassageIndex:
+    """Passages of documents, searched by meaning."""
+
+    def __init__(self, passages: Sequence[Passage], vectors: VectorIndex) -> None:
+        self.passages = list(passages)
+        self._vectors = vectors
+
+    @classmethod
+    def build(cls, passages: Sequence[Passage], embedder: Embedder) -> PassageIndex:
+        """Embed and index passages."""
+        return cls(passages, VectorIndex.build([p.shown for p in passages], embedder))
+
+    def search(self, queries: Sequence[str], k: int) -> list[list[Passage]]:
+        """For each query its `k` nearest passages, best first."""
+        return [[self.passages[hit.position] for hit in hits] for hits in self._vectors.search(queries, k)]
+
+    def save(self, folder: Path) -> None:
+        """Write passages.jsonl and passages.faiss."""
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json_lines(folder / "passages.jsonl", [asdict(p) for p in self.passages])
+        self._vectors.save(folder / "passages.faiss")
+
+    @classmethod
+    def load(cls, folder: Path, embedder: Embedder) -> PassageIndex:
+        """Read what `save` wrote."""
+        passages = [Passage(**row) for row in read_json_lines(folder / "passages.jsonl")]
+        return cls(passages, VectorIndex.load(folder / "passages.faiss", embedder))
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A training example as it is shown or copied: what was asked and the preferred answer."""
+
+    id: str
+    input: str
+    answer: str
+
+
+class ExampleIndex:
+    """Training examples, searched by the meaning of their inputs."""
+
+    def __init__(self, pairs: Sequence[Pair], vectors: VectorIndex) -> None:
+        self.pairs = list(pairs)
+        self._vectors = vectors
+
+    @classmethod
+    def build(cls, examples: Sequence[Example], embedder: Embedder) -> ExampleIndex:
+        """Embed and index the inputs of examples."""
+        pairs = [Pair(e.id, e.input, e.target) for e in examples]
+        return cls(pairs, VectorIndex.build([p.input for p in pairs], embedder))
+
+    def search(self, queries: Sequence[str], k: int) -> list[list[tuple[Pair, float]]]:
+        """For each query its `k` nearest examples with their cosines, best first."""
+        return [[(self.pairs[hit.position], hit.score) for hit in hits] for hits in self._vectors.search(queries, k)]
+
+    def save(self, folder: Path) -> None:
+        """Write examples.jsonl and examples.faiss."""
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json_lines(folder / "examples.jsonl", [asdict(p) for p in self.pairs])
+        self._vectors.save(folder / "examples.faiss")
+
+    @classmethod
+    def load(cls, folder: Path, embedder: Embedder) -> ExampleIndex:
+        """Read what `save` wrote."""
+        pairs = [Pair(**row) for row in read_json_lines(folder / "examples.jsonl")]
+        return cls(pairs, VectorIndex.load(folder / "examples.faiss", embedder))
+
+
+def write_json_lines(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """One JSON object a line, UTF-8."""
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+
+
+def read_json_lines(path: Path) -> list[dict[str, Any]]:
+    """What `write_json_lines` wrote. Only line feeds end a line: client text may hold other line separators."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]

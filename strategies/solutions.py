@@ -1,0 +1,32 @@
+"""Loading of kept solutions, whatever their kind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from eval.contracts import Solution
+from eval.errors import RequestError
+from strategies.manifest import FILE, read_manifest
+from strategies.models.shelf import ModelShelf
+from strategies.registry import load_object
+
+KINDS: dict[str, str] = {
+    "pipeline": "strategies.pipeline:Pipeline",
+    "constant": "strategies.baselines:Constant",
+    "echo": "strategies.baselines:Echo",
+    "nearest_copy": "strategies.baselines:NearestCopy",
+    "passage_copy": "strategies.baselines:PassageCopy",
+    "linear": "strategies.linear:LinearClassifier",
+}
+"""Kinds of solution that a manifest may name, and the class that loads each."""
+
+
+def load_solution(folder: Path, shelf: ModelShelf) -> Solution:
+    """The inverse of `Solution.save`. Raises RequestError where the folder holds no solution of a known kind."""
+    kind = read_manifest(folder)["kind"]
+    if kind not in KINDS:
+        raise RequestError(f"{folder / FILE} names the kind {kind!r}; known are {', '.join(KINDS)}.")
+    loader: Any = load_object(KINDS[kind])
+    solution: Solution = loader.load(folder, shelf)
+    return solution

@@ -1,0 +1,268 @@
+"""LoRA fine-tuning (Hu et al. 2021, arXiv 2106.09685) through PEFT, on CPU or GPU.
+
+The loss is taken on the answer alone, end token included. Examples of a batch are packed into one row with a mask that
+keeps them apart, so that nothing is spent on padding, what all prompts begin with is computed once a pack, and the
+head over the vocabulary runs only where an answer token is to be predicted. Gradients equal those of separate rows.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+from eval.errors import NotApplicable
+from strategies.models.base import Prompt
+from strategies.models.transformers_lm import TransformersModel
+
+MOST_PACK_TOKENS = 512
+"""Longer packs would spend more on attention between rows that must not see each other than they save."""
+
+
+@dataclass(frozen=True)
+class LoraSettings:
+    """What is trained, and for how long."""
+
+    rank: int = 16
+    alpha: int = 32
+    learning_rate: float = 1e-3
+    epochs: int = 4
+    batch_size: int = 8
+    warmup: float = 0.06
+    """Share of the steps over which the learning rate rises; it then falls along a cosine to a tenth."""
+    patience: int = 2
+    """Epochs without a better dev quality after which training ends."""
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One pass over the training rows."""
+
+    epoch: int
+    train_loss: float
+    dev_quality: float
+
+
+@dataclass(frozen=True)
+class TrainingLog:
+    """What happened; the adapter of the epoch with the best dev quality is in the folder."""
+
+    epochs: tuple[Epoch, ...]
+    best_epoch: int
+    tokens: int
+    seconds: float
+    guard_fired: bool
+    """The wall clock ended training before the planned epochs."""
+
+
+@dataclass(frozen=True)
+class _Row:
+    tokens: tuple[int, ...]
+    """Prompt, answer, end token; what the pack shares is not in it."""
+    answer: int
+    """How many of the last tokens are learnt."""
+
+
+def train_lora(
+    model: TransformersModel,
+    pairs: Sequence[tuple[Prompt, str]],
+    settings: LoraSettings,
+    folder: Path,
+    dev_quality: Callable[[], float],
+    *,
+    on_step: Callable[[int, int], None] = lambda done, total: None,
+    deadline: float = math.inf,
+) -> TrainingLog:
+    """Train an adapter on pairs of prompt and answer and save the best epoch's to `folder`.
+
+    `dev_quality` is called after each epoch while the model answers with the adapter. `deadline` is a
+    `time.monotonic()` value; past it, training ends after the step under way (the first epoch's result is still
+    measured and kept). Raises NotApplicable where no pair fits the model's context.
+    """
+    prefix, rows = tokenised(model, pairs)
+    if not rows:
+        raise NotApplicable("no training example fits the model's context")
+    wrapped = _wrap(model, settings)
+    try:
+        return _Run(model, wrapped, prefix, rows, settings, folder, dev_quality, on_step, deadline).train()
+    finally:
+        wrapped.unload()
+        model.forget_prefix()
+
+
+def tokenised(model: TransformersModel, pairs: Sequence[tuple[Prompt, str]]) -> tuple[tuple[int, ...], list[_Row]]:
+    """The tokens that all prompts begin with, and what each row adds. Rows longer than the context are left out."""
+    prompts = [tuple(model.chat.tokens(prompt)) for prompt, _ in pairs]
+    shared = min((model.chat.shared_length(p, t) for (p, _), t in zip(pairs, prompts, strict=True)), default=0)
+    rows = []
+    for tokens, (_, answer) in zip(prompts, pairs, strict=True):
+        target = (*model.chat.answer_tokens(answer), model.chat.end_token)
+        if len(tokens) + len(target) <= model.context_tokens:
+            rows.append(_Row(tokens[shared:] + target, len(target)))
+    return (prompts[0][:shared] if prompts else ()), rows
+
+
+def _wrap(model: TransformersModel, settings: LoraSettings) -> Any:
+    """Put a fresh adapter into the network. Its random start depends on the seed alone."""
+    from peft import LoraConfig, get_peft_model
+
+    model.use_adapter(None)
+    torch.manual_seed(settings.seed)
+    wrapped = get_peft_model(
+        model.network,
+        LoraConfig(
+            r=settings.rank, lora_alpha=settings.alpha, target_modules="all-linear", task_type="CAUSAL_LM", lora_dropout=0.0
+        ),
+    )
+    wrapped.peft_config["default"].base_model_name_or_path = model.identity.name
+    return wrapped
+
+
+class _Run:
+    """One training run over prepared rows."""
+
+    def __init__(
+        self,
+        model: TransformersModel,
+        wrapped: Any,
+        prefix: tuple[int, ...],
+        rows: list[_Row],
+        settings: LoraSettings,
+        folder: Path,
+        dev_quality: Callable[[], float],
+        on_step: Callable[[int, int], None],
+        deadline: float,
+    ) -> None:
+        self.model, self.wrapped, self.prefix, self.rows = model, wrapped, prefix, rows
+        self.settings, self.folder, self.dev_quality = settings, folder, dev_quality
+        self.on_step, self.deadline = on_step, deadline
+        self.weights = [p for p in wrapped.parameters() if p.requires_grad]
+        self.optimizer = torch.optim.AdamW(self.weights, lr=settings.learning_rate, weight_decay=0.0)
+        self.steps = settings.epochs * math.ceil(len(rows) / settings.batch_size)
+        self.done = 0
+        self.tokens = 0
+
+    def train(self) -> TrainingLog:
+        start = time.monotonic()
+        epochs: list[Epoch] = []
+        best = 0
+        for number in range(1, self.settings.epochs + 1):
+            loss = self._epoch(number)
+            if math.isnan(loss):
+                break
+            with torch.no_grad(), self.model.merged(self.wrapped, unload=False):
+                quality = self.dev_quality()
+            epochs.append(Epoch(number, loss, quality))
+            if not best or quality > epochs[best - 1].dev_quality:
+                best = number
+                self.wrapped.save_pretrained(self.folder, save_embedding_layers=False)
+            if time.monotonic() > self.deadline or number - best >= self.settings.patience or quality >= 1.0:
+                break
+        guard = time.monotonic() > self.deadline and self.done < self.steps
+        return TrainingLog(tuple(epochs), best, self.tokens, time.monotonic() - start, guard)
+
+    def _epoch(self, number: int) -> float:
+        """Mean loss per answer token; NaN where the clock ended a later epoch before it was whole."""
+        self.wrapped.train()
+        total, count = 0.0, 0
+        for batch in epoch_batches(self.rows, self.settings.batch_size, seed=self.settings.seed * 1000 + number):
+            if number > 1 and time.monotonic() > self.deadline:
+                return math.nan
+            answers = sum(row.answer for row in batch)
+            for group in self.optimizer.param_groups:
+                group["lr"] = self.settings.learning_rate * self._rate()
+            for pack in packs(batch, len(self.prefix)):
+                loss = self._loss(pack)
+                (loss / answers).backward()  # type: ignore[no-untyped-call]
+                total += float(loss.detach())
+            torch.nn.utils.clip_grad_norm_(self.weights, 1.0)
+            self.optimizer.step()
+            self.optimizer.zero_grad(set_to_none=True)
+            count += answers
+            self.done += 1
+            self.on_step(self.done, self.steps)
+            if time.monotonic() > self.deadline:
+                break
+        return total / count
+
+    def _rate(self) -> float:
+        warm = max(1, round(self.settings.warmup * self.steps))
+        if self.done < warm:
+            return (self.done + 1) / warm
+        progress = (self.done - warm) / max(1, self.steps - warm)
+        return 0.1 + 0.45 * (1 + math.cos(math.pi * progress))
+
+    def _loss(self, pack: list[_Row]) -> torch.Tensor:
+        """Summed cross-entropy of the pack's answer tokens."""
+        device = self.model.device
+        layout = Layout.of(self.prefix, pack)
+        self.tokens += len(layout.tokens)
+        mask = torch.zeros(len(layout.tokens), len(layout.tokens), dtype=self.model.dtype, device=device)
+        mask.masked_fill_(~layout.allowed.to(device), torch.finfo(self.model.dtype).min)
+        with torch.autocast(device.type, dtype=self.model.dtype, enabled=self.model.dtype != torch.float32):
+            logits = self.model.network(
+                input_ids=torch.tensor([layout.tokens], device=device),
+                position_ids=torch.tensor([layout.positions], device=device),
+                attention_mask=mask[None, None],
+                use_cache=False,
+                logits_to_keep=torch.tensor(layout.predicting, device=device),
+            ).logits[0]
+        targets = torch.tensor([layout.tokens[i + 1] for i in layout.predicting], device=device)
+        return functional.cross_entropy(logits.float(), targets, reduction="sum")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A pack as one row: the shared prefix, then each example."""
+
+    tokens: list[int]
+    positions: list[int]
+    allowed: torch.Tensor
+    """(tokens, tokens), True where a token may look: the prefix and its own example, backwards."""
+    predicting: list[int]
+    """Positions whose next token is an answer token."""
+
+    @classmethod
+    def of(cls, prefix: Sequence[int], pack: Sequence[_Row]) -> Layout:
+        """Lay out a pack. A row's answer is never its whole, since a prompt ends with tokens of its own."""
+        tokens, positions, owner = list(prefix), list(range(len(prefix))), [-1] * len(prefix)
+        predicting: list[int] = []
+        for number, row in enumerate(pack):
+            start = len(tokens)
+            tokens += row.tokens
+            positions += range(len(prefix), len(prefix) + len(row.tokens))
+            owner += [number] * len(row.tokens)
+            first = start + len(row.tokens) - row.answer
+            predicting += range(first - 1, len(tokens) - 1)
+        owners = torch.tensor(owner)
+        same = (owners[:, None] == owners[None, :]) | (owners[None, :] == -1)
+        causal = torch.ones(len(tokens), len(tokens), dtype=torch.bool).tril()
+        return cls(tokens, positions, same & causal, predicting)
+
+
+def epoch_batches(rows: Sequence[_Row], size: int, seed: int) -> list[list[_Row]]:
+    """All rows once, in batches, in an order that depends on the seed alone."""
+    order = list(rows)
+    random.Random(seed).shuffle(order)
+    return [order[i : i + size] for i in range(0, len(order), size)]
+
+
+def packs(batch: Sequence[_Row], prefix: int, most_tokens: int = MOST_PACK_TOKENS) -> list[list[_Row]]:
+    """Cut a batch into packs of at most `most_tokens`, at least one row each."""
+    found: list[list[_Row]] = []
+    room = 0
+    for row in sorted(batch, key=lambda r: len(r.tokens)):
+        if not found or len(row.tokens) > room:
+            found.append([])
+            room = most_tokens - prefix
+        found[-1].append(row)
+        room -= len(row.tokens)
+    return found

@@ -1,0 +1,69 @@
+"""The recommendation on a terminal."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+
+import pytest
+from rich.console import Console
+
+from advisor.report.schema import Report
+from advisor.report.terminal import print_report
+
+Build = Callable[..., Report]
+
+PATHS = {"Report": "runs/help desk/report.html", "Solution kept": "runs/help desk/solution"}
+
+
+def printed(report: Report, width: int, encoding: str = "utf-8") -> str:
+    raw = io.BytesIO()
+    file = io.TextIOWrapper(raw, encoding=encoding, newline="")
+    print_report(report, Console(file=file, width=width, color_system=None, legacy_windows=False), PATHS)
+    file.flush()
+    return raw.getvalue().decode(encoding)
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_it_says_what_to_do_why_and_what_next(sample_report: Build, width: int) -> None:
+    report = sample_report()
+    words = " ".join(printed(report, width).split())
+    assert words.startswith(report.recommendation.headline)
+    for part in (*report.recommendation.reasons, report.recommendation.next_step, *PATHS.values()):
+        assert part in words
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_no_line_is_wider_than_the_terminal(sample_report: Build, width: int) -> None:
+    assert max(len(line) for line in printed(sample_report(), width).splitlines()) <= width
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_figures_of_a_strategy_stay_on_one_line_with_its_title(sample_report: Build, width: int) -> None:
+    lines = printed(sample_report(), width).splitlines()
+    row = next(line for line in lines if line.startswith("Copy the nearest example's answer"))
+    assert row.split()[-6:] == ["71–87", "%", "0.00021", "9", "ms", "0"]
+    assert any("recommended" in line for line in lines)
+
+
+def test_failed_and_inapplicable_strategies_say_why(sample_report: Build) -> None:
+    words = " ".join(printed(sample_report(), 80).split())
+    assert "Fine-tuning + retrieval, failed: Out of memory while training" in words
+    assert "Copy from the best passage, not applicable: The task is classification" in words
+
+
+@pytest.mark.parametrize("width", [20, 80, 120])
+def test_hostile_text_is_printed_and_never_obeyed(hostile_report: Report, width: int) -> None:
+    text = printed(hostile_report, width)
+    assert not set(text) & {"\x00", "\x1b", "\u202e", "\x9b", "\r"}
+    assert "[bold]red[/bold][/]" in "".join(text.split())
+
+
+def test_a_terminal_without_unicode_is_no_reason_to_crash(hostile_report: Report) -> None:
+    assert "Clear recommendation" in printed(hostile_report, 80, encoding="ascii")
+
+
+def test_paths_are_never_broken_over_lines(sample_report: Build) -> None:
+    raw = io.StringIO()
+    print_report(sample_report(), Console(file=raw, width=80), {"Report": "/a" * 80})
+    assert "/a" * 80 in raw.getvalue()

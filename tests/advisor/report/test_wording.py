@@ -1,0 +1,128 @@
+"""Figures read the same everywhere, in plain words."""
+
+from __future__ import annotations
+
+import pytest
+
+from advisor.report import wording
+from advisor.report.schema import BreakEven, Plan, Quality, Tokens
+
+
+def quality(metric: str, value: float, ci95: tuple[float, float], n: int, correct: int | None = None) -> Quality:
+    return Quality(metric=metric, value=value, ci95=ci95, n=n, correct=correct)
+
+
+def test_counts_come_before_percentages_where_rows_are_right_or_wrong() -> None:
+    assert wording.quality_sentence(quality("accuracy", 0.91, (0.84, 0.95), 100, 91)) == "91 of 100 right, 84 to 95"
+    of_sixty = quality("exact_match", 55 / 60, (0.82, 0.964), 60, 55)
+    assert wording.quality_sentence(of_sixty) == "55 of 60 right, 92 % (82 to 96 %)"
+
+
+def test_other_metrics_are_points_of_a_hundred_with_their_name() -> None:
+    assert wording.quality_sentence(quality("token_f1", 0.72, (0.66, 0.78), 300)) == (
+        "72 of 100 points token F1, 66 to 78"
+    )
+
+
+def test_macro_f1_is_not_told_as_a_count_of_rows_though_rows_are_right_or_wrong() -> None:
+    assert wording.quality_figure(quality("macro_f1", 0.72, (0.6, 0.8), 100, 91)) == "72 of 100 points"
+
+
+@pytest.mark.parametrize(
+    ("fraction", "text"), [(1.0, "100"), (0.997, "99.7"), (0.9999, "99.9"), (0.0, "0"), (0.0001, "0.1")]
+)
+def test_only_a_true_zero_or_one_reads_as_0_or_100(fraction: float, text: str) -> None:
+    assert wording.hundredths(fraction) == text
+
+
+@pytest.mark.parametrize(
+    ("usd", "text"),
+    [
+        (0.031, "0.031"), (0.0031, "under 0.01"), (0.0, "0"), (0.3, "0.30"), (0.9949, "0.99"), (0.996, "1.00"),
+        (12.3, "12.30"), (146.2, "146"), (1240.0, "1,240"), (-0.5, "−0.50"), (float("nan"), "unknown"),
+    ],
+)  # fmt: skip
+def test_money_keeps_the_digits_that_mean_something(usd: float, text: str) -> None:
+    assert wording.amount(usd) == text
+
+
+def test_cost_is_told_per_thousand_queries() -> None:
+    assert wording.per_thousand(0.031) == "0.031 USD per 1,000 queries"
+    assert wording.per_thousand(0.002) == "under 0.01 USD per 1,000 queries"
+
+
+@pytest.mark.parametrize(
+    ("usd", "text"),
+    [(0.0073, "0.0073"), (0.00021, "0.00021"), (0.00099, "0.00099"), (0.00002, "under 0.0001"), (0.0, "0")],
+)
+def test_small_costs_still_differ_in_a_column(usd: float, text: str) -> None:
+    assert wording.rate(usd) == text
+
+
+@pytest.mark.parametrize(
+    ("ms", "text"),
+    [(0.3, "under 1 ms"), (48.2, "48 ms"), (1300, "1.3 s"), (999.7, "1.0 s"), (12_900, "13 s"), (125_000, "2 min 5 s")],
+)
+def test_latency_has_a_readable_unit(ms: float, text: str) -> None:
+    assert wording.latency(ms) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.01, "under 0.1 s"), (59.6, "1 min"), (200, "3 min 20 s"), (3600, "1 h"), (3899, "1 h 5 min")],
+)
+def test_durations_carry_over_to_the_next_unit(seconds: float, text: str) -> None:
+    assert wording.duration(seconds) == text
+
+
+def test_a_strategy_on_a_named_model_says_both() -> None:
+    assert wording.strategy_title("lora") == "Fine-tuning (LoRA)"
+    assert wording.strategy_title("rag@openai:gpt@x") == "Retrieval (RAG) on openai:gpt@x"
+
+
+def test_unknown_names_are_shown_as_they_are() -> None:
+    assert wording.strategy_title("my_rules@v2") == "my_rules@v2"
+    assert wording.metric_title("house_metric") == "house metric"
+
+
+def test_differences_carry_their_sign_and_zero_has_none() -> None:
+    assert [wording.points(d) for d in (0.012, -0.03, -0.0001)] == ["+1.2", "−3.0", "0.0"]
+
+
+def test_tokens_of_a_strategy_without_a_language_model_are_none() -> None:
+    assert wording.tokens(Tokens(input=0, output=0)) == "none"
+    assert wording.tokens(Tokens(input=1412.4, output=3)) == "1,412 in, 3 out"
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [(740, "740 B"), (1_234_000, "1.2 MB"), (999_700, "1.0 MB"), (4 * 10**15, "4000 TB")]
+)
+def test_sizes_are_decimal(number: int, text: str) -> None:
+    assert wording.size(number) == text
+
+
+def test_a_time_that_cannot_be_read_is_shown_as_it_is() -> None:
+    assert wording.moment("2025-03-14T10:22:05+00:00") == "14 March 2025, 10:22 UTC"
+    assert wording.moment("yesterday") == "yesterday"
+
+
+def test_strategies_that_never_change_places_are_said_to() -> None:
+    assert "never change places" in wording.break_even_sentence(BreakEven(a="lora", b="rag"))
+    above = wording.break_even_sentence(BreakEven(a="lora", b="rag", queries_per_month=140_000))
+    assert above == "Above 140,000 queries a month, Fine-tuning (LoRA) is cheaper than Retrieval (RAG)."
+
+
+def test_the_split_is_told_for_each_kind_of_plan() -> None:
+    plan = Plan(kind="holdout", folds=1, train=150, dev=0, test=100, predicted_seconds=1, time_budget=2)
+    assert "same 100 rows, held back" in wording.how_split(plan)
+    assert "own test file of 100 rows" in wording.how_split(plan.model_copy(update={"test_source": "file"}))
+    assert "5 folds" in wording.how_split(plan.model_copy(update={"kind": "cross_fit", "folds": 5}))
+
+
+def test_controls_and_direction_overrides_become_visible() -> None:
+    assert wording.legible("a\x00b\x1b[31m\u202ec\r\nd\te") == "a␀b␛[31m⟨U+202E⟩c\nd\te"
+    assert wording.legible("x\udcff") == "x?"
+
+
+def test_right_to_left_text_is_left_alone() -> None:
+    assert wording.legible("שלום, مرحبا") == "שלום, مرحبا"

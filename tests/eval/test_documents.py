@@ -1,0 +1,139 @@
+"""Reading documents from folders and tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from eval.errors import RequestError
+from eval.reading.documents import DocumentFile, read_documents
+
+
+def write_pdf(path: Path, pages: list[str]) -> None:
+    """A minimal PDF by hand; an empty string gives a page without text."""
+    objects = ["<< /Type /Catalog /Pages 2 0 R >>", ""]
+    objects.append("<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>")
+    kids = []
+    for text in pages:
+        stream = f"BT /F1 12 Tf 72 720 Td ({text}) Tj ET" if text else ""
+        objects.append(f"<< /Length {len(stream)} >>\nstream\n{stream}\nendstream")
+        resources = "<< /Font << /F1 3 0 R >> >>"
+        box = "/MediaBox [0 0 612 792]"
+        objects.append(f"<< /Type /Page /Parent 2 0 R {box} /Resources {resources} /Contents {len(objects)} 0 R >>")
+        kids.append(f"{len(objects)} 0 R")
+    objects[1] = f"<< /Type /Pages /Kids [{' '.join(kids)}] /Count {len(kids)} >>"
+    content, offsets = "%PDF-1.4\n", []
+    for number, body in enumerate(objects, 1):
+        offsets.append(len(content))
+        content += f"{number} 0 obj\n{body}\nendobj\n"
+    table = "".join(f"{offset:010} 00000 n \n" for offset in offsets)
+    size = len(objects) + 1
+    content += f"xref\n0 {size}\n0000000000 65535 f \n{table}trailer\n<< /Size {size} /Root 1 0 R >>\n"
+    path.write_text(f"{content}startxref\n{content.index('xref')}\n%%EOF\n")
+
+
+def texts(file: DocumentFile) -> dict[str, str]:
+    return {document.id: document.text for document in file.documents}
+
+
+def test_a_folder_is_read_recursively_in_order(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "b.md").write_text("# Returns\n\nWithin 30 days.")
+    (tmp_path / "a.txt").write_bytes("Größe".encode("cp1252"))
+    file = read_documents(tmp_path)
+    assert texts(file) == {"a.txt": "Größe", "sub/b.md": "# Returns\n\nWithin 30 days."}
+    assert [document.title for document in file.documents] == ["a", "Returns"]
+    assert file.findings == ()
+
+
+def test_html_gives_its_visible_text_and_title(tmp_path: Path) -> None:
+    html = "<html><head><title>T</title><style>p {}</style></head><body><p>Some <b>bold</b> text<br>next</p>"
+    (tmp_path / "a.html").write_text(html + "<ul><li>one</li><li>two</li></ul><script>x()</script></body></html>")
+    (document,) = read_documents(tmp_path).documents
+    assert (document.title, document.text) == ("T", "Some bold text\nnext\none\ntwo")
+
+
+def test_docx_gives_paragraphs_and_tables_in_order(tmp_path: Path) -> None:
+    from docx import Document
+
+    source = Document()
+    source.add_paragraph("Before")
+    table = source.add_table(2, 2)
+    for cell, text in zip([*table.rows[0].cells, table.rows[1].cells[0]], ["Fee", "5", "wide"], strict=True):
+        cell.text = text
+    table.rows[1].cells[0].merge(table.rows[1].cells[1])
+    source.add_paragraph("After")
+    source.save(str(tmp_path / "a.docx"))
+    assert texts(read_documents(tmp_path)) == {"a.docx": "Before\nFee | 5\nwide\nAfter"}
+
+
+def test_pdf_pages_without_text_are_counted(tmp_path: Path) -> None:
+    write_pdf(tmp_path / "a.pdf", ["First page", "", "Third page"])
+    write_pdf(tmp_path / "scan.pdf", ["", ""])
+    file = read_documents(tmp_path)
+    assert texts(file) == {"a.pdf": "First page\n\nThird page"}
+    files, pages = file.findings
+    assert (files.code, files.rows) == ("unread_documents", ("scan.pdf",))
+    assert (pages.code, pages.count, pages.rows) == ("unread_documents", 1, ("a.pdf",))
+
+
+def test_whatever_yields_no_text_is_named(tmp_path: Path) -> None:
+    (tmp_path / "good.txt").write_text("text")
+    (tmp_path / "blank.txt").write_text(" \n")
+    (tmp_path / "broken.docx").write_bytes(b"PK nonsense")
+    (tmp_path / "broken.pdf").write_bytes(b"%PDF nonsense")
+    (tmp_path / "picture.png").write_bytes(b"\x89PNG")
+    (tmp_path / "binary.txt").write_bytes(b"\x00\x01")
+    file = read_documents(tmp_path)
+    assert list(texts(file)) == ["good.txt"]
+    (finding,) = file.findings
+    assert finding.rows == ("binary.txt", "blank.txt", "broken.docx", "broken.pdf", "picture.png")
+    assert finding.count == 5
+    assert "picture.png (unknown type .png)" in finding.message
+
+
+def test_links_that_leave_the_folder_are_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "secret.txt").write_text("secret")
+    (tmp_path / "outside").mkdir()
+    folder = tmp_path / "docs"
+    folder.mkdir()
+    (folder / "a.txt").write_text("text")
+    (folder / "b.txt").symlink_to(tmp_path / "secret.txt")
+    (folder / "inside.txt").symlink_to(folder / "a.txt")
+    (folder / "loop.txt").symlink_to(folder / "loop.txt")
+    (folder / "out").symlink_to(tmp_path / "outside")
+    file = read_documents(folder)
+    assert list(texts(file)) == ["a.txt", "inside.txt"]
+    assert file.findings[0].rows == ("b.txt", "loop.txt", "out")
+
+
+def test_a_table_gives_one_document_a_row(tmp_path: Path) -> None:
+    path = tmp_path / "corpus.csv"
+    path.write_text("doc_id,Title,Passage\nd1,T,one\nd1,,two\nd3,,\n")
+    file = read_documents(path)
+    assert [(d.id, d.title, d.text) for d in file.documents] == [("d1", "T", "one"), ("row-2", "", "two")]
+    assert [finding.rows for finding in file.findings] == [("d3",)]
+
+
+def test_a_single_file_is_one_document(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("text")
+    assert texts(read_documents(tmp_path / "a.txt")) == {"a.txt": "text"}
+
+
+def test_documents_without_any_text_are_refused_in_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="No text was found"):
+        read_documents(tmp_path)
+    (tmp_path / "a.png").write_bytes(b"x")
+    with pytest.raises(RequestError, match=r"a\.png: unknown type"):
+        read_documents(tmp_path)
+    with pytest.raises(RequestError, match="does not exist"):
+        read_documents(tmp_path / "no")
+    with pytest.raises(RequestError, match=r"unknown type.*\.pdf"):
+        read_documents(tmp_path / "a.png")
+    (tmp_path / "t.csv").write_text("foo,bar\n1,2\n")
+    with pytest.raises(RequestError, match='"foo" and "bar"'):
+        read_documents(tmp_path / "t.csv")
+    (tmp_path / "e.csv").write_text("id,text\n1,\n")
+    with pytest.raises(RequestError, match='empty "text"'):
+        read_documents(tmp_path / "e.csv")

@@ -1,0 +1,151 @@
+"""The harness shows inputs only, owns the clock, and keeps two kinds of failure apart."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from time import perf_counter, sleep
+
+import pytest
+
+from eval.contracts import Example, Prediction, Usage
+from eval.errors import InfrastructureError
+from eval.harness import INFRASTRUCTURE, OUT_OF_TIME, evaluate, measure_latency, paired_rows, scored_rows
+from eval.metrics import get_metric
+
+ACCURACY = get_metric("accuracy")
+EXAMPLES = [Example(f"{i:02}", f"text {i}", ("even" if i % 2 == 0 else "odd",)) for i in range(10)]
+
+
+class Parity:
+    """Answers each input by a function, and remembers the calls."""
+
+    def __init__(self, answer: Callable[[str], Prediction], failures: int = 0) -> None:
+        self.answer, self.failures = answer, failures
+        self.calls: list[list[str]] = []
+
+    def predict(self, inputs: Sequence[str]) -> list[Prediction]:
+        self.calls.append(list(inputs))
+        if len(self.calls) <= self.failures:
+            raise InfrastructureError("429 from the server")
+        return [self.answer(text) for text in inputs]
+
+    def save(self, folder: Path) -> None: ...
+
+
+def right(text: str) -> Prediction:
+    return Prediction("even" if int(text.split()[1]) % 2 == 0 else "odd", Usage(3, 1), first_token_seconds=0.1)
+
+
+def test_inputs_are_shown_as_plain_strings_in_order() -> None:
+    solution = Parity(right)
+    evaluation = evaluate(solution, EXAMPLES, ACCURACY)
+    assert solution.calls == [[e.input for e in EXAMPLES]]
+    assert evaluation.scores == [1] * 10
+    assert evaluation.secondary == {"macro_f1": 1}
+    assert evaluation.usage == Usage(30, 10)
+
+
+def test_chunks_follow_the_order_of_the_examples_and_report_progress() -> None:
+    solution, seen = Parity(right), list[tuple[int, int]]()
+    evaluate(solution, EXAMPLES, ACCURACY, chunk=4, on_progress=lambda done, total: seen.append((done, total)))
+    assert [len(call) for call in solution.calls] == [4, 4, 2]
+    assert seen == [(4, 10), (8, 10), (10, 10)]
+
+
+def test_a_row_takes_its_share_of_its_batch() -> None:
+    class Slow(Parity):
+        def predict(self, inputs: Sequence[str]) -> list[Prediction]:
+            sleep(0.02)
+            return super().predict(inputs)
+
+    evaluation = evaluate(Slow(right), EXAMPLES, ACCURACY, chunk=5)
+    assert len({outcome.seconds for outcome in evaluation.outcomes[:5]}) == 1
+    assert sum(outcome.seconds for outcome in evaluation.outcomes) == pytest.approx(evaluation.seconds)
+    assert 0.04 <= evaluation.seconds < 0.5
+
+
+def test_an_unusable_answer_scores_zero_and_says_why() -> None:
+    overflow = Parity(lambda text: Prediction("even", error="the context overflowed"))
+    evaluation = evaluate(overflow, EXAMPLES, ACCURACY)
+    assert evaluation.scores == [0] * 10
+    assert evaluation.outcomes[0].problem == "the context overflowed"
+    assert evaluation.secondary == {"macro_f1": 0}
+    assert ACCURACY.aggregate(scored_rows(evaluation.outcomes)) == 0
+
+
+def test_the_metric_names_the_problem_of_an_answer() -> None:
+    evaluation = evaluate(Parity(lambda text: Prediction("not json")), EXAMPLES, get_metric("json_field_f1"))
+    assert evaluation.outcomes[0].problem == "invalid JSON"
+
+
+def test_a_passing_failure_of_the_infrastructure_is_retried() -> None:
+    solution = Parity(right, failures=2)
+    assert evaluate(solution, EXAMPLES, ACCURACY, retry_waits=(0, 0)).scores == [1] * 10
+    assert solution.calls[0] == solution.calls[2]
+
+
+def test_a_lasting_failure_of_the_infrastructure_leaves_rows_unscored() -> None:
+    evaluation = evaluate(Parity(right, failures=3), EXAMPLES, ACCURACY, chunk=5, retry_waits=(0, 0))
+    assert [outcome.score for outcome in evaluation.outcomes] == [None] * 5 + [1] * 5
+    assert evaluation.outcomes[0].problem == "429 from the server"
+
+
+def test_a_marked_row_alone_is_asked_again_and_left_unscored() -> None:
+    def flaky(text: str) -> Prediction:
+        return Prediction("", error=f"{INFRASTRUCTURE}time-out") if text == "text 3" else right(text)
+
+    solution = Parity(flaky)
+    evaluation = evaluate(solution, EXAMPLES, ACCURACY, retry_waits=(0, 0))
+    assert solution.calls[1:] == [["text 3"], ["text 3"]]
+    assert (evaluation.outcomes[3].score, evaluation.outcomes[3].problem) == (None, "time-out")
+    assert len(evaluation.scores) == 9
+
+
+def test_bugs_are_not_swallowed() -> None:
+    class Broken(Parity):
+        def predict(self, inputs: Sequence[str]) -> list[Prediction]:
+            return super().predict(inputs)[1:]
+
+    with pytest.raises(ValueError, match=r"Broken\.predict gave 9 answers to 10 inputs"):
+        evaluate(Broken(right), EXAMPLES, ACCURACY)
+    with pytest.raises(ZeroDivisionError):
+        evaluate(Parity(lambda text: Prediction(str(1 // 0))), EXAMPLES, ACCURACY)
+
+
+def test_no_chunk_begins_after_the_deadline() -> None:
+    evaluation = evaluate(Parity(right), EXAMPLES, ACCURACY, deadline=perf_counter() - 1)
+    assert {outcome.problem for outcome in evaluation.outcomes} == {OUT_OF_TIME}
+    assert evaluation.scores == []
+    assert evaluation.secondary == {}
+
+
+def test_no_examples_make_an_empty_evaluation() -> None:
+    assert evaluate(Parity(right), [], ACCURACY).outcomes == ()
+
+
+def test_only_rows_scored_for_all_are_compared() -> None:
+    whole = evaluate(Parity(right), EXAMPLES, ACCURACY)
+    part = evaluate(Parity(right, failures=1), EXAMPLES[::-1], ACCURACY, chunk=4, retry_waits=())
+    rows = paired_rows({"whole": whole, "part": part})
+    assert rows["whole"] == rows["part"]
+    assert [row.targets for row in rows["part"]] == [e.targets for e in EXAMPLES[:6]]
+
+
+def test_latency_is_measured_one_query_at_a_time_after_a_warm_up() -> None:
+    solution = Parity(right)
+    latency = measure_latency(solution, [e.input for e in EXAMPLES])
+    assert solution.calls == [[e.input] for e in EXAMPLES]
+    assert latency.n == 8
+    assert 0 < latency.p50 <= latency.p95
+    assert latency.first_token_p50 == 0.1
+
+
+def test_latency_stops_at_its_budget_but_not_below_the_minimum() -> None:
+    solution = Parity(right)
+    assert measure_latency(solution, ["text 1"], max_seconds=0).n == 5
+    assert measure_latency(solution, [e.input for e in EXAMPLES] * 9).n == 20
+
+
+def test_latency_leaves_out_queries_that_the_infrastructure_failed() -> None:
+    assert measure_latency(Parity(right, failures=3), [e.input for e in EXAMPLES]).n == 7
+    with pytest.raises(InfrastructureError, match="Latency could not be measured: 429 from the server"):
+        measure_latency(Parity(right, failures=99), ["text 1"])

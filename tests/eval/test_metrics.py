@@ -1,0 +1,201 @@
+"""What each metric counts as right, and how rows make a value."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import f1_score
+
+from eval.errors import RequestError
+from eval.metrics import METRICS, ScoredRow, get_metric, score_rows, secondary_metrics
+
+labels = st.sampled_from(["red", "green", "blue", "navy blue"])
+
+
+def score(name: str, output: str, *targets: str) -> float:
+    return get_metric(name).row(output, targets).score
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_every_metric_is_found_by_its_own_name_and_cites_a_source(name: str) -> None:
+    metric = get_metric(name)
+    assert metric.name == name
+    assert metric.title
+    assert metric.source
+    assert "\n" not in metric.source
+
+
+def test_an_unknown_metric_lists_the_known_ones() -> None:
+    with pytest.raises(RequestError, match=r"'bleurt'.*accuracy.*json_field_f1"):
+        get_metric("bleurt")
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_a_perfect_answer_scores_one_and_takes_the_best_of_the_accepted(name: str) -> None:
+    assert score(name, ' {"a":  1}\n', '{"a": 2}', '{"a": 1}') == 1
+
+
+@pytest.mark.parametrize("name", METRICS)
+@settings(max_examples=30, deadline=None)
+@given(output=st.text(max_size=30), target=st.text(max_size=30))
+def test_scores_lie_between_zero_and_one_for_any_text(name: str, output: str, target: str) -> None:
+    assert 0 <= score(name, output, target) <= 1
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_a_metric_of_no_rows_is_not_a_number(name: str) -> None:
+    assert np.isnan(get_metric(name).aggregate([]))
+
+
+def test_labels_must_be_exact_but_for_whitespace() -> None:
+    assert score("accuracy", " navy \n blue", "navy blue") == 1
+    assert score("accuracy", "Navy blue", "navy blue") == 0
+
+
+def test_an_empty_answer_is_a_problem_only_where_text_was_wanted() -> None:
+    assert get_metric("accuracy").row(" ", ["red"]).problem == "empty answer"
+    assert get_metric("token_f1").row("", [""]).problem is None
+
+
+@given(st.lists(st.tuples(labels, labels | st.just("other")), min_size=1, max_size=40))
+def test_macro_f1_is_that_of_scikit_learn(pairs: list[tuple[str, str]]) -> None:
+    targets, outputs = [target for target, _ in pairs], [output for _, output in pairs]
+    metric = get_metric("macro_f1")
+    value = metric.aggregate(score_rows(metric, outputs, [(target,) for target in targets]))
+    expected = f1_score(targets, outputs, labels=sorted(set(targets)), average="macro", zero_division=0)
+    assert value == pytest.approx(expected)
+
+
+@settings(max_examples=50)
+@given(st.lists(st.tuples(labels, labels), min_size=1, max_size=20), st.randoms(use_true_random=False))
+def test_macro_f1_of_a_weighting_is_that_of_the_repeated_rows(pairs: list[tuple[str, str]], random: object) -> None:
+    metric = get_metric("macro_f1")
+    rows = score_rows(metric, [output for output, _ in pairs], [(target,) for _, target in pairs])
+    weights = np.array([random.randint(0, 3) for _ in rows], dtype=float)  # type: ignore[attr-defined]
+    weights[0] += 1
+    repeated = [row for row, weight in zip(rows, weights, strict=True) for _ in range(int(weight))]
+    assert metric.weighted(rows, weights[None, :])[0] == pytest.approx(metric.aggregate(repeated))
+
+
+def test_macro_f1_counts_any_accepted_answer_as_the_preferred_one() -> None:
+    metric = get_metric("macro_f1")
+    rows = score_rows(metric, ["crimson", "blue"], [("red", "crimson"), ("blue",)])
+    assert metric.aggregate(rows) == 1
+
+
+def test_macro_f1_does_not_count_an_unusable_answer_as_a_hit() -> None:
+    assert get_metric("macro_f1").aggregate([ScoredRow("red", ("red",), 0.0)]) == 0
+
+
+@pytest.mark.parametrize(
+    ("output", "target", "expected"),
+    [
+        ("The cat, sat!", "a cat sat", 1),
+        ("cat", "the cat sat", 2 / 3),
+        ("", "cat", 0),
+        ("", "", 1),
+        ("something", "", 0),
+        ("Unanswerable.", "unanswerable", 1),
+        ("A", "A.", 1),
+        ("", "A", 0),
+        ("+", "-", 0),
+    ],
+)
+def test_token_f1_follows_squad_and_survives_its_empty_cases(output: str, target: str, expected: float) -> None:
+    assert score("token_f1", output, target) == pytest.approx(expected)
+
+
+def test_rouge_l_is_that_of_the_rouge_score_package_on_english() -> None:
+    from rouge_score.rouge_scorer import RougeScorer
+
+    target, output = "The cats were running over 12 hills.", "A cat runs over the hills, 12 of them"
+    expected = RougeScorer(["rougeL"], use_stemmer=True).score(target, output)["rougeL"].fmeasure
+    assert score("rougeL", output, target) == pytest.approx(expected)
+
+
+def test_rouge_l_sees_words_beyond_ascii() -> None:
+    assert score("rougeL", "кошка спит", "кошка ест") == pytest.approx(0.5)
+
+
+def test_overlap_metrics_rank_a_near_answer_above_a_far_one() -> None:
+    for name in ("rougeL", "gleu", "chrf", "token_f1"):
+        near, far = (
+            score(name, "reset your password first", "reset the password first"),
+            score(name, "no", "yes we can"),
+        )
+        assert near > far, name
+
+
+@pytest.mark.parametrize(
+    ("output", "target", "expected"),
+    [
+        ('{"a": 6, "b": " x  y "}', '{"b": "x y", "a": "6"}', 1),
+        ('{"a": 6.50}', '{"a": "6.5"}', 1),
+        ('{"a": "007"}', '{"a": 7}', 0),
+        ('{"a": "X"}', '{"a": "x"}', 0),
+        ('{"a": 1}', '{"a": 1, "b": 2}', 2 / 3),
+        ('{"a": {"b": 1, "c": 2}}', '{"a": {"b": 1, "c": 3}}', 0.5),
+        ('{"a": ["x", "y", "y"]}', '{"a": ["y", "x", "y"]}', 1),
+        ('{"a": ["x", "x"]}', '{"a": ["x"]}', 2 / 3),
+        ('{"a": []}', '{"a": ["x"]}', 0),
+        ('{"a": null}', '{"a": null}', 1),
+        ("{}", "{}", 1),
+        ("{}", '{"a": 1}', 0),
+        ("[1]", '{"a": 1}', 0),
+    ],
+)
+def test_json_fields_are_compared_by_path_and_value(output: str, target: str, expected: float) -> None:
+    assert score("json_field_f1", output, target) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("output", ["", "not json", '{"a": 1', '{"a": NaN}', "[" * 100_000, '{"a": 1} trailing'])
+def test_invalid_json_scores_zero_and_says_so(output: str) -> None:
+    result = get_metric("json_field_f1").row(output, ['{"a": 1}'])
+    assert (result.score, result.problem) == (0, "invalid JSON")
+
+
+def test_a_target_that_is_no_json_is_named_as_the_problem() -> None:
+    assert get_metric("json_field_f1").row("{}", ["n/a"]).problem == "the target is invalid JSON"
+
+
+json_objects = st.dictionaries(
+    st.text(max_size=4),
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+        max_leaves=5,
+    ),
+    max_size=4,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(json_objects, json_objects)
+def test_json_f1_is_symmetric_and_one_for_the_same_object(first: object, second: object) -> None:
+    a, b = json.dumps(first), json.dumps(second)
+    assert score("json_field_f1", a, json.dumps(first, indent=2)) == 1
+    assert score("json_field_f1", a, b) == pytest.approx(score("json_field_f1", b, a))
+
+
+@pytest.mark.parametrize(
+    ("name", "others"),
+    [
+        ("accuracy", {"macro_f1"}),
+        ("macro_f1", {"accuracy"}),
+        ("token_f1", {"exact_match"}),
+        ("rougeL", {"token_f1"}),
+        ("exact_match", {"rougeL"}),
+        ("json_field_f1", {"valid_json", "exact_match"}),
+    ],
+)
+def test_each_metric_brings_its_companions(name: str, others: set[str]) -> None:
+    values = secondary_metrics(name, ['{"a": 1}', "x"], [('{ "a":1}',), ('{"a": 2}',)])
+    assert set(values) == others
+    assert secondary_metrics(name, [], []) == {}
+
+
+def test_json_companions_count_valid_and_fully_right_answers() -> None:
+    values = secondary_metrics("json_field_f1", ['{"b":2, "a":1}', '{"a": 0}', "x"], [('{"a": 1, "b": 2}',)] * 3)
+    assert values == {"valid_json": pytest.approx(2 / 3), "exact_match": pytest.approx(1 / 3)}

@@ -1,0 +1,313 @@
+"""Reading examples from tables."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from eval.errors import RequestError
+from eval.findings import Finding
+from eval.reading.examples import ExampleFile, read_examples
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    def write_file(name: str, content: str | bytes | list[Any], encoding: str = "utf-8") -> Path:
+        path = tmp_path / name
+        if isinstance(content, list):
+            content = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in content)
+        path.write_bytes(content.encode(encoding) if isinstance(content, str) else content)
+        return path
+
+    return write_file
+
+
+def pairs(file: ExampleFile) -> list[tuple[str, str]]:
+    return [(example.input, example.target) for example in file.examples]
+
+
+def found(file: ExampleFile, code: str) -> Finding:
+    return next(finding for finding in file.findings if finding.code == code)
+
+
+def codes(file: ExampleFile) -> set[str]:
+    return {finding.code for finding in file.findings}
+
+
+def test_a_finding_has_a_code_from_the_closed_set() -> None:
+    with pytest.raises(ValueError, match="made_up"):
+        Finding("made_up", "info", 0, (), "", "")
+
+
+# --- formats
+
+
+def test_json_lines_are_read_and_the_mapping_is_stated(write: Write) -> None:
+    file = read_examples(write("a.jsonl", [{"question": "Who?", "answer": " Ada\r\nL. "}]))
+    assert pairs(file) == [("Who?", "Ada\nL.")]
+    assert found(file, "column_mapping").message == 'Read "question" as the input and "answer" as the output.'
+
+
+def test_a_broken_line_is_reported_by_its_physical_number_and_reading_goes_on(write: Write) -> None:
+    text = '{"input": "a", "output": "x"}\n\n{"input": "b", "outp\n[1]\n{"input": "c", "output": "x"}\n'
+    file = read_examples(write("a.jsonl", text))
+    assert [(e.input, e.row) for e in file.examples] == [("a", 1), ("c", 2)]
+    assert found(file, "unparseable_rows").rows == ("3", "4")
+    assert found(file, "empty_input").rows == ("2",)
+
+
+def test_a_line_separator_inside_a_json_string_ends_no_line(write: Write) -> None:
+    file = read_examples(write("a.jsonl", '{"input": "a\u2028b", "output": "x"}\n'))
+    assert pairs(file) == [("a\u2028b", "x")]
+    assert codes(file) == {"column_mapping"}
+
+
+def test_lone_surrogates_are_replaced_so_that_results_can_be_written(write: Write) -> None:
+    file = read_examples(write("a.jsonl", '{"input": "a\\ud800b", "output": "\\ud83d\\ude00"}\n'))
+    assert pairs(file) == [("a\ufffdb", "😀")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[{"input": "a", "output": "x"}]',
+        '{"version": 1, "tags": ["t"], "data": [{"input": "a", "output": "x"}]}',
+        '{"input": "a", "output": "x"}\n{"input": "", "output": "x"}',
+    ],
+    ids=["list", "list inside an object", "lines under the wrong name"],
+)
+def test_json_is_read_as_a_list_or_an_object_with_one(write: Write, text: str) -> None:
+    assert pairs(read_examples(write("a.json", text))) == [("a", "x")]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_the_delimiter_is_detected_and_stated_unless_it_is_the_comma(write: Write, delimiter: str) -> None:
+    text = delimiter.join(["text", "label"]) + "\r\n" + delimiter.join(['"a, b; c\nd"', "x"]) + "\r\n"
+    file = read_examples(write("a.csv", text))
+    assert pairs(file) == [("a, b; c\nd", "x")]
+    assert ("encoding_assumed" in codes(file)) is (delimiter != ",")
+
+
+def test_excels_separator_line_is_obeyed(write: Write) -> None:
+    assert pairs(read_examples(write("a.csv", "sep=;\r\ntext;label\r\na,b;x\r\n"))) == [("a,b", "x")]
+
+
+GERMAN = "Größe – „Straße“ für 5 € über Öl, schöne Grüße aus München, es heißt ja."
+RUSSIAN = "Здравствуйте, я не могу войти в свой личный кабинет, пароль не подходит."
+POLISH = "Zażółć gęślą jaźń, proszę o zwrot pieniędzy, ponieważ paczka przyszła uszkodzona."
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "stated"),
+    [
+        (GERMAN, "utf-8", False),
+        (GERMAN, "utf-8-sig", False),
+        (GERMAN, "utf-16", True),
+        (GERMAN, "cp1252", True),
+        (RUSSIAN, "cp1251", True),
+        (POLISH, "cp1250", True),
+    ],
+)
+def test_the_encoding_is_detected_and_stated_unless_it_is_utf8(
+    write: Write, text: str, encoding: str, stated: bool
+) -> None:
+    file = read_examples(write("a.csv", f'text,label\n"{text}",x\n"{text}",y\n', encoding))
+    assert pairs(file) == [(text, "x"), (text, "y")]
+    assert ("encoding_assumed" in codes(file)) is stated
+
+
+def test_an_excel_export_loses_only_its_empty_column_and_rows(write: Write) -> None:
+    text = 'question;answer;Unnamed: 2\r\n"Why; oh why?";"It’s\r\nso";\r\n;;\r\nHow?;Thus;\r\n;;\r\n'
+    file = read_examples(write("FAQ (Kopie).csv", text, "cp1252"))
+    assert pairs(file) == [("Why; oh why?", "It’s\nso"), ("How?", "Thus")]
+    assert [example.id for example in file.examples] == ["row-1", "row-2"]
+    assert found(file, "empty_input").rows == ("4", "6")
+    assert '"Unnamed: 2"' in found(file, "column_mapping").message
+    assert file.columns == {}
+
+
+def test_csv_rows_with_too_many_cells_or_an_open_quote_are_reported(write: Write) -> None:
+    file = read_examples(write("a.csv", 'text,label\na,x\nb, c,x\nd,y\n"e,y\nf,y\n'))
+    assert pairs(file) == [("a", "x"), ("d", "y")]
+    assert found(file, "unparseable_rows").rows == ("3", "5", "6")
+
+
+def test_parquet_keeps_lists_and_numbers(tmp_path: Path) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    path = tmp_path / "split=train" / "a.parquet"
+    path.parent.mkdir()
+    parquet.write_table(pa.table({"question": ["a", "b"], "answers": [["x", "y"], []], "year": [1, 2]}), path)
+    file = read_examples(path)
+    assert [e.targets for e in file.examples] == [("x", "y")]
+    assert file.columns == {"year": ("1",)}
+    assert found(file, "empty_output").rows == ("2",)
+
+
+def test_a_workbook_gives_its_first_sheet_and_names_the_others(tmp_path: Path) -> None:
+    from openpyxl import Workbook
+
+    book = Workbook()
+    for row in [["Text", "Label", None], ["a", 1, None], [None, None, None], ["b", True, None]]:
+        book.worksheets[0].append(row)
+    book.create_sheet("Notes")
+    book.save(tmp_path / "a.xlsx")
+    file = read_examples(tmp_path / "a.xlsx")
+    assert pairs(file) == [("a", "1"), ("b", "True")]
+    assert found(file, "empty_input").rows == ("3",)
+    assert any("Notes" in finding.message for finding in file.findings)
+
+
+def test_a_hub_data_set_gives_label_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    import datasets
+
+    features = datasets.Features({"text": datasets.Value("string"), "label": datasets.ClassLabel(names=["neg", "pos"])})
+    rows = [{"text": "a", "label": 1}, {"text": "b", "label": -1}]
+    asked: list[object] = []
+
+    def load(name: str, config: str | None, split: str) -> datasets.Dataset:
+        asked.append((name, config, split))
+        return datasets.Dataset.from_list(rows, features=features)
+
+    monkeypatch.setattr(datasets, "load_dataset", load)
+    file = read_examples("hf:some/data:train")
+    assert asked == [("some/data", None, "train")]
+    assert pairs(file) == [("a", "pos")]
+
+
+def test_a_hub_data_set_that_cannot_be_fetched_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    import datasets
+
+    def fail(*_: object, **__: object) -> None:
+        raise ConnectionError("no route\nmore")
+
+    monkeypatch.setattr(datasets, "load_dataset", fail)
+    with pytest.raises(RequestError, match=r"^hf:a/b:test could not be fetched \(no route\): .*local file\.$"):
+        read_examples("hf:a/b:test")
+
+
+# --- columns
+
+SQUAD = {"text": ["x"], "answer_start": [0]}
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ({"TEXT": "a", "Expected Output": "x"}, ("a", "x")),
+        ({"instruction": "do", "input": "a", "output": "x"}, ("instruction: do\ninput: a", "x")),
+        ({"question": "q", "context": "c", "answers": SQUAD}, ("question: q\ncontext: c", "x")),
+        ({"question": "q", "category": "c", "answer": "x"}, ("q", "x")),
+        ({"input": "a", "output": {"k": "é", "n": 1}}, ("a", '{"k": "é", "n": 1}')),
+        ({"input": "a", "output": [{"k": 1}]}, ("a", '[{"k": 1}]')),
+        ({"input": "a", "output": 0}, ("a", "0")),
+        ({"input": "a", "output": False}, ("a", "False")),
+        ({"input": {"k": 1}, "output": "x"}, ('{"k": 1}', "x")),
+    ],
+)
+def test_usual_column_names_are_known(write: Write, row: dict[str, Any], expected: tuple[str, str]) -> None:
+    assert pairs(read_examples(write("a.jsonl", [row]))) == [expected]
+
+
+def test_a_list_of_outputs_holds_accepted_answers(write: Write) -> None:
+    file = read_examples(write("a.jsonl", [{"input": "a", "output": ["x", " ", "y", "x", 3]}]))
+    assert file.examples[0].targets == ("x", "y", "3")
+
+
+def test_of_a_conversation_the_last_reply_is_the_output(write: Write) -> None:
+    turns = [("system", "s"), ("user", "u1"), ("assistant", "a1"), ("user", "u2"), ("assistant", "a2"), ("user", "u3")]
+    messages = [{"role": role, "content": content} for role, content in turns[:-1]]
+    parts = [{"role": "user", "content": [{"type": "text", "text": "u"}]}, {"role": "assistant", "content": "a"}]
+    unanswered = [{"role": "user", "content": "u"}]
+    file = read_examples(write("a.jsonl", [{"messages": m} for m in (messages, parts, unanswered)]))
+    assert pairs(file) == [("u1\nu2", "a2"), ("u", "a")]
+    assert found(file, "empty_output").rows == ("3",)
+
+
+def test_prompt_and_completion_may_be_messages(write: Write) -> None:
+    row = {"prompt": [{"role": "user", "content": "u"}], "completion": [{"role": "assistant", "content": "a"}]}
+    assert pairs(read_examples(write("a.jsonl", [row]))) == [("u", "a")]
+
+
+def test_given_columns_are_joined_by_name(write: Write) -> None:
+    path = write("a.csv", "subject,mail,queue,team\ns,m,q,t\n,m2,q2,t\n")
+    file = read_examples(path, input_columns=["Subject", "mail"], output_column="queue")
+    assert pairs(file) == [("subject: s\nmail: m", "q"), ("mail: m2", "q2")]
+    assert file.columns == {"team": ("t", "t")}
+
+
+def test_unknown_names_are_not_guessed(write: Write) -> None:
+    with pytest.raises(RequestError, match=r'"foo" and "bar".*--input-columns and --output-column'):
+        read_examples(write("a.csv", "foo,bar\na,x\n"))
+
+
+def test_a_file_without_header_lists_what_it_read_as_columns(write: Write) -> None:
+    with pytest.raises(RequestError, match=r'"good film" and "pos".*first row'):
+        read_examples(write("a.csv", "good film,pos\nbad film,neg\n"))
+
+
+def test_a_flag_that_names_no_column_lists_the_columns(write: Write) -> None:
+    with pytest.raises(RequestError, match=r'--output-column names "lable".*"text" and "label"'):
+        read_examples(write("a.csv", "text,label\na,x\n"), output_column="lable")
+
+
+def test_one_column_cannot_be_both(write: Write) -> None:
+    with pytest.raises(RequestError, match="both"):
+        read_examples(write("a.csv", "text,label\na,x\n"), input_columns=["text"], output_column="text")
+
+
+# --- examples
+
+
+def test_every_unusable_row_is_named_with_its_reason(write: Write) -> None:
+    rows = [{"id": "r1", "input": "a", "output": "x"}, {"id": "r2", "input": "b", "output": None}]
+    rows += [{"id": "r3", "input": "b", "output": "  "}, {"id": "r4", "input": " ", "output": "x"}]
+    file = read_examples(write("a.jsonl", [*rows, {"id": "r5", "input": "c"}, {"input": "d", "output": ""}]))
+    assert [e.id for e in file.examples] == ["r1"]
+    assert found(file, "empty_output").rows == ("r2", "r3", "r5", "6")
+    assert "1 null, 2 blank, 1 missing" in found(file, "empty_output").message
+    assert found(file, "empty_input").rows == ("r4",)
+
+
+def test_ids_are_unique_whatever_the_file_says(write: Write) -> None:
+    rows = [{"id": i, "input": "a", "output": "x"} for i in ("row-2", "row-2", None, "q", 7, "7")]
+    ids = [e.id for e in read_examples(write("a.jsonl", rows)).examples]
+    assert ids == ["row-2", "row-2+", "row-3", "q", "7", "row-6"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.jsonl", b"", "is empty"),
+        ("a.jsonl", b"\n\n", "no usable rows"),
+        ("a.csv", b"text,label\n", "no usable rows"),
+        ("a.csv", b"\x89PNG\x00\x01", "not a text file"),
+        ("a.json", b"nonsense", "not valid JSON"),
+        ("a.json", b'{"a": 1}', "no list of objects"),
+        ("a.parquet", b"PAR1 broken", "not a readable Parquet"),
+        ("a.xlsx", b"PK broken", "not a readable Excel"),
+        ("a.xls", b"x", r"unknown type.*\.jsonl, .*\.xlsx"),
+        ("a.jsonl", b'{"input": "a", "output": ""}', 'Every output in column "output"'),
+        ("a.jsonl", b'{"input": "", "output": "x"}', "both an input and an output"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_one_sentence(write: Write, name: str, content: bytes, message: str) -> None:
+    with pytest.raises(RequestError, match=message) as caught:
+        read_examples(write(name, content))
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_files_and_folders_are_told_apart(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="does not exist"):
+        read_examples(tmp_path / "no.csv")
+    with pytest.raises(RequestError, match="is a folder"):
+        read_examples(tmp_path)
+    with pytest.raises(RequestError, match="does not exist"):
+        read_examples("x" * 5000)

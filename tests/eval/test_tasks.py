@@ -1,0 +1,163 @@
+"""Reading and completing the client's task."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from eval.contracts import Example, Kind
+from eval.errors import RequestError
+from eval.tasks import TaskSpec, complete, read_task
+
+SPEC = TaskSpec("Do it.")
+
+
+def examples(*pairs: tuple[str, str]) -> list[Example]:
+    return [Example(str(number), text, (target,)) for number, (text, target) in enumerate(pairs)]
+
+
+def inferred(rows: list[Example], has_documents: bool = False) -> tuple[Kind, str]:
+    task, stated = complete(SPEC, rows, has_documents=has_documents)
+    assert len(stated) == 2
+    assert task.kind.value in stated[0]
+    assert task.metric in stated[1]
+    return task.kind, task.metric
+
+
+# --- reading
+
+
+def test_a_sentence_is_the_description() -> None:
+    assert read_task(" Sort mails into queues. ") == TaskSpec("Sort mails into queues.")
+
+
+@pytest.mark.parametrize("name", ["task.json", "task.yaml"])
+def test_a_file_may_state_everything_and_hold_notes(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_text(
+        '{"description": "Sort.", "name": "mails", "kind": "Classification", "metric": "macro_f1",'
+        ' "labels": ["a", 1], "json_keys": [], "notes": {"x": 1}}'
+    )
+    spec = read_task(str(path))
+    assert spec == TaskSpec("Sort.", "mails", Kind.CLASSIFICATION, "macro_f1", ("a", "1"))
+
+
+def test_a_text_file_holds_the_sentence(tmp_path: Path) -> None:
+    (tmp_path / "brief.txt").write_text("Sort mails.\n")
+    assert read_task(str(tmp_path / "brief.txt")) == TaskSpec("Sort mails.")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.json", '{"description": ', "not valid JSON"),
+        ("a.yaml", "a: [", "not valid YAML"),
+        ("a.json", "[]", "holds no fields"),
+        ("a.json", "{}", "no description"),
+        ("a.yaml", "description: ' '", "no description"),
+        ("a.yaml", "description: 7", "not text"),
+        ("a.json", '{"description": "x", "kind": "magic"}', "classification, extraction, qa, generation"),
+        ("a.yaml", "description: x\nlabels: [yes, no]", "in quotes"),
+        ("a.yaml", "description: x\nlabels: a", "not a list"),
+        ("a.yaml", "!!python/object/apply:os.system ['true']", "not valid YAML"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_one_sentence(tmp_path: Path, name: str, content: str, message: str) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(RequestError, match=message) as caught:
+        read_task(str(tmp_path / name))
+    assert "\n" not in str(caught.value)
+
+
+def test_empty_sentences_and_missing_files_are_refused() -> None:
+    with pytest.raises(RequestError, match="empty"):
+        read_task("  ")
+    with pytest.raises(RequestError, match="does not exist"):
+        read_task("no/task.json")
+
+
+def test_a_very_long_sentence_is_no_path() -> None:
+    assert read_task("word " * 2000 + ".").name is None
+
+
+# --- completing
+
+
+def test_what_is_stated_is_kept_and_nothing_is_said() -> None:
+    spec = TaskSpec("Do it.", "n", Kind.GENERATION, "rougeL", ("a",), ("k",))
+    task, stated = complete(spec, examples(("a", "x")), has_documents=True)
+    assert stated == []
+    assert (task.name, task.kind, task.metric, task.labels, task.json_keys) == (
+        "n",
+        "generation",
+        "rougeL",
+        ("a",),
+        ("k",),
+    )
+
+
+def test_few_outputs_that_repeat_are_labels() -> None:
+    assert inferred(examples(*[(f"t{i}", "pos" if i % 2 else "neg") for i in range(10)])) == (
+        "classification",
+        "accuracy",
+    )
+
+
+def test_many_labels_over_few_rows_are_still_labels() -> None:
+    rows = examples(*[(f"t{i}", f"label_{i % 77}") for i in range(200)])
+    assert inferred(rows)[0] is Kind.CLASSIFICATION
+
+
+def test_a_label_above_four_fifths_calls_for_macro_f1() -> None:
+    rows = examples(*[(f"t{i}", "neg" if i < 3 else "pos") for i in range(20)])
+    assert inferred(rows) == ("classification", "macro_f1")
+
+
+def test_labels_are_not_filled_in_from_the_examples() -> None:
+    task, _ = complete(SPEC, examples(("a", "x"), ("b", "x"), ("c", "y"), ("d", "y")), has_documents=False)
+    assert task.labels == ()
+
+
+def test_duplicated_rows_do_not_turn_text_into_labels() -> None:
+    rows = examples(*[(f"t{i}", f"answer {i}") for i in range(10)] * 3)
+    assert inferred(rows) == ("generation", "token_f1")
+
+
+def test_stated_labels_and_keys_decide_the_kind() -> None:
+    rows = examples(("a", "x"), ("b", "y"))
+    assert complete(TaskSpec("D", labels=("x", "y")), rows, has_documents=False)[0].kind is Kind.CLASSIFICATION
+    assert complete(TaskSpec("D", json_keys=("k",)), rows, has_documents=False)[0].kind is Kind.EXTRACTION
+
+
+def test_json_objects_are_extraction_even_if_they_repeat() -> None:
+    rows = examples(*[(f"t{i}", '{"intent": "play"}') for i in range(30)])
+    assert inferred(rows) == ("extraction", "json_field_f1")
+
+
+def test_sql_is_extraction_but_a_sentence_that_begins_with_select_is_not() -> None:
+    queries = examples(*[(f"How many {i}?", f"SELECT a FROM t WHERE b = {i} ;") for i in range(10)])
+    assert inferred(queries, has_documents=True) == ("extraction", "exact_match")
+    assert inferred(examples(*[(f"t{i}", f"Select option {i}") for i in range(10)]))[0] is Kind.GENERATION
+
+
+def test_short_excerpts_of_the_input_are_extraction() -> None:
+    rows = examples(*[(f"Please pay invoice INV-{i} by tomorrow.", f"INV-{i}") for i in range(10)])
+    assert inferred(rows) == ("extraction", "exact_match")
+
+
+@pytest.mark.parametrize(("words", "metric"), [(2, "token_f1"), (30, "rougeL")])
+def test_questions_over_documents_are_question_answering(words: int, metric: str) -> None:
+    rows = examples(*[(f"Who is number {i}?", f"name{i} " * words) for i in range(10)])
+    assert inferred(rows, has_documents=True) == ("qa", metric)
+    assert inferred(rows, has_documents=False) == ("generation", metric)
+
+
+def test_an_unknown_metric_lists_the_known_ones() -> None:
+    with pytest.raises(RequestError, match=r"accuracy.*json_field_f1"):
+        complete(TaskSpec("D", metric="f2"), examples(("a", "x")), has_documents=False)
+
+
+def test_no_examples_are_refused() -> None:
+    with pytest.raises(RequestError, match="no examples"):
+        complete(SPEC, [], has_documents=False)
