@@ -12,7 +12,7 @@ from advisor.report import schema, wording
 from eval.statistics import expected_loss, probability_best
 
 if TYPE_CHECKING:
-    from advisor.compare import Comparison
+    from advisor.comparison import Comparison
 
 VOLUME_FACTORS = (0.1, 10, 100)
 MOST_BREAK_EVENS = 6
@@ -100,9 +100,9 @@ def _quality(case: Case, name: str) -> str:
 
 
 def _scope(comparison: Comparison) -> str:
-    models = ", ".join(comparison.request.model)
+    models = comparison.request.model
     return (
-        f"This holds for the language model{'s' if len(comparison.request.model) > 1 else ''} tested ({models}), the embedder "
+        f"This holds for the language model{'s' if len(models) > 1 else ''} tested ({', '.join(models)}), the embedder "
         f"{comparison.request.embedder} and questions like the {len(comparison.data.examples)} examples given. "
         "A larger model may change it."
     )
@@ -111,7 +111,9 @@ def _scope(comparison: Comparison) -> str:
 def _reasons(case: Case) -> list[str]:
     decision = case.decision
     if decision.pick is None:
-        return [f"{_title(name).capitalize()} breaks {_and(_flags(broken))}." for name, broken in decision.broken.items()]
+        return [
+            f"{_title(name).capitalize()} breaks {_and(_flags(broken))}." for name, broken in decision.broken.items()
+        ]
     reasons = [_against_best(case), _cost_reason(case)]
     llm_free = _best_of(case, lambda r: r.family == "baseline" and r.name != decision.pick)
     if llm_free and llm_free not in (decision.best, decision.runner_up):
@@ -127,14 +129,16 @@ def _against_best(case: Case) -> str:
     if decision.runner_up is None:
         return "It is the only strategy that could be considered."
     if decision.pick == decision.best:
+        other = _title(decision.runner_up)
         gap = _value(case, decision.pick) - _value(case, decision.runner_up)
         if gap > 0:
-            return f"It has the highest quality, {_points(gap)} ahead of {_title(str(decision.runner_up))} ({_quality(case, str(decision.runner_up))})."
-        return f"It has the highest quality, level with {_title(str(decision.runner_up))}, and costs no more."
+            figure = _quality(case, decision.runner_up)
+            return f"It has the highest quality, {_points(gap)} ahead of {other} ({figure})."
+        return f"It has the highest quality, level with {other}, and costs no more."
     gap = _value(case, decision.best) - _value(case, decision.pick)
     return (
-        f"{_title(str(decision.best)).capitalize()} measured {_points(gap)} more, a gap too small to pay for: it is within "
-        "the tolerance or half its own standard error."
+        f"{_title(str(decision.best)).capitalize()} measured {_points(gap)} more, a gap too small to pay for: "
+        "it is within the tolerance or half its own standard error."
     )
 
 
@@ -151,9 +155,10 @@ def _cost_reason(case: Case) -> str:
     result = case.results[str(case.decision.pick)]
     assert result.cost is not None
     latency = f", and answers one query in {wording.latency(result.latency.p50_ms)}" if result.latency else ""
+    volume = f"{case.comparison.request.volume:,} queries"
     return (
         f"It costs {wording.per_thousand(result.cost.per_1k_usd)} of busy machine time on this machine "
-        f"({wording.money(result.cost.monthly_usd)} a month at {case.comparison.request.volume:,} queries, training included){latency}."
+        f"({wording.money(result.cost.monthly_usd)} a month at {volume}, training included){latency}."
     )
 
 
@@ -175,16 +180,22 @@ def _caveats(case: Case) -> list[str]:
     caveats = []
     if decision.verdict == "tie" and len(decision.equals) > 1:
         others = [_title(name) for name in decision.equals if name != decision.pick]
-        caveats.append(f"On {rows} test rows it cannot be told apart from {_and(others)}; it was taken as the cheaper or simpler.")
+        caveats.append(
+            f"On {rows} test rows it cannot be told apart from {_and(others)}; it was taken as the cheaper or simpler."
+        )
     elif decision.verdict == "tie":
         caveats.append(f"On {rows} test rows another strategy may be more than the tolerance better.")
     if rows < SMALL_TEST:
         caveats.append(f"{rows} test rows show large differences only.")
     if case.evidence.unscored:
-        caveats.append(f"{case.evidence.unscored} test rows could not be scored for every strategy and were left out for all.")
+        caveats.append(
+            f"{case.evidence.unscored} test rows could not be scored for every strategy and were left out for all."
+        )
     if plan.cuts:
         caveats.append(f"To keep the time budget: {'; '.join(plan.cuts)}.")
-    caveats.append("Each strategy was fitted once, on one split; a tuned model's quality varies a little from fit to fit.")
+    caveats.append(
+        "Each strategy was fitted once, on one split; a tuned model's quality varies a little from fit to fit."
+    )
     return caveats
 
 
@@ -230,5 +241,7 @@ def _next_step(case: Case) -> str:
     if verdict == "insufficient_evidence":
         return "Label more examples and run again; 100 test rows are a fair start."
     if verdict == "tie":
-        return "Use it, and label more examples if the difference matters to you: four times the rows halve the uncertainty."
+        return (
+            "Use it; if the difference matters to you, label more examples: four times the rows halve the uncertainty."
+        )
     return "Try it on texts of your own with `advisor predict`, then on further labelled rows with `advisor evaluate`."

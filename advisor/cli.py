@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -35,13 +36,20 @@ def main() -> None:
     """Run the command line; every error a user can cause is one sentence on standard error."""
     quieten_libraries()
     try:
-        app()
+        status = app(standalone_mode=False)
     except RequestError as error:
         print(f"advisor: {error}", file=sys.stderr)
-        sys.exit(UNUSABLE)
-    except KeyboardInterrupt:
+        status = UNUSABLE
+    except (KeyboardInterrupt, typer.Abort):
+        status = INTERRUPTED
+    except Exception as error:
+        if not hasattr(error, "format_message"):
+            raise
+        print(f"advisor: {error.format_message()}", file=sys.stderr)  # typer's own: an unknown flag, a wrong type
+        status = UNUSABLE
+    if status == INTERRUPTED:
         print("\nadvisor: interrupted. Finished strategies are kept: the same command resumes.", file=sys.stderr)
-        sys.exit(INTERRUPTED)
+    sys.exit(status)
 
 
 def quieten_libraries() -> None:
@@ -55,6 +63,7 @@ def quieten_libraries() -> None:
         "TRANSFORMERS_VERBOSITY": "error",
         "TQDM_DISABLE": "1",
     }
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
 
@@ -64,8 +73,12 @@ def compare(
     examples_file: Annotated[str | None, typer.Argument(metavar="[EXAMPLES]", help="Same as --examples.")] = None,
     documents_path: Annotated[str | None, typer.Argument(metavar="[DOCUMENTS]", help="Same as --documents.")] = None,
     task: Annotated[str | None, typer.Option(help="One sentence, or a JSON/YAML file with a description.")] = None,
-    examples: Annotated[str | None, typer.Option(help="Labelled rows: JSONL, JSON, CSV/TSV, Parquet, XLSX, hf:ORG/NAME:SPLIT.")] = None,
-    documents: Annotated[str | None, typer.Option(help="A table of documents, or a folder of txt, md, html, pdf, docx.")] = None,
+    examples: Annotated[
+        str | None, typer.Option(help="Labelled rows: JSONL, JSON, CSV/TSV, Parquet, XLSX, hf:ORG/NAME:SPLIT.")
+    ] = None,
+    documents: Annotated[
+        str | None, typer.Option(help="A table of documents, or a folder of txt, md, html, pdf, docx.")
+    ] = None,
     model: Annotated[list[str] | None, typer.Option(help="Base model; repeat to compare several.")] = None,
     embedder: Annotated[str | None, typer.Option(help="Embedding model.")] = None,
     strategies: Annotated[str | None, typer.Option(help="Names with commas; all that apply by default.")] = None,
@@ -75,7 +88,9 @@ def compare(
     output: Annotated[Path | None, typer.Option(help="Run folder; a new one by default.")] = None,
     time_budget: Annotated[float | None, typer.Option(help="Seconds from start to report. [default: 1800]")] = None,
     seed: Annotated[int | None, typer.Option(help="[default: 0]")] = None,
-    tolerance: Annotated[float | None, typer.Option(help="Points of quality not worth paying for. [default: 1]")] = None,
+    tolerance: Annotated[
+        float | None, typer.Option(help="Points of quality not worth paying for. [default: 1]")
+    ] = None,
     volume: Annotated[int | None, typer.Option(help="Queries a month. [default: 10000]")] = None,
     min_quality: Annotated[float | None, typer.Option(help="Lowest acceptable quality, 0 to 1.")] = None,
     max_cost_per_1k: Annotated[float | None, typer.Option("--max-cost-per-1k", help="USD per 1,000 queries.")] = None,
@@ -84,8 +99,12 @@ def compare(
     keep: Annotated[str | None, typer.Option(help="winner or all. [default: winner]")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda. [default: auto]")] = None,
     config: Annotated[Path | None, typer.Option("-c", "--config", help="All of these from a YAML file.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and its estimated time, then stop.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Report to standard output, progress to standard error.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the plan and its estimated time, then stop.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Report to standard output, progress to standard error.")
+    ] = False,
 ) -> None:
     """Compare strategies on your examples, recommend one, and keep it."""
     options: dict[str, Any] = {
@@ -119,7 +138,7 @@ def _names(value: str | None) -> list[str] | None:
 
 def _with_config(options: dict[str, Any], config: Path | None) -> dict[str, Any]:
     """Options from the file, overruled by those on the command line."""
-    given = {name: value for name, value in options.items() if value not in (None, [])}
+    given = {name: value for name, value in options.items() if value is not None and (name, value) != ("model", [])}
     if config is None:
         return given
     import yaml
@@ -150,7 +169,7 @@ def _run(options: dict[str, Any], *, dry_run: bool = False, as_json: bool = Fals
     if dry_run:
         _dry_run(request, console)
         return
-    from advisor.compare import run
+    from advisor.comparison import run
 
     with LiveProgress(console) as progress:
         report, folder = run(request, progress)
@@ -169,7 +188,7 @@ def _dry_run(request: Any, console: Any) -> None:
     """Everything up to the first strategy."""
     import time
 
-    from advisor.compare import prepare
+    from advisor.comparison import prepare
     from advisor.data import read_data
     from advisor.live import LiveProgress, print_plan
 
@@ -233,7 +252,9 @@ def evaluate(
 def predict(
     run: Annotated[Path, typer.Argument(metavar="RUN_OR_SOLUTION")],
     text: Annotated[str | None, typer.Option("--input", help="One text.")] = None,
-    file: Annotated[str | None, typer.Option("--file", help="A text file with one input a line, or a table with an input column.")] = None,
+    file: Annotated[
+        str | None, typer.Option("--file", help="A text file with one input a line, or a table with an input column.")
+    ] = None,
     device: Annotated[str, typer.Option()] = "auto",
 ) -> None:
     """Answer with the kept solution; one JSON object a line."""

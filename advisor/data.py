@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,16 +44,12 @@ def read_data(request: CompareRequest) -> Data:
     refuse_hopeless(findings)
     test = None
     if request.test:
-        further = read_examples(
-            request.test, input_columns=request.input_columns, output_column=request.output_column
-        )
+        further = read_examples(request.test, input_columns=request.input_columns, output_column=request.output_column)
         if not further.examples:
             raise RequestError(f"--test: {request.test} holds no usable example.")
         test = further.examples
         findings += further.findings
-    return Data(
-        task, file.examples, test, documents.documents if documents else (), tuple(findings), tuple(stated)
-    )
+    return Data(task, file.examples, test, documents.documents if documents else (), tuple(findings), tuple(stated))
 
 
 @dataclass(frozen=True)
@@ -80,13 +77,23 @@ def divide(data: Data, seed: int, test_rows: int | None = None) -> Parts:
         whole = split(data.examples, test_size=default_test_size(len(data.examples)), seed=seed, stratify=stratify)
         train, test = whole.train, whole.test
         if test_rows is not None and test_rows < len(test):
-            test = split(test, test_size=test_rows, seed=seed, stratify=stratify).test
+            drawn = set(random.Random(seed).sample(sorted(e.id for e in test), test_rows))
+            test = [e for e in test if e.id in drawn]
     if len(train) < 2:
         raise RequestError("--test repeats all examples: there is nothing left to learn from.")
     return Parts(tuple(train), tuple(test), "file" if data.test is not None else "split")
 
 
-_UNFINGERPRINTED = {"output", "keep", "tolerance", "volume", "min_quality", "max_cost_per_1k", "max_latency_ms", "prices"}
+_UNFINGERPRINTED = {
+    "output",
+    "keep",
+    "tolerance",
+    "volume",
+    "min_quality",
+    "max_cost_per_1k",
+    "max_latency_ms",
+    "prices",
+}
 """Options that change no measurement: a run may be resumed with others."""
 
 
@@ -95,14 +102,15 @@ def fingerprint(request: CompareRequest, data: Data) -> str:
     options = request.model_dump(mode="json", exclude=_UNFINGERPRINTED)
     for name in ("task", "examples", "documents", "test"):
         options[name] = None  # their contents count, not where they lie
-    rows = [[e.id, e.input, e.targets] for e in (*data.examples, *(data.test or ()))]
+    rows = [[e.id, e.input, e.targets] for e in data.examples]
+    test = [[e.id, e.input, e.targets] for e in data.test] if data.test is not None else None
     texts = [[d.id, d.title, d.text] for d in data.documents]
     task = [data.task.description, data.task.kind, data.task.metric, data.task.labels, data.task.json_keys]
-    content = json.dumps([options, task, rows, texts], sort_keys=True, ensure_ascii=False)
+    content = json.dumps([options, task, rows, test, texts], sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(content.encode()).hexdigest()
 
 
-def default_output(name: str) -> Path:
+def default_output() -> Path:
     """A new folder's name for a run: `advisor-run`, then `advisor-run-2`, ..."""
     base = Path("advisor-run")
     number = 1

@@ -95,7 +95,7 @@ def decide(candidates: Sequence[Candidate], evidence: Evidence, limits: Limits, 
         return Decision("none_feasible", None, None, None, broken=broken)
     best = min(feasible, key=lambda c: (-c.quality, c.simplicity))
     equals = [c for c in feasible if best.quality - c.quality <= _margin(best, c, evidence, tolerance) + 1e-12]
-    pick = cheapest(equals)
+    pick = cheapest([c for c in equals if not any(_dominates(other, c) for other in feasible)])
     rest = [c for c in feasible if c is not pick]
     runner_up = best if best is not pick else _next_best(rest, pick)
     confidence = within_tolerance(pick.name, [c.name for c in feasible], evidence, tolerance)
@@ -118,6 +118,12 @@ def cheapest(candidates: Sequence[Candidate]) -> Candidate:
     return min(level, key=lambda c: (c.simplicity, c.name))
 
 
+def _dominates(a: Candidate, b: Candidate) -> bool:
+    """Whether `a` is at least as good, as cheap and as simple as `b`, and better in one of these."""
+    at_least = a.quality >= b.quality and a.money.monthly <= b.money.monthly and a.simplicity <= b.simplicity
+    return at_least and (a.quality, -a.money.monthly, -a.simplicity) != (b.quality, -b.money.monthly, -b.simplicity)
+
+
 def _next_best(rest: Sequence[Candidate], pick: Candidate) -> Candidate | None:
     return min(rest, key=lambda c: (-c.quality, c.simplicity)) if rest else None
 
@@ -137,14 +143,21 @@ def _verdict(
     return "clear" if confidence >= CLEAR else "tie"
 
 
-def _missing_rows_matter(
-    feasible: Sequence[Candidate], pick: Candidate, evidence: Evidence, tolerance: float
-) -> bool:
-    """Whether some strategy could overtake the pick if all unscored rows went its way."""
+def _missing_rows_matter(feasible: Sequence[Candidate], pick: Candidate, evidence: Evidence, tolerance: float) -> bool:
+    """Whether another pick would be possible if all unscored rows went another strategy's way.
+
+    A dearer one would have to get ahead of the pick by more than the tolerance, a cheaper one only within it.
+    """
     if evidence.unscored == 0:
         return False
     share = evidence.unscored / (evidence.rows + evidence.unscored)
-    return any(c.quality + share > pick.quality + tolerance for c in feasible if c is not pick)
+
+    def could_win(other: Candidate) -> bool:
+        lead = (other.quality - pick.quality) * (1 - share) + share
+        cheaper = other.money.monthly < pick.money.monthly
+        return lead > (-_margin(pick, other, evidence, tolerance) if cheaper else tolerance)
+
+    return any(could_win(c) for c in feasible if c is not pick)
 
 
 def what_would_flip(
@@ -169,7 +182,12 @@ def what_would_flip(
         if changed is not None and changed != pick:
             found.append(("volume", volume, changed))
     if limits != Limits():
-        changed = decide(candidates, evidence, replace(limits, min_quality=None, max_cost_per_1k=None, max_latency_ms=None), tolerance).pick
+        changed = decide(
+            candidates,
+            evidence,
+            replace(limits, min_quality=None, max_cost_per_1k=None, max_latency_ms=None),
+            tolerance,
+        ).pick
         if changed is not None and changed != pick:
             found.append(("limits", 0.0, changed))
     return found

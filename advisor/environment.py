@@ -11,7 +11,16 @@ from pathlib import Path
 from advisor.report.schema import Environment, ModelInfo
 from strategies.models.base import Embedder, LanguageModel
 
-LIBRARIES = ("torch", "transformers", "peft", "sentence-transformers", "faiss-cpu", "scikit-learn", "datasets", "xgrammar")
+LIBRARIES = (
+    "torch",
+    "transformers",
+    "peft",
+    "sentence-transformers",
+    "faiss-cpu",
+    "scikit-learn",
+    "datasets",
+    "xgrammar",
+)
 
 
 def describe(models: list[LanguageModel], embedder: Embedder, device: str) -> Environment:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +45,8 @@ def evaluate_kept(
     found = []
     for name, folder in kept_solutions(run, everything=everything):
         solution = load_solution(folder, shelf)
-        result = evaluate(
-            solution, examples, measure, on_progress=lambda done, total, n=name: progress.phase(n, "answering", done, total)
-        )
+        answered = partial(progress.phase, name, "answering")
+        result = evaluate(solution, examples, measure, on_progress=answered)
         found.append(_scores(name, result, solution, [e.input for e in examples]))
         progress.finished(name, "ok")
     return found
@@ -66,7 +66,12 @@ def _scores(name: str, evaluation: Evaluation, solution: Solution, inputs: Seque
             "n": len(rows),
         },
         "secondary": evaluation.secondary,
-        "latency": {"p50_ms": timed.p50 * 1000, "p95_ms": timed.p95 * 1000, "n": timed.n, "throughput_qps": evaluation.throughput},
+        "latency": {
+            "p50_ms": timed.p50 * 1000,
+            "p95_ms": timed.p95 * 1000,
+            "n": timed.n,
+            "throughput_qps": evaluation.throughput,
+        },
         "tokens": {"input": evaluation.usage.input_tokens / n, "output": evaluation.usage.output_tokens / n},
         "errors": sum(1 for o in evaluation.outcomes if o.prediction.error is not None),
     }

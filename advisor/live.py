@@ -14,7 +14,7 @@ from rich.table import Table
 from advisor.report.wording import duration, legible, strategy_title
 
 if TYPE_CHECKING:
-    from advisor.compare import Comparison
+    from advisor.comparison import Comparison
 
 
 class LiveProgress:
@@ -36,11 +36,13 @@ class LiveProgress:
         self._strategy_started = time.monotonic()
 
     def __enter__(self) -> LiveProgress:
-        self._bar.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._bar.stop()
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._task is not None:
+            self._bar.stop()
 
     def say(self, text: str) -> None:
         self._console.print(escape(legible(text)), style="dim")
@@ -56,6 +58,7 @@ class LiveProgress:
         if total > 1:
             words += f" {done} of {total}"
         if self._task is None:
+            self._bar.start()  # not before there is something to show: an error may come first
             self._task = self._bar.add_task("", total=1.0, left="")
         self._bar.update(
             self._task, description=escape(words), completed=done / max(1, total), left=self._left(strategy)

@@ -26,7 +26,7 @@ from strategies.models.catalogue import file_sha256
 from strategies.registry import STRATEGIES
 
 if TYPE_CHECKING:
-    from advisor.compare import Comparison
+    from advisor.comparison import Comparison
 
 MOST_ROWS_NAMED = 100
 SAMPLES = 8
@@ -41,11 +41,14 @@ def build_report(comparison: Comparison, records: Sequence[Record], folder: RunF
     rows = paired_rows(measured)
     comparisons = _comparisons(metric, rows, request.seed)
     evidence = _evidence(metric, rows, comparisons, measured, request.seed)
-    candidates = candidates_of(records, results, comparison, request.volume)
+    qualities = {name: metric.aggregate(scored) for name, scored in rows.items()}
+    candidates = candidates_of(records, results, comparison, qualities)
     limits = Limits(request.min_quality, request.max_cost_per_1k, request.max_latency_ms)
     tolerance = request.tolerance / 100
     advice = recommend(comparison, results, candidates, evidence, limits, tolerance)
     kept = folder.keep(advice.strategy, everything=request.keep == "all")
+    if advice.strategy is not None and kept is None:
+        advice.caveats.append("Its solution was removed when this run first ended; compare again in a new folder.")
     return schema.Report(
         run_id=str(uuid.uuid5(uuid.NAMESPACE_URL, f"{folder.stored_fingerprint()}:{request.seed}")),
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -65,7 +68,9 @@ def build_report(comparison: Comparison, records: Sequence[Record], folder: RunF
 
 def _task(comparison: Comparison) -> schema.TaskPart:
     task = comparison.data.task
-    labels = sorted({t for e in comparison.data.examples for t in e.targets}) if task.kind is Kind.CLASSIFICATION else None
+    labels = (
+        sorted({t for e in comparison.data.examples for t in e.targets}) if task.kind is Kind.CLASSIFICATION else None
+    )
     return schema.TaskPart(
         name=task.name, description=task.description, kind=task.kind.value, metric=task.metric, labels=labels
     )
@@ -226,20 +231,23 @@ def _latency(evaluation: Evaluation) -> schema.LatencyPart | None:
 
 
 def candidates_of(
-    records: Sequence[Record], results: Sequence[schema.StrategyResult], comparison: Comparison, volume: int
+    records: Sequence[Record],
+    results: Sequence[schema.StrategyResult],
+    comparison: Comparison,
+    qualities: Mapping[str, float],
 ) -> list[Candidate]:
-    """The strategies that may be recommended: those measured as planned."""
+    """The strategies that may be recommended: those measured as planned. `qualities` are on the rows all share."""
     order = list(STRATEGIES)
     return [
         Candidate(
             name=record.name,
-            quality=result.quality.value,
-            money=_money(record, comparison, volume),
+            quality=qualities[record.name],
+            money=_money(record, comparison, comparison.request.volume),
             p95_ms=result.latency.p95_ms if result.latency else 0.0,
             simplicity=order.index(record.strategy),
         )
         for record, result in zip(records, results, strict=True)
-        if record.status == "ok" and result.quality is not None
+        if record.name in qualities and result.quality is not None
     ]
 
 

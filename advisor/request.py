@@ -43,6 +43,12 @@ class CompareRequest(BaseModel):
     keep: Literal["winner", "all"] = "winner"
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
+    @field_validator("model", "strategies", "input_columns", mode="before")
+    @classmethod
+    def _listed(cls, value: object) -> object:
+        """One name, or several with commas, for a list of them."""
+        return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
+
     @field_validator("strategies")
     @classmethod
     def _known(cls, names: list[str]) -> list[str]:
@@ -62,8 +68,10 @@ def make_request(**options: object) -> CompareRequest:
         request = CompareRequest.model_validate(given)
     except ValidationError as error:
         raise RequestError(_sentence(error)) from error
-    if request.test is not None and request.test == request.examples:
-        raise RequestError("--test names the same file as --examples: a test on rows that were learnt from says nothing.")
+    if request.test is not None and Path(request.test).resolve() == Path(request.examples).resolve():
+        raise RequestError(
+            "--test names the same file as --examples: a test on rows that were learnt from says nothing."
+        )
     return request
 
 

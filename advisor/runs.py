@@ -63,33 +63,48 @@ class RunFolder:
         Raises RequestError where it cannot be written, or holds anything else than a run of this request.
         """
         run = cls(path)
+        run.refuse_others(fingerprint)
         try:
             path.mkdir(parents=True, exist_ok=True)
-            probe = path / ".writable"
-            probe.touch()
-            probe.unlink()
+            if run.stored_fingerprint() is None:
+                write_atomically(path / PLAN, json.dumps({"fingerprint": fingerprint}))
         except OSError as error:
-            raise RequestError(
-                f"--output: the folder {path} cannot be written ({error.strerror}): name another."
-            ) from error
-        held = sorted(p.name for p in path.iterdir() if p.name != ".lock")
-        if held and run.stored_fingerprint() != fingerprint:
-            what = "another run" if PLAN in held else "other files"
-            raise RequestError(f"--output: the folder {path} holds {what} already: name a new or empty folder.")
-        if not held:
-            write_atomically(path / PLAN, json.dumps({"fingerprint": fingerprint}))
+            raise run._unwritable(str(error.strerror)) from error
         return run
+
+    def _unwritable(self, why: str) -> RequestError:
+        return RequestError(f"--output: the folder {self.path} cannot be written ({why}): name another.")
+
+    def refuse_others(self, fingerprint: str) -> None:
+        """Raise RequestError where the folder holds anything else than a run of this request, or cannot be made."""
+        if not self.path.exists():
+            above = next(parent for parent in self.path.absolute().parents if parent.exists())
+            if not above.is_dir() or not os.access(above, os.W_OK):
+                raise self._unwritable(f"{above} is no folder that can be written")
+            return
+        if not self.path.is_dir():
+            raise self._unwritable("it is a file")
+        held = sorted(p.name for p in self.path.iterdir() if p.name != ".lock")
+        if held and self.stored_fingerprint() != fingerprint:
+            what = "another run" if PLAN in held else "other files"
+            raise RequestError(f"--output: the folder {self.path} holds {what} already: name a new or empty folder.")
 
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the folder for one process. Raises RequestError where another has it."""
         import fcntl
 
-        with (self.path / ".lock").open("w") as file:
+        try:
+            lock = (self.path / ".lock").open("w")
+        except OSError as error:
+            raise self._unwritable(str(error.strerror)) from error
+        with lock as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
-                raise RequestError(f"--output: another advisor is at work in {self.path}: wait or name another.") from error
+                raise RequestError(
+                    f"--output: another advisor is at work in {self.path}: wait or name another."
+                ) from error
             yield
 
     def stored_fingerprint(self) -> str | None:
@@ -109,15 +124,16 @@ class RunFolder:
         write_atomically(self.path / PLAN, json.dumps({**self.read_plan(), **values}, indent=1, ensure_ascii=False))
 
     def finished(self, name: str) -> Record | None:
-        """The record of a strategy that an earlier attempt finished."""
+        """The record of a strategy that an earlier attempt finished; what failed or was cut short is tried again."""
         path = self.path / FINISHED / f"{file_name(name)}.json"
         if not path.exists():
             return None
         try:
-            return _RECORD.validate_json(path.read_bytes())
+            record = _RECORD.validate_json(path.read_bytes())
         except ValueError:
             log.warning("the record of %s is damaged and is made anew", name)
             return None
+        return record if record.status in ("ok", "not_applicable") else None
 
     def finish(self, record: Record) -> None:
         """Keep a strategy's record; written at once or not at all."""
@@ -139,12 +155,16 @@ class RunFolder:
         shutil.rmtree(self.path / "work", ignore_errors=True)
 
     def keep(self, pick: str | None, *, everything: bool) -> Path | None:
-        """Put the picked solution at `solution/` and, unless everything is kept, remove the others."""
+        """Put the picked solution at `solution/` and, unless everything is kept, remove the others.
+
+        None where there is nothing to keep: no pick, or a pick whose solution an earlier end of this run removed.
+        """
         kept = self.path / SOLUTION
         if pick is not None and self.solution(pick).is_dir():
             shutil.rmtree(kept, ignore_errors=True)
             shutil.copytree(self.solution(pick), kept)
-        elif pick is None:
+            self.write_plan({"kept": pick})
+        elif pick is None or self.read_plan().get("kept") != pick:
             shutil.rmtree(kept, ignore_errors=True)
         if not everything and pick is not None:
             shutil.rmtree(self.path / SOLUTIONS, ignore_errors=True)

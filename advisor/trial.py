@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import math
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ from advisor.progress import Progress
 from advisor.runs import Record, RunFolder, folder_bytes
 from eval.contracts import Example, Task
 from eval.errors import NotApplicable
-from eval.harness import evaluate, measure_latency
+from eval.harness import OUT_OF_TIME, evaluate, measure_latency
 from eval.metrics import get_metric
 from strategies.base import Allowance, Strategy, Workshop
 
@@ -49,7 +50,9 @@ def run_trial(
     except NotApplicable as error:
         return replace(blank, status="not_applicable", reason=str(error))
     fit_seconds = time.perf_counter() - start
-    solution.save(folder.solution(trial.name))
+    kept = folder.solution(trial.name)
+    shutil.rmtree(kept, ignore_errors=True)
+    solution.save(kept)
     metric = get_metric(trial.task.metric)
     evaluation = evaluate(
         solution,
@@ -62,7 +65,7 @@ def run_trial(
     inputs = [example.input for example in trial.test]
     left = max(0.0, min(LATENCY_SECONDS, trial.deadline - time.monotonic()))
     latency = measure_latency(solution, inputs, max_seconds=left)
-    unasked = sum(1 for o in evaluation.outcomes if o.score is None)
+    unasked = sum(1 for o in evaluation.outcomes if o.problem == OUT_OF_TIME)
     stopped = own.log.guard_fired or unasked > 0
     gc.collect()
     return replace(
@@ -75,7 +78,7 @@ def run_trial(
         config=own.log.config,
         trials=own.log.trials,
         curve=own.log.curve,
-        artefact_bytes=folder_bytes(folder.solution(trial.name)),
+        artefact_bytes=folder_bytes(kept),
         peak_memory_bytes=peak_memory_bytes(),
     )
 

@@ -66,9 +66,7 @@ def _conflicts(examples: Sequence[Example]) -> Finding | None:
     groups: defaultdict[str, list[Example]] = defaultdict(list)
     for example in examples:
         groups[group_key(example.input)].append(example)
-    clashing = [
-        example.id for group in groups.values() if len({e.targets for e in group}) > 1 for example in group
-    ]
+    clashing = [example.id for group in groups.values() if len({e.targets for e in group}) > 1 for example in group]
     if not clashing:
         return None
     message = f"{len(clashing)} rows have the same input as another row but a different output."
@@ -92,7 +90,9 @@ def _imbalance(examples: Sequence[Example]) -> Finding | None:
         f"{count} of {len(examples)} outputs are {label!r}: always answering that is right {count / len(examples):.0%} "
         "of the time."
     )
-    return Finding("class_imbalance", "warning", count, (), message, "Compare macro F1 or the recall of the rare labels.")
+    return Finding(
+        "class_imbalance", "warning", count, (), message, "Compare macro F1 or the recall of the rare labels."
+    )
 
 
 def _rare_labels(examples: Sequence[Example]) -> Finding | None:
@@ -118,5 +118,5 @@ def _invalid_json(examples: Sequence[Example]) -> Finding | None:
 def _is_object(text: str) -> bool:
     try:
         return isinstance(json.loads(text), dict)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False

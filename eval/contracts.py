@@ -77,12 +77,15 @@ class Usage:
         )
 
 
+NO_USAGE = Usage()
+
+
 @dataclass(frozen=True)
 class Prediction:
     """A solution's answer to one input."""
 
     text: str
-    usage: Usage = Usage()
+    usage: Usage = NO_USAGE
     confidence: float | None = None
     """Probability of the answer among the labels, where the model gives one."""
     sources: tuple[str, ...] = ()
@@ -148,7 +151,7 @@ class Evaluation:
     @property
     def usage(self) -> Usage:
         """Sum over rows."""
-        total = Usage()
+        total = NO_USAGE
         for outcome in self.outcomes:
             total = total + outcome.prediction.usage
         return total

@@ -96,7 +96,7 @@ def json_shape_of(task: Task, train: Sequence[Example]) -> JsonShape | None:
 def _json_object(example: Example) -> dict[str, Any] | None:
     try:
         value = json.loads(example.target)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
 
@@ -107,5 +107,5 @@ def canonical(answer: str, answer_format: AnswerFormat) -> str:
         return answer
     try:
         return json.dumps(json.loads(answer), ensure_ascii=False)
-    except ValueError:
+    except (ValueError, RecursionError):
         return answer

@@ -68,6 +68,11 @@ class Workshop:
         """The documents, cut into passages and embedded, once for all strategies that share this workshop's cache."""
         return PassageIndex.build(cut_documents(self.documents), self.embedder)
 
+    @property
+    def has_passages(self) -> bool:
+        """Whether there is any text to retrieve."""
+        return bool(self.documents) and bool(self.document_index.passages)
+
     def for_fit(self, folder: Path, allowance: Allowance, progress: Callable[[str, int, int], None]) -> Workshop:
         """A workshop for one fit that shares the models and the document index of this one."""
         workshop = Workshop(

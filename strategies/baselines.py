@@ -100,9 +100,7 @@ class NearestCopy:
     embedder: Embedder
 
     def predict(self, inputs: Sequence[str]) -> list[Prediction]:
-        return [
-            Prediction(hits[0][0].answer, sources=(hits[0][0].id,)) for hits in self.index.search(inputs, 1)
-        ]
+        return [Prediction(hits[0][0].answer, sources=(hits[0][0].id,)) for hits in self.index.search(inputs, 1)]
 
     def save(self, folder: Path) -> None:
         self.index.save(folder / "examples")
@@ -154,9 +152,7 @@ class PassageCopy:
 
     def save(self, folder: Path) -> None:
         self.index.save(folder / "documents")
-        write_manifest(
-            folder, "passage_copy", {"embedder": model_entry(self.embedder.identity), "unit": self.unit}
-        )
+        write_manifest(folder, "passage_copy", {"embedder": model_entry(self.embedder.identity), "unit": self.unit})
 
     @classmethod
     def load(cls, folder: Path, shelf: ModelShelf) -> PassageCopy:
@@ -173,7 +169,7 @@ class CopyPassage(Baseline):
     configurations: Sequence[dict[str, Any]] = ({"unit": "passage"}, {"unit": "sentence"})
 
     def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
-        if not workshop.documents:
+        if not workshop.has_passages:
             raise NotApplicable(WITHOUT_DOCUMENTS)
         if task.kind is not Kind.QA:
             raise NotApplicable("the task is not to answer questions")

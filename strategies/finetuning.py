@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from pathlib import Path
 
 from eval.contracts import Example, Solution, Task
 from eval.errors import NotApplicable
@@ -48,12 +47,12 @@ class Lora:
             list(zip(prompts, answers, strict=True)),
             settings,
             adapter,
-            lambda: quality(task, pipeline, dev) if dev else 0.0,
+            (lambda: quality(task, pipeline, dev)) if dev else None,
             on_step=lambda done, total: workshop.progress("training", done, total),
             deadline=workshop.allowance.deadline,
         )
         workshop.log.curve = [
-            {"epoch": e.epoch, "train_loss": e.train_loss, "dev_quality": e.dev_quality} for e in log.epochs
+            {name: value for name, value in asdict(epoch).items() if value is not None} for epoch in log.epochs
         ]
         workshop.log.config = {**asdict(settings), "best_epoch": log.best_epoch, "passages": self.passages}
         workshop.log.train_examples = len(rows)
@@ -83,7 +82,7 @@ class LoraRag(Lora):
     passages = 1
 
     def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
-        if not workshop.documents:
+        if not workshop.has_passages:
             raise NotApplicable(WITHOUT_DOCUMENTS)
         return super().fit(task, train, workshop)
 

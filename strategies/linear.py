@@ -66,7 +66,9 @@ class TfidfFeatures:
     def _vectorizer(vocabulary: dict[str, int] | None) -> Any:
         from sklearn.feature_extraction.text import TfidfVectorizer
 
-        return TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"(?u)\b\w+\b", vocabulary=vocabulary)
+        return TfidfVectorizer(
+            ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"(?u)\b\w+\b", vocabulary=vocabulary
+        )
 
     def transform(self, texts: Sequence[str]) -> Matrix:
         vectorizer = self._vectorizer(self.vocabulary)
@@ -119,7 +121,10 @@ class LinearClassifier:
         weights, intercept = model.coef_, model.intercept_
         if len(weights) == 1:  # scikit-learn keeps one row for two labels: the second against the first
             weights, intercept = np.vstack([-weights, weights]) / 2, np.concatenate([-intercept, intercept]) / 2
-        return cls(features, tuple(model.classes_.tolist()), weights, intercept)
+        # scikit-learn's weights may be column-major, and safetensors writes bytes as they lie
+        return cls(
+            features, tuple(model.classes_.tolist()), np.ascontiguousarray(weights), np.ascontiguousarray(intercept)
+        )
 
     def predict(self, inputs: Sequence[str]) -> list[Prediction]:
         if not inputs:

@@ -64,15 +64,12 @@ class Pipeline:
         if self.examples:
             found = self.examples.index.search(inputs, self.examples.count)
             nearest = [[pair for pair, _ in hits] for hits in found]
-        prompts = [
+        fitted = [
             within_context(self.model, partial(self.template.prompt, text), shown, pairs, self.answers.max_new_tokens)
             for text, shown, pairs in zip(inputs, passages, nearest, strict=True)
         ]
-        sources = [
-            (*(p.document_id for p in shown), *(pair.id for pair in pairs))
-            for shown, pairs in zip(passages, nearest, strict=True)
-        ]
-        return prompts, sources
+        sources = [(*(p.document_id for p in f.passages), *(pair.id for pair in f.nearest)) for f in fitted]
+        return [f.prompt for f in fitted], sources
 
     def save(self, folder: Path) -> None:
         """Write manifest, prompt, indexes and adapter."""

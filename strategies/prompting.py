@@ -14,7 +14,7 @@ from strategies.pipeline import DocumentRetriever, ExampleRetriever, Pipeline
 from strategies.prompts import Demonstration, PromptTemplate, instruction, question
 from strategies.retrieval.index import ExampleIndex
 from strategies.tuning import choose
-from strategies.workload import Profile, Tokens, Workload, answering
+from strategies.workload import Profile, Workload, answering
 
 WITHOUT_DOCUMENTS = "there are no documents to retrieve from"
 
@@ -41,23 +41,27 @@ class FewShot:
     name = "few_shot"
     family: Family = "prompt"
     needs_documents = False
-    counts = (6, 12)
+    configurations = (
+        {"demonstrations": 12, "choice": "diverse"},
+        {"demonstrations": 12, "choice": "typical"},
+        {"demonstrations": 6, "choice": "diverse"},
+    )
 
     def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
         def make(configuration: dict[str, Any], rows: Sequence[Example]) -> Solution:
             answers = AnswerFormat.infer(task, rows, workshop.language_model)
             by_label = task.kind is Kind.CLASSIFICATION
-            shown = pick(rows, configuration["demonstrations"], workshop.embedder, by_label=by_label)
-            template = PromptTemplate(
-                instruction(task, answers, rows), tuple(Demonstration(e.input, e.target) for e in shown)
-            )
+            count, choice = configuration["demonstrations"], configuration["choice"]
+            shown = pick(rows, count, workshop.embedder, by_label=by_label, choice=choice)
+            words = instruction(task, answers, rows)
+            template = PromptTemplate(words, tuple(Demonstration(e.input, e.target) for e in shown))
             return Pipeline(workshop.language_model, template, answers)
 
-        return choose(task, train, workshop, [{"demonstrations": n} for n in self.counts], make)
+        return choose(task, train, workshop, self.configurations, make)
 
     def workload(self, profile: Profile, allowance: Allowance) -> Workload:
         query = answering(profile, profile.input_tokens, tuned=False)
-        return Workload(fit=query * tuning_rows(allowance, len(self.counts)), query=query)
+        return Workload(fit=query * tuning_rows(allowance, len(self.configurations)), query=query)
 
 
 class NearestExamples:
@@ -96,7 +100,7 @@ class Rag:
     )
 
     def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
-        if not workshop.documents:
+        if not workshop.has_passages:
             raise NotApplicable(WITHOUT_DOCUMENTS)
 
         def make(configuration: dict[str, Any], rows: Sequence[Example]) -> Solution:
@@ -127,5 +131,3 @@ class Rag:
 def tuning_rows(allowance: Allowance, configurations: int) -> float:
     """How many dev queries choosing among so many configurations takes."""
     return allowance.dev_rows * configurations if allowance.tune and configurations > 1 else 0
-
-

@@ -12,6 +12,9 @@ from strategies.models.base import LanguageModel, Prompt, Turn
 from strategies.retrieval.chunks import Passage
 from strategies.retrieval.index import Pair
 
+SHORTEST_PASSAGE = 200
+"""Letters; a passage that would have to be cut shorter to fit is left out."""
+
 
 @dataclass(frozen=True)
 class Demonstration:
@@ -75,8 +78,19 @@ def _length_hint(task: Task, train: Sequence[Example]) -> str:
     words = sorted(len(e.target.split()) for e in train)
     usual = words[len(words) // 2]
     if task.kind is Kind.QA and usual <= 10:
-        return f"Answer with the answer alone, in about {usual} {'word' if usual == 1 else 'words'}, without a sentence."
+        return (
+            f"Answer with the answer alone, in about {usual} {'word' if usual == 1 else 'words'}, without a sentence."
+        )
     return f"Give the answer alone, in about {usual} words."
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A prompt that fits, and what of the retrieved is in it."""
+
+    prompt: Prompt
+    passages: Sequence[Passage]
+    nearest: Sequence[Pair]
 
 
 def within_context(
@@ -85,18 +99,22 @@ def within_context(
     passages: Sequence[Passage],
     nearest: Sequence[Pair],
     room: int,
-) -> Prompt:
-    """The longest prompt that fits: the least similar examples go first, then the last passages, then their tails."""
+) -> Fitted:
+    """The longest prompt that fits: the least similar examples go first, then the last passages, then their tails.
+
+    What is left may still be too long (a very long input); the model then says so in its answer's error.
+    """
     prompt = build(passages, nearest)
     while model.prompt_tokens(prompt) + room > model.context_tokens:
         if nearest:
             nearest = nearest[: len(nearest) // 2]
         elif len(passages) > 1:
             passages = passages[:-1]
-        elif passages and len(passages[0].text) > 200:
+        elif passages and len(passages[0].text) > SHORTEST_PASSAGE:
             passages = [replace(passages[0], text=passages[0].text[: len(passages[0].text) // 2])]
+        elif passages:
+            passages = []
         else:
             break
         prompt = build(passages, nearest)
-    return prompt
-
+    return Fitted(prompt, passages, nearest)

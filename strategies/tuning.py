@@ -7,9 +7,8 @@ from typing import Any, TypeVar
 
 from eval.contracts import Example, Kind, Solution, Task
 from eval.folds import dev_split
-from eval.harness import evaluate
+from eval.harness import evaluate, scored_rows
 from eval.metrics import get_metric
-from eval.harness import scored_rows
 from strategies.base import Workshop
 
 Configuration = TypeVar("Configuration")

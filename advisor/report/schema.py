@@ -242,3 +242,9 @@ class Report(Model):
     def result(self, name: str) -> StrategyResult:
         """The strategy of that name."""
         return next(s for s in self.strategies if s.name == name)
+
+
+if __name__ == "__main__":
+    import json
+
+    print(json.dumps(Report.model_json_schema(), indent=1))

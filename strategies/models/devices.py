@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 
 import torch
@@ -21,6 +22,7 @@ def pick_device(name: str) -> torch.device:
     if name != "cpu" and torch.cuda.is_available():
         return torch.device("cuda")
     torch.set_num_threads(len(os.sched_getaffinity(0)))
+    keep_freed_memory()
     return torch.device("cpu")
 
 
@@ -29,3 +31,18 @@ def data_type(device: torch.device) -> torch.dtype:
     if device.type == "cuda" and not torch.cuda.is_bf16_supported():
         return torch.float16
     return torch.bfloat16
+
+
+def keep_freed_memory() -> None:
+    """Let glibc reuse large blocks instead of giving them back to the system after every operation.
+
+    Answering makes and drops tensors of tens of megabytes; without this, a third of the time went into page faults
+    (measured: 68 million of them in a minute's scoring). Does nothing on other C libraries.
+    """
+    m_trim_threshold, m_mmap_max = -1, -4  # from malloc.h
+    try:
+        libc = ctypes.CDLL(None)
+        libc.mallopt(m_mmap_max, 0)
+        libc.mallopt(m_trim_threshold, 2**31 - 1)
+    except (OSError, AttributeError):
+        return

@@ -52,13 +52,14 @@ class ScriptedModel:
     def score_labels(self, prompts: Sequence[Prompt], labels: Sequence[str]) -> list[LabelScores]:
         """The label that the function answers gets 0, the others -10."""
         self.seen += prompts
-        return [
-            LabelScores(
-                tuple(0.0 if label == self.reply(prompt) else -10.0 for label in labels),
-                Usage(self.prompt_tokens(prompt)),
-            )
-            for prompt in prompts
-        ]
+        return [self._scores(prompt, labels) for prompt in prompts]
+
+    def _scores(self, prompt: Prompt, labels: Sequence[str]) -> LabelScores:
+        tokens = self.prompt_tokens(prompt)
+        if tokens > self.context_tokens:
+            return LabelScores((), Usage(tokens), error=f"the prompt of {tokens} tokens overflows the context")
+        answer = self.reply(prompt)
+        return LabelScores(tuple(0.0 if label == answer else -10.0 for label in labels), Usage(tokens))
 
 
 @dataclass

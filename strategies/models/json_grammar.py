@@ -1,13 +1,15 @@
 """A grammar for JSON answers of a known shape, and its use while decoding (xgrammar).
 
-The grammar writes `json.dumps` style: one space after commas and colons. Keys come in the order that the examples share,
-or in any where they share none; each value is of a kind that was seen for its key.
+The grammar writes `json.dumps` style: one space after commas and colons. Keys come in the order that the examples
+share, or in any where they share none; each value is of a kind that was seen for its key.
 """
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
+from heapq import heapify, heappop, heappush
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -47,19 +49,26 @@ def shape_of(objects: Sequence[dict[str, Any]], keys: Sequence[str] = ()) -> Jso
 
 
 def common_order(sequences: Sequence[Sequence[str]]) -> list[str] | None:
-    """An order of all items that every sequence follows; None where they contradict each other."""
-    from graphlib import CycleError, TopologicalSorter
+    """An order of all items that every sequence follows; None where they contradict each other.
 
-    sorter: TopologicalSorter[str] = TopologicalSorter()
+    Where the sequences leave it open which of two items comes first, the alphabet decides: keys are often sorted, and
+    then two that never met before will stand in that order too.
+    """
+    after: dict[str, set[str]] = {item: set() for sequence in sequences for item in sequence}
     for sequence in sequences:
-        for before, after in pairwise(sequence):
-            sorter.add(after, before)
-        if len(sequence) == 1:
-            sorter.add(sequence[0])
-    try:
-        return list(sorter.static_order())
-    except CycleError:
-        return None
+        for first, second in pairwise(sequence):
+            after[first].add(second)
+    blocked = Counter(item for later in after.values() for item in later)
+    ready = [item for item in after if not blocked[item]]
+    heapify(ready)
+    order: list[str] = []
+    while ready:
+        order.append(heappop(ready))
+        for item in after[order[-1]]:
+            blocked[item] -= 1
+            if not blocked[item]:
+                heappush(ready, item)
+    return order if len(order) == len(after) else None
 
 
 def _kind(value: object) -> str:

@@ -1,4 +1,4 @@
-"""All labels of a task as one tree of tokens, so that a single forward pass weighs them together."""
+"""Labels as one tree of tokens, so that a single forward pass weighs them together."""
 
 from __future__ import annotations
 
@@ -16,22 +16,25 @@ class LabelTrie:
     """Distance from the end of the prompt: 0 for a label's first token."""
     paths: list[list[int]] = field(default_factory=list)
     """Per label, its nodes from first to last token."""
+    _children: dict[tuple[int, int], int] = field(default_factory=dict)
 
     @classmethod
     def build(cls, labels: Sequence[Sequence[int]]) -> LabelTrie:
         """Tree over tokenised labels, none of them empty."""
         trie = cls()
-        children: dict[tuple[int, int], int] = {}
         for label in labels:
-            node, path = -1, []
-            for token in label:
-                key = (node, token)
-                if key not in children:
-                    children[key] = trie._add(token, node)
-                node = children[key]
-                path.append(node)
-            trie.paths.append(path)
+            trie.insert(label)
         return trie
+
+    def insert(self, label: Sequence[int]) -> None:
+        """Add one tokenised label."""
+        node, path = -1, []
+        for token in label:
+            if (node, token) not in self._children:
+                self._children[node, token] = self._add(token, node)
+            node = self._children[node, token]
+            path.append(node)
+        self.paths.append(path)
 
     def _add(self, token: int, parent: int) -> int:
         self.tokens.append(token)
@@ -47,17 +50,18 @@ class LabelTrie:
         return seen
 
 
-def partition(labels: Sequence[Sequence[int]], most_nodes: int) -> list[list[int]]:
-    """Cut labels, by index, into groups whose trees have at most about `most_nodes` nodes.
+def first_fitting(
+    order: Sequence[int], labels: Sequence[Sequence[int]], most_nodes: int
+) -> tuple[list[int], LabelTrie]:
+    """The longest beginning of `order` (indices of labels) whose tree has at most `most_nodes` nodes, and that tree.
 
-    Labels are ordered by their tokens first, so that those that begin alike stay together.
+    At least one label is taken, however long it is.
     """
-    groups: list[list[int]] = []
-    size = most_nodes
-    for index in sorted(range(len(labels)), key=lambda i: list(labels[i])):
-        if size + len(labels[index]) > most_nodes:
-            groups.append([])
-            size = 0
-        groups[-1].append(index)
-        size += len(labels[index])
-    return groups
+    trie = LabelTrie()
+    taken: list[int] = []
+    for index in order:
+        if taken and len(trie.tokens) + len(labels[index]) > most_nodes:
+            break
+        trie.insert(labels[index])
+        taken.append(index)
+    return taken, trie

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 
 from eval.errors import ModelUnavailable
 from strategies.models.base import ModelIdentity
@@ -38,7 +39,7 @@ class SentenceEmbedder:
                 local_files_only=True,
                 model_kwargs={"use_safetensors": True, "dtype": data_type(chosen)},
             )
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, SafetensorError) as error:
             reason = str(error).strip().splitlines()[0]
             raise ModelUnavailable(f"The embedder {name} in {folder} cannot be loaded: {reason}") from error
         count = sum(p.numel() for p in network.parameters())
@@ -49,6 +50,8 @@ class SentenceEmbedder:
         return int(self._network.max_seq_length)
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        if not texts:
+            return np.zeros((0, int(self._network.get_embedding_dimension())), dtype=np.float32)
         vectors = self._network.encode(
             list(texts), batch_size=BATCH, convert_to_numpy=True, normalize_embeddings=False, show_progress_bar=False
         ).astype(np.float32)

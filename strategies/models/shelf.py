@@ -22,6 +22,10 @@ class ModelShelf:
         self._language_models = dict(language_models or {})
         self._embedders = dict(embedders or {})
 
+    def holds(self, name: str) -> bool:
+        """Whether a model of that name is loaded already."""
+        return name in self._language_models or name in self._embedders
+
     def language_model(self, name: str = catalogue.DEFAULT_LANGUAGE_MODEL) -> LanguageModel:
         """The language model of that name. Raises ModelUnavailable, which says how to fetch it."""
         if name not in self._language_models:

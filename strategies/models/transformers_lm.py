@@ -6,6 +6,7 @@ key/value state reused. All labels of a query are weighed in one forward pass ov
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,20 +14,28 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 
 from eval.contracts import Usage
-from eval.errors import ModelUnavailable
+from eval.errors import ModelUnavailable, RequestError
 from strategies.models.base import Completion, Decoding, LabelScores, ModelIdentity, Prompt
 from strategies.models.batching import batches
 from strategies.models.chat import ChatFormat
 from strategies.models.devices import data_type, pick_device
 from strategies.models.json_grammar import GrammarCompiler
 from strategies.models.kv_cache import RoomyCache
-from strategies.models.label_trie import LabelTrie, partition
+from strategies.models.label_trie import LabelTrie, first_fitting
 
-MOST_TRIE_NODES = 512
+MOST_TRIE_NODES = 64
+"""Label tokens weighed at once, per query."""
+HOPELESS = 9.0
+"""Nats below the best label: e to the minus 9 is about a ten-thousandth of its probability."""
 MOST_LOGIT_ROWS = 2048
 """Positions whose logits over the whole vocabulary are held at once."""
+
+
+CPU_READ_TOKENS, GPU_READ_TOKENS = 1536, 32_768
+"""Prompt tokens read at once. On CPU more would leave the caches: 16,000 at once are half as fast (measured)."""
 
 
 class TransformersModel:
@@ -43,9 +52,10 @@ class TransformersModel:
         # torch multiplies a strided (batch, 1, hidden) slice by copying the whole head for every row of the batch
         network.get_output_embeddings().register_forward_pre_hook(lambda _, inputs: (inputs[0].contiguous(),))
         self._adapter: Path | None = None
-        self._unmerge: Any = None
+        self._merged: MergedAdapter | None = None
         self._prefix: tuple[tuple[int, ...], RoomyCache] | None = None
         self._grammars: GrammarCompiler | None = None
+        self._most_read_tokens = CPU_READ_TOKENS if device.type == "cpu" else GPU_READ_TOKENS
 
     @classmethod
     def load(cls, name: str, folder: Path, device: str = "auto", licence: str | None = None) -> TransformersModel:
@@ -60,7 +70,7 @@ class TransformersModel:
             network = AutoModelForCausalLM.from_pretrained(
                 folder, dtype=data_type(chosen), local_files_only=True, use_safetensors=True, attn_implementation="sdpa"
             )
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, SafetensorError) as error:
             reason = str(error).strip().splitlines()[0]
             raise ModelUnavailable(f"The model {name} in {folder} cannot be loaded: {reason}") from error
         network.to(chosen).eval().requires_grad_(False)
@@ -93,43 +103,42 @@ class TransformersModel:
             return
         self._leave_adapter()
         if folder is not None:
+            if not (folder / "adapter_config.json").exists():
+                raise RequestError(f"The folder {folder} holds no adapter: adapter_config.json is missing.")
             from peft import PeftModel
 
             wrapped = PeftModel.from_pretrained(self.network, folder, torch_device=str(self.device))
-            self._unmerge = self.merged(wrapped)
-            self._unmerge.__enter__()
+            self._merged = MergedAdapter(wrapped)
             self._adapter = folder
 
     def _leave_adapter(self) -> None:
+        if self._merged is not None:
+            self._merged.undo()
+            self._merged.wrapped.unload()
+        self._merged, self._adapter = None, None
         self.forget_prefix()
-        if self._unmerge is not None:
-            self._unmerge.__exit__(None, None, None)
-        self._unmerge, self._adapter = None, None
 
     @contextmanager
-    def merged(self, wrapped: Any, *, unload: bool = True) -> Iterator[None]:
-        """Merge a PEFT model's adapter for a while, then put the very same base weights back.
-
-        Subtracting what was added would not do: in bfloat16 (a + b) - b is not a. With `unload` the adapter's layers
-        are taken out of the network at the end.
-        """
-        kept = [
-            (module.get_base_layer().weight, module.get_base_layer().weight.detach().clone())
-            for module in wrapped.modules()
-            if hasattr(module, "lora_A") and hasattr(module, "get_base_layer")
-        ]
-        wrapped.eval()
-        wrapped.merge_adapter()
+    def merged(self, wrapped: Any) -> Iterator[None]:
+        """Answer with an adapter in training for a while."""
+        adapter = MergedAdapter(wrapped)
         self.forget_prefix()
         try:
             yield
         finally:
-            wrapped.unmerge_adapter()
-            for weight, original in kept:
-                weight.data.copy_(original)
+            adapter.undo()
             self.forget_prefix()
-            if unload:
-                wrapped.unload()
+
+    @contextmanager
+    def attention(self, implementation: str) -> Iterator[None]:
+        """Use another implementation of attention for a while, on CPU; a GPU's fused kernels are left in place."""
+        before = self.network.config._attn_implementation
+        if self.device.type == "cpu":
+            self.network.set_attn_implementation(implementation)
+        try:
+            yield
+        finally:
+            self.network.set_attn_implementation(before)
 
     def forget_prefix(self) -> None:
         """Drop the shared prefix's state: the weights behind it have changed."""
@@ -144,22 +153,21 @@ class TransformersModel:
             lengths = [len(tokens) for _, tokens in group.rows]
             for batch in batches(lengths, len(group.prefix) + decoding.max_new_tokens):
                 rows = [group.rows[i] for i in batch]
-                found.update(zip((i for i, _ in rows), self._write(group.prefix, [t for _, t in rows], decoding), strict=True))
+                found.update(
+                    zip((i for i, _ in rows), self._write(group.prefix, [t for _, t in rows], decoding), strict=True)
+                )
         return [found[i] for i in range(len(prompts))]
 
     @torch.inference_mode()
     def score_labels(self, prompts: Sequence[Prompt], labels: Sequence[str]) -> list[LabelScores]:
         tokenised = [self.chat.answer_tokens(label) or [self.chat.end_token] for label in labels]
-        parts = partition(tokenised, MOST_TRIE_NODES)
-        tries = [(part, LabelTrie.build([tokenised[i] for i in part])) for part in parts]
-        nodes = max(len(trie.tokens) for _, trie in tries)
+        room = max(MOST_TRIE_NODES, *(len(label) for label in tokenised))
         found: dict[int, LabelScores] = {}
-        for group in self._groups(prompts, nodes, found, LabelScores((), error="")):
+        for group in self._groups(prompts, room, found, LabelScores((), error="")):
             lengths = [len(tokens) for _, tokens in group.rows]
-            most_rows = max(1, min(48, MOST_LOGIT_ROWS // nodes))
-            for batch in batches(lengths, len(group.prefix) + nodes, most_rows=most_rows):
+            for batch in batches(lengths, len(group.prefix) + room, most_rows=MOST_LOGIT_ROWS // MOST_TRIE_NODES):
                 rows = [group.rows[i] for i in batch]
-                scores = self._weigh(group.prefix, [t for _, t in rows], tries, len(labels))
+                scores = self._weigh(group.prefix, [t for _, t in rows], tokenised, room)
                 found.update(zip((i for i, _ in rows), scores, strict=True))
         return [found[i] for i in range(len(prompts))]
 
@@ -182,7 +190,7 @@ class TransformersModel:
     def _prefix_state(self, prefix: tuple[int, ...]) -> RoomyCache:
         """State of a shared prefix, always computed alone, so that it is the same whoever asks first."""
         if self._prefix is None or self._prefix[0] != prefix:
-            cache = RoomyCache(self._layers, len(prefix))
+            cache = RoomyCache(self._layers, 1, len(prefix))
             ids = torch.tensor([prefix], device=self.device)
             self.network(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
             self._prefix = (prefix, cache)
@@ -195,7 +203,7 @@ class TransformersModel:
         if prefix:
             cache = self._prefix_state(prefix).copied_for(len(rows), capacity)
         else:
-            cache = RoomyCache(self._layers, capacity)
+            cache = RoomyCache(self._layers, len(rows), capacity)
         pad = self.chat.end_token
         ids = torch.tensor([[pad] * (width - len(row)) + list(row) for row in rows], device=self.device)
         lengths = torch.tensor([len(row) for row in rows], device=self.device)
@@ -204,8 +212,15 @@ class TransformersModel:
         positions = len(prefix) + (own.long().cumsum(1) - 1).clamp(min=0)
         causal = torch.ones(width, width, dtype=torch.bool, device=self.device).tril()
         seen = torch.cat([causal.new_ones(width, len(prefix)), causal], dim=1)
-        logits = self._forward(ids, positions, visible[:, None] & seen[None], cache, keep=1)[:, -1]
-        return _Batch(cache, visible, len(prefix) + lengths, logits)
+        step = max(1, self._most_read_tokens // width)
+        logits = []
+        for start in range(0, len(rows), step):
+            part = slice(start, start + step)
+            cache.focus(part, len(prefix))
+            allowed = visible[part, None] & seen[None]
+            logits.append(self._forward(ids[part], positions[part], allowed, cache, keep=1)[:, -1])
+        cache.focus(slice(None), len(prefix) + width)
+        return _Batch(cache, visible, len(prefix) + lengths, torch.cat(logits))
 
     def _forward(
         self, ids: torch.Tensor, positions: torch.Tensor, allowed: torch.Tensor, cache: RoomyCache, keep: int
@@ -275,47 +290,98 @@ class TransformersModel:
         return self._grammars
 
     def _weigh(
-        self,
-        prefix: tuple[int, ...],
-        rows: Sequence[Sequence[int]],
-        tries: Sequence[tuple[list[int], LabelTrie]],
-        labels: int,
+        self, prefix: tuple[int, ...], rows: Sequence[Sequence[int]], labels: Sequence[Sequence[int]], room: int
     ) -> list[LabelScores]:
-        """Log-likelihood of every label after every prompt."""
-        state = self._read(prefix, rows, max(len(trie.tokens) for _, trie in tries))
+        """Log-likelihood of the labels after every prompt, the likeliest first tokens first.
+
+        No label is likelier than its first token. So once that falls `HOPELESS` below the best label found, the rest
+        cannot be the answer, and keep the likelihood of their first token: an upper bound, and practically nothing.
+        """
+        state = self._read(prefix, rows, room)
         after_prompt = state.logits.float().log_softmax(-1)
-        found = torch.empty(len(rows), labels, dtype=torch.float32, device=self.device)
-        for part, trie in tries:
-            found[:, part] = self._weigh_tree(state, after_prompt, trie)
-        written = sum(len(trie.tokens) for _, trie in tries)
+        found = after_prompt[:, [label[0] for label in labels]]
+        waiting = [order.tolist() for order in found.argsort(dim=1, descending=True, stable=True)]
+        best = [-math.inf] * len(rows)
+        weighed = [0] * len(rows)
+        alive = list(range(len(rows)))
+        while True:
+            for row in alive:
+                bounds = found[row].tolist()
+                waiting[row] = [i for i in waiting[row] if bounds[i] > best[row] - HOPELESS]
+            open_rows = [i for i, row in enumerate(alive) if waiting[row]]
+            if not open_rows:
+                break
+            if len(open_rows) <= len(alive) // 2:
+                state.keep_rows(torch.tensor(open_rows, device=self.device))
+                after_prompt, alive = after_prompt[open_rows], [alive[i] for i in open_rows]
+            taken, tries = zip(*(first_fitting(waiting[row], labels, MOST_TRIE_NODES) for row in alive), strict=True)
+            for row, indices, trie, values in zip(
+                alive, taken, tries, self._weigh_trees(state, after_prompt, tries), strict=True
+            ):
+                found[row, indices] = values
+                best[row] = max([best[row], *values.tolist()])
+                waiting[row] = waiting[row][len(indices) :]
+                weighed[row] += len(trie.tokens)
         return [
-            LabelScores(tuple(values), Usage(len(prefix) + len(row) + written, 0, len(prefix)))
-            for values, row in zip(found.tolist(), rows, strict=True)
+            LabelScores(tuple(values), Usage(len(prefix) + len(row) + nodes, 0, len(prefix)))
+            for values, row, nodes in zip(found.tolist(), rows, weighed, strict=True)
         ]
 
-    def _weigh_tree(self, state: _Batch, after_prompt: torch.Tensor, trie: LabelTrie) -> torch.Tensor:
-        """Shape (rows, labels of the tree). The cache is left as it was found."""
-        batch, nodes = len(after_prompt), len(trie.tokens)
-        ids = torch.tensor(trie.tokens, device=self.device).expand(batch, -1)
-        depths = torch.tensor(trie.depths, device=self.device)
-        tree = torch.zeros(nodes, nodes, dtype=torch.bool)
-        for node, seen in enumerate(trie.ancestors()):
-            tree[node, seen] = True
-        prompt = state.visible[:, None].expand(-1, nodes, -1)
-        allowed = torch.cat([prompt, tree.to(self.device).expand(batch, -1, -1)], dim=2)
+    def _weigh_trees(self, state: _Batch, after_prompt: torch.Tensor, tries: Sequence[LabelTrie]) -> list[torch.Tensor]:
+        """For each row the log-likelihoods of its tree's labels. The cache is left as it was found."""
+        batch, nodes = len(tries), max(len(trie.tokens) for trie in tries)
+        ids = torch.full((batch, nodes), self.chat.end_token)
+        depths = torch.zeros(batch, nodes, dtype=torch.long)
+        tree = torch.eye(nodes, dtype=torch.bool).repeat(batch, 1, 1)
+        for row, trie in enumerate(tries):
+            ids[row, : len(trie.tokens)] = torch.tensor(trie.tokens, dtype=torch.long)
+            depths[row, : len(trie.tokens)] = torch.tensor(trie.depths, dtype=torch.long)
+            for node, seen in enumerate(trie.ancestors()):
+                tree[row, node, seen] = True
+        allowed = torch.cat([state.visible[:, None].expand(-1, nodes, -1), tree.to(self.device)], dim=2)
+        positions = state.lengths[:, None] + depths.to(self.device)
         length = state.visible.shape[1]
-        logits = self._forward(ids, state.lengths[:, None] + depths, allowed, state.cache, keep=nodes)
-        state.cache.shorten(length)
+        with self.attention("eager"):  # many queries and few new keys: on CPU faster than the fused kernel
+            logits = self._forward(ids.to(self.device), positions, allowed, state.cache, keep=nodes)
+        state.cache.focus(slice(None), length)
         norms = torch.stack([row.float().logsumexp(-1) for row in logits])
+        return [self._tree_sums(*parts) for parts in zip(after_prompt, logits, norms, tries, strict=True)]
 
-        parents, tokens = torch.tensor(trie.parents), torch.tensor(trie.tokens)
-        inner = (parents >= 0).nonzero()[:, 0]
-        steps = torch.empty(batch, nodes, device=self.device)
-        roots = (parents < 0).nonzero()[:, 0]
-        steps[:, roots] = after_prompt[:, tokens[roots]]
-        steps[:, inner] = logits[:, parents[inner], tokens[inner]].float() - norms[:, parents[inner]]
-        ends = logits[:, :, self.chat.end_token].float() - norms
-        return torch.stack([steps[:, path].sum(1) + ends[:, path[-1]] for path in trie.paths], dim=1)
+    def _tree_sums(
+        self, after_prompt: torch.Tensor, logits: torch.Tensor, norms: torch.Tensor, trie: LabelTrie
+    ) -> torch.Tensor:
+        """Add up each label's path: its first token after the prompt, the others after their parents, then the end."""
+        inner = [node for node, parent in enumerate(trie.parents) if parent >= 0]
+        roots = [node for node, parent in enumerate(trie.parents) if parent < 0]
+        above = [trie.parents[node] for node in inner]
+        steps = norms.new_empty(len(trie.tokens))
+        steps[roots] = after_prompt[[trie.tokens[node] for node in roots]]
+        steps[inner] = logits[above, [trie.tokens[node] for node in inner]].float() - norms[above]
+        ends = logits[:, self.chat.end_token].float() - norms
+        sums = [steps[path].sum() + ends[path[-1]] for path in trie.paths]
+        return torch.stack(sums) if sums else norms.new_empty(0)
+
+
+class MergedAdapter:
+    """A PEFT adapter added into the base weights, which are kept aside.
+
+    Subtracting what was added would not bring them back: in bfloat16 (a + b) - b is not a.
+    """
+
+    def __init__(self, wrapped: Any) -> None:
+        self.wrapped = wrapped
+        layers = [
+            m.get_base_layer() for m in wrapped.modules() if hasattr(m, "lora_A") and hasattr(m, "get_base_layer")
+        ]
+        self._kept = [(layer.weight, layer.weight.detach().clone()) for layer in layers]
+        wrapped.eval()
+        wrapped.merge_adapter()
+
+    def undo(self) -> None:
+        """Put the very same base weights back."""
+        self.wrapped.unmerge_adapter()
+        for weight, original in self._kept:
+            weight.data.copy_(original)
 
 
 class _Group:
@@ -329,9 +395,7 @@ class _Group:
 class _Batch:
     """State of a batch after reading its prompts."""
 
-    def __init__(
-        self, cache: RoomyCache, visible: torch.Tensor, lengths: torch.Tensor, logits: torch.Tensor
-    ) -> None:
+    def __init__(self, cache: RoomyCache, visible: torch.Tensor, lengths: torch.Tensor, logits: torch.Tensor) -> None:
         self.cache = cache
         self.visible = visible
         """(rows, tokens so far): False for padding."""

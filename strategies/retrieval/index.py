@@ -43,9 +43,9 @@ class VectorIndex:
 
     def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
         """For each query its `k` nearest, best first; ties keep the order of the index."""
-        if not queries:
-            return []
         k = min(k, len(self))
+        if not queries or not k:
+            return [[] for _ in queries]
         scores, positions = self._index.search(self._embedder.encode(queries), k)
         return [
             [Hit(int(p), float(s)) for p, s in sorted(zip(ps, ss, strict=True), key=lambda hit: (-hit[1], hit[0]))]

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from eval.errors import NotApplicable
+from eval.errors import AdvisorError, NotApplicable
 from strategies.models.base import Prompt
 from strategies.models.transformers_lm import TransformersModel
 
@@ -48,12 +48,13 @@ class Epoch:
 
     epoch: int
     train_loss: float
-    dev_quality: float
+    dev_quality: float | None
+    """None where there are no dev rows to measure on."""
 
 
 @dataclass(frozen=True)
 class TrainingLog:
-    """What happened; the adapter of the epoch with the best dev quality is in the folder."""
+    """What happened; the adapter of the best epoch (of the last, without dev rows) is in the folder."""
 
     epochs: tuple[Epoch, ...]
     best_epoch: int
@@ -76,16 +77,18 @@ def train_lora(
     pairs: Sequence[tuple[Prompt, str]],
     settings: LoraSettings,
     folder: Path,
-    dev_quality: Callable[[], float],
+    dev_quality: Callable[[], float] | None,
     *,
     on_step: Callable[[int, int], None] = lambda done, total: None,
     deadline: float = math.inf,
 ) -> TrainingLog:
     """Train an adapter on pairs of prompt and answer and save the best epoch's to `folder`.
 
-    `dev_quality` is called after each epoch while the model answers with the adapter. `deadline` is a
+    `dev_quality` is called after each epoch while the model answers with the adapter; without it the last epoch is
+    kept. `deadline` is a
     `time.monotonic()` value; past it, training ends after the step under way (the first epoch's result is still
-    measured and kept). Raises NotApplicable where no pair fits the model's context.
+    measured and kept). Raises NotApplicable where no pair fits the model's context, and
+    AdvisorError where training diverges.
     """
     prefix, rows = tokenised(model, pairs)
     if not rows:
@@ -119,10 +122,16 @@ def _wrap(model: TransformersModel, settings: LoraSettings) -> Any:
     wrapped = get_peft_model(
         model.network,
         LoraConfig(
-            r=settings.rank, lora_alpha=settings.alpha, target_modules="all-linear", task_type="CAUSAL_LM", lora_dropout=0.0
+            r=settings.rank,
+            lora_alpha=settings.alpha,
+            target_modules="all-linear",
+            task_type="CAUSAL_LM",
+            lora_dropout=0.0,
         ),
     )
-    wrapped.peft_config["default"].base_model_name_or_path = model.identity.name
+    config = wrapped.peft_config["default"]
+    config.base_model_name_or_path = model.identity.name
+    config.target_modules = sorted(config.target_modules)  # a set would be written in another order by each process
     return wrapped
 
 
@@ -137,7 +146,7 @@ class _Run:
         rows: list[_Row],
         settings: LoraSettings,
         folder: Path,
-        dev_quality: Callable[[], float],
+        dev_quality: Callable[[], float] | None,
         on_step: Callable[[int, int], None],
         deadline: float,
     ) -> None:
@@ -158,16 +167,23 @@ class _Run:
             loss = self._epoch(number)
             if math.isnan(loss):
                 break
-            with torch.no_grad(), self.model.merged(self.wrapped, unload=False):
-                quality = self.dev_quality()
+            quality = self._quality()
             epochs.append(Epoch(number, loss, quality))
-            if not best or quality > epochs[best - 1].dev_quality:
+            if not best or quality is None or quality > (epochs[best - 1].dev_quality or 0.0):
                 best = number
                 self.wrapped.save_pretrained(self.folder, save_embedding_layers=False)
-            if time.monotonic() > self.deadline or number - best >= self.settings.patience or quality >= 1.0:
+            if time.monotonic() > self.deadline or number - best >= self.settings.patience or quality == 1.0:
                 break
+        if not epochs:
+            raise AdvisorError("training diverged: the loss is not a number; a lower learning rate may help")
         guard = time.monotonic() > self.deadline and self.done < self.steps
         return TrainingLog(tuple(epochs), best, self.tokens, time.monotonic() - start, guard)
+
+    def _quality(self) -> float | None:
+        if self.dev_quality is None:
+            return None
+        with torch.no_grad(), self.model.merged(self.wrapped):
+            return self.dev_quality()
 
     def _epoch(self, number: int) -> float:
         """Mean loss per answer token; NaN where the clock ended a later epoch before it was whole."""
@@ -207,7 +223,10 @@ class _Run:
         self.tokens += len(layout.tokens)
         mask = torch.zeros(len(layout.tokens), len(layout.tokens), dtype=self.model.dtype, device=device)
         mask.masked_fill_(~layout.allowed.to(device), torch.finfo(self.model.dtype).min)
-        with torch.autocast(device.type, dtype=self.model.dtype, enabled=self.model.dtype != torch.float32):
+        with (
+            self.model.attention("eager"),  # on CPU a fifth faster than the fused kernel's backward pass
+            torch.autocast(device.type, dtype=self.model.dtype, enabled=self.model.dtype != torch.float32),
+        ):
             logits = self.model.network(
                 input_ids=torch.tensor([layout.tokens], device=device),
                 position_ids=torch.tensor([layout.positions], device=device),

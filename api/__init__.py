@@ -1,0 +1,1 @@
+"""The service. Nothing is served yet; the command line and `advisor.compare` do the whole job."""

@@ -1,0 +1,97 @@
+"""Every strategy on every task, scored on holdout rows that the comparison never saw.
+
+Runs `advisor compare` and `advisor evaluate` on each task of $ADVISOR_TASKS (default ../shared/tasks), as a user would,
+and prints the table (task × strategy) as Markdown and, on the last line, as JSON. Finished tasks are not run again, so
+that it can run in pieces:
+
+    python benchmarks/holdout_table.py --output /tmp/holdout [--tasks a,b] [--budget 600] [--limit 300]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+
+def main() -> None:
+    """Parse the arguments, run what is missing, print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--tasks", default="")
+    parser.add_argument("--budget", type=float, default=600)
+    parser.add_argument("--limit", type=int, default=300)
+    arguments = parser.parse_args()
+    root = Path(os.environ.get("ADVISOR_TASKS", "../shared/tasks"))
+    names = arguments.tasks.split(",") if arguments.tasks else sorted(p.name for p in root.iterdir() if p.is_dir())
+    rows = [run_task(root / name, arguments.output / name, arguments.budget, arguments.limit) for name in names]
+    print(markdown(rows))
+    print(json.dumps(rows))
+
+
+def run_task(task: Path, run: Path, budget: float, limit: int) -> dict[str, Any]:
+    """Compare and evaluate one task, unless that was done before."""
+    scores = run / "holdout.json"
+    if not scores.exists():
+        documents = ["--documents", str(task / "corpus.jsonl")] if (task / "corpus.jsonl").exists() else []
+        compare = ["compare", "--task", str(task / "task.json"), "--examples", str(task / "examples.jsonl"), *documents]
+        compare += ["--time-budget", str(budget), "--keep", "all", "--output", str(run)]
+        started = time.monotonic()
+        advisor(compare)
+        print(f"{task.name}: compared in {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
+        holdout = ["--examples", str(task / "holdout.jsonl"), "--limit", str(limit)]
+        started = time.monotonic()
+        advisor(["evaluate", str(run), *holdout, "--all", "--json", str(run.with_suffix(".scores.json"))])
+        print(f"{task.name}: evaluated in {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
+        run.with_suffix(".scores.json").replace(scores)
+    report = json.loads((run / "report.json").read_text())
+    found = {s["name"]: s["quality"]["value"] for s in json.loads(scores.read_text())["strategies"]}
+    return {
+        "task": task.name,
+        "metric": report["task"]["metric"],
+        "recommended": report["recommendation"]["strategy"],
+        "verdict": report["recommendation"]["verdict"],
+        "seconds": round(report["timing"]["total_seconds"]),
+        "budget": report["data"]["plan"]["time_budget"],
+        "cuts": report["data"]["plan"]["cuts"],
+        "stopped_early": [s["name"] for s in report["strategies"] if s["status"] == "stopped_early"],
+        "failed": [s["name"] for s in report["strategies"] if s["status"] == "failed"],
+        "holdout": found,
+    }
+
+
+def advisor(arguments: list[str]) -> None:
+    """Run the command line in a process of its own; stop where it fails."""
+    result = subprocess.run([sys.executable, "-m", "advisor.cli", *arguments], stdout=subprocess.DEVNULL, check=False)
+    if result.returncode not in (0, 3):
+        sys.exit(f"advisor {arguments[0]} ended with status {result.returncode}")
+
+
+def markdown(rows: list[dict[str, Any]]) -> str:
+    """The table; the recommended strategy's figure is bold."""
+    names = list(dict.fromkeys(name for row in rows for name in row["holdout"]))
+    lines = ["| strategy | " + " | ".join(row["task"] for row in rows) + " |", "|---" * (len(rows) + 1) + "|"]
+    lines.append("| *metric* | " + " | ".join(f"*{row['metric']}*" for row in rows) + " |")
+    for name in names:
+        lines.append(f"| {name} | " + " | ".join(cell(row, name) for row in rows) + " |")
+    lines.append("| *seconds* | " + " | ".join(f"*{row['seconds']}*" for row in rows) + " |")
+    return "\n".join(lines)
+
+
+def cell(row: dict[str, Any], name: str) -> str:
+    """One figure."""
+    if name in row["stopped_early"] and name not in row["holdout"]:
+        return "stopped"
+    if name not in row["holdout"]:
+        return ""
+    text = f"{row['holdout'][name]:.2f}"
+    return f"**{text}**" if name == row["recommended"] else text
+
+
+if __name__ == "__main__":
+    main()

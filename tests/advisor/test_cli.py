@@ -1,0 +1,312 @@
+"""The command line as a client meets it: in a process of its own."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+import advisor
+from advisor import cli
+from strategies.baselines import Constant
+
+SOURCE = Path(advisor.__file__).parents[1]
+SOON = 15.0
+"""Seconds within which a refusal must come even on a busy machine."""
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+def run(
+    arguments: Sequence[str], folder: Path, *, inject: str = "", **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """`advisor ARGUMENTS` in `folder`, without a terminal and without the machine's models."""
+    variables = {
+        **os.environ, "PYTHONPATH": str(SOURCE), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "COLUMNS": "200",
+        "HF_HOME": str(folder / "empty"), "ADVISOR_CACHE": str(folder / "empty"), **environment,
+    }  # fmt: skip
+    start = ["-c", f"import sys\n{inject}\nfrom advisor.cli import main\nmain()"] if inject else ["-m", "advisor.cli"]
+    return subprocess.run(
+        [sys.executable, *start, *arguments],
+        cwd=folder, env=variables, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+def write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([header, *rows])
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with one good file of examples and every kind of bad one. Nothing is written into it."""
+    folder = tmp_path_factory.mktemp("desk")
+    rows = [
+        (f"my {'invoice' if i % 2 else 'parcel'} number {i}", "billing" if i % 2 else "delivery") for i in range(60)
+    ]
+    header = ("text", "label")
+    write_csv(folder / "good.csv", header, rows)
+    write_csv(folder / "few.csv", header, rows[:7])
+    write_csv(folder / "one_label.csv", header, [(text, "billing") for text, _ in rows])
+    write_csv(folder / "no_outputs.csv", header, [(text, "") for text, _ in rows])
+    write_csv(folder / "columns.csv", ("foo", "bar"), rows)
+    (folder / "empty.csv").touch()
+    (folder / "binary.csv").write_bytes(bytes(range(256)) * 40)
+    (folder / "binary.jsonl").write_bytes(bytes(range(256)) * 40)
+    (folder / "broken.json").write_text('[{"input": "a", "output": ')
+    (folder / "metric.json").write_text('{"description": "Sort.", "metric": "bleurgh"}')
+    (folder / "kind.yaml").write_text("description: Sort.\nkind: magic\n")
+    (folder / "vague.json").write_text('{"name": "x"}')
+    (folder / "prices.yaml").write_text("machine: x\n")
+    (folder / "list.yaml").write_text("- a\n")
+    (folder / "odd.yaml").write_text("colour: red\n")
+    (folder / "full").mkdir()
+    (folder / "full" / "thesis.docx").touch()
+    (folder / "other_run").mkdir()
+    (folder / "other_run" / "plan.json").write_text('{"fingerprint": "of another request"}')
+    (folder / "documents").mkdir()
+    (folder / "documents" / "scan.bin").write_bytes(b"\0\1\2")
+    Constant("delivery").save(folder / "solution")
+    return folder
+
+
+def only_sentence(result: subprocess.CompletedProcess[str]) -> str:
+    """The one line that a refusal is."""
+    assert result.returncode == 2, result.stderr
+    lines = result.stderr.splitlines()
+    assert "Traceback" not in result.stderr
+    assert len(lines) == 1, result.stderr
+    assert lines[0].startswith("advisor: ")
+    return lines[0]
+
+
+GOOD = ("compare", "--task", "Sort the tickets.", "--examples", "good.csv", "--output", "new")
+
+
+def with_examples(name: str) -> tuple[str, ...]:
+    return ("compare", "--task", "Sort the tickets.", "--examples", name, "--output", "new")
+
+
+REFUSED = {
+    "missing file": (with_examples("nowhere.csv"), "nowhere.csv does not exist"),
+    "folder for a file": (with_examples("documents"), "is a folder"),
+    "binary csv": (with_examples("binary.csv"), "binary.csv is not a text file"),
+    "binary jsonl": (with_examples("binary.jsonl"), "binary.jsonl is not a text file"),
+    "broken json": (with_examples("broken.json"), "broken.json"),
+    "no known columns": (with_examples("columns.csv"), "--input-columns and --output-column"),
+    "column not there": ((*GOOD, "--output-column", "nope"), 'has the columns "text" and "label"'),
+    "empty file": (with_examples("empty.csv"), "empty.csv is empty"),
+    "too few examples": (with_examples("few.csv"), "at least 20 are needed"),
+    "one label": (with_examples("one_label.csv"), "same label"),
+    "all outputs empty": (with_examples("no_outputs.csv"), 'Every output in column "label"'),
+    "missing documents": ((*GOOD, "--documents", "nowhere"), "nowhere does not exist"),
+    "documents without text": ((*GOOD, "--documents", "documents"), "No text was found"),
+    "missing test": ((*GOOD, "--test", "nowhere.csv"), "nowhere.csv does not exist"),
+    "test is examples": ((*GOOD, "--test", "good.csv"), "--test names the same file"),
+    "unknown strategy": ((*GOOD, "--strategies", "majority,magic"), "known are majority, copy_input"),
+    "unknown metric": (("compare", "--task", "metric.json", *GOOD[3:]), "choose one of accuracy"),
+    "unknown kind": (("compare", "--task", "kind.yaml", *GOOD[3:]), "choose one of classification"),
+    "task without description": (("compare", "--task", "vague.json", *GOOD[3:]), "no description"),
+    "missing task file": (("compare", "--task", "nowhere.yaml", *GOOD[3:]), "nowhere.yaml does not exist"),
+    "no task": (("compare", "--examples", "good.csv"), "--task is missing"),
+    "no examples": (("compare", "--task", "Sort."), "--examples is missing"),
+    "min quality 2": ((*GOOD, "--min-quality", "2"), "--min-quality"),
+    "latency 0": ((*GOOD, "--max-latency-ms", "0"), "--max-latency-ms"),
+    "cost -1": ((*GOOD, "--max-cost-per-1k", "-1"), "--max-cost-per-1k"),
+    "budget 0": ((*GOOD, "--time-budget", "0"), "--time-budget"),
+    "keep some": ((*GOOD, "--keep", "some"), "--keep"),
+    "unwritable output": ((*GOOD[:-1], "good.csv/run"), "cannot be written"),
+    "output of another run": ((*GOOD[:-1], "other_run"), "holds another run already"),
+    "output with other files": ((*GOOD[:-1], "full"), "holds other files already"),
+    "missing config": ((*GOOD, "-c", "nowhere.yaml"), "-c: the file nowhere.yaml"),
+    "config is a list": ((*GOOD, "-c", "list.yaml"), "name: value"),
+    "config with unknown option": ((*GOOD, "-c", "odd.yaml"), "--colour is no option"),
+    "predict with both": (("predict", "solution", "--input", "a", "--file", "good.csv"), "either --input"),
+    "predict with neither": (("predict", "solution"), "either --input"),
+    "predict with nothing kept": (("predict", "full", "--input", "a"), "kept solution"),
+    "predict on a missing file": (("predict", "solution", "--file", "nowhere.txt"), "nowhere.txt does not exist"),
+    "audit of a missing file": (("audit", "--examples", "nowhere.csv"), "nowhere.csv does not exist"),
+    "pull of an unknown model": (("models", "pull", "magic"), "name one of smollm2-135m-instruct"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_bad_input_is_one_sentence_and_exit_status_2(case: str, desk: Path) -> None:
+    arguments, says = REFUSED[case]
+    before = sorted(desk.rglob("*"))
+    start = time.monotonic()
+    result = run(arguments, desk)
+    took = time.monotonic() - start
+    try:
+        assert says in only_sentence(result)
+        assert result.stdout.strip() == ""
+        assert took < SOON or os.getloadavg()[0] > 2, "a busy machine says nothing about speed"
+        assert sorted(desk.rglob("*")) == before
+    finally:
+        for path in set(desk.rglob("*")) - set(before):
+            if path.is_file():
+                path.unlink()
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ((), "fetch it with `advisor models pull smollm2-135m-instruct`"),
+        (("--model", "magic"), "There is no model magic"),
+        (("--model", "org/magic"), "fetch it with `advisor models pull org/magic`"),
+        (("--model", "documents"), "config.json is missing"),
+    ],
+)
+def test_a_model_that_is_not_there_says_how_to_fetch_it(
+    options: Sequence[str], says: str, desk: Path, tmp_path: Path
+) -> None:
+    start = time.monotonic()
+    sentence = only_sentence(run([*GOOD[:-1], str(tmp_path / "run"), *options], desk))
+    assert says in sentence
+    assert time.monotonic() - start < SOON or os.getloadavg()[0] > 2
+
+
+def test_prices_without_a_price_are_refused(desk: Path, tmp_path: Path) -> None:
+    sentence = only_sentence(run([*GOOD[:-1], str(tmp_path / "run"), "--prices", "prices.yaml"], desk))
+    assert "--prices: prices.yaml must give hourly_usd" in sentence
+
+
+HEAVY = ("torch", "transformers", "faiss", "sentence_transformers", "sklearn", "scipy", "pandas", "datasets")
+WATCH = f"""
+import atexit, os
+def heavy():
+    loaded = [name for name in {HEAVY} if name in sys.modules]
+    if loaded:
+        os.write(2, ("loaded: " + " ".join(loaded)).encode())
+atexit.register(heavy)
+"""
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--help",), ("compare", "--help"), (*GOOD, "--keep", "some"), ("models", "list")]
+)
+def test_help_and_mistakes_load_no_heavy_library(arguments: Sequence[str], desk: Path) -> None:
+    assert "loaded:" not in run(arguments, desk, inject=WATCH).stderr
+
+
+def test_refused_data_loads_no_model_library(desk: Path) -> None:
+    assert "torch" not in run(with_examples("few.csv"), desk, inject=WATCH).stderr
+
+
+def test_a_model_that_is_not_there_is_said_before_torch_is_loaded(desk: Path, tmp_path: Path) -> None:
+    result = run([*GOOD[:-1], str(tmp_path / "run"), "--model", "magic"], desk, inject=WATCH)
+    assert "There is no model magic" in result.stderr
+    assert "torch" not in result.stderr
+
+
+def test_help_names_the_commands(desk: Path) -> None:
+    result = run(["--help"], desk)
+    assert result.returncode == 0
+    for command in ("compare", "evaluate", "predict", "audit", "models", "demo"):
+        assert command in result.stdout
+
+
+def test_help_takes_less_than_half_a_second(desk: Path) -> None:
+    if os.getloadavg()[0] > 2:
+        pytest.skip("the machine is busy")
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        run(["--help"], desk)
+        times.append(time.perf_counter() - start)
+    assert min(times) < 0.5
+
+
+def test_flags_overrule_the_config_file(desk: Path, tmp_path: Path) -> None:
+    config = tmp_path / "options.yaml"
+    config.write_text("task: Sort.\nexamples: nowhere.csv\nmin-quality: 2\n")
+    assert "--min-quality" in only_sentence(run(["compare", "-c", str(config)], desk))
+    assert "nowhere.csv" in only_sentence(run(["compare", "-c", str(config), "--min-quality", "0.5"], desk))
+    overruled = run(["compare", "-c", str(config), "--min-quality", "0.5", "--examples", "few.csv"], desk)
+    assert "at least 20" in only_sentence(overruled)
+
+
+def test_examples_and_documents_may_be_named_without_flags(desk: Path) -> None:
+    assert "7 usable examples" in only_sentence(run(["compare", "few.csv", "--task", "Sort."], desk))
+    assert "nowhere" in only_sentence(run(["compare", "good.csv", "nowhere", "--task", "Sort."], desk))
+
+
+def test_audit_prints_findings_as_json(desk: Path) -> None:
+    result = run(["audit", "--examples", "few.csv", "--json"], desk)
+    assert result.returncode == 0
+    printed = json.loads(result.stdout)
+    assert set(printed) == {"findings"}
+    assert [f["code"] for f in printed["findings"]] == ["column_mapping", "too_few_examples", "rare_labels"]
+    assert result.stderr == ""
+
+
+def test_audit_prints_findings_for_people(desk: Path) -> None:
+    result = run(["audit", "--examples", "few.csv"], desk)
+    assert result.returncode == 0
+    assert "at least 20 are needed" in result.stdout
+
+
+def test_models_list_says_what_is_fetched_and_how_to_fetch_the_rest(desk: Path) -> None:
+    result = run(["models", "list"], desk)
+    assert result.returncode == 0
+    assert "smollm2-135m-instruct" in result.stdout
+    assert "not fetched: advisor models pull all-minilm-l6-v2" in result.stdout
+
+
+def test_predict_prints_one_json_object_a_line(desk: Path, tmp_path: Path) -> None:
+    one = run(["predict", "solution", "--input", "Wo ist mein Päckchen?"], desk)
+    assert one.returncode == 0
+    line = json.loads(one.stdout)
+    assert (line["input"], line["output"]) == ("Wo ist mein Päckchen?", "delivery")
+    (tmp_path / "inputs.txt").write_text("a\n\n b \n")
+    many = run(["predict", "solution", "--file", str(tmp_path / "inputs.txt")], desk)
+    assert [json.loads(row)["input"] for row in many.stdout.splitlines()] == ["a", "b"]
+
+
+def test_evaluate_writes_the_figures_of_a_kept_solution(desk: Path, tmp_path: Path) -> None:
+    target = tmp_path / "scores.json"
+    arguments = ["evaluate", "solution", "--examples", "good.csv", "--metric", "accuracy", "--limit", "10"]
+    result = run([*arguments, "--json", str(target)], desk)
+    assert result.returncode == 0, result.stderr
+    (scores,) = json.loads(target.read_text())["strategies"]
+    assert scores["quality"]["metric"] == "accuracy"
+    assert (scores["quality"]["value"], scores["quality"]["n"]) == (0.5, 10)
+    assert scores["quality"]["ci95"][0] < 0.5 < scores["quality"]["ci95"][1]
+    assert {"name", "quality", "latency", "tokens", "errors"} <= set(scores)
+
+
+INTERRUPT = """
+import advisor.comparison
+def run(*rest):
+    raise KeyboardInterrupt
+advisor.comparison.run = run
+"""
+
+
+def test_an_interrupt_has_its_own_exit_status(desk: Path) -> None:
+    result = run(GOOD, desk, inject=INTERRUPT)
+    assert result.returncode == cli.INTERRUPTED
+    assert "Traceback" not in result.stderr
+
+
+def test_an_interrupt_says_that_the_same_command_resumes(desk: Path) -> None:
+    assert "the same command resumes" in run(GOOD, desk, inject=INTERRUPT).stderr
+
+
+def test_a_refusal_is_one_line_with_json_too(desk: Path) -> None:
+    only_sentence(run([*with_examples("few.csv"), "--json"], desk))
+
+
+def test_a_flag_of_the_wrong_type_is_one_sentence(desk: Path) -> None:
+    assert "--volume" in only_sentence(run([*GOOD, "--volume", "many"], desk))
+
+
+def test_an_empty_list_of_strategies_does_not_mean_all(desk: Path) -> None:
+    assert "--strategies" in only_sentence(run([*with_examples("few.csv"), "--strategies", ","], desk))

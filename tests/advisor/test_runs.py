@@ -1,0 +1,254 @@
+"""The run folder belongs to one request, one process at a time, and never holds half a file."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from advisor import runs
+from advisor.runs import FINISHED, PLAN, Record, RunFolder, file_name, find_solution, folder_bytes, write_atomically
+from eval.contracts import Evaluation, Example, Latency, Outcome, Prediction, Usage
+from eval.errors import RequestError
+from strategies.baselines import Constant
+
+OUTCOME = Outcome(
+    Example("7", "Wann?", ("früh", "früh am Morgen"), 7), Prediction("spät", Usage(5, 1, 2), 0.5, ("d1",)), 0.25, 0.1
+)
+UNSCORED = Outcome(Example("8", "x", ("y",)), Prediction("", error="429"), None, 0.0, "429")
+RECORD = Record(
+    name="few_shot@org/model",
+    strategy="few_shot",
+    family="prompt",
+    model="org/model",
+    status="ok",
+    evaluation=Evaluation("token_f1", (OUTCOME, UNSCORED), 0.2, {"exact_match": 0.0}, Latency(0.1, 0.2, 5, 0.05)),
+    fit_seconds=1.5,
+    train_examples=60,
+    config={"demonstrations": 6},
+    trials=[{"demonstrations": 6, "dev_quality": 0.5}],
+    curve=[{"epoch": 1.0, "train_loss": 0.3}],
+    artefact_bytes=12,
+    peak_memory_bytes=34,
+)
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(p.name for p in folder.iterdir())
+
+
+def test_a_new_folder_is_created_with_its_parents_and_remembers_its_request(tmp_path: Path) -> None:
+    run = RunFolder.open(tmp_path / "a" / "b", "one")
+    assert run.stored_fingerprint() == "one"
+    assert files(run.path) == [PLAN]
+
+
+def test_the_same_request_takes_its_folder_up_again(tmp_path: Path) -> None:
+    RunFolder.open(tmp_path / "run", "one").write_plan({"plan": {"test_rows": 5}})
+    again = RunFolder.open(tmp_path / "run", "one")
+    assert again.read_plan() == {"fingerprint": "one", "plan": {"test_rows": 5}}
+
+
+def test_an_empty_folder_is_taken(tmp_path: Path) -> None:
+    assert RunFolder.open(tmp_path, "one").stored_fingerprint() == "one"
+
+
+def test_another_runs_folder_is_refused_and_left_alone(tmp_path: Path) -> None:
+    RunFolder.open(tmp_path / "run", "one")
+    with pytest.raises(RequestError, match=r"--output: .* holds another run already: name a new or empty folder\."):
+        RunFolder.open(tmp_path / "run", "two")
+    assert RunFolder(tmp_path / "run").stored_fingerprint() == "one"
+
+
+def test_a_folder_with_other_files_is_refused_and_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.docx").write_text("mine")
+    with pytest.raises(RequestError, match=r"--output: .* holds other files already"):
+        RunFolder.open(tmp_path, "one")
+    assert files(tmp_path) == ["thesis.docx"]
+
+
+def test_a_path_below_a_file_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file", tmp_path / "file" / "run"):
+        with pytest.raises(RequestError, match=r"--output: the folder .* cannot be written \(.+\): name another\."):
+            RunFolder.open(path, "one")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_without_permission_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir(mode=0o500)
+    with pytest.raises(RequestError, match="cannot be written"):
+        RunFolder.open(tmp_path / "run", "one")
+
+
+HOLD = """
+import fcntl, sys
+file = open(sys.argv[1], "w")
+fcntl.flock(file, fcntl.LOCK_EX)
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_folder_that_another_process_works_in_is_refused_until_that_ends(tmp_path: Path) -> None:
+    run = RunFolder.open(tmp_path, "one")
+    command = [sys.executable, "-c", HOLD, str(tmp_path / ".lock")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(RequestError, match="another advisor is at work"), run.locked():
+            pytest.fail("the lock was given twice")
+        other.communicate("")
+    with run.locked():
+        assert RunFolder.open(tmp_path, "one").stored_fingerprint() == "one"
+
+
+def test_the_lock_is_released_after_an_error(tmp_path: Path) -> None:
+    run = RunFolder.open(tmp_path, "one")
+    with pytest.raises(KeyboardInterrupt), run.locked():
+        raise KeyboardInterrupt
+    with run.locked():
+        pass
+
+
+def test_a_record_comes_back_as_it_was(tmp_path: Path) -> None:
+    run = RunFolder.open(tmp_path, "one")
+    run.finish(RECORD)
+    assert RunFolder(tmp_path).finished("few_shot@org/model") == RECORD
+
+
+def test_a_strategy_that_did_not_finish_has_no_record(tmp_path: Path) -> None:
+    assert RunFolder.open(tmp_path, "one").finished("lora") is None
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"{}", b'{"name": "few_shot"}', b"\xff\xfe"])
+def test_a_damaged_record_is_made_anew_and_said_in_the_log(
+    damage: bytes, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = RunFolder.open(tmp_path, "one")
+    run.finish(RECORD)
+    (path,) = (tmp_path / FINISHED).iterdir()
+    path.write_bytes(damage)
+    with caplog.at_level(logging.WARNING, logger="advisor"):
+        assert run.finished(RECORD.name) is None
+    assert "damaged" in caplog.text
+    run.finish(RECORD)
+    assert run.finished(RECORD.name) == RECORD
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", "\x00"])
+def test_a_damaged_plan_is_no_plan(damage: str, tmp_path: Path) -> None:
+    run = RunFolder.open(tmp_path, "one")
+    (tmp_path / PLAN).write_text(damage)
+    assert run.read_plan() == {}
+    with pytest.raises(RequestError, match="holds another run already"):
+        RunFolder.open(tmp_path, "one")
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "deep" / "file.json"
+    write_atomically(path, "old ü")
+    assert path.read_text(encoding="utf-8") == "old ü"
+
+    def full_disk(self: Path, text: str, encoding: str) -> int:
+        with self.open("w") as file:
+            file.write(text[:1])
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", full_disk)
+        with pytest.raises(OSError, match="No space"):
+            write_atomically(path, "new")
+    assert path.read_text(encoding="utf-8") == "old ü"
+    write_atomically(path, "new")
+    assert files(path.parent) == ["file.json"]
+
+
+def test_names_with_slashes_are_safe_and_tell_models_apart() -> None:
+    names = ["lora@org/model", "lora@org_model", "lora@org model", "lora@../../etc", "lora@/tmp/model", "lora"]
+    made = [file_name(name) for name in names]
+    assert len(set(made)) == len(names)
+    assert all("/" not in name and " " not in name for name in made)
+    assert made[-1] == "lora"
+
+
+@given(st.lists(st.text(min_size=1, max_size=20), min_size=2, max_size=6, unique=True))
+def test_file_names_are_single_components_and_unique(names: list[str]) -> None:
+    made = ["x@" + name for name in names]
+    assert len({file_name(name) for name in made}) == len(names)
+    assert all(len(Path(file_name(name)).parts) == 1 and "\0" not in file_name(name) for name in made)
+
+
+def _with_solutions(tmp_path: Path, **answers: str) -> RunFolder:
+    run = RunFolder.open(tmp_path, "one")
+    for name, answer in answers.items():
+        Constant(answer).save(run.solution(name))
+    return run
+
+
+def test_the_winner_alone_is_kept(tmp_path: Path) -> None:
+    run = _with_solutions(tmp_path, a="A", b="B")
+    kept = run.keep("b", everything=False)
+    assert kept == tmp_path / "solution"
+    assert '"B"' in (kept / "solution.json").read_text()
+    assert not (tmp_path / "solutions").exists()
+
+
+def test_all_are_kept_where_that_is_asked(tmp_path: Path) -> None:
+    run = _with_solutions(tmp_path, a="A", b="B")
+    run.keep("b", everything=True)
+    assert files(tmp_path / "solutions") == ["a", "b"]
+    assert '"B"' in (tmp_path / "solution" / "solution.json").read_text()
+
+
+def test_without_a_pick_no_solution_is_left_from_before(tmp_path: Path) -> None:
+    run = _with_solutions(tmp_path, a="A")
+    run.keep("a", everything=True)
+    assert run.keep(None, everything=True) is None
+    assert not (tmp_path / "solution").exists()
+    assert files(tmp_path / "solutions") == ["a"]
+
+
+def test_keeping_twice_keeps_the_same(tmp_path: Path) -> None:
+    run = _with_solutions(tmp_path, a="A")
+    assert run.keep("a", everything=False) == run.keep("a", everything=False)
+
+
+def test_scratch_folders_are_fresh_and_removed(tmp_path: Path) -> None:
+    run = RunFolder.open(tmp_path, "one")
+    (run.work("lora@org/model") / "half").touch()
+    assert files(run.work("lora@org/model")) == []
+    run.clear_work()
+    assert files(tmp_path) == [PLAN]
+
+
+def test_a_kept_solution_is_found_in_a_run_and_by_itself(tmp_path: Path) -> None:
+    run = _with_solutions(tmp_path, a="A")
+    run.keep("a", everything=True)
+    assert find_solution(tmp_path) == tmp_path / "solution"
+    assert find_solution(tmp_path / "solutions" / "a") == tmp_path / "solutions" / "a"
+    with pytest.raises(RequestError, match="holds neither"):
+        find_solution(tmp_path / "solutions")
+
+
+def test_the_size_of_a_folder_is_that_of_all_its_files(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"123")
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "c").write_bytes(b"45")
+    assert folder_bytes(tmp_path) == 5
+
+
+def test_the_log_is_written_to_the_folder(tmp_path: Path) -> None:
+    handler = RunFolder.open(tmp_path, "one").log_to_file()
+    try:
+        runs.log.info("something happened")
+    finally:
+        runs.log.removeHandler(handler)
+        handler.close()
+    assert "something happened" in (tmp_path / "run.log").read_text()

@@ -1,0 +1,78 @@
+"""Search finds the nearest, keeps the order of equals, and survives being written to disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from eval.contracts import Document, Example
+from strategies.models.fake import HashingEmbedder
+from strategies.retrieval.chunks import Passage, cut_documents
+from strategies.retrieval.index import ExampleIndex, Pair, PassageIndex, VectorIndex, read_json_lines, write_json_lines
+
+EMBEDDER = HashingEmbedder()
+TEXTS = ["red apple", "green pear", "red apple", "blue sky over town"]
+EXAMPLES = [Example(str(i), text, (f"answer {i}", "other")) for i, text in enumerate(TEXTS)]
+
+
+def test_the_nearest_come_first_with_their_cosines() -> None:
+    (hits,) = VectorIndex.build(TEXTS, EMBEDDER).search(["blue sky"], 4)
+    assert hits[0].position == 3
+    assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+    assert hits[0].score == pytest.approx(float(EMBEDDER.encode([TEXTS[3]])[0] @ EMBEDDER.encode(["blue sky"])[0]))
+
+
+def test_equals_keep_the_order_of_the_index() -> None:
+    (hits,) = VectorIndex.build(TEXTS, EMBEDDER).search(["red apple"], 2)
+    assert [hit.position for hit in hits] == [0, 2]
+    assert hits[0].score == hits[1].score == pytest.approx(1.0)
+
+
+def test_of_many_equals_the_first_are_found() -> None:
+    (hits,) = VectorIndex.build(["other", *["same"] * 30], EMBEDDER).search(["same"], 3)
+    assert [hit.position for hit in hits] == [1, 2, 3]
+
+
+def test_no_more_is_found_than_there_is() -> None:
+    index = VectorIndex.build(TEXTS, EMBEDDER)
+    assert [len(hits) for hits in index.search(["a", "b"], 99)] == [4, 4]
+    assert index.search([], 3) == []
+    assert len(index) == 4
+
+
+def test_nothing_is_found_where_nothing_is() -> None:
+    assert VectorIndex.build([], EMBEDDER).search(["a"], 3) == [[]]
+    assert PassageIndex.build(cut_documents([Document("d", " ")]), EMBEDDER).search(["a"], 1) == [[]]
+
+
+def test_passages_survive_the_disk(tmp_path: Path) -> None:
+    passages = [Passage("d1", "Größe", "line one\nline two"), Passage("d2", "", "odd \u2028 separator \x85 here")]
+    index = PassageIndex.build(passages, EMBEDDER)
+    index.save(tmp_path / "new" / "folder")
+    loaded = PassageIndex.load(tmp_path / "new" / "folder", EMBEDDER)
+    assert loaded.passages == passages
+    queries = ["odd separator", "line two", ""]
+    assert loaded.search(queries, 2) == index.search(queries, 2)
+
+
+def test_examples_survive_the_disk_with_the_preferred_answer_only(tmp_path: Path) -> None:
+    index = ExampleIndex.build(EXAMPLES, EMBEDDER)
+    index.save(tmp_path)
+    loaded = ExampleIndex.load(tmp_path, EMBEDDER)
+    assert loaded.pairs == [Pair(e.id, e.input, e.targets[0]) for e in EXAMPLES]
+    assert loaded.search(["green pear", "sky"], 3) == index.search(["green pear", "sky"], 3)
+    assert index.search(["green pear"], 1)[0][0][0].answer == "answer 1"
+
+
+def test_the_same_index_is_written_byte_for_byte_the_same(tmp_path: Path) -> None:
+    for name in "ab":
+        ExampleIndex.build(EXAMPLES, EMBEDDER).save(tmp_path / name)
+    for file in ("examples.jsonl", "examples.faiss"):
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+
+
+def test_json_lines_hold_any_text(tmp_path: Path) -> None:
+    rows = [{"text": "a\nb\r\nc\u2028d\x85e\x0bf"}, {"text": ""}, {"text": '"\\'}]
+    write_json_lines(tmp_path / "rows.jsonl", rows)
+    assert read_json_lines(tmp_path / "rows.jsonl") == rows

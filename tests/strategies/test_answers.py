@@ -1,0 +1,129 @@
+"""How answers are written is inferred from the examples fitted on, or stated by the client."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from eval.contracts import Example, Kind, Task, Usage
+from strategies.answers import MOST_NEW_TOKENS, AnswerFormat, canonical, json_shape_of, labels_of
+from strategies.models.base import Completion, Decoding, JsonShape, LabelScores, Prompt, Turn
+from strategies.models.fake import ScriptedModel
+
+PROMPT = Prompt((Turn("user", "Where is the light?"),))
+SORTING = Task("Sort.", Kind.CLASSIFICATION, "accuracy")
+WRITING = Task("Write.", Kind.GENERATION, "rougeL")
+BOOKING = Task("Extract.", Kind.EXTRACTION, "json_field_f1")
+MODEL = ScriptedModel(lambda prompt: "outage and more words than fit")
+
+
+def rows(*targets: str) -> list[Example]:
+    return [Example(str(i), f"text {i}", (target, "also accepted")) for i, target in enumerate(targets)]
+
+
+class Weighing(ScriptedModel):
+    """Gives every prompt the same likelihoods."""
+
+    def __init__(self, *values: float, error: str | None = None) -> None:
+        super().__init__(lambda prompt: "")
+        self.values, self.error = values, error
+
+    def score_labels(self, prompts: Sequence[Prompt], labels: Sequence[str]) -> list[LabelScores]:
+        return [LabelScores(() if self.error else self.values, Usage(7), self.error) for _ in prompts]
+
+
+def test_labels_are_the_preferred_answers_of_the_examples_in_a_fixed_order() -> None:
+    assert labels_of(SORTING, rows("b", "a", "b")) == labels_of(SORTING, rows("a", "b")) == ("a", "b")
+    assert AnswerFormat.infer(SORTING, rows("b", "a"), MODEL).labels == ("a", "b")
+
+
+def test_labels_that_the_client_states_are_kept_as_they_are() -> None:
+    assert labels_of(replace(SORTING, labels=("z", "a")), rows("a")) == ("z", "a")
+
+
+def test_the_likeliest_label_is_answered_with_its_share_as_confidence() -> None:
+    answers = AnswerFormat(labels=("a", "b", "c"))
+    (found,) = answers.answer(Weighing(math.log(0.1), math.log(0.3), math.log(0.1)), [PROMPT])
+    assert (found.text, found.usage, found.error) == ("b", Usage(7), None)
+    assert found.confidence == pytest.approx(0.6)
+
+
+def test_equally_likely_labels_give_the_first() -> None:
+    assert AnswerFormat(labels=("b", "a")).answer(Weighing(-1.0, -1.0), [PROMPT])[0].text == "b"
+
+
+def test_very_unlikely_labels_overflow_nothing() -> None:
+    (found,) = AnswerFormat(labels=("a", "b")).answer(Weighing(-5000.0, -4000.0), [PROMPT])
+    assert (found.text, found.confidence) == ("b", 1.0)
+
+
+def test_an_overflow_is_an_unusable_answer() -> None:
+    (found,) = AnswerFormat(labels=("a",)).answer(Weighing(error="overflows the context"), [PROMPT])
+    assert (found.text, found.error, found.usage, found.confidence) == ("", "overflows the context", Usage(7), None)
+
+
+def test_answers_may_be_a_little_longer_than_nearly_all_examples() -> None:
+    short = AnswerFormat.infer(WRITING, rows(*["one two"] * 99, "word " * 40), MODEL)
+    assert 2 < short.max_new_tokens < 10
+    longer = AnswerFormat.infer(WRITING, rows(*["word " * 20] * 10), MODEL)
+    assert longer.max_new_tokens == 24
+    assert AnswerFormat.infer(WRITING, rows("word " * 9000), MODEL).max_new_tokens == MOST_NEW_TOKENS
+    assert (longer.labels, longer.json_shape) == ((), None)
+
+
+def test_written_answers_are_cut_and_carry_what_the_model_said() -> None:
+    (found,) = AnswerFormat(max_new_tokens=2).answer(MODEL, [PROMPT])
+    assert (found.text, found.usage.output_tokens, found.confidence) == ("outage and", 2, None)
+
+
+def test_the_shape_of_json_is_asked_for_when_decoding() -> None:
+    asked: list[Decoding] = []
+
+    class Recording(ScriptedModel):
+        def generate(self, prompts: Sequence[Prompt], decoding: Decoding) -> list[Completion]:
+            asked.append(decoding)
+            return [Completion("{}") for _ in prompts]
+
+    shape = JsonShape((("a", ("number",)),))
+    AnswerFormat(json_shape=shape, max_new_tokens=9).answer(Recording(lambda prompt: ""), [PROMPT])
+    assert asked == [Decoding(9, shape)]
+
+
+def test_json_shapes_need_nearly_all_answers_to_be_objects() -> None:
+    objects = [json.dumps({"a": i}) for i in range(19)]
+    assert json_shape_of(BOOKING, rows(*objects, "none")) == JsonShape((("a", ("number",)),), ordered=True)
+    assert json_shape_of(BOOKING, rows(*objects, "none", "[1]")) is None
+    assert json_shape_of(WRITING, rows(*objects)) is None
+
+
+def test_json_keys_that_the_client_states_may_be_written() -> None:
+    shape = json_shape_of(replace(BOOKING, json_keys=("a", "b")), rows('{"a": 1}'))
+    assert shape is not None
+    assert dict(shape.keys) == {"a": ("number",), "b": ("string",)}
+
+
+FORMATS = [
+    AnswerFormat(labels=("a", "ü b")),
+    AnswerFormat(max_new_tokens=9),
+    AnswerFormat(json_shape=JsonShape((("a", ("number", "null")), ('"', ("any",))), ordered=True), max_new_tokens=3),
+    AnswerFormat(json_shape=JsonShape((("a", ("number",)),), ordered=False)),
+    AnswerFormat(json_shape=JsonShape((), ordered=True)),
+]
+
+
+@pytest.mark.parametrize("answers", FORMATS)
+def test_a_format_survives_its_manifest(answers: AnswerFormat) -> None:
+    values: dict[str, Any] = json.loads(json.dumps(answers.to_json()))
+    assert AnswerFormat.from_json(values) == answers
+
+
+def test_training_answers_are_written_as_decoding_writes_them() -> None:
+    answers = AnswerFormat(json_shape=JsonShape((("a", ("string",)),)))
+    assert canonical('{"a":"\\u00fc",\n"b":[1,2]}', answers) == '{"a": "ü", "b": [1, 2]}'
+    assert canonical("no json", answers) == "no json"
+    assert canonical('{"a":1}', AnswerFormat()) == '{"a":1}'

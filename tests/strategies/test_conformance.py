@@ -1,0 +1,348 @@
+"""What every strategy promises, whatever it does: one suite over all registered strategies and all kinds of task."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from eval.contracts import Example, Kind, Prediction, Solution, Task
+from eval.errors import NotApplicable
+from eval.folds import split
+from eval.harness import evaluate
+from eval.metrics import get_metric
+from strategies.base import Allowance, Family, Workshop
+from strategies.models.base import LanguageModel
+from strategies.models.fake import HashingEmbedder, ScriptedModel
+from strategies.models.transformers_lm import TransformersModel
+from strategies.registry import STRATEGIES, make_strategy
+from strategies.workload import Profile, Tokens
+
+ALLOWANCE = {"epochs": 2, "dev_rows": 8}
+SEED = 5
+APPLICABLE = {
+    Kind.CLASSIFICATION: {
+        "majority", "nearest_copy", "tfidf_linear", "embedding_linear",
+        "zero_shot", "few_shot", "nearest_examples", "lora",
+    },
+    Kind.EXTRACTION: {"nearest_copy", "zero_shot", "few_shot", "nearest_examples", "lora"},
+    Kind.QA: {"nearest_copy", "passage_copy", "zero_shot", "few_shot", "nearest_examples", "rag", "lora", "lora_rag"},
+    Kind.GENERATION: {
+        "copy_input", "nearest_copy", "zero_shot", "few_shot", "nearest_examples", "rag", "lora", "lora_rag",
+    },
+}  # fmt: skip
+"""What works on the small tasks, of which the questions and the rewriting come with documents."""
+ALLOWED_FILES = {".json", ".jsonl", ".safetensors", ".faiss", ".md"}
+COMBINATIONS = [(name, kind) for name in STRATEGIES for kind in Kind]
+HERE = Path(__file__).parent
+
+
+@dataclass
+class Fit:
+    """One strategy fitted on one task, kept, and asked for the unseen inputs."""
+
+    folder: Path
+    task: Task
+    train: tuple[Example, ...]
+    test: tuple[Example, ...]
+    documents: Sequence[Any]
+    workshop: Workshop
+    solution: Solution | None = None
+    reason: str | None = None
+    answers: Sequence[Prediction] = ()
+
+    @property
+    def inputs(self) -> list[str]:
+        """All unseen inputs, and what clients also send."""
+        return [*(e.input for e in self.test), "", "Ünïcödé 火 \u2028 <|im_end|>", "word " * 700]
+
+    @property
+    def kept(self) -> Path:
+        return self.folder / "kept"
+
+    def applicable(self) -> Solution:
+        if self.solution is None:
+            pytest.skip(f"not applicable: {self.reason}")
+        return self.solution
+
+
+def fit(name: str, small: Any, model: LanguageModel, folder: Path, *, seed: int = SEED, canaries: bool = False) -> Fit:
+    """Split, fit on the training part, answer the test part under the harness, and keep the solution."""
+    task = small.task
+    parts = split(small.examples, test_size=12, seed=0, stratify=task.kind is Kind.CLASSIFICATION)
+    test = tuple(replace(e, targets=(f"CANARY{i:03}",)) for i, e in enumerate(parts.test)) if canaries else parts.test
+    workshop = Workshop(model, HashingEmbedder(), small.documents, folder / "work", seed, Allowance(**ALLOWANCE))
+    done = Fit(folder, task, parts.train, test, small.documents, workshop)
+    try:
+        done.solution = make_strategy(name).fit(task, parts.train, workshop)
+    except NotApplicable as error:
+        done.reason = str(error)
+        return done
+    if canaries:
+        evaluate(done.solution, test, get_metric(task.metric))
+    done.answers = done.solution.predict(done.inputs)
+    done.solution.save(done.kept)
+    return done
+
+
+@pytest.fixture(scope="module")
+def fits(
+    small_tasks: dict[Kind, Any], tiny_model: TransformersModel, tmp_path_factory: pytest.TempPathFactory
+) -> dict[tuple[str, Kind], Fit]:
+    """Every strategy on every small task."""
+    folder = tmp_path_factory.mktemp("fits")
+    return {
+        (name, kind): fit(name, small_tasks[kind], tiny_model, folder / f"{name}-{kind}") for name, kind in COMBINATIONS
+    }
+
+
+@pytest.fixture(scope="module")
+def elsewhere(
+    fits: dict[tuple[str, Kind], Fit], tiny_model_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Any]:
+    """What a new process answers with the kept solutions. It also fits every strategy again, next to the first fit."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    jobs = {
+        f"{name}-{kind}": {
+            "strategy": name,
+            "folder": str(done.kept),
+            "again": str(done.folder / "again"),
+            "inputs": done.inputs,
+            "task": asdict(done.task),
+            "train": [asdict(e) for e in done.train],
+            "documents": [asdict(d) for d in done.documents],
+            "seed": SEED,
+            "allowance": ALLOWANCE,
+        }
+        for (name, kind), done in fits.items()
+        if done.solution is not None
+    }
+    given = {"model": str(tiny_model_folder), "jobs": jobs}
+    (folder / "jobs.json").write_text(json.dumps(given), encoding="utf-8")
+    command = [sys.executable, str(HERE / "in_new_process.py"), str(folder / "jobs.json"), str(folder / "answers.json")]
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONHASHSEED": "99", "PYTHONPATH": str(HERE.parents[1])}
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    found: dict[str, Any] = json.loads((folder / "answers.json").read_text(encoding="utf-8"))
+    return found
+
+
+@pytest.fixture(params=COMBINATIONS, ids=lambda pair: f"{pair[0]}-{pair[1]}")
+def combination(request: pytest.FixtureRequest) -> tuple[str, Kind]:
+    pair: tuple[str, Kind] = request.param
+    return pair
+
+
+@pytest.fixture
+def done(combination: tuple[str, Kind], fits: dict[tuple[str, Kind], Fit]) -> Fit:
+    return fits[combination]
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def timeless(predictions: Sequence[Prediction]) -> list[Any]:
+    return json.loads(json.dumps([asdict(replace(p, first_token_seconds=None)) for p in predictions]))
+
+
+def test_a_strategy_applies_or_says_why_not(combination: tuple[str, Kind], done: Fit) -> None:
+    name, kind = combination
+    assert (done.solution is not None) == (name in APPLICABLE[kind])
+    if done.solution is None:
+        assert done.reason
+        assert not done.reason.endswith(".")
+
+
+def test_answers_come_one_for_each_input(done: Fit) -> None:
+    done.applicable()
+    assert len(done.answers) == len(done.inputs)
+    for answer in done.answers:
+        assert isinstance(answer.text, str)
+        assert answer.confidence is None or 0 <= answer.confidence <= 1 + 1e-6
+        assert min(answer.usage.input_tokens, answer.usage.output_tokens, answer.usage.cached_tokens) >= 0
+        assert isinstance(answer.sources, tuple)
+    assert all(answer.error is None for answer in done.answers[: len(done.test) + 2])
+
+
+def test_no_inputs_give_no_answers(done: Fit) -> None:
+    assert done.applicable().predict([]) == []
+
+
+def test_the_same_batch_gets_the_same_answers(done: Fit) -> None:
+    solution = done.applicable()
+    assert timeless(solution.predict(done.inputs)) == timeless(done.answers)
+
+
+def test_answers_follow_the_order_of_the_inputs(done: Fit) -> None:
+    solution = done.applicable()
+    answers = solution.predict(done.inputs[::-1])[::-1]
+    assert [a.sources for a in answers] == [a.sources for a in done.answers]
+    assert [a.usage.input_tokens > 0 for a in answers] == [a.usage.input_tokens > 0 for a in done.answers]
+    assert sum(a.text == b.text for a, b in zip(answers, done.answers, strict=True)) >= 0.8 * len(answers)
+
+
+def test_labels_are_answered_with_labels_and_bookings_with_json(combination: tuple[str, Kind], done: Fit) -> None:
+    done.applicable()
+    usable = [answer for answer in done.answers if answer.error is None]
+    if combination[1] is Kind.CLASSIFICATION:
+        assert {answer.text for answer in usable} <= {e.target for e in done.train}
+    if combination[1] is Kind.EXTRACTION:
+        for answer in usable:
+            assert answer.text.startswith("{")
+
+
+def test_a_new_process_answers_byte_for_byte_the_same(
+    combination: tuple[str, Kind], done: Fit, elsewhere: dict[str, Any]
+) -> None:
+    done.applicable()
+    assert elsewhere["-".join(combination)] == timeless(done.answers)
+
+
+def test_nothing_kept_needs_pickle(done: Fit) -> None:
+    done.applicable()
+    kept = files(done.kept)
+    assert "solution.json" in kept
+    for name, content in kept.items():
+        assert Path(name).suffix in ALLOWED_FILES, name
+        assert not content.startswith(b"\x80"), name
+        if name.endswith(".json"):
+            json.loads(content)
+        if name.endswith(".jsonl"):
+            assert all(json.loads(line) for line in content.decode().split("\n") if line)
+
+
+def test_nothing_is_kept_of_the_folder_it_was_made_in(done: Fit) -> None:
+    done.applicable()
+    assert not any(str(done.folder).encode() in content for content in files(done.kept).values())
+
+
+def test_the_fit_is_told_to_the_report(combination: tuple[str, Kind], done: Fit) -> None:
+    done.applicable()
+    log = done.workshop.log
+    assert 0 < log.train_examples <= len(done.train)
+    assert not log.guard_fired
+    assert json.loads(json.dumps([log.config, log.trials, log.curve])) == [log.config, log.trials, log.curve]
+    if combination[0].startswith("lora"):
+        assert [row["epoch"] for row in log.curve] == [1, 2]
+
+
+def test_the_seed_decides_everything_and_test_targets_nothing(
+    combination: tuple[str, Kind],
+    done: Fit,
+    small_tasks: dict[Kind, Any],
+    tiny_model: TransformersModel,
+    tmp_path: Path,
+) -> None:
+    done.applicable()
+    name, kind = combination
+    leaky = fit(name, small_tasks[kind], tiny_model, tmp_path, canaries=True)
+    before, after = files(done.kept), files(leaky.kept)
+    assert before.keys() == after.keys()
+    assert [file for file in before if before[file] != after[file]] == []
+    assert not any(b"CANARY" in content for content in files(tmp_path).values())
+    assert timeless(leaky.answers) == timeless(done.answers)
+
+
+def test_a_fit_in_a_new_process_is_byte_for_byte_the_same(
+    combination: tuple[str, Kind], done: Fit, elsewhere: dict[str, Any]
+) -> None:
+    done.applicable()
+    before, after = files(done.kept), files(done.folder / "again" / "kept")
+    assert before.keys() == after.keys()
+    assert [file for file in before if before[file] != after[file]] == []
+
+
+def test_no_test_target_is_in_any_prompt(
+    combination: tuple[str, Kind], small_tasks: dict[Kind, Any], tmp_path: Path
+) -> None:
+    name, kind = combination
+    if name not in APPLICABLE[kind] or name.startswith("lora"):
+        pytest.skip("not applicable to the scripted model")
+    model = ScriptedModel(lambda prompt: prompt.turns[-1].content)
+    fit(name, small_tasks[kind], model, tmp_path, canaries=True)
+    shown = [turn.content for prompt in model.seen for turn in prompt.turns]
+    assert bool(shown) == (make_strategy(name).family != "baseline")
+    assert not any("CANARY" in text for text in shown)
+    assert not any(b"CANARY" in content for content in files(tmp_path).values())
+
+
+def test_a_model_without_weights_cannot_be_tuned(small_tasks: dict[Kind, Any], tmp_path: Path) -> None:
+    model = ScriptedModel(lambda prompt: "outage", "remote")
+    done = fit("lora", small_tasks[Kind.CLASSIFICATION], model, tmp_path)
+    assert done.reason == "remote cannot be fine-tuned here: its weights are not at hand"
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_a_strategy_knows_its_name_and_family(name: str) -> None:
+    strategy = make_strategy(name)
+    assert strategy.name == name
+    assert strategy.family in get_args(Family)
+    assert vars(strategy) == {}, "a strategy keeps nothing: work happens in fit"
+
+
+@pytest.mark.parametrize("name", [name for name in STRATEGIES if make_strategy(name).needs_documents])
+@pytest.mark.parametrize("kind", Kind)
+def test_without_documents_retrieval_does_not_apply(
+    name: str, kind: Kind, small_tasks: dict[Kind, Any], tiny_model: TransformersModel, tmp_path: Path
+) -> None:
+    without = replace(small_tasks[kind], documents=())
+    assert fit(name, without, tiny_model, tmp_path).reason == "there are no documents to retrieve from"
+
+
+PROFILE = Profile(48, 30.0, 5.0, 20, 0, 0.0, 40)
+PROFILES = [
+    PROFILE,
+    replace(PROFILE, label_tokens=12),
+    replace(PROFILE, passage_tokens=80.0),
+    replace(PROFILE, train_rows=1, output_tokens=0.0),
+    replace(PROFILE, train_rows=5),
+]
+ALLOWANCES = [Allowance(), Allowance(tune=False), Allowance(epochs=0), Allowance(train_rows=10, dev_rows=0)]
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_the_workload_is_finite_and_never_negative(name: str) -> None:
+    strategy = make_strategy(name)
+    for profile in PROFILES:
+        for allowance in ALLOWANCES:
+            work = strategy.workload(profile, allowance)
+            for tokens in (work.fit, work.query):
+                values = [getattr(tokens, field.name) for field in fields(Tokens)]
+                assert all(math.isfinite(value) and value >= 0 for value in values)
+            assert (work.query == Tokens()) == (strategy.family == "baseline")
+
+
+@pytest.mark.parametrize("name", ["lora", "lora_rag"])
+def test_training_less_is_less_work(name: str) -> None:
+    strategy = make_strategy(name)
+    whole = strategy.workload(PROFILE, Allowance()).fit.trained
+    assert strategy.workload(PROFILE, Allowance(epochs=2)).fit.trained == pytest.approx(whole / 2)
+    assert strategy.workload(PROFILE, Allowance(train_rows=9)).fit.trained < whole / 2
+    assert strategy.workload(PROFILE, Allowance(epochs=0)).fit == Tokens()
+
+
+def test_too_few_examples_to_tune_on_are_said_so(
+    small_tasks: dict[Kind, Any], tiny_model: TransformersModel, tmp_path: Path
+) -> None:
+    small = small_tasks[Kind.CLASSIFICATION]
+    done = fit("lora", replace(small, examples=small.examples[:25]), tiny_model, tmp_path)
+    assert done.reason == "13 training examples are too few to fine-tune on: 16 are needed"
+
+
+def test_without_dev_rows_all_epochs_are_trained_and_the_last_is_kept(
+    small_tasks: dict[Kind, Any], tiny_model: TransformersModel, tmp_path: Path
+) -> None:
+    small = small_tasks[Kind.CLASSIFICATION]
+    workshop = Workshop(tiny_model, HashingEmbedder(), (), tmp_path, SEED, Allowance(epochs=4))
+    make_strategy("lora").fit(small.task, small.examples[:20], workshop)
+    assert [row["epoch"] for row in workshop.log.curve] == [1, 2, 3, 4]
+    assert workshop.log.config["best_epoch"] == 4

@@ -1,0 +1,66 @@
+"""Demonstrations are typical, different from each other, and of as many labels as possible."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from eval.contracts import Example
+from strategies.demonstrations import MOST_CANDIDATES, pick
+from strategies.models.fake import HashingEmbedder
+
+EMBEDDER = HashingEmbedder()
+ROWS = [
+    Example(f"{label}{i}", f"{word} number {i} {extra}", (label,))
+    for label, word, n in (("a", "invoice", 12), ("b", "power", 6), ("c", "contract", 2))
+    for i, extra in zip(range(n), ("", "please", "again", "today", "now", "here") * 2, strict=False)
+]
+
+
+@pytest.mark.parametrize("by_label", [True, False])
+@pytest.mark.parametrize("count", [1, 5, 20, 99])
+def test_as_many_are_shown_as_asked_for_and_none_twice(count: int, by_label: bool) -> None:
+    shown = pick(ROWS, count, EMBEDDER, by_label=by_label)
+    assert len(shown) == min(count, len(ROWS))
+    assert len({e.id for e in shown}) == len(shown)
+    assert set(shown) <= set(ROWS)
+
+
+def test_labels_take_turns_the_commonest_first() -> None:
+    assert [e.target for e in pick(ROWS, 8, EMBEDDER, by_label=True)] == list("abcabcab")
+    assert [e.target for e in pick(ROWS, 2, EMBEDDER, by_label=True)] == list("ab")
+
+
+def test_a_label_that_has_run_out_leaves_its_turn_to_the_others() -> None:
+    assert [e.target for e in pick(ROWS, 11, EMBEDDER, by_label=True)] == list("abcabcababa")
+
+
+def test_the_first_is_the_most_typical_and_the_second_the_farthest_from_it() -> None:
+    first, second = pick(ROWS, 2, EMBEDDER, by_label=False)
+    vectors = EMBEDDER.encode([e.input for e in ROWS])
+    typical = int((vectors @ vectors.mean(axis=0)).argmax())
+    assert first == ROWS[typical]
+    assert second == ROWS[int((vectors @ vectors[typical]).argmin())]
+
+
+def test_each_is_the_farthest_from_all_before_it() -> None:
+    vectors = EMBEDDER.encode([e.input for e in ROWS])
+    shown = [ROWS.index(e) for e in pick(ROWS, 6, EMBEDDER, by_label=False)]
+    for n in range(1, 6):
+        nearness = (vectors @ vectors[shown[:n]].T).max(axis=1)
+        nearness[shown[:n]] = np.inf
+        assert nearness[shown[n]] == pytest.approx(nearness.min())
+
+
+def test_the_same_rows_are_picked_every_time() -> None:
+    assert pick(ROWS, 7, EMBEDDER, by_label=True) == pick(ROWS, 7, EMBEDDER, by_label=True)
+
+
+def test_rows_with_the_same_input_are_all_picked_in_the_end() -> None:
+    twins = [Example(str(i), "the same", ("x",)) for i in range(4)]
+    assert {e.id for e in pick(twins, 4, EMBEDDER, by_label=False)} == {"0", "1", "2", "3"}
+
+
+def test_only_the_first_rows_of_many_are_candidates() -> None:
+    many = [Example(str(i), f"text {i}", ("x",)) for i in range(MOST_CANDIDATES + 50)]
+    assert all(int(e.id) < MOST_CANDIDATES for e in pick(many, 20, EMBEDDER, by_label=False))

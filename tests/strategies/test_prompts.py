@@ -1,0 +1,144 @@
+"""How a question is put to a model, and how a prompt is made to fit."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+
+import pytest
+
+from eval.contracts import Example, Kind, Task
+from strategies.answers import AnswerFormat
+from strategies.models.base import JsonShape, Prompt
+from strategies.models.fake import HashingEmbedder, ScriptedModel
+from strategies.pipeline import DocumentRetriever, ExampleRetriever, Pipeline
+from strategies.prompts import Demonstration, PromptTemplate, instruction, question, within_context
+from strategies.retrieval.chunks import Passage
+from strategies.retrieval.index import ExampleIndex, Pair, PassageIndex
+
+TEMPLATE = PromptTemplate("Do it.", (Demonstration("q1", "a1"), Demonstration("q2", "a2")))
+NEAREST = [Pair("1", "nearest", "A"), Pair("2", "second", "B"), Pair("3", "third", "C")]
+PASSAGES = [Passage("d1", "Title", "word " * 60), Passage("d2", "", "other " * 60)]
+
+
+def contents(prompt: Prompt) -> list[tuple[str, str]]:
+    return [(turn.role, turn.content) for turn in prompt.turns]
+
+
+def rows(*targets: str) -> list[Example]:
+    return [Example(str(i), "in", (target,)) for i, target in enumerate(targets)]
+
+
+def test_instruction_and_demonstrations_are_shared_and_the_question_is_last() -> None:
+    prompt = TEMPLATE.prompt("mine")
+    fixed = [("system", "Do it."), ("user", "q1"), ("assistant", "a1"), ("user", "q2"), ("assistant", "a2")]
+    assert contents(prompt) == [*fixed, ("user", "mine")]
+    assert prompt.shared == 5
+
+
+def test_the_most_similar_example_stands_next_to_the_question() -> None:
+    prompt = TEMPLATE.prompt("mine", nearest=NEAREST)
+    assert [text for _, text in contents(prompt)][5:] == ["third", "C", "second", "B", "nearest", "A", "mine"]
+    assert prompt.shared == 5, "what depends on the query is not shared"
+
+
+def test_passages_stand_before_the_question_in_its_turn() -> None:
+    shown = question("Why?", [Passage("a", "Pay", "Monthly."), Passage("b", "", "By card.")])
+    assert shown == "Context:\nPay: Monthly.\n\nBy card.\n\nQuestion: Why?"
+    assert question("Why?") == "Why?"
+    assert contents(TEMPLATE.prompt("Why?", [Passage("b", "", "By card.")]))[-1] == (
+        "user", "Context:\nBy card.\n\nQuestion: Why?",
+    )  # fmt: skip
+
+
+def test_a_template_survives_its_file() -> None:
+    assert PromptTemplate.from_json(json.loads(json.dumps(TEMPLATE.to_json()))) == TEMPLATE
+
+
+def test_the_instruction_says_what_form_the_answer_has() -> None:
+    sort = Task("Sort it.", Kind.CLASSIFICATION, "accuracy")
+    assert instruction(sort, AnswerFormat(labels=("a", "b")), rows("a", "b")) == (
+        "Sort it.\nAnswer with exactly one of these labels:\na\nb"
+    )
+    shape = JsonShape((("city", ("string",)), ("guests", ("number",))))
+    extract = Task("Read it.", Kind.EXTRACTION, "json_field_f1")
+    assert instruction(extract, AnswerFormat(json_shape=shape), rows("{}")) == (
+        "Read it.\nAnswer with one JSON object. Possible keys: city, guests"
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "target", "hint"),
+    [
+        (Kind.QA, "1874", "Answer with the answer alone, in about 1 word, without a sentence."),
+        (Kind.QA, "two words", "Answer with the answer alone, in about 2 words, without a sentence."),
+        (Kind.QA, "word " * 30, "Give the answer alone, in about 30 words."),
+        (Kind.GENERATION, "two words", "Give the answer alone, in about 2 words."),
+    ],
+)
+def test_the_instruction_says_how_long_answers_usually_are(kind: Kind, target: str, hint: str) -> None:
+    text = instruction(Task("Do it.", kind, "token_f1"), AnswerFormat(), rows(target, target, "x " * 99))
+    assert text == f"Do it.\n{hint}"
+
+
+def test_context_is_announced_where_there_is_some() -> None:
+    text = instruction(Task("Do it.", Kind.QA, "token_f1"), AnswerFormat(), rows("x"), with_context=True)
+    assert text.startswith("Do it.\nUse the context given with the question.\n")
+
+
+def fitted(context: int, passages: list[Passage], nearest: list[Pair]) -> Prompt:
+    model = ScriptedModel(lambda prompt: "", context_tokens=context)
+    return within_context(model, partial(TEMPLATE.prompt, "mine"), passages, nearest, room=10).prompt
+
+
+def test_a_prompt_that_fits_is_left_alone() -> None:
+    assert fitted(500, PASSAGES, NEAREST) == TEMPLATE.prompt("mine", PASSAGES, NEAREST)
+
+
+def test_the_least_similar_examples_go_first() -> None:
+    whole = TEMPLATE.prompt("mine", PASSAGES, NEAREST)
+    tokens = ScriptedModel(lambda prompt: "").prompt_tokens(whole) + 10
+    assert fitted(tokens, PASSAGES, NEAREST) == whole
+    assert fitted(tokens - 1, PASSAGES, NEAREST) == TEMPLATE.prompt("mine", PASSAGES, NEAREST[:1])
+
+
+def test_then_the_last_passages_and_their_tails() -> None:
+    assert fitted(100, PASSAGES, NEAREST) == TEMPLATE.prompt("mine", PASSAGES[:1])
+    shorter = fitted(55, PASSAGES, NEAREST)
+    assert PASSAGES[0].text[:150] in shorter.turns[-1].content
+    assert PASSAGES[0].text not in shorter.turns[-1].content
+
+
+def test_a_question_that_can_never_fit_is_still_asked_so_that_the_model_can_say_so() -> None:
+    assert fitted(5, PASSAGES, NEAREST) == TEMPLATE.prompt("mine")
+    assert fitted(5, [], []) == TEMPLATE.prompt("mine")
+
+
+def pipeline(context: int) -> Pipeline:
+    embedder = HashingEmbedder()
+    examples = [Example(pair.id, pair.input, (pair.answer,)) for pair in NEAREST]
+    return Pipeline(
+        ScriptedModel(lambda prompt: "yes", context_tokens=context),
+        TEMPLATE,
+        AnswerFormat(max_new_tokens=10),
+        embedder,
+        DocumentRetriever(PassageIndex.build(PASSAGES, embedder), 2),
+        ExampleRetriever(ExampleIndex.build(examples, embedder), 3),
+    )
+
+
+def test_sources_name_what_was_retrieved_documents_first() -> None:
+    (answer,) = pipeline(4000).predict(["second other"])
+    assert answer.sources[:2] == ("d2", "d1")
+    assert answer.sources[2] == "2"
+    assert sorted(answer.sources[2:]) == ["1", "2", "3"]
+
+
+def test_sources_name_only_what_the_model_was_shown() -> None:
+    (answer,) = pipeline(100).predict(["second other"])
+    assert answer.sources == ("d2",)
+
+
+def test_an_input_that_is_too_long_is_an_error_and_the_others_are_answered() -> None:
+    answers = pipeline(4000).predict(["short", "long " * 5000])
+    assert [a.error is None for a in answers] == [True, False]

@@ -1,0 +1,95 @@
+"""Strategies by name, and kept solutions by kind."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from eval.errors import RequestError
+from strategies.manifest import FILE, FORMAT, read_manifest, write_manifest
+from strategies.models.fake import HashingEmbedder, ScriptedModel
+from strategies.models.shelf import ModelShelf
+from strategies.registry import STRATEGIES, check_names, load_object, make_strategy
+from strategies.solutions import KINDS, load_solution
+
+
+def test_an_unknown_strategy_lists_the_known_ones() -> None:
+    for refuse in (lambda: check_names(["zero_shot", "magic"]), lambda: make_strategy("magic")):
+        with pytest.raises(RequestError) as raised:
+            refuse()
+        message = str(raised.value)
+        assert message.startswith("--strategies: there is no strategy 'magic'; known are ")
+        assert all(name in message for name in STRATEGIES)
+
+
+def test_known_strategies_are_accepted() -> None:
+    check_names(list(STRATEGIES))
+    check_names([])
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_every_name_leads_to_its_strategy(name: str) -> None:
+    assert make_strategy(name).name == name
+    assert make_strategy(name) is not make_strategy(name)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_solution_can_be_saved_and_loaded(kind: str) -> None:
+    solution = load_object(KINDS[kind])
+    assert all(callable(getattr(solution, method)) for method in ("predict", "save", "load"))
+
+
+def test_names_are_looked_up_without_heavy_libraries() -> None:
+    program = (
+        "import sys, strategies.registry, strategies.solutions, strategies.models.catalogue\n"
+        "print([m for m in ('torch', 'transformers', 'faiss', 'sklearn', 'sentence_transformers') if m in sys.modules])"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
+
+
+def test_a_folder_without_a_manifest_is_no_solution(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match=r"holds no kept solution: solution.json is missing"):
+        load_solution(tmp_path, ModelShelf())
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"format": 99, "kind": "constant"}', ""])
+def test_a_manifest_that_cannot_be_read_is_one_sentence(tmp_path: Path, text: str) -> None:
+    (tmp_path / FILE).write_text(text)
+    with pytest.raises(RequestError, match=r"solution.json (is damaged|has a format that this version does not read)"):
+        load_solution(tmp_path, ModelShelf())
+
+
+def test_an_unknown_kind_lists_the_known_ones(tmp_path: Path) -> None:
+    write_manifest(tmp_path, "magic", {})
+    with pytest.raises(RequestError) as raised:
+        load_solution(tmp_path, ModelShelf())
+    assert all(kind in str(raised.value) for kind in ("magic", *KINDS))
+
+
+def test_a_manifest_says_its_format_and_keeps_any_text(tmp_path: Path) -> None:
+    write_manifest(tmp_path / "new", "constant", {"answer": "größe \u2028 火"})
+    assert read_manifest(tmp_path / "new") == {"format": FORMAT, "kind": "constant", "answer": "größe \u2028 火"}
+    assert json.loads((tmp_path / "new" / FILE).read_bytes())["kind"] == "constant"
+
+
+def test_a_shelf_warns_where_the_weights_are_others_than_those_measured() -> None:
+    shelf = ModelShelf(
+        language_models={"scripted": ScriptedModel(lambda prompt: "")}, embedders={"hashing": HashingEmbedder()}
+    )
+    with pytest.warns(UserWarning, match="scripted on this machine has other weights"):
+        shelf.language_model_for({"name": "scripted", "sha256": "f" * 64})
+    with pytest.warns(UserWarning, match="hashing on this machine has other weights"):
+        shelf.embedder_for({"name": "hashing", "sha256": "f" * 64})
+
+
+def test_a_shelf_gives_the_same_model_every_time(recwarn: pytest.WarningsRecorder) -> None:
+    model = ScriptedModel(lambda prompt: "")
+    shelf = ModelShelf(language_models={"scripted": model})
+    assert shelf.language_model_for({"name": "scripted", "sha256": "0" * 64}) is model
+    assert shelf.language_model("scripted") is model
+    assert not recwarn

@@ -1,0 +1,126 @@
+"""Configurations are chosen on a dev part of the training examples, the same way for all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from eval.contracts import Example, Kind, Prediction, Solution, Task
+from strategies.base import Allowance, Workshop
+from strategies.models.fake import HashingEmbedder, ScriptedModel
+from strategies.tuning import SMALLEST_DEV, choose, parts, quality
+
+TASK = Task("Sort.", Kind.CLASSIFICATION, "accuracy")
+TRAIN = [Example(f"{i:02}", f"text {i}", ("odd" if i % 2 else "even",)) for i in range(40)]
+
+
+class Share:
+    """Is right on a share of the rows; the numbers it answers are in the inputs."""
+
+    def __init__(self, share: float) -> None:
+        self.share = share
+
+    def predict(self, inputs: Sequence[str]) -> list[Prediction]:
+        answers = ["odd" if int(text.split()[1]) % 2 else "even" for text in inputs]
+        right = round(self.share * len(inputs))
+        return [Prediction(a if i < right else "neither") for i, a in enumerate(answers)]
+
+    def save(self, folder: Path) -> None: ...
+
+
+def workshop(**allowance: Any) -> Workshop:
+    return Workshop(ScriptedModel(lambda p: ""), HashingEmbedder(), (), Path(), 3, Allowance(**allowance))
+
+
+Made = list[tuple[float, tuple[str, ...]]]
+
+
+@pytest.fixture
+def made() -> Made:
+    """Which configuration was made from which rows."""
+    return []
+
+
+@pytest.fixture
+def make(made: Made) -> Callable[[dict[str, Any], Sequence[Example]], Solution]:
+    def one(configuration: dict[str, Any], rows: Sequence[Example]) -> Solution:
+        made.append((configuration["share"], tuple(e.id for e in rows)))
+        return Share(configuration["share"])
+
+    return one
+
+
+def shares(*values: float) -> list[dict[str, Any]]:
+    return [{"share": value} for value in values]
+
+
+def test_the_parts_are_disjoint_and_complete() -> None:
+    fit, dev = parts(TASK, TRAIN, workshop(dev_rows=12))
+    ids = {e.id for e in fit} | {e.id for e in dev}
+    assert (len(fit), len(dev), len(ids)) == (30, 10, 40)  # a quarter at most
+    assert {e.target for e in dev} == {"odd", "even"}
+    assert parts(TASK, TRAIN, workshop(dev_rows=12)) == (fit, dev)
+    assert parts(TASK, TRAIN[::-1], workshop(dev_rows=12))[1] == dev[::-1]
+
+
+def test_too_small_a_dev_part_is_no_dev_part() -> None:
+    assert parts(TASK, TRAIN[: 4 * SMALLEST_DEV - 1], workshop()) == (tuple(TRAIN[: 4 * SMALLEST_DEV - 1]), ())
+    assert parts(TASK, TRAIN, workshop(dev_rows=SMALLEST_DEV - 1))[1] == ()
+    assert len(parts(TASK, TRAIN[: 4 * SMALLEST_DEV], workshop())[1]) == SMALLEST_DEV
+
+
+def test_the_best_on_dev_is_made_again_from_all_examples(made: Made, make: Any) -> None:
+    shop = workshop()
+    solution = choose(TASK, TRAIN, shop, shares(0.2, 0.9, 0.5), make)
+    fit, dev = parts(TASK, TRAIN, shop)
+    assert isinstance(solution, Share)
+    assert solution.share == 0.9
+    fitted_on = tuple(e.id for e in fit)
+    assert made == [(s, fitted_on) for s in (0.2, 0.9, 0.5)] + [(0.9, tuple(e.id for e in TRAIN))]
+    assert [trial["share"] for trial in shop.log.trials] == [0.2, 0.9, 0.5]
+    assert [trial["dev_quality"] for trial in shop.log.trials] == pytest.approx([0.2, 0.9, 0.5])
+    assert {trial["dev_rows"] for trial in shop.log.trials} == {len(dev)}
+    assert (shop.log.config, shop.log.train_examples) == ({"share": 0.9}, 40)
+
+
+def test_equally_good_configurations_give_the_earlier(made: Made, make: Any) -> None:
+    choose(TASK, TRAIN, workshop(), shares(0.52, 0.48), make)  # the same number of dev rows right
+    assert made[-1][0] == 0.52
+    choose(TASK, TRAIN, workshop(), shares(0.0, 0.0), make)
+    assert made[-1][0] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("allowance", "train", "configurations"),
+    [
+        ({"tune": False}, TRAIN, shares(0.1, 0.9)),
+        ({}, TRAIN[:20], shares(0.1, 0.9)),
+        ({}, TRAIN, shares(0.1)),
+    ],
+    ids=["not allowed", "too few examples", "nothing to choose"],
+)
+def test_without_a_choice_the_first_is_made_once(
+    made: Made, make: Any, allowance: dict[str, Any], train: list[Example], configurations: list[dict[str, Any]]
+) -> None:
+    shop = workshop(**allowance)
+    choose(TASK, train, shop, configurations, make)
+    assert made == [(0.1, tuple(e.id for e in train))]
+    assert (shop.log.trials, shop.log.config) == ([], {"share": 0.1})
+
+
+def test_progress_is_told_for_each_configuration(make: Any) -> None:
+    seen: list[tuple[str, int, int]] = []
+    shop = workshop()
+    shop.progress = lambda phase, done, total: seen.append((phase, done, total))
+    choose(TASK, TRAIN, shop, shares(0.1, 0.2), make)
+    assert seen == [("tuning", 1, 2), ("tuning", 2, 2)]
+
+
+def test_quality_is_the_metric_of_the_task() -> None:
+    assert quality(TASK, Share(0.5), TRAIN) == 0.5
+    macro = quality(Task("Sort.", Kind.CLASSIFICATION, "macro_f1"), Share(0.5), TRAIN)
+    assert 0 < macro < 1
+    assert macro != 0.5

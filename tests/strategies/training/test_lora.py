@@ -1,0 +1,237 @@
+"""Packed training is ordinary training, kept adapters are PEFT's, and the base model comes out as it went in."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch.nn import functional
+
+from eval.errors import NotApplicable
+from strategies.models.base import Prompt, Turn
+from strategies.models.transformers_lm import TransformersModel
+from strategies.training import lora
+from strategies.training.lora import LoraSettings, TrainingLog, train_lora
+
+QUICK = LoraSettings(rank=4, learning_rate=5e-3, epochs=3, batch_size=4, patience=99)
+
+
+def pair(i: int) -> tuple[Prompt, str]:
+    text = f"Invoice {i} " + "is far too high " * (i % 4)
+    turns = (Turn("system", "Answer with one label."), Turn("user", text))
+    return Prompt(turns, shared=1), ("billing dispute", "outage", "billing")[i % 3]
+
+
+PAIRS = [pair(i) for i in range(12)]
+
+
+@pytest.fixture
+def model(exact_model: TransformersModel) -> Iterator[TransformersModel]:
+    exact_model.use_adapter(None)
+    yield exact_model
+    exact_model.use_adapter(None)
+
+
+def train(
+    model: TransformersModel,
+    folder: Path,
+    settings: LoraSettings = QUICK,
+    dev: Callable[[], float] = lambda: 0.0,
+    **options: Any,
+) -> TrainingLog:
+    return train_lora(model, PAIRS, settings, folder, dev, **options)
+
+
+def weights(model: TransformersModel) -> dict[str, torch.Tensor]:
+    return {name: tensor.clone() for name, tensor in model.network.state_dict().items()}
+
+
+@torch.inference_mode()
+def logits(network: Any, model: TransformersModel) -> torch.Tensor:
+    ids = torch.tensor([model.chat.tokens(PAIRS[3][0])])
+    found: torch.Tensor = network(input_ids=ids).logits
+    return found
+
+
+@pytest.fixture
+def randomised(model: TransformersModel) -> Iterator[Any]:
+    """The network with an adapter whose gradients are all different from zero."""
+    wrapped = lora._wrap(model, QUICK)
+    torch.manual_seed(3)
+    for name, weight in wrapped.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(weight, std=0.05)
+    yield wrapped
+    wrapped.unload()
+
+
+def gradients(wrapped: Any) -> dict[str, torch.Tensor]:
+    found = {name: p.grad.clone() for name, p in wrapped.named_parameters() if p.grad is not None}
+    wrapped.zero_grad(set_to_none=True)
+    return found
+
+
+@pytest.mark.parametrize("most_tokens", [1, 120, 10_000])
+@pytest.mark.parametrize("shared", [0, 1])
+def test_packed_loss_and_gradients_equal_those_of_separate_rows(
+    model: TransformersModel, randomised: Any, tmp_path: Path, most_tokens: int, shared: int
+) -> None:
+    pairs = [(Prompt(prompt.turns, shared), answer) for prompt, answer in PAIRS]
+    prefix, rows = lora.tokenised(model, pairs)
+    assert bool(prefix) == bool(shared)
+    run = lora._Run(model, randomised, prefix, rows, QUICK, tmp_path, lambda: 0.0, lambda done, total: None, math.inf)
+    packed = 0.0
+    packs = lora.packs(rows, len(prefix), most_tokens)
+    for pack in packs:
+        loss = run._loss(pack)
+        loss.backward()
+        packed += float(loss.detach())
+    ours = gradients(randomised)
+
+    separate = 0.0
+    for prompt, answer in pairs:
+        start = model.chat.tokens(prompt)
+        target = [*model.chat.answer_tokens(answer), model.chat.end_token]
+        out = model.network(input_ids=torch.tensor([start + target])).logits[0, len(start) - 1 : -1]
+        loss = functional.cross_entropy(out, torch.tensor(target), reduction="sum")
+        loss.backward()
+        separate += float(loss.detach())
+    theirs = gradients(randomised)
+
+    assert (len(packs) == len(rows)) == (most_tokens == 1)
+    assert packed == pytest.approx(separate, rel=1e-5)
+    assert ours.keys() == theirs.keys()
+    assert len(ours) == 2 * 2 * 7  # A and B, two layers, all seven linear maps
+    for name, gradient in ours.items():
+        assert torch.allclose(gradient, theirs[name], rtol=1e-3, atol=1e-4 * float(theirs[name].abs().max())), name
+
+
+def test_packs_hold_every_row_once_within_their_limit(model: TransformersModel) -> None:
+    prefix, rows = lora.tokenised(model, PAIRS)
+    packs = lora.packs(rows, len(prefix), 120)
+    assert sorted(map(id, rows)) == sorted(id(row) for pack in packs for row in pack)
+    assert all(len(prefix) + sum(len(row.tokens) for row in pack) <= 120 or len(pack) == 1 for pack in packs)
+
+
+def test_only_the_answer_and_its_end_are_learnt(model: TransformersModel) -> None:
+    prefix, rows = lora.tokenised(model, PAIRS)
+    layout = lora.Layout.of(prefix, rows[:3])
+    learnt = [layout.tokens[i + 1] for i in layout.predicting]
+    expected = [(*model.chat.answer_tokens(answer), model.chat.end_token) for _, answer in PAIRS[:3]]
+    assert learnt == [token for answer in expected for token in answer]
+
+
+def test_every_epoch_sees_all_rows_in_an_order_of_its_own(model: TransformersModel) -> None:
+    _, rows = lora.tokenised(model, PAIRS)
+    first, again, second = (lora.epoch_batches(rows, 5, seed) for seed in (1, 1, 2))
+    assert first == again != second
+    assert [len(batch) for batch in first] == [5, 5, 2]
+    assert sorted(map(id, rows)) == sorted(id(row) for batch in second for row in batch)
+
+
+def test_training_lowers_the_loss(model: TransformersModel, tmp_path: Path) -> None:
+    steps: list[tuple[int, int]] = []
+    log = train(model, tmp_path, on_step=lambda done, total: steps.append((done, total)))
+    losses = [epoch.train_loss for epoch in log.epochs]
+    assert losses == sorted(losses, reverse=True)
+    assert losses[-1] < 0.8 * losses[0]
+    assert steps == [(i, 9) for i in range(1, 10)]
+    assert (log.guard_fired, log.tokens > 0) == (False, True)
+
+
+def test_the_epoch_with_the_best_dev_quality_is_kept(model: TransformersModel, tmp_path: Path) -> None:
+    qualities, seen = iter([0.1, 0.5, 0.5]), []
+
+    def dev() -> float:
+        seen.append(logits(model.network, model))
+        return next(qualities)
+
+    log = train(model, tmp_path, dev=dev)
+    assert (log.best_epoch, [e.dev_quality for e in log.epochs]) == (2, [0.1, 0.5, 0.5])
+    model.use_adapter(tmp_path)
+    kept = logits(model.network, model)
+    assert torch.allclose(kept, seen[1], atol=1e-4)
+    assert not torch.allclose(kept, seen[0], atol=1e-2)
+    assert not torch.allclose(kept, seen[2], atol=1e-2)
+
+
+def test_training_ends_without_progress_and_when_nothing_is_left_to_gain(
+    model: TransformersModel, tmp_path: Path
+) -> None:
+    settings = LoraSettings(rank=4, epochs=6, patience=2)
+    qualities = iter([0.5, 0.4, 0.5])
+    assert len(train(model, tmp_path / "a", settings, lambda: next(qualities)).epochs) == 3
+    assert len(train(model, tmp_path / "b", settings, lambda: 1.0).epochs) == 1
+
+
+def test_the_clock_ends_training_but_keeps_what_was_learnt(model: TransformersModel, tmp_path: Path) -> None:
+    log = train(model, tmp_path, deadline=time.monotonic() - 1)
+    assert (len(log.epochs), log.best_epoch, log.guard_fired) == (1, 1, True)
+    assert (tmp_path / "adapter_model.safetensors").exists()
+
+
+def test_a_kept_adapter_loads_with_peft_and_gives_the_same_logits(
+    model: TransformersModel, tiny_model_folder: Path, tmp_path: Path
+) -> None:
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    train(model, tmp_path)
+    plain = AutoModelForCausalLM.from_pretrained(tiny_model_folder, dtype=torch.float32)
+    base = logits(plain, model)
+    theirs = logits(PeftModel.from_pretrained(plain, tmp_path), model)
+    model.use_adapter(tmp_path)
+    ours = logits(model.network, model)
+    assert torch.allclose(ours, theirs, atol=1e-3)
+    assert not torch.allclose(ours, base, atol=0.1)
+    assert {p.name for p in tmp_path.iterdir()} == {"README.md", "adapter_config.json", "adapter_model.safetensors"}
+
+
+def test_base_weights_are_untouched_by_training(tiny_model: TransformersModel, tmp_path: Path) -> None:
+    before, answers = weights(tiny_model), tiny_model.score_labels([PAIRS[0][0]], ["billing", "outage"])
+    train(tiny_model, tmp_path)
+    after = weights(tiny_model)
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert tiny_model.score_labels([PAIRS[0][0]], ["billing", "outage"]) == answers
+    assert not any(p.requires_grad for p in tiny_model.network.parameters())
+
+
+def test_base_weights_are_untouched_by_training_that_fails(model: TransformersModel, tmp_path: Path) -> None:
+    def crash() -> float:
+        raise MemoryError("out of memory")
+
+    before = weights(model)
+    with pytest.raises(MemoryError):
+        train(model, tmp_path, dev=crash)
+    after = weights(model)
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_the_seed_decides_the_adapter(tiny_model: TransformersModel, tmp_path: Path) -> None:
+    def adapter(name: str, seed: int) -> dict[str, bytes]:
+        torch.rand(5)  # what happened before must not matter
+        train(tiny_model, tmp_path / name, LoraSettings(rank=4, epochs=2, seed=seed))
+        return {p.name: p.read_bytes() for p in (tmp_path / name).iterdir()}
+
+    first = adapter("first", 0)
+    assert adapter("again", 0) == first
+    assert adapter("other", 1)["adapter_model.safetensors"] != first["adapter_model.safetensors"]
+
+
+def test_rows_longer_than_the_context_are_left_out(model: TransformersModel, tmp_path: Path) -> None:
+    long = (Prompt((Turn("system", "Answer with one label."), Turn("user", "word " * 2000)), 1), "billing")
+    assert len(lora.tokenised(model, [*PAIRS, long])[1]) == len(PAIRS)
+    with pytest.raises(NotApplicable, match="no training example fits"):
+        train_lora(model, [long], QUICK, tmp_path, lambda: 0.0)
+
+
+def test_training_that_diverges_at_once_says_so(model: TransformersModel, tmp_path: Path) -> None:
+    with pytest.raises(Exception, match="diverged"):
+        train(model, tmp_path / "adapter", LoraSettings(rank=4, learning_rate=1e30, epochs=1, batch_size=2))
