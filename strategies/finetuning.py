@@ -19,6 +19,8 @@ from strategies.workload import Profile, Tokens, Workload, answering
 
 FEWEST_ROWS = 16
 SMALL_MODEL = 1_000_000_000
+PACK_TOKENS = 512
+"""As `strategies.training.lora` packs rows; said again here so that planning does not import torch."""
 
 
 class Lora:
@@ -68,7 +70,8 @@ class Lora:
         query = answering(profile, own, tuned=True)
         dev = min(allowance.dev_rows, profile.train_rows // 4)
         rows = min(profile.train_rows - dev, allowance.train_rows)
-        a_row = own + profile.output_tokens + 6 + profile.instruction_tokens / 8
+        a_row = own + profile.output_tokens + 6
+        a_row += profile.instruction_tokens * min(1.0, a_row / PACK_TOKENS)  # shared by the rows of a pack
         training = Tokens(trained=a_row * rows)
         return Workload(fit=(training + query * dev) * allowance.epochs, query=query)
 

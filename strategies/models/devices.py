@@ -36,8 +36,8 @@ def data_type(device: torch.device) -> torch.dtype:
 def keep_freed_memory() -> None:
     """Let glibc reuse large blocks instead of giving them back to the system after every operation.
 
-    Answering makes and drops tensors of tens of megabytes; without this, a third of the time went into page faults
-    (measured: 68 million of them in a minute's scoring). Does nothing on other C libraries.
+    Answering makes and drops tensors of tens of megabytes; without this, a good part of the time goes into page faults.
+    Does nothing on other C libraries.
     """
     m_trim_threshold, m_mmap_max = -1, -4  # from malloc.h
     try:

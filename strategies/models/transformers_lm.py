@@ -35,7 +35,7 @@ MOST_LOGIT_ROWS = 2048
 
 
 CPU_READ_TOKENS, GPU_READ_TOKENS = 1536, 32_768
-"""Prompt tokens read at once. On CPU more would leave the caches: 16,000 at once are half as fast (measured)."""
+"""Prompt tokens read at once. On CPU more would not stay in the processor's caches."""
 
 
 class TransformersModel:
