@@ -29,8 +29,6 @@ app = typer.Typer(
 models_app = typer.Typer(help="Base models that are known, and fetched.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(models_app, name="models")
 
-Text = Annotated[str | None, typer.Option()]
-
 
 def main() -> None:
     """Run the command line; every error a user can cause is one sentence on standard error."""
