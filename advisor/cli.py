@@ -46,7 +46,10 @@ def main() -> None:
         print(f"advisor: {error.format_message()}", file=sys.stderr)  # typer's own: an unknown flag, a wrong type
         status = UNUSABLE
     if status == INTERRUPTED:
-        print("\nadvisor: interrupted. Finished strategies are kept: the same command resumes.", file=sys.stderr)
+        print(
+            "\nadvisor: interrupted. Finished strategies are kept: with its --output named, the same command resumes.",
+            file=sys.stderr,
+        )
     sys.exit(status)
 
 

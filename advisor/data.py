@@ -6,7 +6,7 @@ import hashlib
 import json
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from advisor.request import CompareRequest
@@ -36,20 +36,29 @@ class Data:
 
 def read_data(request: CompareRequest) -> Data:
     """Read and audit all that a request names. Raises RequestError where it cannot be used."""
+    data = _read(request)
+    refuse_hopeless(data.findings)
+    if request.test is None:
+        return data
+    further = read_examples(request.test, input_columns=request.input_columns, output_column=request.output_column)
+    if not further.examples:
+        raise RequestError(f"--test: {request.test} holds no usable example.")
+    return replace(data, test=further.examples, findings=(*data.findings, *further.findings))
+
+
+def audit_only(request: CompareRequest) -> list[dict[str, object]]:
+    """The findings on a request's files as plain values, hopeless ones included."""
+    return [{**asdict(finding), "rows": list(finding.rows)} for finding in _read(request).findings]
+
+
+def _read(request: CompareRequest) -> Data:
+    """Task, examples and documents with everything the audit found, however hopeless."""
     spec = read_task(request.task)
     file = read_examples(request.examples, input_columns=request.input_columns, output_column=request.output_column)
     documents = read_documents(request.documents) if request.documents else None
     task, stated = complete(spec, file.examples, has_documents=documents is not None)
-    findings = [*file.findings, *(documents.findings if documents else ()), *audit(task, file.examples)]
-    refuse_hopeless(findings)
-    test = None
-    if request.test:
-        further = read_examples(request.test, input_columns=request.input_columns, output_column=request.output_column)
-        if not further.examples:
-            raise RequestError(f"--test: {request.test} holds no usable example.")
-        test = further.examples
-        findings += further.findings
-    return Data(task, file.examples, test, documents.documents if documents else (), tuple(findings), tuple(stated))
+    findings = (*file.findings, *(documents.findings if documents else ()), *audit(task, file.examples))
+    return Data(task, file.examples, None, documents.documents if documents else (), findings, tuple(stated))
 
 
 @dataclass(frozen=True)
@@ -117,23 +126,3 @@ def default_output() -> Path:
     while (path := base if number == 1 else Path(f"{base}-{number}")).exists():
         number += 1
     return path
-
-
-def audit_only(request: CompareRequest) -> list[dict[str, object]]:
-    """The findings on a request's files as plain values, hopeless ones included."""
-    spec = read_task(request.task)
-    file = read_examples(request.examples, input_columns=request.input_columns, output_column=request.output_column)
-    documents = read_documents(request.documents) if request.documents else None
-    task, _ = complete(spec, file.examples, has_documents=documents is not None)
-    findings = [*file.findings, *(documents.findings if documents else ()), *audit(task, file.examples)]
-    return [
-        {
-            "code": str(f.code),
-            "severity": f.severity,
-            "count": f.count,
-            "rows": list(f.rows),
-            "message": f.message,
-            "action": f.action,
-        }
-        for f in findings
-    ]

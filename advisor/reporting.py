@@ -7,6 +7,7 @@ import time
 import uuid
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import combinations
 from pathlib import Path
@@ -79,16 +80,7 @@ def _task(comparison: Comparison) -> schema.TaskPart:
 def _data(comparison: Comparison) -> schema.DataPart:
     plan, parts = comparison.plan, comparison.parts
     findings = [
-        schema.Finding.model_validate(
-            {
-                "code": str(f.code),
-                "severity": f.severity,
-                "count": f.count,
-                "rows": list(f.rows[:MOST_ROWS_NAMED]),
-                "message": f.message,
-                "action": f.action,
-            }
-        )
+        schema.Finding.model_validate({**asdict(f), "rows": list(f.rows[:MOST_ROWS_NAMED])})
         for f in comparison.data.findings
     ]
     return schema.DataPart(
