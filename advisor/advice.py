@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from advisor import economics
-from advisor.decide import Candidate, Decision, Evidence, Limits, break_evens, decide, what_would_flip
+from advisor.decide import Candidate, Decision, Evidence
+from advisor.planning import CURVE_SHARES
 from advisor.report import schema, wording
+from advisor.sensitivity import Flip, break_evens, what_would_flip
+from advisor.trials import INCUMBENT
 from eval.statistics import expected_loss, probability_best
 
 if TYPE_CHECKING:
     from advisor.comparison import Comparison
+    from advisor.reporting import Measured
 
-VOLUME_FACTORS = (0.1, 10, 100)
 MOST_BREAK_EVENS = 6
 SMALL_TEST = 100
+MOST_ROWS_ASKED = 20
+"""Times the examples there are; nobody labels more for one decision."""
+TRAINED = ("finetune", "combination")
 
 
 @dataclass(frozen=True)
@@ -25,45 +31,40 @@ class Case:
 
     comparison: Comparison
     results: dict[str, schema.StrategyResult]
-    candidates: Sequence[Candidate]
-    evidence: Evidence
-    limits: Limits
-    tolerance: float
+    measured: Measured
     decision: Decision
+
+    @property
+    def candidates(self) -> Sequence[Candidate]:
+        return self.measured.weighed.assumptions.candidates
+
+    @property
+    def evidence(self) -> Evidence:
+        return self.measured.weighed.assumptions.evidence
 
 
 def recommend(
-    comparison: Comparison,
-    results: Sequence[schema.StrategyResult],
-    candidates: Sequence[Candidate],
-    evidence: Evidence,
-    limits: Limits,
-    tolerance: float,
+    comparison: Comparison, results: Sequence[schema.StrategyResult], measured: Measured
 ) -> schema.Recommendation:
-    """Decide, and say so in plain words."""
-    if not candidates:
+    """Say in plain words what was decided."""
+    decision = measured.weighed.decision
+    if decision is None:
         return _nothing_measured(comparison)
-    case = Case(
-        comparison,
-        {r.name: r for r in results},
-        candidates,
-        evidence,
-        limits,
-        tolerance,
-        decide(candidates, evidence, limits, tolerance),
-    )
-    decision = case.decision
+    case = Case(comparison, {r.name: r for r in results}, measured, decision)
+    resampled = {name: values for name, values in case.evidence.resampled.items() if name != INCUMBENT}
     return schema.Recommendation(
         strategy=decision.pick,
         verdict=decision.verdict,
         headline=_headline(case),
         scope=_scope(comparison),
-        probability_best=probability_best(evidence.resampled),
-        expected_loss=expected_loss(evidence.resampled),
+        probability_best=probability_best(resampled),
+        expected_loss=expected_loss(resampled),
         runner_up=decision.runner_up,
         reasons=_reasons(case),
         caveats=_caveats(case),
         sensitivity=_sensitivity(case),
+        rows_needed=decision.rows_needed,
+        gain_over_incumbent=decision.gain,
         break_even=_break_evens(case),
         next_step=_next_step(case),
     )
@@ -83,9 +84,15 @@ def _nothing_measured(comparison: Comparison) -> schema.Recommendation:
 def _headline(case: Case) -> str:
     decision = case.decision
     if decision.pick is None:
-        best = max(case.candidates, key=lambda c: c.quality)
+        best = max((c for c in case.candidates if not c.incumbent), key=lambda c: c.quality)
         return f"No strategy meets the limits; the best measured is {_title(best.name)}: {_quality(case, best.name)}."
-    return f"Use {_title(decision.pick)}: {_quality(case, decision.pick)}."
+    if decision.keeps_incumbent:
+        today = f"Keep today's system: {_quality(case, INCUMBENT)}"
+        return f"{today}. The best to put in its place is {_title(decision.pick)}: {_quality(case, decision.pick)}."
+    figures = f"{_title(decision.pick)}: {_quality(case, decision.pick)}"
+    if decision.verdict == "insufficient_evidence":
+        return f"Too little evidence for a recommendation; what these rows favour is {figures}."
+    return f"Use {figures}."
 
 
 def _title(name: str) -> str:
@@ -111,17 +118,26 @@ def _scope(comparison: Comparison) -> str:
 def _reasons(case: Case) -> list[str]:
     decision = case.decision
     if decision.pick is None:
-        return [
-            f"{_title(name).capitalize()} breaks {_and(_flags(broken))}." for name, broken in decision.broken.items()
-        ]
-    reasons = [_against_best(case), _cost_reason(case)]
-    llm_free = _best_of(case, lambda r: r.family == "baseline" and r.name != decision.pick)
-    if llm_free and llm_free not in (decision.best, decision.runner_up):
+        broken = decision.broken.items()
+        return [f"{wording.strategy_title(name)} breaks {_and(_flags(flags))}." for name, flags in broken]
+    reasons = [_against_best(case), _cost_reason(case), _against_incumbent(case)]
+    llm_free = _best_of(case, lambda r: r.family == "baseline")
+    if _no_model_needed(case):
+        tested = ", ".join(case.comparison.request.model)
+        reasons.append(f"No language model is needed here, as far as those tested can tell ({tested}).")
+    if llm_free and llm_free not in (decision.pick, decision.best, decision.runner_up):
         reasons.append(f"The best without a language model is {_title(llm_free)}: {_quality(case, llm_free)}.")
     if decision.broken:
         names = _and([_title(name) for name in decision.broken])
         reasons.append(f"Not considered, since beyond your limits: {names}.")
     return [reason for reason in reasons if reason]
+
+
+def _no_model_needed(case: Case) -> bool:
+    """A baseline was picked with evidence, and language models had their chance."""
+    picked = case.results[str(case.decision.pick)].family == "baseline"
+    tried = any(r.family != "baseline" and r.quality for r in case.results.values())
+    return picked and tried and case.decision.verdict != "insufficient_evidence"
 
 
 def _against_best(case: Case) -> str:
@@ -136,9 +152,25 @@ def _against_best(case: Case) -> str:
             return f"It has the highest quality, {_points(gap)} ahead of {other} ({figure})."
         return f"It has the highest quality, level with {other}, and costs no more."
     gap = _value(case, decision.best) - _value(case, decision.pick)
+    error_cost = case.comparison.request.error_cost
+    why = (
+        "a gap too small to pay for: it is within the tolerance or half its own standard error"
+        if error_cost is None
+        else f"but costs more in all, a wrong answer counted at {wording.money(error_cost)}"
+    )
+    return f"{wording.strategy_title(str(decision.best))} measured {_points(gap)} more, {why}."
+
+
+def _against_incumbent(case: Case) -> str:
+    """What is gained over the system in use today."""
+    pick = case.decision.pick
+    if case.decision.gain is None or pick is None:
+        return ""
+    found = next(c for c in case.measured.weighed.comparisons if {c.a, c.b} == {pick, INCUMBENT})
+    low, high = found.ci95 if found.a == pick else (-found.ci95[1], -found.ci95[0])
     return (
-        f"{_title(str(decision.best)).capitalize()} measured {_points(gap)} more, a gap too small to pay for: "
-        "it is within the tolerance or half its own standard error."
+        f"Against today's system ({_quality(case, INCUMBENT)}) it gains {wording.points(case.decision.gain)} points "
+        f"({wording.points_range((low, high))})."
     )
 
 
@@ -163,7 +195,7 @@ def _cost_reason(case: Case) -> str:
 
 
 def _best_of(case: Case, wanted) -> str | None:  # type: ignore[no-untyped-def]
-    names = [c for c in case.candidates if wanted(case.results[c.name])]
+    names = [c for c in case.candidates if not c.incumbent and wanted(case.results[c.name])]
     return max(names, key=lambda c: (c.quality, -c.simplicity)).name if names else None
 
 
@@ -176,16 +208,9 @@ def _and(words: Sequence[str]) -> str:
 
 
 def _caveats(case: Case) -> list[str]:
-    plan, decision, rows = case.comparison.plan, case.decision, case.evidence.rows
-    caveats = []
-    if decision.verdict == "tie" and len(decision.equals) > 1:
-        others = [_title(name) for name in decision.equals if name != decision.pick]
-        caveats.append(
-            f"On {rows} test rows it cannot be told apart from {_and(others)}; it was taken as the cheaper or simpler."
-        )
-    elif decision.verdict == "tie":
-        caveats.append(f"On {rows} test rows another strategy may be more than the tolerance better.")
-    if rows < SMALL_TEST:
+    plan, rows = case.comparison.plan, case.evidence.rows
+    caveats = [*_doubts(case), *_lacking(case)]
+    if rows < SMALL_TEST and case.decision.verdict != "insufficient_evidence":
         caveats.append(f"{rows} test rows show large differences only.")
     if case.evidence.unscored:
         caveats.append(
@@ -193,37 +218,79 @@ def _caveats(case: Case) -> list[str]:
         )
     if plan.cuts:
         caveats.append(f"To keep the time budget: {'; '.join(plan.cuts)}.")
-    caveats.append(
-        "Each strategy was fitted once, on one split; a tuned model's quality varies a little from fit to fit."
-    )
-    return caveats
+    return [*caveats, *_about_fits(case)]
+
+
+def _doubts(case: Case) -> list[str]:
+    decision, rows = case.decision, case.evidence.rows
+    if decision.verdict != "tie":
+        return []
+    if not decision.rivals:
+        return [f"On {rows} test rows another strategy may be more than the tolerance better."]
+    others = _and([_title(name) for name in decision.rivals])
+    monthly = {c.name: c.money.monthly for c in case.candidates}
+    dearer = all(monthly[name] >= monthly[str(decision.pick)] for name in decision.rivals)
+    why = "it was taken as the cheaper or simpler" if dearer else "it was taken for its measured lead"
+    return [f"On {rows} test rows it cannot be told apart from {others}; {why}."]
+
+
+def _lacking(case: Case) -> list[str]:
+    words = {
+        "rows": f"{case.evidence.rows} test rows are too few to recommend anything with confidence",
+        "unscored_rows": "the rows that could not be scored could change the pick",
+        "label_rows": "much of the metric hangs on labels with hardly any test rows: "
+        + ", ".join(f"{label} ({case.evidence.rows_per_label[label]})" for label in case.decision.label_rows_needed),
+    }
+    return [f"Not enough evidence: {words[lack]}." for lack in case.decision.lacks]
+
+
+def _about_fits(case: Case) -> list[str]:
+    """What was measured, what is kept, and how far the one speaks for the other."""
+    plan, pick = case.comparison.plan, case.decision.pick
+    refit = case.measured.refits.get(pick) if pick else None
+    if plan.folds > 1:
+        about = f"The figures are of the procedure ({plan.folds} fits, each tested on rows it had not seen)"
+    else:
+        about = "The figures are of one split of the examples; another would give others, within the intervals"
+    if refit is not None and not refit.rejected:
+        about += "; what is kept is one more fit of the same procedure, on all examples"
+    said = [f"{about}."]
+    if refit is not None and refit.rejected:
+        said.append(f"The fit on all examples was put aside, since {refit.rejected}; a measured fit is kept instead.")
+    if plan.folds == plan.repeats == 1 and any(r.family in TRAINED for r in case.results.values() if r.quality):
+        said.append("Fine-tuned strategies were fitted with one seed: a claim about them is about this fit.")
+    return said
 
 
 def _sensitivity(case: Case) -> list[str]:
-    if case.decision.pick is None:
-        return []
-    volume = case.comparison.request.volume
-    reprice = {
-        float(volume * factor): [_at_volume(c, volume * factor) for c in case.candidates] for factor in VOLUME_FACTORS
+    """What would flip the decision, the nearest value on either side, and what more examples would bring."""
+    assumed = case.measured.weighed.assumptions
+    flips = [_flip(case, flip) for flip in what_would_flip(assumed)]
+    if case.decision.pick is not None and not flips:
+        flips = ["No other volume, price, limit or tolerance changes the pick."]
+    return [*flips, *_curve_sentences(case)]
+
+
+def _flip(case: Case, flip: Flip) -> str:
+    settings, pick = case.comparison.request, _title(flip.pick)
+    if flip.what == "volume":
+        side = "Above" if flip.value > settings.volume else "Below"
+        return f"{side} {flip.value:,.0f} queries a month, the pick is {pick}."
+    if flip.what == "price":
+        side = "above" if flip.value > 1 else "below"
+        hourly = wording.money(flip.value * case.comparison.prices.hourly_usd)
+        return f"With the machine's price {side} {hourly} an hour, the pick is {pick}."
+    if flip.what == "error_cost":
+        side = "above" if flip.value > (settings.error_cost or 0.0) else "below"
+        return f"With a wrong answer's cost {side} {wording.money(flip.value)}, the pick is {pick}."
+    if flip.what == "tolerance":
+        return f"With a tolerance of {_points(flip.value)}, the pick is {pick}."
+    limits = {
+        "min_quality": f"With a quality of at least {wording.hundredths(flip.value)} of 100 asked for",
+        "max_cost_per_1k": f"With at most {wording.rate(flip.value)} USD per 1,000 queries allowed",
+        "max_latency_ms": f"With 95 of 100 answers wanted within {wording.latency(flip.value)}",
     }
-    sentences = []
-    for what, value, pick in what_would_flip(case.candidates, case.evidence, case.limits, case.tolerance, reprice):
-        if what == "tolerance":
-            sentences.append(f"With a tolerance of {_points(value)}, the pick is {_title(pick)}.")
-        elif what == "volume":
-            sentences.append(f"At {value:,.0f} queries a month, the pick is {_title(pick)}.")
-        else:
-            sentences.append(f"Without the limits, the pick is {_title(pick)}.")
-    unchanged = "Neither a tenth nor a hundred times the volume, nor a tolerance from 0 to 5 points, changes the pick."
-    return sentences or [unchanged]
-
-
-def _at_volume(candidate: Candidate, volume: float) -> Candidate:
-    from dataclasses import replace
-
-    money = candidate.money
-    monthly = money.per_query * volume + money.training / economics.MONTHS
-    return replace(candidate, money=replace(money, monthly=monthly))
+    return f"{limits[flip.what]}, the pick is {pick}."
 
 
 def _break_evens(case: Case) -> list[schema.BreakEven]:
@@ -235,13 +302,44 @@ def _break_evens(case: Case) -> list[schema.BreakEven]:
 
 
 def _next_step(case: Case) -> str:
-    verdict = case.decision.verdict
-    if verdict == "none_feasible":
+    decision = case.decision
+    if decision.keeps_incumbent and decision.pick:
+        return "Keep today's system: no strategy within the limits is better by more than counts as equal."
+    if decision.verdict == "none_feasible":
         return "Relax a limit, add examples, or try a larger model with --model."
-    if verdict == "insufficient_evidence":
+    if decision.label_rows_needed:
+        wanted = ", ".join(f"{rows} more of {label}" for label, rows in decision.label_rows_needed.items())
+        return f"Label more examples and run again: at least {wanted}, better some dozens."
+    if decision.verdict == "insufficient_evidence":
         return "Label more examples and run again; 100 test rows are a fair start."
-    if verdict == "tie":
-        return (
-            "Use it; if the difference matters to you, label more examples: four times the rows halve the uncertainty."
-        )
+    if decision.verdict == "tie":
+        return f"Use it. {_to_settle(case)}"
     return "Try it on texts of your own with `advisor predict`, then on further labelled rows with `advisor evaluate`."
+
+
+def _to_settle(case: Case) -> str:
+    needed, examples = case.decision.rows_needed, len(case.comparison.data.examples)
+    if needed == 0:
+        return "It is settled that the others are not better by more than the tolerance."
+    if needed is None or needed > MOST_ROWS_ASKED * examples:
+        return "The leaders are so close that no reasonable number of examples would part them."
+    # With cross-fitting every further example is a further test row; of a holdout only a part is.
+    test = case.comparison.plan.test_rows
+    more = math.ceil(needed * examples / max(1, test) / 10) * 10
+    return f"If the difference matters to you: about {more:,} more examples would settle it."
+
+
+def _curve_sentences(case: Case) -> list[str]:
+    """What more examples are likely to bring, for the strategies whose learning curve is known."""
+    sentences = []
+    for name, result in case.results.items():
+        points = (result.fit.learning_curve or []) if result.fit else []
+        half = next((p for p in points if p.gain_to_all is not None and p.share == max(CURVE_SHARES)), None)
+        if half is None or half.gain_to_all is None or half.gain_ci95 is None:
+            continue
+        gain = f"{wording.points(half.gain_to_all)} points ({wording.points_range(half.gain_ci95)})"
+        found = f"Twice the training examples (half, then all of them) brought {_title(name)} {gain}"
+        unsure = half.gain_ci95[0] <= 0 <= half.gain_ci95[1]
+        further = "too few test rows to say whether more would help" if unsure else "the next doubling may bring less"
+        sentences.append(f"{found}: {further}.")
+    return sentences

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import warnings
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -86,6 +87,19 @@ def compare(
     input_columns: Annotated[str | None, typer.Option(help="Columns that make the input, with commas.")] = None,
     output_column: Annotated[str | None, typer.Option(help="Column of the output.")] = None,
     test: Annotated[str | None, typer.Option(help="Your own test set, never learnt from.")] = None,
+    group_by: Annotated[
+        str | None, typer.Option(help="Column; rows that share its value stay together, in training or in test.")
+    ] = None,
+    time_column: Annotated[str | None, typer.Option(help="Column of dates; the latest rows are tested on.")] = None,
+    incumbent: Annotated[
+        str | None, typer.Option(help="Outputs of the system in use today, scored as one more strategy.")
+    ] = None,
+    accept: Annotated[
+        str | None, typer.Option(help="Codes of findings, with commas, for which the data stay as they are.")
+    ] = None,
+    redact: Annotated[
+        bool | None, typer.Option("--redact", help="Mask personal data before anything else sees them.")
+    ] = None,
     output: Annotated[Path | None, typer.Option(help="Run folder; a new one by default.")] = None,
     time_budget: Annotated[float | None, typer.Option(help="Seconds from start to report. [default: 1800]")] = None,
     seed: Annotated[int | None, typer.Option(help="[default: 0]")] = None,
@@ -96,6 +110,9 @@ def compare(
     min_quality: Annotated[float | None, typer.Option(help="Lowest acceptable quality, 0 to 1.")] = None,
     max_cost_per_1k: Annotated[float | None, typer.Option("--max-cost-per-1k", help="USD per 1,000 queries.")] = None,
     max_latency_ms: Annotated[float | None, typer.Option(help="p95 of one query at a time.")] = None,
+    error_cost: Annotated[
+        float | None, typer.Option(help="USD that a wrong answer costs: the pick is then the lowest total cost.")
+    ] = None,
     prices: Annotated[str | None, typer.Option(help="YAML file with machine and hourly_usd.")] = None,
     keep: Annotated[str | None, typer.Option(help="winner or all. [default: winner]")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda. [default: auto]")] = None,
@@ -118,6 +135,11 @@ def compare(
         "input_columns": _names(input_columns),
         "output_column": output_column,
         "test": test,
+        "group_by": group_by,
+        "time_column": time_column,
+        "incumbent": incumbent,
+        "accept": _names(accept),
+        "redact": redact,
         "output": output,
         "time_budget": time_budget,
         "seed": seed,
@@ -126,6 +148,7 @@ def compare(
         "min_quality": min_quality,
         "max_cost_per_1k": max_cost_per_1k,
         "max_latency_ms": max_latency_ms,
+        "error_cost": error_cost,
         "prices": prices,
         "keep": keep,
         "device": device,
@@ -275,10 +298,12 @@ def audit(
     documents: Annotated[str | None, typer.Option()] = None,
     input_columns: Annotated[str | None, typer.Option()] = None,
     output_column: Annotated[str | None, typer.Option()] = None,
-    as_json: Annotated[bool, typer.Option("--json")] = False,
+    accept: Annotated[str | None, typer.Option(help="As for compare.")] = None,
+    redact: Annotated[bool, typer.Option("--redact", help="As for compare.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help='Print {"findings": [...]}.')] = False,
 ) -> None:
-    """Only the audit of the data."""
-    from advisor.data import audit_only
+    """Only the audit of the data. No language model is loaded, and nothing is written."""
+    from advisor.auditing import audit_only
     from advisor.request import make_request
 
     request = make_request(
@@ -287,8 +312,10 @@ def audit(
         documents=documents,
         input_columns=_names(input_columns),
         output_column=output_column,
+        accept=_names(accept),
+        redact=redact,
     )
-    findings = audit_only(request)
+    findings = [{**asdict(finding), "rows": list(finding.rows)} for finding in audit_only(request)]
     if as_json:
         print(json.dumps({"findings": findings}, ensure_ascii=False, indent=1))
         return

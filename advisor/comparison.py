@@ -2,38 +2,33 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from advisor import economics, environment, planning
-from advisor.data import Data, Parts, default_output, divide, fingerprint, read_data
-from advisor.planning import RunPlan, Speeds
+from advisor.auditing import with_suspects
+from advisor.data import Data, default_output, fingerprint, read_data
+from advisor.evidence import Weighed, weigh
+from advisor.learning_curve import learning_curve
+from advisor.parts import Parts, divide, sizes_of
+from advisor.planning import CURVE_STRATEGIES, RunPlan, Speeds
 from advisor.progress import Progress, Silent
+from advisor.records import Fit, Record, Refit
+from advisor.refit import keep_solution
 from advisor.report.schema import Report
-from advisor.reporting import build_report, write_report
+from advisor.reporting import Measured, build_report, write_report
 from advisor.request import CompareRequest, make_request
-from advisor.runs import Record, RunFolder, log
-from advisor.trial import Trial, run_trial
-from eval.errors import AdvisorError
+from advisor.runs import RunFolder, log
+from advisor.trials import Bench, Entry, entries_of, try_all
+from eval.metrics import get_metric
 from strategies.answers import AnswerFormat
-from strategies.base import Allowance, Strategy, Workshop
+from strategies.base import Strategy
 from strategies.models import catalogue
 from strategies.models.shelf import ModelShelf
 from strategies.registry import make_strategy
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A strategy that takes part, under the name it has in this run."""
-
-    name: str
-    strategy: str
-    model: str
-    """The language model it works with (or would, if it used one)."""
 
 
 @dataclass
@@ -44,7 +39,7 @@ class Comparison:
     data: Data
     shelf: ModelShelf
     entries: Sequence[Entry]
-    parts: Parts
+    folds: Sequence[Parts]
     plan: RunPlan
     prices: economics.Prices
     started: float
@@ -77,7 +72,7 @@ def _plain(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def run(request: CompareRequest, progress: Progress, shelf: ModelShelf | None = None) -> tuple[Report, RunFolder]:
-    """Carry out a request: read, plan, try every strategy, decide, write."""
+    """Carry out a request: read, plan, try every strategy, decide, keep the winner, write."""
     started = time.monotonic()
     data = read_data(request)
     path, mark = request.output or default_output(), fingerprint(request, data)
@@ -88,9 +83,11 @@ def run(request: CompareRequest, progress: Progress, shelf: ModelShelf | None = 
     try:
         with folder.locked():
             comparison = prepare(request, data, started, progress, shelf, folder)
-            records = _try_all(comparison, folder, progress)
-            report = build_report(comparison, records, folder)
-            write_report(report, records, folder.path)
+            measured = _measure(comparison, folder, progress)
+            kept = folder.keep(_pick(measured.weighed), everything=request.keep == "all")
+            folder.clear_work()
+            report = build_report(comparison, measured, folder, kept)
+            write_report(report, measured.records, folder.path)
     finally:
         log.removeHandler(handler)
         handler.close()
@@ -101,7 +98,7 @@ def check(request: CompareRequest, data: Data, shelf: ModelShelf | None) -> None
     """Everything that can be refused before a folder is made or a model loaded."""
     if request.prices:
         economics.read_prices(request.prices)
-    divide(data, request.seed)
+    sizes_of(data, request.seed)
     known = shelf or ModelShelf(request.device)
     for name in (*request.model, request.embedder):
         if not known.holds(name):
@@ -118,6 +115,7 @@ def prepare(
 ) -> Comparison:
     """Load the models and plan the run; a plan that the run folder holds already is used as it is."""
     shelf = shelf or ModelShelf(request.device)
+    data = with_suspects(data, shelf.embedder(request.embedder), request.seed, request.accept)
     prices = (
         economics.read_prices(request.prices)
         if request.prices
@@ -126,17 +124,16 @@ def prepare(
     for sentence in (*(f.message for f in data.findings if f.code in _STATED), *data.stated):
         progress.say(sentence)
     entries = entries_of(request)
-    whole = divide(data, request.seed)
     stored = folder.read_plan().get("plan") if folder else None
     if stored:
-        plan = _plan_from_json(stored)
+        plan = planning.from_json(stored)
         progress.say("Using the plan stored in the run folder.")
     else:
-        plan = _make_plan(request, data, whole, entries, shelf, progress)
+        plan = _make_plan(request, data, entries, shelf, progress)
         if folder:
-            folder.write_plan({"plan": _plan_to_json(plan)})
-    parts = divide(data, request.seed, plan.test_rows)
-    return Comparison(request, data, shelf, entries, parts, plan, prices, started)
+            folder.write_plan({"plan": planning.to_json(plan)})
+    folds = divide(data, request.seed, folds=plan.folds, test_rows=plan.test_rows)
+    return Comparison(request, data, shelf, entries, folds, plan, prices, started)
 
 
 _STATED = {"column_mapping", "encoding_assumed"}
@@ -149,35 +146,20 @@ def _gpu(shelf: ModelShelf, request: CompareRequest) -> str | None:
     return environment.gpu_name()
 
 
-def entries_of(request: CompareRequest) -> list[Entry]:
-    """The strategies of a run. With several models, those that use one take part once a model, as NAME@MODEL."""
-    entries = []
-    for name in request.strategies:
-        baseline = make_strategy(name).family == "baseline"
-        for model in request.model[:1] if baseline else request.model:
-            several = len(request.model) > 1 and not baseline
-            entries.append(Entry(f"{name}@{model}" if several else name, name, model))
-    return entries
-
-
 def _make_plan(
-    request: CompareRequest,
-    data: Data,
-    parts: Parts,
-    entries: Sequence[Entry],
-    shelf: ModelShelf,
-    progress: Progress,
+    request: CompareRequest, data: Data, entries: Sequence[Entry], shelf: ModelShelf, progress: Progress
 ) -> RunPlan:
     """Measure the models' speeds and plan what fits the budget."""
     progress.say("Measuring this machine's speed ...")
+    (holdout,) = divide(data, request.seed, folds=1)
     strategies: dict[str, Strategy] = {e.name: make_strategy(e.strategy) for e in entries}
     speeds: dict[str, Speeds] = {}
     profiles = {}
     for name in dict.fromkeys(e.model for e in entries):
         model = shelf.language_model(name)
         measured = planning.measure_speeds(model, planning.training_speed)
-        answers = AnswerFormat.infer(data.task, parts.train, model)
-        profile = planning.profile_of(data.task, parts.train, data.documents, model, answers)
+        answers = AnswerFormat.infer(data.task, holdout.train, model)
+        profile = planning.profile_of(data.task, holdout.train, data.documents, model, answers)
         for entry in entries:
             if entry.model == name:
                 speeds[entry.name], profiles[entry.name] = measured, profile
@@ -187,101 +169,51 @@ def _make_plan(
         applicable,
         profiles,
         speeds,
-        test_rows=len(parts.test),
-        fixed_test=data.test is not None,
+        sizes=sizes_of(data, request.seed),
+        keep_all=request.keep == "all",
         index_seconds=planning.index_seconds(data.documents, shelf.embedder(request.embedder)),
         time_budget=request.time_budget,
     )
 
 
-def _plan_to_json(plan: RunPlan) -> dict[str, Any]:
-    values = asdict(plan)
-    del values["allowance"]["deadline"]
-    return values
+def _measure(comparison: Comparison, folder: RunFolder, progress: Progress) -> Measured:
+    """Try everything, decide, and then learn more about the leading strategies and fit what is kept."""
+    c, request = comparison, comparison.request
+    bench = Bench(request, c.data, c.folds, c.plan, c.shelf, folder, progress, deadline=c.started + request.time_budget)
+    records = try_all(bench, c.entries)
+    weighed = weigh(records, request, c.prices, get_metric(c.data.task.metric))
+    by_name = {r.name: r for r in records}
+    curves: dict[str, list[Fit]] = {}
+    refits: dict[str, Refit] = {}
+    if c.plan.learning_curve:
+        for entry in _named(c.entries, _leaders(weighed)):
+            curves[entry.name] = learning_curve(bench, entry)
+    for entry in _named(c.entries, _to_keep(request, records, weighed)):
+        refit = keep_solution(bench, entry, by_name[entry.name])
+        if refit is not None:
+            refits[entry.name] = refit
+    return Measured(records, weighed, curves, refits)
 
 
-def _plan_from_json(values: dict[str, Any]) -> RunPlan:
-    return RunPlan(**{**values, "allowance": Allowance(**values["allowance"])})
+def _pick(weighed: Weighed) -> str | None:
+    return weighed.decision.pick if weighed.decision else None
 
 
-def _try_all(comparison: Comparison, folder: RunFolder, progress: Progress) -> list[Record]:
-    """Every strategy in turn; one that an earlier attempt finished is not run again."""
-    request, plan = comparison.request, comparison.plan
-    deadline = comparison.started + request.time_budget
-    workshops: dict[str, Workshop] = {}
-    progress.planned({n: s for n, s in plan.predicted.items() if n not in plan.left_out})
-    records = []
-    for entry in comparison.entries:
-        record = folder.finished(entry.name)
-        if record is None:
-            workshop = workshops.setdefault(entry.model, _workshop(comparison, entry.model, folder))
-            record = _try_one(comparison, entry, workshop, folder, progress, deadline)
-            folder.finish(record)
-        records.append(record)
-        log.info("%s: %s %s", record.name, record.status, record.reason or "")
-        progress.finished(record.name, record.status)
-    folder.clear_work()
-    return records
+def _leaders(weighed: Weighed) -> list[str]:
+    """The pick, and the best of the others."""
+    decision = weighed.decision
+    if decision is None:
+        return []
+    names = [decision.pick, decision.best, decision.runner_up]
+    return list(dict.fromkeys(name for name in names if name))[:CURVE_STRATEGIES]
 
 
-def _workshop(comparison: Comparison, model: str, folder: RunFolder) -> Workshop:
-    return Workshop(
-        language_model=comparison.shelf.language_model(model),
-        embedder=comparison.shelf.embedder(comparison.request.embedder),
-        documents=comparison.data.documents,
-        folder=folder.path,
-        seed=comparison.request.seed,
-        allowance=comparison.plan.allowance,
-    )
+def _to_keep(request: CompareRequest, records: Sequence[Record], weighed: Weighed) -> list[str]:
+    if request.keep == "all":
+        return [r.name for r in records if r.evaluation is not None]
+    pick = _pick(weighed)
+    return [pick] if pick else []
 
 
-def _try_one(
-    comparison: Comparison,
-    entry: Entry,
-    workshop: Workshop,
-    folder: RunFolder,
-    progress: Progress,
-    deadline: float,
-) -> Record:
-    """Fit and measure one strategy, within what is left of the budget."""
-    plan = comparison.plan
-    strategy = make_strategy(entry.strategy)
-    model = entry.model if strategy.family != "baseline" else None
-    blank = Record(entry.name, entry.strategy, strategy.family, model, "stopped_early")
-    if entry.name in plan.left_out:
-        return replace(blank, reason="the time budget has no room for it; raise --time-budget")
-    predicted = plan.predicted.get(entry.name, 0.0)
-    if predicted and time.monotonic() + 0.3 * predicted > deadline:
-        return replace(blank, reason="the time budget was used up before its turn; raise --time-budget")
-    trial = Trial(
-        name=entry.name,
-        strategy=entry.strategy,
-        task=comparison.data.task,
-        train=comparison.parts.train,
-        test=comparison.parts.test,
-        allowance=replace(plan.allowance, deadline=_fit_deadline(plan, entry.name, deadline)),
-        deadline=deadline,
-    )
-    try:
-        return run_trial(trial, strategy, workshop, folder, progress, blank)
-    except AdvisorError as error:
-        reason = str(error)
-    except Exception as error:
-        log.exception("%s failed", entry.name)
-        reason = _reason(error)
-    shutil.rmtree(folder.solution(entry.name), ignore_errors=True)
-    return replace(blank, status="failed", reason=reason)
-
-
-def _fit_deadline(plan: RunPlan, name: str, deadline: float) -> float:
-    """When training must end so that what comes after it still fits."""
-    names = [n for n in plan.predicted if n not in plan.left_out]
-    later = names[names.index(name) + 1 :] if name in names else []
-    return deadline - sum(plan.predicted[n] for n in later) - 20.0
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return "out of memory: use a smaller model, fewer examples or a larger machine"
-    first = (str(error).strip().splitlines() or [""])[0]
-    return f"{type(error).__name__}: {first}" if first else type(error).__name__
+def _named(entries: Sequence[Entry], names: Sequence[str]) -> list[Entry]:
+    return [entry for name in names for entry in entries if entry.name == name]

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-import random
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
+from advisor.files import Files, masked, read_files
+from advisor.readers import readers_of
 from advisor.request import CompareRequest
-from eval.audit import audit, refuse_hopeless
+from eval.audit import Audited, accepted, audit, marked, refuse_hopeless
+from eval.audit.personal_data import personal_data
+from eval.audit.spellings import merge_spellings, respelt, spellings
 from eval.contracts import Document, Example, Kind, Task
-from eval.errors import RequestError
 from eval.findings import Finding
-from eval.folds import default_test_size, group_key, split
-from eval.reading.documents import read_documents
-from eval.reading.examples import read_examples
-from eval.tasks import complete, read_task
+from eval.folds import with_groups
+from eval.tasks import TaskSpec, complete, read_task
 
 
 @dataclass(frozen=True)
 class Data:
-    """A task with its examples and documents."""
+    """A task with its examples and documents, as strategies will see them."""
 
     task: Task
     examples: tuple[Example, ...]
@@ -32,65 +31,71 @@ class Data:
     findings: tuple[Finding, ...]
     stated: tuple[str, ...]
     """Sentences on what was inferred."""
+    groups: tuple[str, ...] | None = None
+    """The cells of `--group-by`, one for each example; an empty one groups nothing."""
+    times: tuple[float, ...] | None = None
+    """The cells of `--time-column`, one for each example, as numbers that grow with time."""
+    incumbent: tuple[str, ...] | None = None
+    """The outputs of today's system, one for each row of `test` where there is a test set, else for each example."""
 
 
 def read_data(request: CompareRequest) -> Data:
     """Read and audit all that a request names. Raises RequestError where it cannot be used."""
-    data = _read(request)
+    data = audited(request)
     refuse_hopeless(data.findings)
-    if request.test is None:
-        return data
-    further = read_examples(request.test, input_columns=request.input_columns, output_column=request.output_column)
-    if not further.examples:
-        raise RequestError(f"--test: {request.test} holds no usable example.")
-    return replace(data, test=further.examples, findings=(*data.findings, *further.findings))
+    return data
 
 
-def audit_only(request: CompareRequest) -> list[dict[str, object]]:
-    """The findings on a request's files as plain values, hopeless ones included."""
-    return [{**asdict(finding), "rows": list(finding.rows)} for finding in _read(request).findings]
-
-
-def _read(request: CompareRequest) -> Data:
+def audited(request: CompareRequest) -> Data:
     """Task, examples and documents with everything the audit found, however hopeless."""
     spec = read_task(request.task)
-    file = read_examples(request.examples, input_columns=request.input_columns, output_column=request.output_column)
-    documents = read_documents(request.documents) if request.documents else None
-    task, stated = complete(spec, file.examples, has_documents=documents is not None)
-    findings = (*file.findings, *(documents.findings if documents else ()), *audit(task, file.examples))
-    return Data(task, file.examples, None, documents.documents if documents else (), findings, tuple(stated))
+    files = read_files(request)
+    personal = personal_data((*files.examples, *marked(files.test)), files.documents, redact=request.redact)
+    if request.redact:
+        files = masked(files)
+    merges = "label_variants" not in request.accept
+    task, inferred = _complete(spec, files, has_documents=request.documents is not None, merges=merges)
+    found = audit(
+        task,
+        files.examples,
+        files.documents,
+        test=files.test,
+        accept=request.accept,
+        readers=readers_of(request),
+    )
+    incumbent = files.incumbent
+    if incumbent is not None and merges and task.kind is Kind.CLASSIFICATION:
+        incumbent = respelt(incumbent, (*found.examples, *found.test))
+    examples, test = _grouped(found, files)
+    return Data(
+        task,
+        examples,
+        test if request.test else None,
+        found.documents,
+        (*files.findings, *accepted(personal, request.accept), *found.findings),
+        (*files.stated, *inferred),
+        files.groups,
+        files.times,
+        incumbent,
+    )
 
 
-@dataclass(frozen=True)
-class Parts:
-    """The examples, divided once for all strategies."""
-
-    train: tuple[Example, ...]
-    test: tuple[Example, ...]
-    source: str
-    """`split` or `file`."""
+def _complete(spec: TaskSpec, files: Files, *, has_documents: bool, merges: bool) -> tuple[Task, list[str]]:
+    """The task as the examples show it once the spellings of one label are counted together."""
+    examples = files.examples
+    if merges:
+        examples = merge_spellings(examples, spellings(examples, spec.labels))
+    return complete(spec, examples, has_documents=has_documents)
 
 
-def divide(data: Data, seed: int, test_rows: int | None = None) -> Parts:
-    """Set test rows aside (or take the client's), then keep at most `test_rows` of them.
-
-    The training part does not depend on `test_rows`. Training rows that repeat an input of a given test file are left
-    out of training: they would make the test a recital.
-    """
-    stratify = data.task.kind is Kind.CLASSIFICATION
-    if data.test is not None:
-        asked = {group_key(e.input) for e in data.test}
-        train: Sequence[Example] = [e for e in data.examples if group_key(e.input) not in asked]
-        test: Sequence[Example] = data.test
-    else:
-        whole = split(data.examples, test_size=default_test_size(len(data.examples)), seed=seed, stratify=stratify)
-        train, test = whole.train, whole.test
-        if test_rows is not None and test_rows < len(test):
-            drawn = set(random.Random(seed).sample(sorted(e.id for e in test), test_rows))
-            test = [e for e in test if e.id in drawn]
-    if len(train) < 2:
-        raise RequestError("--test repeats all examples: there is nothing left to learn from.")
-    return Parts(tuple(train), tuple(test), "file" if data.test is not None else "split")
+def _grouped(found: Audited, files: Files) -> tuple[tuple[Example, ...], tuple[Example, ...]]:
+    """Examples and test rows with their groups, which are the same on both sides."""
+    rows = (*found.examples, *found.test)
+    values = None
+    if files.groups is not None:
+        values = (*files.groups, *(files.test_groups or ("",) * len(found.test)))
+    grouped = with_groups(rows, values)
+    return grouped[: len(found.examples)], grouped[len(found.examples) :]
 
 
 _UNFINGERPRINTED = {
@@ -101,6 +106,7 @@ _UNFINGERPRINTED = {
     "min_quality",
     "max_cost_per_1k",
     "max_latency_ms",
+    "error_cost",
     "prices",
 }
 """Options that change no measurement: a run may be resumed with others."""
@@ -109,13 +115,14 @@ _UNFINGERPRINTED = {
 def fingerprint(request: CompareRequest, data: Data) -> str:
     """A hash of everything that the measurements of a run depend on, contents of files included."""
     options = request.model_dump(mode="json", exclude=_UNFINGERPRINTED)
-    for name in ("task", "examples", "documents", "test"):
+    for name in ("task", "examples", "documents", "test", "incumbent"):
         options[name] = None  # their contents count, not where they lie
     rows = [[e.id, e.input, e.targets] for e in data.examples]
+    further = [data.groups, data.times, data.incumbent]
     test = [[e.id, e.input, e.targets] for e in data.test] if data.test is not None else None
     texts = [[d.id, d.title, d.text] for d in data.documents]
     task = [data.task.description, data.task.kind, data.task.metric, data.task.labels, data.task.json_keys]
-    content = json.dumps([options, task, rows, test, texts], sort_keys=True, ensure_ascii=False)
+    content = json.dumps([options, task, rows, test, texts, further], sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(content.encode()).hexdigest()
 
 

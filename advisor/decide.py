@@ -1,27 +1,36 @@
-"""Which strategy to recommend. Pure functions over plain data: no model, no clock, no files.
+"""Which strategy to recommend, and how sure that is. Pure functions over plain data: no model, no clock, no files.
 
 The pick is the cheapest strategy whose observed gap to the best is within max(tolerance, half the standard error of
 the paired difference). "The cheapest that is not significantly worse" would reward a lack of evidence: not
-significant is not equal.
+significant is not equal. Where a wrong answer has a price, the pick is the lowest expected total cost instead.
+docs/decisions/0004-the-pick.md has the rules that lost.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from statistics import NormalDist
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from advisor.economics import Money, break_even
+from advisor.economics import Money
+from eval.statistics import rows_needed
 
 Verdict = Literal["clear", "tie", "none_feasible", "insufficient_evidence"]
+Lack = Literal["rows", "unscored_rows", "label_rows"]
 
 EQUAL_COST = 0.10
 """Costs within this share of each other count as equal."""
 CLEAR = 0.95
 FEWEST_ROWS = 20
+FEWEST_ROWS_OF_A_LABEL = 10
+MUCH_OF_A_METRIC = 0.05
+"""A label with more than this share of a macro average must have its rows."""
+_ROUNDING = 1e-12
+_NORMAL = NormalDist()
 
 
 @dataclass(frozen=True)
@@ -54,6 +63,9 @@ class Candidate:
     p95_ms: float
     simplicity: int
     """Place in the fixed order of simplicity, the simplest first; decides between equals."""
+    incumbent: bool = False
+    """Today's system, at most one: only its answers are known, so it is compared with, but never picked; its money and
+    p95_ms are not read."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +80,17 @@ class Evidence:
     """Test rows that all candidates were scored on."""
     unscored: int = 0
     """Test rows that the infrastructure left unscored for at least one candidate."""
+    rows_per_label: Mapping[str, int] = field(default_factory=dict)
+    """Test rows of each label, for classification."""
+    metric_is_macro: bool = False
+    """The metric is the mean of one value per label, so that a rare label weighs as much as a frequent one."""
+
+    def scarce_labels(self) -> dict[str, int]:
+        """How many more test rows each label needs that much of the metric hangs on and that has hardly any."""
+        if not self.metric_is_macro or len(self.rows_per_label) * MUCH_OF_A_METRIC >= 1:
+            return {}
+        missing = {label: FEWEST_ROWS_OF_A_LABEL - rows for label, rows in sorted(self.rows_per_label.items())}
+        return {label: rows for label, rows in missing.items() if rows > 0}
 
 
 @dataclass(frozen=True)
@@ -82,33 +105,117 @@ class Decision:
     equals: tuple[str, ...] = ()
     """All that are as good as the best for this purpose, the pick among them."""
     confidence: float = 0.0
-    """Bootstrap probability that the pick's quality is within the tolerance of the best."""
+    """Probability that the pick loses at most the tolerance to the best."""
     broken: Mapping[str, list[str]] = field(default_factory=dict)
     """Limits not met, per strategy that meets not all."""
+    rivals: tuple[str, ...] = ()
+    """Others that may be as good as the pick, for all that these rows show, the best first."""
+    lacks: tuple[Lack, ...] = ()
+    """What makes the evidence insufficient."""
+    rows_needed: int | None = None
+    """More test rows after which it would be settled whether the pick loses more than the tolerance; 0 where it is,
+    None where the observed loss is the tolerance itself, so that no number of rows would."""
+    label_rows_needed: Mapping[str, int] = field(default_factory=dict)
+    """More test rows needed of each label with too few."""
+    gain: float | None = None
+    """Quality of the pick minus that of today's system."""
+    keeps_incumbent: bool = False
+    """No strategy within the limits beats today's system by more than what counts as equal."""
 
 
-def decide(candidates: Sequence[Candidate], evidence: Evidence, limits: Limits, tolerance: float) -> Decision:
-    """Recommend one of the candidates. `tolerance` is in units of quality (0.01 is a point)."""
-    broken = {c.name: b for c in candidates if (b := limits.broken_by(c))}
-    feasible = [c for c in candidates if c.name not in broken]
+@dataclass(frozen=True)
+class Aim:
+    """What is to be had: quality, or with a stake the money that it is worth less the money that it costs."""
+
+    tolerance: float
+    """In units of quality."""
+    stake: float | None = None
+    """What a quality of 1 rather than 0 is worth, in USD a month: volume × the cost of one wrong answer."""
+
+    @property
+    def slack(self) -> float:
+        """The tolerance in units of worth."""
+        return self.tolerance if self.stake is None else self.tolerance * self.stake
+
+    def worth(self, candidate: Candidate) -> float:
+        """Quality, or minus the total monthly cost up to a constant, in USD."""
+        return candidate.quality if self.stake is None else self.stake * candidate.quality - candidate.money.monthly
+
+    def worths(self, candidate: Candidate, evidence: Evidence) -> NDArray[np.float64]:
+        """The worth on each resample."""
+        quality = evidence.resampled[candidate.name]
+        return quality if self.stake is None else self.stake * quality - candidate.money.monthly
+
+    def error(self, a: Candidate, b: Candidate, evidence: Evidence) -> float:
+        """Standard error of the difference in worth."""
+        return evidence.standard_errors.get((a.name, b.name), 0.0) * (1.0 if self.stake is None else self.stake)
+
+    def margin(self, a: Candidate, b: Candidate, evidence: Evidence) -> float:
+        """How far apart two may be and count as equal."""
+        return max(self.tolerance, self.error(a, b, evidence) / 2) if self.stake is None else self.slack
+
+
+def decide(
+    candidates: Sequence[Candidate],
+    evidence: Evidence,
+    limits: Limits,
+    tolerance: float,
+    *,
+    error_cost: float | None = None,
+    volume: float | None = None,
+) -> Decision:
+    """Recommend one of the candidates.
+
+    `tolerance` is in units of quality (0.01 is a point). With `error_cost`, the USD that a wrong answer costs, and the
+    `volume` of queries a month, the pick has the lowest total of its monthly cost and that of its wrong answers, and
+    tolerance and confidence are about that total.
+    """
+    if error_cost is not None and volume is None:
+        raise ValueError("with an error cost, the decision needs the volume")
+    aim = Aim(tolerance, None if error_cost is None or volume is None else error_cost * volume)
+    incumbent = next((c for c in candidates if c.incumbent), None)
+    choice = [c for c in candidates if not c.incumbent]
+    broken = {c.name: b for c in choice if (b := limits.broken_by(c))}
+    feasible = sorted((c for c in choice if c.name not in broken), key=_by_quality)
     if not feasible:
-        return Decision("none_feasible", None, None, None, broken=broken)
-    best = min(feasible, key=lambda c: (-c.quality, c.simplicity))
-    equals = [c for c in feasible if best.quality - c.quality <= _margin(best, c, evidence, tolerance) + 1e-12]
-    pick = cheapest([c for c in equals if not any(_dominates(other, c) for other in feasible)])
-    rest = [c for c in feasible if c is not pick]
-    runner_up = best if best is not pick else _next_best(rest, pick)
-    confidence = within_tolerance(pick.name, [c.name for c in feasible], evidence, tolerance)
-    verdict = _verdict(confidence, feasible, pick, evidence, tolerance)
-    names = tuple(c.name for c in sorted(equals, key=lambda c: (-c.quality, c.simplicity)))
-    return Decision(verdict, pick.name, best.name, runner_up.name if runner_up else None, names, confidence, broken)
+        return Decision("none_feasible", None, None, None, broken=broken, keeps_incumbent=incumbent is not None)
+    pick, equals = _pick(feasible, evidence, aim)
+    others = sorted((c for c in feasible if c is not pick), key=lambda c: (-aim.worth(c), *_by_quality(c)))
+    confidence = _confidence(pick, others, evidence, aim)
+    rivals = [c for c in others if _may_match(c, pick, evidence, aim)]
+    lacks = _lacks(pick, others, evidence, aim)
+    beaten = incumbent is None or any(_beats(c, incumbent, evidence, tolerance) for c in feasible)
+    return Decision(
+        verdict="insufficient_evidence" if lacks else _verdict(pick, rivals, confidence),
+        pick=pick.name,
+        best=feasible[0].name,
+        runner_up=others[0].name if others else None,
+        equals=tuple(c.name for c in equals),
+        confidence=confidence,
+        broken=broken,
+        rivals=tuple(c.name for c in rivals),
+        lacks=lacks,
+        rows_needed=_rows_needed(pick, others, confidence, evidence, aim),
+        label_rows_needed=evidence.scarce_labels(),
+        gain=pick.quality - incumbent.quality if incumbent else None,
+        keeps_incumbent=not beaten,
+    )
 
 
-def _margin(best: Candidate, other: Candidate, evidence: Evidence, tolerance: float) -> float:
-    if best.name == other.name:
-        return tolerance
-    error = evidence.standard_errors.get((best.name, other.name), 0.0)
-    return max(tolerance, error / 2)
+def _by_quality(candidate: Candidate) -> tuple[float, int, str]:
+    return -candidate.quality, candidate.simplicity, candidate.name
+
+
+# ---- the pick --------------------------------------------------------------------------------------------------------
+
+
+def _pick(feasible: Sequence[Candidate], evidence: Evidence, aim: Aim) -> tuple[Candidate, list[Candidate]]:
+    """The pick, and all that count as equal to the best. `feasible` has the best quality first."""
+    best = max(feasible, key=aim.worth)
+    equals = [c for c in feasible if aim.worth(best) - aim.worth(c) <= aim.margin(best, c, evidence) + _ROUNDING]
+    if aim.stake is not None:
+        return min(feasible, key=lambda c: (-aim.worth(c), c.simplicity, c.name)), equals
+    return cheapest([c for c in equals if not any(_dominates(other, c) for other in feasible)]), equals
 
 
 def cheapest(candidates: Sequence[Candidate]) -> Candidate:
@@ -124,82 +231,82 @@ def _dominates(a: Candidate, b: Candidate) -> bool:
     return at_least and (a.quality, -a.money.monthly, -a.simplicity) != (b.quality, -b.money.monthly, -b.simplicity)
 
 
-def _next_best(rest: Sequence[Candidate], pick: Candidate) -> Candidate | None:
-    return min(rest, key=lambda c: (-c.quality, c.simplicity)) if rest else None
+def _beats(candidate: Candidate, incumbent: Candidate, evidence: Evidence, tolerance: float) -> bool:
+    """By more than what counts as equal. In quality alone, for what today's system costs is not known."""
+    return candidate.quality - incumbent.quality > Aim(tolerance).margin(candidate, incumbent, evidence) + _ROUNDING
 
 
-def within_tolerance(pick: str, feasible: Sequence[str], evidence: Evidence, tolerance: float) -> float:
-    """Share of the resamples in which the pick loses at most the tolerance to the best of the feasible."""
-    table = np.array([evidence.resampled[name] for name in feasible])
-    loss = table.max(axis=0) - evidence.resampled[pick]
-    return float((loss <= tolerance + 1e-12).mean())
+# ---- how sure it is --------------------------------------------------------------------------------------------------
+#
+# Resamples of few rows vary too little: 40 right answers of 40 never vary at all. The standard errors of proportions
+# (Bonett and Price 2012) do not vanish. Each probability is therefore the more cautious of the two.
 
 
-def _verdict(
-    confidence: float, feasible: Sequence[Candidate], pick: Candidate, evidence: Evidence, tolerance: float
-) -> Verdict:
-    if evidence.rows < FEWEST_ROWS or _missing_rows_matter(feasible, pick, evidence, tolerance):
-        return "insufficient_evidence"
-    return "clear" if confidence >= CLEAR else "tie"
+def _confidence(pick: Candidate, others: Sequence[Candidate], evidence: Evidence, aim: Aim) -> float:
+    """Probability that the pick loses at most the tolerance to the best of the others."""
+    if not others:
+        return 1.0
+    highest = np.array([aim.worths(c, evidence) for c in others]).max(axis=0)
+    resampled = float((highest - aim.worths(pick, evidence) <= aim.slack + _ROUNDING).mean())
+    return min(resampled, *(1 - _chance_ahead(c, pick, evidence, aim, by=aim.slack) for c in others))
 
 
-def _missing_rows_matter(feasible: Sequence[Candidate], pick: Candidate, evidence: Evidence, tolerance: float) -> bool:
-    """Whether another pick would be possible if all unscored rows went another strategy's way.
+def _may_match(other: Candidate, pick: Candidate, evidence: Evidence, aim: Aim) -> bool:
+    """Whether the other is at least as good as the pick with a probability of more than 2.5 %."""
+    at_least = aim.worths(other, evidence) >= aim.worths(pick, evidence) - _ROUNDING
+    return max(float(at_least.mean()), _chance_ahead(other, pick, evidence, aim, by=0.0)) > (1 - CLEAR) / 2
+
+
+def _chance_ahead(other: Candidate, pick: Candidate, evidence: Evidence, aim: Aim, by: float) -> float:
+    """Normal probability that the other is better than the pick by more than so much."""
+    short = aim.worth(pick) - aim.worth(other) + by
+    error = aim.error(pick, other, evidence)
+    return float(short < -_ROUNDING) if error == 0 else _NORMAL.cdf(-short / error)
+
+
+def _verdict(pick: Candidate, rivals: Sequence[Candidate], confidence: float) -> Verdict:
+    """Clear: ahead of all that cost no more, and at most the tolerance behind any that costs more.
+
+    Without the first half, two fits of one strategy would get a clear winner whenever the rows are many.
+    """
+    in_its_place = [c for c in rivals if c.money.monthly <= pick.money.monthly * (1 + EQUAL_COST)]
+    return "clear" if confidence >= CLEAR and not in_its_place else "tie"
+
+
+def _lacks(pick: Candidate, others: Sequence[Candidate], evidence: Evidence, aim: Aim) -> tuple[Lack, ...]:
+    found: dict[Lack, bool] = {
+        "rows": evidence.rows < FEWEST_ROWS,
+        "unscored_rows": evidence.unscored > 0 and any(_could_win(c, pick, evidence, aim) for c in others),
+        "label_rows": bool(evidence.scarce_labels()),
+    }
+    return tuple(lack for lack, holds in found.items() if holds)
+
+
+def _could_win(other: Candidate, pick: Candidate, evidence: Evidence, aim: Aim) -> bool:
+    """Whether the other would be picked if all unscored rows went its way.
 
     A dearer one would have to get ahead of the pick by more than the tolerance, a cheaper one only within it.
     """
-    if evidence.unscored == 0:
-        return False
     share = evidence.unscored / (evidence.rows + evidence.unscored)
-
-    def could_win(other: Candidate) -> bool:
-        lead = (other.quality - pick.quality) * (1 - share) + share
-        cheaper = other.money.monthly < pick.money.monthly
-        return lead > (-_margin(pick, other, evidence, tolerance) if cheaper else tolerance)
-
-    return any(could_win(c) for c in feasible if c is not pick)
+    lead = (other.quality - pick.quality) * (1 - share) + share
+    if aim.stake is not None:
+        return aim.stake * lead > other.money.monthly - pick.money.monthly
+    cheaper = other.money.monthly < pick.money.monthly
+    return lead > (-aim.margin(pick, other, evidence) if cheaper else aim.tolerance)
 
 
-def what_would_flip(
-    candidates: Sequence[Candidate],
-    evidence: Evidence,
-    limits: Limits,
-    tolerance: float,
-    reprice: Mapping[float, Sequence[Candidate]],
-) -> list[tuple[str, float, str]]:
-    """Other assumptions under which another strategy is picked: (what, its value, the pick then).
-
-    `reprice` gives the same candidates at other monthly volumes.
-    """
-    pick = decide(candidates, evidence, limits, tolerance).pick
-    found: list[tuple[str, float, str]] = []
-    for other in (0.0, tolerance * 2, 0.05):
-        changed = decide(candidates, evidence, limits, other).pick
-        if other != tolerance and changed is not None and changed != pick:
-            found.append(("tolerance", other, changed))
-    for volume, repriced in reprice.items():
-        changed = decide(repriced, evidence, limits, tolerance).pick
-        if changed is not None and changed != pick:
-            found.append(("volume", volume, changed))
-    if limits != Limits():
-        changed = decide(
-            candidates,
-            evidence,
-            replace(limits, min_quality=None, max_cost_per_1k=None, max_latency_ms=None),
-            tolerance,
-        ).pick
-        if changed is not None and changed != pick:
-            found.append(("limits", 0.0, changed))
-    return found
-
-
-def break_evens(candidates: Sequence[Candidate], pick: str) -> list[tuple[str, str, float]]:
-    """Volumes at which the pick and another strategy change places in cost: (cheaper above it, the other, volume)."""
-    chosen = next(c for c in candidates if c.name == pick)
-    found = []
-    for other in candidates:
-        for a, b in ((chosen, other), (other, chosen)):
-            volume = break_even(a.money, b.money) if a is not b else None
-            if volume is not None:
-                found.append((a.name, b.name, volume))
-    return found
+def _rows_needed(
+    pick: Candidate, others: Sequence[Candidate], confidence: float, evidence: Evidence, aim: Aim
+) -> int | None:
+    """Of the rows that each of the others asks for, the most."""
+    fewest = max(0, FEWEST_ROWS - evidence.rows)
+    if confidence >= CLEAR:
+        return fewest
+    needed = [fewest, 1]
+    for other in others:
+        error = aim.error(pick, other, evidence)
+        rows = rows_needed(aim.worth(pick) - aim.worth(other), error, evidence.rows, aim.slack, CLEAR)
+        if rows is None:
+            return None
+        needed.append(rows - evidence.rows)
+    return max(needed)

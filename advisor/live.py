@@ -80,11 +80,14 @@ class LiveProgress:
 
 def print_plan(comparison: Comparison, console: Console) -> None:
     """What would be done, and how long it would take."""
-    plan, parts = comparison.plan, comparison.parts
-    console.print(
-        f"{len(parts.train)} examples to learn from, {len(parts.test)} to test on; about {duration(plan.total)} "
-        f"of the {duration(comparison.request.time_budget)} allowed."
-    )
+    plan, folds = comparison.plan, comparison.folds
+    rows = f"{len(folds[0].train)} examples to learn from, {plan.test_rows} to test on"
+    if plan.folds > 1:
+        rows = f"{plan.folds}-fold cross-fitting: all {plan.test_rows} examples are tested, none by what learnt from it"
+    console.print(f"{rows}; about {duration(plan.total)} of the {duration(comparison.request.time_budget)} allowed.")
+    for offer in plan.offers:
+        way = f"{offer.folds}-fold cross-fitting" if offer.folds > 1 else "one holdout"
+        console.print(f"  {way}: about {duration(offer.seconds)}", style="dim")
     table = Table("strategy", "predicted", box=None, header_style="bold")
     for name, seconds in plan.predicted.items():
         table.add_row(escape(strategy_title(name)), "left out" if name in plan.left_out else duration(seconds))
@@ -94,10 +97,21 @@ def print_plan(comparison: Comparison, console: Console) -> None:
 
 
 def print_findings(findings: list[dict[str, Any]], console: Console) -> None:
-    """The audit as a list."""
+    """The audit as a list, the gravest first."""
     if not findings:
         console.print("Nothing to report.")
-    for finding in findings:
-        rows = ", ".join(finding["rows"][:10]) + (" ..." if len(finding["rows"]) > 10 else "")
-        console.print(f"[bold]{finding['severity']}[/] {finding['code']}: {escape(legible(finding['message']))}")
-        console.print(f"  {escape(legible(finding['action']))}" + (f" Rows: {escape(legible(rows))}" if rows else ""))
+    for finding in sorted(findings, key=lambda finding: list(_STYLES).index(finding["severity"])):
+        style = _STYLES[finding["severity"]]
+        message = escape(legible(finding["message"]))
+        console.print(f"[{style}]{finding['severity']}[/] [bold]{finding['code']}[/]: {message}")
+        if finding["rows"]:
+            more = len(finding["rows"]) - MOST_ROWS_SHOWN
+            rows = ", ".join(finding["rows"][:MOST_ROWS_SHOWN]) + (f" and {more} more" if more > 0 else "")
+            console.print(f"  Rows: {escape(legible(rows))}", style="dim", soft_wrap=True)
+        if finding["action"]:
+            console.print(f"  {escape(legible(finding['action']))}")
+
+
+MOST_ROWS_SHOWN = 10
+_STYLES = {"error": "bold red", "warning": "yellow", "info": "blue"}
+"""By severity, the gravest first."""

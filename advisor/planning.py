@@ -1,8 +1,15 @@
 """What fits the time budget, planned from speeds measured once. A plan is plain data and is kept in the run folder.
 
-What does not fit is cut in this order, each step only if the ones before were not enough:
+The strongest way of dividing the examples that fits is taken: 5-fold cross-fitting, 3-fold, or one holdout. On each of
+the three, what does not fit is given up in this order, each step only if the ones before were not enough:
 
-1. fine-tuning passes over the training rows fewer times (6, 4),
+- three fits of each fine-tuned strategy, that differ in their seed alone (one fit a fold then),
+- more than 4 passes of fine-tuning over the training rows (6 otherwise),
+- the learning curve.
+
+Where one holdout is all that fits, further steps are:
+
+1. the kept solution is the measured one, not fitted again on all examples,
 2. strategies take their first configuration instead of trying several,
 3. fewer test rows (150, 100),
 4. fine-tuning passes over the training rows 3 times,
@@ -17,9 +24,9 @@ import math
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from eval.contracts import Document, Example, Task
 from strategies.answers import AnswerFormat
@@ -37,7 +44,16 @@ FIXED_SECONDS = 12.0
 LATENCY_SECONDS = 4.0
 """Longest measurement of latency, per strategy with a language model."""
 STRATEGY_SECONDS = 1.5
-"""What any strategy takes besides its tokens."""
+"""What any fit takes besides its tokens."""
+FOLDS = (5, 3)
+REPEATS = 3
+"""Fits of a fine-tuned strategy per fold, where the budget allows: how much a result owes to the seed."""
+CURVE_SHARES = (0.25, 0.5)
+"""Parts of the training rows that the leading strategies are fitted on as well."""
+CURVE_STRATEGIES = 2
+ONE_FIT = f"fine-tuned strategies were fitted once, not {REPEATS} times with different seeds"
+NO_CURVE = "no learning curve"
+NO_REFIT = "the kept solution is the measured one, not fitted again on all examples"
 
 
 @dataclass(frozen=True)
@@ -60,24 +76,70 @@ class Plannable(Protocol):
 
 
 @dataclass(frozen=True)
+class Sizes:
+    """How many rows there are to divide."""
+
+    examples: int
+    holdout_train: int
+    """Rows to learn from, where one holdout is set aside (or the client gave a test file)."""
+    holdout_test: int
+    fixed_test: bool = False
+    """The client's own test set: it is neither cut nor crossed."""
+    crossable: bool = True
+    """Whether any row may be a test row; not so with a test set, or a test on the latest rows."""
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A way of dividing the examples, and how long it would take with all that goes with it."""
+
+    folds: int
+    seconds: float
+
+
+@dataclass(frozen=True)
 class RunPlan:
     """What will be done, and how long it should take."""
 
+    folds: int
+    """Folds of cross-fitting; 1 for one holdout."""
+    repeats: int
+    """Fits of each fine-tuned strategy per fold."""
     test_rows: int
+    """Rows tested on, over all folds."""
     allowance: Allowance
     predicted: Mapping[str, float]
-    """Seconds per strategy."""
+    """Seconds per strategy, all its fits."""
+    refit: bool = True
+    """Whether what is kept is fitted again on all examples."""
+    refit_seconds: float = 0.0
+    learning_curve: bool = True
+    curve_seconds: float = 0.0
     left_out: Sequence[str] = ()
     cuts: Sequence[str] = field(default_factory=tuple)
     """What was cut, in words, in order."""
+    offers: Sequence[Offer] = ()
     total: float = 0.0
 
 
 @dataclass(frozen=True)
 class _Step:
-    say: str
+    """One rung of the ladder."""
+
+    folds: int
+    train_rows: int
     test_rows: int
     allowance: Allowance
+    repeats: int = REPEATS
+    refit: bool = True
+    learning_curve: bool = True
+    cuts: tuple[str, ...] = ()
+
+    def cut(self, say: str, **changes: Any) -> _Step:
+        return replace(self, cuts=(*self.cuts, say), **changes)
+
+    def allow(self, say: str, **changes: Any) -> _Step:
+        return self.cut(say, allowance=replace(self.allowance, **changes))
 
 
 def make_plan(
@@ -85,63 +147,132 @@ def make_plan(
     profiles: Mapping[str, Profile],
     speeds: Mapping[str, Speeds],
     *,
-    test_rows: int,
-    fixed_test: bool,
+    sizes: Sizes,
+    keep_all: bool,
     index_seconds: float,
     time_budget: float,
 ) -> RunPlan:
-    """The fullest plan that fits. `profiles` and `speeds` are per strategy name; a given test set is never cut."""
-    plan = None
-    cuts: list[str] = []
-    for step in _ladder(test_rows, fixed_test, profiles):
-        predicted = {
-            name: _seconds(strategy, profiles[name], speeds[name], step) for name, strategy in strategies.items()
-        }
-        total = FIXED_SECONDS + index_seconds + sum(predicted.values())
-        if step.say:
-            cuts.append(step.say)
-        plan = RunPlan(step.test_rows, step.allowance, predicted, (), tuple(cuts), total)
-        if total <= RESERVE * time_budget:
-            return plan
-    assert plan is not None
-    return _leave_out(plan, time_budget)
+    """The strongest plan that fits. `profiles` and `speeds` are per strategy name; a given test set is never cut."""
+
+    def planned(step: _Step) -> RunPlan:
+        return _plan_of(step, strategies, profiles, speeds, sizes.examples, keep_all, index_seconds)
+
+    plans = [planned(step) for step in _ladder(sizes)]
+    offers = tuple(Offer(p.folds, p.total) for p in _fullest(plans))
+    fitting = next((plan for plan in plans if plan.total <= RESERVE * time_budget), None)
+    return replace(fitting or _leave_out(plans[-1], time_budget), offers=offers)
 
 
-def _ladder(test_rows: int, fixed_test: bool, profiles: Mapping[str, Profile]) -> list[_Step]:
-    rows = max((p.train_rows for p in profiles.values()), default=0)
-    step = _Step("", test_rows, Allowance(epochs=MOST_EPOCHS))
-    steps = [step]
+def _fullest(plans: Sequence[RunPlan]) -> list[RunPlan]:
+    """For each number of folds the plan with one fit each and all passes: what the ways are compared by."""
+    whole = [p for p in plans if p.repeats == 1 and p.allowance.epochs == MOST_EPOCHS]
+    return [next(p for p in whole if p.folds == folds) for folds in dict.fromkeys(p.folds for p in whole)]
 
-    def cut(say: str, *, test: int = 0, **allowance: object) -> None:
-        nonlocal step
-        step = _Step(say, test or step.test_rows, replace(step.allowance, **allowance))  # type: ignore[arg-type]
-        steps.append(step)
 
-    def epochs(most: int) -> None:
-        cut(f"fine-tuning passes over the training rows at most {most} times", epochs=most)
+def _ladder(sizes: Sizes) -> list[_Step]:
+    steps: list[_Step] = []
+    if sizes.crossable:
+        for folds in FOLDS:
+            steps += _crossed(sizes.examples, folds)
+    return steps + _held_out(sizes)
+
+
+def _crossed(examples: int, folds: int) -> list[_Step]:
+    """Cross-fitting; every example is tested once."""
+    whole = _Step(folds, examples - examples // folds, examples, Allowance(epochs=MOST_EPOCHS))
+    if folds != FOLDS[0]:
+        whole = replace(whole, cuts=(f"{folds}-fold cross-fitting instead of {FOLDS[0]}-fold",))
+    once = whole.cut(ONE_FIT, repeats=1)
+    shorter = once.allow(_passes(4), epochs=4)
+    return [whole, once, shorter, shorter.cut(NO_CURVE, learning_curve=False)]
+
+
+def _held_out(sizes: Sizes) -> list[_Step]:
+    """One holdout, cut further and further."""
+    step = _Step(1, sizes.holdout_train, sizes.holdout_test, Allowance(epochs=MOST_EPOCHS))
+    if sizes.crossable:
+        step = replace(step, cuts=("one holdout instead of cross-fitting",))
+    if sizes.fixed_test:
+        step = replace(step, refit=False)  # all that may be learnt from is learnt from already
+    steps = [step, step.cut(ONE_FIT, repeats=1)]
 
     def fewer_test_rows(most: int) -> None:
-        if most < step.test_rows and not fixed_test:
-            cut(f"{most} test rows instead of {test_rows}", test=most)
+        if most < steps[-1].test_rows and not sizes.fixed_test:
+            steps.append(steps[-1].cut(f"{most} test rows instead of {sizes.holdout_test}", test_rows=most))
 
-    epochs(4)
-    cut("strategies took their first configuration instead of trying several", tune=False)
+    steps.append(steps[-1].allow(_passes(4), epochs=4))
+    steps.append(steps[-1].cut(NO_CURVE, learning_curve=False))
+    if steps[-1].refit:
+        steps.append(steps[-1].cut(NO_REFIT, refit=False))
+    steps.append(steps[-1].allow("strategies took their first configuration instead of trying several", tune=False))
     fewer_test_rows(150)
     fewer_test_rows(100)
-    epochs(3)
+    steps.append(steps[-1].allow(_passes(3), epochs=3))
     fewer_test_rows(60)
-    epochs(2)
+    steps.append(steps[-1].allow(_passes(2), epochs=2))
     for share, words in ((2, "half"), (4, "a quarter")):
-        if rows // share >= 32:
-            cut(f"fine-tuning learns from {words} of the training rows", train_rows=rows // share)
+        rows = sizes.holdout_train // share
+        if rows >= 32:
+            steps.append(steps[-1].allow(f"fine-tuning learns from {words} of the training rows", train_rows=rows))
     return steps
 
 
-def _seconds(strategy: Plannable, profile: Profile, speeds: Speeds, step: _Step) -> float:
-    work = strategy.workload(profile, step.allowance)
-    a_query = speeds.seconds(work.query)
-    latency = LATENCY_SECONDS + 2.0 if a_query else 0.0  # the last query and the warm-up come on top
-    return STRATEGY_SECONDS + speeds.seconds(work.fit) + step.test_rows * a_query + latency
+def _passes(most: int) -> str:
+    return f"fine-tuning passes over the training rows at most {most} times"
+
+
+def _plan_of(
+    step: _Step,
+    strategies: Mapping[str, Plannable],
+    profiles: Mapping[str, Profile],
+    speeds: Mapping[str, Speeds],
+    examples: int,
+    keep_all: bool,
+    index_seconds: float,
+) -> RunPlan:
+    predicted, refits, curves = {}, [], []
+    for name, strategy in strategies.items():
+
+        def fit_seconds(rows: float, name: str = name, strategy: Plannable = strategy) -> float:
+            profile = replace(profiles[name], train_rows=round(rows))
+            return STRATEGY_SECONDS + speeds[name].seconds(strategy.workload(profile, step.allowance).fit)
+
+        work = strategy.workload(profiles[name], step.allowance)
+        query = speeds[name].seconds(work.query)
+        repeats = step.repeats if work.fit.trained else 1
+        latency = LATENCY_SECONDS + 2.0 if query else 0.0  # the last query and the warm-up come on top
+        answering = step.test_rows * query
+        predicted[name] = repeats * (step.folds * fit_seconds(step.train_rows) + answering) + latency
+        refits.append(fit_seconds(examples))
+        curves.append(sum(fit_seconds(share * step.train_rows) + answering / step.folds for share in CURVE_SHARES))
+    refit = (sum(refits) if keep_all else max(refits, default=0.0)) if step.refit else 0.0
+    curve = sum(sorted(curves)[-CURVE_STRATEGIES:]) if step.learning_curve else 0.0
+    return RunPlan(
+        folds=step.folds,
+        repeats=step.repeats,
+        test_rows=step.test_rows,
+        allowance=step.allowance,
+        predicted=predicted,
+        refit=step.refit,
+        refit_seconds=refit,
+        learning_curve=step.learning_curve,
+        curve_seconds=curve,
+        cuts=step.cuts,
+        total=FIXED_SECONDS + index_seconds + sum(predicted.values()) + refit + curve,
+    )
+
+
+def to_json(plan: RunPlan) -> dict[str, Any]:
+    """Plain values for the run folder; a deadline belongs to one run and is not kept."""
+    values = asdict(plan)
+    del values["allowance"]["deadline"]
+    return values
+
+
+def from_json(values: dict[str, Any]) -> RunPlan:
+    """Inverse of `to_json`."""
+    offers = [Offer(**offer) for offer in values["offers"]]
+    return RunPlan(**{**values, "allowance": Allowance(**values["allowance"]), "offers": offers})
 
 
 def _leave_out(plan: RunPlan, time_budget: float) -> RunPlan:

@@ -7,24 +7,26 @@ import time
 import uuid
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from itertools import combinations
 from pathlib import Path
+from statistics import mean, median
 from typing import TYPE_CHECKING
 
 from advisor import economics, environment
 from advisor.advice import recommend
-from advisor.decide import Candidate, Evidence, Limits
+from advisor.evidence import Weighed, money_of
+from advisor.parts import source_of
+from advisor.records import Fit, Record, Refit
 from advisor.report import schema
-from advisor.runs import REPORT, Record, RunFolder, write_atomically
+from advisor.runs import REPORT, RunFolder, write_atomically
+from advisor.trials import INCUMBENT
 from eval.contracts import Evaluation, Kind
-from eval.harness import paired_rows, scored_rows
-from eval.metrics import Metric, ScoredRow, get_metric
-from eval.statistics import holm, interval, paired_difference, resample
+from eval.harness import paired_fits, scored_rows
+from eval.metrics import Metric, get_metric
+from eval.statistics import interval, interval_over_fits, paired_difference, smallest_difference
 from strategies.manifest import read_manifest
 from strategies.models.catalogue import file_sha256
-from strategies.registry import STRATEGIES
 
 if TYPE_CHECKING:
     from advisor.comparison import Comparison
@@ -34,20 +36,22 @@ SAMPLES = 8
 ANSWER_LETTERS = 2000
 
 
-def build_report(comparison: Comparison, records: Sequence[Record], folder: RunFolder) -> schema.Report:
-    """Decide from the records and put everything into the report's form; keep the picked solution."""
+@dataclass(frozen=True)
+class Measured:
+    """All that a run found out."""
+
+    records: Sequence[Record]
+    weighed: Weighed
+    curves: Mapping[str, Sequence[Fit]]
+    """Fits on parts of the training rows, of the leading strategies."""
+    refits: Mapping[str, Refit]
+
+
+def build_report(comparison: Comparison, measured: Measured, folder: RunFolder, kept: Path | None) -> schema.Report:
+    """Put everything into the report's form. `kept` is the folder of the kept solution."""
     request, metric = comparison.request, get_metric(comparison.data.task.metric)
-    results = [_result(record, comparison, metric) for record in records]
-    measured = {r.name: r.evaluation for r in records if r.status == "ok" and r.evaluation is not None}
-    rows = paired_rows(measured)
-    comparisons = _comparisons(metric, rows, request.seed)
-    evidence = _evidence(metric, rows, comparisons, measured, request.seed)
-    qualities = {name: metric.aggregate(scored) for name, scored in rows.items()}
-    candidates = candidates_of(records, results, comparison, qualities)
-    limits = Limits(request.min_quality, request.max_cost_per_1k, request.max_latency_ms)
-    tolerance = request.tolerance / 100
-    advice = recommend(comparison, results, candidates, evidence, limits, tolerance)
-    kept = folder.keep(advice.strategy, everything=request.keep == "all")
+    results = [_result(record, comparison, measured, metric) for record in measured.records]
+    advice = recommend(comparison, results, measured)
     if advice.strategy is not None and kept is None:
         advice.caveats.append("Its solution was removed when this run first ended; compare again in a new folder.")
     return schema.Report(
@@ -55,15 +59,15 @@ def build_report(comparison: Comparison, records: Sequence[Record], folder: RunF
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         seed=request.seed,
         task=_task(comparison),
-        data=_data(comparison),
+        data=_data(comparison, measured),
         environment=_environment(comparison),
         settings=_settings(comparison),
         strategies=results,
-        comparisons=comparisons,
+        comparisons=list(measured.weighed.comparisons),
         recommendation=advice,
         artefact=_artefact(kept, folder) if kept and advice.strategy else None,
-        samples=_samples(advice, records),
-        timing=_timing(records, time.monotonic() - comparison.started),
+        samples=_samples(advice, measured.records),
+        timing=_timing(measured, time.monotonic() - comparison.started),
     )
 
 
@@ -77,8 +81,7 @@ def _task(comparison: Comparison) -> schema.TaskPart:
     )
 
 
-def _data(comparison: Comparison) -> schema.DataPart:
-    plan, parts = comparison.plan, comparison.parts
+def _data(comparison: Comparison, measured: Measured) -> schema.DataPart:
     findings = [
         schema.Finding.model_validate({**asdict(f), "rows": list(f.rows[:MOST_ROWS_NAMED])})
         for f in comparison.data.findings
@@ -86,21 +89,46 @@ def _data(comparison: Comparison) -> schema.DataPart:
     return schema.DataPart(
         examples=len(comparison.data.examples),
         documents=len(comparison.data.documents),
-        plan=schema.Plan.model_validate(
-            {
-                "kind": "holdout",
-                "folds": 1,
-                "train": len(parts.train),
-                "dev": min(plan.allowance.dev_rows, len(parts.train) // 4),
-                "test": len(parts.test),
-                "test_source": parts.source,
-                "cuts": list(plan.cuts),
-                "predicted_seconds": plan.total,
-                "time_budget": comparison.request.time_budget,
-            }
-        ),
+        plan=_plan(comparison, measured),
         findings=findings,
     )
+
+
+def _plan(comparison: Comparison, measured: Measured) -> schema.Plan:
+    plan, folds, weighed = comparison.plan, comparison.folds, measured.weighed
+    refit = measured.refits.get(weighed.decision.pick or "") if weighed.decision else None
+    train = round(median(len(parts.train) for parts in folds))
+    return schema.Plan(
+        kind="cross_fit" if plan.folds > 1 else "holdout",
+        folds=plan.folds,
+        repeats=plan.repeats,
+        train=train,
+        dev=min(plan.allowance.dev_rows, train // 4),
+        test=sum(len(parts.test) for parts in folds),
+        test_source=source_of(comparison.data),
+        refit=refit is not None and not refit.rejected,
+        cuts=list(plan.cuts),
+        offers=[
+            schema.PlanOffer(
+                kind="cross_fit" if o.folds > 1 else "holdout", folds=o.folds, predicted_seconds=o.seconds,
+                chosen=o.folds == plan.folds,
+            )
+            for o in plan.offers
+        ],
+        smallest_difference=_smallest_difference(weighed),
+        predicted_seconds=plan.total,
+        time_budget=comparison.request.time_budget,
+    )  # fmt: skip
+
+
+def _smallest_difference(weighed: Weighed) -> float | None:
+    """Of the pick to the runner-up (or the two best): what their rows would show with 80 % power."""
+    decision = weighed.decision
+    if decision is None or decision.runner_up is None:
+        return None
+    a, b = decision.pick or decision.best, decision.runner_up
+    error = weighed.assumptions.evidence.standard_errors.get((str(a), b))
+    return smallest_difference(error) if error else None
 
 
 def _environment(comparison: Comparison) -> schema.Environment:
@@ -121,55 +149,105 @@ def _settings(comparison: Comparison) -> schema.Settings:
         min_quality=request.min_quality,
         max_cost_per_1k=request.max_cost_per_1k,
         max_latency_ms=request.max_latency_ms,
+        error_cost=request.error_cost,
         machine=prices.machine,
         machine_hourly_usd=prices.hourly_usd,
         price_source=prices.source,
     )
 
 
-def _result(record: Record, comparison: Comparison, metric: Metric) -> schema.StrategyResult:
+def _result(record: Record, comparison: Comparison, measured: Measured, metric: Metric) -> schema.StrategyResult:
+    first = next(iter(record.fits), None)
+    tried = {"tried": first.trials} if first and first.trials else {}
     base = schema.StrategyResult.model_validate(
         {
             "name": record.name,
             "family": record.family,
             "model": record.model,
-            "config": {**record.config, **({"tried": record.trials} if record.trials else {})},
+            "config": {**first.config, **tried} if first else {},
             "status": record.status,
             "reason": record.reason,
         }
     )
-    if record.evaluation is None or not record.evaluation.scores:
+    evaluation = record.evaluation
+    if evaluation is None or not evaluation.scores:
         return base
+    assert first is not None
     return base.model_copy(
         update={
-            "quality": _quality(record.evaluation, metric, comparison),
-            "secondary": record.evaluation.secondary,
-            "cost": _cost(record, comparison),
-            "latency": _latency(record.evaluation),
-            "fit": schema.Fit(
-                seconds=record.fit_seconds,
-                trials=max(1, len(record.trials)),
-                train_examples=record.train_examples,
-                curve=record.curve or None,
-            ),
+            "quality": _quality(record, metric, comparison),
+            "secondary": {**evaluation.secondary, **_robustness(evaluation, metric, comparison)},
+            "cost": _cost(record, comparison) if record.strategy != INCUMBENT else None,
+            "latency": _latency(evaluation),
+            "fit": _fit(record, measured, metric, comparison),
             "footprint": schema.Footprint(
-                artefact_bytes=record.artefact_bytes, peak_memory_bytes=record.peak_memory_bytes
+                artefact_bytes=max(f.artefact_bytes for f in record.fits),
+                peak_memory_bytes=max(f.peak_memory_bytes for f in record.fits),
             ),
         }
     )
 
 
-def _quality(evaluation: Evaluation, metric: Metric, comparison: Comparison) -> schema.Quality:
-    rows = scored_rows(evaluation.outcomes)
+def _robustness(evaluation: Evaluation, metric: Metric, comparison: Comparison) -> dict[str, float]:
+    """The metric on rows whose text tries to instruct the model, which keep their true labels."""
+    flagged = {row for f in comparison.data.findings if f.code == "prompt_injection" for row in f.rows}
+    rows = scored_rows(o for o in evaluation.outcomes if o.example.id in flagged)
+    return {f"{metric.name}_on_rows_with_instructions": metric.aggregate(rows)} if rows else {}
+
+
+def _fit(record: Record, measured: Measured, metric: Metric, comparison: Comparison) -> schema.Fit:
+    first, refit = record.fits[0], measured.refits.get(record.name)
+    return schema.Fit(
+        seconds=record.fit_seconds,
+        count=len(record.fits),
+        trials=max(1, len(first.trials)),
+        train_examples=first.train_examples,
+        curve=first.curve or None,
+        refit=schema.Refit.model_validate(asdict(refit)) if refit else None,
+        learning_curve=_learning_curve(measured.curves.get(record.name, ()), first, metric, comparison.request.seed),
+    )
+
+
+def _learning_curve(parts: Sequence[Fit], whole: Fit, metric: Metric, seed: int) -> list[schema.LearningPoint] | None:
+    """Quality by the number of training rows, on the test rows of the first fold."""
+    if not parts or whole.evaluation is None:
+        return None
+    evaluated = [fit.evaluation for fit in (*parts, whole) if fit.evaluation]
+    (scored,) = paired_fits({whole.slot: evaluated}).values()
+    points = []
+    for fit, rows in zip((*parts, whole), scored, strict=True):
+        gain = paired_difference(metric, scored[-1], rows, seed) if fit is not whole else None
+        points.append(
+            schema.LearningPoint(
+                share=fit.part,
+                train_examples=fit.train_examples,
+                value=metric.aggregate(rows),
+                ci95=interval(metric, rows, seed),
+                gain_to_all=gain.difference if gain else None,
+                gain_ci95=gain.ci95 if gain else None,
+            )
+        )
+    return points
+
+
+def _quality(record: Record, metric: Metric, comparison: Comparison) -> schema.Quality:
+    """Over the test rows of all folds; with several fits, the mean over them on the rows that all of them scored."""
+    (fits,) = paired_fits({record.name: record.evaluations}).values()
+    rows, seed = fits[0], comparison.request.seed
+    evaluation = record.evaluations[0]
+    values = [metric.aggregate(of_fit) for of_fit in fits]
+    by_fold = [metric.aggregate(scored_rows(f.evaluation.outcomes)) for f in record.fits if f.evaluation]
     return schema.Quality(
         metric=metric.name,
-        value=metric.aggregate(rows),
-        ci95=interval(metric, rows, comparison.request.seed),
+        value=mean(values),
+        ci95=interval_over_fits(metric, fits, seed),
         n=len(rows),
-        correct=round(sum(row.score for row in rows)) if metric.binary else None,
+        correct=round(mean(sum(row.score for row in of_fit) for of_fit in fits)) if metric.binary else None,
         unscored=len(evaluation.outcomes) - len(rows),
         unusable=sum(1 for o in evaluation.outcomes if o.score is not None and o.problem),
         per_label=_per_label(evaluation) if comparison.data.task.kind is Kind.CLASSIFICATION else None,
+        per_fold=by_fold if len(by_fold) > 1 else None,
+        per_fit=values if len(values) > 1 else None,
     )
 
 
@@ -183,9 +261,9 @@ def _per_label(evaluation: Evaluation) -> dict[str, float]:
 
 
 def _cost(record: Record, comparison: Comparison) -> schema.Cost:
-    evaluation, prices, volume = record.evaluation, comparison.prices, comparison.request.volume
+    evaluation, prices = record.evaluation, comparison.prices
     assert evaluation is not None
-    money = _money(record, comparison, volume)
+    money = money_of(record, prices, comparison.request.volume)
     usage, n = evaluation.usage, max(1, len(evaluation.outcomes))
     return schema.Cost(
         per_query_usd=money.per_query,
@@ -202,12 +280,6 @@ def _cost(record: Record, comparison: Comparison) -> schema.Cost:
     )
 
 
-def _money(record: Record, comparison: Comparison, volume: int) -> economics.Money:
-    assert record.evaluation is not None
-    a_query = record.evaluation.seconds / max(1, len(record.evaluation.outcomes))
-    return economics.cost(a_query, record.fit_seconds, comparison.prices, volume)
-
-
 def _latency(evaluation: Evaluation) -> schema.LatencyPart | None:
     latency = evaluation.latency
     if latency is None:
@@ -220,56 +292,6 @@ def _latency(evaluation: Evaluation) -> schema.LatencyPart | None:
         first_token_p50_ms=first * 1000 if first is not None else None,
         throughput_qps=evaluation.throughput,
     )
-
-
-def candidates_of(
-    records: Sequence[Record],
-    results: Sequence[schema.StrategyResult],
-    comparison: Comparison,
-    qualities: Mapping[str, float],
-) -> list[Candidate]:
-    """The strategies that may be recommended: those measured as planned. `qualities` are on the rows all share."""
-    order = list(STRATEGIES)
-    return [
-        Candidate(
-            name=record.name,
-            quality=qualities[record.name],
-            money=_money(record, comparison, comparison.request.volume),
-            p95_ms=result.latency.p95_ms if result.latency else 0.0,
-            simplicity=order.index(record.strategy),
-        )
-        for record, result in zip(records, results, strict=True)
-        if record.name in qualities and result.quality is not None
-    ]
-
-
-def _comparisons(metric: Metric, rows: Mapping[str, Sequence[ScoredRow]], seed: int) -> list[schema.Comparison]:
-    """All pairs, on the same rows, with Holm's adjustment over all."""
-    pairs = list(combinations(rows, 2))
-    found = [paired_difference(metric, rows[a], rows[b], seed) for a, b in pairs]
-    adjusted = holm([d.p_value for d in found])
-    return [
-        schema.Comparison(
-            a=a, b=b, difference=d.difference, standard_error=d.standard_error, ci95=d.ci95, p_value=d.p_value,
-            p_adjusted=p, n=d.n,
-        )
-        for (a, b), d, p in zip(pairs, found, adjusted, strict=True)
-    ]  # fmt: skip
-
-
-def _evidence(
-    metric: Metric,
-    rows: Mapping[str, Sequence[ScoredRow]],
-    comparisons: Sequence[schema.Comparison],
-    measured: Mapping[str, Evaluation],
-    seed: int,
-) -> Evidence:
-    errors = {}
-    for c in comparisons:
-        errors[c.a, c.b] = errors[c.b, c.a] = c.standard_error
-    count = len(next(iter(rows.values()), ()))
-    total = max((len(e.outcomes) for e in measured.values()), default=0)
-    return Evidence(errors, resample(metric, rows, seed) if count else {}, count, total - count)
 
 
 _PARTS = {"adapter": "LoRA adapter", "passages_shown": "document index", "examples_shown": "example index"}
@@ -309,9 +331,10 @@ def _samples(advice: schema.Recommendation, records: Sequence[Record]) -> list[s
     ]
 
 
-def _timing(records: Sequence[Record], total: float) -> schema.Timing:
-    fitting = sum(r.fit_seconds for r in records)
-    answering = sum(r.evaluation.seconds for r in records if r.evaluation)
+def _timing(measured: Measured, total: float) -> schema.Timing:
+    fits = [f for r in measured.records for f in r.fits] + [f for fits in measured.curves.values() for f in fits]
+    fitting = sum(f.seconds for f in fits) + sum(r.seconds for r in measured.refits.values())
+    answering = sum(f.evaluation.seconds for f in fits if f.evaluation)
     return schema.Timing(
         total_seconds=total,
         phases={"fitting": fitting, "answering": answering, "other": max(0.0, total - fitting - answering)},

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from eval.errors import RequestError
+from eval.findings import Code
 from strategies.models.catalogue import DEFAULT_EMBEDDER, DEFAULT_LANGUAGE_MODEL
 from strategies.registry import STRATEGIES, check_names
 
@@ -28,6 +29,16 @@ class CompareRequest(BaseModel):
     output_column: str | None = None
     test: str | None = None
     """The client's own test set; without it, part of the examples is set aside."""
+    group_by: str | None = None
+    """A column; rows that share its value are never learnt from and tested on."""
+    time_column: str | None = None
+    """A column of dates or numbers; the latest rows are tested on."""
+    incumbent: str | None = None
+    """A file with the outputs of the system in use today."""
+    accept: list[str] = []
+    """Codes of findings; the data stay as they are for these."""
+    redact: bool = False
+    """Mask personal data before anything else sees them."""
     output: Path | None = None
     time_budget: float = Field(default=1800, gt=0)
     """Seconds, from start to report."""
@@ -39,11 +50,13 @@ class CompareRequest(BaseModel):
     min_quality: float | None = Field(default=None, ge=0, le=1)
     max_cost_per_1k: float | None = Field(default=None, gt=0)
     max_latency_ms: float | None = Field(default=None, gt=0)
+    error_cost: float | None = Field(default=None, gt=0)
+    """USD that a wrong answer costs; with it the pick has the lowest expected total cost."""
     prices: str | None = None
     keep: Literal["winner", "all"] = "winner"
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
-    @field_validator("model", "strategies", "input_columns", mode="before")
+    @field_validator("model", "strategies", "input_columns", "accept", mode="before")
     @classmethod
     def _listed(cls, value: object) -> object:
         """One name, or several with commas, for a list of them."""
@@ -54,6 +67,14 @@ class CompareRequest(BaseModel):
     def _known(cls, names: list[str]) -> list[str]:
         check_names(names)
         return [name for name in STRATEGIES if name in names]
+
+    @field_validator("accept")
+    @classmethod
+    def _codes(cls, codes: list[str]) -> list[str]:
+        for code in codes:
+            if code not in list(Code):
+                raise RequestError(f"--accept: there is no finding {code!r}; known are {', '.join(Code)}.")
+        return sorted(set(codes))
 
     @field_validator("model")
     @classmethod

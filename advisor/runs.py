@@ -9,45 +9,29 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
 
-from eval.contracts import Evaluation
+from advisor.records import Fit, Refit
 from eval.errors import RequestError
 
 PLAN = "plan.json"
 FINISHED = "finished"
+REFIT = "refit"
 SOLUTIONS = "solutions"
+FOLD_SOLUTIONS = "fold_solutions"
 SOLUTION = "solution"
 REPORT = "report.json"
 
 log = logging.getLogger("advisor")
 
-
-@dataclass(frozen=True)
-class Record:
-    """One strategy of a run, finished: the plain result of a trial."""
-
-    name: str
-    strategy: str
-    family: str
-    model: str | None
-    status: Literal["ok", "failed", "stopped_early", "not_applicable"]
-    reason: str | None = None
-    evaluation: Evaluation | None = None
-    fit_seconds: float = 0.0
-    train_examples: int = 0
-    config: dict[str, Any] = field(default_factory=dict)
-    trials: list[dict[str, Any]] = field(default_factory=list)
-    curve: list[dict[str, float]] = field(default_factory=list)
-    artefact_bytes: int = 0
-    peak_memory_bytes: int = 0
+Kept = TypeVar("Kept")
 
 
-_RECORD: TypeAdapter[Record] = TypeAdapter(Record)
+_FIT: TypeAdapter[Fit] = TypeAdapter(Fit)
+_REFIT: TypeAdapter[Refit] = TypeAdapter(Refit)
 
 
 class RunFolder:
@@ -123,25 +107,45 @@ class RunFolder:
         """Store the plan beside the fingerprint."""
         write_atomically(self.path / PLAN, json.dumps({**self.read_plan(), **values}, indent=1, ensure_ascii=False))
 
-    def finished(self, name: str) -> Record | None:
-        """The record of a strategy that an earlier attempt finished; what failed or was cut short is tried again."""
-        path = self.path / FINISHED / f"{file_name(name)}.json"
+    def finished(self, name: str, slot: str) -> Fit | None:
+        """A trial of a strategy that an earlier attempt finished; what failed or was cut short is tried again."""
+        fit = self._read(self._record_file(name, slot), _FIT)
+        return fit if fit is not None and fit.status in ("ok", "not_applicable") else None
+
+    def finish(self, name: str, slot: str, fit: Fit) -> None:
+        """Keep the record of a trial; written at once or not at all."""
+        write_atomically(self._record_file(name, slot), _FIT.dump_json(fit).decode())
+
+    def refitted(self, name: str) -> Refit | None:
+        """The record of the fit on all examples, where its solution is still there; it is then put in its place."""
+        kept = self.path / SOLUTION
+        if not self.solution(name).is_dir() and kept.is_dir() and self.read_plan().get("kept") == name:
+            shutil.copytree(kept, self.solution(name))
+        return self._read(self._record_file(name, REFIT), _REFIT) if self.solution(name).is_dir() else None
+
+    def finish_refit(self, name: str, refit: Refit) -> None:
+        """Keep the record of the fit on all examples."""
+        write_atomically(self._record_file(name, REFIT), _REFIT.dump_json(refit).decode())
+
+    def _record_file(self, name: str, slot: str) -> Path:
+        return self.path / FINISHED / file_name(name) / f"{slot}.json"
+
+    def _read(self, path: Path, form: TypeAdapter[Kept]) -> Kept | None:
         if not path.exists():
             return None
         try:
-            record = _RECORD.validate_json(path.read_bytes())
+            return form.validate_json(path.read_bytes())
         except ValueError:
-            log.warning("the record of %s is damaged and is made anew", name)
+            log.warning("the record %s is damaged and is made anew", path)
             return None
-        return record if record.status in ("ok", "not_applicable") else None
-
-    def finish(self, record: Record) -> None:
-        """Keep a strategy's record; written at once or not at all."""
-        write_atomically(self.path / FINISHED / f"{file_name(record.name)}.json", _RECORD.dump_json(record).decode())
 
     def solution(self, name: str) -> Path:
         """Where a strategy's solution is kept during the run, and after it with --keep all."""
         return self.path / SOLUTIONS / file_name(name)
+
+    def fold_solution(self, name: str, slot: str) -> Path:
+        """Where a measured solution is kept during the run, and after it with --keep all."""
+        return self.path / FOLD_SOLUTIONS / file_name(name) / slot
 
     def work(self, name: str) -> Path:
         """A fresh scratch folder for one fit."""
@@ -168,6 +172,7 @@ class RunFolder:
             shutil.rmtree(kept, ignore_errors=True)
         if not everything and pick is not None:
             shutil.rmtree(self.path / SOLUTIONS, ignore_errors=True)
+            shutil.rmtree(self.path / FOLD_SOLUTIONS, ignore_errors=True)
         return kept if kept.is_dir() else None
 
     def log_to_file(self) -> logging.Handler:

@@ -1,4 +1,4 @@
-"""One trial: fit a strategy on the training part, then measure it on the test part."""
+"""One trial: fit a strategy on the training part of one fold, then measure it on the fold's test part."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from advisor.environment import peak_memory_bytes
 from advisor.planning import LATENCY_SECONDS
 from advisor.progress import Progress
-from advisor.runs import Record, RunFolder, folder_bytes
+from advisor.records import Fit
+from advisor.runs import RunFolder, folder_bytes
 from eval.contracts import Example, Task
 from eval.errors import NotApplicable
 from eval.harness import OUT_OF_TIME, evaluate, measure_latency
@@ -30,60 +32,87 @@ class Trial:
     train: Sequence[Example]
     test: Sequence[Example]
     allowance: Allowance
+    seed: int = 0
+    fold: int = 0
+    folds: int = 1
+    repeat: int = 0
+    part: float = 1.0
+    """Share of the fold's training rows that `train` is."""
+    timed: bool = True
+    """Whether latency is measured too."""
+    kept: Path | None = None
+    """Where the solution is saved, if anywhere."""
     deadline: float = math.inf
     """`time.monotonic()` value of the end of the run."""
 
+    @property
+    def title(self) -> str:
+        """Which of the strategy's trials this is; empty for the only one."""
+        if self.part < 1:
+            return f"learning curve, {self.part:.0%} of the rows, "
+        words = f"fold {self.fold + 1} of {self.folds}, " if self.folds > 1 else ""
+        return words + (f"fit {self.repeat + 1}, " if self.repeat else "")
 
-def run_trial(
-    trial: Trial, strategy: Strategy, workshop: Workshop, folder: RunFolder, progress: Progress, blank: Record
-) -> Record:
-    """Fit, save, evaluate, and measure latency last."""
+    @property
+    def unfinished(self) -> Fit:
+        """A record of this trial that says nothing yet."""
+        return Fit("stopped_early", fold=self.fold, repeat=self.repeat, part=self.part)
+
+    @property
+    def slot(self) -> str:
+        """As of the record it leads to."""
+        return self.unfinished.slot
+
+
+def run_trial(trial: Trial, strategy: Strategy, workshop: Workshop, folder: RunFolder, progress: Progress) -> Fit:
+    """Fit, save, evaluate, and measure latency last. Errors pass through, but not that a strategy does not apply."""
+    blank = trial.unfinished
 
     def phase(name: str, done: int, total: int) -> None:
-        progress.phase(trial.name, name, done, total)
+        progress.phase(trial.name, trial.title + name, done, total)
 
-    own = workshop.for_fit(folder.work(trial.name), trial.allowance, phase)
+    own = workshop.for_fit(folder.work(trial.name), trial.allowance, phase, trial.seed)
     phase("fitting", 0, 1)
     start = time.perf_counter()
     try:
         solution = strategy.fit(trial.task, trial.train, own)
     except NotApplicable as error:
         return replace(blank, status="not_applicable", reason=str(error))
-    fit_seconds = time.perf_counter() - start
-    kept = folder.solution(trial.name)
-    shutil.rmtree(kept, ignore_errors=True)
-    solution.save(kept)
-    metric = get_metric(trial.task.metric)
+    seconds = time.perf_counter() - start
+    if trial.kept is not None:
+        shutil.rmtree(trial.kept, ignore_errors=True)
+        solution.save(trial.kept)
     evaluation = evaluate(
         solution,
         trial.test,
-        metric,
+        get_metric(trial.task.metric),
         on_progress=lambda done, total: phase("answering", done, total),
         deadline=time.perf_counter() + (trial.deadline - time.monotonic()) if trial.deadline < math.inf else None,
     )
-    phase("timing", 0, 1)
-    inputs = [example.input for example in trial.test]
-    left = max(0.0, min(LATENCY_SECONDS, trial.deadline - time.monotonic()))
-    latency = measure_latency(solution, inputs, max_seconds=left)
+    if trial.timed:
+        phase("timing", 0, 1)
+        left = max(0.0, min(LATENCY_SECONDS, trial.deadline - time.monotonic()))
+        latency = measure_latency(solution, [example.input for example in trial.test], max_seconds=left)
+        evaluation = replace(evaluation, latency=latency)
     unasked = sum(1 for o in evaluation.outcomes if o.problem == OUT_OF_TIME)
     stopped = own.log.guard_fired or unasked > 0
     gc.collect()
     return replace(
         blank,
         status="stopped_early" if stopped else "ok",
-        reason=_why_stopped(own.log.guard_fired, unasked) if stopped else None,
-        evaluation=replace(evaluation, latency=latency),
-        fit_seconds=fit_seconds,
+        reason=_why_stopped(unasked) if stopped else None,
+        evaluation=evaluation,
+        seconds=seconds,
         train_examples=own.log.train_examples,
         config=own.log.config,
         trials=own.log.trials,
         curve=own.log.curve,
-        artefact_bytes=folder_bytes(kept),
+        artefact_bytes=folder_bytes(trial.kept) if trial.kept else 0,
         peak_memory_bytes=peak_memory_bytes(),
     )
 
 
-def _why_stopped(guard_fired: bool, unasked: int) -> str:
+def _why_stopped(unasked: int) -> str:
     if unasked:
         return f"{unasked} test rows were left unscored when the time budget was used up; raise --time-budget"
     return "training was ended by the clock before its planned epochs; raise --time-budget"

@@ -44,6 +44,8 @@ class Example:
     """Accepted answers, the preferred one first; never empty."""
     row: int = 0
     """Data record in the source file, counted from 1 without the header; 0 where there is no file."""
+    group: str = ""
+    """Rows that share it stay on one side of every split, and are one cluster in statistics. Empty: on its own."""
 
     @property
     def target(self) -> str:

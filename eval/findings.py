@@ -14,6 +14,7 @@ class Code(StrEnum):
 
     DUPLICATE_ROWS = "duplicate_rows"
     CONFLICTING_LABELS = "conflicting_labels"
+    LIKELY_WRONG_LABELS = "likely_wrong_labels"
     LABEL_VARIANTS = "label_variants"
     EMPTY_OUTPUT = "empty_output"
     EMPTY_INPUT = "empty_input"
@@ -48,7 +49,7 @@ class Finding:
     message: str
     """One sentence: what was found."""
     action: str
-    """One sentence: what the client can do about it; empty where nothing is needed."""
+    """What was done about it, and how to overrule that or repair the data; empty where nothing is needed."""
 
     def __post_init__(self) -> None:
         Code(self.code)

@@ -1,19 +1,24 @@
-"""Holdouts without leaks: rows with the same input stay on one side.
+"""Holdouts and folds without leaks: rows of one group stay on one side.
 
-Which rows go where is decided by a hash of (seed, id), so that it depends neither on the order of the file nor on the
-process. Targets are looked at for stratification only.
+A group is what `Example.group` says (`with_groups`), else the rows with the same input. Which rows go where is decided
+by a hash of (seed, id), so that it depends neither on the order of the file nor on the process. Targets are looked at
+for stratification only.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
+from itertools import accumulate
+from math import isfinite
 from typing import NamedTuple
 
 from eval.contracts import Example
 from eval.errors import RequestError
+from eval.near_duplicates import group_key as group_key
+from eval.near_duplicates import near_duplicate_groups
 
 
 class Split(NamedTuple):
@@ -25,7 +30,7 @@ class Split(NamedTuple):
 
 @dataclass(frozen=True)
 class _Group:
-    """Rows whose inputs are the same; they move together."""
+    """Rows that move together."""
 
     key: str
     rank: bytes
@@ -35,9 +40,32 @@ class _Group:
     size: int
 
 
-def group_key(text: str) -> str:
-    """Equal for inputs that are exact duplicates but for case and whitespace."""
-    return " ".join(text.casefold().split())
+def with_groups(examples: Sequence[Example], values: Sequence[str] | None = None) -> tuple[Example, ...]:
+    """The examples, with `group` set where rows belong together; a row on its own keeps an empty one.
+
+    Rows belong together that have the same input (`group_key`), nearly the same (`near_duplicate_groups`), or the same
+    value but an empty one (`values`, parallel to the examples: the client's own grouping), and so do all rows that a
+    chain of such pairs joins. Names are hashes: they show no text and depend on no order.
+    """
+    from scipy.cluster.hierarchy import DisjointSet
+
+    alike: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
+    for position, example in enumerate(examples):
+        alike["input", group_key(example.input)].append(position)
+    for position, (_, value) in enumerate(zip(examples, values, strict=True) if values is not None else ()):
+        if value.strip():
+            alike["value", value.strip()].append(position)
+    joined = DisjointSet(range(len(examples)))
+    for members in (*alike.values(), *near_duplicate_groups([example.input for example in examples])):
+        for member in members[1:]:
+            joined.merge(members[0], member)
+    grouped = list(examples)
+    for component in joined.subsets():
+        first = min((examples[i].id, examples[i].input) for i in component)
+        name = _hash("group", "\0".join(first)).hex() if len(component) > 1 else ""
+        for i in component:
+            grouped[i] = replace(examples[i], group=name)
+    return tuple(grouped)
 
 
 def default_test_size(n: int) -> int:
@@ -62,17 +90,84 @@ def dev_split(
     return fit, dev
 
 
+def k_folds(examples: Sequence[Example], *, folds: int, seed: int, stratify: bool) -> tuple[Split, ...]:
+    """Cross-fitting: `folds` splits in which every example is a test example exactly once.
+
+    Where no two rows share a group, the test parts differ by at most one row, and with `stratify` so do the rows of
+    each label in them. A label of two or more groups is in two or more test parts, so that it can be learnt wherever it
+    is asked for. (scikit-learn's StratifiedGroupKFold refuses data in which every label is rarer than `folds`.)
+    Raises `RequestError` where there are fewer groups than folds.
+    """
+    groups = _group(examples, f"fold:{seed}", stratify)
+    if len(groups) < folds or folds < 2:
+        raise RequestError(
+            f"{len(examples)} examples in {len(groups)} groups of like inputs are too few for {folds} folds; "
+            "add examples, or ask for fewer folds."
+        )
+    fold_of = _deal(groups, folds)
+    placed = [(example, fold_of[_key(example)]) for example in examples]
+    return tuple(
+        Split(tuple(e for e, place in placed if place != fold), tuple(e for e, place in placed if place == fold))
+        for fold in range(folds)
+    )
+
+
+def latest(examples: Sequence[Example], times: Sequence[float], *, test_size: int) -> Split:
+    """Test on the latest rows; `times` are parallel to the examples, in any unit.
+
+    A group is as old as its first row: all of a group that began before the test part is in train, its later rows too,
+    and every test row is later than the first row of every group in train. Groups of the same age stay together, so
+    that the test part has about `test_size` rows: the number that comes nearest.
+    Raises `RequestError` where times are missing, or too few are different to set at most half of the rows aside.
+    """
+    began: dict[str, float] = {}
+    for example, time in zip(examples, times, strict=True):
+        if not isfinite(time):
+            raise RequestError(f"Row {example.row} has no time; fill in its --time-column, or leave the option out.")
+        began[_key(example)] = min(time, began.get(_key(example), time))
+    dated = [(example, began[_key(example)]) for example in examples]
+    sizes = Counter(time for _, time in dated)
+    cuts = dict(zip(ages := sorted(sizes, reverse=True), accumulate(sizes[time] for time in ages), strict=True))
+    allowed = [time for time, size in cuts.items() if size <= len(examples) / 2]
+    if not allowed or test_size < 1:
+        raise RequestError(
+            f"The latest {test_size} of {len(examples)} examples cannot be set aside: too many rows, or groups of "
+            "rows, have the same latest time; give finer times, or leave --time-column out."
+        )
+    cut = min(allowed, key=lambda time: abs(cuts[time] - test_size))
+    return Split(tuple(e for e, time in dated if time < cut), tuple(e for e, time in dated if time >= cut))
+
+
+def _key(example: Example) -> str:
+    """The same for rows that move together; the hash of a group is never the text of an input."""
+    return f"group\0{example.group}" if example.group else group_key(example.input)
+
+
+def _deal(groups: Sequence[_Group], folds: int) -> dict[str, int]:
+    """The fold of each group: large groups first, then rare labels, each to the fold with least of its label."""
+    rows = Counter[str]()
+    for group in groups:
+        rows[group.stratum] += group.size
+    fold_of: dict[str, int] = {}
+    held: list[Counter[str]] = [Counter() for _ in range(folds)]
+    for group in sorted(groups, key=lambda group: (-group.size, rows[group.stratum], group.stratum)):
+        fold = min(range(folds), key=lambda fold: (held[fold][group.stratum], held[fold].total(), fold))
+        held[fold][group.stratum] += group.size
+        fold_of[group.key] = fold
+    return fold_of
+
+
 def _holdout(examples: Sequence[Example], size: int, salt: str, stratify: bool) -> Split:
     groups = _group(examples, salt, stratify)
     if size < 1 or size >= len(examples) or len(groups) < 2:
         raise RequestError(
-            f"{len(examples)} examples with {len(groups)} different inputs are too few to set {size} aside; "
+            f"{len(examples)} examples in {len(groups)} groups of like inputs are too few to set {size} aside; "
             "add examples, or ask for a smaller part."
         )
     held = _draw(groups, size)
     parts: tuple[list[Example], list[Example]] = ([], [])
     for example in examples:
-        parts[group_key(example.input) in held].append(example)
+        parts[_key(example) in held].append(example)
     return Split(tuple(parts[0]), tuple(parts[1]))
 
 
@@ -80,7 +175,7 @@ def _group(examples: Iterable[Example], salt: str, stratify: bool) -> list[_Grou
     """The groups in the order of the draw."""
     members: defaultdict[str, list[Example]] = defaultdict(list)
     for example in examples:
-        members[group_key(example.input)].append(example)
+        members[_key(example)].append(example)
     groups = []
     for key, rows in members.items():
         first = min(rows, key=lambda row: (row.id, row.target))

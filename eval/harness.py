@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import cycle, islice
 
 import numpy as np
 
 from eval.contracts import Evaluation, Example, Latency, Outcome, Prediction, Solution
 from eval.errors import InfrastructureError
-from eval.metrics import Metric, ScoredRow, secondary_metrics
+from eval.metrics import Metric, ScoredRow, get_metric, secondary_metrics
 
 Progress = Callable[[int, int], None]
 """Called with (rows done, rows in total)."""
@@ -61,9 +61,31 @@ def evaluate(
         if on_progress:
             on_progress(len(answers), len(examples))
     outcomes = tuple(_outcome(example, answer, metric) for example, answer in zip(examples, answers, strict=True))
+    return _evaluation(metric, outcomes, sum(answer.seconds for answer in answers))
+
+
+def evaluate_outputs(outputs: Sequence[str], examples: Sequence[Example], metric: Metric) -> Evaluation:
+    """Score outputs that were made elsewhere, by the system in use today, say; they take no time here."""
+    answers = [_Answer(Prediction(output)) for output in outputs]
+    return _evaluation(metric, tuple(_outcome(e, a, metric) for e, a in zip(examples, answers, strict=True)), 0.0)
+
+
+def pool(evaluations: Sequence[Evaluation]) -> Evaluation:
+    """The evaluations of several folds as one, in order; the latency is the first that was measured."""
+    if len(evaluations) == 1:
+        return evaluations[0]
+    whole = _evaluation(
+        get_metric(evaluations[0].metric),
+        tuple(o for e in evaluations for o in e.outcomes),
+        sum(e.seconds for e in evaluations),
+    )
+    return replace(whole, latency=next((e.latency for e in evaluations if e.latency), None))
+
+
+def _evaluation(metric: Metric, outcomes: tuple[Outcome, ...], seconds: float) -> Evaluation:
     rows = scored_rows(outcomes)
     secondary = secondary_metrics(metric.name, [row.output for row in rows], [row.targets for row in rows])
-    return Evaluation(metric.name, outcomes, sum(answer.seconds for answer in answers), secondary)
+    return Evaluation(metric.name, outcomes, seconds, secondary)
 
 
 def measure_latency(
@@ -96,20 +118,24 @@ def measure_latency(
 def scored_rows(outcomes: Iterable[Outcome]) -> list[ScoredRow]:
     """The rows that were scored, as metrics and statistics take them; an unusable answer counts as an empty one."""
     return [
-        ScoredRow("" if o.prediction.error else o.prediction.text, o.example.targets, o.score)
+        ScoredRow("" if o.prediction.error else o.prediction.text, o.example.targets, o.score, o.example.group)
         for o in outcomes
         if o.score is not None
     ]
 
 
-def paired_rows(evaluations: Mapping[str, Evaluation]) -> dict[str, list[ScoredRow]]:
-    """The rows that every evaluation scored, per name, in one order: what may be compared."""
-    scored = [{o.example.id for o in e.outcomes if o.score is not None} for e in evaluations.values()]
+def paired_fits(evaluations: Mapping[str, Sequence[Evaluation]]) -> dict[str, list[list[ScoredRow]]]:
+    """The rows that every evaluation scored, per name and fit, in one order: what may be compared.
+
+    A name has one evaluation for each of its fits.
+    """
+    scored = [{o.example.id for o in e.outcomes if o.score is not None} for es in evaluations.values() for e in es]
     common = set.intersection(*scored) if scored else set()
-    return {
-        name: scored_rows(sorted((o for o in e.outcomes if o.example.id in common), key=lambda o: o.example.id))
-        for name, e in evaluations.items()
-    }
+    return {name: [_rows_on(common, evaluation) for evaluation in fits] for name, fits in evaluations.items()}
+
+
+def _rows_on(ids: Collection[str], evaluation: Evaluation) -> list[ScoredRow]:
+    return scored_rows(sorted((o for o in evaluation.outcomes if o.example.id in ids), key=lambda o: o.example.id))
 
 
 def _answer(

@@ -54,6 +54,8 @@ class ScoredRow:
     output: str
     targets: tuple[str, ...]
     score: float
+    cluster: str = ""
+    """Rows that share it are no independent evidence. Empty: a cluster of its own."""
 
 
 def weighted_mean(rows: Sequence[ScoredRow], weights: Floats) -> Floats:
@@ -82,6 +84,11 @@ class Metric:
     def is_mean(self) -> bool:
         """The value is the mean of the row scores."""
         return self.weighted is weighted_mean
+
+    @property
+    def is_macro(self) -> bool:
+        """The value is the mean of one value per label."""
+        return self.weighted is weighted_macro_f1
 
     @property
     def is_proportion(self) -> bool:

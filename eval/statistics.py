@@ -2,28 +2,39 @@
 
 Every resampling sees the same draws for all strategies (common random numbers): seed and number of rows fix them.
 Callers leave unscored rows out, and pass the same examples in the same order for strategies that are compared.
+
+Rows of one cluster (`ScoredRow.cluster`) are no independent evidence (Miller 2024, "Adding error bars to evals"): whole
+clusters are resampled, left out by the jackknife and swapped, and a proportion is taken for one of fewer rows.
 """
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from math import ceil, hypot, lcm
 
 import numpy as np
-import numpy.typing as npt
 
 from eval.metrics import Floats, Metric, ScoredRow
+from eval.resampling import (
+    EQUAL,
+    Indices,
+    Pair,
+    bca,
+    clusters_of,
+    count_of,
+    degrees_of_freedom,
+    draw_weights,
+    effective_rows,
+    independent_rows,
+    mean_of,
+    on_clusters,
+    swap_test,
+)
 
 Interval = tuple[float, float]
-Indices = npt.NDArray[np.int64]
 
 RESAMPLES = 2000
-_CELLS = 4_000_000
-"""Weights held in memory at once (resamples × rows)."""
-_EQUAL = 1e-9
-"""Values closer than this are equal: floating-point sums differ with their order."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +48,7 @@ class PairedDifference:
     n: int
 
 
-def wilson(successes: float, n: int, confidence: float = 0.95) -> Interval:
+def wilson(successes: float, n: float, confidence: float = 0.95) -> Interval:
     """Wilson's score interval of a proportion (Wilson 1927); (0, 1) where there are no rows."""
     from statsmodels.stats.proportion import proportion_confint
 
@@ -55,19 +66,41 @@ def bootstrap_interval(
     Where all resamples have the same value they say nothing, yet a handful of perfect rows is no certainty. Wilson's
     interval is then given: no variable in [0, 1] varies more than a proportion with the same mean.
     """
-    value = metric.aggregate(rows)
-    found = _bootstrap(_on_indices(metric, rows), len(rows), seed, resamples, confidence)
-    if found is None:
-        return wilson(value * len(rows), len(rows), confidence) if rows else (0.0, 1.0)
-    # Rounding, or a value at the rim of what resamples reach, may leave the value itself a hair outside.
-    return max(0.0, min(found[0], value)), min(1.0, max(found[1], value))
+    return _bootstrap_interval(metric, [rows], seed, resamples, confidence)
 
 
 def interval(metric: Metric, rows: Sequence[ScoredRow], seed: int, confidence: float = 0.95) -> Interval:
-    """Wilson's interval where the value is a proportion, the bootstrap's elsewhere."""
+    """Wilson's interval where the value is a proportion, the bootstrap's elsewhere.
+
+    With clusters, Wilson's is that of as many rows as would be as sure if they were independent: the rows divided by
+    the design effect, which is never taken to be below 1 (Korn and Graubard 1998; Dean and Pagano 2015).
+    """
+    return interval_over_fits(metric, [rows], seed, confidence)
+
+
+def interval_over_fits(
+    metric: Metric, fits: Sequence[Sequence[ScoredRow]], seed: int, confidence: float = 0.95
+) -> Interval:
+    """Interval of the metric's mean over fits of one strategy (seeds), which all answered the same rows in one order.
+
+    It speaks of further rows and of further fits. Two parts are joined by MOVER (Zou and Donner 2008): the interval
+    over rows, in which the answers of all fits to a row are one cluster, and Student's of a mean of so few fits, whose
+    spread is taken without the part that other rows would change. With one fit there is no second part: the interval
+    speaks of this fit.
+    """
+    _check_paired(fits)
+    if not fits[0]:
+        return 0.0, 1.0
     if metric.is_proportion:
-        return wilson(sum(row.score for row in rows), len(rows), confidence)
-    return bootstrap_interval(metric, rows, seed, confidence=confidence)
+        scores = np.array([row.score for rows in fits for row in rows], dtype=np.float64)
+        n = effective_rows(scores, np.tile(clusters_of(fits[0]), len(fits)), confidence)
+        low, high = wilson(scores.sum() * (n / len(scores)), n, confidence)
+    else:
+        low, high = _bootstrap_interval(metric, fits, seed, RESAMPLES, confidence)
+    if len(fits) == 1:
+        return low, high
+    value, wider = _mean(metric, fits), _margin_of_fits(metric, fits, seed, confidence)
+    return max(0.0, value - hypot(value - low, wider)), min(1.0, value + hypot(high - value, wider))
 
 
 def paired_difference(
@@ -77,19 +110,39 @@ def paired_difference(
 
     Proportions: Bonett and Price's (2012) interval, as the bootstrap's covers only 90 % of the time on 50 rows, and
     McNemar's exact test. Other metrics: paired BCa bootstrap, and a permutation test that swaps the answers to a row.
+    With clusters, proportions are those of the effective number of rows (see `interval`), and all tests swap clusters.
     """
-    _check_paired({"a": rows_a, "b": rows_b})
-    n, difference = len(rows_a), metric.aggregate(rows_a) - metric.aggregate(rows_b)
+    return paired_difference_over_fits(metric, [rows_a], [rows_b], seed, resamples)
+
+
+def paired_difference_over_fits(
+    metric: Metric,
+    fits_a: Sequence[Sequence[ScoredRow]],
+    fits_b: Sequence[Sequence[ScoredRow]],
+    seed: int,
+    resamples: int = RESAMPLES,
+) -> PairedDifference:
+    """Difference of two strategies' means over their fits, each of which answered the same rows in one order.
+
+    With one fit each it is `paired_difference`. The spread of several fits enters as in `interval_over_fits`; the
+    p-value is then the greater of that of the rows and Welch's t-test over rows and fits (Satterthwaite's degrees of
+    freedom). A strategy with one fit adds no spread: what is said of it is said of this fit.
+    """
+    _check_paired([*fits_a, *fits_b])
+    n, difference = len(fits_a[0]), _mean(metric, fits_a) - _mean(metric, fits_b)
     if n == 0:
         return PairedDifference(difference, float("nan"), (-1.0, 1.0), 1.0, 0)
-    if metric.is_proportion:
-        low, high, error, p_value = _proportions(rows_a, rows_b)
-    else:
-        value_a, value_b = _on_indices(metric, rows_a), _on_indices(metric, rows_b)
-        found = _bootstrap(lambda draws: value_a(draws) - value_b(draws), n, seed, resamples, 0.95)
-        rare = wilson(0, n)[1]  # The share of other rows on which the difference could still be another one.
-        low, high, error = found or (difference - rare, difference + rare, 0.0)
-        p_value = _swap_test(metric, rows_a, rows_b, seed, resamples)
+    clusters, pairs = clusters_of(fits_a[0]), _pairs_of_fits(fits_a, fits_b)
+    low, high, error = _difference_on_rows(metric, pairs, clusters, difference, seed, resamples)
+    p_value = _p_value_on_rows(metric, pairs, clusters, seed, resamples)
+    several = [fits for fits in (fits_a, fits_b) if len(fits) > 1]
+    if several:
+        wider = hypot(*(_margin_of_fits(metric, fits, seed) for fits in several))
+        low, high = difference - hypot(difference - low, wider), difference + hypot(high - difference, wider)
+        parts = [(error**2, degrees_of_freedom(clusters))]
+        parts += [(_variance_of_fits(metric, fits, seed) / len(fits), len(fits) - 1) for fits in several]
+        error = float(np.sqrt(sum(variance for variance, _ in parts)))
+        p_value = max(p_value, _welch(difference, parts))
     ci95 = max(-1.0, min(low, difference)), min(1.0, max(high, difference))
     return PairedDifference(difference, error, ci95, p_value, n)
 
@@ -107,15 +160,30 @@ def resample(
     metric: Metric, rows: Mapping[str, Sequence[ScoredRow]], seed: int, resamples: int = RESAMPLES
 ) -> dict[str, Floats]:
     """The metric's value per strategy on each bootstrap resample; resample i holds the same examples for all."""
-    _check_paired(rows)
-    n = len(next(iter(rows.values()), ()))
-    if n == 0:
+    return resample_over_fits(metric, {name: [of_name] for name, of_name in rows.items()}, seed, resamples)
+
+
+def resample_over_fits(
+    metric: Metric, fits: Mapping[str, Sequence[Sequence[ScoredRow]]], seed: int, resamples: int = RESAMPLES
+) -> dict[str, Floats]:
+    """As `resample`, for the mean over each strategy's fits, which are resampled too where there are several."""
+    _check_paired([rows for of_name in fits.values() for rows in of_name])
+    clusters = clusters_of(next((rows for of_name in fits.values() for rows in of_name), ()))
+    if len(clusters) == 0:
         raise ValueError("there are no rows to resample")
-    parts: dict[str, list[Floats]] = {name: [] for name in rows}
-    for weights in _weights(n, resamples, seed):
-        for name, strategy_rows in rows.items():
-            parts[name].append(metric.weighted(strategy_rows, weights))
-    return {name: np.concatenate(values) for name, values in parts.items()}
+    parts: dict[str, list[Floats]] = {name: [] for name in fits}
+    for weights in draw_weights(clusters, resamples, seed):
+        for name, of_name in fits.items():
+            parts[name].append(np.array([metric.weighted(rows, weights) for rows in of_name]))
+    rng = np.random.default_rng(seed)
+    return {name: _mean_of_drawn(np.concatenate(values, axis=1), rng) for name, values in parts.items()}
+
+
+def _mean_of_drawn(values: Floats, rng: np.random.Generator) -> Floats:
+    """Mean over as many fits as there are, drawn anew for each resample (shape of values: fits × resamples)."""
+    drawn = rng.integers(len(values), size=values.shape)
+    mean: Floats = np.take_along_axis(values, drawn, axis=0).mean(axis=0)
+    return mean
 
 
 def probability_best(values: Mapping[str, Floats]) -> dict[str, float]:
@@ -123,7 +191,7 @@ def probability_best(values: Mapping[str, Floats]) -> dict[str, float]:
     if not values:
         return {}
     table = np.array(list(values.values()))
-    best = table >= table.max(axis=0) - _EQUAL
+    best = table >= table.max(axis=0) - EQUAL
     shares = (best / best.sum(axis=0)).mean(axis=1)
     return dict(zip(values, shares.tolist(), strict=True))
 
@@ -137,108 +205,158 @@ def expected_loss(values: Mapping[str, Floats]) -> dict[str, float]:
     return dict(zip(values, losses.tolist(), strict=True))
 
 
-def _check_paired(rows: Mapping[str, Sequence[ScoredRow]]) -> None:
+# ---- power -----------------------------------------------------------------------------------------------------------
+
+
+def planned_standard_error(n: int, discordant: float = 0.2) -> float:
+    """Of the paired difference on n rows, before any is measured.
+
+    Assumes two equally good strategies of which one alone is right on this share of the rows (McNemar's variance).
+    """
+    return float(np.sqrt(discordant / n))
+
+
+def smallest_difference(standard_error: float, *, power: float = 0.8, significance: float = 0.05) -> float:
+    """The smallest true difference that a two-sided test would show with this power (Miller 2024).
+
+    Holds the standard error of the paired difference to be the same whatever the difference.
+    """
+    from scipy.stats import norm
+
+    return float((norm.ppf(1 - significance / 2) + norm.ppf(power)) * standard_error)
+
+
+def rows_needed(
+    difference: float, standard_error: float, n: int, margin: float, confidence: float = 0.95
+) -> int | None:
+    """Rows, the n measured ones included, after which a gap like the observed would be settled.
+
+    Settled: known, one-sided, on which side of -margin the difference (a minus b) lies, if it stays what it is and its
+    standard error falls with the root of the rows. None where it is -margin itself, so that no number would do.
+    """
+    from scipy.stats import norm
+
+    distance = abs(difference + margin)
+    if distance < EQUAL:
+        return None
+    return max(1, ceil(n * (float(norm.ppf(confidence)) * standard_error / distance) ** 2))
+
+
+# ---- rows ------------------------------------------------------------------------------------------------------------
+
+
+def _check_paired(several: Sequence[Sequence[ScoredRow]]) -> None:
     """Different examples under one index would compare nothing."""
-    if len({tuple(row.targets for row in strategy_rows) for strategy_rows in rows.values()}) > 1:
+    if len({tuple((row.targets, row.cluster) for row in rows) for rows in several}) > 1:
         raise ValueError("strategies can be compared only on the same rows in the same order")
 
 
-def _weights(n: int, resamples: int, seed: int) -> Iterator[Floats]:
-    """How often each of n rows is in each resample (shape: some resamples × n), in pieces that fit into memory."""
-    rng = np.random.default_rng(seed)
-    step = max(1, _CELLS // n)
-    for start in range(0, resamples, step):
-        yield rng.multinomial(n, np.full(n, 1 / n), size=min(step, resamples - start)).astype(np.float64)
+def _bootstrap_interval(
+    metric: Metric, fits: Sequence[Sequence[ScoredRow]], seed: int, resamples: int, confidence: float
+) -> Interval:
+    """Over rows, of the mean over fits."""
+    value, clusters = _mean(metric, fits), clusters_of(fits[0])
+    if len(clusters) == 0:
+        return 0.0, 1.0
+    statistic = mean_of([on_clusters(metric, rows, clusters) for rows in fits])
+    found = bca(statistic, clusters, seed, resamples, confidence)
+    if found is None:
+        n = independent_rows(clusters)
+        return wilson(value * n, n, confidence)
+    # Rounding, or a value at the rim of what resamples reach, may leave the value itself a hair outside.
+    return max(0.0, min(found[0], value)), min(1.0, max(found[1], value))
 
 
-def _on_indices(metric: Metric, rows: Sequence[ScoredRow]) -> Callable[[Indices], Floats]:
-    """The metric as a function of drawn row numbers (shape: draws × drawn rows, or one draw), which scipy resamples."""
-
-    def value(draws: Indices) -> Floats:
-        lines = np.atleast_2d(draws)
-        cells = lines + len(rows) * np.arange(len(lines))[:, None]
-        counts = np.bincount(cells.ravel(), minlength=len(lines) * len(rows)).reshape(len(lines), len(rows))
-        return metric.weighted(rows, counts.astype(np.float64)).reshape(draws.shape[:-1])
-
-    return value
+# ---- fits ------------------------------------------------------------------------------------------------------------
 
 
-def _bootstrap(
-    statistic: Callable[[Indices], Floats], n: int, seed: int, resamples: int, confidence: float
-) -> tuple[float, float, float] | None:
-    """Low and high end of the BCa interval, and the standard error, of a statistic of row numbers.
+def _mean(metric: Metric, fits: Sequence[Sequence[ScoredRow]]) -> float:
+    return sum(metric.aggregate(rows) for rows in fits) / len(fits)
 
-    Resamples of few rows vary too little; the level is raised to make up for it (Hesterberg 2015, section 5.3).
-    None where the statistic is the same on all resamples, so that they say nothing about other rows.
+
+def _pairs_of_fits(fits_a: Sequence[Sequence[ScoredRow]], fits_b: Sequence[Sequence[ScoredRow]]) -> list[Pair]:
+    """Each fit equally often."""
+    count = lcm(len(fits_a), len(fits_b))
+    return [(fits_a[i % len(fits_a)], fits_b[i % len(fits_b)]) for i in range(count)]
+
+
+def _variance_of_fits(metric: Metric, fits: Sequence[Sequence[ScoredRow]], seed: int) -> float:
+    """Of the value from fit to fit, without what is due to these rows: the interaction's part of a two-way analysis of
+    variance, here from the bootstrap over rows, so that it is had for every metric."""
+    values = np.array([metric.aggregate(rows) for rows in fits])
+    drawn = np.array(list(resample(metric, {str(i): rows for i, rows in enumerate(fits)}, seed).values()))
+    shifts = drawn - drawn.mean(axis=0) - (values - values.mean())[:, None]
+    by_chance = (shifts**2).sum(axis=0).mean() / (len(fits) - 1)
+    return max(0.0, float(values.var(ddof=1) - by_chance))
+
+
+def _margin_of_fits(metric: Metric, fits: Sequence[Sequence[ScoredRow]], seed: int, confidence: float = 0.95) -> float:
+    """Half the width of Student's interval of the mean over fits."""
+    from scipy.stats import t
+
+    quantile = float(t.ppf((1 + confidence) / 2, len(fits) - 1))
+    return quantile * float(np.sqrt(_variance_of_fits(metric, fits, seed) / len(fits)))
+
+
+def _welch(difference: float, parts: Sequence[tuple[float, float]]) -> float:
+    """Two-sided p-value of a difference whose variance has these parts (variance, degrees of freedom).
+
+    0 where nothing varies, for then there is nothing that the test over rows has not seen.
     """
-    from scipy.stats import bootstrap, norm, t
+    from scipy.stats import t
 
-    if n < 2:
-        return None
-    raised = 1 - 2 * norm.cdf(np.sqrt(n / (n - 1)) * t.ppf((1 - confidence) / 2, n - 1))
-
-    def on_axis(draws: Indices, axis: int) -> Floats:
-        return statistic(np.moveaxis(draws, axis, -1))
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Degenerate data is dealt with below.
-        result: Any = bootstrap(
-            (np.arange(n),),
-            on_axis,
-            vectorized=True,
-            n_resamples=resamples,
-            batch=max(1, _CELLS // n),
-            confidence_level=raised,
-            method="BCa",
-            rng=np.random.default_rng(seed),
-        )
-    if result.standard_error < _EQUAL:
-        return None
-    low, high = float(result.confidence_interval.low), float(result.confidence_interval.high)
-    if np.isnan(low) or np.isnan(high):
-        tail = (1 - raised) / 2
-        low, high = (float(end) for end in np.quantile(result.bootstrap_distribution, [tail, 1 - tail]))
-    return low, high, float(result.standard_error)
+    variance = sum(part for part, _ in parts)
+    if variance == 0:
+        return 0.0
+    freedom = variance**2 / sum(part**2 / own for part, own in parts)
+    return float(2 * t.sf(abs(difference) / np.sqrt(variance), freedom))
 
 
-def _proportions(rows_a: Sequence[ScoredRow], rows_b: Sequence[ScoredRow]) -> tuple[float, float, float, float]:
-    """Low, high, standard error and p-value from the rows that one alone gets right.
+# ---- pairs -----------------------------------------------------------------------------------------------------------
 
-    Bonett and Price (2012) add one row to each of the two kinds; McNemar's exact test holds the kinds equally likely.
+
+def _difference_on_rows(
+    metric: Metric, pairs: Sequence[Pair], clusters: Indices, difference: float, seed: int, resamples: int
+) -> tuple[float, float, float]:
+    """Low, high and standard error."""
+    if metric.is_proportion:
+        return _bonett_price(_differences(pairs), np.tile(clusters, len(pairs)))
+    a, b = (mean_of([on_clusters(metric, rows, clusters) for rows in side]) for side in zip(*pairs, strict=True))
+    found = bca(lambda draws: a(draws) - b(draws), clusters, seed, resamples, 0.95)
+    rare = wilson(0, independent_rows(clusters))[1]  # The share of other rows on which it could still be another one.
+    return found or (difference - rare, difference + rare, 0.0)
+
+
+def _differences(pairs: Sequence[Pair]) -> Floats:
+    """Score of a minus score of b, row after row and pair after pair."""
+    return np.array([a.score - b.score for pair in pairs for a, b in zip(*pair, strict=True)], dtype=np.float64)
+
+
+def _bonett_price(differences: Floats, clusters: Indices) -> tuple[float, float, float]:
+    """Low, high and standard error from the rows that one alone gets right.
+
+    Bonett and Price (2012) add one row to each of the two kinds.
     """
-    from scipy.stats import binomtest, norm
+    from scipy.stats import norm
 
-    differences = [a.score - b.score for a, b in zip(rows_a, rows_b, strict=True)]
-    wins, losses = sum(d > 0 for d in differences), sum(d < 0 for d in differences)
-    total = len(differences) + 2
+    n = effective_rows(differences, clusters)
+    wins, losses = (float((differences * sign > 0).sum()) * (n / len(differences)) for sign in (1, -1))
+    total = n + 2
     centre = (wins - losses) / total
     error = float(np.sqrt(((wins + losses + 2) / total - centre**2) / total))
     margin = float(norm.ppf(0.975)) * error
-    p_value = float(binomtest(wins, wins + losses).pvalue) if wins + losses else 1.0
-    return centre - margin, centre + margin, error, p_value
+    return centre - margin, centre + margin, error
 
 
-def _swap_test(
-    metric: Metric, rows_a: Sequence[ScoredRow], rows_b: Sequence[ScoredRow], seed: int, resamples: int
-) -> float:
-    """Paired permutation test: under the null, who gave which of the two answers to a row is a coin's toss."""
-    from scipy.stats import permutation_test
+def _p_value_on_rows(metric: Metric, pairs: Sequence[Pair], clusters: Indices, seed: int, resamples: int) -> float:
+    if metric.is_proportion and len(pairs) == 1 and count_of(clusters) == len(clusters):
+        return _mcnemar(_differences(pairs))
+    return swap_test(metric, pairs, clusters, seed, resamples)
 
-    n = len(rows_a)
-    if n < 2:
-        return 1.0
-    value = _on_indices(metric, [*rows_a, *rows_b])
 
-    def difference(mine: Indices, theirs: Indices, axis: int) -> Floats:
-        return value(np.moveaxis(mine, axis, -1)) - value(np.moveaxis(theirs, axis, -1))
+def _mcnemar(differences: Floats) -> float:
+    """McNemar's exact test: under the null, a row that one alone gets right is as likely to be the other's."""
+    from scipy.stats import binomtest
 
-    result: Any = permutation_test(
-        (np.arange(n), np.arange(n, 2 * n)),
-        difference,
-        permutation_type="samples",
-        vectorized=True,
-        n_resamples=resamples,
-        batch=max(1, _CELLS // (2 * n)),
-        rng=np.random.default_rng(seed),
-    )
-    return float(result.pvalue)
+    wins, losses = int((differences > 0).sum()), int((differences < 0).sum())
+    return float(binomtest(wins, wins + losses).pvalue) if wins + losses else 1.0

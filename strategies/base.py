@@ -29,6 +29,8 @@ class FitLog:
     curve: list[dict[str, float]] = field(default_factory=list)
     """Per epoch of training: epoch, train_loss, dev_quality."""
     train_examples: int = 0
+    held_out: tuple[str, ...] = ()
+    """Ids of the training rows that the solution did not learn from, but was chosen by; empty where it saw all."""
     guard_fired: bool = False
     """The wall clock ended the work before its plan did."""
 
@@ -44,6 +46,8 @@ class Allowance:
     """Rows of the training part that configurations and epochs are chosen by, at most."""
     tune: bool = True
     """Whether several configurations are tried, or only the first."""
+    fixed_epochs: int | None = None
+    """Train for exactly so many epochs, without choosing among them: for a fit on all examples after cross-fitting."""
     deadline: float = math.inf
     """`time.monotonic()` value at which training ends, whatever the plan said."""
 
@@ -73,10 +77,12 @@ class Workshop:
         """Whether there is any text to retrieve."""
         return bool(self.documents) and bool(self.document_index.passages)
 
-    def for_fit(self, folder: Path, allowance: Allowance, progress: Callable[[str, int, int], None]) -> Workshop:
+    def for_fit(
+        self, folder: Path, allowance: Allowance, progress: Callable[[str, int, int], None], seed: int
+    ) -> Workshop:
         """A workshop for one fit that shares the models and the document index of this one."""
         workshop = Workshop(
-            self.language_model, self.embedder, self.documents, folder, self.seed, allowance, progress, FitLog()
+            self.language_model, self.embedder, self.documents, folder, seed, allowance, progress, FitLog()
         )
         if self.documents:
             workshop.__dict__["document_index"] = self.document_index

@@ -40,7 +40,8 @@ class Lora:
         fit_rows, dev = parts(task, train, workshop)
         rows = _sample(fit_rows, workshop.allowance.train_rows, workshop.seed)
         pipeline = self._pipeline(task, train, workshop)
-        settings = replace(_settings(model), epochs=workshop.allowance.epochs, seed=workshop.seed)
+        fixed = workshop.allowance.fixed_epochs
+        settings = replace(_settings(model), epochs=fixed or workshop.allowance.epochs, seed=workshop.seed)
         prompts, _ = pipeline.prompts([e.input for e in rows])
         answers = [canonical(e.target, pipeline.answers) for e in rows]
         adapter = workshop.folder / "adapter"
@@ -49,7 +50,7 @@ class Lora:
             list(zip(prompts, answers, strict=True)),
             settings,
             adapter,
-            (lambda: quality(task, pipeline, dev)) if dev else None,
+            (lambda: quality(task, pipeline, dev)) if dev and not fixed else None,
             on_step=lambda done, total: workshop.progress("training", done, total),
             deadline=workshop.allowance.deadline,
         )
@@ -58,6 +59,7 @@ class Lora:
         ]
         workshop.log.config = {**asdict(settings), "best_epoch": log.best_epoch, "passages": self.passages}
         workshop.log.train_examples = len(rows)
+        workshop.log.held_out = tuple(e.id for e in dev)
         workshop.log.guard_fired = log.guard_fired
         return replace(pipeline, adapter=adapter)
 

@@ -129,11 +129,16 @@ class LinearClassifier:
     def predict(self, inputs: Sequence[str]) -> list[Prediction]:
         if not inputs:
             return []
-        scores = np.asarray(self.features.transform(inputs) @ self.weights.T) + self.intercept
-        shares = np.exp(scores - scores.max(axis=1, keepdims=True))
-        shares /= shares.sum(axis=1, keepdims=True)
+        shares = self.probabilities(self.features.transform(inputs))
         best = shares.argmax(axis=1)
         return [Prediction(self.labels[i], confidence=float(row[i])) for i, row in zip(best, shares, strict=True)]
+
+    def probabilities(self, features: Matrix) -> NDArray[np.float64]:
+        """Probability of each label (shape: rows × labels) for rows of features."""
+        scores = np.asarray(features @ self.weights.T) + self.intercept
+        shares: NDArray[np.float64] = np.exp(scores - scores.max(axis=1, keepdims=True))
+        shares /= shares.sum(axis=1, keepdims=True)
+        return shares
 
     def save(self, folder: Path) -> None:
         from safetensors.numpy import save_file

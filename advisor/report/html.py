@@ -42,6 +42,7 @@ def render_html(report: Report) -> str:
             more_labels=labels[MOST_LABELS:],
             quality_charts=[charts.quality_chart(report, 880, False), charts.quality_chart(report, 340, True)],
             cost_charts=[charts.cost_chart(report, 880, False), charts.cost_chart(report, 340, True)],
+            learning=[(s, s.fit.learning_curve) for s in view.ranked(report) if s.fit and s.fit.learning_curve],
             curves=[(s, s.fit.curve) for s in view.ranked(report) if s.fit and s.fit.curve],
             view=view,
             words=wording,

@@ -57,6 +57,7 @@ def render_markdown(report: Report) -> str:
         _section("Scope", escape(report.recommendation.scope)),
         _artefact(report),
         _labels(report),
+        _learning_curves(report),
         _curves(report),
         _samples(report),
         _environment(report),
@@ -139,6 +140,7 @@ def _method(report: Report) -> str:
         f"Task: {task.name} ({task.kind}), scored by {wording.metric_title(task.metric)}.",
         f"Data: {wording.count(report.data.examples, 'example')}, {wording.count(report.data.documents, 'document')}.",
         wording.how_split(plan),
+        *filter(None, [wording.why_divided(plan), wording.power(plan)]),
         f"The run took {wording.duration(report.timing.total_seconds)}; planned were"
         f" {wording.duration(plan.predicted_seconds)} of a budget of {wording.duration(plan.time_budget)}."
         f" The seed was {report.seed}.",
@@ -198,6 +200,7 @@ def _artefact(report: Report) -> str:
     return _section(
         "The kept solution",
         f"{escape(kept.path)} ({escape(kept.kind)})",
+        _refit(report),
         fenced(kept.how_to_use),
         table(["File", "SHA-256"], rows) if rows else "",
     )
@@ -225,6 +228,24 @@ def _curves(report: Report) -> str:
             parts.append(f"**{escape(wording.strategy_title(result.name))}**")
             parts.append(table([f"{escape(c.replace('_', ' '))}:" for c in columns], rows))
     return _section("Training curves", *parts)
+
+
+def _learning_curves(report: Report) -> str:
+    parts = []
+    for result in view.ranked(report):
+        points = result.fit.learning_curve if result.fit else None
+        if points:
+            parts.append(f"**{escape(wording.strategy_title(result.name))}**")
+            parts.append(
+                table(["Training rows:", "Quality:", "95 % range:", "All rows bring:"], view.learning_rows(points))
+            )
+    return _section("What more examples bring", *parts)
+
+
+def _refit(report: Report) -> str:
+    pick = view.find(report, report.recommendation.strategy)
+    refit = pick.fit.refit if pick and pick.fit else None
+    return escape(wording.refit_sentence(refit)) if refit else ""
 
 
 def _samples(report: Report) -> str:

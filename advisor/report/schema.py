@@ -40,15 +40,31 @@ class TaskPart(Model):
     labels: list[str] | None = None
 
 
+class PlanOffer(Model):
+    kind: Literal["cross_fit", "holdout"]
+    folds: int
+    predicted_seconds: float
+    chosen: bool
+
+
 class Plan(Model):
     kind: Literal["cross_fit", "holdout"]
     folds: int
+    repeats: int = 1
+    """Fits of each fine-tuned strategy per fold, with different seeds."""
     train: int
-    """Rows for fitting, the dev rows among them."""
+    """Rows for fitting (of a fold), the dev rows among them."""
     dev: int
     """Rows of the training part that fine-tuning and tuning choose by."""
     test: int
-    test_source: Literal["split", "file"] = "split"
+    """Rows tested on, over all folds; with cross-fitting, every example is one."""
+    test_source: Literal["split", "file", "latest"] = "split"
+    refit: bool = False
+    """Whether what is kept was fitted again on all examples."""
+    offers: list[PlanOffer] = Field(default_factory=list)
+    """The ways of dividing the examples that were weighed, the strongest first."""
+    smallest_difference: float | None = None
+    """Between the pick and the runner-up: what these rows show with 80 % power."""
     cuts: list[str] = Field(default_factory=list)
     """What was cut to fit the time budget, in the order it was cut."""
     predicted_seconds: float
@@ -87,13 +103,17 @@ class Quality(Model):
     n: int
     """Rows scored."""
     correct: int | None = None
-    """Rows right, where a row is either right or wrong."""
+    """Rows right, where a row is either right or wrong; with several fits, on average over them."""
     unscored: int = 0
     """Rows that an infrastructure failure left without a score."""
     unusable: int = 0
     """Answers that could not be used (invalid JSON, context overflow); they score 0."""
     per_label: dict[str, float] | None = None
     """Recall of each label that occurs among the test targets (classification)."""
+    per_fold: list[float] | None = None
+    """Of each fit on each fold."""
+    per_fit: list[float] | None = None
+    """Over all folds, for each of several fits that differ in their seed alone; `value` is their mean."""
 
 
 class Tokens(Model):
@@ -122,12 +142,44 @@ class LatencyPart(Model):
     concurrency: int = 1
 
 
+class LearningPoint(Model):
+    """Quality with a part of the training rows, on the test rows of the first fold."""
+
+    share: float
+    train_examples: int
+    value: float
+    ci95: tuple[float, float]
+    gain_to_all: float | None = None
+    """What all training rows bring over this part, on the same test rows."""
+    gain_ci95: tuple[float, float] | None = None
+
+
+class Refit(Model):
+    """The fit on all examples."""
+
+    seconds: float
+    train_examples: int
+    artefact_bytes: int
+    epochs: int | None = None
+    checked_on: int = 0
+    """Rows that it was checked on, since it did not learn from them."""
+    quality: float | None = None
+    floor: float | None = None
+    rejected: str | None = None
+    """Why a measured fit is kept instead."""
+
+
 class Fit(Model):
     seconds: float
+    """Of one fit, the median."""
+    count: int = 1
+    """Fits that were measured: folds times seeds."""
     trials: int = 1
     train_examples: int
     curve: list[dict[str, float]] | None = None
-    """Per epoch: epoch, train_loss, dev_quality."""
+    """Per epoch of the first fit: epoch, train_loss, dev_quality."""
+    learning_curve: list[LearningPoint] | None = None
+    refit: Refit | None = None
 
 
 class Footprint(Model):
@@ -182,6 +234,11 @@ class Recommendation(Model):
     reasons: list[str] = Field(default_factory=list)
     caveats: list[str] = Field(default_factory=list)
     sensitivity: list[str] = Field(default_factory=list)
+    """What would flip the decision, and what more examples bring."""
+    rows_needed: int | None = None
+    """More test rows that would settle a tie; None where no number would."""
+    gain_over_incumbent: float | None = None
+    """Quality of the recommended strategy minus that of today's system."""
     break_even: list[BreakEven] = Field(default_factory=list)
     next_step: str
 
@@ -207,6 +264,8 @@ class Settings(Model):
     min_quality: float | None = None
     max_cost_per_1k: float | None = None
     max_latency_ms: float | None = None
+    error_cost: float | None = None
+    """USD that a wrong answer costs."""
     machine: str
     machine_hourly_usd: float
     price_source: str

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from advisor.report import wording
-from advisor.report.schema import Comparison, Quality, Report, StrategyResult
+from advisor.report.schema import Comparison, LearningPoint, Quality, Report, StrategyResult
+
+INCUMBENT = "incumbent"
+"""Name of today's system, as in `advisor.trials`."""
 
 
 def legible(report: Report) -> Report:
@@ -71,8 +75,11 @@ class Contender:
 
 
 def contenders(report: Report) -> list[Contender]:
-    """The winner, the runner-up and the best strategy that needs no language model, each once."""
-    best = measured(report)
+    """The winner, the runner-up and the best strategy that needs no language model, each once.
+
+    Today's system is none of these: nothing is known of it but its answers.
+    """
+    best = [(s, quality) for s, quality in measured(report) if s.name != INCUMBENT]
     roles: dict[str, list[str]] = {}
     if find(report, report.recommendation.strategy):
         roles[str(report.recommendation.strategy)] = ["Recommended"]
@@ -111,6 +118,21 @@ def labels_worst_first(quality: Quality) -> list[tuple[str, float]]:
     return sorted((quality.per_label or {}).items(), key=lambda item: (_sortable(item[1]), item[0]))
 
 
+def learning_rows(points: Sequence[LearningPoint]) -> list[list[str]]:
+    """A learning curve as a table: training rows, quality, its range, and what all rows bring over so many."""
+    return [
+        [
+            f"{point.train_examples:,}",
+            wording.hundredths(point.value),
+            f"{wording.hundredths(point.ci95[0])} to {wording.hundredths(point.ci95[1])}",
+            f"{wording.points(point.gain_to_all)} ({wording.points_range(point.gain_ci95)})"
+            if point.gain_to_all is not None and point.gain_ci95 is not None
+            else "",
+        ]
+        for point in points
+    ]
+
+
 def bases(report: Report) -> list[tuple[str, list[str]]]:
     """Each way a cost was reached, with the titles of the strategies it holds for."""
     found: dict[str, list[str]] = {}
@@ -134,6 +156,8 @@ def limits(report: Report) -> list[str]:
         words.append(f"at most {wording.per_thousand(settings.max_cost_per_1k)}")
     if settings.max_latency_ms is not None:
         words.append(f"95 of 100 answers within {wording.latency(settings.max_latency_ms)}")
+    if settings.error_cost is not None:
+        words.append(f"a wrong answer costs {wording.money(settings.error_cost)}")
     return words
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from datetime import datetime
 
-from advisor.report.schema import BreakEven, Plan, Quality, Severity, Status, Tokens, Verdict
+from advisor.report.schema import BreakEven, Plan, Quality, Refit, Severity, Status, Tokens, Verdict
 
 STRATEGY_TITLES = {
     "zero_shot": "Prompt only",
@@ -23,6 +23,7 @@ STRATEGY_TITLES = {
     "embedding_linear": "Embeddings + linear classifier",
     "passage_copy": "Copy from the best passage",
     "copy_input": "Copy the input",
+    "incumbent": "Today's system",
 }
 
 METRIC_TITLES = {
@@ -296,19 +297,65 @@ def moment(created_at: str) -> str:
 
 
 def how_split(plan: Plan) -> str:
-    """How rows were kept apart, in one or two sentences."""
+    """How rows were kept apart, in a few sentences."""
     if plan.test_source == "file":
         text = f"Every strategy was fitted on {count(plan.train, 'row')} and measured on the client's own test file"
         text += f" of {count(plan.test, 'row')}."
     elif plan.kind == "cross_fit":
         text = f"The examples were cut into {plan.folds} folds. Each of {count(plan.test, 'row')} was answered once,"
         text += f" by a solution fitted on the other folds (about {count(plan.train, 'row')}) that had not seen it."
+    elif plan.test_source == "latest":
+        text = f"Every strategy was fitted on {count(plan.train, 'row')} and measured on the {plan.test:,} latest."
     else:
         text = f"Every strategy was fitted on {count(plan.train, 'row')} and measured on the same {plan.test:,} rows,"
         text += " held back from the start."
+    if plan.repeats > 1:
+        text += f" Fine-tuned strategies were fitted {plan.repeats} times with different seeds."
     if plan.dev:
         text += f" Fine-tuning and tuning chose by {plan.dev:,} of the rows for fitting, never by the rows measured."
+    if plan.refit:
+        text += " What is kept was then fitted in the same way on all examples."
     return text
+
+
+def why_divided(plan: Plan) -> str:
+    """Which ways of dividing the examples were weighed; empty where there was only one."""
+    if len(plan.offers) < 2:
+        return ""
+    ways = [
+        f"{'one holdout' if offer.kind == 'holdout' else f'{offer.folds}-fold cross-fitting'} about "
+        f"{duration(offer.predicted_seconds)}"
+        for offer in plan.offers
+    ]
+    budget = f"the time budget of {duration(plan.time_budget)}"
+    if plan.folds == plan.offers[0].folds:
+        return f"Planned before anything was tried: {', '.join(ways)}; {budget} had room for the first, the strongest."
+    return f"Planned before anything was tried: {', '.join(ways)}; the strongest that fits {budget} was taken."
+
+
+def power(plan: Plan) -> str:
+    """The smallest difference that the rows can show; empty where it is not known."""
+    if plan.smallest_difference is None:
+        return ""
+    return (
+        f"Between the two leading strategies these {plan.test:,} rows can show a difference of about "
+        f"{100 * plan.smallest_difference:.1f} points or more (with 80 % power at the 5 % level)."
+    )
+
+
+def refit_sentence(refit: Refit) -> str:
+    """What became of the fit on all examples."""
+    if refit.rejected:
+        return f"The fit on all examples was put aside, since {refit.rejected}; a measured fit is kept instead."
+    text = f"The kept solution was fitted on all examples in {duration(refit.seconds)}"
+    if refit.epochs:
+        text += f", with {count(refit.epochs, 'epoch')} of training, the measured fits' median"
+    if refit.quality is not None and refit.floor is not None:
+        text += f"; on {count(refit.checked_on, 'row')} that it did not learn from it reached"
+        text += (
+            f" {hundredths(refit.quality)} of 100, where the measured fits' range begins at {hundredths(refit.floor)}"
+        )
+    return text + "."
 
 
 def break_even_sentence(item: BreakEven) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,9 @@ from eval.reading.columns import ColumnMapping, is_ignored, map_columns
 from eval.reading.tables import Row, Table, read_table
 from eval.reading.text import as_text, counted, listed, unique_id
 
+MOST_LINES = 100
+"""So many lines of unusable rows are named for each reason."""
+
 
 @dataclass(frozen=True)
 class ExampleFile:
@@ -22,7 +24,7 @@ class ExampleFile:
     examples: tuple[Example, ...]
     findings: tuple[Finding, ...]
     columns: dict[str, tuple[str, ...]]
-    """Further columns as text, one value for each example, for grouping or ordering by time."""
+    """All columns as text, one value for each example, for grouping or ordering by time."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ def read_examples(
         *_gaps("empty_input", "input", no_input),
         *_gaps("empty_output", "output", no_output),
     )
-    return ExampleFile(examples, findings, _further(table, mapping, [row for row, _, _ in usable]))
+    return ExampleFile(examples, findings, _cells(table, [row for row, _, _ in usable]))
 
 
 def _id_of(mapping: ColumnMapping, row: Row) -> str:
@@ -77,9 +79,11 @@ def _gap(mapping: ColumnMapping, row: Row, columns: Sequence[str]) -> _Gap:
 def _gaps(code: str, noun: str, gaps: Sequence[_Gap]) -> list[Finding]:
     if not gaps:
         return []
-    reasons = ", ".join(f"{n} {reason}" for reason, n in Counter(gap.reason for gap in gaps).items())
-    named = listed(f"{gap.name} (line {gap.line})" for gap in gaps)
-    message = f"Left out {counted(len(gaps), 'row')} without an {noun} ({reasons}): {named}."
+    lines: dict[str, list[str]] = {}
+    for gap in gaps:
+        lines.setdefault(gap.reason, []).append(str(gap.line))
+    named = "; ".join(f"{reason} in line {listed(numbers, MOST_LINES)}" for reason, numbers in lines.items())
+    message = f"Left out {counted(len(gaps), 'row')} without an {noun}: {named}."
     action = f"Fill in the {noun}, or remove the rows."
     return [Finding(code, "warning", len(gaps), tuple(gap.name for gap in gaps), message, action)]
 
@@ -92,7 +96,6 @@ def _nothing_usable(table: Table, mapping: ColumnMapping, no_output: bool) -> Re
     return RequestError(f"{problem}: fill it in, or name other columns with --input-columns and --output-column.")
 
 
-def _further(table: Table, mapping: ColumnMapping, rows: Sequence[Row]) -> dict[str, tuple[str, ...]]:
-    used = {*mapping.inputs, mapping.output, mapping.id}
-    names = [name for name in table.columns if name not in used and not is_ignored(table, name)]
+def _cells(table: Table, rows: Sequence[Row]) -> dict[str, tuple[str, ...]]:
+    names = [name for name in table.columns if not is_ignored(table, name)]
     return {name: tuple(as_text(row.values.get(name)) for row in rows) for name in names}

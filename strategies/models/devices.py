@@ -11,7 +11,7 @@ from eval.errors import RequestError
 
 
 def pick_device(name: str) -> torch.device:
-    """The device for `auto`, `cpu` or `cuda`; torch uses all cores of a CPU.
+    """The device for `auto`, `cpu` or `cuda`; torch uses all cores of a CPU, or OMP_NUM_THREADS of them.
 
     Raises RequestError where `cuda` is asked for and there is none.
     """
@@ -21,7 +21,7 @@ def pick_device(name: str) -> torch.device:
         raise RequestError("--device cuda: torch sees no GPU here; use --device cpu or auto.")
     if name != "cpu" and torch.cuda.is_available():
         return torch.device("cuda")
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "0")) or len(os.sched_getaffinity(0)))
     keep_freed_memory()
     return torch.device("cpu")
 

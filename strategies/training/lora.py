@@ -37,7 +37,7 @@ class LoraSettings:
     batch_size: int = 8
     warmup: float = 0.06
     """Share of the steps over which the learning rate rises; it then falls along a cosine to a tenth."""
-    patience: int = 2
+    patience: int = 3
     """Epochs without a better dev quality after which training ends."""
     seed: int = 0
 

@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 import csv
+import gc
 import json
+import math
 import random
 import re
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from advisor.runs import log
+from advisor.data import read_data
+from advisor.parts import divide
+from advisor.planning import RunPlan
+from advisor.progress import Silent
+from advisor.request import make_request
+from advisor.runs import RunFolder, log
+from advisor.trials import Bench
+from eval.contracts import Example, Prediction, Solution, Task
+from strategies.base import Allowance, Family, Workshop
+from strategies.manifest import write_manifest
 from strategies.models.base import Prompt
 from strategies.models.fake import HashingEmbedder, ScriptedModel
 from strategies.models.shelf import ModelShelf
+from strategies.registry import STRATEGIES
+from strategies.workload import Profile, Tokens, Workload
 
 LABELS = ("billing", "delivery", "returns")
 
@@ -97,3 +113,115 @@ def _quiet_log() -> Iterator[None]:
     """Runs switch the log's propagation off; tests that read the log need it."""
     yield
     log.propagate = True
+
+
+@pytest.fixture(autouse=True)
+def _quick_collection() -> Iterator[None]:
+    """Every fit ends with a garbage collection, which need not pass over the libraries that are loaded by then."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+# ---- a strategy that looks fine-tuned, and a bench to try it on ------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class TunedFit:
+    """What one fit of `Tuned` was asked for."""
+
+    number: int
+    """Counted from 0."""
+    seed: int
+    allowance: Allowance
+    train: tuple[str, ...]
+    """Ids of the rows that it was shown."""
+
+
+@dataclass(frozen=True)
+class _Memory:
+    """Knows answers by heart."""
+
+    answers: Mapping[str, str]
+    name: str
+
+    def predict(self, inputs: Sequence[str]) -> list[Prediction]:
+        return [Prediction(self.answers[text]) for text in inputs]
+
+    def save(self, folder: Path) -> None:
+        write_manifest(folder, "constant", {"answer": self.name})
+
+
+@dataclass
+class Tuned:
+    """Stands in for `lora`: every fit is remembered, and goes as the functions say."""
+
+    known: Mapping[str, str]
+    """The label of each input."""
+    name: str = "lora"
+    family: Family = "finetune"
+    needs_documents: bool = False
+    fits: list[TunedFit] = field(default_factory=list)
+    epochs: Callable[[TunedFit], int] = lambda fit: 2
+    """The best epoch of a fit that may choose."""
+    right: Callable[[TunedFit, int], bool] = lambda fit, row: True
+    """Whether a fit answers a row rightly, which is given by its place among the inputs."""
+    during: Callable[[TunedFit, Workshop], None] = lambda fit, workshop: None
+    """What else happens in a fit: an error, a mark in its log."""
+
+    def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
+        fit = TunedFit(len(self.fits), workshop.seed, workshop.allowance, tuple(e.id for e in train))
+        self.fits.append(fit)
+        workshop.log.train_examples = len(train)
+        workshop.log.config = {"best_epoch": workshop.allowance.fixed_epochs or self.epochs(fit)}
+        self.during(fit, workshop)
+        rows = enumerate(self.known.items())
+        answers = {text: label if self.right(fit, row) else f"not {label}" for row, (text, label) in rows}
+        return _Memory(answers, f"fit {fit.number}")
+
+    def workload(self, profile: Profile, allowance: Allowance) -> Workload:
+        return Workload(fit=Tokens(trained=1.0))
+
+
+@pytest.fixture
+def tuned(tickets: Path, monkeypatch: pytest.MonkeyPatch) -> Tuned:
+    """Takes the place of `lora` in the registry; all its fits are on this one object."""
+    strategy = Tuned(_labels_of(tickets))
+    monkeypatch.setitem(sys.modules, "tuned_for_tests", SimpleNamespace(make=lambda: strategy))  # type: ignore[misc]
+    monkeypatch.setitem(STRATEGIES, "lora", "tuned_for_tests:make")
+    return strategy
+
+
+@pytest.fixture
+def task_file(tmp_path: Path) -> Path:
+    """A task that is scored by accuracy, so that a share of rows is a share of points."""
+    path = tmp_path / "task.json"
+    path.write_text('{"description": "Route the parcel ticket to the right team.", "metric": "accuracy"}')
+    return path
+
+
+@pytest.fixture
+def bench_for(
+    tickets: Path,
+    task_file: Path,
+    clerk: ScriptedModel,
+    shelf_with: Callable[[ScriptedModel], ModelShelf],
+    fakes: dict[str, Any],
+    tmp_path: Path,
+) -> Callable[..., Bench]:
+    """A bench on the tickets with a plan of so many folds; `options` are the request's, `planned` is the plan's."""
+
+    def make(
+        *, folds: int = 3, options: dict[str, Any] | None = None, deadline: float = math.inf, **planned: Any
+    ) -> Bench:
+        asked = {"task": str(task_file), "examples": str(tickets), **fakes, **(options or {})}
+        request = make_request(**asked)
+        data = read_data(request)
+        parts = divide(data, request.seed, folds=folds)
+        rows = sum(len(fold.test) for fold in parts)
+        plan = RunPlan(**{"folds": folds, "repeats": 1, "test_rows": rows, "allowance": Allowance(), "predicted": {},
+                          **planned})  # fmt: skip
+        folder = RunFolder.open(tmp_path / "bench", "of this test")
+        return Bench(request, data, parts, plan, shelf_with(clerk), folder, Silent(), deadline)
+
+    return make

@@ -10,11 +10,14 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 import advisor
 from advisor import cli
+from advisor.request import make_request
 from strategies.baselines import Constant
 
 SOURCE = Path(advisor.__file__).parents[1]
@@ -54,6 +57,8 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     header = ("text", "label")
     write_csv(folder / "good.csv", header, rows)
     write_csv(folder / "few.csv", header, rows[:7])
+    further = [(*row, "on a Tuesday" if i == 4 else "2024-05-01", "2024-05-01", "one") for i, row in enumerate(rows)]
+    write_csv(folder / "further.csv", (*header, "written", "day", "customer"), further)
     write_csv(folder / "one_label.csv", header, [(text, "billing") for text, _ in rows])
     write_csv(folder / "no_outputs.csv", header, [(text, "") for text, _ in rows])
     write_csv(folder / "columns.csv", ("foo", "bar"), rows)
@@ -125,6 +130,17 @@ REFUSED = {
     "unwritable output": ((*GOOD[:-1], "good.csv/run"), "cannot be written"),
     "output of another run": ((*GOOD[:-1], "other_run"), "holds another run already"),
     "output with other files": ((*GOOD[:-1], "full"), "holds other files already"),
+    "unknown finding": ((*GOOD, "--accept", "leaks"), "known are duplicate_rows"),
+    "unknown group": ((*GOOD, "--group-by", "customer"), '--group-by: there is no column "customer"'),
+    "unknown time": ((*GOOD, "--time-column", "date"), '--time-column: there is no column "date"'),
+    "missing incumbent": ((*GOOD, "--incumbent", "nowhere.csv"), "nowhere.csv does not exist"),
+    "incumbent that does not fit": ((*GOOD, "--incumbent", "few.csv"), "--incumbent: few.csv has 7 rows"),
+    "incumbent without outputs": ((*GOOD, "--incumbent", "columns.csv"), "--incumbent: columns.csv has the columns"),
+    "dates that are none": ((*with_examples("further.csv"), "--time-column", "written"), "in row 5 of"),
+    "all at one time": ((*with_examples("further.csv"), "--time-column", "day"), "leave --time-column out"),
+    "all in one group": ((*with_examples("further.csv"), "--group-by", "customer"), "in 1 groups"),
+    "error cost 0": ((*GOOD, "--error-cost", "0"), "--error-cost: input should be greater than 0"),
+    "error cost in words": ((*GOOD, "--error-cost", "much"), "--error-cost"),
     "missing config": ((*GOOD, "-c", "nowhere.yaml"), "-c: the file nowhere.yaml"),
     "config is a list": ((*GOOD, "-c", "list.yaml"), "name: value"),
     "config with unknown option": ((*GOOD, "-c", "odd.yaml"), "--colour is no option"),
@@ -176,6 +192,40 @@ def test_a_model_that_is_not_there_says_how_to_fetch_it(
 def test_prices_without_a_price_are_refused(desk: Path, tmp_path: Path) -> None:
     sentence = only_sentence(run([*GOOD[:-1], str(tmp_path / "run"), "--prices", "prices.yaml"], desk))
     assert "--prices: prices.yaml must give hourly_usd" in sentence
+
+
+def options_of(arguments: Sequence[str], monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The options that the command line makes of its arguments, as `make_request` gets them."""
+    caught: dict[str, Any] = {}
+    monkeypatch.setattr(cli, "_run", lambda options, **how: caught.update(options))
+    result = CliRunner().invoke(cli.app, list(arguments), standalone_mode=False)
+    assert result.exception is None
+    return caught
+
+
+@pytest.mark.parametrize(
+    ("flags", "name", "value"),
+    [
+        (("--error-cost", "2.5"), "error_cost", 2.5),
+        (("--accept", "rare_labels, duplicate_rows"), "accept", ["duplicate_rows", "rare_labels"]),
+        (("--redact",), "redact", True),
+        (("--group-by", "customer"), "group_by", "customer"),
+        (("--time-column", "day"), "time_column", "day"),
+        (("--incumbent", "today.csv"), "incumbent", "today.csv"),
+        (("--test", "test.csv"), "test", "test.csv"),
+        (("--tolerance", "2"), "tolerance", 2.0),
+        (("--keep", "all"), "keep", "all"),
+    ],
+)
+def test_a_flag_reaches_the_request(
+    flags: Sequence[str], name: str, value: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert getattr(make_request(**options_of((*GOOD, *flags), monkeypatch)), name) == value
+    assert name not in options_of(GOOD, monkeypatch)
+    if flags[1:]:
+        config = tmp_path / "options.yaml"
+        config.write_text(f"{flags[0].removeprefix('--')}: {flags[1]}\n")
+        assert getattr(make_request(**options_of((*GOOD, "-c", str(config)), monkeypatch)), name) == value
 
 
 HEAVY = ("torch", "transformers", "faiss", "sentence_transformers", "sklearn", "scipy", "pandas", "datasets")
@@ -251,6 +301,25 @@ def test_audit_prints_findings_for_people(desk: Path) -> None:
     result = run(["audit", "--examples", "few.csv"], desk)
     assert result.returncode == 0
     assert "at least 20 are needed" in result.stdout
+
+
+def test_audit_shows_the_gravest_first(desk: Path) -> None:
+    lines = run(["audit", "--examples", "few.csv"], desk).stdout.splitlines()
+    severities = [line.split()[0] for line in lines if line.startswith(("error", "warning", "info"))]
+    assert severities == ["error", "warning", "info"]
+
+
+def test_audit_takes_what_compare_takes(desk: Path) -> None:
+    result = run(["audit", "--examples", "few.csv", "--accept", "rare_labels", "--redact", "--json"], desk)
+    severity = {f["code"]: f["severity"] for f in json.loads(result.stdout)["findings"]}
+    assert severity["rare_labels"] == "info"
+    assert "leaks" in only_sentence(run(["audit", "--examples", "few.csv", "--accept", "leaks"], desk))
+
+
+def test_audit_loads_no_model_library(desk: Path) -> None:
+    result = run(["audit", "--examples", "good.csv", "--documents", "good.csv", "--json"], desk, inject=WATCH)
+    assert result.returncode == 0, result.stderr
+    assert not {"torch", "transformers", "sentence_transformers", "faiss"} & set(result.stderr.split())
 
 
 def test_models_list_says_what_is_fetched_and_how_to_fetch_the_rest(desk: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import socket
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +15,10 @@ import pandas as pd
 import pytest
 
 import advisor.comparison as use_case
+from advisor import planning, trials
 from advisor.comparison import compare, prepare
-from advisor.data import Data, Parts, divide, read_data
+from advisor.data import read_data
+from advisor.parts import Parts, divide
 from advisor.progress import Silent
 from advisor.report.schema import Report
 from advisor.request import make_request
@@ -92,7 +95,8 @@ def test_a_classification_is_compared_recommended_and_kept(
     assert values(report)["few_shot"] == 1.0
     assert report.task.kind == "classification"
     assert report.task.labels == ["billing", "delivery", "returns"]
-    assert (report.data.plan.train, report.data.plan.test) == (60, 20)
+    plan = report.data.plan
+    assert (plan.kind, plan.folds, plan.train, plan.test) == ("cross_fit", 5, 64, 80)
     not_applicable = {s.name: s.reason for s in report.strategies if s.status == "not_applicable"}
     assert set(not_applicable) == {"copy_input", "passage_copy", "rag", "lora", "lora_rag"}
     assert "no documents" in str(not_applicable["rag"])
@@ -106,8 +110,9 @@ def test_a_classification_is_compared_recommended_and_kept(
         assert "prompt with fixed examples" in (run / name).read_text(encoding="utf-8").lower()
     table = pd.read_parquet(run / "predictions.parquet")
     assert list(table.columns) == COLUMNS
-    assert table.groupby("strategy").size().to_dict() == dict.fromkeys(values(report), 20)
+    assert table.groupby("strategy").size().to_dict() == dict.fromkeys(values(report), 80)
     assert not (run / "solutions").exists()
+    assert not (run / "fold_solutions").exists()
     assert not (run / "work").exists()
     assert report.artefact is not None
     assert set(report.artefact.sha256) == set(contents(run / "solution"))
@@ -189,10 +194,11 @@ def test_finished_strategies_are_not_fitted_again_on_resume(
 ) -> None:
     options = {**fakes, "strategies": QUICK, "output": tmp_path / "run"}
     first = compare(TASK, tickets, shelf=shelf_with(clerk), **options)
-    assert sorted(fits) == sorted(QUICK)
-    asked = len(clerk.seen)
+    of_the_leaders, kept = 2 * 2, 1  # on parts of the rows for their learning curves, and on all of them
+    assert len(fits) == 5 * len(QUICK) + of_the_leaders + kept
+    made, asked = len(fits), len(clerk.seen)
     second = compare(TASK, tickets, shelf=shelf_with(clerk), **options)
-    assert sorted(fits) == sorted(QUICK)
+    assert len(fits) == made
     assert len(clerk.seen) == asked  # the stored plan is used: not even the speed is measured again
     assert second.recommendation == first.recommendation
     assert second.run_id == first.run_id
@@ -215,10 +221,10 @@ def test_an_interrupted_run_resumes_to_the_same_decision(
         patch.setattr(ZeroShot, "fit", crash_with(KeyboardInterrupt()))
         with pytest.raises(KeyboardInterrupt):
             compare(TASK, tickets, shelf=shelf_with(clerk), output=tmp_path / "part", **options)
-    assert fits == ["majority", "nearest_copy"]
+    assert Counter(fits) == {"majority": 5, "nearest_copy": 5}
     assert not (tmp_path / "part" / "report.json").exists()
     resumed = compare(TASK, tickets, shelf=shelf_with(clerk), output=tmp_path / "part", **options)
-    assert fits == QUICK
+    assert fits[10:20] == ["zero_shot"] * 5 + ["few_shot"] * 5
     assert values(resumed) == values(whole)
     assert resumed.recommendation.strategy == whole.recommendation.strategy
     assert resumed.recommendation.verdict == whole.recommendation.verdict
@@ -240,12 +246,15 @@ def test_same_seed_and_stored_plan_give_the_same_outputs(
     assert (values(second), second.comparisons) == (values(first), first.comparisons)
     assert second.recommendation.strategy == first.recommendation.strategy
     pd.testing.assert_frame_equal(answers(one), answers(two))
-    assert contents(one / "solutions") == contents(two / "solutions")
+    for kept in ("solutions", "fold_solutions"):
+        assert contents(one / kept) == contents(two / kept)
 
 
 def test_another_seed_sets_other_rows_aside(tickets: Path) -> None:
     data = read_data(make_request(task=TASK, examples=str(tickets)))
-    assert {e.id for e in divide(data, 0).test} != {e.id for e in divide(data, 1).test}
+    for folds in (1, 5):
+        one, other = (divide(data, seed, folds=folds)[0].test for seed in (0, 1))
+        assert {e.id for e in one} != {e.id for e in other}
 
 
 def test_limits_that_nothing_meets_recommend_nothing(
@@ -330,18 +339,21 @@ def test_nothing_that_is_learnt_depends_on_the_test_targets(
     compare(TASK, *files, shelf=shelf_with(model), output=tmp_path / "true", **options)
     model.seen.clear()
 
-    def with_canaries(data: Data, seed: int, test_rows: int | None = None) -> Parts:
-        parts = divide(data, seed, test_rows)
-        return replace(parts, test=tuple(replace(e, targets=(f"canary-{e.id}-yrg",)) for e in parts.test))
+    def with_canaries(*args: Any, **options: Any) -> tuple[Parts, ...]:
+        return tuple(
+            replace(fold, test=tuple(replace(e, targets=(f"canary-{e.id}-yrg",)) for e in fold.test))
+            for fold in divide(*args, **options)
+        )
 
     monkeypatch.setattr(use_case, "divide", with_canaries)
     compare(TASK, *files, shelf=shelf_with(model), output=tmp_path / "canaries", **options)
     targets = pd.read_parquet(tmp_path / "canaries" / "predictions.parquet").target
     assert targets.str.startswith("canary-").all()
-    kept = contents(tmp_path / "canaries" / "solutions")
-    assert kept == contents(tmp_path / "true" / "solutions")
-    assert len(kept) > 5
-    assert not any(b"canary" in content for content in kept.values())
+    for folder in ("fold_solutions", "solutions"):
+        kept = contents(tmp_path / "canaries" / folder)
+        assert kept == contents(tmp_path / "true" / folder)
+        assert len(kept) > 5
+        assert not any(b"canary" in content for content in kept.values())
     assert not any("canary" in turn.content for prompt in model.seen for turn in prompt.turns)
 
 
@@ -396,15 +408,15 @@ def test_a_strategy_that_the_clock_cut_short_is_never_recommended(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Time stands at the deadline when few_shot has been fitted: none of its rows is asked."""
-    original = use_case.run_trial
+    original = trials.run_trial
 
     def late(trial: Any, *rest: Any) -> Any:
         return original(replace(trial, deadline=0.0) if trial.name == "few_shot" else trial, *rest)
 
-    monkeypatch.setattr(use_case, "run_trial", late)
+    monkeypatch.setattr(trials, "run_trial", late)
     report = compare(TASK, tickets, shelf=shelf_with(clerk), output=tmp_path / "run", strategies=QUICK, **fakes)
     assert status(report)["few_shot"] == "stopped_early"
-    assert "20 test rows were left unscored" in str(report.result("few_shot").reason)
+    assert "16 test rows were left unscored" in str(report.result("few_shot").reason)
     assert report.recommendation.strategy in ("majority", "nearest_copy", "zero_shot")
     table = pd.read_parquet(tmp_path / "run" / "predictions.parquet")
     assert table[table.strategy == "few_shot"].score.isna().all()
@@ -436,12 +448,12 @@ def test_a_row_that_the_infrastructure_failed_is_left_out_for_all_and_not_blamed
     monkeypatch.setattr("eval.harness.time.sleep", lambda seconds: None)
     model = Throttled(clerk.reply)
     data = read_data(make_request(task=TASK, examples=str(tickets)))
-    model.refused = divide(data, 0).test[-1].input
+    model.refused = data.examples[-1].input
     options = {**fakes, "strategies": ["majority", "few_shot"]}
     report = compare(TASK, tickets, shelf=shelf_with(model), output=tmp_path / "run", **options)
     assert "time budget" not in str(report.result("few_shot").reason)
-    assert report.recommendation.strategy == "few_shot"  # 19 of 19: the missing row cannot change that
-    assert {c.n for c in report.comparisons} == {19}
+    assert report.recommendation.strategy == "few_shot"  # 79 of 79: the missing row cannot change that
+    assert {c.n for c in report.comparisons} == {79}
 
 
 def test_preparing_alone_writes_nothing(
@@ -450,7 +462,7 @@ def test_preparing_alone_writes_nothing(
     before = contents(tmp_path)
     request = make_request(task=TASK, examples=str(tickets), output=tmp_path / "run", **fakes)
     comparison = prepare(request, read_data(request), 0.0, Silent(), shelf_with(clerk))
-    assert comparison.plan.test_rows == 20
+    assert comparison.plan.test_rows == 80
     assert set(comparison.plan.predicted) == {
         "majority", "copy_input", "nearest_copy", "tfidf_linear", "embedding_linear", "zero_shot", "few_shot",
         "nearest_examples", "lora",
@@ -490,7 +502,7 @@ def test_a_request_that_was_refused_leaves_its_folder_free_for_the_corrected_one
     compare(TASK, tickets, shelf=shelf_with(clerk), output=run, strategies=["majority"], **fakes)
 
 
-def test_train_is_shown_to_strategies_and_test_is_not(
+def test_each_fit_is_shown_all_rows_but_those_it_is_tested_on(
     tickets: Path,
     clerk: ScriptedModel,
     shelf_with: MakeShelf,
@@ -498,16 +510,55 @@ def test_train_is_shown_to_strategies_and_test_is_not(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    shown: list[str] = []
+    shown: list[set[str]] = []
+    original = TfidfLinear.fit
 
     def spy(self: Any, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
-        shown.extend(e.id for e in train)
-        raise RuntimeError
+        shown.append({e.id for e in train})
+        return original(self, task, train, workshop)
 
     monkeypatch.setattr(TfidfLinear, "fit", spy)
-    options = {**fakes, "strategies": ["majority", "tfidf_linear"]}
-    compare(TASK, tickets, shelf=shelf_with(clerk), output=tmp_path / "run", **options)
-    tested = set(pd.read_parquet(tmp_path / "run" / "predictions.parquet").id)
-    assert len(shown) == 60
-    assert len(tested) == 20
-    assert tested.isdisjoint(shown)
+    options = {**fakes, "strategies": ["tfidf_linear"]}
+    report = compare(TASK, tickets, shelf=shelf_with(clerk), output=tmp_path / "run", **options)
+    data = read_data(make_request(task=TASK, examples=str(tickets)))
+    everything = {e.id for e in data.examples}
+    tested = [{e.id for e in fold.test} for fold in divide(data, 0, folds=5)]
+    assert shown[:5] == [everything - rows for rows in tested]
+    assert sorted(i for rows in tested for i in rows) == sorted(everything)
+    assert shown[-1] == everything  # the fit that is kept
+    curve = list(shown[5:-1])
+    assert [len(part) for part in curve] == [16, 32]
+    assert curve[0] < curve[1] < shown[0]  # the parts of the learning curve
+    fit = report.result("tfidf_linear").fit
+    assert fit is not None
+    assert fit.learning_curve is not None
+    assert [p.train_examples for p in fit.learning_curve] == [16, 32, 64]
+
+
+def test_a_budget_too_small_for_cross_fitting_takes_one_holdout(
+    tickets: Path,
+    clerk: ScriptedModel,
+    shelf_with: MakeShelf,
+    fakes: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(planning, "FOLDS", ())
+    options = {**fakes, "strategies": QUICK, "keep": "all"}
+    report = compare(TASK, tickets, shelf=shelf_with(clerk), output=tmp_path / "run", **options)
+    plan = report.data.plan
+    assert (plan.kind, plan.folds, plan.train, plan.test) == ("holdout", 1, 60, 20)
+    assert report.recommendation.strategy == "few_shot"
+    assert all(s.quality.n == 20 for s in report.strategies if s.quality)
+
+
+def test_what_is_kept_is_fitted_on_all_examples(
+    tickets: Path, clerk: ScriptedModel, shelf_with: MakeShelf, fakes: dict[str, Any], tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    options = {**fakes, "strategies": ["nearest_copy"]}
+    report = compare(TASK, tickets, shelf=shelf_with(clerk), output=run, **options)
+    assert report.result("nearest_copy").quality is not None
+    solution = load_solution(run / "solution", shelf_with(clerk))
+    examples = read_data(make_request(task=TASK, examples=str(tickets))).examples
+    assert [p.text for p in solution.predict([e.input for e in examples])] == [e.target for e in examples]

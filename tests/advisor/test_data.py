@@ -1,4 +1,4 @@
-"""What a comparison starts from: read, refused where hopeless, and divided once."""
+"""What a comparison starts from: read, cleaned and refused where hopeless."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from advisor.data import Data, audit_only, default_output, divide, fingerprint, read_data
+from advisor.data import Data, audited, default_output, fingerprint, read_data
 from advisor.request import CompareRequest, make_request
 from eval.errors import RequestError
 
-Rows = Sequence[tuple[str, str]]
+Rows = Sequence[Sequence[object]]
 MIXED = [(f"ticket {i} {'bill' if i % 2 else 'parcel'}", "billing" if i % 2 else "delivery") for i in range(100)]
 
 
@@ -52,11 +52,6 @@ def test_too_few_examples_says_how_many_are_needed(count: int, tmp_path: Path) -
         read(write(tmp_path / "few.csv", MIXED[:count]))
 
 
-def test_twenty_examples_are_enough_to_start(tmp_path: Path) -> None:
-    parts = divide(read(write(tmp_path / "some.csv", MIXED[:20])), seed=0)
-    assert (len(parts.train), len(parts.test)) == (10, 10)
-
-
 def test_rows_without_an_output_do_not_count_as_examples(tmp_path: Path) -> None:
     rows = [*MIXED[:15], *((f"x {i}", "") for i in range(30))]
     with pytest.raises(RequestError, match="15 usable examples are too few"):
@@ -78,54 +73,6 @@ def test_a_missing_file_is_named(tmp_path: Path, mixed: Path) -> None:
         examples = mixed if options else tmp_path / "nowhere.csv"
         with pytest.raises(RequestError, match=r"nowhere\.csv does not exist"):
             read(examples, **options)
-
-
-def test_the_parts_are_disjoint_and_complete(mixed: Path) -> None:
-    data = read(mixed)
-    parts = divide(data, seed=3)
-    assert (len(parts.train), len(parts.test), parts.source) == (75, 25, "split")
-    assert {e.id for e in parts.train} | {e.id for e in parts.test} == {e.id for e in data.examples}
-    assert divide(data, seed=3) == parts
-    assert divide(data, seed=4) != parts
-
-
-def test_the_training_part_does_not_depend_on_the_test_rows(mixed: Path) -> None:
-    data = read(mixed)
-    whole = divide(data, seed=0)
-    for rows in (5, 10, 20, 25, 999):
-        parts = divide(data, seed=0, test_rows=rows)
-        assert parts.train == whole.train
-        assert len(parts.test) == min(rows, 25)
-        assert {e.id for e in parts.test} <= {e.id for e in whole.test}
-
-
-def test_the_test_part_is_cut_to_the_planned_rows_with_many_labels(tmp_path: Path) -> None:
-    rows = [(f"ticket number {i}", f"team {i % 77}") for i in range(800)]
-    data = read(write(tmp_path / "many.csv", rows), task="Name the team.")
-    assert len(divide(data, seed=0).test) == 200
-    assert [len(divide(data, seed=0, test_rows=n).test) for n in (150, 100, 60)] == [150, 100, 60]
-
-
-def test_exact_duplicates_never_straddle_the_split(tmp_path: Path) -> None:
-    rows = [(f"Same   text {i % 40}" if i % 2 else f"same text {i % 40}", MIXED[i][1]) for i in range(100)]
-    parts = divide(read(write(tmp_path / "twice.csv", rows)), seed=0)
-    keys = [{" ".join(e.input.lower().split()) for e in part} for part in (parts.train, parts.test)]
-    assert keys[0].isdisjoint(keys[1])
-
-
-def test_rows_of_a_given_test_file_are_left_out_of_training(mixed: Path, tmp_path: Path) -> None:
-    again = [(text.upper(), label) for text, label in MIXED[:10]]
-    test = write(tmp_path / "test.csv", [*again, *((f"new {i}", "billing") for i in range(20))])
-    data = read(mixed, test=str(test))
-    parts = divide(data, seed=0, test_rows=5)
-    assert (len(parts.train), len(parts.test), parts.source) == (90, 30, "file")
-    assert {e.input for e in parts.train}.isdisjoint(text for text, _ in MIXED[:10])
-
-
-def test_a_test_file_that_repeats_all_examples_is_refused(mixed: Path, tmp_path: Path) -> None:
-    copy = write(tmp_path / "copy.csv", MIXED)
-    with pytest.raises(RequestError, match="--test repeats all examples"):
-        divide(read(mixed, test=str(copy)), seed=0)
 
 
 @pytest.mark.parametrize(
@@ -190,8 +137,253 @@ def test_a_default_output_never_names_what_is_there(tmp_path: Path, monkeypatch:
 
 
 def test_the_audit_alone_reports_what_a_comparison_would_refuse(tmp_path: Path) -> None:
-    findings = audit_only(request_for(write(tmp_path / "few.csv", MIXED[:5])))
-    assert [(f["code"], f["severity"]) for f in findings] == [
+    findings = audited(request_for(write(tmp_path / "few.csv", MIXED[:5]))).findings
+    assert [(f.code, f.severity) for f in findings] == [
         ("column_mapping", "info"), ("too_few_examples", "error"), ("rare_labels", "warning"),
     ]  # fmt: skip
-    assert all(set(f) == {"code", "severity", "count", "rows", "message", "action"} for f in findings)
+
+
+# ---- what the audit changes ------------------------------------------------------------------------------------------
+
+
+def codes(data: Data) -> list[str]:
+    return [finding.code for finding in data.findings]
+
+
+def test_spellings_of_a_label_are_counted_together_before_anything_is_inferred(tmp_path: Path) -> None:
+    rows = [(text, "Billing" if i % 3 else "billing" if i % 15 else "delivery") for i, (text, _) in enumerate(MIXED)]
+    data = read(write(tmp_path / "spelt.csv", rows))
+    assert {e.target for e in data.examples} == {"Billing", "delivery"}
+    assert data.task.metric == "macro_f1"
+    assert "label_variants" in codes(data)
+
+
+def test_spellings_are_kept_apart_where_that_is_accepted(tmp_path: Path) -> None:
+    examples = write(tmp_path / "spelt.csv", [*MIXED, ("one more", "Billing")])
+    assert {e.target for e in read(examples, accept="label_variants").examples} == {"billing", "delivery", "Billing"}
+    assert {e.target for e in read(examples).examples} == {"billing", "delivery"}
+
+
+def write_documents(folder: Path, **texts: str) -> Path:
+    folder.mkdir()
+    for name, text in texts.items():
+        (folder / f"{name}.txt").write_text(text)
+    return folder
+
+
+def test_documents_that_leak_are_left_out_unless_that_is_accepted(mixed: Path, tmp_path: Path) -> None:
+    documents = write_documents(tmp_path / "documents", faq=f"{MIXED[1][0]}\n{MIXED[1][1]}", fact="Bills come by post.")
+    assert [d.id for d in read(mixed, documents=str(documents)).documents] == ["fact.txt"]
+    kept = read(mixed, documents=str(documents), accept=["leak_examples_documents"])
+    assert [d.id for d in kept.documents] == ["fact.txt", "faq.txt"]
+
+
+SECRETS = ("ada@example.org", "4242 4242 4242 4242", "+44 20 7946 0958", "DE89 3704 0044 0532 0130 00")
+
+
+def test_redacted_data_hold_no_personal_data_anywhere(tmp_path: Path) -> None:
+    rows = [(f"{text}, {SECRETS[i % 4]}", f"{label} for {SECRETS[0]}") for i, (text, label) in enumerate(MIXED)]
+    examples = write(tmp_path / "secret.csv", rows)
+    test = write(tmp_path / "test.csv", [(f"new {text}", label) for text, label in rows[:30]])
+    today = write(tmp_path / "today.csv", rows[:30])
+    documents = write_documents(tmp_path / "documents", a=f"Mail to {SECRETS[0]}, call {SECRETS[2]}.")
+    options = {"test": str(test), "documents": str(documents), "incumbent": str(today)}
+    open_data, data = (read(examples, redact=redact, **options) for redact in (False, True))
+    assert all(secret in str(open_data) for secret in SECRETS)
+    assert not any(secret in str(data) for secret in SECRETS)
+    assert data.examples[0].input == "ticket 0 parcel, [EMAIL]"
+    assert data.incumbent == tuple(e.target for e in data.examples[:30])
+    assert {f.severity for f in data.findings if f.code == "personal_data"} == {"info"}
+
+
+def test_personal_data_are_reported_without_their_values(tmp_path: Path) -> None:
+    rows = [(f"{text}, {SECRETS[i % 4]}", label) for i, (text, label) in enumerate(MIXED)]
+    data = read(write(tmp_path / "secret.csv", rows))
+    (finding,) = [f for f in data.findings if f.code == "personal_data"]
+    assert (finding.severity, finding.count) == ("warning", 100)
+    assert not any(secret in str(data.findings) for secret in SECRETS)
+
+
+def test_ids_that_are_personal_are_never_shown(tmp_path: Path) -> None:
+    rows = [(f"customer{i}@example.org", text, label) for i, (text, label) in enumerate(MIXED)]
+    rows[5] = (rows[5][0], rows[5][1], "")
+    data = read(write(tmp_path / "ids.csv", rows, ("id", "text", "label")))
+    assert len({e.id for e in data.examples}) == 99
+    assert "example.org" not in str(data)
+
+
+# ---- further columns -------------------------------------------------------------------------------------------------
+
+
+def with_column(path: Path, name: str, cells: Sequence[object]) -> Path:
+    rows = [(text, label, cell) for (text, label), cell in zip(MIXED, cells, strict=True)]
+    return write(path, rows, ("text", "label", name))
+
+
+def test_rows_are_grouped_by_a_column(tmp_path: Path) -> None:
+    data = read(with_column(tmp_path / "a.csv", "customer", [f"c{i % 7}" for i in range(100)]), group_by="customer")
+    assert data.groups == tuple(f"c{i % 7}" for i in range(100))
+    assert any('"customer"' in sentence and "7" in sentence for sentence in data.stated)
+
+
+def test_groups_that_are_personal_become_numbers(tmp_path: Path) -> None:
+    cells = [f"c{i % 7}@example.org" for i in range(100)]
+    data = read(with_column(tmp_path / "a.csv", "customer", cells), group_by="customer")
+    assert data.groups is not None
+    assert len(set(data.groups)) == 7
+    assert "example.org" not in str(data)
+
+
+def test_an_unknown_column_is_named_with_the_known_ones(tmp_path: Path) -> None:
+    examples = with_column(tmp_path / "a.csv", "customer", range(100))
+    for option, flag in (("group_by", "--group-by"), ("time_column", "--time-column")):
+        with pytest.raises(RequestError, match=f'{flag}: there is no column "client"; known are "text", "label"'):
+            read(examples, **{option: "client"})
+
+
+MONTHS = ("Jan", "Feb", "Mar", "Apr")
+
+
+@pytest.mark.parametrize(
+    ("cells", "later"),
+    [
+        ([str(i) for i in range(100)], 1.0),
+        ([f"2024-{1 + i // 25:02}-{1 + i % 25:02}" for i in range(100)], 86400.0),
+        ([f"{1 + i % 25}.{1 + i // 25}.2024 10:00" for i in range(100)], 86400.0),
+        ([f"{1 + i // 25}/{1 + i % 25}/2024" for i in range(100)], 86400.0),
+        ([f"2024-05-01T10:{i // 60:02}:{i % 60:02}+02:00" for i in range(100)], 1.0),
+        ([f"{1 + i % 25} {MONTHS[i // 25]} 2024" for i in range(100)], 86400.0),
+    ],
+    ids=["numbers", "iso", "day first", "month first", "with a zone", "in words"],
+)
+def test_times_are_read_in_usual_forms(cells: Sequence[str], later: float, tmp_path: Path) -> None:
+    data = read(with_column(tmp_path / "a.csv", "date", cells), time_column="date")
+    assert data.times is not None
+    assert data.times[1] - data.times[0] == later
+    assert list(data.times) == sorted(data.times)
+
+
+def test_the_first_row_without_a_time_is_named(tmp_path: Path) -> None:
+    cells: list[object] = [f"2024-05-{1 + i % 28:02}" for i in range(100)]
+    cells[41] = "soon"
+    with pytest.raises(RequestError, match=r'--time-column: in row 42 of "date", "soon" is no date or number'):
+        read(with_column(tmp_path / "a.csv", "date", cells), time_column="date")
+    cells[7] = ""
+    with pytest.raises(RequestError, match=r'in row 8 of "date", there is no date'):
+        read(with_column(tmp_path / "b.csv", "date", cells), time_column="date")
+
+
+def test_dates_that_can_be_read_both_ways_are_refused(tmp_path: Path) -> None:
+    cells = [f"{1 + i % 12}/{1 + i % 11}/2024" for i in range(100)]
+    with pytest.raises(RequestError, match="day or with the month first: write them as YYYY-MM-DD"):
+        read(with_column(tmp_path / "a.csv", "date", cells), time_column="date")
+
+
+# ---- the system in use today -----------------------------------------------------------------------------------------
+
+TODAY = [("billing" if i % 3 else "delivery") for i in range(100)]
+
+
+def today(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    return str(write(path, rows, header))
+
+
+def test_the_incumbent_is_matched_by_id_first(tmp_path: Path) -> None:
+    ids = [f"t{i}" for i in range(100)]
+    examples = write(
+        tmp_path / "a.csv", [(n, *row) for n, row in zip(ids, MIXED, strict=True)], ("id", "text", "label")
+    )
+    rows = [(n, "same text", output) for n, output in zip(ids, TODAY, strict=True)][::-1]
+    data = read(examples, incumbent=today(tmp_path / "b.csv", ("id", "text", "prediction"), rows))
+    assert data.incumbent == tuple(TODAY)
+    assert any("by id" in sentence for sentence in data.stated)
+
+
+def test_the_incumbent_is_matched_by_input_next(mixed: Path, tmp_path: Path) -> None:
+    rows = [(f"x{i}", text.upper(), output) for i, ((text, _), output) in enumerate(zip(MIXED, TODAY, strict=True))]
+    file = today(tmp_path / "b.csv", ("id", "text", "answer"), [*rows[::-1], ("more", "another", "billing")])
+    data = read(mixed, incumbent=file)
+    assert data.incumbent == tuple(TODAY)
+    assert any("by input" in sentence for sentence in data.stated)
+
+
+def test_the_incumbent_is_matched_by_order_last(mixed: Path, tmp_path: Path) -> None:
+    data = read(mixed, incumbent=today(tmp_path / "b.csv", ("output",), [(output,) for output in TODAY]))
+    assert data.incumbent == tuple(TODAY)
+    assert any("by the order of rows" in sentence for sentence in data.stated)
+
+
+def test_the_systems_output_is_taken_and_not_the_truth_beside_it(mixed: Path, tmp_path: Path) -> None:
+    rows = [(*row, output) for row, output in zip(MIXED, TODAY, strict=True)]
+    data = read(mixed, incumbent=today(tmp_path / "b.csv", ("text", "label", "Prediction"), rows))
+    assert data.incumbent == tuple(TODAY)
+
+
+def test_no_output_is_an_output_too(mixed: Path, tmp_path: Path) -> None:
+    rows = [(text, "" if i == 3 else "billing") for i, (text, _) in enumerate(MIXED)]
+    data = read(mixed, incumbent=today(tmp_path / "b.csv", ("text", "prediction"), rows))
+    assert data.incumbent is not None
+    assert [i for i, output in enumerate(data.incumbent) if not output] == [3]
+
+
+def test_an_incumbent_that_does_not_fit_is_refused_with_the_counts(mixed: Path, tmp_path: Path) -> None:
+    rows = [(text, "billing") for text, _ in MIXED[:60]]
+    with pytest.raises(RequestError, match=r"--incumbent: .* 60 rows for 100 examples; .* by input 60: give one row"):
+        read(mixed, incumbent=today(tmp_path / "b.csv", ("text", "prediction"), rows))
+    with pytest.raises(RequestError, match=r'--incumbent: .* "foo", none of which .* name it prediction'):
+        read(mixed, incumbent=today(tmp_path / "c.csv", ("foo",), [("x",)] * 100))
+
+
+def test_with_a_test_set_the_incumbent_is_matched_to_that(mixed: Path, tmp_path: Path) -> None:
+    rows = [(f"new {text}", label) for text, label in MIXED[:30]]
+    test = write(tmp_path / "test.csv", rows)
+    file = today(tmp_path / "b.csv", ("text", "prediction"), [(text, "billing") for text, _ in rows])
+    data = read(mixed, test=str(test), incumbent=file)
+    assert data.incumbent == ("billing",) * 30
+
+
+def test_the_incumbents_labels_may_be_spelt_otherwise(mixed: Path, tmp_path: Path) -> None:
+    file = today(tmp_path / "b.csv", ("output",), [(output.upper(),) for output in TODAY])
+    assert read(mixed, incumbent=file).incumbent == tuple(TODAY)
+    assert read(mixed, incumbent=file, accept="label_variants").incumbent == tuple(o.upper() for o in TODAY)
+
+
+def test_the_fingerprint_covers_further_columns_and_the_incumbent(mixed: Path, tmp_path: Path) -> None:
+    data = read(mixed)
+    request = request_for(mixed)
+    variants = [
+        data,
+        replace(data, groups=("a",) * 100),
+        replace(data, groups=("b",) * 100),
+        replace(data, times=(1.0,) * 100),
+        replace(data, incumbent=("a",) * 100),
+    ]
+    assert len({fingerprint(request, variant) for variant in variants}) == len(variants)
+    for option in ({"accept": "near_duplicates"}, {"redact": True}):
+        assert fingerprint(request_for(mixed, **option), data) != fingerprint(request, data)
+    moved = [request_for(mixed, incumbent=str(tmp_path / name)) for name in ("a.csv", "b.csv")]
+    assert fingerprint(moved[0], data) == fingerprint(moved[1], data)
+
+
+# ---- groups ----------------------------------------------------------------------------------------------------------
+
+
+def test_rows_that_belong_together_are_marked_on_both_sides(tmp_path: Path) -> None:
+    cells = [f"c{i}" if i > 2 else "same" for i in range(100)]
+    examples = with_column(tmp_path / "a.csv", "customer", cells)
+    test = write(
+        tmp_path / "t.csv",
+        [("quite another", "billing", "same"), ("alone", "billing", "")],
+        ("text", "label", "customer"),
+    )
+    data = read(examples, group_by="customer", test=str(test))
+    assert data.test is not None
+    first, second, third, fourth = (example.group for example in data.examples[:4])
+    assert first == second == third == data.test[0].group != ""
+    assert fourth == data.test[1].group == ""
+
+
+def test_without_a_column_only_repeated_inputs_belong_together(mixed: Path, tmp_path: Path) -> None:
+    assert {example.group for example in read(mixed).examples} == {""}
+    data = read(write(tmp_path / "twice.csv", [*MIXED, MIXED[5]]))
+    assert data.examples[5].group == data.examples[100].group != ""

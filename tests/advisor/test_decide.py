@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import permutations
+from itertools import combinations, pairwise, permutations
+from statistics import NormalDist
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from advisor.decide import Candidate, Decision, Evidence, Limits, break_evens, cheapest, decide, what_would_flip
+from advisor.decide import Candidate, Decision, Evidence, Limits, cheapest, decide
 from advisor.economics import Money
 
 POINT = 0.01
@@ -178,25 +179,225 @@ def test_what_breaks_a_limit_does_not_lower_the_confidence() -> None:
     assert choose(pair, Limits(max_latency_ms=500)).verdict == "clear"
 
 
-def test_sensitivity_names_the_volume_tolerance_and_limits_that_change_the_pick() -> None:
-    now = [
-        candidate("tuned", 0.90, 10, training=60),
-        candidate("plain", 0.87, 1),
-        candidate("slow", 0.95, 10, p95_ms=900),
+def test_two_that_cost_the_same_and_cannot_be_told_apart_are_a_tie_however_many_the_rows() -> None:
+    level = [candidate("a", 0.9, 10, 0), candidate("b", 0.9, 10.5, 1)]
+    decision = choose(level, error=0.001, spread=0.001, rows=100_000)
+    assert (decision.pick, decision.verdict, decision.rivals) == ("a", "tie", ("b",))
+    assert decision.confidence > 0.99
+    assert decision.rows_needed == 0
+
+
+def test_the_cheaper_of_two_equals_is_clear_once_it_surely_loses_no_more_than_the_tolerance() -> None:
+    equals = [candidate("dear", 0.9, 50), candidate("cheap", 0.9, 1)]
+    assert choose(equals, error=0.001, spread=0.001).verdict == "clear"
+    assert choose(equals, error=0.001, spread=0.001).rivals == ("dear",)
+    assert choose(equals, error=0.02, spread=0.02).verdict == "tie"
+
+
+def test_the_dearer_is_not_clear_while_the_cheaper_may_be_as_good() -> None:
+    """dear surely loses nothing worth a word, but may cost 50 times as much for nothing."""
+    pair = [candidate("dear", 0.9, 50), candidate("cheap", 0.885, 1)]
+    decision = choose(pair, error=0.01, spread=0.007)
+    assert (decision.pick, decision.verdict) == ("dear", "tie")
+    assert decision.confidence > 0.95
+
+
+def test_resamples_that_never_vary_are_no_certainty_where_the_standard_error_is_not_zero() -> None:
+    """Both right on all of 20 rows: every resample has them level, and yet the next row may differ."""
+    pair = [candidate("dear", 1.0, 50), candidate("cheap", 1.0, 1)]
+    decision = choose(pair, error=0.064, rows=20)
+    assert decision.verdict == "tie"
+    assert decision.confidence == pytest.approx(NormalDist().cdf(0.01 / 0.064))
+
+
+# Rows that are missing.
+
+
+def test_rows_needed_follow_from_the_standard_error() -> None:
+    """Level on 100 rows with an error of 3 points: 1.645 × 3 / sqrt(n / 100) is 1 point with 2,436 rows."""
+    pair = [candidate("dear", 0.9, 50), candidate("cheap", 0.9, 1)]
+    assert choose(pair, error=0.03, spread=0.03, rows=100).rows_needed == 2435 - 100
+
+
+def test_rows_are_needed_until_the_most_demanding_of_the_others_is_settled() -> None:
+    three = [candidate("far", 0.5, 50), candidate("dear", 0.9, 50), candidate("cheap", 0.9, 1)]
+    assert choose(three, error=0.03, spread=0.03, rows=100).rows_needed == 2435 - 100
+
+
+def test_rows_can_be_needed_to_show_that_the_pick_loses_too_much() -> None:
+    """3 points behind by half a large standard error; more rows settle whether it is really over 1."""
+    decision = choose([candidate("dear", 0.93, 50), candidate("cheap", 0.90, 1)], error=0.07, spread=0.05, rows=40)
+    assert decision.pick == "cheap"
+    assert decision.rows_needed == 1326 - 40  # 40 × (1.645 × 7 / 2)²
+
+
+def test_no_number_of_rows_settles_a_loss_that_is_the_tolerance_itself() -> None:
+    pair = [candidate("dear", 0.83, 50), candidate("cheap", 0.82, 1)]
+    assert choose(pair, error=0.02, spread=0.02).rows_needed is None
+
+
+def test_no_rows_are_needed_where_it_is_settled_but_always_the_fewest_that_count() -> None:
+    pair = [candidate("a", 0.9), candidate("b", 0.2)]
+    assert choose(pair).rows_needed == 0
+    assert choose(pair, rows=12).rows_needed == 8
+
+
+def with_labels(macro: bool, **rows: int) -> Decision:
+    pair = [candidate("a", 0.9), candidate("b", 0.2)]
+    found = replace(evidence(pair, rows=sum(rows.values())), rows_per_label=rows, metric_is_macro=macro)
+    return decide(pair, found, ANY, POINT)
+
+
+def test_seven_negatives_among_297_rows_do_not_carry_half_of_macro_f1() -> None:
+    decision = with_labels(macro=True, positive=290, negative=7)
+    assert (decision.verdict, decision.lacks) == ("insufficient_evidence", ("label_rows",))
+    assert decision.label_rows_needed == {"negative": 3}
+    assert decision.pick == "a"
+
+
+def test_ten_rows_of_a_label_are_enough_and_accuracy_does_not_hang_on_one() -> None:
+    assert with_labels(macro=True, positive=290, negative=10).verdict == "clear"
+    assert with_labels(macro=False, positive=290, negative=7).verdict == "clear"
+
+
+def test_one_of_many_labels_may_be_rare() -> None:
+    """One of 20 labels is 5 % of macro F1, one of 19 is more."""
+    assert with_labels(macro=True, **{f"l{i}": 5 + i for i in range(20)}).verdict == "clear"
+    assert with_labels(macro=True, **{f"l{i}": 5 + i for i in range(19)}).verdict == "insufficient_evidence"
+
+
+def test_all_that_is_lacking_is_named() -> None:
+    pair = [candidate("a", 0.90, 1), candidate("b", 0.85, 50)]
+    found = replace(evidence(pair, rows=12, unscored=3), rows_per_label={"y": 8, "n": 4}, metric_is_macro=True)
+    decision = decide(pair, found, ANY, POINT)
+    assert decision.lacks == ("rows", "unscored_rows", "label_rows")
+    assert decision.label_rows_needed == {"n": 6, "y": 2}
+
+
+# Where a wrong answer has a price.
+
+PRICED = [candidate("dear", 0.90, 500), candidate("cheap", 0.85, 10)]
+
+
+def at_error_cost(
+    usd: float, candidates: Sequence[Candidate] = PRICED, volume: float = 10_000, **of: object
+) -> Decision:
+    found = evidence(candidates, **of)  # type: ignore[arg-type]
+    return decide(candidates, found, ANY, POINT, error_cost=usd, volume=volume)
+
+
+def test_the_lowest_total_cost_is_picked_where_a_wrong_answer_has_a_price() -> None:
+    """At 0.1 USD: 500 + 1,000 × 0.1 against 10 + 1,500 × 0.1. The difference of 500 errors pays from 0.98 USD on."""
+    assert at_error_cost(0.1).pick == "cheap"
+    assert at_error_cost(0.97).pick == "cheap"
+    assert at_error_cost(0.99).pick == "dear"
+    assert at_error_cost(0.1).best == "dear"
+
+
+def test_with_an_error_cost_the_tolerance_is_its_worth_in_money() -> None:
+    """A point is 100 errors. At 1 USD the pick's total is 10 USD below the other's, at 10 USD 4,510 USD."""
+    decision = at_error_cost(1.0, error=0.02, spread=0.02)
+    assert (decision.pick, decision.verdict, decision.equals) == ("dear", "tie", ("dear", "cheap"))
+    decision = at_error_cost(10.0, error=0.02, spread=0.014)
+    assert (decision.pick, decision.verdict, decision.equals) == ("dear", "clear", ("dear",))
+
+
+def test_with_an_error_cost_rows_needed_are_about_the_total() -> None:
+    """Dear is 10 USD ahead, the tolerance is worth 100, the standard error 200 USD: 200 × (1.645 × 200 / 110)²."""
+    decision = at_error_cost(1.0, error=0.02, spread=0.02, rows=200)
+    assert decision.rows_needed == 1789 - 200
+
+
+def test_without_queries_errors_cost_nothing() -> None:
+    assert at_error_cost(100.0, volume=0).pick == "cheap"
+
+
+def test_unscored_rows_count_at_the_price_of_errors() -> None:
+    assert at_error_cost(0.1, rows=98, unscored=2).lacks == ()  # 0.07 × 1,000 USD is less than 490 USD.
+    assert at_error_cost(0.9, rows=98, unscored=2).lacks == ("unscored_rows",)
+
+
+def test_an_error_cost_needs_the_volume() -> None:
+    with pytest.raises(ValueError, match="volume"):
+        decide(PRICED, evidence(PRICED), ANY, POINT, error_cost=1.0)
+
+
+# Today's system.
+
+
+def with_incumbent(quality: float, limits: Limits = ANY, **of: object) -> Decision:
+    today = Candidate("today", quality, Money(0.0, 0.0, 0.0), 0.0, -1, incumbent=True)
+    return choose([today, candidate("dear", 0.90, 50, 1), candidate("cheap", 0.80, 1, 2)], limits, **of)
+
+
+def test_the_incumbent_is_compared_with_but_never_picked() -> None:
+    decision = with_incumbent(0.95)
+    assert (decision.pick, decision.best, decision.runner_up) == ("dear", "dear", "cheap")
+    assert decision.gain == pytest.approx(-0.05)
+    assert decision.keeps_incumbent
+
+
+def test_the_incumbent_is_kept_unless_it_is_beaten_by_more_than_counts_as_equal() -> None:
+    assert with_incumbent(0.89).keeps_incumbent
+    assert not with_incumbent(0.88).keeps_incumbent
+    assert with_incumbent(0.88).gain == pytest.approx(0.02)
+    assert with_incumbent(0.88, error=0.05).keeps_incumbent  # 2 points are within half of 5.
+
+
+def test_the_incumbent_lowers_no_confidence_and_breaks_no_limit() -> None:
+    decision = with_incumbent(0.95, Limits(min_quality=0.99), error=0.05, spread=0.05)
+    assert (decision.verdict, decision.keeps_incumbent) == ("none_feasible", True)
+    assert set(decision.broken) == {"dear", "cheap"}
+    assert with_incumbent(0.90).verdict == "clear"
+
+
+def test_without_an_incumbent_nothing_is_kept() -> None:
+    decision = choose([candidate("a", 0.9)])
+    assert (decision.gain, decision.keeps_incumbent) == (None, False)
+    assert not choose([candidate("a", 0.9)], Limits(min_quality=0.99)).keeps_incumbent
+
+
+# Simulated comparisons, in which the truth is known.
+
+
+def measured(rows: np.ndarray, costs: Sequence[float], draws: np.ndarray) -> Decision:
+    """The decision on right and wrong answers (strategies × rows), with Bonett and Price's standard errors."""
+    n = rows.shape[1]
+    names = [f"s{i}" for i in range(len(rows))]
+    candidates = [candidate(name, float(r.mean()), c, i) for i, (name, r, c) in enumerate(zip(names, rows, costs))]  # noqa: B905
+    errors = {}
+    for i, j in combinations(range(len(rows)), 2):
+        difference = rows[i] - rows[j]
+        centre = difference.sum() / (n + 2)
+        error = float(np.sqrt((((difference**2).sum() + 2) / (n + 2) - centre**2) / (n + 2)))
+        errors[names[i], names[j]] = errors[names[j], names[i]] = error
+    resampled = {name: draws @ r / n for name, r in zip(names, rows, strict=True)}
+    return decide(candidates, Evidence(errors, resampled, n), ANY, POINT)
+
+
+@pytest.mark.parametrize("n", [40, 300])
+def test_two_fits_of_one_strategy_get_a_clear_winner_in_at_most_five_percent(n: int) -> None:
+    rng = np.random.default_rng(n)
+    draws = rng.multinomial(n, np.full(n, 1 / n), size=300)
+    fit = rng.random(n) < 0.8
+    other = np.where(rng.random(n) < 0.8, fit, rng.random(n) < 0.8)
+    verdicts = [
+        measured(rng.permuted(np.array([fit, other]) * 1.0, axis=0), (10, 10), draws).verdict for _ in range(1000)
     ]
-    limits = Limits(max_latency_ms=500)
-    busy = [replace(c, money=replace(c.money, monthly={"tuned": 1.0, "plain": 9.0, "slow": 9.0}[c.name])) for c in now]
-    found = what_would_flip(now, evidence(now), limits, POINT, {1e6: busy})
-    assert ("tolerance", 0.05, "plain") in found
-    assert ("limits", 0.0, "slow") in found
-    assert all(what != "volume" for what, _, _ in found)  # the pick, tuned, is then the cheapest too
+    assert verdicts.count("clear") <= 50
 
 
-def test_break_evens_say_above_which_volume_who_is_cheaper() -> None:
-    tuned = Candidate("tuned", 0.9, Money(0.001, 12.0, 11.0), 100, 1)
-    plain = Candidate("plain", 0.9, Money(0.002, 0.0, 20.0), 100, 0)
-    assert break_evens([tuned, plain], "plain") == [("tuned", "plain", pytest.approx(1000))]
-    assert break_evens([plain], "plain") == []
+@pytest.mark.parametrize("n", [40, 300])
+def test_of_a_strategy_entered_twice_the_cheaper_is_taken_in_at_least_forty_percent(n: int) -> None:
+    """Among four others that are 5 to 30 points worse, and cost less than either."""
+    rng = np.random.default_rng(n)
+    draws = rng.multinomial(n, np.full(n, 1 / n), size=100)
+    truth = np.array([0.85, 0.85, 0.8, 0.75, 0.65, 0.55])
+    picks = [
+        measured((rng.random((6, n)) < truth[:, None]) * 1.0, (100, 10, 4, 3, 2, 1), draws).pick for _ in range(300)
+    ]
+    assert picks.count("s1") >= 0.4 * len(picks)
+    assert picks.count("s0") < picks.count("s1")
 
 
 # Properties, on candidates of any kind.
@@ -334,3 +535,62 @@ def test_a_dominated_strategy_is_not_picked_for_being_measured_less_well() -> No
     three = [candidate("best", 0.90, 50), candidate("middle", 0.86, 1, 1), candidate("noisy", 0.85, 2, 2)]
     errors = {("best", "middle"): 0.02, ("best", "noisy"): 0.12}
     assert decide(three, evidence(three, errors), Limits(), POINT).pick != "noisy"
+
+
+@given(with_a_dominated_one(same_error=False), limits, tolerances)
+@settings(max_examples=100, deadline=None)
+def test_a_dominated_strategy_never_changes_the_pick_however_well_it_was_measured(
+    case: tuple[list[Candidate], list[Candidate], Evidence], limit: Limits, tolerance: float
+) -> None:
+    candidates, more, found = case
+    assert decide(more, found, limit, tolerance).pick == decide(candidates, found, limit, tolerance).pick
+
+
+@given(cases(), limits)
+@settings(max_examples=100, deadline=None)
+def test_a_greater_tolerance_never_picks_a_dearer_strategy(
+    case: tuple[list[Candidate], Evidence], limit: Limits
+) -> None:
+    """Dearer than what counts as the same cost."""
+    candidates, found = case
+    costs = {c.name: c.money.monthly for c in candidates}
+    picks = [decide(candidates, found, limit, t).pick for t in (0.0, 0.005, 0.01, 0.03, 0.1, 0.3, 1.0)]
+    for smaller, greater in pairwise(picks):
+        assert smaller is greater is None or costs[str(greater)] <= costs[str(smaller)] * 1.1 + 1e-9
+
+
+@given(cases(), limits, tolerances, st.sampled_from([0.001, 0.01, 0.1]))
+@settings(max_examples=100, deadline=None)
+def test_with_an_error_cost_no_other_within_the_limits_costs_less_in_total(
+    case: tuple[list[Candidate], Evidence], limit: Limits, tolerance: float, usd: float
+) -> None:
+    candidates, found = case
+    decision = decide(candidates, found, limit, tolerance, error_cost=usd, volume=10_000)
+    totals = {c.name: c.money.monthly + 10_000 * usd * (1 - c.quality) for c in candidates if not limit.broken_by(c)}
+    assert (decision.pick is None) == (not totals)
+    if decision.pick:
+        assert totals[decision.pick] == pytest.approx(min(totals.values()))
+        assert decision.pick in decision.equals
+
+
+@given(cases(), limits)
+@settings(max_examples=60, deadline=None)
+def test_dearer_errors_never_lead_to_a_worse_strategy(case: tuple[list[Candidate], Evidence], limit: Limits) -> None:
+    candidates, found = case
+    quality = {c.name: c.quality for c in candidates}
+    prices = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+    picks = [decide(candidates, found, limit, POINT, error_cost=p, volume=10_000).pick for p in prices]
+    for cheaper, dearer in pairwise(picks):
+        assert cheaper is dearer is None or quality[str(dearer)] >= quality[str(cheaper)]
+
+
+@given(cases(), limits, tolerances)
+@settings(max_examples=60, deadline=None)
+def test_an_incumbent_changes_nothing_of_the_choice(
+    case: tuple[list[Candidate], Evidence], limit: Limits, tolerance: float
+) -> None:
+    candidates, found = case
+    today = Candidate("today", 0.7, Money(0.0, 0.0, 0.0), 0.0, 0, incumbent=True)
+    before = decide(candidates, found, limit, tolerance)
+    after = decide([today, *candidates], found, limit, tolerance)
+    assert replace(after, gain=None, keeps_incumbent=False) == before

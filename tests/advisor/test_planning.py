@@ -10,17 +10,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from advisor.comparison import _plan_from_json, _plan_to_json
 from advisor.planning import (
     FIXED_SECONDS,
     MOST_EPOCHS,
     RESERVE,
     RunPlan,
+    Sizes,
     Speeds,
+    from_json,
     index_seconds,
     make_plan,
     measure_speeds,
     profile_of,
+    to_json,
     training_speed,
 )
 from eval.contracts import Document, Example, Kind, Task
@@ -40,8 +42,13 @@ PROFILE = Profile(
     instruction_tokens=20,
 )
 SPEEDS = Speeds(read=2000, written=200, trained=400)
+HELD_OUT = "one holdout instead of cross-fitting"
 LADDER = [
+    "one holdout instead of cross-fitting",
+    "fine-tuned strategies were fitted once, not 3 times with different seeds",
     "fine-tuning passes over the training rows at most 4 times",
+    "no learning curve",
+    "the kept solution is the measured one, not fitted again on all examples",
     "strategies took their first configuration instead of trying several",
     "150 test rows instead of 200",
     "100 test rows instead of 200",
@@ -72,54 +79,99 @@ class Work:
 REAL = {name: make_strategy(name) for name in STRATEGIES}
 
 
+def sizes(test: int = 200, *, train: int = 400, fixed: bool = False, crossable: bool = True) -> Sizes:
+    return Sizes(train + (0 if fixed else test), train, test, fixed, crossable and not fixed)
+
+
 def plan(
-    strategies: dict[str, object] | None = None, *, budget: float, test_rows: int = 200, fixed: bool = False
+    strategies: dict[str, object] | None = None,
+    *,
+    budget: float,
+    test_rows: int = 200,
+    fixed: bool = False,
+    keep_all: bool = False,
 ) -> RunPlan:
     chosen = REAL if strategies is None else strategies
     return make_plan(
         chosen,  # type: ignore[arg-type]
         dict.fromkeys(chosen, PROFILE),
         dict.fromkeys(chosen, SPEEDS),
-        test_rows=test_rows,
-        fixed_test=fixed,
+        sizes=sizes(test_rows, fixed=fixed),
+        keep_all=keep_all,
         index_seconds=3.0,
         time_budget=budget,
     )
 
 
-def test_a_big_budget_cuts_nothing() -> None:
+def strength(found: RunPlan) -> tuple[int, int, int]:
+    return found.folds, found.allowance.epochs, found.repeats
+
+
+def parts(found: RunPlan) -> float:
+    return sum(found.predicted.values()) + found.refit_seconds + found.curve_seconds
+
+
+def test_a_big_budget_cuts_nothing_and_tests_every_example() -> None:
     full = plan(budget=1e6)
     assert (full.cuts, full.left_out) == ((), ())
-    assert full.test_rows == 200
+    assert (full.folds, full.repeats, full.test_rows) == (5, 3, 600)
+    assert full.refit
+    assert full.learning_curve
     assert full.allowance == Allowance(epochs=MOST_EPOCHS)
     assert set(full.predicted) == set(STRATEGIES)
-    assert full.total == pytest.approx(FIXED_SECONDS + 3.0 + sum(full.predicted.values()))
+    assert full.total == pytest.approx(FIXED_SECONDS + 3.0 + parts(full))
 
 
 def test_an_endless_budget_cuts_nothing() -> None:
     assert plan(budget=math.inf).cuts == ()
 
 
+def test_the_strongest_way_of_dividing_that_fits_is_taken() -> None:
+    full = plan(budget=1e6)
+    five, three, one = full.offers
+    assert [offer.folds for offer in full.offers] == [5, 3, 1]
+    assert five.seconds > three.seconds > one.seconds
+    assert plan(budget=five.seconds / RESERVE + 1).folds == 5
+    assert plan(budget=three.seconds / RESERVE + 1).folds >= 3
+    assert plan(budget=one.seconds / RESERVE + 1).folds == 1
+    assert plan(budget=one.seconds / RESERVE + 1).cuts[0] == HELD_OUT
+
+
+def test_what_cross_fitting_is_thrifty_with_is_seeds_then_passes_then_the_curve() -> None:
+    found = [plan(budget=1e6)]
+    while found[-1].folds == 5:
+        found.append(plan(budget=found[-1].total / RESERVE - 1))
+    assert [strength(p) for p in found[:4]] == [(5, 6, 3), (5, 6, 1), (5, 4, 1), (5, 4, 1)]
+    assert [p.learning_curve for p in found[:4]] == [True, True, True, False]
+    assert found[4].folds == 3
+    assert found[4].cuts[0] == "3-fold cross-fitting instead of 5-fold"
+
+
+def test_only_fine_tuned_strategies_are_fitted_with_several_seeds() -> None:
+    works = {"tuned": Work(trained=40_000), "prompted": Work(read=2000)}
+    many, once = plan(works, budget=1e6), plan(works, budget=plan(works, budget=1e6).total / RESERVE - 1)
+    assert (many.repeats, once.repeats) == (3, 1)
+    assert many.predicted["tuned"] > 2.5 * once.predicted["tuned"]
+    assert many.predicted["prompted"] == once.predicted["prompted"]
+
+
+def test_keeping_everything_plans_a_refit_of_everything() -> None:
+    assert plan(budget=1e6, keep_all=True).refit_seconds > 1.2 * plan(budget=1e6).refit_seconds
+
+
 def test_smaller_budgets_cut_in_the_stated_order() -> None:
     """Each smaller budget goes the same way down, further; each step is met by some budget."""
-    seen = []
-    for budget in range(3000, 100, -2):
+    seen = set()
+    last = plan(budget=1e6)
+    for budget in range(6000, 100, -2):
         found = plan(budget=budget)
-        assert list(found.cuts[: len(LADDER)]) == LADDER[: len(found.cuts)]
-        seen.append(len(found.cuts))
-    assert seen == sorted(seen)
-    assert {len(LADDER), len(LADDER) + 1} <= set(seen)
-
-
-def test_what_is_cut_first_is_passes_then_tuning_then_test_rows() -> None:
-    full = plan(budget=1e6).total / RESERVE
-    first = plan(budget=full - 1)
-    assert first.cuts == (LADDER[0],)
-    assert first.allowance == Allowance(epochs=4)
-    second = plan(budget=first.total / RESERVE - 1)
-    assert second.allowance == Allowance(epochs=4, tune=False)
-    third = plan(budget=second.total / RESERVE - 1)
-    assert (third.test_rows, third.allowance.epochs) == (150, 4)
+        if found.folds == 1:
+            assert list(found.cuts[: len(LADDER)]) == LADDER[: len(found.cuts)]
+            seen.add(len(found.cuts))
+            assert last.folds > 1 or len(last.cuts) <= len(found.cuts)
+        assert found.folds <= last.folds
+        last = found
+    assert {len(LADDER), len(LADDER) + 1} <= seen
 
 
 def test_everything_is_cut_before_a_strategy_is_left_out() -> None:
@@ -137,11 +189,21 @@ def test_the_longest_strategies_are_left_out_first() -> None:
     assert plan(works, budget=60).left_out == ("slower", "slow")
 
 
-def test_a_given_test_set_is_never_cut() -> None:
+def test_a_given_test_set_is_never_cut_nor_crossed_nor_learnt_from() -> None:
     for budget in (1e6, 400, 200, 100, 50, 1):
         found = plan(budget=budget, fixed=True)
-        assert found.test_rows == 200
-        assert not any("test rows" in cut for cut in found.cuts)
+        assert (found.folds, found.test_rows, found.refit) == (1, 200, False)
+        assert not any("test rows" in cut or "cross-fitting" in cut for cut in found.cuts)
+    assert plan(budget=1e6, fixed=True).cuts == ()
+
+
+def test_a_test_on_the_latest_rows_is_not_crossed_but_may_be_cut() -> None:
+    for budget, rows in ((1e6, 200), (1, 60)):
+        found = make_plan(
+            {"lora": REAL["lora"]}, {"lora": PROFILE}, {"lora": SPEEDS},
+            sizes=sizes(crossable=False), keep_all=False, index_seconds=0, time_budget=budget,
+        )  # fmt: skip
+        assert (found.folds, found.test_rows) == (1, rows)
 
 
 def test_a_small_test_part_is_not_cut_to_more_rows() -> None:
@@ -154,7 +216,7 @@ def test_few_training_rows_are_not_cut_to_a_handful() -> None:
     small = replace(PROFILE, train_rows=80)
     found = make_plan(
         {"lora": REAL["lora"]}, {"lora": small}, {"lora": SPEEDS},
-        test_rows=20, fixed_test=False, index_seconds=0, time_budget=1,
+        sizes=sizes(20, train=80), keep_all=False, index_seconds=0, time_budget=1,
     )  # fmt: skip
     assert found.allowance.train_rows == 40
 
@@ -174,9 +236,9 @@ def test_the_predicted_total_stays_within_the_reserve_unless_everything_was_left
 ) -> None:
     found = plan(strategies, budget=budget, test_rows=test_rows, fixed=fixed)
     assert found.total <= RESERVE * budget + 1e-6 or set(found.left_out) == set(strategies)
-    kept = sum(s for name, s in found.predicted.items() if name not in found.left_out)
-    assert found.total == pytest.approx(FIXED_SECONDS + 3.0 + kept)
-    assert found.test_rows <= test_rows
+    left_out = sum(found.predicted[name] for name in found.left_out)
+    assert found.total == pytest.approx(FIXED_SECONDS + 3.0 + parts(found) - left_out)
+    assert found.test_rows <= test_rows or found.folds > 1
     assert not fixed or found.test_rows == test_rows
 
 
@@ -186,23 +248,25 @@ def test_more_time_never_leaves_more_strategies_out(strategies: dict[str, object
     less, more = plan(strategies, budget=budget), plan(strategies, budget=budget * 1.5)
     assert len(more.left_out) <= len(less.left_out)
     assert more.test_rows >= less.test_rows
-    assert more.allowance.epochs >= less.allowance.epochs
+    assert strength(more) >= strength(less)
 
 
-@pytest.mark.parametrize("budget", [1e6, 700, 200, 1])
+@pytest.mark.parametrize("budget", [1e6, 2000, 700, 200, 1])
 def test_a_plan_survives_json(budget: float) -> None:
     found = plan(budget=budget)
-    again = _plan_from_json(json.loads(json.dumps(_plan_to_json(found))))
+    again = from_json(json.loads(json.dumps(to_json(found))))
     assert again.allowance == found.allowance
-    assert (again.test_rows, again.total) == (found.test_rows, found.total)
+    assert (again.test_rows, again.total, strength(again)) == (found.test_rows, found.total, strength(found))
+    assert (again.refit, again.learning_curve) == (found.refit, found.learning_curve)
+    assert list(again.offers) == list(found.offers)
     assert (list(again.left_out), list(again.cuts)) == (list(found.left_out), list(found.cuts))
     assert list(again.predicted.items()) == list(found.predicted.items())
 
 
 def test_a_deadline_belongs_to_one_run_and_is_not_stored() -> None:
     found = replace(plan(budget=1e6), allowance=Allowance(deadline=123.0))
-    assert "deadline" not in _plan_to_json(found)["allowance"]
-    assert _plan_from_json(_plan_to_json(found)).allowance.deadline == math.inf
+    assert "deadline" not in to_json(found)["allowance"]
+    assert from_json(to_json(found)).allowance.deadline == math.inf
 
 
 def test_a_profile_describes_the_training_part() -> None:

@@ -94,3 +94,13 @@ def test_a_lone_name_is_a_list_of_one() -> None:
     """In a YAML file for -c one writes `model: NAME` and `strategies: a, b`, as on the command line."""
     assert make_request(**GOOD, model="some-model").model == ["some-model"]
     assert make_request(**GOOD, strategies="majority, lora").strategies == ["majority", "lora"]
+
+
+def test_accepted_findings_come_once_and_in_order() -> None:
+    request = make_request(**GOOD, accept="rare_labels, label_variants,rare_labels")
+    assert request.accept == ["label_variants", "rare_labels"]
+
+
+def test_an_unknown_finding_lists_the_known_ones() -> None:
+    with pytest.raises(RequestError, match=r"--accept: there is no finding 'leaks'; known are duplicate_rows, .*\.$"):
+        make_request(**GOOD, accept=["leaks"])

@@ -6,14 +6,17 @@ import logging
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from advisor import runs
-from advisor.runs import FINISHED, PLAN, Record, RunFolder, file_name, find_solution, folder_bytes, write_atomically
+from advisor.records import Fit, Refit
+from advisor.runs import FINISHED, PLAN, RunFolder, file_name, find_solution, folder_bytes, write_atomically
 from eval.contracts import Evaluation, Example, Latency, Outcome, Prediction, Usage
 from eval.errors import RequestError
 from strategies.baselines import Constant
@@ -22,14 +25,12 @@ OUTCOME = Outcome(
     Example("7", "Wann?", ("früh", "früh am Morgen"), 7), Prediction("spät", Usage(5, 1, 2), 0.5, ("d1",)), 0.25, 0.1
 )
 UNSCORED = Outcome(Example("8", "x", ("y",)), Prediction("", error="429"), None, 0.0, "429")
-RECORD = Record(
-    name="few_shot@org/model",
-    strategy="few_shot",
-    family="prompt",
-    model="org/model",
+NAME, SLOT = "few_shot@org/model", "fold-2-fit-0"
+FIT = Fit(
     status="ok",
+    fold=2,
     evaluation=Evaluation("token_f1", (OUTCOME, UNSCORED), 0.2, {"exact_match": 0.0}, Latency(0.1, 0.2, 5, 0.05)),
-    fit_seconds=1.5,
+    seconds=1.5,
     train_examples=60,
     config={"demonstrations": 6},
     trials=[{"demonstrations": 6, "dev_quality": 0.5}],
@@ -37,6 +38,7 @@ RECORD = Record(
     artefact_bytes=12,
     peak_memory_bytes=34,
 )
+REFIT = Refit(2.0, 80, 12, epochs=3, checked_on=20, quality=0.5, floor=0.4)
 
 
 def files(folder: Path) -> list[str]:
@@ -119,12 +121,36 @@ def test_the_lock_is_released_after_an_error(tmp_path: Path) -> None:
 
 def test_a_record_comes_back_as_it_was(tmp_path: Path) -> None:
     run = RunFolder.open(tmp_path, "one")
-    run.finish(RECORD)
-    assert RunFolder(tmp_path).finished("few_shot@org/model") == RECORD
+    run.finish(NAME, SLOT, FIT)
+    assert FIT.slot == SLOT
+    assert RunFolder(tmp_path).finished(NAME, SLOT) == FIT
+
+
+def test_each_fit_of_a_strategy_has_its_own_record(tmp_path: Path) -> None:
+    run = RunFolder.open(tmp_path, "one")
+    for fit in (FIT, replace(FIT, fold=1), replace(FIT, repeat=1), replace(FIT, part=0.25)):
+        run.finish(NAME, fit.slot, fit)
+    assert run.finished(NAME, "fold-2-fit-0") == FIT
+    assert run.finished(NAME, "fold-2-fit-0-part-0.25") == replace(FIT, part=0.25)
 
 
 def test_a_strategy_that_did_not_finish_has_no_record(tmp_path: Path) -> None:
-    assert RunFolder.open(tmp_path, "one").finished("lora") is None
+    assert RunFolder.open(tmp_path, "one").finished("lora", SLOT) is None
+
+
+@pytest.mark.parametrize("status", ["failed", "stopped_early"])
+def test_what_did_not_end_well_is_tried_again(status: Any, tmp_path: Path) -> None:
+    run = RunFolder.open(tmp_path, "one")
+    run.finish(NAME, SLOT, replace(FIT, status=status))
+    assert run.finished(NAME, SLOT) is None
+
+
+def test_a_refit_counts_as_done_only_while_its_solution_is_there(tmp_path: Path) -> None:
+    run = RunFolder.open(tmp_path, "one")
+    run.finish_refit(NAME, REFIT)
+    assert run.refitted(NAME) is None
+    run.solution(NAME).mkdir(parents=True)
+    assert run.refitted(NAME) == REFIT
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b"{}", b'{"name": "few_shot"}', b"\xff\xfe"])
@@ -132,14 +158,14 @@ def test_a_damaged_record_is_made_anew_and_said_in_the_log(
     damage: bytes, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     run = RunFolder.open(tmp_path, "one")
-    run.finish(RECORD)
-    (path,) = (tmp_path / FINISHED).iterdir()
+    run.finish(NAME, SLOT, FIT)
+    (path,) = (tmp_path / FINISHED).rglob("*.json")
     path.write_bytes(damage)
     with caplog.at_level(logging.WARNING, logger="advisor"):
-        assert run.finished(RECORD.name) is None
+        assert run.finished(NAME, SLOT) is None
     assert "damaged" in caplog.text
-    run.finish(RECORD)
-    assert run.finished(RECORD.name) == RECORD
+    run.finish(NAME, SLOT, FIT)
+    assert run.finished(NAME, SLOT) == FIT
 
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", "\x00"])

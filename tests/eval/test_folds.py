@@ -2,18 +2,27 @@
 
 import random
 from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eval.contracts import Example
 from eval.errors import RequestError
-from eval.folds import default_test_size, dev_split, group_key, split
+from eval.folds import Split, default_test_size, dev_split, group_key, k_folds, latest, split, with_groups
 
 texts = st.sampled_from(["a", "A ", "b", "b  c", "B C", "d", "e", "f", "g", "h"])
 tables = st.lists(st.tuples(texts, st.sampled_from(["x", "y", "z"])), min_size=4, max_size=40).filter(
     lambda rows: len({group_key(text) for text, _ in rows}) >= 2
+)
+
+
+grouped_tables = st.lists(
+    st.tuples(texts, st.sampled_from(["x", "y", "z"]), st.sampled_from(["", "", "", "p", "q", "r"])),
+    min_size=4,
+    max_size=40,
 )
 
 
@@ -25,6 +34,7 @@ def balanced(n: int, labels: int) -> list[Example]:
     return examples_of([(f"text {i}", f"label {i % labels}") for i in range(n)])
 
 
+@settings(deadline=None)
 @given(tables, st.integers(0, 5), st.booleans())
 def test_duplicates_never_straddle_and_no_row_is_lost(rows: list[tuple[str, str]], seed: int, stratify: bool) -> None:
     examples = examples_of(rows)
@@ -35,6 +45,7 @@ def test_duplicates_never_straddle_and_no_row_is_lost(rows: list[tuple[str, str]
     assert sorted(train + test, key=lambda e: e.row) == examples
 
 
+@settings(deadline=None)
 @given(tables, st.integers(0, 5))
 def test_a_label_of_two_groups_keeps_a_row_in_train(rows: list[tuple[str, str]], seed: int) -> None:
     groups = defaultdict(set)
@@ -45,6 +56,7 @@ def test_a_label_of_two_groups_keeps_a_row_in_train(rows: list[tuple[str, str]],
     assert all(label in kept for label, keys in groups.items() if len(keys) > 1)
 
 
+@settings(deadline=None)
 @given(tables, st.integers(0, 5), st.booleans(), st.randoms(use_true_random=False))
 def test_permuting_the_file_changes_no_assignment(
     rows: list[tuple[str, str]], seed: int, stratify: bool, shuffler: random.Random
@@ -57,6 +69,7 @@ def test_permuting_the_file_changes_no_assignment(
     assert [e for e in shuffled if e in other.train] == list(other.train)
 
 
+@settings(deadline=None)
 @given(tables, st.integers(0, 5))
 def test_targets_do_not_matter_without_stratification(rows: list[tuple[str, str]], seed: int) -> None:
     one = split(examples_of(rows), test_size=len(rows) // 4, seed=seed, stratify=False)
@@ -103,3 +116,181 @@ def test_data_that_cannot_be_split_is_refused_in_one_sentence(rows: list[tuple[s
 @pytest.mark.parametrize(("n", "size"), [(10, 5), (30, 15), (40, 20), (60, 20), (200, 50), (5000, 200)])
 def test_the_default_test_part_is_a_quarter_within_limits(n: int, size: int) -> None:
     assert default_test_size(n) == size
+
+
+def grouped(rows: Sequence[tuple[str, str, str]]) -> tuple[Example, ...]:
+    """Inputs, labels and the client's groups."""
+    return with_groups(examples_of([row[:2] for row in rows]), [value for *_, value in rows])
+
+
+def side_keys(examples: Sequence[Example]) -> set[str]:
+    return {e.group or group_key(e.input) for e in examples}
+
+
+def leaks(parts: Split) -> bool:
+    """Whether rows that belong together are on both sides."""
+    same_input = {group_key(e.input) for e in parts.train} & {group_key(e.input) for e in parts.test}
+    return bool(same_input or {e.group for e in parts.train if e.group} & {e.group for e in parts.test})
+
+
+# ---- groups ----------------------------------------------------------------------------------------------------------
+
+
+def test_copies_near_copies_and_the_clients_groups_share_a_name() -> None:
+    inputs = ["Where is my parcel", "where  is my parcel", "where is my parcels?", "play a song", "stop", "go on", "no"]
+    examples = with_groups(examples_of([(text, "x") for text in inputs]), ["", "", "", "c1", "c1", " ", ""])
+    names = [e.group for e in examples]
+    assert names[0] == names[1] == names[2] != names[3] == names[4] != ""
+    assert names[5:] == ["", ""]
+
+
+def test_chains_of_different_reasons_are_one_group() -> None:
+    examples = with_groups(
+        examples_of([("where is my parcel", "x"), ("where is my parcels", "x"), ("stop", "y")]), ["", "c1", "c1"]
+    )
+    assert len({e.group for e in examples} - {""}) == 1
+    assert all(e.group for e in examples)
+
+
+@settings(deadline=None)
+@given(grouped_tables, st.randoms(use_true_random=False))
+def test_group_names_depend_on_no_order_and_show_no_text(
+    rows: list[tuple[str, str, str]], shuffler: random.Random
+) -> None:
+    examples = grouped(rows)
+    order = shuffler.sample(range(len(rows)), len(rows))
+    bare = [replace(examples[i], group="") for i in order]
+    assert with_groups(bare, [rows[i][2] for i in order]) == tuple(examples[i] for i in order)
+    assert all(set(e.group) <= set("0123456789abcdef") for e in examples)
+
+
+def test_values_that_do_not_match_the_rows_are_a_mistake() -> None:
+    with pytest.raises(ValueError, match="shorter"):
+        with_groups(balanced(3, 1), ["a"])
+
+
+@settings(deadline=None)
+@given(grouped_tables, st.integers(0, 5), st.booleans())
+def test_groups_never_straddle_a_holdout_or_a_dev_part(
+    rows: list[tuple[str, str, str]], seed: int, stratify: bool
+) -> None:
+    examples = grouped(rows)
+    if len(side_keys(examples)) < 3:
+        return
+    train, test = split(examples, test_size=len(rows) // 4, seed=seed, stratify=stratify)
+    assert not leaks(Split(train, test))
+    if len(side_keys(train)) >= 2:
+        assert not leaks(Split(*dev_split(train, dev_size=1, seed=seed, stratify=stratify)))
+
+
+# ---- k folds ---------------------------------------------------------------------------------------------------------
+
+
+@settings(deadline=None)
+@given(grouped_tables, st.integers(2, 5), st.integers(0, 5), st.booleans())
+def test_each_row_is_tested_once_and_groups_never_straddle_a_fold(
+    rows: list[tuple[str, str, str]], folds: int, seed: int, stratify: bool
+) -> None:
+    examples = grouped(rows)
+    if len(side_keys(examples)) < folds:
+        with pytest.raises(RequestError, match=f"too few for {folds} folds"):
+            k_folds(examples, folds=folds, seed=seed, stratify=stratify)
+        return
+    found = k_folds(examples, folds=folds, seed=seed, stratify=stratify)
+    assert len(found) == folds
+    assert sorted((e for parts in found for e in parts.test), key=lambda e: e.row) == list(examples)
+    for parts in found:
+        assert parts.train
+        assert parts.test
+        assert not leaks(parts)
+        assert sorted(parts.train + parts.test, key=lambda e: e.row) == list(examples)
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from("uvwxyz"), min_size=5, max_size=60), st.integers(2, 5), st.integers(0, 5))
+def test_folds_of_distinct_rows_are_level_in_size_and_in_every_label(labels: list[str], folds: int, seed: int) -> None:
+    examples = examples_of([(f"text {i * 7}", label) for i, label in enumerate(labels)])
+    tests = [parts.test for parts in k_folds(examples, folds=folds, seed=seed, stratify=True)]
+    assert max(map(len, tests)) - min(map(len, tests)) <= 1
+    for label in set(labels):
+        counts = [sum(e.target == label for e in test) for test in tests]
+        assert max(counts) - min(counts) <= 1
+
+
+@settings(deadline=None)
+@given(grouped_tables.map(lambda rows: [(text, "x" if group else label, group) for text, label, group in rows]))
+def test_a_label_of_two_groups_is_learnt_wherever_it_is_asked_for(rows: list[tuple[str, str, str]]) -> None:
+    examples = grouped(rows)
+    groups = defaultdict(set)
+    for example in examples:
+        groups[example.group or group_key(example.input)].add(example.target)
+    if len(groups) < 3 or any(len(labels) > 1 for labels in groups.values()):
+        return
+    often = {label for label, count in Counter(min(labels) for labels in groups.values()).items() if count > 1}
+    for train, test in k_folds(examples, folds=3, seed=0, stratify=True):
+        assert {e.target for e in test} & often <= {e.target for e in train}
+
+
+@settings(deadline=None)
+@given(grouped_tables, st.randoms(use_true_random=False))
+def test_folds_do_not_depend_on_the_order_of_the_file(
+    rows: list[tuple[str, str, str]], shuffler: random.Random
+) -> None:
+    examples = grouped(rows)
+    if len(side_keys(examples)) < 2:
+        return
+    shuffled = shuffler.sample(examples, len(examples))
+    one, other = (k_folds(order, folds=2, seed=1, stratify=True) for order in (examples, shuffled))
+    assert [{e.id for e in parts.test} for parts in one] == [{e.id for e in parts.test} for parts in other]
+
+
+def test_another_seed_deals_other_folds() -> None:
+    one, other = (k_folds(balanced(60, 3), folds=3, seed=seed, stratify=True) for seed in (1, 2))
+    assert one != other
+
+
+# ---- by time ---------------------------------------------------------------------------------------------------------
+
+times_and_rows = st.lists(st.tuples(texts, st.sampled_from(["", "", "p", "q"]), st.integers(0, 30)), min_size=4)
+
+
+@settings(deadline=None)
+@given(times_and_rows, st.integers(1, 20))
+def test_the_test_part_is_later_and_groups_do_not_straddle(rows: list[tuple[str, str, int]], size: int) -> None:
+    examples = grouped([(text, "x", group) for text, group, _ in rows])
+    times = {e.id: time for e, (*_, time) in zip(examples, rows, strict=True)}
+    try:
+        parts = latest(examples, [times[e.id] for e in examples], test_size=size)
+    except RequestError:
+        return
+    assert parts.train
+    assert parts.test
+    assert not leaks(parts)
+    assert len(parts.test) <= len(examples) / 2
+    assert sorted(parts.train + parts.test, key=lambda e: e.row) == list(examples)
+    earliest_test = min(times[e.id] for e in parts.test)
+    began: dict[str, int] = {}
+    for e in parts.train:
+        key = e.group or group_key(e.input)
+        began[key] = min(times[e.id], began.get(key, times[e.id]))
+    assert all(time < earliest_test for time in began.values())
+
+
+def test_the_latest_rows_are_tested_on_whatever_their_place_in_the_file() -> None:
+    examples = balanced(40, 2)
+    train, test = latest(examples, [float(i * 17 % 40) for i in range(40)], test_size=10)
+    assert {e.row - 1 for e in test} == {i for i in range(40) if i * 17 % 40 >= 30}
+    assert len(train) == 30
+
+
+def test_a_group_that_began_early_is_in_train_with_its_late_rows() -> None:
+    examples = with_groups(balanced(20, 2), ["customer"] + [""] * 18 + ["customer"])
+    train, test = latest(examples, list(range(20)), test_size=5)
+    assert [e.row for e in train] == [*range(1, 15), 20]
+    assert [e.row for e in test] == [15, 16, 17, 18, 19]
+
+
+@pytest.mark.parametrize("times", [[1.0] * 10, [0.0, 0.0, 0.0, 0.0] + [1.0] * 6, [float("nan")] + [1.0] * 9])
+def test_times_that_set_no_later_part_aside_are_refused(times: list[float]) -> None:
+    with pytest.raises(RequestError, match="--time-column"):
+        latest(balanced(10, 2), times, test_size=3)

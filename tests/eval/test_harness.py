@@ -1,14 +1,24 @@
 """The harness shows inputs only, owns the clock, and keeps two kinds of failure apart."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter, sleep
 
 import pytest
 
-from eval.contracts import Example, Prediction, Usage
+from eval.contracts import NO_USAGE, Example, Latency, Prediction, Usage
 from eval.errors import InfrastructureError
-from eval.harness import INFRASTRUCTURE, OUT_OF_TIME, evaluate, measure_latency, paired_rows, scored_rows
+from eval.harness import (
+    INFRASTRUCTURE,
+    OUT_OF_TIME,
+    evaluate,
+    evaluate_outputs,
+    measure_latency,
+    paired_fits,
+    pool,
+    scored_rows,
+)
 from eval.metrics import get_metric
 
 ACCURACY = get_metric("accuracy")
@@ -125,9 +135,48 @@ def test_no_examples_make_an_empty_evaluation() -> None:
 def test_only_rows_scored_for_all_are_compared() -> None:
     whole = evaluate(Parity(right), EXAMPLES, ACCURACY)
     part = evaluate(Parity(right, failures=1), EXAMPLES[::-1], ACCURACY, chunk=4, retry_waits=())
-    rows = paired_rows({"whole": whole, "part": part})
-    assert rows["whole"] == rows["part"]
-    assert [row.targets for row in rows["part"]] == [e.targets for e in EXAMPLES[:6]]
+    fits = paired_fits({"whole": [whole], "part": [part]})
+    assert fits["whole"] == fits["part"]
+    assert [row.targets for row in fits["part"][0]] == [e.targets for e in EXAMPLES[:6]]
+
+
+def test_a_row_that_one_of_several_fits_lacks_is_left_out_for_all() -> None:
+    whole = evaluate(Parity(right), EXAMPLES, ACCURACY)
+    part = evaluate(Parity(right, failures=1), EXAMPLES, ACCURACY, chunk=1, retry_waits=())
+    fits = paired_fits({"once": [whole], "twice": [whole, part]})
+    assert [len(rows) for rows in (*fits["once"], *fits["twice"])] == [len(EXAMPLES) - 1] * 3
+
+
+def test_folds_pool_to_what_one_evaluation_of_all_rows_would_say() -> None:
+    folds = [evaluate(Parity(right), rows, ACCURACY) for rows in (EXAMPLES[:3], EXAMPLES[3:])]
+    timed = [folds[0], replace(folds[1], latency=Latency(0.1, 0.2, 5))]
+    whole, together = evaluate(Parity(right), EXAMPLES, ACCURACY), pool(timed)
+    assert [o.score for o in together.outcomes] == [o.score for o in whole.outcomes]
+    assert together.secondary == whole.secondary
+    assert together.seconds == sum(fold.seconds for fold in folds)
+    assert together.latency == Latency(0.1, 0.2, 5)
+
+
+def test_a_pooled_metric_is_that_of_all_rows_and_no_mean_over_folds() -> None:
+    """Always `even` is the perfect answer to a fold of even rows and no answer at all to one of odd ones."""
+    even = Parity(lambda text: Prediction("even"))
+    folds = [evaluate(even, EXAMPLES[parity::2], get_metric("accuracy")) for parity in (0, 1)]
+    assert [fold.secondary["macro_f1"] for fold in folds] == [1.0, 0.0]
+    assert pool(folds).secondary["macro_f1"] == pytest.approx(1 / 3)  # F1 of even is 2/3, of odd 0
+
+
+def test_an_examples_group_is_the_cluster_of_its_row() -> None:
+    grouped = [replace(example, group=f"g{i // 4}") for i, example in enumerate(EXAMPLES)]
+    fits = paired_fits({"a": [evaluate(Parity(right), grouped, ACCURACY)]})
+    assert [row.cluster for row in fits["a"][0]] == ["g0"] * 4 + ["g1"] * 4 + ["g2"] * 2
+    assert paired_fits({}) == {}
+
+
+def test_outputs_made_elsewhere_are_scored_and_take_no_time() -> None:
+    outputs = [e.target if i % 2 else "" for i, e in enumerate(EXAMPLES)]
+    evaluation = evaluate_outputs(outputs, EXAMPLES, ACCURACY)
+    assert evaluation.scores == [float(i % 2) for i in range(len(EXAMPLES))]
+    assert (evaluation.seconds, evaluation.usage) == (0.0, NO_USAGE)
 
 
 def test_latency_is_measured_one_query_at_a_time_after_a_warm_up() -> None:

@@ -1,22 +1,32 @@
 """Intervals hold the truth at about their rate; comparisons are paired and reproducible."""
 
 from collections.abc import Sequence
-from time import perf_counter
+from dataclasses import replace
+from math import sqrt
+from time import process_time
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from eval.contracts import Example, Outcome, Prediction
+from eval.harness import scored_rows
 from eval.metrics import ScoredRow, get_metric, score_rows
 from eval.statistics import (
     bootstrap_interval,
     expected_loss,
     holm,
     interval,
+    interval_over_fits,
     paired_difference,
+    paired_difference_over_fits,
+    planned_standard_error,
     probability_best,
     resample,
+    resample_over_fits,
+    rows_needed,
+    smallest_difference,
     wilson,
 )
 
@@ -183,7 +193,7 @@ def test_the_seed_alone_fixes_the_draws() -> None:
 def test_draws_do_not_depend_on_the_pieces_they_are_made_in(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = {"a": rows_of(np.linspace(0, 1, 30))}
     whole = resample(TOKEN_F1, rows, seed=1)["a"]
-    monkeypatch.setattr("eval.statistics._CELLS", 30 * 7)
+    monkeypatch.setattr("eval.resampling._CELLS", 30 * 7)
     assert np.allclose(resample(TOKEN_F1, rows, seed=1)["a"], whole)
 
 
@@ -191,6 +201,171 @@ def test_ten_strategies_are_resampled_within_a_second() -> None:
     rng = np.random.default_rng(6)
     targets = [str(i % 20) for i in range(200)]
     rows = {f"s{i}": labelled(rng, targets, 0.5 + i / 25) for i in range(10)}
-    start = perf_counter()
+    start = process_time()
     assert sum(probability_best(resample(MACRO_F1, rows, seed=0)).values()) == pytest.approx(1)
-    assert perf_counter() - start < 1
+    assert process_time() - start < 1
+
+
+# ---- clusters --------------------------------------------------------------------------------------------------------
+
+
+def clustered(rows: Sequence[ScoredRow], size: int) -> list[ScoredRow]:
+    """Every `size` rows share a cluster."""
+    return [replace(row, cluster=f"c{i // size}") for i, row in enumerate(rows)]
+
+
+def test_a_strategy_whose_fits_differ_varies_more_over_the_resamples_than_its_rows_do() -> None:
+    good, bad = rows_of([1] * 60), rows_of([0] * 60)
+    steady = resample_over_fits(ACCURACY, {"a": [good, good, good]}, seed=0)["a"]
+    wavering = resample_over_fits(ACCURACY, {"a": [good, good, bad]}, seed=0)["a"]
+    assert steady.std() == 0
+    assert wavering.mean() == pytest.approx(2 / 3, abs=0.02)
+    assert wavering.std() == pytest.approx(np.sqrt(2 / 9 / 3), rel=0.1)  # of a mean of three draws from 1, 1, 0
+
+
+def test_groups_of_examples_are_the_clusters_of_rows() -> None:
+    examples = [Example("1", "a", ("x",), group="g"), Example("2", "b", ("x",))]
+    rows = scored_rows([Outcome(example, Prediction("x"), 1.0, 0.0) for example in examples])
+    assert [row.cluster for row in rows] == ["g", ""]
+
+
+@pytest.mark.parametrize("metric", [ACCURACY, MACRO_F1, TOKEN_F1])
+def test_clusters_of_one_row_change_nothing(metric: object) -> None:
+    rng = np.random.default_rng(7)
+    a, b = (labelled(rng, [str(i % 4) for i in range(40)], quality) for quality in (0.8, 0.6))
+    for one, other in ((a, b), (clustered(a, 1), clustered(b, 1))):
+        found = (
+            interval(metric, one, seed=0),  # type: ignore[arg-type]
+            paired_difference(metric, one, other, seed=0),  # type: ignore[arg-type]
+            resample(metric, {"a": one}, seed=0)["a"].tolist(),  # type: ignore[arg-type]
+        )
+        if one is a:
+            alone = found
+    assert found == alone
+
+
+@pytest.mark.parametrize("metric", [ACCURACY, MACRO_F1, TOKEN_F1])
+def test_copies_of_a_row_bring_no_further_evidence(metric: object) -> None:
+    rng = np.random.default_rng(8)
+    a, b = (labelled(rng, [str(i % 4) for i in range(60)], quality) for quality in (0.8, 0.6))
+    copies_a, copies_b = ([row for row in clustered(rows, 1) for _ in range(5)] for rows in (a, b))
+    low, high = interval(metric, a, seed=0)  # type: ignore[arg-type]
+    low_of_copies, high_of_copies = interval(metric, copies_a, seed=0)  # type: ignore[arg-type]
+    assert (low_of_copies, high_of_copies) == pytest.approx((low, high), abs=0.01)
+    one = paired_difference(metric, a, b, seed=0)  # type: ignore[arg-type]
+    of_copies = paired_difference(metric, copies_a, copies_b, seed=0)  # type: ignore[arg-type]
+    assert of_copies.ci95 == pytest.approx(one.ci95, abs=0.02)
+    assert of_copies.standard_error == pytest.approx(one.standard_error, rel=0.1)
+    assert of_copies.p_value == pytest.approx(one.p_value, abs=0.02)
+
+
+def test_clusters_are_resampled_whole() -> None:
+    """Two clusters: resamples hold only the first, only the second, or each once."""
+    rows = clustered(rows_of([0, 0, 0, 1, 1, 1]), 3)
+    assert set(resample(ACCURACY, {"a": rows}, seed=0)["a"].tolist()) == {0, 0.5, 1}
+
+
+@pytest.mark.parametrize("metric", [ACCURACY, TOKEN_F1])
+def test_what_one_cluster_shows_proves_nothing(metric: object) -> None:
+    a, b = clustered(rows_of([1] * 50), 50), clustered(rows_of([0] * 50), 50)
+    low, high = interval(metric, a, seed=0)  # type: ignore[arg-type]
+    assert high - low > 0.5
+    difference = paired_difference(metric, a, b, seed=0)  # type: ignore[arg-type]
+    assert difference.p_value == 1
+    assert difference.ci95[1] - difference.ci95[0] > 0.5
+
+
+def test_perfect_clusters_count_as_rows() -> None:
+    low, high = interval(ACCURACY, clustered(rows_of([1] * 60), 3), seed=0)
+    assert wilson(20, 20)[0] - 0.05 < low < wilson(20, 20)[0]
+    assert high == pytest.approx(1)
+
+
+def test_different_clusters_are_not_compared() -> None:
+    rows = rows_of([1, 0, 1, 0])
+    with pytest.raises(ValueError, match="same rows"):
+        paired_difference(ACCURACY, clustered(rows, 2), rows, seed=0)
+
+
+# ---- fits ------------------------------------------------------------------------------------------------------------
+
+
+def fits_of(rng: np.random.Generator, qualities: Sequence[float], n: int = 80) -> list[list[ScoredRow]]:
+    return [labelled(rng, [str(i % 4) for i in range(n)], quality) for quality in qualities]
+
+
+@pytest.mark.parametrize("metric", [ACCURACY, MACRO_F1, TOKEN_F1])
+def test_one_fit_has_the_interval_and_the_difference_of_its_rows(metric: object) -> None:
+    a, b = fits_of(np.random.default_rng(9), (0.8, 0.6))
+    assert interval_over_fits(metric, [a], seed=0) == interval(metric, a, seed=0)  # type: ignore[arg-type]
+    assert paired_difference_over_fits(metric, [a], [b], seed=0) == paired_difference(  # type: ignore[arg-type]
+        metric,  # type: ignore[arg-type]
+        a,
+        b,
+        seed=0,
+    )
+
+
+@pytest.mark.parametrize("metric", [ACCURACY, MACRO_F1, TOKEN_F1])
+def test_fits_that_answer_alike_are_as_sure_as_one(metric: object) -> None:
+    (rows,) = fits_of(np.random.default_rng(10), (0.8,))
+    alike = interval_over_fits(metric, [rows] * 3, seed=0)  # type: ignore[arg-type]
+    assert alike == pytest.approx(interval(metric, rows, seed=0), abs=0.01)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("metric", [ACCURACY, MACRO_F1, TOKEN_F1])
+def test_fits_of_different_quality_widen_the_interval_and_the_difference(metric: object) -> None:
+    rng = np.random.default_rng(11)
+    level, uneven, (other,) = fits_of(rng, (0.7, 0.7, 0.7)), fits_of(rng, (0.4, 0.7, 1.0)), fits_of(rng, (0.3,))
+    narrow, wide = (interval_over_fits(metric, fits, seed=0) for fits in (level, uneven))  # type: ignore[arg-type]
+    assert wide[1] - wide[0] > 1.5 * (narrow[1] - narrow[0])
+    sure, unsure = (
+        paired_difference_over_fits(metric, fits, [other], seed=0)  # type: ignore[arg-type]
+        for fits in (level, uneven)
+    )
+    assert sure.difference == pytest.approx(unsure.difference, abs=0.1)
+    assert sure.p_value < 0.01 < unsure.p_value
+    assert sure.standard_error * 1.5 < unsure.standard_error
+    assert unsure.ci95[0] < 0 < sure.ci95[0]
+
+
+def test_the_value_of_several_fits_is_their_mean() -> None:
+    a, b = fits_of(np.random.default_rng(12), (0.5, 0.9, 0.7)), fits_of(np.random.default_rng(13), (0.3, 0.5))
+    means = [np.mean([MACRO_F1.aggregate(rows) for rows in fits]) for fits in (a, b)]
+    difference = paired_difference_over_fits(MACRO_F1, a, b, seed=0)
+    assert difference.difference == pytest.approx(means[0] - means[1])
+    low, high = interval_over_fits(MACRO_F1, a, seed=0)
+    assert low < means[0] < high
+
+
+def test_fits_on_different_rows_are_not_joined() -> None:
+    (rows,) = fits_of(np.random.default_rng(14), (0.8,))
+    with pytest.raises(ValueError, match="same rows"):
+        interval_over_fits(ACCURACY, [rows, rows[::-1]], seed=0)
+
+
+# ---- power -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_smallest_difference_is_found_with_its_power() -> None:
+    """20,000 simulated studies, each with a true difference of just that size."""
+    error = planned_standard_error(200, discordant=0.2)
+    assert error == pytest.approx(sqrt(0.2 / 200))
+    truth = smallest_difference(error)
+    observed = np.random.default_rng(15).normal(truth, error, size=20_000)
+    assert np.mean(np.abs(observed) > 1.96 * error) == pytest.approx(0.8, abs=0.01)
+    assert smallest_difference(error, power=0.9) > truth
+    assert smallest_difference(error / 2) == pytest.approx(truth / 2)
+
+
+@pytest.mark.parametrize(("difference", "margin"), [(-0.004, 0.01), (0.02, 0.01), (-0.03, 0.01)])
+def test_rows_needed_settle_on_which_side_of_the_margin_the_difference_is(difference: float, margin: float) -> None:
+    needed = rows_needed(difference, standard_error=0.02, n=100, margin=margin)
+    assert needed is not None
+    reach = [1.645 * 0.02 * sqrt(100 / rows) for rows in (needed, needed - 1)]
+    assert reach[0] <= abs(difference + margin) * 1.001
+    assert reach[1] >= abs(difference + margin) * 0.999
+
+
+def test_no_number_of_rows_settles_a_difference_that_is_the_margin() -> None:
+    assert rows_needed(-0.01, standard_error=0.02, n=100, margin=0.01) is None

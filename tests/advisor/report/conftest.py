@@ -29,6 +29,35 @@ def _strategy(
         {"epoch": 2, "train_loss": 0.401, "dev_quality": 0.80},
         {"epoch": 3, "train_loss": 0.187, "dev_quality": 0.80},
     ]
+    learning = [
+        {
+            "share": 0.25,
+            "train_examples": 37,
+            "value": 0.61,
+            "ci95": [0.51, 0.70],
+            "gain_to_all": 0.30,
+            "gain_ci95": [0.21, 0.39],
+        },
+        {
+            "share": 0.5,
+            "train_examples": 75,
+            "value": 0.84,
+            "ci95": [0.75, 0.90],
+            "gain_to_all": 0.07,
+            "gain_ci95": [-0.01, 0.14],
+        },
+        {"share": 1.0, "train_examples": 150, "value": 0.91, "ci95": [0.84, 0.95]},
+    ]
+    refit = {
+        "seconds": 98.0,
+        "train_examples": 250,
+        "artefact_bytes": 19_400_000,
+        "epochs": 2,
+        "checked_on": 32,
+        "quality": 0.41,
+        "floor": 0.78,
+        "rejected": "on 32 rows it fell below the measured fits",
+    }
     return {
         "name": name,
         "family": family,
@@ -54,7 +83,10 @@ def _strategy(
             "basis": "measured seconds of the machine while it answers, at its hourly price; idle time is not included",
         },
         "latency": {"p50_ms": p95 * 0.8, "p95_ms": p95, "n": 30, "throughput_qps": 900 / p95},
-        "fit": {"seconds": 74.0 if trained else 1.2, "train_examples": 150, "curve": curve if trained else None},
+        "fit": {
+            "seconds": 74.0 if trained else 1.2, "train_examples": 150, "curve": curve if trained else None,
+            "learning_curve": learning if trained else None, "refit": refit if trained else None,
+        },
         "footprint": {"artefact_bytes": 19_400_000 if trained else 420_000, "peak_memory_bytes": 1_310_000_000},
     }  # fmt: skip
 
@@ -82,7 +114,12 @@ def sample_data() -> dict[str, Any]:
             "plan": {
                 "kind": "holdout", "folds": 1, "train": 150, "dev": 20, "test": 100,
                 "cuts": ["Fine-tuning ran 3 epochs instead of 5.", "Latency was measured on 30 queries instead of 50."],
-                "predicted_seconds": 262.0, "time_budget": 300.0,
+                "predicted_seconds": 262.0, "time_budget": 300.0, "smallest_difference": 0.067,
+                "offers": [
+                    {"kind": "cross_fit", "folds": 5, "predicted_seconds": 1490.0, "chosen": False},
+                    {"kind": "cross_fit", "folds": 3, "predicted_seconds": 830.0, "chosen": False},
+                    {"kind": "holdout", "folds": 1, "predicted_seconds": 262.0, "chosen": True},
+                ],
             },
             "findings": [
                 {

@@ -48,6 +48,60 @@ def test_strategies_stand_in_order_of_quality_and_the_unmeasured_last_with_reaso
     assert "Not applicable:" in rows[10]
 
 
+def test_how_it_was_measured_says_which_plans_were_weighed_and_what_the_rows_can_show(sample_report: Build) -> None:
+    text = soup(sample_report()).get_text(" ", strip=True)
+    assert "5-fold cross-fitting about 24 min 50 s" in text
+    assert "these 100 rows can show a difference of about 6.7 points" in text
+
+
+def test_the_learning_curve_is_a_table_of_its_own(sample_report: Build) -> None:
+    report = sample_report()
+    captions = [
+        caption.text for caption in soup(report).find_all("caption") if "parts of the training rows" in caption.text
+    ]
+    assert captions == ["Fine-tuning (LoRA), on parts of the training rows and the same test rows"]
+    (table,) = (t for t in soup(report).find_all("table") if t.caption is not None and t.caption.text == captions[0])
+    rows = [[cell.text for cell in row.find_all("td")] for row in table.select("tbody tr")]
+    assert rows[1] == ["75", "84", "75 to 90", "+7.0 (−1.0 to +14.0)"]
+    assert len(rows) == 3
+    fit = report.result("lora").fit
+    assert fit is not None
+    fit.learning_curve = None
+    assert "What more examples bring" not in soup(report).text
+
+
+def test_what_became_of_the_refit_stands_beside_the_kept_solution(sample_report: Build) -> None:
+    report = sample_report()
+    assert "put aside, since on 32 rows it fell below the measured fits; a measured fit is kept" in soup(report).text
+    fit = report.result("lora").fit
+    assert fit is not None
+    assert fit.refit is not None
+    fit.refit.rejected = None
+    assert "was fitted on all examples in 1 min 38 s, with 2 epochs of training" in soup(report).text
+
+
+def test_todays_system_is_in_the_table_without_a_cost(sample_report: Build) -> None:
+    report = sample_report()
+    today = report.result("majority").model_copy(
+        update={"name": "incumbent", "cost": None, "latency": None, "fit": None}
+    )
+    page = soup(report.model_copy(update={"strategies": [*report.strategies, today]}))
+    (row,) = (r for r in page.select(".strategies tbody tr") if "Today's system" in r.text)
+    assert [cell.text for cell in row.find_all("td")][2:5] == ["–", "–", "–"]
+    assert not [card for card in page.select(".contender") if "Today's system" in card.text]
+
+
+def test_labels_in_advice_are_shown_and_never_obeyed(sample_report: Build) -> None:
+    """A label can be any text of the client's, and the advice names scarce ones."""
+    report = sample_report()
+    report.recommendation.next_step = "Label more examples and run again: at least 7 more of <b>x</b>."
+    report.recommendation.caveats = ["Not enough evidence: labels with hardly any test rows: <img src=x> (3)."]
+    page = soup(report)
+    assert "7 more of <b>x</b>" in page.text
+    assert "<img src=x> (3)" in page.text
+    assert not page.find_all("img")
+
+
 def test_it_loads_nothing_and_runs_nothing(sample_report: Build, hostile_report: Report) -> None:
     for report in (sample_report(), hostile_report):
         text, page = render_html(report), soup(report)

@@ -44,6 +44,46 @@ def test_a_report_with_nothing_measured_still_renders(sample_report: Build) -> N
     assert "The disk is full." in text
 
 
+def test_how_it_was_measured_says_which_plans_were_weighed_and_what_the_rows_can_show(sample_report: Build) -> None:
+    text = render_markdown(sample_report())
+    assert "5-fold cross-fitting about 24 min 50 s" in text
+    assert "these 100 rows can show a difference of about 6.7 points" in text
+
+
+def test_the_learning_curve_is_a_table_of_its_own(sample_report: Build) -> None:
+    text = render_markdown(sample_report())
+    start = text.index("## What more examples bring")
+    section = text[start : text.index("\n## ", start)]
+    assert "**Fine-tuning (LoRA)**" in section
+    assert "| 37 | 61 | 51 to 70 | +30.0 (+21.0 to +39.0) |" in section
+    assert "| 150 | 91 | 84 to 95 |  |" in section
+    assert "Embeddings" not in section
+
+
+def test_what_became_of_the_refit_stands_beside_the_kept_solution(sample_report: Build) -> None:
+    text = render_markdown(sample_report())
+    section = text[text.index("## The kept solution") :]
+    assert "put aside, since on 32 rows it fell below the measured fits; a measured fit is kept instead" in section
+    report = sample_report()
+    fit = report.result("lora").fit
+    assert fit is not None
+    assert fit.refit is not None
+    fit.refit.rejected = None
+    assert "was fitted on all examples in 1 min 38 s, with 2 epochs of training" in render_markdown(report)
+
+
+def test_labels_in_advice_are_shown_and_never_obeyed(sample_report: Build) -> None:
+    """A label can be any text of the client's, and the advice names scarce ones."""
+    report = sample_report()
+    report.recommendation.next_step = "Label more examples and run again: at least 7 more of *bold* | <b>x</b>."
+    report.recommendation.caveats = ["Not enough evidence: labels with hardly any test rows: `[a](b)` (3)."]
+    text = render_markdown(report)
+    tokens = MarkdownIt("commonmark").enable("table").parse(text)
+    inline = [child for token in tokens for child in (token.children or [])]
+    assert not [c for c in inline if c.type in ("html_inline", "link_open", "code_inline", "em_open")]
+    assert "7 more of \\*bold\\* \\| &lt;b&gt;x&lt;/b&gt;" in text
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -83,7 +123,7 @@ def test_hostile_text_opens_no_html_link_or_image(hostile_report: Report) -> Non
 def test_every_row_of_a_table_has_as_many_cells_as_its_header(hostile_report: Report) -> None:
     """Counted in the source, because renderers drop surplus cells without a word."""
     blocks = [block.splitlines() for block in render_markdown(hostile_report).split("\n\n") if block.startswith("| ")]
-    assert len(blocks) == 9
+    assert len(blocks) == 10
     for block in blocks:
         assert len({len(re.findall(r"(?<!\\)\|", line)) for line in block}) == 1, block[0]
 

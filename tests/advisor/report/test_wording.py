@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from advisor.report import wording
-from advisor.report.schema import BreakEven, Plan, Quality, Tokens
+from advisor.report.schema import BreakEven, Plan, PlanOffer, Quality, Refit, Tokens
 
 
 def quality(metric: str, value: float, ci95: tuple[float, float], n: int, correct: int | None = None) -> Quality:
@@ -112,11 +114,86 @@ def test_strategies_that_never_change_places_are_said_to() -> None:
     assert above == "Above 140,000 queries a month, Fine-tuning (LoRA) is cheaper than Retrieval (RAG)."
 
 
+def plan(**changes: Any) -> Plan:
+    whole = {
+        "kind": "holdout",
+        "folds": 1,
+        "train": 150,
+        "dev": 0,
+        "test": 100,
+        "predicted_seconds": 1,
+        "time_budget": 2,
+    }
+    return Plan.model_validate({**whole, **changes})
+
+
 def test_the_split_is_told_for_each_kind_of_plan() -> None:
-    plan = Plan(kind="holdout", folds=1, train=150, dev=0, test=100, predicted_seconds=1, time_budget=2)
-    assert "same 100 rows, held back" in wording.how_split(plan)
-    assert "own test file of 100 rows" in wording.how_split(plan.model_copy(update={"test_source": "file"}))
-    assert "5 folds" in wording.how_split(plan.model_copy(update={"kind": "cross_fit", "folds": 5}))
+    assert wording.how_split(plan()) == (
+        "Every strategy was fitted on 150 rows and measured on the same 100 rows, held back from the start."
+    )
+    assert wording.how_split(plan(test_source="file")) == (
+        "Every strategy was fitted on 150 rows and measured on the client's own test file of 100 rows."
+    )
+    assert wording.how_split(plan(test_source="latest")) == (
+        "Every strategy was fitted on 150 rows and measured on the 100 latest."
+    )
+    assert wording.how_split(plan(kind="cross_fit", folds=5, train=200, test=250)) == (
+        "The examples were cut into 5 folds. Each of 250 rows was answered once, by a solution fitted on the other "
+        "folds (about 200 rows) that had not seen it."
+    )
+
+
+def test_seeds_dev_rows_and_the_refit_are_told_where_there_are_any() -> None:
+    said = wording.how_split(plan(repeats=3, dev=32, refit=True))
+    assert "Fine-tuned strategies were fitted 3 times with different seeds." in said
+    assert "chose by 32 of the rows for fitting, never by the rows measured." in said
+    assert said.endswith("What is kept was then fitted in the same way on all examples.")
+    plain = wording.how_split(plan())
+    assert not [word for word in ("seeds", "chose", "kept") if word in plain]
+
+
+def offers(*folds: int) -> list[PlanOffer]:
+    return [
+        PlanOffer(kind="cross_fit" if n > 1 else "holdout", folds=n, predicted_seconds=300.0 * n, chosen=False)
+        for n in folds
+    ]
+
+
+def test_why_the_examples_were_divided_so_names_every_way_with_its_time() -> None:
+    first = wording.why_divided(plan(kind="cross_fit", folds=5, offers=offers(5, 3, 1), time_budget=1800))
+    assert first == (
+        "Planned before anything was tried: 5-fold cross-fitting about 25 min, 3-fold cross-fitting about 15 min, "
+        "one holdout about 5 min; the time budget of 30 min had room for the first, the strongest."
+    )
+    last = wording.why_divided(plan(offers=offers(5, 3, 1), time_budget=600))
+    assert last.endswith("; the strongest that fits the time budget of 10 min was taken.")
+
+
+@pytest.mark.parametrize("folds", [(), (1,)])
+def test_where_there_was_one_way_only_no_choice_is_told(folds: tuple[int, ...]) -> None:
+    assert wording.why_divided(plan(offers=offers(*folds))) == ""
+
+
+def test_power_is_the_smallest_difference_that_the_rows_can_show() -> None:
+    assert wording.power(plan()) == ""
+    assert wording.power(plan(test=1250, smallest_difference=0.0312)) == (
+        "Between the two leading strategies these 1,250 rows can show a difference of about 3.1 points or more "
+        "(with 80 % power at the 5 % level)."
+    )
+
+
+def test_a_refit_is_told_with_its_epochs_and_its_check_where_there_are_any() -> None:
+    plain = Refit(seconds=12.0, train_examples=250, artefact_bytes=1)
+    assert wording.refit_sentence(plain) == "The kept solution was fitted on all examples in 12 s."
+    checked = plain.model_copy(update={"epochs": 1, "checked_on": 32, "quality": 0.9, "floor": 0.78})
+    assert wording.refit_sentence(checked) == (
+        "The kept solution was fitted on all examples in 12 s, with 1 epoch of training, the measured fits' median; "
+        "on 32 rows that it did not learn from it reached 90 of 100, where the measured fits' range begins at 78."
+    )
+    rejected = checked.model_copy(update={"rejected": "the time budget was used up"})
+    assert wording.refit_sentence(rejected) == (
+        "The fit on all examples was put aside, since the time budget was used up; a measured fit is kept instead."
+    )
 
 
 def test_controls_and_direction_overrides_become_visible() -> None:

@@ -1,0 +1,81 @@
+"""Further columns of the examples that a request names: what groups rows, and when they were written."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+
+from eval.audit.personal_data import find, mask
+from eval.contracts import Example
+from eval.errors import RequestError
+from eval.reading.columns import quoted
+from eval.reading.examples import ExampleFile
+
+
+def column_values(file: ExampleFile, column: str, flag: str) -> tuple[str, ...]:
+    """Return a further column's cells, one for each example; RequestError lists the columns that there are."""
+    if column in file.columns:
+        return file.columns[column]
+    known = f"known are {quoted(file.columns)}" if file.columns else "there is none beside input, output and id"
+    raise RequestError(f'{flag}: there is no column "{column}"; {known}.')
+
+
+def impersonal_groups(
+    groups: Sequence[str], others: Sequence[str] | None
+) -> tuple[tuple[str, ...], tuple[str, ...] | None]:
+    """Return the groups of examples and of test rows under names that can be shown.
+
+    A customer's e-mail address groups rows well; as it must not be written, it becomes a number, the same in both.
+    """
+    distinct = dict.fromkeys((*groups, *(others or ())))
+    names = {group: f"group-{number}" if find(group) else group for number, group in enumerate(distinct, 1)}
+    return tuple(names[g] for g in groups), None if others is None else tuple(names[g] for g in others)
+
+
+def times_of(cells: Sequence[str], examples: Sequence[Example], column: str) -> tuple[float, ...]:
+    """Return the cells of `--time-column` as numbers that grow with time.
+
+    Numbers are taken as they are; dates become seconds since 1970, without a zone as UTC. Raises RequestError that
+    names the first row that cannot be read, or says that day and month cannot be told apart.
+    """
+    numbers = [_number(cell) for cell in cells]
+    if all(map(math.isfinite, numbers)):
+        return tuple(numbers)
+    readings = _dates(cells)
+    complete = {tuple(reading) for reading in readings if all(map(math.isfinite, reading))}
+    if len(complete) == 1:
+        return complete.pop()
+    if complete:
+        raise RequestError(
+            f'--time-column: the dates in "{column}" can be read with the day or with the month first: '
+            "write them as YYYY-MM-DD."
+        )
+    best = min(readings, key=lambda reading: sum(map(math.isnan, reading)))
+    row, cell = next((e.row, c) for e, c, time in zip(examples, cells, best, strict=True) if math.isnan(time))
+    problem = f'"{mask(cell)[:40]}" is no date or number' if cell else "there is no date"
+    raise RequestError(f'--time-column: in row {row} of "{column}", {problem}: write dates as YYYY-MM-DD.')
+
+
+def _number(cell: str) -> float:
+    try:
+        return float(cell)
+    except ValueError:
+        return math.nan
+
+
+def _dates(cells: Sequence[str]) -> list[list[float]]:
+    """The cells read as ISO 8601, or else with the month and with the day first; NaN where one is no date."""
+    iso = _seconds(cells, format="ISO8601")
+    return [iso] if all(map(math.isfinite, iso)) else [iso, _seconds(cells), _seconds(cells, dayfirst=True)]
+
+
+def _seconds(cells: Sequence[str], *, format: str | None = None, dayfirst: bool = False) -> list[float]:
+    import pandas as pd
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of dates that are guessed one by one
+        times = pd.to_datetime(
+            pd.Series(cells, dtype="object"), utc=True, errors="coerce", format=format, dayfirst=dayfirst
+        )
+    return [time.timestamp() if not pd.isna(time) else math.nan for time in times]

@@ -1,0 +1,118 @@
+"""From measurements to a decision: the rows that all strategies share, their differences, their costs, the pick."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from statistics import mean
+
+from advisor import economics
+from advisor.decide import Candidate, Decision, Evidence, Limits
+from advisor.records import Record
+from advisor.report import schema
+from advisor.request import CompareRequest
+from advisor.sensitivity import Assumptions
+from advisor.trials import INCUMBENT
+from eval.harness import paired_fits
+from eval.metrics import Metric, ScoredRow
+from eval.statistics import holm, paired_difference_over_fits, resample_over_fits
+from strategies.registry import STRATEGIES
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """What the records of a run say, and what follows."""
+
+    fits: Mapping[str, Sequence[Sequence[ScoredRow]]]
+    """Per strategy and fit, on the test rows that all of them answered."""
+    comparisons: Sequence[schema.Comparison]
+    assumptions: Assumptions
+    decision: Decision | None
+    """None where nothing could be measured."""
+
+
+def weigh(records: Sequence[Record], request: CompareRequest, prices: economics.Prices, metric: Metric) -> Weighed:
+    """Compare the strategies that were measured as planned, and decide."""
+    measured = {r.name: r.evaluations for r in records if r.status == "ok" and r.evaluation is not None}
+    fits = {name: of_name for name, of_name in paired_fits(measured).items() if of_name[0]}
+    comparisons = compare_pairs(metric, fits, request.seed)
+    evidence = _evidence(metric, fits, comparisons, records, request.seed)
+    candidates = []
+    for record in records:
+        if record.name in fits:
+            quality = mean(metric.aggregate(rows) for rows in fits[record.name])
+            candidates.append(_candidate(record, quality, money_of(record, prices, request.volume)))
+    assumed = Assumptions(
+        candidates,
+        evidence,
+        Limits(request.min_quality, request.max_cost_per_1k, request.max_latency_ms),
+        request.tolerance / 100,
+        request.volume,
+        request.error_cost,
+    )
+    decision = assumed.decide() if any(not c.incumbent for c in candidates) else None
+    return Weighed(fits, comparisons, assumed, decision)
+
+
+def money_of(record: Record, prices: economics.Prices, volume: int) -> economics.Money:
+    """What a strategy costs: a query in batches, and one fit."""
+    return economics.cost(record.query_seconds, record.fit_seconds, prices, volume)
+
+
+def _candidate(record: Record, quality: float, money: economics.Money) -> Candidate:
+    order = [*STRATEGIES, INCUMBENT]
+    latency = record.evaluation.latency if record.evaluation else None
+    return Candidate(
+        name=record.name,
+        quality=quality,
+        money=money,
+        p95_ms=latency.p95 * 1000 if latency else 0.0,
+        simplicity=order.index(record.strategy),
+        incumbent=record.strategy == INCUMBENT,
+    )
+
+
+def compare_pairs(
+    metric: Metric, fits: Mapping[str, Sequence[Sequence[ScoredRow]]], seed: int
+) -> list[schema.Comparison]:
+    """All pairs, on the same rows, with Holm's adjustment over all."""
+    pairs = list(combinations(fits, 2))
+    found = [paired_difference_over_fits(metric, fits[a], fits[b], seed) for a, b in pairs]
+    adjusted = holm([d.p_value for d in found])
+    return [
+        schema.Comparison(
+            a=a, b=b, difference=d.difference, standard_error=d.standard_error, ci95=d.ci95, p_value=d.p_value,
+            p_adjusted=p, n=d.n,
+        )
+        for (a, b), d, p in zip(pairs, found, adjusted, strict=True)
+    ]  # fmt: skip
+
+
+def _evidence(
+    metric: Metric,
+    fits: Mapping[str, Sequence[Sequence[ScoredRow]]],
+    comparisons: Sequence[schema.Comparison],
+    records: Sequence[Record],
+    seed: int,
+) -> Evidence:
+    errors = {}
+    for c in comparisons:
+        errors[c.a, c.b] = errors[c.b, c.a] = c.standard_error
+    count = len(next((rows[0] for rows in fits.values()), ()))
+    asked = max((len(r.evaluation.outcomes) for r in records if r.name in fits and r.evaluation), default=0)
+    return Evidence(
+        standard_errors=errors,
+        resampled=resample_over_fits(metric, fits, seed) if count else {},
+        rows=count,
+        unscored=asked - count,
+        rows_per_label=_rows_per_label([r for r in records if r.name in fits]) if metric.is_macro else {},
+        metric_is_macro=metric.is_macro,
+    )
+
+
+def _rows_per_label(records: Sequence[Record]) -> dict[str, int]:
+    """Test rows of each label."""
+    evaluation = next((r.evaluation for r in records if r.evaluation is not None), None)
+    return dict(Counter(o.example.target for o in evaluation.outcomes)) if evaluation else {}

@@ -1,0 +1,88 @@
+"""All that lies in the files of a request, read once, with ids and groups that can be shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from advisor.columns import column_values, impersonal_groups, times_of
+from advisor.incumbent import read_incumbent
+from advisor.request import CompareRequest
+from eval.audit.personal_data import impersonal_ids, mask, mask_documents, mask_examples, mask_finding
+from eval.contracts import Document, Example
+from eval.findings import Finding
+from eval.reading.documents import DocumentFile, read_documents
+from eval.reading.examples import ExampleFile, read_examples
+
+
+@dataclass(frozen=True)
+class Files:
+    """Examples, test rows and documents, and what columns and files say about them."""
+
+    examples: tuple[Example, ...]
+    test: tuple[Example, ...]
+    """Empty where there is no `--test`."""
+    documents: tuple[Document, ...]
+    groups: tuple[str, ...] | None
+    """Parallel to `examples`."""
+    test_groups: tuple[str, ...] | None
+    """Parallel to `test`."""
+    times: tuple[float, ...] | None
+    """Parallel to `examples`."""
+    incumbent: tuple[str, ...] | None
+    """Parallel to `test` where there are test rows, else to `examples`."""
+    findings: tuple[Finding, ...]
+    stated: tuple[str, ...]
+    """Sentences on how the files were read."""
+
+
+def read_files(request: CompareRequest) -> Files:
+    """Read every file that a request names. Raises RequestError where one cannot be used."""
+    file = _examples(request, request.examples)
+    further = _examples(request, request.test) if request.test else ExampleFile((), (), {})
+    documents = read_documents(request.documents) if request.documents else DocumentFile((), ())
+    stated = []
+    groups = test_groups = times = incumbent = None
+    if request.group_by:
+        groups = column_values(file, request.group_by, "--group-by")
+        test_groups = further.columns.get(request.group_by)
+        groups, test_groups = impersonal_groups(groups, test_groups)
+        stated.append(f'Grouped {len(groups)} examples by "{request.group_by}" ({len(set(groups))} groups).')
+    if request.time_column:
+        cells = column_values(file, request.time_column, "--time-column")
+        times = times_of(cells, file.examples, request.time_column)
+        stated.append(f'Ordered the examples in time by "{request.time_column}".')
+    if request.incumbent:
+        incumbent, sentence = read_incumbent(request, further.examples or file.examples)
+        stated.append(sentence)
+    findings = (*file.findings, *documents.findings, *further.findings)
+    return Files(
+        impersonal_ids(file.examples),
+        impersonal_ids(further.examples),
+        impersonal_ids(documents.documents),
+        groups,
+        test_groups,
+        times,
+        incumbent,
+        tuple(map(mask_finding, findings)),
+        tuple(stated),
+    )
+
+
+def masked(files: Files) -> Files:
+    """Return the files with personal data masked in all that strategies and reports see."""
+    return replace(
+        files,
+        examples=mask_examples(files.examples),
+        test=mask_examples(files.test),
+        documents=mask_documents(files.documents),
+        incumbent=_each_masked(files.incumbent),
+    )
+
+
+def _each_masked(texts: Sequence[str] | None) -> tuple[str, ...] | None:
+    return None if texts is None else tuple(map(mask, texts))
+
+
+def _examples(request: CompareRequest, source: str) -> ExampleFile:
+    return read_examples(source, input_columns=request.input_columns, output_column=request.output_column)

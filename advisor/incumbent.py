@@ -1,0 +1,84 @@
+"""The outputs of the system in use today, matched to the rows that strategies are measured on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from advisor.request import CompareRequest
+from eval.contracts import Example
+from eval.errors import RequestError
+from eval.folds import group_key
+from eval.reading.columns import IDS, OUTPUTS, map_columns, named, quoted
+from eval.reading.tables import Table, read_table
+from eval.reading.text import as_text, counted
+
+PREDICTIONS = (
+    "prediction",
+    "predictions",
+    "predicted",
+    "predicted_label",
+    "model_output",
+    "system_output",
+    "incumbent",
+)
+"""Usual names of a system's output; they come before the names that a true output may have too."""
+
+
+def read_incumbent(request: CompareRequest, examples: Sequence[Example]) -> tuple[tuple[str, ...], str]:
+    """Return today's output for each example, the empty string where it gave none, and a sentence on the matching.
+
+    Rows are matched by id where the file has ids, else by input, else by their order where there are as many of them.
+    Raises RequestError with the counts where none of these fits.
+    """
+    table = read_table(str(request.incumbent))
+    output = _output_column(table, request.output_column)
+    outputs = [as_text(row.values.get(output)) for row in table.rows]
+    tried = []
+    for way, theirs, ours in _ways(table, examples, request):
+        known = dict(zip(theirs, outputs, strict=True))
+        matched = sum(key in known for key in ours)
+        if matched == len(examples):
+            return tuple(known[key] for key in ours), f'Matched "{output}" of {table.name} to the examples by {way}.'
+        tried.append(f"by {way} {matched}")
+    if len(outputs) == len(examples):
+        return tuple(outputs), f'Matched "{output}" of {table.name} to the examples by the order of rows.'
+    found = f"; of the examples were found {' and '.join(tried)}" if tried else ""
+    raise RequestError(
+        f"--incumbent: {table.name} has {counted(len(outputs), 'row')} for {counted(len(examples), 'example')}{found}: "
+        "give one row for each example, with its id or its input."
+    )
+
+
+Way = tuple[str, list[str], list[str]]
+"""What rows are matched by, the keys of the incumbent's rows, and those of the examples."""
+
+
+def _ways(table: Table, examples: Sequence[Example], request: CompareRequest) -> list[Way]:
+    ways: list[Way] = []
+    identifier = named(table, IDS)
+    if identifier:
+        ids = [as_text(row.values.get(identifier)) for row in table.rows]
+        ways.append(("id", ids, [example.id for example in examples]))
+    inputs = _inputs(table, request)
+    if inputs:
+        ways.append(("input", inputs, [group_key(example.input) for example in examples]))
+    return ways
+
+
+def _inputs(table: Table, request: CompareRequest) -> list[str]:
+    """Each row's input as `group_key`; none where the file has no input column."""
+    try:
+        mapping = map_columns(table, request.input_columns, named(table, (*PREDICTIONS, *OUTPUTS)))
+    except RequestError:
+        return []
+    return [group_key(mapping.input_of(row)) for row in table.rows]
+
+
+def _output_column(table: Table, asked: str | None) -> str:
+    column = named(table, PREDICTIONS) or (asked if asked in table.columns else None) or named(table, OUTPUTS)
+    if column is None:
+        raise RequestError(
+            f"--incumbent: {table.name} has the columns {quoted(table.columns)}, none of which is known to be the "
+            "system's output: name it prediction."
+        )
+    return column

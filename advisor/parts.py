@@ -1,0 +1,89 @@
+"""The rows that strategies learn from and the rows that they are measured on."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from advisor.data import Data
+from advisor.planning import FOLDS, Sizes
+from eval.contracts import Example, Kind
+from eval.errors import RequestError
+from eval.folds import default_test_size, k_folds, latest, split, with_groups
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The rows of one fold."""
+
+    train: tuple[Example, ...]
+    test: tuple[Example, ...]
+
+
+Source = Literal["split", "file", "latest"]
+"""Where test rows come from: drawn from the examples, the client's own file, or the latest of the examples."""
+
+
+def source_of(data: Data) -> Source:
+    """Where this request's test rows come from."""
+    if data.test is not None:
+        return "file"
+    return "latest" if data.times is not None else "split"
+
+
+def sizes_of(data: Data, seed: int) -> Sizes:
+    """How many rows there are to divide, for planning. Raises RequestError where they cannot be divided."""
+    (whole,) = divide(data, seed, folds=1)
+    return Sizes(
+        examples=len(data.examples),
+        holdout_train=len(whole.train),
+        holdout_test=len(whole.test),
+        fixed_test=data.test is not None,
+        crossable=source_of(data) == "split" and _crossable(data, seed),
+    )
+
+
+def _crossable(data: Data, seed: int) -> bool:
+    """Whether there are enough groups for the planned folds; a client's `--group-by` may leave a handful."""
+    try:
+        return bool(divide(data, seed, folds=max(FOLDS)))
+    except RequestError:
+        return False
+
+
+def divide(data: Data, seed: int, *, folds: int, test_rows: int | None = None) -> tuple[Parts, ...]:
+    """The folds, once for all strategies: every example is a test row of one of them, or, with one fold, some are.
+
+    With one fold, at most `test_rows` of the test rows are kept; the training part does not depend on that.
+    """
+    if folds > 1:
+        stratify = data.task.kind is Kind.CLASSIFICATION
+        return tuple(Parts(*fold) for fold in k_folds(data.examples, folds=folds, seed=seed, stratify=stratify))
+    whole = _holdout(data, seed)
+    if data.test is None and test_rows is not None and test_rows < len(whole.test):
+        drawn = set(random.Random(seed).sample(sorted(e.id for e in whole.test), test_rows))
+        whole = Parts(whole.train, tuple(e for e in whole.test if e.id in drawn))
+    return (whole,)
+
+
+def _holdout(data: Data, seed: int) -> Parts:
+    size = default_test_size(len(data.examples))
+    if data.test is not None:
+        return _given(data.examples, data.test)
+    if data.times is not None:
+        return Parts(*latest(data.examples, data.times, test_size=size))
+    stratify = data.task.kind is Kind.CLASSIFICATION
+    return Parts(*split(data.examples, test_size=size, seed=seed, stratify=stratify))
+
+
+def _given(examples: Sequence[Example], test: Sequence[Example]) -> Parts:
+    """Training rows that belong together with a test row are left out: they would make the test a recital."""
+    both = (*examples, *test)
+    grouped = with_groups(both, [e.group for e in both])
+    asked = {e.group for e in grouped[len(examples) :]} - {""}
+    train = tuple(e for e in grouped[: len(examples)] if e.group not in asked)
+    if len(train) < 2:
+        raise RequestError("--test repeats all examples: there is nothing left to learn from.")
+    return Parts(train, grouped[len(examples) :])

@@ -1,0 +1,107 @@
+"""What a run learns: plain data, written as JSON when it is made and read again on resume."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import groupby
+from statistics import median
+from typing import Any, Literal
+
+from eval.contracts import Evaluation
+from eval.harness import pool
+from strategies.base import Family
+
+Status = Literal["ok", "failed", "stopped_early", "not_applicable"]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One fit of a strategy on the training rows of one fold, measured on the fold's test rows."""
+
+    status: Status
+    reason: str | None = None
+    fold: int = 0
+    repeat: int = 0
+    """Number of the fit among those of the same fold, which differ in their seed alone."""
+    part: float = 1.0
+    """Share of the fold's training rows that it was fitted on."""
+    evaluation: Evaluation | None = None
+    seconds: float = 0.0
+    """Of fitting."""
+    train_examples: int = 0
+    config: dict[str, Any] = field(default_factory=dict)
+    trials: list[dict[str, Any]] = field(default_factory=list)
+    curve: list[dict[str, float]] = field(default_factory=list)
+    artefact_bytes: int = 0
+    peak_memory_bytes: int = 0
+
+    @property
+    def slot(self) -> str:
+        """What tells it from the strategy's other fits, as a file name."""
+        part = f"-part-{self.part:g}" if self.part < 1 else ""
+        return f"fold-{self.fold}-fit-{self.repeat}{part}"
+
+
+@dataclass(frozen=True)
+class Refit:
+    """The fit on all examples, which is kept in place of the measured ones if nothing speaks against it."""
+
+    seconds: float
+    train_examples: int = 0
+    artefact_bytes: int = 0
+    epochs: int | None = None
+    """The measured fits' median, where epochs were trained."""
+    checked_on: int = 0
+    """Rows that it was checked on; 0 where it learnt from all, so that there are none to check it on."""
+    quality: float | None = None
+    """On these rows."""
+    floor: float | None = None
+    """Lower end of the 95 % interval of the measured fits, on the same rows where they were test rows."""
+    rejected: str | None = None
+    """Why a measured fit is kept instead."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """One strategy of a run with all its fits."""
+
+    name: str
+    strategy: str
+    family: Family
+    model: str | None
+    status: Status
+    reason: str | None = None
+    fits: tuple[Fit, ...] = ()
+
+    @cached_property
+    def evaluations(self) -> list[Evaluation]:
+        """One evaluation per repeat, each over the test rows of all folds; none of a strategy that did not end well.
+
+        One that the clock stopped has the folds that it got to, and of its further repeats those that got as far.
+        """
+        if self.status in ("failed", "not_applicable"):
+            return []
+        by_repeat = sorted((f for f in self.fits if f.evaluation), key=lambda f: (f.repeat, f.fold))
+        repeats = [[f.evaluation for f in fits if f.evaluation] for _, fits in groupby(by_repeat, _repeat)]
+        return [pool(evaluations) for evaluations in repeats if len(evaluations) == len(repeats[0])]
+
+    @property
+    def evaluation(self) -> Evaluation | None:
+        """The first repeat's."""
+        return next(iter(self.evaluations), None)
+
+    @property
+    def fit_seconds(self) -> float:
+        """Of one fit: the median."""
+        return median(f.seconds for f in self.fits) if self.fits else 0.0
+
+    @property
+    def query_seconds(self) -> float:
+        """Busy seconds of one query, in batches, on average over all fits."""
+        rows = sum(len(e.outcomes) for e in self.evaluations)
+        return sum(e.seconds for e in self.evaluations) / max(1, rows)
+
+
+def _repeat(fit: Fit) -> int:
+    return fit.repeat

@@ -1,0 +1,119 @@
+"""What is kept: the winning procedure, its tuner included, carried out once more on all examples."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from statistics import median
+
+from advisor.progress import Progress
+from advisor.records import Fit, Record, Refit
+from advisor.runs import folder_bytes, log
+from advisor.trials import GUARD_SECONDS, Bench, Entry
+from eval.contracts import Evaluation, Example, Solution
+from eval.harness import evaluate, scored_rows
+from eval.metrics import get_metric
+from eval.statistics import Interval, interval
+from strategies.registry import make_strategy
+
+
+def keep_solution(bench: Bench, entry: Entry, record: Record) -> Refit | None:
+    """Put the strategy's solution where it is kept: the refit, or a measured one where the plan has no refit.
+
+    A refit that fails, or does worse than the measured fits, is put aside, and the record says why.
+    """
+    done = bench.folder.refitted(record.name)
+    if done is not None:
+        return done
+    refit = _refit(bench, entry, record) if bench.plan.refit else None
+    if refit is None or refit.rejected:
+        source = bench.folder.fold_solution(record.name, _middling(record.fits).slot)
+        if refit is not None or source.is_dir():
+            shutil.rmtree(bench.folder.solution(record.name), ignore_errors=True)
+        if not source.is_dir():  # an earlier end of this run removed it
+            return refit
+        shutil.copytree(source, bench.folder.solution(record.name))
+    if refit is not None:
+        bench.folder.finish_refit(record.name, refit)
+    return refit
+
+
+def _refit(bench: Bench, entry: Entry, record: Record) -> Refit:
+    start = time.monotonic()
+    if start + record.fit_seconds + GUARD_SECONDS > bench.deadline:
+        return Refit(0.0, rejected="the time budget was used up")
+    try:
+        return _fit_on_all(bench, entry, record)
+    except Exception as error:
+        log.exception("the refit of %s failed", record.name)
+        return Refit(time.monotonic() - start, rejected=f"it failed ({type(error).__name__})")
+
+
+def _fit_on_all(bench: Bench, entry: Entry, record: Record) -> Refit:
+    examples, task, folder = bench.data.examples, bench.data.task, bench.folder
+    epochs = _median_epochs(record.fits)
+    allowance = replace(bench.plan.allowance, fixed_epochs=epochs, deadline=bench.deadline - GUARD_SECONDS)
+    workshop = bench.workshop(entry.model).for_fit(
+        folder.work(record.name), allowance, _told(bench.progress, record.name), bench.request.seed
+    )
+    start = time.perf_counter()
+    solution = make_strategy(entry.strategy).fit(task, examples, workshop)
+    seconds = time.perf_counter() - start
+    kept = folder.solution(record.name)
+    shutil.rmtree(kept, ignore_errors=True)
+    solution.save(kept)
+    refit = Refit(seconds, workshop.log.train_examples, folder_bytes(kept), epochs)
+    if workshop.log.guard_fired:
+        return replace(refit, rejected="the time budget was used up")
+    unlearnt = set(workshop.log.held_out)
+    return _checked(refit, record, solution, [e for e in examples if e.id in unlearnt], bench.request.seed)
+
+
+def _told(progress: Progress, name: str):  # type: ignore[no-untyped-def]
+    return lambda phase, done, total: progress.phase(name, f"fitting on all examples, {phase}", done, total)
+
+
+def _median_epochs(fits: Sequence[Fit]) -> int | None:
+    epochs = [int(fit.config["best_epoch"]) for fit in fits if fit.config.get("best_epoch")]
+    return round(median(epochs)) if epochs else None
+
+
+def _checked(refit: Refit, record: Record, solution: Solution, rows: Sequence[Example], seed: int) -> Refit:
+    """Compare the refit with the measured fits on rows that neither learnt from.
+
+    After cross-fitting the measured fits have answered the very rows that the refit held out: it is rejected below
+    their interval. After one holdout they have not, and its own interval must lie below theirs.
+    """
+    measured = record.evaluation
+    if not rows or measured is None:
+        return refit
+    metric = get_metric(measured.metric)
+    answered = scored_rows(evaluate(solution, rows, metric).outcomes)
+    quality = metric.aggregate(answered)
+    same = _outcomes_on(measured, {e.id for e in rows})
+    paired = len(same.outcomes) == len(rows)
+    floor = _interval(same if paired else measured, seed)[0]
+    reached = quality if paired else interval(metric, answered, seed)[1]
+    why = f"on {len(rows)} rows that it did not learn from it fell below the measured fits" if reached < floor else None
+    return replace(refit, checked_on=len(rows), quality=quality, floor=floor, rejected=why)
+
+
+def _outcomes_on(evaluation: Evaluation, ids: set[str]) -> Evaluation:
+    return replace(evaluation, outcomes=tuple(o for o in evaluation.outcomes if o.example.id in ids))
+
+
+def _interval(evaluation: Evaluation, seed: int) -> Interval:
+    return interval(get_metric(evaluation.metric), scored_rows(evaluation.outcomes), seed)
+
+
+def _middling(fits: Sequence[Fit]) -> Fit:
+    """The measured fit in the middle by quality: it is most like what the estimate says."""
+
+    def quality(fit: Fit) -> float:
+        scores = fit.evaluation.scores if fit.evaluation else []
+        return sum(scores) / max(1, len(scores))
+
+    measured = sorted((fit for fit in fits if fit.evaluation), key=quality)
+    return measured[(len(measured) - 1) // 2]

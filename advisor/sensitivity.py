@@ -1,0 +1,226 @@
+"""What would flip a decision: other volumes, prices, limits, tolerances, error costs. Pure functions over plain data.
+
+Nothing is searched for. The pick can change only where the costs of two candidates cross, where a limit meets a
+candidate's own figure, or where the tolerance meets a candidate's gap to the best; these points are computed, and the
+decision is made again at or between them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import pairwise, product
+from typing import NamedTuple
+
+from advisor.decide import EQUAL_COST, Candidate, Decision, Evidence, Limits, decide
+from advisor.economics import Money, break_even
+
+PRICES = (0.1, 10.0)
+"""Between which factors the price of the machine is varied."""
+_STEP = 1e-9
+
+
+class Flip(NamedTuple):
+    """Another assumption under which another strategy is picked."""
+
+    what: str
+    """volume, price, error_cost, tolerance, or the name of a limit."""
+    value: float
+    """The value nearest to the one assumed at which the pick changes: from there on, away from the one assumed."""
+    pick: str
+
+
+@dataclass(frozen=True)
+class Assumptions:
+    """What a decision was made with."""
+
+    candidates: Sequence[Candidate]
+    evidence: Evidence
+    limits: Limits
+    tolerance: float
+    volume: float
+    """Queries a month at which the candidates' monthly costs hold."""
+    error_cost: float | None = None
+
+    def decide(self) -> Decision:
+        """The decision under these assumptions."""
+        return decide(
+            self.candidates,
+            self.evidence,
+            self.limits,
+            self.tolerance,
+            error_cost=self.error_cost,
+            volume=self.volume,
+        )
+
+    def pick(self) -> str | None:
+        """Its pick."""
+        return self.decide().pick
+
+    def at_volume(self, volume: float) -> Assumptions:
+        """The same at another volume: a query costs the same, and so does a month's share of training."""
+        moved = [replace(c, money=_at_volume(c.money, self.volume, volume)) for c in self.candidates]
+        return replace(self, candidates=moved, volume=volume)
+
+    def at_price(self, factor: float) -> Assumptions:
+        """The same with every cost multiplied."""
+        moved = [replace(c, money=_times(c.money, factor)) for c in self.candidates]
+        return replace(self, candidates=moved)
+
+
+def _at_volume(money: Money, now: float, volume: float) -> Money:
+    return replace(money, monthly=money.monthly + money.per_query * (volume - now))
+
+
+def _times(money: Money, factor: float) -> Money:
+    return Money(money.per_query * factor, money.training * factor, money.monthly * factor)
+
+
+def what_would_flip(assumed: Assumptions) -> list[Flip]:
+    """The nearest other values, below and above the one assumed, at which another strategy is picked.
+
+    One assumption is changed at a time. Empty where nothing is picked, or nothing changes the pick.
+    """
+    if assumed.pick() is None:
+        return []
+    return [*_volumes(assumed), *_prices(assumed), *_error_costs(assumed), *_limits(assumed), *_tolerances(assumed)]
+
+
+# ---- volume, prices, error cost: lines that cross --------------------------------------------------------------------
+
+
+def _volumes(assumed: Assumptions) -> Iterator[Flip]:
+    error = assumed.error_cost or 0.0
+    lines = []
+    for c in _strategies(assumed):
+        slope = c.money.per_query + error * (1 - c.quality)
+        lines.append((c.money.monthly - c.money.per_query * assumed.volume, slope))
+    points = _crossings(lines, by_total=assumed.error_cost is not None)
+    yield from _changes("volume", assumed, points, assumed.volume, assumed.at_volume)
+
+
+def _prices(assumed: Assumptions) -> Iterator[Flip]:
+    """One factor on all prices: it changes no order of costs, but what a limit lets through, and what errors weigh."""
+    points, strategies = [], _strategies(assumed)
+    if assumed.limits.max_cost_per_1k is not None:
+        points += [assumed.limits.max_cost_per_1k / (1000 * c.money.per_query) for c in strategies if c.money.per_query]
+    if assumed.error_cost is not None:
+        stake = assumed.error_cost * assumed.volume
+        points += _crossings([(stake * (1 - c.quality), c.money.monthly) for c in strategies], by_total=True)
+    within = [p for p in points if PRICES[0] <= p <= PRICES[1]]
+    yield from _changes("price", assumed, within, 1.0, assumed.at_price, bounds=PRICES)
+
+
+def _error_costs(assumed: Assumptions) -> Iterator[Flip]:
+    if assumed.error_cost is None:
+        return
+    lines = [(c.money.monthly, assumed.volume * (1 - c.quality)) for c in _strategies(assumed)]
+    points = _crossings(lines, by_total=True)
+    yield from _changes(
+        "error_cost", assumed, points, assumed.error_cost, lambda value: replace(assumed, error_cost=value)
+    )
+
+
+def _strategies(assumed: Assumptions) -> list[Candidate]:
+    return [c for c in assumed.candidates if not c.incumbent]
+
+
+def _crossings(lines: Sequence[tuple[float, float]], *, by_total: bool) -> list[float]:
+    """Where above 0 two lines (value at 0, slope) meet, or begin or cease to count as equal costs."""
+    factors = (1.0,) if by_total else (1.0, 1 + EQUAL_COST)
+    points = []
+    for (start, slope), (other_start, other_slope), factor in product(lines, lines, factors):
+        steeper = slope - factor * other_slope
+        if steeper != 0 and (point := (factor * other_start - start) / steeper) > 0:
+            points.append(point)
+    return points
+
+
+def _changes(
+    what: str,
+    assumed: Assumptions,
+    points: Sequence[float],
+    now: float,
+    at: Callable[[float], Assumptions],
+    bounds: tuple[float, float] = (0.0, float("inf")),
+) -> Iterator[Flip]:
+    """The nearest of the points below and above `now` beyond which the pick is another; between points it is one."""
+    pick, points = assumed.pick(), _apart(points)
+    below = [*[p for p in reversed(points) if p < now], bounds[0]]
+    above = [p for p in points if p > now]
+    above.append(min(bounds[1], 2 * above[-1] if above else now))
+    for side in (below, above):
+        for point, further in pairwise(side):
+            changed = at((point + further) / 2).pick()
+            if changed not in (None, pick):
+                yield Flip(what, point, str(changed))
+                break
+
+
+def _apart(points: Sequence[float]) -> list[float]:
+    """In order, and once where several differ by rounding only."""
+    ordered = sorted(points)
+    return [p for i, p in enumerate(ordered) if i == 0 or p > ordered[i - 1] * (1 + _STEP)]
+
+
+# ---- limits and tolerance: the candidates' own figures ---------------------------------------------------------------
+
+
+def _limits(assumed: Assumptions) -> Iterator[Flip]:
+    """The nearest looser and stricter value of each limit, among the candidates' own figures, with another pick."""
+    strategies = _strategies(assumed)
+    figures = {
+        "max_latency_ms": [c.p95_ms for c in strategies],
+        "max_cost_per_1k": [1000 * c.money.per_query for c in strategies],
+        "min_quality": [c.quality for c in strategies],
+    }
+    for name, values in figures.items():
+        now, at = getattr(assumed.limits, name), partial(_with_limit, assumed, name)
+        looser = 1 if name.startswith("max") else -1
+        for side in (-looser, looser) if now is not None else (-looser,):  # Nothing is looser than no limit.
+            beyond = [v for v in set(values) if now is None or (v - now) * side > 0]
+            yield from _first_change(name, assumed, sorted(beyond, reverse=side < 0), at)
+
+
+def _with_limit(assumed: Assumptions, name: str, value: float) -> Assumptions:
+    return replace(assumed, limits=replace(assumed.limits, **{name: value}))
+
+
+def _tolerances(assumed: Assumptions) -> Iterator[Flip]:
+    """The smallest greater tolerance with another pick, and the greatest smaller one."""
+    if assumed.error_cost is not None:
+        return  # The pick is then the lowest total cost, whatever the tolerance.
+    feasible = [c for c in _strategies(assumed) if not assumed.limits.broken_by(c)]
+    best = max(c.quality for c in feasible)
+    gaps = sorted({best - c.quality for c in feasible})
+
+    def at(value: float) -> Assumptions:
+        return replace(assumed, tolerance=value)
+
+    yield from _first_change("tolerance", assumed, [g for g in gaps if g > assumed.tolerance], at)
+    smaller = [max(0.0, g - _STEP) for g in reversed(gaps) if g <= assumed.tolerance]
+    yield from _first_change("tolerance", assumed, smaller, at)
+
+
+def _first_change(
+    what: str, assumed: Assumptions, values: Sequence[float], at: Callable[[float], Assumptions]
+) -> Iterator[Flip]:
+    pick = assumed.pick()
+    for value in values:
+        changed = at(value).pick()
+        if changed not in (None, pick):
+            yield Flip(what, value, str(changed))
+            return
+
+
+def break_evens(candidates: Sequence[Candidate], pick: str) -> list[tuple[str, str, float]]:
+    """Volumes at which the pick and another strategy change places in cost: (cheaper above it, the other, volume)."""
+    chosen = next(c for c in candidates if c.name == pick)
+    found = []
+    for other in candidates:
+        for a, b in ((chosen, other), (other, chosen)):
+            volume = break_even(a.money, b.money) if a is not b and not other.incumbent else None
+            if volume is not None:
+                found.append((a.name, b.name, volume))
+    return found

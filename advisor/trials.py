@@ -1,0 +1,195 @@
+"""All trials of a comparison: every strategy in turn, fold by fold, within the time budget."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from advisor.data import Data
+from advisor.parts import Parts
+from advisor.planning import RunPlan
+from advisor.progress import Progress
+from advisor.records import Fit, Record
+from advisor.request import CompareRequest
+from advisor.runs import RunFolder, log
+from advisor.trial import Trial, run_trial
+from eval.errors import AdvisorError
+from eval.harness import evaluate_outputs
+from eval.metrics import get_metric
+from strategies.base import Workshop
+from strategies.models.shelf import ModelShelf
+from strategies.registry import make_strategy
+
+INCUMBENT = "incumbent"
+"""Name under which the outputs of the system in use today take part."""
+GUARD_SECONDS = 20.0
+"""What saving, answering and the report need after training, at the least."""
+SEEDS_APART = 1000
+"""Fits of the same fold take seeds this far apart, so that they meet no other fold's."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A strategy that takes part, under the name it has in this run."""
+
+    name: str
+    strategy: str
+    model: str
+    """The language model it works with (or would, if it used one)."""
+
+
+def entries_of(request: CompareRequest) -> list[Entry]:
+    """The strategies of a run. With several models, those that use one take part once a model, as NAME@MODEL."""
+    entries = []
+    for name in request.strategies:
+        baseline = make_strategy(name).family == "baseline"
+        for model in request.model[:1] if baseline else request.model:
+            several = len(request.model) > 1 and not baseline
+            entries.append(Entry(f"{name}@{model}" if several else name, name, model))
+    return entries
+
+
+class Bench:
+    """Where trials are made: the models, the folds, the run folder and the clock of one comparison."""
+
+    def __init__(
+        self,
+        request: CompareRequest,
+        data: Data,
+        folds: Sequence[Parts],
+        plan: RunPlan,
+        shelf: ModelShelf,
+        folder: RunFolder,
+        progress: Progress,
+        deadline: float,
+    ) -> None:
+        self.request, self.data, self.folds, self.plan = request, data, folds, plan
+        self.shelf, self.folder, self.progress, self.deadline = shelf, folder, progress, deadline
+        self._workshops: dict[str, Workshop] = {}
+
+    def workshop(self, model: str) -> Workshop:
+        """The models and documents that all fits of a model share."""
+        if model not in self._workshops:
+            self._workshops[model] = Workshop(
+                language_model=self.shelf.language_model(model),
+                embedder=self.shelf.embedder(self.request.embedder),
+                documents=self.data.documents,
+                folder=self.folder.path,
+                seed=self.request.seed,
+                allowance=self.plan.allowance,
+            )
+        return self._workshops[model]
+
+    def trials(self, entry: Entry) -> list[Trial]:
+        """What is to be tried of a strategy, fold by fold."""
+        trained = make_strategy(entry.strategy).family in ("finetune", "combination")
+        trials = [
+            Trial(
+                name=entry.name,
+                strategy=entry.strategy,
+                task=self.data.task,
+                train=parts.train,
+                test=parts.test,
+                allowance=self.plan.allowance,
+                seed=self.request.seed + fold + SEEDS_APART * repeat,
+                fold=fold,
+                folds=len(self.folds),
+                repeat=repeat,
+                timed=fold == repeat == 0,
+                deadline=self.deadline,
+            )
+            for repeat in range(self.plan.repeats if trained else 1)
+            for fold, parts in enumerate(self.folds)
+        ]
+        return [replace(trial, kept=self.folder.fold_solution(trial.name, trial.slot)) for trial in trials]
+
+
+def try_all(bench: Bench, entries: Sequence[Entry]) -> list[Record]:
+    """Every strategy in turn; a fit that an earlier attempt finished is not made again."""
+    plan = bench.plan
+    bench.progress.planned({n: s for n, s in plan.predicted.items() if n not in plan.left_out})
+    records = []
+    for entry in entries:
+        record = _try_one(bench, entry)
+        records.append(record)
+        log.info("%s: %s %s", record.name, record.status, record.reason or "")
+        bench.progress.finished(record.name, record.status)
+    if bench.data.incumbent is not None:
+        records.append(_incumbent(bench))
+    return records
+
+
+def _try_one(bench: Bench, entry: Entry) -> Record:
+    """All fits of a strategy; the first that does not end well ends the strategy."""
+    strategy = make_strategy(entry.strategy)
+    model = entry.model if strategy.family != "baseline" else None
+    blank = Record(entry.name, entry.strategy, strategy.family, model, "stopped_early")
+    if entry.name in bench.plan.left_out:
+        return replace(blank, reason="the time budget has no room for it; raise --time-budget")
+    fits: list[Fit] = []
+    for fit in _fits(bench, entry):
+        fits.append(fit)
+        if fit.status != "ok":
+            return replace(blank, status=fit.status, reason=fit.reason, fits=tuple(fits))
+    return replace(blank, status="ok", fits=tuple(fits))
+
+
+def _fits(bench: Bench, entry: Entry) -> Iterator[Fit]:
+    trials = bench.trials(entry)
+    a_fit = bench.plan.predicted.get(entry.name, 0.0) / len(trials)
+    for number, trial in enumerate(trials):
+        fit = bench.folder.finished(trial.name, trial.slot)
+        if fit is None:
+            later = (len(trials) - number - 1) * a_fit + _seconds_after(bench.plan, entry.name)
+            fit = make_fit(bench, entry, trial, a_fit, later)
+            bench.folder.finish(trial.name, trial.slot, fit)
+        yield fit
+
+
+def make_fit(bench: Bench, entry: Entry, trial: Trial, predicted: float, later: float) -> Fit:
+    """One fit within what is left of the budget. `later` seconds are wanted for the fits still to come."""
+    blank = trial.unfinished
+    if predicted and time.monotonic() + 0.3 * predicted > bench.deadline:
+        return replace(blank, reason="the time budget was used up before its turn; raise --time-budget")
+    end = bench.deadline - later - bench.plan.refit_seconds - GUARD_SECONDS
+    trial = replace(trial, allowance=replace(trial.allowance, deadline=end))
+    try:
+        strategy = make_strategy(entry.strategy)
+        return run_trial(trial, strategy, bench.workshop(entry.model), bench.folder, bench.progress)
+    except AdvisorError as error:
+        reason = str(error)
+    except Exception as error:
+        log.exception("%s failed", entry.name)
+        reason = _reason(error)
+    if trial.kept is not None:
+        shutil.rmtree(trial.kept, ignore_errors=True)
+    return replace(blank, status="failed", reason=reason)
+
+
+def _seconds_after(plan: RunPlan, name: str) -> float:
+    """What the strategies after this one are planned to take."""
+    names = [n for n in plan.predicted if n not in plan.left_out]
+    later = names[names.index(name) + 1 :] if name in names else []
+    return sum(plan.predicted[n] for n in later)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return "out of memory: use a smaller model, fewer examples or a larger machine"
+    first = (str(error).strip().splitlines() or [""])[0]
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__
+
+
+def _incumbent(bench: Bench) -> Record:
+    """Today's system, scored on the same test rows by the outputs that the client gave."""
+    assert bench.data.incumbent is not None
+    rows = bench.data.examples if bench.data.test is None else bench.data.test
+    outputs = {e.id: text for e, text in zip(rows, bench.data.incumbent, strict=True)}
+    metric = get_metric(bench.data.task.metric)
+    fits = tuple(
+        Fit("ok", fold=fold, evaluation=evaluate_outputs([outputs[e.id] for e in parts.test], parts.test, metric))
+        for fold, parts in enumerate(bench.folds)
+    )
+    return Record(INCUMBENT, INCUMBENT, "baseline", None, "ok", fits=fits)

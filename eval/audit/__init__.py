@@ -1,0 +1,130 @@
+"""What in the client's data could spoil a comparison, found before anything is spent.
+
+Every finding says what was seen, where, what was done about it and how to overrule that. Two things are done by
+default: spellings of one label are counted as one, and documents that give an example's question and answer away are
+left out. Nothing else is changed, and nothing in silence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from eval.audit.balance import class_imbalance, rare_labels, single_label, too_few_examples
+from eval.audit.contents import invalid_json_output, placeholder_outputs, wordless_inputs
+from eval.audit.injection import prompt_injection
+from eval.audit.languages import language_mismatch
+from eval.audit.leaks import leak_finding, leaking_documents
+from eval.audit.lengths import Limit, long_inputs
+from eval.audit.repeats import (
+    conflicting_labels,
+    duplicate_documents,
+    duplicate_rows,
+    near_duplicates,
+    repeated_in_test,
+)
+from eval.audit.spellings import label_variants, merge_spellings, spellings
+from eval.contracts import Document, Example, Kind, Task
+from eval.errors import RequestError
+from eval.findings import Finding
+
+
+@dataclass(frozen=True)
+class Readers:
+    """What the models that will read the data can take in."""
+
+    embedder: str = ""
+    languages: Collection[str] = ()
+    """Languages that the embedder was made for (ISO 639-1); empty where that is not known."""
+    limits: Sequence[Limit] = ()
+
+
+@dataclass(frozen=True)
+class Audited:
+    """The data as strategies will see them, and what was found."""
+
+    examples: tuple[Example, ...]
+    test: tuple[Example, ...]
+    documents: tuple[Document, ...]
+    spellings: dict[str, str]
+    """Labels that were replaced, with what they were counted as."""
+    findings: tuple[Finding, ...]
+
+
+def audit(
+    task: Task,
+    examples: Sequence[Example],
+    documents: Sequence[Document] = (),
+    *,
+    test: Sequence[Example] = (),
+    accept: Collection[str] = (),
+    readers: Readers = Readers(),
+) -> Audited:
+    """Look at readable examples, the client's own test set and the documents, and clean them.
+
+    `accept` holds the codes for which the data are to stay as they are; findings with these codes are no warnings any
+    more. Personal data are looked for separately, since they are masked before anything else sees them
+    (`eval.audit.personal_data`).
+    """
+    every = (*examples, *marked(test))
+    is_classification = task.kind is Kind.CLASSIFICATION
+    variants = spellings(every, task.labels) if is_classification else {}
+    merged = {} if "label_variants" in accept else variants
+    cleaned = merge_spellings(examples, merged)
+    leaks = leaking_documents(every, documents)
+    left_out = "leak_examples_documents" not in accept
+    findings: list[Finding | None] = [
+        *_rows(task, cleaned),
+        repeated_in_test(examples, test),
+        *(label_variants(examples, variants, task.labels, merged=bool(merged)) if is_classification else ()),
+        duplicate_documents(documents),
+        leak_finding(leaks, left_out=left_out),
+        *prompt_injection(every, documents),
+        *language_mismatch(every, documents, languages=readers.languages, made_for=readers.embedder),
+        *(long_inputs(every, limit) for limit in readers.limits),
+    ]
+    return Audited(
+        cleaned,
+        merge_spellings(test, merged),
+        tuple(d for d in documents if not (left_out and d.id in leaks)),
+        merged,
+        tuple(accepted([finding for finding in findings if finding is not None], accept)),
+    )
+
+
+def marked(test: Sequence[Example]) -> tuple[Example, ...]:
+    """Return the rows of a test set with ids that tell them from the examples in a finding."""
+    return tuple(replace(example, id=f"{example.id} (test set)") for example in test)
+
+
+def accepted(findings: Sequence[Finding], accept: Collection[str]) -> list[Finding]:
+    """Return the findings; those with a code that the client accepts are no warnings any more."""
+    return [
+        replace(finding, severity="info", action=f"Left as it is, as --accept {finding.code} asks.")
+        if finding.code in accept and finding.severity == "warning"
+        else finding
+        for finding in findings
+    ]
+
+
+def refuse_hopeless(findings: Sequence[Finding]) -> None:
+    """Raise RequestError for the first finding with which no comparison makes sense."""
+    for finding in findings:
+        if finding.severity == "error":
+            raise RequestError(f"{finding.message} {finding.action}")
+
+
+def _rows(task: Task, examples: Sequence[Example]) -> Iterator[Finding | None]:
+    """What is found by looking at the examples alone, in a fixed order."""
+    is_classification = task.kind is Kind.CLASSIFICATION
+    yield too_few_examples(examples)
+    yield duplicate_rows(examples)
+    yield near_duplicates(examples, are_labels=is_classification)
+    yield conflicting_labels(examples)
+    yield wordless_inputs(examples)
+    yield placeholder_outputs(examples)
+    if is_classification:
+        yield single_label(examples)
+        yield class_imbalance(task, examples)
+        yield from rare_labels(examples)
+    yield invalid_json_output(task, examples)

@@ -1,0 +1,61 @@
+"""Cells that hold something, but nothing that can be used: invalid JSON, placeholders, bare punctuation."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Sequence
+
+from eval.contracts import Example, Kind, Task
+from eval.findings import Finding
+from eval.reading.text import counted
+
+MOSTLY = 0.8
+"""Share of JSON objects from which on the other outputs are taken for broken ones."""
+PLACEHOLDERS = frozenset(("n/a", "#n/a", "nan", "null", "#ref!", "#value!", "#name?", "#div/0!", "tbd"))
+SELDOM = 0.05
+"""A placeholder that is more frequent is an answer of its own: "null" may be meant."""
+
+
+def invalid_json_output(task: Task, examples: Sequence[Example]) -> Finding | None:
+    """Outputs that are no JSON objects where JSON objects are asked for."""
+    broken = tuple(e.id for e in examples if not _is_object(e.target))
+    is_json = task.metric == "json_field_f1" or (
+        task.kind is Kind.EXTRACTION and len(broken) <= (1 - MOSTLY) * len(examples)
+    )
+    if not broken or not is_json:
+        return None
+    message = f"{counted(len(broken), 'output')} {'is no JSON object' if len(broken) == 1 else 'are no JSON objects'}."
+    return Finding("invalid_json_output", "warning", len(broken), broken, message, "Kept; no answer to them can score.")
+
+
+def placeholder_outputs(examples: Sequence[Example]) -> Finding | None:
+    """Outputs such as "n/a" and "#REF!" that stand for none, as long as they are seldom."""
+    rows = tuple(e.id for e in examples if e.target.casefold() in PLACEHOLDERS or not _says_something(e.target))
+    if not rows or len(rows) > SELDOM * len(examples):
+        return None
+    message = f"{counted(len(rows), 'output')} {'looks' if len(rows) == 1 else 'look'} like a placeholder for none."
+    action = "Kept as an answer like any other; leave these cells empty if there is none."
+    return Finding("empty_output", "warning", len(rows), rows, message, action)
+
+
+def wordless_inputs(examples: Sequence[Example]) -> Finding | None:
+    """Inputs of punctuation and invisible characters only."""
+    rows = tuple(e.id for e in examples if not _says_something(e.input))
+    if not rows:
+        return None
+    message = f"{counted(len(rows), 'input')} {'has' if len(rows) == 1 else 'have'} no word, figure or symbol."
+    return Finding(
+        "empty_input", "warning", len(rows), rows, message, "Kept; remove these rows if nobody would send them."
+    )
+
+
+def _says_something(text: str) -> bool:
+    return any(unicodedata.category(c)[0] in "LNS" for c in text)
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False

@@ -1,0 +1,108 @@
+"""Texts that try to instruct the model, or to break out of the place where a program puts them.
+
+Found by the wording and the marks that such attempts need (OWASP, "LLM01 Prompt Injection"; Perez and Ribeiro 2022,
+"Ignore previous prompt"): what is phrased without them is not found, so that the absence of a finding is no proof.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from eval.contracts import Document, Example
+from eval.findings import Finding
+from eval.reading.text import counted
+
+USUAL = 0.25
+"""Where more of the rows than this have such marks, they are the form of the data and no attack on it."""
+
+_ORDERS = (
+    # to drop what was said before
+    r"\b(?:ignore|disregard|forget|override|bypass)\b[^.!?\n]{0,30}"
+    r"\b(?:previous|prior|above|earlier|preceding|all|any|your)\b[^.!?\n]{0,20}"
+    r"\b(?:instructions?|prompts?|rules|guidelines|directions|labels|commands|examples)\b",
+    r"(?:^|[.!?,;:\n]\s*)(?:please )?(?:ignore|disregard|forget) the "
+    r"(?:instructions?|prompt|rules|labels?|categories|examples)\b",
+    r"\b(?:ignorier\w*|vergiss|missachte\w*|negeer|ignor[ae]\w*|oubli\w+|olvid\w+|dimentica)\b[^.!?\n]{0,40}"
+    r"\b(?:anweisung\w*|instruktion\w*|instructies|instructions|consignes|instrucciones|istruzioni|instruç\w+)\b",
+    # to speak as another, or as told
+    r"\byou are now an? (?!(?:\w+ )?(?:member|customer|client|subscriber|user|part|resident|citizen|adult))\w",
+    r"\bfrom now on,? (?:you (?:are|will|must)|always|answer|reply|respond|only)\b",
+    r"\b(?:dan|jailbreak) mode\b",
+    r"\b(?:reply|respond|answer|output) (?:only|just|exactly|always|nothing but)\b",
+    r"\b(?:reply|respond|answer) with (?:only|just|exactly|nothing but)\b",
+    r"\b(?:reply|respond|answer|output|say) (?:with )?the (?:word|label|phrase|string)\b",
+    r"\bcorrect (?:label|category|class|intent) (?:for|of|is|to)\b",
+    r"\bmark (?:it|this|this row|this answer|the answer) as (?:correct|right|true|passed)\b",
+    r"(?:^|[.!?,;\n]\s*)system\s*:[^.!?\n]{0,40}\b(?:label|answer|reply|respond|instructions?|you|ignore|output|prompt|classify)\b",
+    # to reveal the prompt
+    r"\b(?:print|show|reveal|repeat|output|display|dump|leak|tell)\b[^.!?\n]{0,25}"
+    r"\b(?:system prompt|your (?:\w+ )?(?:prompt|instructions)|(?:full|entire|initial|original|hidden|whole) prompt)\b",
+    r"\bexamples you (?:were|have been) (?:shown|given)\b",
+    # to whoever reads by machine
+    r"\b(?:if|since|because|as) you(?:'re| are) an? (?:ai|llm|(?:large )?language model|classifier|grader)\b",
+    r"\b(?:attention|dear|note to|hey|hello) (?:ai|llm|language model|classifier|grader)s?\b",
+)
+_TURNS = (
+    r"[\"']role[\"']\s*:\s*[\"'](?:system|assistant|user|developer|tool)[\"']",
+    r"#{2,}\s*(?:instructions?|input|output|response|system|assistant|answer|label|prompt)\s*:",
+    r"\b(?:answer|output|label|response|assistant)\s*:[^\n]*\n+\s*(?:question|input|text|query|user|message)\s*:",
+)
+_TOKENS = (r"<\|[\w ]{2,40}\|>", r"</s>", r"\[/?INST\]", r"<</?SYS>>", r"<(?:start|end)_of_turn>")
+_MARKUP = (
+    r"<\s*(?:script|iframe|object|embed)\b|<\w+[^>]{0,200}\son(?:error|load|click|mouseover)\s*=|\bjavascript:\w",
+    r"(?:^|[\s,;\"'])[=@+-]\s*(?:hyperlink|import(?:xml|data|html|feed|range)|webservice|dde|cmd|exec|rtd)\s*[(|]",
+)
+_SLOT = r"(?:input|output|question|context|prompt|answer|text|label|system|instructions?)"
+_PLACEHOLDERS = (rf"\{{\{{\s*{_SLOT}\s*\}}\}}", rf"(?<![\w=$])\{{{_SLOT}\}}")
+_HIDDEN = (
+    r"(?<![\U0001f3f4\U000e0000-\U000e007f])[\U000e0000-\U000e007f]{2,}",  # tags, unless they spell a flag
+    r"[\u202d\u202e]",
+    r"[\u200b\u2060\ufeff]{3,}",
+)
+
+
+def _any_of(patterns: Sequence[str]) -> re.Pattern[str]:
+    return re.compile("|".join(patterns), re.I)
+
+
+IN_EXAMPLES = {
+    "orders to a model": _any_of(_ORDERS),
+    "chat-template tokens": _any_of(_TOKENS),
+    "forged turns": _any_of(_TURNS),
+    "active markup or formulas": _any_of(_MARKUP),
+    "template placeholders": _any_of(_PLACEHOLDERS),
+    "hidden characters": _any_of(_HIDDEN),
+}
+"""What is looked for in inputs, by name."""
+IN_DOCUMENTS = {name: IN_EXAMPLES[name] for name in ("orders to a model", "chat-template tokens", "hidden characters")}
+"""Documents that are shown to a model. Questions with answers, markup and placeholders are usual in them."""
+
+
+def prompt_injection(examples: Sequence[Example], documents: Sequence[Document] = ()) -> list[Finding]:
+    """Report the rows and the documents whose text addresses the model instead of the task, by id."""
+    inputs = {example.id: example.input for example in examples}
+    texts = {document.id: f"{document.title}\n{document.text}" for document in documents}
+    kept = (
+        "Kept, with their outputs: chat-template tokens in them cannot open a turn, and reports show markup as text. "
+        "Remove rows that no client would send."
+    )
+    shown = "Kept: retrieval may show them to the model. Remove the documents, or these passages."
+    reports = [_report(inputs, IN_EXAMPLES, "input", kept), _report(texts, IN_DOCUMENTS, "document", shown)]
+    return [finding for finding in reports if finding is not None]
+
+
+def _report(texts: dict[str, str], looked_for: Mapping[str, re.Pattern[str]], noun: str, action: str) -> Finding | None:
+    found = {name: [kind for kind, form in looked_for.items() if form.search(text)] for name, text in texts.items()}
+    rows = tuple(name for name, kinds in found.items() if kinds)
+    if not rows:
+        return None
+    counts = Counter(kind for kinds in found.values() for kind in kinds)
+    by_kind = ", ".join(f"{kind} {counts[kind]}" for kind in looked_for if counts[kind])
+    verb = "tries" if len(rows) == 1 else "try"
+    message = f"{counted(len(rows), noun)} {verb} to instruct a model or to break out of their place ({by_kind})."
+    if len(rows) > USUAL * len(texts) and len(texts) > 1 / USUAL:
+        message += " That is so much that it seems to be the form of these data."
+        return Finding("prompt_injection", "info", len(rows), rows, message, action)
+    return Finding("prompt_injection", "warning", len(rows), rows, message, action)

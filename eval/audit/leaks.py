@@ -1,0 +1,110 @@
+"""Documents that hold an example's question together with its answer.
+
+With such a document, retrieval has only to find the question again, and its score says nothing of new questions. An
+answer alone in the documents is what a knowledge base is for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
+
+from eval.contracts import Document, Example
+from eval.findings import Finding
+from eval.near_duplicates import words_of
+from eval.reading.text import counted, listed
+
+FEWEST_WORDS = 4
+"""A shorter question occurs in documents by chance, unless it and its answer are half of what the document says."""
+LONG_ANSWER = 8
+"""Words; of an answer this long, half in the same words is enough, since passages and copies cut answers."""
+_BOUNDARY = re.compile(r"(?<=[.!?:;|\n\t\"“”„«»()\[\]{}>*#–—-])")
+
+
+class _Text:
+    """A document as words without case and punctuation, which remembers where its sentences begin."""
+
+    def __init__(self, document: Document) -> None:
+        self.words: list[str] = []
+        starts = []
+        for part in _BOUNDARY.split(f"{document.title}\n{document.text}"):
+            starts.append(len(self.words))
+            self.words += words_of(part)
+        self.line = _spaced(self.words)
+        ends = [0, *accumulate(len(word) + 1 for word in self.words)]
+        self.starts = {ends[start] for start in starts}
+
+    def without(self, question: str) -> str | None:
+        """The rest where the question begins a sentence: "we know how to prevent it" asks nothing. Else None."""
+        place = self.line.find(question)
+        while place >= 0 and place not in self.starts:
+            place = self.line.find(question, place + 1)
+        return None if place < 0 else self.line.replace(question, " | ")
+
+
+def leaking_documents(examples: Sequence[Example], documents: Sequence[Document]) -> dict[str, tuple[str, ...]]:
+    """Return the ids of the documents that leak, each with the ids of the examples that it leaks.
+
+    Texts are compared word by word, without case and punctuation. An answer that is part of the question must occur
+    once more.
+    """
+    texts = [_Text(document) for document in documents]
+    holders: defaultdict[str, set[int]] = defaultdict(set)
+    for number, text in enumerate(texts):
+        for word in text.words:
+            holders[word].add(number)
+    leaks: defaultdict[str, list[str]] = defaultdict(list)
+    for example in examples:
+        question = words_of(example.input)
+        answers = [words for target in example.targets if (words := words_of(target))]
+        for number in sorted(_with_all(question, holders)):
+            if _leaks(texts[number], question, answers):
+                leaks[documents[number].id].append(example.id)
+    return {d.id: tuple(leaks[d.id]) for d in documents if d.id in leaks}
+
+
+def leak_finding(leaks: Mapping[str, tuple[str, ...]], *, left_out: bool) -> Finding | None:
+    """Report the leaking documents, `left_out` or not."""
+    if not leaks:
+        return None
+    examples = list(dict.fromkeys(name for names in leaks.values() for name in names))
+    verb = "holds" if len(leaks) == 1 else "hold"
+    message = (
+        f"{counted(len(leaks), 'document')} {verb} both the question and the answer of "
+        f"{counted(len(examples), 'example')} ({listed(examples, 10)}): retrieval scores on these would be inflated."
+    )
+    if left_out:
+        action = "Left out of the comparison and of the kept index; --accept leak_examples_documents keeps them."
+    else:
+        action = "Kept: do not believe what retrieval scores on these examples."
+    return Finding("leak_examples_documents", "warning", len(leaks), tuple(leaks), message, action)
+
+
+def _with_all(words: Sequence[str], holders: Mapping[str, set[int]]) -> set[int]:
+    """The documents that hold the three rarest of these words: few enough to be read in full."""
+    sets = sorted((holders.get(word, set()) for word in set(words)), key=len)[:3]
+    return set.intersection(*sets) if sets else set()
+
+
+def _leaks(text: _Text, question: Sequence[str], answers: Sequence[Sequence[str]]) -> bool:
+    rest = text.without(_spaced(question))
+    held = [answer for answer in answers if _holds(rest, answer)] if rest is not None else []
+    if not held or len(question) >= FEWEST_WORDS:
+        return bool(held)
+    return len(question) + max(map(len, held)) >= len(text.words) / 2
+
+
+def _holds(text: str, answer: Sequence[str]) -> bool:
+    if _spaced(answer) in text:
+        return True
+    if len(answer) < LONG_ANSWER:
+        return False
+    triples = set(zip(answer, answer[1:], answer[2:], strict=False))
+    return 2 * sum(_spaced(triple) in text for triple in triples) >= len(triples)
+
+
+def _spaced(words: Sequence[str]) -> str:
+    """Words as a string in which whole words can be looked for."""
+    return f" {' '.join(words)} "

@@ -1,0 +1,84 @@
+"""Rows that say the same again: exactly, nearly, or with another output."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from eval.contracts import Document, Example
+from eval.findings import Finding
+from eval.folds import group_key
+from eval.near_duplicates import near_duplicate_groups
+from eval.reading.text import counted
+
+
+def duplicate_rows(examples: Sequence[Example]) -> Finding | None:
+    """Rows that repeat an earlier row's input and output, whatever the case and spacing of the input."""
+    repeated = _repeats((e.id, (group_key(e.input), e.target)) for e in examples)
+    if not repeated:
+        return None
+    message = f"{_repeat(len(repeated), 'row')} an earlier row's input and output."
+    action = "Kept; copies never straddle a split. Remove them if they are copied by mistake."
+    return Finding("duplicate_rows", "warning", len(repeated), repeated, message, action)
+
+
+def duplicate_documents(documents: Sequence[Document]) -> Finding | None:
+    """Documents with the text of an earlier one."""
+    repeated = _repeats((d.id, group_key(d.text)) for d in documents)
+    if not repeated:
+        return None
+    message = f"{_repeat(len(repeated), 'document')} an earlier document's text."
+    action = "Kept; retrieval may show the same text twice. Remove the copies."
+    return Finding("duplicate_rows", "info", len(repeated), repeated, message, action)
+
+
+def repeated_in_test(examples: Sequence[Example], test: Sequence[Example]) -> Finding | None:
+    """Examples whose input is in the client's own test set as well."""
+    asked = {group_key(e.input) for e in test}
+    rows = tuple(e.id for e in examples if group_key(e.input) in asked)
+    if not rows:
+        return None
+    message = f"{_repeat(len(rows), 'example')} an input of the test set."
+    return Finding("duplicate_rows", "warning", len(rows), rows, message, "Left out of training.")
+
+
+def near_duplicates(examples: Sequence[Example], *, are_labels: bool) -> Finding | None:
+    """Rows whose inputs are nearly the same text; `are_labels` says whether equal outputs are to be expected."""
+    groups = [[examples[i] for i in group] for group in near_duplicate_groups([e.input for e in examples])]
+    rows = tuple(e.id for group in groups for e in group)
+    if not rows:
+        return None
+    message = f"{len(rows)} inputs are nearly the same as another, in {counted(len(groups), 'group')}."
+    mixed = sum(len({e.targets for e in group}) > 1 for group in groups)
+    if are_labels and mixed:
+        message += f" In {mixed} of them the labels differ: look whether they should."
+    action = "Kept; a group never straddles a split, and its rows count as one cluster in intervals."
+    return Finding("near_duplicates", "info", len(rows), rows, message, action)
+
+
+def conflicting_labels(examples: Sequence[Example]) -> Finding | None:
+    """Rows with the same input and different outputs."""
+    groups: defaultdict[str, list[Example]] = defaultdict(list)
+    for example in examples:
+        groups[group_key(example.input)].append(example)
+    clashing = [example.id for group in groups.values() if len({e.targets for e in group}) > 1 for example in group]
+    if not clashing:
+        return None
+    message = f"{len(clashing)} rows have the same input as another row but a different output."
+    action = "Kept, on one side of the split; no strategy can be right on all of them. Check the rows."
+    return Finding("conflicting_labels", "warning", len(clashing), tuple(clashing), message, action)
+
+
+def _repeats(keyed: Iterable[tuple[str, object]]) -> tuple[str, ...]:
+    """The names whose key has been there before."""
+    seen: set[object] = set()
+    repeated = []
+    for name, key in keyed:
+        if key in seen:
+            repeated.append(name)
+        seen.add(key)
+    return tuple(repeated)
+
+
+def _repeat(count: int, noun: str) -> str:
+    return f"{counted(count, noun)} repeat{'s' * (count == 1)}"

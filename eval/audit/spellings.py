@@ -1,0 +1,144 @@
+"""Spellings of labels that are one label: merged where only case, spaces or Unicode form differ, else only reported.
+
+An underscore or a hyphen between letters counts as a space.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+
+from eval.audit.balance import named
+from eval.contracts import Example
+from eval.findings import Finding
+from eval.reading.text import counted, listed
+
+SHORTEST_WORD = 5
+"""Letters; one letter more, less or other makes another word of a shorter one."""
+TIMES = 3
+"""A typo is at least so many times rarer than what was meant."""
+FREQUENT = 5
+"""Rows that what was meant has at least."""
+_WORD = re.compile(r"[^\W\d_]+")
+_SPACE = re.compile(r"(?<=[^\W\d_])[\s_-]+(?=[^\W\d_])|\s+")
+_JOINT = re.compile(r"(?<=[^\W\d_])[ /.]+(?=[^\W\d_])")
+
+
+def spellings(examples: Sequence[Example], stated: Collection[str] = ()) -> dict[str, str]:
+    """Return each spelling that is another's variant, with the spelling that it stands for: the commonest, or the
+    client's own where `stated` has it. Labels that the client states are never variants of each other."""
+    counts = Counter(target for example in examples for target in example.targets)
+    groups: defaultdict[str, list[str]] = defaultdict(list)
+    for label in (*counts, *(label for label in stated if label not in counts)):
+        groups[label_form(label)].append(label)
+    kept = {}
+    for group in groups.values():
+        best = max(group, key=lambda label: (label in stated, counts[label]))
+        kept.update({label: best for label in group if label != best and label not in stated})
+    return kept
+
+
+def label_form(label: str) -> str:
+    """Equal for labels that differ in case, spaces, invisible characters or Unicode form (NFKC) only."""
+    text = unicodedata.normalize("NFKC", label).casefold().strip()
+    return _SPACE.sub(" ", "".join(c for c in text if unicodedata.category(c) != "Cf"))
+
+
+def merge_spellings(examples: Sequence[Example], kept: Mapping[str, str]) -> tuple[Example, ...]:
+    """Return the examples with every variant replaced by what it stands for."""
+    return tuple(
+        replace(e, targets=tuple(dict.fromkeys(kept.get(target, target) for target in e.targets))) for e in examples
+    )
+
+
+def respelt(outputs: Sequence[str], examples: Sequence[Example]) -> tuple[str, ...]:
+    """Return another system's outputs as the examples spell the same labels; other outputs stay as they are."""
+    labels = {label_form(target): target for example in examples for target in example.targets}
+    return tuple(labels.get(label_form(output), output) for output in outputs)
+
+
+def suspected_typos(examples: Sequence[Example], stated: Collection[str] = ()) -> dict[str, str]:
+    """Return labels that may be misspelt, with what may have been meant.
+
+    Either they differ in the punctuation between and after words only, or one word of a rare label is one slip away
+    from that of a frequent one, and is a word that neither an input nor another label uses. Labels that the client
+    states are no typos; figures and signs are never one.
+    """
+    counts = Counter(example.target for example in examples)
+    suspects = _other_punctuation(counts, stated)
+    words = Counter(word for label in counts for word in set(_words(label)))
+    words.update({word: 2 for example in examples for word in _words(example.input)})
+    frequent = [label for label, count in counts.most_common() if count >= FREQUENT]
+    for rare, count in counts.items():
+        if rare in stated or rare in suspects:
+            continue
+        meant = (label for label in frequent if counts[label] >= TIMES * count and _one_typo(rare, label, words))
+        if found := next(meant, None):
+            suspects[rare] = found
+    return suspects
+
+
+def _other_punctuation(counts: Counter[str], stated: Collection[str]) -> dict[str, str]:
+    groups: defaultdict[str, list[str]] = defaultdict(list)
+    for label in counts:
+        groups[_JOINT.sub("", label_form(label)).rstrip(" .,;:!?")].append(label)
+    suspects = {}
+    for group in groups.values():
+        best = max(group, key=lambda label: (label in stated, counts[label]))
+        suspects.update({label: best for label in group if label != best and label not in stated})
+    return suspects
+
+
+def _one_typo(rare: str, frequent: str, words: Mapping[str, int]) -> bool:
+    """All but one word agree, and that one is a word of this label alone, one slip away from its counterpart."""
+    from rapidfuzz.distance import OSA
+
+    ours, theirs = _words(rare), _words(frequent)
+    if len(ours) != len(theirs) or _WORD.sub("a", label_form(rare)) != _WORD.sub("a", label_form(frequent)):
+        return False
+    different = [(a, b) for a, b in zip(ours, theirs, strict=True) if a != b]
+    if len(different) != 1:
+        return False
+    typo, meant = different[0]
+    is_long = min(len(typo), len(meant)) >= SHORTEST_WORD
+    return is_long and typo[0] == meant[0] and words[typo] == 1 and bool(OSA.distance(typo, meant, score_cutoff=1) == 1)
+
+
+def _words(text: str) -> list[str]:
+    return _WORD.findall(label_form(text))
+
+
+def label_variants(
+    examples: Sequence[Example], kept: Mapping[str, str], stated: Collection[str] = (), *, merged: bool = True
+) -> list[Finding]:
+    """Report the variants in `kept`, `merged` or not, and the suspected typos among what is left.
+
+    `examples` are as they were read.
+    """
+    findings = []
+    if rows := _rows(examples, kept):
+        message = (
+            f"{counted(len(kept), 'spelling')} of labels differ from another in case, spaces or Unicode form only, "
+            f"in {counted(len(rows), 'row')}: {_pairs(kept)}."
+        )
+        action = "Counted as the latter; --accept label_variants keeps them apart." if merged else "Kept apart."
+        findings.append(Finding("label_variants", "warning", len(rows), rows, message, action))
+    suspects = suspected_typos(merge_spellings(examples, kept), stated)
+    if rows := _rows(merge_spellings(examples, kept), suspects):
+        message = (
+            f"{counted(len(suspects), 'label')} may be misspelt, in {counted(len(rows), 'row')}: {_pairs(suspects)}."
+        )
+        action = 'Kept as they are. Repair them, or name every label under "labels" in the task file.'
+        findings.append(Finding("label_variants", "warning", len(rows), rows, message, action))
+    return findings
+
+
+def _rows(examples: Sequence[Example], variants: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(example.id for example in examples if any(target in variants for target in example.targets))
+
+
+def _pairs(variants: Mapping[str, str]) -> str:
+    return listed(f"{named(variant)} for {named(label)}" for variant, label in variants.items())

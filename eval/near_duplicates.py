@@ -1,0 +1,202 @@
+"""Inputs that are the same text, or nearly: with a slip, other punctuation, or in a longer text a word more or less.
+
+Two inputs are near duplicates where their words, without case and punctuation, are the same but for
+
+- one slip: a letter too many, missing, wrong or swapped with its neighbour, or a space; or
+- in texts of five words and more, slips and other words that make up at most 20 % of the longer text by count, and the
+  other words at most 15 % by what they say.
+
+What a word says is its inverse document frequency (Spärck Jones 1972) among the client's own inputs: where many rows
+follow a template ("play X by Y"), what fills it says nearly everything, so that such rows are no copies. A number is
+never a slip of another. The shares were set by eye on ten public tasks, where most pairs beyond them ask other things.
+
+Not all pairs are compared. Those of short texts are found by what is left of them when one character is deleted (Mor
+and Fraenkel 1982), those of longer ones by prefix filtering (Chaudhuri, Ganti and Kaushik 2006): two texts that share
+four fifths of their words share one of the rarest fifth.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import unicodedata
+from array import array
+from bisect import bisect_right
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
+from math import log
+from typing import NamedTuple
+
+import numpy as np
+from rapidfuzz.distance import OSA, Levenshtein
+
+MOST_WORDS = 0.2
+"""Share of the words of the longer text that may differ."""
+MOST_WEIGHT = 0.15
+"""Share of the inverse document frequencies of the longer text that different words may have."""
+FEWEST_LETTERS = 4
+"""With another letter, a shorter word is another word ("now", "not")."""
+MOST_CHARACTERS = 100
+"""A lone slip is looked for in texts up to this length; the words tell in longer ones."""
+MOST_NEIGHBOURS = 100
+"""So many of the next texts in alphabetical order are compared where more share a rare word, to bound the time (the
+sorted neighbourhood of Hernández and Stolfo 1995)."""
+_SMOOTHING = 0.1
+"""Added to the inverse document frequency: a word that every input holds still says a little."""
+
+_APOSTROPHE = re.compile(r"['’`]")
+_WORD = re.compile(
+    r"[\u0e00-\u0eff\u2e80-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"  # Scripts without spaces: each sign is a word.
+    r"|[^\W_]+"
+    r"|[^\w\s.,;:!?¿¡\"()\[\]{}«»„“”‘‚–—…-]"  # A symbol or an emoji can be all the difference, punctuation cannot.
+)
+
+Words = tuple[str, ...]
+Pair = tuple[int, int]
+
+
+class _Text(NamedTuple):
+    words: Words
+    letters: str
+    """One character per word, which is what edit distances are quickest on."""
+    weight: float
+    """Sum over the words."""
+
+
+def group_key(text: str) -> str:
+    """Equal for inputs that are exact duplicates but for case and whitespace."""
+    return " ".join(text.casefold().split())
+
+
+def near_duplicate_groups(texts: Sequence[str]) -> list[tuple[int, ...]]:
+    """Connected components of nearly equal texts: positions in ascending order, the components by their first.
+
+    Texts with the same `group_key` are in one component, but components of such copies alone are left out. What is put
+    together depends neither on the order of the texts nor on how often each occurs.
+    """
+    keys = [group_key(text) for text in texts]
+    wordings = {key: words_of(key) or (key,) for key in set(keys)}
+    root = _roots(sorted(set(wordings.values())))
+    members: defaultdict[Words, list[int]] = defaultdict(list)
+    for position, key in enumerate(keys):
+        members[root[wordings[key]]].append(position)
+    return [tuple(group) for group in members.values() if len({keys[i] for i in group}) > 1]
+
+
+def words_of(text: str) -> Words:
+    """The words without case, punctuation and apostrophes; a symbol counts as a word."""
+    return tuple(_WORD.findall(_APOSTROPHE.sub("", unicodedata.normalize("NFKC", text).casefold())))
+
+
+def _roots(wordings: Sequence[Words]) -> dict[Words, Words]:
+    """One of its component for each of these different wordings, which are in ascending order."""
+    from scipy.cluster.hierarchy import DisjointSet
+
+    counts = Counter(word for words in wordings for word in set(words))
+    weights = {word: log((len(wordings) + 1) / (count + 1)) + _SMOOTHING for word, count in counts.items()}
+    letters = {word: chr(i % sys.maxunicode) for i, word in enumerate(sorted(counts))}
+    texts = [
+        _Text(words, "".join(letters[word] for word in words), sum(weights[word] for word in words))
+        for words in wordings
+    ]
+    components = DisjointSet(range(len(texts)))
+    for a, b in _one_deletion_apart(wordings):
+        if one_slip(wordings[a], wordings[b]):
+            components.merge(a, b)
+    for a, b in _many_words_shared(wordings, counts):
+        if (
+            _may_differ_little(texts[a], texts[b])
+            and not components.connected(a, b)
+            and _differ_little(texts[a], texts[b], weights)
+        ):
+            components.merge(a, b)
+    return {words: wordings[components[i]] for i, words in enumerate(wordings)}
+
+
+def one_slip(a: Words, b: Words) -> bool:
+    """One word is misspelt, or a space is missing or too many."""
+    if len(a) != len(b):
+        return "".join(a) == "".join(b) and _numbers(a) == _numbers(b)
+    different = [(x, y) for x, y in zip(a, b, strict=True) if x != y]
+    return len(different) == 1 and _is_slip(*different[0])
+
+
+def _room(a: _Text, b: _Text) -> int:
+    return int(MOST_WORDS * max(len(a.words), len(b.words)))
+
+
+def _may_differ_little(a: _Text, b: _Text) -> bool:
+    """The quick part of `_differ_little`, which nearly all pairs fail."""
+    room = _room(a, b)
+    return bool(Levenshtein.distance(a.letters, b.letters, score_cutoff=room) <= room)
+
+
+def _differ_little(a: _Text, b: _Text, weights: Mapping[str, float]) -> bool:
+    """Slips and different words are few by count, and the latter by weight; a replaced word counts on both sides."""
+    slips, different = 0, list[str]()
+    for edit in Levenshtein.editops(a.letters, b.letters):
+        removed = [a.words[edit.src_pos]] if edit.tag != "insert" else []
+        added = [b.words[edit.dest_pos]] if edit.tag != "delete" else []
+        if removed and added and _is_slip(*removed, *added):
+            slips += 1
+        else:
+            different += removed + added
+    weight = sum(weights[word] for word in different)
+    return slips + len(different) <= _room(a, b) and weight <= MOST_WEIGHT * max(a.weight, b.weight)
+
+
+def _is_slip(a: str, b: str) -> bool:
+    if min(len(a), len(b)) < FEWEST_LETTERS or a[0] != b[0] or not (a.isalpha() and b.isalpha()):
+        return False
+    return bool(OSA.distance(a, b, score_cutoff=1) == 1)
+
+
+def _numbers(words: Words) -> list[str]:
+    return [word for word in words if not word.isalpha()]
+
+
+def _one_deletion_apart(texts: Sequence[Words]) -> Iterator[Pair]:
+    """Pairs of short texts that become the same when a character is deleted from one or from both."""
+    left, owner = array("q"), array("q")
+    for position, words in enumerate(texts):
+        line = " ".join(words)
+        if len(line) <= MOST_CHARACTERS:
+            left.extend([hash(line), *(hash(line[:i] + line[i + 1 :]) for i in range(len(line)))])
+            owner.extend([position] * (len(line) + 1))
+    hashes, owners = np.frombuffer(left, dtype=np.int64), np.frombuffer(owner, dtype=np.int64)
+    order = np.lexsort((owners, hashes))
+    starts = np.flatnonzero(np.diff(hashes[order])) + 1
+    for bucket in np.split(owners[order], starts):
+        if len(bucket) > 1:
+            yield from combinations(sorted(set(bucket.tolist())), 2)
+
+
+def _many_words_shared(texts: Sequence[Words], counts: Mapping[str, int]) -> Iterator[Pair]:
+    """Pairs of texts of like length that share one of their rarest words."""
+    holders: defaultdict[tuple[str, int], list[int]] = defaultdict(list)
+    rarest = [_rarest(words, counts) for words in texts]
+    for position, elements in enumerate(rarest):
+        for element in elements:
+            holders[element].append(position)
+    for a, elements in enumerate(rarest):
+        neighbours: set[int] = set()
+        for element in elements:
+            after = bisect_right(holders[element], a)
+            neighbours.update(holders[element][after : after + MOST_NEIGHBOURS])
+        yield from ((a, b) for b in neighbours)
+
+
+def _rarest(words: Words, counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    """As many of the rarest words as it takes to share one with every text of which enough words are the same.
+
+    The second "the" of a text is another element than the first.
+    """
+    if len(words) < 1 / MOST_WORDS - 1:  # No longer text can be near enough.
+        return []
+    seen: Counter[str] = Counter()
+    elements = []
+    for word in words:
+        elements.append((counts[word], word, seen[word]))
+        seen[word] += 1
+    return [(word, copy) for _, word, copy in sorted(elements)[: int(MOST_WORDS * len(words)) + 1]]

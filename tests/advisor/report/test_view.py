@@ -1,0 +1,63 @@
+"""What a reader is shown of a report, and in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from advisor.report import view
+from advisor.report.schema import LearningPoint, Report
+
+Build = Callable[..., Report]
+
+
+def with_todays_system(report: Report, value: float) -> Report:
+    """The report with today's system in it, the best or the worst of all."""
+    plain = report.result("majority")
+    assert plain.quality is not None
+    quality = plain.quality.model_copy(update={"value": value})
+    today = plain.model_copy(update={"name": "incumbent", "quality": quality, "cost": None, "latency": None})
+    return report.model_copy(update={"strategies": [*report.strategies, today]})
+
+
+def test_a_learning_curve_is_a_row_a_point_and_the_last_brings_nothing_more() -> None:
+    points = [
+        LearningPoint(
+            share=0.25, train_examples=1250, value=0.5, ci95=(0.4, 0.6), gain_to_all=0.3, gain_ci95=(-0.01, 0.4)
+        ),
+        LearningPoint(share=1.0, train_examples=5000, value=0.8, ci95=(0.7, 0.995)),
+    ]
+    assert view.learning_rows(points) == [
+        ["1,250", "50", "40 to 60", "+30.0 (−1.0 to +40.0)"],
+        ["5,000", "80", "70 to 99.5", ""],
+    ]
+    assert view.learning_rows([]) == []
+
+
+def test_todays_system_is_ranked_among_the_strategies(sample_report: Build) -> None:
+    assert [s.name for s in view.ranked(with_todays_system(sample_report(), 0.99))][:2] == ["incumbent", "lora"]
+
+
+def test_todays_system_is_neither_a_baseline_nor_the_best_to_choose(sample_report: Build) -> None:
+    """It may well be a language model; nothing is known of it but its answers."""
+    report = with_todays_system(sample_report(), 0.99)
+    shown = [(c.result.name, c.roles) for c in view.contenders(report)]
+    assert shown == [("lora", ("Recommended",)), ("embedding_linear", ("Runner-up", "Needs no language model"))]
+    report.recommendation.strategy = report.recommendation.runner_up = None
+    assert [(c.result.name, c.roles) for c in view.contenders(report)] == [
+        ("lora", ("Best measured",)), ("embedding_linear", ("Best without a language model",)),
+    ]  # fmt: skip
+
+
+def test_the_decisions_terms_are_told_all(sample_report: Build) -> None:
+    report = sample_report()
+    report.settings.min_quality, report.settings.max_cost_per_1k, report.settings.error_cost = 0.8, 2.0, 1.5
+    assert view.limits(report) == [
+        "10,000 queries a month over 12 months",
+        "strategies within 1 point of the best count as equal in quality",
+        "quality at least 80 of 100",
+        "at most 2.00 USD per 1,000 queries",
+        "95 of 100 answers within 2.0 s",
+        "a wrong answer costs 1.50 USD",
+    ]
+    report.settings.error_cost = None
+    assert not [term for term in view.limits(report) if "wrong answer" in term]

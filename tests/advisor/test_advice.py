@@ -1,0 +1,412 @@
+"""What a client reads: the sentences around a decision, each where it holds and nowhere else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+from advisor.advice import recommend
+from advisor.comparison import Comparison
+from advisor.decide import Candidate, Evidence, Limits
+from advisor.economics import Money, Prices
+from advisor.evidence import Weighed
+from advisor.planning import RunPlan
+from advisor.records import Refit
+from advisor.report import schema
+from advisor.reporting import Measured
+from advisor.request import make_request
+from advisor.sensitivity import Assumptions
+from advisor.trials import INCUMBENT
+from strategies.base import Allowance
+
+FAMILIES = {"few_shot": "prompt", "zero_shot": "prompt", "rag": "retrieval", "lora": "finetune"}
+SIMPLICITY = ["majority", "tfidf_linear", "zero_shot", "few_shot", "rag", "lora", INCUMBENT]
+
+
+def quality(value: float, rows: int) -> schema.Quality:
+    right = round(value * rows)
+    return schema.Quality(metric="accuracy", value=value, ci95=(value - 0.1, value + 0.1), n=rows, correct=right)
+
+
+def result(
+    name: str, value: float, monthly: float, rows: int, points: list[schema.LearningPoint] | None = None
+) -> schema.StrategyResult:
+    today = name == INCUMBENT
+    return schema.StrategyResult(
+        name=name,
+        family=cast(Any, FAMILIES.get(name, "baseline")),
+        status="ok",
+        quality=quality(value, rows),
+        cost=None
+        if today
+        else schema.Cost(
+            per_query_usd=monthly / 10_000,
+            per_1k_usd=monthly / 10,
+            training_usd=0.0,
+            monthly_usd=monthly,
+            tokens=schema.Tokens(input=0, output=0),
+            basis="busy seconds",
+        ),
+        fit=schema.Fit(seconds=1.0, train_examples=64, learning_curve=points),
+    )
+
+
+class Told:
+    """A decision among strategies with these qualities and monthly costs, and what is said about it."""
+
+    def __init__(
+        self,
+        qualities: dict[str, float],
+        costs: dict[str, float] | None = None,
+        *,
+        rows: int = 200,
+        examples: int = 200,
+        error: float = 0.02,
+        evidence: dict[str, Any] | None = None,
+        decision: dict[str, Any] | None = None,
+        plan: dict[str, Any] | None = None,
+        refits: dict[str, Refit] | None = None,
+        curves: dict[str, list[schema.LearningPoint]] | None = None,
+        **options: Any,
+    ) -> None:
+        costs = {name: float(n + 1) for n, name in enumerate(qualities)} | (costs or {})
+        request = make_request(task="Sort.", examples="tickets.csv", **options)
+        candidates = [
+            Candidate(
+                name,
+                value,
+                Money(costs[name] / 10_000, 0.0, costs[name]),
+                100.0,
+                SIMPLICITY.index(name),
+                incumbent=name == INCUMBENT,
+            )
+            for name, value in qualities.items()
+        ]
+        rng = np.random.default_rng(0)
+        known = Evidence(
+            **{
+                "standard_errors": {(a, b): error for a in qualities for b in qualities if a != b},
+                "resampled": {name: rng.normal(value, error / 1.4, 500) for name, value in qualities.items()},
+                "rows": rows,
+                **(evidence or {}),
+            }
+        )
+        limits = Limits(request.min_quality, request.max_cost_per_1k, request.max_latency_ms)
+        assumed = Assumptions(candidates, known, limits, request.tolerance / 100, request.volume, request.error_cost)
+        decided = replace(assumed.decide(), **(decision or {}))
+        names = list(qualities)
+        comparisons = [
+            schema.Comparison(
+                a=a, b=b, difference=d, standard_error=error, ci95=(d - 2 * error, d + 2 * error), p_value=0.1, n=rows
+            )
+            for i, a in enumerate(names)
+            for b in names[i + 1 :]
+            for d in [qualities[a] - qualities[b]]
+        ]
+        planned = RunPlan(
+            **{"folds": 5, "repeats": 3, "test_rows": rows, "allowance": Allowance(), "predicted": {}, **(plan or {})}
+        )
+        comparison = SimpleNamespace(
+            request=request,
+            data=SimpleNamespace(examples=range(examples)),
+            plan=planned,
+            prices=Prices("a machine", 0.1, "assumed"),
+        )
+        results = [result(n, v, costs[n], rows, (curves or {}).get(n)) for n, v in qualities.items()]
+        measured = Measured((), Weighed({}, comparisons, assumed, decided), {}, refits or {})
+        self.decision = decided
+        self.advice = recommend(cast(Comparison, comparison), results, measured)
+
+    @property
+    def reasons(self) -> str:
+        return " ".join(self.advice.reasons)
+
+    @property
+    def caveats(self) -> str:
+        return " ".join(self.advice.caveats)
+
+
+CLEAR = {"majority": 0.5, "few_shot": 0.9}
+CLOSE = {"tfidf_linear": 0.88, "few_shot": 0.9}
+
+
+# ---- the pick --------------------------------------------------------------------------------------------------------
+
+
+def test_a_clear_pick_is_named_with_its_figure_its_lead_and_its_cost() -> None:
+    told = Told(CLEAR)
+    advice = told.advice
+    assert (advice.verdict, advice.strategy, advice.runner_up) == ("clear", "few_shot", "majority")
+    assert advice.headline == "Use prompt with fixed examples: 180 of 200 right, 90 % (80 to 100 %)."
+    assert "the highest quality, 40 points ahead of always the commonest label (100 of 200 right" in told.reasons
+    assert "2.00 USD a month at 10,000 queries" in told.reasons
+    assert "Try it on texts of your own" in advice.next_step
+    assert advice.gain_over_incumbent is None
+    assert "cannot be told apart" not in told.caveats
+
+
+def test_a_cheaper_pick_within_the_margin_says_what_it_gives_up_and_why() -> None:
+    told = Told({"majority": 0.5, "tfidf_linear": 0.89, "few_shot": 0.9}, {"few_shot": 50.0})
+    assert told.advice.strategy == "tfidf_linear"
+    assert "Prompt with fixed examples measured 1 point more, a gap too small to pay for" in told.reasons
+    assert "within the tolerance or half its own standard error" in told.reasons
+
+
+def test_with_a_price_of_errors_the_reason_is_the_total_cost() -> None:
+    """Ten points more right save 0.1 x 10,000 x 0.01 = 10 USD a month, and cost 49 more."""
+    told = Told({"tfidf_linear": 0.8, "few_shot": 0.9}, {"tfidf_linear": 1.0, "few_shot": 50.0}, error_cost=0.01)
+    assert told.advice.strategy == "tfidf_linear"
+    assert "10 points more, but costs more in all, a wrong answer counted at 0.010 USD" in told.reasons
+    assert "tolerance" not in told.reasons
+
+
+def test_titles_keep_their_capitals() -> None:
+    told = Told({"majority": 0.4, "lora": 0.9}, min_quality=0.95)
+    assert told.advice.reasons[1] == "Fine-tuning (LoRA) breaks --min-quality."
+    assert told.advice.verdict == "none_feasible"
+    assert "the best measured is fine-tuning (LoRA): 180 of 200" in told.advice.headline
+    assert "Relax a limit" in told.advice.next_step
+
+
+def test_what_is_beyond_the_limits_is_named() -> None:
+    told = Told({"majority": 0.5, "few_shot": 0.9, "rag": 0.95}, {"rag": 900.0}, max_cost_per_1k=50)
+    assert told.advice.strategy == "few_shot"
+    assert "Not considered, since beyond your limits: retrieval (RAG)." in told.reasons
+
+
+def test_the_best_without_a_language_model_is_named_once() -> None:
+    told = Told({"majority": 0.3, "tfidf_linear": 0.5, "rag": 0.8, "few_shot": 0.9})
+    assert "The best without a language model is TF-IDF + linear classifier: 100 of 200" in told.reasons
+    assert "without a language model" not in Told(CLEAR).reasons  # it is the runner-up, named already
+
+
+def test_no_other_is_the_best_without_a_language_model_where_the_pick_is() -> None:
+    told = Told({"majority": 0.3, "zero_shot": 0.4, "few_shot": 0.5, "tfidf_linear": 0.9})
+    assert (told.advice.strategy, told.advice.runner_up) == ("tfidf_linear", "few_shot")
+    assert "without a language model" not in told.reasons
+
+
+# ---- today's system --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("names", [("few_shot", INCUMBENT), (INCUMBENT, "few_shot")])
+def test_the_gain_over_todays_system_has_the_sign_of_the_pick_minus_it(names: tuple[str, str]) -> None:
+    values = {"few_shot": 0.9, INCUMBENT: 0.8}
+    told = Told({name: values[name] for name in names})
+    assert told.advice.gain_over_incumbent == pytest.approx(0.1)
+    assert (
+        "Against today's system (160 of 200 right, 80 % (70 to 90 %)) it gains +10.0 points (+6.0 to +14.0)."
+        in told.reasons
+    )
+    assert told.advice.headline.startswith("Use prompt with fixed examples")
+
+
+def test_where_nothing_beats_todays_system_the_advice_is_to_keep_it() -> None:
+    told = Told({"majority": 0.5, "few_shot": 0.8, INCUMBENT: 0.85})
+    advice = told.advice
+    assert advice.next_step.startswith("Keep today's system: no strategy within the limits is better")
+    assert advice.headline.startswith("Keep today's system: 170 of 200 right")
+    assert "The best to put in its place is prompt with fixed examples: 160 of 200" in advice.headline
+    assert "it gains −5.0 points (−9.0 to −1.0)" in told.reasons
+    assert advice.strategy == "few_shot"
+
+
+def test_todays_system_is_no_strategy_that_needs_no_language_model() -> None:
+    told = Told({"rag": 0.8, "few_shot": 0.9, INCUMBENT: 0.6})
+    assert "without a language model" not in told.reasons
+    assert INCUMBENT not in told.advice.probability_best
+    assert INCUMBENT not in told.advice.expected_loss
+    assert not [item for item in told.advice.break_even if INCUMBENT in (item.a, item.b)]
+
+
+def test_beyond_all_limits_the_best_measured_is_a_strategy_and_not_todays_system() -> None:
+    told = Told({"majority": 0.5, "few_shot": 0.6, INCUMBENT: 0.9}, min_quality=0.95)
+    assert told.advice.verdict == "none_feasible"
+    assert "the best measured is prompt with fixed examples" in told.advice.headline
+    assert "Keep today's system" not in told.advice.next_step
+
+
+# ---- how sure it is --------------------------------------------------------------------------------------------------
+
+
+def test_a_tie_says_with_whom_and_why_this_one_was_taken() -> None:
+    told = Told({"tfidf_linear": 0.9, "few_shot": 0.9}, {"few_shot": 50.0}, error=0.05)
+    assert (told.advice.verdict, told.advice.strategy) == ("tie", "tfidf_linear")
+    said = "On 200 test rows it cannot be told apart from prompt with fixed examples; it was taken as the cheaper"
+    assert said in told.caveats
+    led = Told({"tfidf_linear": 0.85, "few_shot": 0.9}, {"tfidf_linear": 1.0, "few_shot": 50.0}, error=0.05)
+    assert (led.advice.verdict, led.advice.strategy) == ("tie", "few_shot")
+    assert "it was taken for its measured lead" in led.caveats
+
+
+@pytest.mark.parametrize(
+    ("rows_needed", "says"),
+    [
+        (0, "It is settled that the others are not better by more than the tolerance."),
+        (None, "no reasonable number of examples would part them"),
+        (100_000, "no reasonable number of examples would part them"),
+        (63, "about 70 more examples would settle it"),
+        (1200, "about 1,200 more examples would settle it"),
+    ],
+)
+def test_a_tie_says_how_many_more_examples_would_settle_it(rows_needed: int | None, says: str) -> None:
+    told = Told(CLOSE, decision={"verdict": "tie", "rows_needed": rows_needed})
+    assert told.advice.next_step.startswith("Use it. ")
+    assert says in told.advice.next_step
+    assert told.advice.rows_needed == rows_needed
+
+
+def test_of_a_holdout_only_a_part_of_further_examples_is_tested_on() -> None:
+    """A quarter of the examples was: a further 63 test rows take about four times as many examples."""
+    decision = {"verdict": "tie", "rows_needed": 63}
+    told = Told(CLOSE, rows=50, decision=decision, plan={"folds": 1, "test_rows": 50})
+    assert "about 260 more examples" in told.advice.next_step
+
+
+def test_too_few_rows_are_no_evidence() -> None:
+    told = Told(CLEAR, rows=15)
+    assert told.advice.verdict == "insufficient_evidence"
+    assert "Not enough evidence: 15 test rows are too few to recommend anything with confidence." in told.caveats
+    assert told.advice.next_step == "Label more examples and run again; 100 test rows are a fair start."
+
+
+def test_scarce_labels_are_named_with_how_many_more_are_needed() -> None:
+    per_label = {"billing": 100, "legal": 3, "outage": 9}
+    told = Told(CLEAR, evidence={"rows_per_label": per_label, "metric_is_macro": True})
+    assert told.advice.verdict == "insufficient_evidence"
+    assert "labels with hardly any test rows: legal (3), outage (9)" in told.caveats
+    assert "run again: at least 7 more of legal, 1 more of outage" in told.advice.next_step
+    assert "billing" not in told.caveats + told.advice.next_step
+
+
+def test_unscored_rows_that_could_change_the_pick_are_no_evidence() -> None:
+    told = Told(CLEAR, evidence={"rows": 30, "unscored": 170})
+    assert told.advice.verdict == "insufficient_evidence"
+    assert "the rows that could not be scored could change the pick" in told.caveats
+    assert "170 test rows could not be scored for every strategy and were left out for all." in told.caveats
+
+
+def test_few_test_rows_are_said_to_show_large_differences_only() -> None:
+    assert "60 test rows show large differences only." in Told(CLEAR, rows=60).caveats
+    assert "large differences only" not in Told(CLEAR, rows=200).caveats
+
+
+def test_nothing_measured_says_where_the_reasons_are() -> None:
+    comparison = SimpleNamespace(
+        request=make_request(task="Sort.", examples="tickets.csv"), data=SimpleNamespace(examples=range(40))
+    )
+    evidence = Evidence({}, {}, 0)
+    weighed = Weighed({}, [], Assumptions([], evidence, Limits(), 0.01, 10_000), None)
+    advice = recommend(cast(Comparison, comparison), [], Measured((), weighed, {}, {}))
+    assert (advice.strategy, advice.verdict) == (None, "insufficient_evidence")
+    assert "--time-budget" in advice.next_step
+    assert "the table" in advice.reasons[0]
+
+
+# ---- what was measured, and what is kept -----------------------------------------------------------------------------
+
+GOOD_REFIT = Refit(3.0, 200, 10)
+BAD_REFIT = Refit(3.0, 200, 10, rejected="it failed (ValueError)")
+
+
+def test_after_cross_fitting_the_figures_are_of_the_procedure() -> None:
+    told = Told(CLEAR, refits={"few_shot": GOOD_REFIT})
+    assert "The figures are of the procedure (5 fits, each tested on rows it had not seen)" in told.caveats
+    assert "; what is kept is one more fit of the same procedure, on all examples." in told.caveats
+    assert "one split" not in told.caveats
+
+
+def test_after_one_holdout_the_figures_are_of_one_split() -> None:
+    told = Told(CLEAR, plan={"folds": 1}, refits={"few_shot": GOOD_REFIT})
+    assert "The figures are of one split of the examples" in told.caveats
+    assert "what is kept is one more fit" in told.caveats
+    assert "procedure (" not in told.caveats
+
+
+@pytest.mark.parametrize("refits", [{}, {"majority": GOOD_REFIT}])
+def test_without_a_refit_of_the_pick_none_is_claimed(refits: dict[str, Refit]) -> None:
+    assert "one more fit" not in Told(CLEAR, refits=refits).caveats
+
+
+def test_a_rejected_refit_is_told_with_its_reason() -> None:
+    told = Told(CLEAR, refits={"few_shot": BAD_REFIT})
+    assert "one more fit" not in told.caveats
+    said = "The fit on all examples was put aside, since it failed (ValueError); a measured fit is kept instead."
+    assert said in told.advice.caveats
+
+
+@pytest.mark.parametrize(
+    ("folds", "repeats", "strategy", "one_seed"),
+    [(1, 1, "lora", True), (1, 3, "lora", False), (5, 1, "lora", False), (1, 1, "few_shot", False)],
+)
+def test_one_fit_with_one_seed_is_a_claim_about_this_fit(
+    folds: int, repeats: int, strategy: str, one_seed: bool
+) -> None:
+    told = Told({"majority": 0.5, strategy: 0.9}, plan={"folds": folds, "repeats": repeats})
+    assert ("a claim about them is about this fit" in told.caveats) is one_seed
+
+
+def test_cuts_are_told() -> None:
+    assert (
+        "To keep the time budget: fewer rows; no curve."
+        in Told(CLEAR, plan={"cuts": ["fewer rows", "no curve"]}).caveats
+    )
+
+
+# ---- what would change it --------------------------------------------------------------------------------------------
+
+
+def test_a_limit_that_would_change_the_pick_is_told_in_its_units() -> None:
+    told = Told({"majority": 0.5, "tfidf_linear": 0.85, "few_shot": 0.9}, {"few_shot": 50.0})
+    assert told.advice.strategy == "few_shot"
+    sentences = told.advice.sensitivity
+    assert "With a tolerance of 5 points, the pick is TF-IDF + linear classifier." in sentences
+    assert "With at most 0.20 USD per 1,000 queries allowed, the pick is TF-IDF + linear classifier." in sentences
+
+
+def test_that_nothing_changes_the_pick_is_said_too() -> None:
+    alone = Told({"majority": 0.5})
+    assert alone.advice.sensitivity == ["No other volume, price, limit or tolerance changes the pick."]
+    assert alone.advice.reasons[0] == "It is the only strategy that could be considered."
+
+
+def point(share: float, gain: tuple[float, float, float] | None) -> schema.LearningPoint:
+    return schema.LearningPoint(
+        share=share,
+        train_examples=round(share * 64),
+        value=0.8,
+        ci95=(0.7, 0.9),
+        gain_to_all=gain[0] if gain else None,
+        gain_ci95=gain[1:] if gain else None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("gain", "says"),
+    [
+        ((0.05, 0.02, 0.08), "+5.0 points (+2.0 to +8.0): the next doubling may bring less."),
+        ((0.01, -0.03, 0.05), "+1.0 points (−3.0 to +5.0): too few test rows to say whether more would help."),
+    ],
+)
+def test_the_learning_curve_says_what_a_doubling_of_the_examples_brought(
+    gain: tuple[float, float, float], says: str
+) -> None:
+    curve = [point(0.25, (0.4, 0.3, 0.5)), point(0.5, gain), point(1.0, None)]
+    (sentence,) = (s for s in Told(CLEAR, curves={"few_shot": curve}).advice.sensitivity if "Twice" in s)
+    assert sentence == f"Twice the training examples (half, then all of them) brought prompt with fixed examples {says}"
+
+
+def test_a_curve_without_its_half_says_nothing() -> None:
+    curve = [point(0.25, (0.4, 0.3, 0.5)), point(1.0, None)]
+    assert not [s for s in Told(CLEAR, curves={"few_shot": curve}).advice.sensitivity if "Twice" in s]
+
+
+def test_the_scope_names_the_models_the_embedder_and_the_examples() -> None:
+    scope = Told(CLEAR, examples=123, model=["small", "org/large"], embedder="words").advice.scope
+    assert "language models tested (small, org/large)" in scope
+    assert "embedder words" in scope
+    assert "123 examples" in scope

@@ -1,0 +1,90 @@
+"""The examples, divided once for all strategies."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from advisor.data import Data, read_data
+from advisor.parts import Parts, divide, source_of
+from advisor.request import make_request
+from eval.errors import RequestError
+
+MIXED = [(f"ticket {i} {'bill' if i % 2 else 'parcel'}", "billing" if i % 2 else "delivery") for i in range(100)]
+
+
+def write(path: Path, rows: Sequence[Sequence[str]]) -> Path:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([("text", "label"), *rows])
+    return path
+
+
+def read(examples: Path, **options: Any) -> Data:
+    return read_data(make_request(**{"task": "Sort the tickets.", "examples": str(examples), **options}))
+
+
+def holdout(data: Data, seed: int = 0, test_rows: int | None = None) -> Parts:
+    (parts,) = divide(data, seed, folds=1, test_rows=test_rows)
+    return parts
+
+
+@pytest.fixture
+def mixed(tmp_path: Path) -> Path:
+    return write(tmp_path / "mixed.csv", MIXED)
+
+
+def test_twenty_examples_are_enough_to_start(tmp_path: Path) -> None:
+    parts = holdout(read(write(tmp_path / "some.csv", MIXED[:20])))
+    assert (len(parts.train), len(parts.test)) == (10, 10)
+
+
+def test_the_parts_are_disjoint_and_complete(mixed: Path) -> None:
+    data = read(mixed)
+    parts = holdout(data, seed=3)
+    assert (len(parts.train), len(parts.test), source_of(data)) == (75, 25, "split")
+    assert {e.id for e in parts.train} | {e.id for e in parts.test} == {e.id for e in data.examples}
+    assert holdout(data, seed=3) == parts
+    assert holdout(data, seed=4) != parts
+
+
+def test_the_training_part_does_not_depend_on_the_test_rows(mixed: Path) -> None:
+    data = read(mixed)
+    whole = holdout(data)
+    for rows in (5, 10, 20, 25, 999):
+        parts = holdout(data, test_rows=rows)
+        assert parts.train == whole.train
+        assert len(parts.test) == min(rows, 25)
+        assert {e.id for e in parts.test} <= {e.id for e in whole.test}
+
+
+def test_the_test_part_is_cut_to_the_planned_rows_with_many_labels(tmp_path: Path) -> None:
+    rows = [(f"ticket number {i}", f"team {i % 77}") for i in range(800)]
+    data = read(write(tmp_path / "many.csv", rows), task="Name the team.")
+    assert len(holdout(data).test) == 200
+    assert [len(holdout(data, test_rows=n).test) for n in (150, 100, 60)] == [150, 100, 60]
+
+
+def test_exact_duplicates_never_straddle_the_split(tmp_path: Path) -> None:
+    rows = [(f"Same   text {i % 40}" if i % 2 else f"same text {i % 40}", MIXED[i][1]) for i in range(100)]
+    parts = holdout(read(write(tmp_path / "twice.csv", rows)))
+    keys = [{" ".join(e.input.lower().split()) for e in part} for part in (parts.train, parts.test)]
+    assert keys[0].isdisjoint(keys[1])
+
+
+def test_rows_of_a_given_test_file_are_left_out_of_training(mixed: Path, tmp_path: Path) -> None:
+    again = [(text.upper(), label) for text, label in MIXED[:10]]
+    test = write(tmp_path / "test.csv", [*again, *((f"new {i}", "billing") for i in range(20))])
+    data = read(mixed, test=str(test))
+    parts = holdout(data, test_rows=5)
+    assert (len(parts.train), len(parts.test), source_of(data)) == (90, 30, "file")
+    assert {e.input for e in parts.train}.isdisjoint(text for text, _ in MIXED[:10])
+
+
+def test_a_test_file_that_repeats_all_examples_is_refused(mixed: Path, tmp_path: Path) -> None:
+    copy = write(tmp_path / "copy.csv", MIXED)
+    with pytest.raises(RequestError, match="--test repeats all examples"):
+        holdout(read(mixed, test=str(copy)))

@@ -1,0 +1,103 @@
+"""A report is written whatever happened to some rows or fits, and does not contradict itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from advisor.comparison import compare
+from advisor.report import wording
+from eval.contracts import Prediction, Solution
+from strategies.models.fake import ScriptedModel
+from strategies.models.shelf import ModelShelf
+
+MakeShelf = Callable[[ScriptedModel], ModelShelf]
+
+
+@pytest.fixture
+def options(task_file: Path, tickets: Path, fakes: dict[str, Any], tmp_path: Path) -> dict[str, Any]:
+    return {
+        "task": str(task_file),
+        "examples": tickets,
+        "output": tmp_path / "run",
+        "strategies": ["majority", "lora"],
+        **fakes,
+    }
+
+
+class Flaky:
+    """A solution, the infrastructure below which fails for good on some rows."""
+
+    def __init__(self, solution: Solution, fails: Callable[[int], bool]) -> None:
+        self.solution, self.fails = solution, fails
+        self.bad: set[str] = set()
+
+    def predict(self, inputs: Sequence[str]) -> list[Prediction]:
+        if len(inputs) > 1 and not self.bad:
+            self.bad.update(text for number, text in enumerate(inputs) if self.fails(number))
+        answers = zip(inputs, self.solution.predict(inputs), strict=True)
+        return [replace(p, error="infrastructure: 429") if text in self.bad else p for text, p in answers]
+
+    def save(self, folder: Path) -> None:
+        self.solution.save(folder)
+
+
+def break_some_rows(tuned: Any, fails: Callable[[Any, int], bool], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some rows of some fits stay unscored: `fails` is asked for the fit and the number of the row."""
+    monkeypatch.setattr("eval.harness.time.sleep", lambda seconds: None)
+    original = type(tuned).fit
+
+    def fit(self: Any, *arguments: Any) -> Flaky:
+        solution = original(self, *arguments)
+        made = self.fits[-1]
+        return Flaky(solution, lambda number: fails(made, number))
+
+    monkeypatch.setattr(type(tuned), "fit", fit)
+
+
+def test_rows_that_one_seed_could_not_score_do_not_break_the_report(
+    options: dict[str, Any],
+    tuned: Any,
+    clerk: ScriptedModel,
+    shelf_with: MakeShelf,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    second_seed_second_fold = 6
+    break_some_rows(tuned, lambda fit, row: fit.number == second_seed_second_fold and row == 0, monkeypatch)
+    quality = compare(**options, shelf=shelf_with(clerk)).result("lora").quality
+    assert quality is not None
+    assert (quality.n, quality.unscored) == (79, 1)
+
+
+def test_a_learning_curve_with_other_rows_unscored_does_not_break_the_report(
+    options: dict[str, Any],
+    tuned: Any,
+    clerk: ScriptedModel,
+    shelf_with: MakeShelf,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One row of the whole fit and another of a part could not be scored: as many, but not the same."""
+    break_some_rows(
+        tuned, lambda fit, row: (fit.number == 0 and row == 0) or (len(fit.train) == 32 and row == 1), monkeypatch
+    )
+    assert compare(**options, shelf=shelf_with(clerk)).recommendation.strategy == "lora"
+
+
+def test_what_is_kept_is_not_said_to_be_fitted_on_all_examples_where_the_refit_was_rejected(
+    options: dict[str, Any], tuned: Any, clerk: ScriptedModel, shelf_with: MakeShelf
+) -> None:
+    def fail_on_all(fit: Any, workshop: Any) -> None:
+        if workshop.allowance.fixed_epochs:
+            raise RuntimeError("no")
+
+    tuned.during = fail_on_all
+    report = compare(**options, shelf=shelf_with(clerk))
+    fit = report.result("lora").fit
+    assert fit is not None
+    assert fit.refit is not None
+    assert fit.refit.rejected
+    assert "What is kept was then fitted" not in wording.how_split(report.data.plan)

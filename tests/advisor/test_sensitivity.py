@@ -1,0 +1,177 @@
+"""What would flip the decision: exact, nearest, and one assumption at a time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from advisor.decide import Candidate, Evidence, Limits
+from advisor.economics import Money
+from advisor.sensitivity import Assumptions, Flip, break_evens, what_would_flip
+
+POINT = 0.01
+VOLUME = 10_000.0
+
+
+def candidate(
+    name: str,
+    quality: float,
+    per_1k: float = 1.0,
+    fixed: float = 0.0,
+    simplicity: int = 0,
+    p95_ms: float = 100.0,
+    incumbent: bool = False,
+) -> Candidate:
+    """`fixed` is the month's share of training."""
+    per_query = per_1k / 1000
+    money = Money(per_query, 12 * fixed, per_query * VOLUME + fixed)
+    return Candidate(name, quality, money, p95_ms, simplicity, incumbent)
+
+
+def assume(
+    *candidates: Candidate,
+    limits: Limits | None = None,
+    tolerance: float = POINT,
+    error: float = 0.0,
+    error_cost: float | None = None,
+) -> Assumptions:
+    names = [c.name for c in candidates]
+    errors = {(a, b): error for a in names for b in names if a != b}
+    evidence = Evidence(errors, {c.name: np.full(10, c.quality) for c in candidates}, 200)
+    return Assumptions(candidates, evidence, limits or Limits(), tolerance, VOLUME, error_cost)
+
+
+def test_the_volume_is_the_one_at_which_the_cheaper_no_longer_counts_as_equal_in_cost() -> None:
+    """plain costs as much as tuned at 1,000 queries a month, and over 10 % more from 1,222 on."""
+    tuned = candidate("tuned", 0.9, per_1k=1, fixed=1, simplicity=5)
+    plain = candidate("plain", 0.9, per_1k=2)
+    assumed = assume(tuned, plain)
+    assert assumed.pick() == "tuned"
+    assert what_would_flip(assumed) == [Flip("volume", pytest.approx(1.1 / 0.0009), "plain")]
+
+
+def test_the_nearest_volume_on_each_side_is_given() -> None:
+    three = [
+        candidate("few", 0.9, per_1k=10, fixed=0, simplicity=0),
+        candidate("some", 0.9, per_1k=2, fixed=10, simplicity=1),
+        candidate("many", 0.9, per_1k=0.1, fixed=100, simplicity=2),
+    ]
+    flips = [f for f in what_would_flip(assume(*three)) if f.what == "volume"]
+    assert [f.pick for f in flips] == ["few", "many"]
+    assert flips[0].value < VOLUME < flips[1].value
+
+
+def test_a_price_matters_where_there_is_a_limit_on_cost() -> None:
+    pair = [candidate("dear", 0.9, per_1k=0.5), candidate("cheap", 0.8, per_1k=0.1)]
+    assert [f for f in what_would_flip(assume(*pair)) if f.what == "price"] == []
+    flips = what_would_flip(assume(*pair, limits=Limits(max_cost_per_1k=1.0)))
+    assert Flip("price", pytest.approx(2.0), "cheap") in flips
+
+
+def test_a_price_beyond_ten_times_todays_is_not_spoken_of() -> None:
+    pair = [candidate("dear", 0.9, per_1k=0.05), candidate("cheap", 0.8, per_1k=0.01)]
+    assert all(f.what != "price" for f in what_would_flip(assume(*pair, limits=Limits(max_cost_per_1k=1.0))))
+
+
+def test_with_an_error_cost_price_volume_and_the_error_cost_itself_can_flip_the_pick() -> None:
+    """dear saves 0.1 × 10,000 errors of 0.02 USD = 20 USD a month for 9 USD more in queries and 5 USD in training."""
+    pair = [candidate("dear", 0.9, per_1k=1, fixed=5), candidate("cheap", 0.8, per_1k=0.1)]
+    flips = what_would_flip(assume(*pair, error_cost=0.02))
+    assert Flip("price", pytest.approx(20 / 14), "cheap") in flips
+    assert Flip("error_cost", pytest.approx(0.014), "cheap") in flips
+    assert Flip("volume", pytest.approx(5 / (0.002 - 0.0009)), "cheap") in flips
+    assert all(f.what != "tolerance" for f in flips)
+
+
+def test_each_limit_is_varied_by_itself_to_the_nearest_figure_that_changes_the_pick() -> None:
+    three = [
+        candidate("slow", 0.95, per_1k=1, p95_ms=900),
+        candidate("slower", 0.97, per_1k=1, p95_ms=2000),
+        candidate("now", 0.90, per_1k=1, p95_ms=100),
+        candidate("quick", 0.70, per_1k=0.1, p95_ms=20),
+    ]
+    flips = what_would_flip(assume(*three, limits=Limits(max_latency_ms=500)))
+    assert Flip("max_latency_ms", 900, "slow") in flips
+    assert Flip("max_latency_ms", 20, "quick") in flips
+    assert Flip("max_cost_per_1k", pytest.approx(0.1), "quick") in flips
+    assert all(f.what != "min_quality" for f in flips)  # Nothing within the latency limit is better.
+
+
+def test_a_wanted_quality_can_force_the_dearer() -> None:
+    pair = [candidate("dear", 0.9, per_1k=9), candidate("cheap", 0.895)]
+    assert Flip("min_quality", 0.9, "dear") in what_would_flip(assume(*pair))
+
+
+def test_the_smallest_greater_and_the_greatest_smaller_tolerance_are_given() -> None:
+    three = [candidate("best", 0.90, 9), candidate("now", 0.895, 5), candidate("next", 0.86, 2), candidate("z", 0.5, 1)]
+    flips = [f for f in what_would_flip(assume(*three)) if f.what == "tolerance"]
+    assert flips == [
+        Flip("tolerance", pytest.approx(0.04), "next"),
+        Flip("tolerance", pytest.approx(0.005), "best"),
+    ]
+
+
+def test_a_tolerance_below_half_the_standard_error_changes_nothing() -> None:
+    pair = [candidate("best", 0.90, 9), candidate("now", 0.895, 5)]
+    assert all(f.what != "tolerance" for f in what_would_flip(assume(*pair, error=0.02)))
+
+
+def test_nothing_flips_where_nothing_is_picked_or_there_is_no_choice() -> None:
+    assert what_would_flip(assume(candidate("a", 0.5), limits=Limits(min_quality=0.9))) == []
+    assert what_would_flip(assume(candidate("a", 0.5))) == []
+
+
+def test_the_incumbent_has_no_part_in_it() -> None:
+    pair = [candidate("a", 0.9, 2), candidate("today", 0.99, 0, p95_ms=0, incumbent=True)]
+    assert what_would_flip(assume(*pair)) == []
+
+
+def test_break_evens_say_above_which_volume_who_is_cheaper() -> None:
+    tuned = Candidate("tuned", 0.9, Money(0.001, 12.0, 11.0), 100, 1)
+    plain = Candidate("plain", 0.9, Money(0.002, 0.0, 20.0), 100, 0)
+    today = Candidate("today", 0.9, Money(0.0, 1.0, 1.0), 100, 0, incumbent=True)
+    assert break_evens([tuned, plain, today], "plain") == [("tuned", "plain", pytest.approx(1000))]
+    assert break_evens([plain], "plain") == []
+
+
+figures = st.builds(
+    lambda quality, per_1k, fixed, simplicity: (quality / 100, per_1k / 7, fixed / 3, simplicity),
+    st.integers(70, 90),
+    st.integers(0, 60),
+    st.integers(0, 90),
+    st.integers(0, 11),
+)
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Assumptions:
+    rows = draw(st.lists(figures, min_size=1, max_size=4, unique_by=lambda f: f[3]))
+    candidates = [candidate(f"s{i}", q, c, f, s) for i, (q, c, f, s) in enumerate(rows)]
+    limits = Limits(max_cost_per_1k=draw(st.none() | st.sampled_from([2.0, 5.0])))
+    error_cost = draw(st.none() | st.sampled_from([0.001, 0.1]))
+    return assume(*candidates, limits=limits, error=draw(st.sampled_from([0.0, 0.08])), error_cost=error_cost)
+
+
+@given(cases(), st.sampled_from(["volume", "price", "error_cost"]))
+@settings(max_examples=100, deadline=None)
+def test_between_the_values_given_the_pick_is_the_same_and_beyond_them_another(assumed: Assumptions, what: str) -> None:
+    if what == "error_cost" and assumed.error_cost is None:
+        return
+    now = {"volume": VOLUME, "price": 1.0, "error_cost": assumed.error_cost or 0.0}[what]
+    move = {
+        "volume": assumed.at_volume,
+        "price": assumed.at_price,
+        "error_cost": lambda value: replace(assumed, error_cost=value),
+    }[what]
+    flips = [f for f in what_would_flip(assumed) if f.what == what]
+    low = max([f.value for f in flips if f.value < now], default=now / 10 if what == "price" else 0.0)
+    high = min([f.value for f in flips if f.value > now], default=now * 10)
+    inside = np.linspace(low, high, 12)[1:-1]
+    assert {move(float(value)).pick() for value in inside} - {None} <= {assumed.pick()}
+    for flip in flips:
+        beyond = flip.value * (1 + 1e-5 if flip.value > now else 1 - 1e-5)
+        assert move(beyond).pick() == flip.pick != assumed.pick()

@@ -1,0 +1,63 @@
+"""Cells with nothing usable in them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from eval.audit.contents import invalid_json_output, placeholder_outputs, wordless_inputs
+from eval.contracts import Example, Kind, Task
+
+PARSE = Task("Parse the command.", Kind.EXTRACTION, "json_field_f1")
+COPY = Task("Copy the value.", Kind.EXTRACTION, "exact_match")
+WRITE = Task("Rewrite.", Kind.GENERATION, "rougeL")
+GOOD = [Example(str(i), f"text {i}", (json.dumps({"k": i}),)) for i in range(60)]
+BAD = [Example("x", "a", ("{broken",)), Example("y", "b", ("[1, 2]",)), Example("z", "c", ("plain",))]
+
+
+def test_what_is_no_object_is_invalid_json() -> None:
+    assert invalid_json_output(PARSE, GOOD) is None
+    finding = invalid_json_output(PARSE, [*GOOD, *BAD])
+    assert finding is not None
+    assert (finding.rows, finding.severity) == (("x", "y", "z"), "warning")
+
+
+def test_json_too_deep_to_read_is_invalid() -> None:
+    finding = invalid_json_output(PARSE, [*GOOD, Example("x", "a", ("[" * 100_000,))])
+    assert finding is not None
+    assert finding.rows == ("x",)
+
+
+def test_mostly_json_is_meant_to_be_json_whatever_the_metric() -> None:
+    finding = invalid_json_output(COPY, [*GOOD, *BAD])
+    assert finding is not None
+    assert finding.rows == ("x", "y", "z")
+
+
+def test_free_text_need_not_be_json() -> None:
+    assert invalid_json_output(WRITE, [*GOOD, *BAD]) is None
+    assert invalid_json_output(COPY, BAD * 9) is None
+
+
+def outputs(*values: str) -> list[Example]:
+    return [Example(str(i), "a text", (value,)) for i, value in enumerate(values)]
+
+
+@pytest.mark.parametrize("value", ["N/A", "nan", "NULL", "#REF!", "tbd", "???", "-", "…"])
+def test_a_placeholder_among_outputs_is_reported(value: str) -> None:
+    finding = placeholder_outputs(outputs(*["good"] * 40, value))
+    assert finding is not None
+    assert finding.rows == ("40",)
+
+
+def test_a_frequent_placeholder_is_a_label() -> None:
+    assert placeholder_outputs(outputs(*["good"] * 40, *["null"] * 10)) is None
+    assert placeholder_outputs(outputs(*["good"] * 40, "🙂", "7", "no", "€", "none", "Na")) is None
+
+
+def test_inputs_of_punctuation_only_are_reported() -> None:
+    texts = ["hello", "???", "\u200b\u200b", "🙂", "€", "42", "- -"]
+    finding = wordless_inputs([Example(str(i), text, ("a",)) for i, text in enumerate(texts)])
+    assert finding is not None
+    assert finding.rows == ("1", "2", "6")

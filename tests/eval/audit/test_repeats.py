@@ -1,0 +1,63 @@
+"""Rows that say the same again."""
+
+from __future__ import annotations
+
+from eval.audit.repeats import (
+    conflicting_labels,
+    duplicate_documents,
+    duplicate_rows,
+    near_duplicates,
+    repeated_in_test,
+)
+from eval.contracts import Document, Example
+
+ROWS = [Example(str(i), f"text {i}", ("a" if i % 2 else "b",), i) for i in range(20)]
+
+
+def test_duplicate_rows_repeat_input_and_output_whatever_the_case_and_spacing() -> None:
+    again = [Example("x", "TEXT  1", ("a",)), Example("y", "text 1", ("a",)), Example("z", "text 99", ("a",))]
+    finding = duplicate_rows([*ROWS, *again])
+    assert finding is not None
+    assert (finding.rows, finding.count, finding.severity) == (("x", "y"), 2, "warning")
+    assert conflicting_labels([*ROWS, *again]) is None
+
+
+def test_conflicting_labels_name_every_row_of_the_conflict() -> None:
+    examples = [*ROWS, Example("x", "Text 1", ("b",))]
+    finding = conflicting_labels(examples)
+    assert finding is not None
+    assert (finding.rows, finding.count) == (("1", "x"), 2)
+    assert duplicate_rows(examples) is None
+
+
+def test_documents_with_the_same_text_are_reported() -> None:
+    documents = [Document("a", "One text."), Document("b", "Another."), Document("c", "one  text.")]
+    finding = duplicate_documents(documents)
+    assert finding is not None
+    assert finding.rows == ("c",)
+    assert duplicate_documents(documents[:2]) is None
+
+
+def test_examples_in_the_test_set_are_named() -> None:
+    finding = repeated_in_test(ROWS, [Example("t", "Text 3", ("a",))])
+    assert finding is not None
+    assert finding.rows == ("3",)
+    assert repeated_in_test(ROWS, []) is None
+
+
+LONG = "Please tell me when the parcel that I ordered last week with the blue shoes will finally arrive at my house"
+
+
+def test_near_duplicates_name_whole_groups_and_differing_labels() -> None:
+    examples = [*ROWS[:1], Example("x", LONG, ("a",)), Example("y", LONG.replace("finally ", ""), ("b",))]
+    finding = near_duplicates(examples, are_labels=True)
+    assert finding is not None
+    assert (finding.rows, finding.count) == (("x", "y"), 2)
+    assert "In 1 of them the labels differ" in finding.message
+    as_text = near_duplicates(examples, are_labels=False)
+    assert as_text is not None
+    assert "labels" not in as_text.message
+
+
+def test_different_inputs_are_no_near_duplicates() -> None:
+    assert near_duplicates([ROWS[0], Example("x", LONG, ("a",))], are_labels=True) is None

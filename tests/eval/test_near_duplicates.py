@@ -1,0 +1,127 @@
+"""Copies with small edits are found; rows that merely follow the same template are not."""
+
+import random
+from time import process_time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from eval.near_duplicates import near_duplicate_groups
+
+VERBS = ["play", "find", "book", "rate", "order", "cancel"]
+OTHERS = [
+    f"{verb} {thing} {where}"
+    for verb in VERBS
+    for thing in ("a table for two", "the new album", "this heavy blue suitcase", "a window seat", "the last invoice")
+    for where in ("near the old harbour", "before the weekend", "with my saved card")
+]
+"""A background of ordinary inputs: what a word says depends on how often others use it."""
+
+
+def joined(*texts: str) -> bool:
+    """Whether these, and nothing else, are found among other inputs."""
+    assert not near_duplicate_groups(OTHERS)
+    return near_duplicate_groups([*OTHERS, *texts]) == [tuple(range(len(OTHERS), len(OTHERS) + len(texts)))]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("How do I verify my identity?", "how do i verify my indentity"),
+        ("Where is my parcel?", "Where is my pacrel ..."),
+        ("where is my parcel", "where is my parcels"),
+        ("I don't know my PIN!", "i dont know my pin"),
+        ("How do I top up my account?", "How do I top-up my account?"),
+        ("How do I top up my account?", "How do I topup my account?"),
+        ("„Wo ist mein Paket?“", "Wo ist mein Paket"),
+        ("Ｗhere is my ﬁle", "where is my file"),
+        (
+            "my card was swallowed by the machine at the station yesterday evening and nobody answers the phone",
+            "my card was swallowed by the machine at the station yesterday evening, and nobody answers a phone",
+        ),
+        (
+            "my card was swallowed by the machine at the station yesterday evening and nobody answers the phone",
+            "my crad was swallowed by the machine at the staton yesterday evening and nobody answers the phone",
+        ),
+    ],
+)
+def test_small_edits_make_near_duplicates(one: str, other: str) -> None:
+    assert joined(one, other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("play Yesterday by the Beatles", "play Imagine by the Beatles"),
+        ("what are the symptoms of hepatitis A", "what are the symptoms of hepatitis B"),
+        ("what are the treatments for gout", "what are the symptoms of gout"),
+        ("where is order 48213", "where is order 48214"),
+        ("it costs 3.5 euros", "it costs 35 euros"),
+        ("great camera 😀", "great camera 😡"),
+        ("what is C++", "what is C#"),
+        ("i can pay by card", "i can't pay by card"),
+        ("do it now", "do it not"),
+        ("fly from Oslo to Rome", "fly from Rome to Oslo"),
+        ("我要取消订单", "我要取消订阅"),
+        ("🙂", "🙁"),
+        ("???", "!"),
+    ],
+)
+def test_small_differences_of_meaning_do_not(one: str, other: str) -> None:
+    assert not joined(one, other)
+
+
+def test_rows_of_one_template_stay_apart_however_long_it_is() -> None:
+    names = ["Ada", "Bo", "Cy", "Di", "Ed", "Flo", "Gus", "Hal", "Ida", "Jo", "Kit", "Lea", "Max", "Ned", "Oz", "Pia"]
+    for template in (
+        "play {} by {}",
+        "please tell me " + "what we have agreed on in the meeting of last week " * 5 + "{} {}",
+    ):
+        texts = [template.format(a, b) for a in names for b in names]
+        assert near_duplicate_groups(texts) == []
+
+
+def test_a_chain_of_edits_is_one_group() -> None:
+    assert joined("where is my parcel", "where is my parcels", "where is my parcelss")
+
+
+def test_exact_copies_are_reported_only_with_a_near_one() -> None:
+    assert near_duplicate_groups([*OTHERS, "Where is my parcel", "where  is my parcel"]) == []
+    assert joined("Where is my parcel", "where  is my parcel", "where is my parcel?")
+
+
+def test_nothing_is_found_in_nothing() -> None:
+    assert near_duplicate_groups([]) == near_duplicate_groups(["", " ", ""]) == near_duplicate_groups(["a"]) == []
+
+
+edited = st.sampled_from(
+    [*OTHERS[:8], "where is my parcel", "where is my pacel", "where is my parcel now please", "?", ""]
+)
+
+
+@settings(deadline=None)
+@given(st.lists(edited, max_size=20), st.randoms(use_true_random=False))
+def test_the_order_of_the_texts_does_not_matter(texts: list[str], shuffler: random.Random) -> None:
+    order = shuffler.sample(range(len(texts)), len(texts))
+    shuffled = near_duplicate_groups([texts[i] for i in order])
+    assert sorted(tuple(sorted(order[i] for i in group)) for group in shuffled) == near_duplicate_groups(texts)
+
+
+@settings(deadline=None)
+@given(st.lists(st.text(max_size=30), max_size=12))
+def test_groups_are_disjoint_and_hold_different_texts(texts: list[str]) -> None:
+    groups = near_duplicate_groups(texts)
+    members = [i for group in groups for i in group]
+    assert len(members) == len(set(members))
+    assert all(len({texts[i] for i in group}) > 1 and list(group) == sorted(group) for group in groups)
+
+
+def test_twenty_thousand_rows_take_less_than_a_minute() -> None:
+    rng = random.Random(0)
+    words = ["".join(rng.choices("abcdefghijklmnoprstuvw", k=rng.randint(2, 9))) for _ in range(5000)]
+    texts = [" ".join(words[int(5000 * rng.random() ** 3)] for _ in range(14)) for _ in range(19_990)]
+    texts += [f"{text} {words[0]}" for text in texts[:10]]
+    start = process_time()
+    assert near_duplicate_groups(texts) == [(i, 19_990 + i) for i in range(10)]
+    assert process_time() - start < 60
