@@ -36,7 +36,7 @@ from strategies.models.label_trie import LabelTrie
 from strategies.retrieval.chunks import cut_documents
 from strategies.workload import Profile, Tokens, Workload
 
-MOST_EPOCHS = 6
+MOST_EPOCHS, ENOUGH_EPOCHS = 6, 4
 RESERVE = 0.85
 """Share of the budget that is planned; the rest is for what no plan foresees."""
 FIXED_SECONDS = 12.0
@@ -91,7 +91,7 @@ class Sizes:
 
 @dataclass(frozen=True)
 class Offer:
-    """A way of dividing the examples, and how long it would take with all that goes with it."""
+    """A way of dividing the examples, and how long it would take at the least, nothing cut that quality hangs on."""
 
     folds: int
     seconds: float
@@ -158,15 +158,15 @@ def make_plan(
         return _plan_of(step, strategies, profiles, speeds, sizes.examples, keep_all, index_seconds)
 
     plans = [planned(step) for step in _ladder(sizes)]
-    offers = tuple(Offer(p.folds, p.total) for p in _fullest(plans))
+    offers = tuple(Offer(p.folds, p.total) for p in _leanest(plans))
     fitting = next((plan for plan in plans if plan.total <= RESERVE * time_budget), None)
     return replace(fitting or _leave_out(plans[-1], time_budget), offers=offers)
 
 
-def _fullest(plans: Sequence[RunPlan]) -> list[RunPlan]:
-    """For each number of folds the plan with one fit each and all passes: what the ways are compared by."""
-    whole = [p for p in plans if p.repeats == 1 and p.allowance.epochs == MOST_EPOCHS]
-    return [next(p for p in whole if p.folds == folds) for folds in dict.fromkeys(p.folds for p in whole)]
+def _leanest(plans: Sequence[RunPlan]) -> list[RunPlan]:
+    """For each number of folds the quickest plan that still tunes, passes 4 times and tests all its rows."""
+    whole = [p for p in plans if p.allowance.tune and p.allowance.epochs >= ENOUGH_EPOCHS]
+    return [[p for p in whole if p.folds == folds][-1] for folds in dict.fromkeys(p.folds for p in whole)]
 
 
 def _ladder(sizes: Sizes) -> list[_Step]:
@@ -183,7 +183,7 @@ def _crossed(examples: int, folds: int) -> list[_Step]:
     if folds != FOLDS[0]:
         whole = replace(whole, cuts=(f"{folds}-fold cross-fitting instead of {FOLDS[0]}-fold",))
     once = whole.cut(ONE_FIT, repeats=1)
-    shorter = once.allow(_passes(4), epochs=4)
+    shorter = once.allow(_passes(ENOUGH_EPOCHS), epochs=ENOUGH_EPOCHS)
     return [whole, once, shorter, shorter.cut(NO_CURVE, learning_curve=False)]
 
 
@@ -200,7 +200,7 @@ def _held_out(sizes: Sizes) -> list[_Step]:
         if most < steps[-1].test_rows and not sizes.fixed_test:
             steps.append(steps[-1].cut(f"{most} test rows instead of {sizes.holdout_test}", test_rows=most))
 
-    steps.append(steps[-1].allow(_passes(4), epochs=4))
+    steps.append(steps[-1].allow(_passes(ENOUGH_EPOCHS), epochs=ENOUGH_EPOCHS))
     steps.append(steps[-1].cut(NO_CURVE, learning_curve=False))
     if steps[-1].refit:
         steps.append(steps[-1].cut(NO_REFIT, refit=False))

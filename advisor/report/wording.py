@@ -327,10 +327,11 @@ def why_divided(plan: Plan) -> str:
         f"{duration(offer.predicted_seconds)}"
         for offer in plan.offers
     ]
+    planned = f"Planned before anything was tried, at the least: {', '.join(ways)}"
     budget = f"the time budget of {duration(plan.time_budget)}"
     if plan.folds == plan.offers[0].folds:
-        return f"Planned before anything was tried: {', '.join(ways)}; {budget} had room for the first, the strongest."
-    return f"Planned before anything was tried: {', '.join(ways)}; the strongest that fits {budget} was taken."
+        return f"{planned}; {budget} had room for the first, the strongest."
+    return f"{planned}; the strongest that fits {budget} was taken."
 
 
 def power(plan: Plan) -> str:

@@ -162,8 +162,8 @@ def offers(*folds: int) -> list[PlanOffer]:
 def test_why_the_examples_were_divided_so_names_every_way_with_its_time() -> None:
     first = wording.why_divided(plan(kind="cross_fit", folds=5, offers=offers(5, 3, 1), time_budget=1800))
     assert first == (
-        "Planned before anything was tried: 5-fold cross-fitting about 25 min, 3-fold cross-fitting about 15 min, "
-        "one holdout about 5 min; the time budget of 30 min had room for the first, the strongest."
+        "Planned before anything was tried, at the least: 5-fold cross-fitting about 25 min, 3-fold cross-fitting "
+        "about 15 min, one holdout about 5 min; the time budget of 30 min had room for the first, the strongest."
     )
     last = wording.why_divided(plan(offers=offers(5, 3, 1), time_budget=600))
     assert last.endswith("; the strongest that fits the time budget of 10 min was taken.")
