@@ -13,6 +13,7 @@ from advisor.report import schema, wording
 from advisor.sensitivity import Flip, break_evens, what_would_flip
 from advisor.trials import INCUMBENT
 from eval.statistics import expected_loss, probability_best
+from strategies.base import TRAINED
 
 if TYPE_CHECKING:
     from advisor.comparison import Comparison
@@ -22,7 +23,6 @@ MOST_BREAK_EVENS = 6
 SMALL_TEST = 100
 MOST_ROWS_ASKED = 20
 """Times the examples there are; nobody labels more for one decision."""
-TRAINED = ("finetune", "combination")
 
 
 @dataclass(frozen=True)

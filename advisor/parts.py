@@ -11,7 +11,7 @@ from advisor.data import Data
 from advisor.planning import FOLDS, Sizes
 from eval.contracts import Example, Kind
 from eval.errors import RequestError
-from eval.folds import default_test_size, k_folds, latest, split, with_groups
+from eval.folds import default_test_size, k_folds, latest, split
 
 
 @dataclass(frozen=True)
@@ -78,12 +78,10 @@ def _holdout(data: Data, seed: int) -> Parts:
     return Parts(*split(data.examples, test_size=size, seed=seed, stratify=stratify))
 
 
-def _given(examples: Sequence[Example], test: Sequence[Example]) -> Parts:
+def _given(examples: Sequence[Example], test: tuple[Example, ...]) -> Parts:
     """Training rows that belong together with a test row are left out: they would make the test a recital."""
-    both = (*examples, *test)
-    grouped = with_groups(both, [e.group for e in both])
-    asked = {e.group for e in grouped[len(examples) :]} - {""}
-    train = tuple(e for e in grouped[: len(examples)] if e.group not in asked)
+    asked = {e.group for e in test} - {""}
+    train = tuple(e for e in examples if e.group not in asked)
     if len(train) < 2:
         raise RequestError("--test repeats all examples: there is nothing left to learn from.")
-    return Parts(train, grouped[len(examples) :])
+    return Parts(train, test)

@@ -108,7 +108,7 @@ class RunPlan:
     test_rows: int
     """Rows tested on, over all folds."""
     allowance: Allowance
-    predicted: Mapping[str, float]
+    predicted: Mapping[str, float] = field(default_factory=dict)
     """Seconds per strategy, all its fits."""
     refit: bool = True
     """Whether what is kept is fitted again on all examples."""
@@ -121,24 +121,12 @@ class RunPlan:
     offers: Sequence[Offer] = ()
     total: float = 0.0
 
-
-@dataclass(frozen=True)
-class _Step:
-    """One rung of the ladder."""
-
-    folds: int
-    train_rows: int
-    test_rows: int
-    allowance: Allowance
-    repeats: int = REPEATS
-    refit: bool = True
-    learning_curve: bool = True
-    cuts: tuple[str, ...] = ()
-
-    def cut(self, say: str, **changes: Any) -> _Step:
+    def cut(self, say: str, **changes: Any) -> RunPlan:
+        """The same with less of something, and the words that say so; its seconds are still to be predicted."""
         return replace(self, cuts=(*self.cuts, say), **changes)
 
-    def allow(self, say: str, **changes: Any) -> _Step:
+    def allow(self, say: str, **changes: Any) -> RunPlan:
+        """As `cut`, of what each strategy may spend."""
         return self.cut(say, allowance=replace(self.allowance, **changes))
 
 
@@ -154,10 +142,7 @@ def make_plan(
 ) -> RunPlan:
     """The strongest plan that fits. `profiles` and `speeds` are per strategy name; a given test set is never cut."""
 
-    def planned(step: _Step) -> RunPlan:
-        return _plan_of(step, strategies, profiles, speeds, sizes.examples, keep_all, index_seconds)
-
-    plans = [planned(step) for step in _ladder(sizes)]
+    plans = [_timed_plan(plan, strategies, profiles, speeds, sizes, keep_all, index_seconds) for plan in _ladder(sizes)]
     offers = tuple(Offer(p.folds, p.total) for p in _leanest(plans))
     fitting = next((plan for plan in plans if plan.total <= RESERVE * time_budget), None)
     return replace(fitting or _leave_out(plans[-1], time_budget), offers=offers)
@@ -169,17 +154,17 @@ def _leanest(plans: Sequence[RunPlan]) -> list[RunPlan]:
     return [[p for p in whole if p.folds == folds][-1] for folds in dict.fromkeys(p.folds for p in whole)]
 
 
-def _ladder(sizes: Sizes) -> list[_Step]:
-    steps: list[_Step] = []
+def _ladder(sizes: Sizes) -> list[RunPlan]:
+    steps: list[RunPlan] = []
     if sizes.crossable:
         for folds in FOLDS:
             steps += _crossed(sizes.examples, folds)
     return steps + _held_out(sizes)
 
 
-def _crossed(examples: int, folds: int) -> list[_Step]:
+def _crossed(examples: int, folds: int) -> list[RunPlan]:
     """Cross-fitting; every example is tested once."""
-    whole = _Step(folds, examples - examples // folds, examples, Allowance(epochs=MOST_EPOCHS))
+    whole = RunPlan(folds, REPEATS, examples, Allowance(epochs=MOST_EPOCHS))
     if folds != FOLDS[0]:
         whole = replace(whole, cuts=(f"{folds}-fold cross-fitting instead of {FOLDS[0]}-fold",))
     once = whole.cut(ONE_FIT, repeats=1)
@@ -187,9 +172,9 @@ def _crossed(examples: int, folds: int) -> list[_Step]:
     return [whole, once, shorter, shorter.cut(NO_CURVE, learning_curve=False)]
 
 
-def _held_out(sizes: Sizes) -> list[_Step]:
+def _held_out(sizes: Sizes) -> list[RunPlan]:
     """One holdout, cut further and further."""
-    step = _Step(1, sizes.holdout_train, sizes.holdout_test, Allowance(epochs=MOST_EPOCHS))
+    step = RunPlan(1, REPEATS, sizes.holdout_test, Allowance(epochs=MOST_EPOCHS))
     if sizes.crossable:
         step = replace(step, cuts=("one holdout instead of cross-fitting",))
     if sizes.fixed_test:
@@ -221,45 +206,36 @@ def _passes(most: int) -> str:
     return f"fine-tuning passes over the training rows at most {most} times"
 
 
-def _plan_of(
-    step: _Step,
+def _timed_plan(
+    plan: RunPlan,
     strategies: Mapping[str, Plannable],
     profiles: Mapping[str, Profile],
     speeds: Mapping[str, Speeds],
-    examples: int,
+    sizes: Sizes,
     keep_all: bool,
     index_seconds: float,
 ) -> RunPlan:
+    """The plan with the seconds that its parts should take."""
+    train_rows = sizes.examples - sizes.examples // plan.folds if plan.folds > 1 else sizes.holdout_train
     predicted, refits, curves = {}, [], []
     for name, strategy in strategies.items():
 
         def fit_seconds(rows: float, name: str = name, strategy: Plannable = strategy) -> float:
             profile = replace(profiles[name], train_rows=round(rows))
-            return STRATEGY_SECONDS + speeds[name].seconds(strategy.workload(profile, step.allowance).fit)
+            return STRATEGY_SECONDS + speeds[name].seconds(strategy.workload(profile, plan.allowance).fit)
 
-        work = strategy.workload(profiles[name], step.allowance)
+        work = strategy.workload(profiles[name], plan.allowance)
         query = speeds[name].seconds(work.query)
-        repeats = step.repeats if work.fit.trained else 1
+        repeats = plan.repeats if work.fit.trained else 1
         latency = LATENCY_SECONDS + 2.0 if query else 0.0  # the last query and the warm-up come on top
-        answering = step.test_rows * query
-        predicted[name] = repeats * (step.folds * fit_seconds(step.train_rows) + answering) + latency
-        refits.append(fit_seconds(examples))
-        curves.append(sum(fit_seconds(share * step.train_rows) + answering / step.folds for share in CURVE_SHARES))
-    refit = (sum(refits) if keep_all else max(refits, default=0.0)) if step.refit else 0.0
-    curve = sum(sorted(curves)[-CURVE_STRATEGIES:]) if step.learning_curve else 0.0
-    return RunPlan(
-        folds=step.folds,
-        repeats=step.repeats,
-        test_rows=step.test_rows,
-        allowance=step.allowance,
-        predicted=predicted,
-        refit=step.refit,
-        refit_seconds=refit,
-        learning_curve=step.learning_curve,
-        curve_seconds=curve,
-        cuts=step.cuts,
-        total=FIXED_SECONDS + index_seconds + sum(predicted.values()) + refit + curve,
-    )
+        answering = plan.test_rows * query
+        predicted[name] = repeats * (plan.folds * fit_seconds(train_rows) + answering) + latency
+        refits.append(fit_seconds(sizes.examples))
+        curves.append(sum(fit_seconds(share * train_rows) + answering / plan.folds for share in CURVE_SHARES))
+    refit = (sum(refits) if keep_all else max(refits, default=0.0)) if plan.refit else 0.0
+    curve = sum(sorted(curves)[-CURVE_STRATEGIES:]) if plan.learning_curve else 0.0
+    total = FIXED_SECONDS + index_seconds + sum(predicted.values()) + refit + curve
+    return replace(plan, predicted=predicted, refit_seconds=refit, curve_seconds=curve, total=total)
 
 
 def to_json(plan: RunPlan) -> dict[str, Any]:

@@ -6,13 +6,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import groupby
 from statistics import median
-from typing import Any, Literal
+from typing import Any
 
+from advisor.report.schema import Status
 from eval.contracts import Evaluation
 from eval.harness import pool
 from strategies.base import Family
-
-Status = Literal["ok", "failed", "stopped_early", "not_applicable"]
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from advisor.trial import Trial, run_trial
 from eval.errors import AdvisorError
 from eval.harness import evaluate_outputs
 from eval.metrics import get_metric
-from strategies.base import Workshop
+from strategies.base import TRAINED, Workshop
 from strategies.models.shelf import ModelShelf
 from strategies.registry import make_strategy
 
@@ -84,7 +84,7 @@ class Bench:
 
     def trials(self, entry: Entry) -> list[Trial]:
         """What is to be tried of a strategy, fold by fold."""
-        trained = make_strategy(entry.strategy).family in ("finetune", "combination")
+        trained = make_strategy(entry.strategy).family in TRAINED
         trials = [
             Trial(
                 name=entry.name,

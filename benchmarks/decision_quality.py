@@ -21,9 +21,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import os
 import random
-import subprocess
 import sys
 import time
 from collections.abc import Iterable, Sequence
@@ -32,13 +30,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from common import advisor, task_options, tasks_root
 
 from advisor.cli import quieten_libraries
 from advisor.decide import Candidate, Evidence, Limits, decide
 from advisor.economics import Money
 from advisor.runs import FOLD_SOLUTIONS, SOLUTIONS, write_atomically
 from eval.contracts import Example
-from eval.harness import evaluate
+from eval.harness import evaluate, scored_rows
 from eval.metrics import Metric, ScoredRow, get_metric
 from eval.reading.examples import read_examples
 from eval.statistics import interval, paired_difference, resample
@@ -56,7 +55,6 @@ OTHER_SOURCES = ("contract_clause_type", "spoken_question_cleanup")
 """Tasks whose holdout comes from other sources than their examples: shown apart in coverage."""
 SWAPS = 1000
 RESAMPLES = 1000
-Z = 1.96
 
 
 @dataclass(frozen=True)
@@ -91,7 +89,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=0, help="holdout rows; all by default")
     arguments = parser.parse_args()
     quieten_libraries()
-    root = Path(os.environ.get("ADVISOR_TASKS", "../shared/tasks"))
+    root = tasks_root()
     found = [(case, result) for case in cases(arguments, root) if (result := carry_out(case, arguments, root))]
     figures = summarise(found)
     print(markdown(figures))
@@ -119,8 +117,7 @@ def carry_out(case: Case, arguments: argparse.Namespace, root: Path) -> dict[str
     lines = [line for line in (task / "examples.jsonl").read_text(encoding="utf-8").splitlines() if line.strip()]
     if case.size != "all":
         lines = random.Random(f"{case.task}:{case.seed}").sample(lines, int(case.size))
-    options = ["--task", str(task / "task.json"), "--time-budget", str(arguments.budget), "--seed", str(case.seed)]
-    options += ["--documents", str(task / "corpus.jsonl")] if (task / "corpus.jsonl").exists() else []
+    options = [*task_options(task), "--time-budget", str(arguments.budget), "--seed", str(case.seed), "--keep", "all"]
     options += ["--strategies", arguments.strategies] if arguments.strategies else []
     holdout = read_examples(str(task / "holdout.jsonl"), input_columns=[], output_column=None).examples
     holdout = holdout[: arguments.limit] if arguments.limit else holdout
@@ -130,7 +127,8 @@ def carry_out(case: Case, arguments: argparse.Namespace, root: Path) -> dict[str
     if not done.exists():
         write_atomically(folder / "examples.jsonl", "\n".join(lines) + "\n")
         started = time.monotonic()
-        status = advisor(["compare", "--examples", str(folder / "examples.jsonl"), *options], folder / "run")
+        files = ["--examples", str(folder / "examples.jsonl"), "--output", str(folder / "run")]
+        status = advisor(["compare", *files, *options])
         if status not in (0, 3):
             print(f"{case}: the advisor ended with status {status}", file=sys.stderr, flush=True)
             return None
@@ -140,12 +138,6 @@ def carry_out(case: Case, arguments: argparse.Namespace, root: Path) -> dict[str
         print(f"{case}: compared in {compared:.0f} s, all in {time.monotonic() - started:.0f} s", file=sys.stderr)
     report = json.loads((folder / "run" / "report.json").read_text(encoding="utf-8"))
     return {"report": report, "answers": {name: _answers(rows) for name, rows in json.loads(done.read_text()).items()}}
-
-
-def advisor(arguments: list[str], run: Path) -> int:
-    """Run the command line in a process of its own; the same command resumes."""
-    command = [sys.executable, "-m", "advisor.cli", *arguments, "--keep", "all", "--output", str(run)]
-    return subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode
 
 
 # ---- the holdout -----------------------------------------------------------------------------------------------------
@@ -170,13 +162,13 @@ def score_all(run: Path, holdout: Sequence[Example]) -> dict[str, dict[str, list
 
 
 def _rows(folder: Path, examples: Sequence[Example], metric: Metric, shelf: ModelShelf) -> list[ScoredRow]:
-    """A row for each example: on the holdout nothing fails but an answer, and that scores 0."""
+    """A row for each example. Raises RuntimeError where one could not be scored: a local model has no excuse."""
     if not examples:
         return []
-    outcomes = evaluate(load_solution(folder, shelf), examples, metric).outcomes
-    return [
-        ScoredRow("" if o.prediction.error else o.prediction.text, o.example.targets, o.score or 0.0) for o in outcomes
-    ]
+    rows = scored_rows(evaluate(load_solution(folder, shelf), examples, metric).outcomes)
+    if len(rows) < len(examples):
+        raise RuntimeError(f"{folder}: {len(examples) - len(rows)} holdout rows could not be scored")
+    return rows
 
 
 def _answers(rows: dict[str, list[dict[str, Any]]]) -> Answers:
@@ -333,7 +325,7 @@ def claims(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
 def a_a(found: Sequence[tuple[Case, dict[str, Any]]]) -> dict[str, Any]:
     """Two fits of one strategy, their outcomes swapped at random: there is nothing between them to be clear about."""
     verdicts = []
-    for metric, first, second in _pairs(found, SWAPS, swapped=True):
+    for metric, first, second in _swapped_pairs(found, SWAPS):
         verdicts.append(_decide({"a": first, "b": second}, {"a": 1.0, "b": 1.0}, metric)[1])
     return {"n": len(verdicts), "clear": float(np.mean([v == "clear" for v in verdicts])) if verdicts else None}
 
@@ -341,7 +333,7 @@ def a_a(found: Sequence[tuple[Case, dict[str, Any]]]) -> dict[str, Any]:
 def planted_ties(found: Sequence[tuple[Case, dict[str, Any]]]) -> dict[str, Any]:
     """Two fits of one strategy, one at twice the cost."""
     cheaper, loss = [], []
-    for metric, first, second in _pairs(found, SWAPS, swapped=True):
+    for metric, first, second in _swapped_pairs(found, SWAPS):
         rows = {"cheap": first, "dear": second}
         pick, _ = _decide(rows, {"cheap": 1.0, "dear": 2.0}, metric)
         cheaper.append(pick == "cheap")
@@ -350,10 +342,13 @@ def planted_ties(found: Sequence[tuple[Case, dict[str, Any]]]) -> dict[str, Any]
     return {"n": len(cheaper), "cheaper_taken": share, "observed_loss_points": float(np.mean(loss)) if loss else None}
 
 
-def _pairs(
-    found: Sequence[tuple[Case, dict[str, Any]]], times: int, *, swapped: bool
+def _swapped_pairs(
+    found: Sequence[tuple[Case, dict[str, Any]]], times: int
 ) -> Iterable[tuple[Metric, list[ScoredRow], list[ScoredRow]]]:
-    """Outcomes of a measured fit and of the kept one on as many holdout rows as the run tested, strategies in turn."""
+    """Outcomes of a measured fit and of the kept one, swapped row by row at random, strategies in turn.
+
+    On as many holdout rows as the run tested.
+    """
     pool = [
         (get_metric(result["report"]["task"]["metric"]), result["report"]["data"]["plan"]["test"], answers)
         for _, result in found
@@ -364,7 +359,7 @@ def _pairs(
     for number in range(times if pool else 0):
         metric, rows, answers = pool[number % len(pool)]
         drawn = rng.choice(len(answers.kept), size=min(rows, len(answers.kept)), replace=False)
-        swap = rng.random(len(drawn)) < 0.5 if swapped else np.zeros(len(drawn), dtype=bool)
+        swap = rng.random(len(drawn)) < 0.5
         pairs = [(answers.kept[i], answers.measured[i]) for i in drawn]
         turned = [(b, a) if s else (a, b) for (a, b), s in zip(pairs, swap, strict=True)]
         yield metric, [a for a, _ in turned], [b for _, b in turned]

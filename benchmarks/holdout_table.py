@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
+
+from common import advisor, task_options, tasks_root
 
 
 def main() -> None:
@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("--budget", type=float, default=600)
     parser.add_argument("--limit", type=int, default=300)
     arguments = parser.parse_args()
-    root = Path(os.environ.get("ADVISOR_TASKS", "../shared/tasks"))
+    root = tasks_root()
     names = arguments.tasks.split(",") if arguments.tasks else sorted(p.name for p in root.iterdir() if p.is_dir())
     rows = [run_task(root / name, arguments.output / name, arguments.budget, arguments.limit) for name in names]
     print(markdown(rows))
@@ -38,15 +38,14 @@ def run_task(task: Path, run: Path, budget: float, limit: int) -> dict[str, Any]
     """Compare and evaluate one task, unless that was done before."""
     scores = run / "holdout.json"
     if not scores.exists():
-        documents = ["--documents", str(task / "corpus.jsonl")] if (task / "corpus.jsonl").exists() else []
-        compare = ["compare", "--task", str(task / "task.json"), "--examples", str(task / "examples.jsonl"), *documents]
+        compare = ["compare", "--examples", str(task / "examples.jsonl"), *task_options(task)]
         compare += ["--time-budget", str(budget), "--keep", "all", "--output", str(run)]
         started = time.monotonic()
-        advisor(compare)
+        must(compare)
         print(f"{task.name}: compared in {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
         holdout = ["--examples", str(task / "holdout.jsonl"), "--limit", str(limit)]
         started = time.monotonic()
-        advisor(["evaluate", str(run), *holdout, "--all", "--json", str(run.with_suffix(".scores.json"))])
+        must(["evaluate", str(run), *holdout, "--all", "--json", str(run.with_suffix(".scores.json"))])
         print(f"{task.name}: evaluated in {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
         run.with_suffix(".scores.json").replace(scores)
     report = json.loads((run / "report.json").read_text())
@@ -65,11 +64,11 @@ def run_task(task: Path, run: Path, budget: float, limit: int) -> dict[str, Any]
     }
 
 
-def advisor(arguments: list[str]) -> None:
-    """Run the command line in a process of its own; stop where it fails."""
-    result = subprocess.run([sys.executable, "-m", "advisor.cli", *arguments], stdout=subprocess.DEVNULL, check=False)
-    if result.returncode not in (0, 3):
-        sys.exit(f"advisor {arguments[0]} ended with status {result.returncode}")
+def must(arguments: list[str]) -> None:
+    """Run the command line; stop where it fails."""
+    status = advisor(arguments)
+    if status not in (0, 3):
+        sys.exit(f"advisor {arguments[0]} ended with status {status}")
 
 
 def markdown(rows: list[dict[str, Any]]) -> str:

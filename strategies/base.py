@@ -16,6 +16,8 @@ from strategies.retrieval.index import PassageIndex
 from strategies.workload import Profile, Workload
 
 Family = Literal["baseline", "prompt", "retrieval", "finetune", "combination"]
+TRAINED: tuple[Family, ...] = ("finetune", "combination")
+"""Families whose fits depend on a seed."""
 
 
 @dataclass
