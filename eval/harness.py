@@ -16,7 +16,7 @@ from eval.metrics import Metric, ScoredRow, get_metric, secondary_metrics
 Progress = Callable[[int, int], None]
 """Called with (rows done, rows in total)."""
 
-CHUNK = 64
+CHUNK = 256
 WARM_UP = 2
 INFRASTRUCTURE = "infrastructure: "
 """A `Prediction.error` that starts so is the infrastructure's failure, such as one row's time-out in a good batch."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-MOST_ROWS = 48
+MOST_ROWS = 256
 MOST_TOKENS = 24_576
 
 
@@ -13,7 +13,7 @@ def batches(
 ) -> list[list[int]]:
     """Cut rows, by index, into batches of similar length, the longest first.
 
-    `extra` tokens (a shared prefix, the answer to come) are added to every row; a batch holds at most `most_tokens`
+    `extra` tokens (of the answer to come) are added to every row; a batch holds at most `most_tokens`
     of rows padded to its longest, and at least one row.
     """
     found: list[list[int]] = []

@@ -1,7 +1,7 @@
 """LoRA fine-tuning (Hu et al. 2021, arXiv 2106.09685) through PEFT, on CPU or GPU.
 
-The loss is taken on the answer alone, end token included. Examples of a batch are packed into one row with a mask that
-keeps them apart, so that nothing is spent on padding, what all prompts begin with is computed once a pack, and the
+The loss is taken on the answer alone, end token included. Examples of a batch are packed into one line with attention
+that keeps them apart, so that nothing is spent on padding, what all prompts begin with is computed once a pack, and the
 head over the vocabulary runs only where an answer token is to be predicted. Gradients equal those of separate rows.
 """
 
@@ -20,10 +20,12 @@ from torch.nn import functional
 
 from eval.errors import AdvisorError, NotApplicable
 from strategies.models.base import Prompt
+from strategies.models.packing import line_up
 from strategies.models.transformers_lm import TransformersModel
+from strategies.training.fused import answer_loss, fused
 
-MOST_PACK_TOKENS = 512
-"""Longer packs would spend more on attention between rows that must not see each other than they save."""
+MOST_PACK_TOKENS = 2048
+"""Longer packs would not stay in the processor's caches."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +156,8 @@ class _Run:
         self.settings, self.folder, self.dev_quality = settings, folder, dev_quality
         self.on_step, self.deadline = on_step, deadline
         self.weights = [p for p in wrapped.parameters() if p.requires_grad]
-        self.optimizer = torch.optim.AdamW(self.weights, lr=settings.learning_rate, weight_decay=0.0)
+        self.optimizer = torch.optim.AdamW(self.weights, lr=settings.learning_rate, weight_decay=0.0, fused=True)
+        self.head = _plain_head(model)
         self.steps = settings.epochs * math.ceil(len(rows) / settings.batch_size)
         self.done = 0
         self.tokens = 0
@@ -218,53 +221,45 @@ class _Run:
 
     def _loss(self, pack: list[_Row]) -> torch.Tensor:
         """Summed cross-entropy of the pack's answer tokens."""
-        device = self.model.device
-        layout = Layout.of(self.prefix, pack)
+        layout = line_up(self.prefix, [row.tokens for row in pack], self.model.device)
         self.tokens += len(layout.tokens)
-        mask = torch.zeros(len(layout.tokens), len(layout.tokens), dtype=self.model.dtype, device=device)
-        mask.masked_fill_(~layout.allowed.to(device), torch.finfo(self.model.dtype).min)
-        with (
-            self.model.attention("eager"),  # on CPU a fifth faster than the fused kernel's backward pass
-            torch.autocast(device.type, dtype=self.model.dtype, enabled=self.model.dtype != torch.float32),
-        ):
-            logits = self.model.network(
-                input_ids=torch.tensor([layout.tokens], device=device),
-                position_ids=torch.tensor([layout.positions], device=device),
-                attention_mask=mask[None, None],
-                use_cache=False,
-                logits_to_keep=torch.tensor(layout.predicting, device=device),
-            ).logits[0]
-        targets = torch.tensor([layout.tokens[i + 1] for i in layout.predicting], device=device)
-        return functional.cross_entropy(logits.float(), targets, reduction="sum")
+        places = torch.tensor(predicting(self.prefix, pack), device=self.model.device)
+        targets = layout.tokens[places + 1]
+        line: dict[str, Any] = {
+            "input_ids": layout.tokens[None],
+            "position_ids": layout.positions[None],
+            "layout": layout,
+            "use_cache": False,
+        }
+        with fused(self.wrapped):
+            if self.head is None:
+                logits = self.model.network(**line, logits_to_keep=places).logits[0]
+                return functional.cross_entropy(logits.float(), targets, reduction="sum")
+            hidden = self.model.network.base_model(**line).last_hidden_state[0]
+            return answer_loss(hidden[places], self.head, targets)
 
 
-@dataclass(frozen=True)
-class Layout:
-    """A pack as one row: the shared prefix, then each example."""
+def predicting(prefix: Sequence[int], pack: Sequence[_Row]) -> list[int]:
+    """Positions in a pack's line whose next token is an answer token. A row's answer is never its whole."""
+    places: list[int] = []
+    end = len(prefix)
+    for row in pack:
+        end += len(row.tokens)
+        places += range(end - row.answer - 1, end - 1)
+    return places
 
-    tokens: list[int]
-    positions: list[int]
-    allowed: torch.Tensor
-    """(tokens, tokens), True where a token may look: the prefix and its own example, backwards."""
-    predicting: list[int]
-    """Positions whose next token is an answer token."""
 
-    @classmethod
-    def of(cls, prefix: Sequence[int], pack: Sequence[_Row]) -> Layout:
-        """Lay out a pack. A row's answer is never its whole, since a prompt ends with tokens of its own."""
-        tokens, positions, owner = list(prefix), list(range(len(prefix))), [-1] * len(prefix)
-        predicting: list[int] = []
-        for number, row in enumerate(pack):
-            start = len(tokens)
-            tokens += row.tokens
-            positions += range(len(prefix), len(prefix) + len(row.tokens))
-            owner += [number] * len(row.tokens)
-            first = start + len(row.tokens) - row.answer
-            predicting += range(first - 1, len(tokens) - 1)
-        owners = torch.tensor(owner)
-        same = (owners[:, None] == owners[None, :]) | (owners[None, :] == -1)
-        causal = torch.ones(len(tokens), len(tokens), dtype=torch.bool).tril()
-        return cls(tokens, positions, same & causal, predicting)
+@torch.no_grad()
+def _plain_head(model: TransformersModel) -> torch.Tensor | None:
+    """The weights of the head over the vocabulary, if logits are just their product with the hidden states.
+
+    Some models scale or cap their logits; for those it is None, and the network's own head is used.
+    """
+    head = model.network.get_output_embeddings()
+    probe = {"input_ids": torch.arange(8, device=model.device)[None], "use_cache": False}
+    logits = model.network(**probe).logits
+    plain = model.network.base_model(**probe).last_hidden_state @ head.weight.t()
+    return head.weight if torch.allclose(logits, plain, rtol=2e-2, atol=1e-3) else None
 
 
 def epoch_batches(rows: Sequence[_Row], size: int, seed: int) -> list[list[_Row]]:

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eval.errors import ModelUnavailable, RequestError
-from strategies.models import transformers_lm
+from strategies.models import engine
 from strategies.models.base import Decoding, JsonShape, Prompt, Turn
 from strategies.models.chat import ChatFormat
 from strategies.models.transformers_lm import TransformersModel
@@ -57,10 +57,10 @@ def plain_tokens(model: TransformersModel, prompt: Prompt, most: int) -> list[in
         attention_mask=torch.ones_like(start),
         do_sample=False,
         max_new_tokens=most,
-        eos_token_id=sorted(model.stop_tokens),
+        eos_token_id=sorted(model.engine.stop_tokens),
         pad_token_id=model.chat.end_token,
     )[0, start.shape[1] :].tolist()
-    return output[:-1] if output[-1] in model.stop_tokens else output
+    return output[:-1] if output[-1] in model.engine.stop_tokens else output
 
 
 def decoded(model: TransformersModel, tokens: Sequence[int]) -> str:
@@ -70,9 +70,9 @@ def decoded(model: TransformersModel, tokens: Sequence[int]) -> str:
 @pytest.fixture
 def model(exact_model: TransformersModel) -> Iterator[TransformersModel]:
     """The exact model, put back as it was."""
-    before = exact_model.stop_tokens, exact_model._most_read_tokens
+    before = exact_model.engine.stop_tokens, exact_model.engine._line
     yield exact_model
-    exact_model.stop_tokens, exact_model._most_read_tokens = before
+    exact_model.engine.stop_tokens, exact_model.engine._line = before
     exact_model.use_adapter(None)
 
 
@@ -97,8 +97,8 @@ def adapters(tiny_model_folder: Path, tmp_path_factory: pytest.TempPathFactory) 
 def test_label_scores_equal_those_of_one_forward_pass_a_label(
     model: TransformersModel, monkeypatch: pytest.MonkeyPatch, shared: int, read_at_once: int
 ) -> None:
-    monkeypatch.setattr(transformers_lm, "HOPELESS", 1e9)
-    model._most_read_tokens = read_at_once
+    monkeypatch.setattr(engine, "HOPELESS", 1e9)
+    model.engine._line = read_at_once
     found = model.score_labels(prompts(shared), LABELS)
     for prompt, scores in zip(prompts(shared), found, strict=True):
         assert scores.log_likelihoods == pytest.approx(plain_scores(model, prompt, LABELS), abs=2e-3)
@@ -107,8 +107,8 @@ def test_label_scores_equal_those_of_one_forward_pass_a_label(
 def test_labels_weighed_in_several_trees_have_the_same_scores(
     model: TransformersModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transformers_lm, "HOPELESS", 1e9)
-    monkeypatch.setattr(transformers_lm, "MOST_TRIE_NODES", 6)
+    monkeypatch.setattr(engine, "HOPELESS", 1e9)
+    monkeypatch.setattr(engine, "MOST_TRIE_NODES", 6)
     for prompt in prompts():
         (scores,) = model.score_labels([prompt], LABELS)
         assert scores.log_likelihoods == pytest.approx(plain_scores(model, prompt, LABELS), abs=2e-3)
@@ -127,16 +127,16 @@ def test_labels_left_out_as_hopeless_could_not_have_won(model: TransformersModel
         found = torch.tensor(scores.log_likelihoods)
         weighed = (found - exact).abs() < 2e-3
         assert int(found.argmax()) == int(exact.argmax())
-        assert weighed[exact > exact.max() - transformers_lm.HOPELESS].all()
-        assert (found[~weighed] <= exact.max() - transformers_lm.HOPELESS + 2e-3).all()
+        assert weighed[exact > exact.max() - engine.HOPELESS].all()
+        assert (found[~weighed] <= exact.max() - engine.HOPELESS + 2e-3).all()
 
 
 def test_queries_that_need_different_numbers_of_trees_are_weighed_together(
     model: TransformersModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transformers_lm, "MOST_TRIE_NODES", 6)
+    monkeypatch.setattr(engine, "MOST_TRIE_NODES", 6)
     for hopeless in (2.0, 9.0, 1e9):
-        monkeypatch.setattr(transformers_lm, "HOPELESS", hopeless)
+        monkeypatch.setattr(engine, "HOPELESS", hopeless)
         together = model.score_labels(prompts(), LABELS)
         for prompt, scores in zip(prompts(), together, strict=True):
             (alone,) = model.score_labels([prompt], LABELS)
@@ -157,7 +157,7 @@ def test_label_probabilities_sum_to_less_than_one(model: TransformersModel) -> N
 @pytest.mark.parametrize("shared", [0, len(FIXED)])
 @pytest.mark.parametrize("read_at_once", [1536, 100])
 def test_generated_text_equals_plain_greedy_decoding(model: TransformersModel, shared: int, read_at_once: int) -> None:
-    model._most_read_tokens = read_at_once
+    model.engine._line = read_at_once
     found = model.generate(prompts(shared), Decoding(24))
     assert [c.text for c in found] == [decoded(model, plain_tokens(model, p, 24)) for p in prompts(shared)]
     assert len({c.text for c in found}) > 1
@@ -167,7 +167,7 @@ def test_rows_that_end_early_leave_the_others_unchanged(model: TransformersModel
     texts = [f"{text} {i}" for text in TEXTS for i in range(3)]
     asked = prompts(texts=texts)
     free = [plain_tokens(model, p, 24) for p in asked]
-    model.stop_tokens |= {tokens[i % 5 + 1] for i, tokens in enumerate(free[:4])}
+    model.engine.stop_tokens |= {tokens[i % 5 + 1] for i, tokens in enumerate(free[:4])}
     wanted = [plain_tokens(model, p, 24) for p in asked]
     lengths = {len(tokens) for tokens in wanted}
     assert len(lengths) > 2, "the test needs rows that end at different times"
@@ -224,7 +224,7 @@ def test_a_prompt_that_just_fits_is_answered_as_plainly(model: TransformersModel
 
 def test_many_labels_take_no_more_of_the_context_than_one_tree(model: TransformersModel) -> None:
     (prompt,) = prompts(texts=["a " * 820])
-    assert 800 < model.prompt_tokens(prompt) < 1024 - transformers_lm.MOST_TRIE_NODES
+    assert 800 < model.prompt_tokens(prompt) < 1024 - engine.MOST_TRIE_NODES
     assert model.score_labels([prompt], many_labels())[0].error is None
 
 

@@ -120,8 +120,8 @@ def test_packs_hold_every_row_once_within_their_limit(model: TransformersModel) 
 
 def test_only_the_answer_and_its_end_are_learnt(model: TransformersModel) -> None:
     prefix, rows = lora.tokenised(model, PAIRS)
-    layout = lora.Layout.of(prefix, rows[:3])
-    learnt = [layout.tokens[i + 1] for i in layout.predicting]
+    line = [*prefix, *(token for row in rows[:3] for token in row.tokens)]
+    learnt = [line[i + 1] for i in lora.predicting(prefix, rows[:3])]
     expected = [(*model.chat.answer_tokens(answer), model.chat.end_token) for _, answer in PAIRS[:3]]
     assert learnt == [token for answer in expected for token in answer]
 

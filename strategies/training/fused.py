@@ -1,0 +1,157 @@
+"""The few operations on which training time goes, with their gradients written out.
+
+Autograd would keep and convert far more than is needed: the base weights are frozen, so a linear layer needs gradients
+for its input and its adapter alone, and the loss can leave behind the gradient of its input at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+
+HEAD_ROWS = 256
+"""Rows whose logits are computed at once: fewer waste the matrix product, more do not fit the processor's caches."""
+SOFTMAX_ROWS = 32
+
+
+class _LoraLinear(torch.autograd.Function):
+    """x Wᵀ + b + s (x Aᵀ) Bᵀ (Hu et al. 2021, arXiv 2106.09685) with W and b frozen, computed in the type of x."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: torch.Tensor,
+        weight: torch.Tensor,
+        bias: torch.Tensor | None,
+        a: torch.Tensor,
+        b: torch.Tensor,
+        scale: float,
+    ) -> torch.Tensor:
+        """`x`: (..., in); `weight`: (out, in); `a`: (rank, in); `b`: (out, rank). Returns (..., out)."""
+        down, up = a.to(x.dtype), (b * scale).to(x.dtype)
+        flat = x.reshape(-1, x.shape[-1])
+        low = flat @ down.t()
+        out = torch.nn.functional.linear(flat, weight, bias)
+        out.addmm_(low, up.t())
+        ctx.save_for_backward(flat, low, weight, down, up)
+        ctx.scale, ctx.shape = scale, x.shape
+        return out.view(*x.shape[:-1], -1)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        flat, low, weight, down, up = ctx.saved_tensors
+        grad = gradient.reshape(-1, gradient.shape[-1])
+        grad_low = grad @ up
+        d_x = None
+        if ctx.needs_input_grad[0]:
+            d_x = (grad @ weight).addmm_(grad_low, down).view(ctx.shape)
+        return d_x, None, None, (grad_low.t() @ flat).float(), (grad.t() @ low).float().mul_(ctx.scale), None
+
+
+class _RmsNorm(torch.autograd.Function):
+    """x / rms(x) · w (Zhang and Sennrich 2019, arXiv 1910.07467), w frozen, the norm in float32."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor, epsilon: float) -> torch.Tensor:
+        """`x`: (..., size); `weight`: (size,)."""
+        wide = x.float()
+        inverse = torch.rsqrt(wide.square().mean(-1, keepdim=True) + epsilon)
+        normed = (wide * inverse).to(x.dtype)
+        ctx.save_for_backward(normed, inverse, weight)
+        return normed * weight
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        normed, inverse, weight = ctx.saved_tensors
+        grad, wide = (gradient * weight).float(), normed.float()
+        along = (grad * wide).mean(-1, keepdim=True)
+        return (grad - wide.mul_(along)).mul_(inverse).to(gradient.dtype), None, None
+
+
+class _AnswerLoss(torch.autograd.Function):
+    """Summed cross-entropy of a frozen head over the vocabulary; the logits are never held all at once.
+
+    The gradient of the hidden states is computed along with the loss, since the logits are at hand then.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, hidden: torch.Tensor, head: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """`hidden`: (rows, size); `head`: (vocabulary, size); `targets`: (rows,). Returns a float32 scalar."""
+        total = torch.zeros((), device=hidden.device)
+        d_hidden = torch.empty_like(hidden)
+        for start in range(0, len(hidden), HEAD_ROWS):
+            rows = slice(start, start + HEAD_ROWS)
+            logits = hidden[rows] @ head.t()
+            parts = torch.split(logits, SOFTMAX_ROWS), torch.split(targets[rows], SOFTMAX_ROWS)
+            for part, wanted in zip(*parts, strict=True):
+                total += _to_gradient(part, wanted)
+            d_hidden[rows] = logits @ head
+        ctx.save_for_backward(d_hidden)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        (d_hidden,) = ctx.saved_tensors
+        return d_hidden * gradient, None, None
+
+
+def _to_gradient(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Put the gradient of the summed cross-entropy in the logits' place, and return the sum."""
+    wide = logits.float()
+    places = targets[:, None]
+    wanted = wide.gather(1, places)
+    highest = wide.amax(-1, keepdim=True)
+    shares = wide.softmax(-1)
+    norm = highest - shares.amax(-1, keepdim=True).log()  # log-sum-exp; several times faster than asking for it
+    shares.scatter_add_(1, places, shares.new_full(places.shape, -1.0))
+    logits.copy_(shares)
+    return (norm - wanted).sum()
+
+
+def answer_loss(hidden: torch.Tensor, head: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Summed cross-entropy, float32, of the logits `hidden` × `head`ᵀ. `hidden`: (rows, size); `targets`: (rows,)."""
+    loss: torch.Tensor = _AnswerLoss.apply(hidden, head, targets)  # type: ignore[no-untyped-call]
+    return loss
+
+
+@contextmanager
+def fused(wrapped: Any) -> Iterator[None]:
+    """Let the linear layers of a PEFT model, and the norms that are plain RMS norms, run as above for a while."""
+    from peft.tuners.lora import Linear
+
+    with ExitStack() as stack:
+        for module in wrapped.modules():
+            if isinstance(module, Linear) and type(module.get_base_layer()) is torch.nn.Linear:
+                _replace(stack, module, _lora_forward(module))
+            elif type(module).__name__.endswith("RMSNorm") and _is_plain(module):
+                _replace(stack, module, _norm_forward(module))
+        yield
+
+
+def _replace(stack: ExitStack, module: Any, forward: Any) -> None:
+    module.forward = forward
+    stack.callback(delattr, module, "forward")
+
+
+def _lora_forward(module: Any) -> Any:
+    (name,) = module.active_adapters
+    base, a, b, scale = module.get_base_layer(), module.lora_A[name], module.lora_B[name], module.scaling[name]
+    return lambda x: _LoraLinear.apply(x, base.weight, base.bias, a.weight, b.weight, scale)  # type: ignore[no-untyped-call]
+
+
+def _norm_forward(module: Any) -> Any:
+    return lambda x: _RmsNorm.apply(x, module.weight, module.variance_epsilon)  # type: ignore[no-untyped-call]
+
+
+@torch.no_grad()
+def _is_plain(module: Any) -> bool:
+    """Whether a norm computes what `_RmsNorm` does; some models add one to the weight, for instance."""
+    if not hasattr(module, "variance_epsilon") or not hasattr(module, "weight"):
+        return False
+    x = torch.linspace(-2, 3, 2 * len(module.weight), dtype=module.weight.dtype, device=module.weight.device).view(
+        2, -1
+    )
+    return bool(torch.allclose(module(x), _norm_forward(module)(x), rtol=2e-2, atol=1e-5))
