@@ -9,7 +9,8 @@ import pytest
 
 from strategies.models import catalogue
 from strategies.models.base import Decoding, Embedder, Prompt, Turn
-from strategies.models.transformers_lm import HOPELESS, TransformersModel
+from strategies.models.engine import HOPELESS
+from strategies.models.transformers_lm import TransformersModel
 
 pytestmark = pytest.mark.real_model
 

@@ -6,15 +6,18 @@ all of them look at, so that no key is ever repeated.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from eval.errors import AdvisorError
-from strategies.models.packing import Layout
+from strategies.models.packing import Layout, State
 
 NAME = "advisor_packed"
+STRETCH = 128
+"""Queries of a row that attend at once."""
 
 
 def use_packed_attention(network: Any) -> None:
@@ -65,28 +68,57 @@ def _with_memory(
     q = shape.queries_to_block(query * scale, layout)
     own = shape.keys_to_block(key, layout), shape.keys_to_block(value, layout)
     if layout.keep:
-        parts = [memory.remember(layer, *own, layout)]
-    else:
-        before = memory.recall(layer)
-        parts = [before, own] if before is not None else [own]
-    flat = [(k.flatten(0, 1), v.flatten(0, 1)) for k, v in parts]
-    scores = [torch.bmm(q, k.transpose(1, 2)) for k, _ in flat]
-    together = (shape.groups, -1, shape.size)
-    if memory.shared:
-        shared_keys, shared_values = memory.shared[layer]
-        common = torch.bmm(q.view(together), shared_keys.transpose(1, 2))
-        scores = [common.view(*q.shape[:2], -1), *scores]
-    whole = torch.cat(scores, dim=2).float()
-    masked = layout.mask.shape[3]
-    whole.view(shape.groups, layout.height, -1, layout.width, whole.shape[2])[..., -masked:].add_(layout.mask)
-    weights = list(torch.split(whole.softmax(-1).to(q.dtype), [s.shape[2] for s in scores], dim=2))
-    out = torch.zeros_like(q)
-    if memory.shared:
-        common = weights.pop(0).reshape(shape.groups, -1, shared_keys.shape[1])
-        out = torch.bmm(common, shared_values).view(q.shape)
-    for weight, (_, v) in zip(weights, flat, strict=True):
-        out.baddbmm_(weight, v)
-    return shape.queries_to_line(out, layout)
+        own = memory.remember(layer, *own, layout)
+    elif (before := memory.recall(layer)) is not None:
+        own = torch.cat([before[0], own[0]], dim=2), torch.cat([before[1], own[1]], dim=2)
+    shared = memory.shared[layer] if memory.shared else None
+    if shared is not None and memory.shared_tokens < shape.width:  # one wide product beats two, one of them narrow
+        own = _after(shared[0], own[0]), _after(shared[1], own[1])
+        shared = None
+    k, v = own[0].flatten(0, 1), own[1].flatten(0, 1)
+    blocks = [
+        _attend_block(shape.queries(q, part), k[:, :seen].contiguous(), v[:, :seen].contiguous(), mask, shared)
+        for part, seen, mask in _blocks(layout, k.shape[1])
+    ]
+    return shape.queries_to_line(shape.join(blocks), layout)
+
+
+def _after(shared: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
+    """(key heads, shared, size) and (key heads, rows, keys, size) to (key heads, rows, shared + keys, size)."""
+    return torch.cat([shared[:, None].expand(-1, own.shape[1], -1, -1), own], dim=2)
+
+
+def _blocks(layout: Layout, keys: int) -> Iterator[tuple[slice, int, torch.Tensor]]:
+    """Places of the block in stretches of `STRETCH`; how many of the keys each may see at the most; and their mask.
+
+    Of a wide block half of all scores would be masked. The mask may cover fewer keys, the last ones.
+    """
+    for start in range(0, layout.width, STRETCH):
+        end = min(start + STRETCH, layout.width)
+        later = layout.width - end
+        covered = layout.mask.shape[3] - later
+        yield slice(start, end), keys - later, layout.mask[:, :, start:end, :covered]
+
+
+def _attend_block(
+    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor, shared: State | None
+) -> torch.Tensor:
+    """`q`: (batch, queries, size), `k` and `v`: (batch, keys, size), where a batch is key heads × rows; as `q`."""
+    if shared is None:
+        return torch.bmm(_weights(torch.bmm(q, k.transpose(1, 2)), mask), v)
+    groups, common = len(shared[0]), shared[0].shape[1]
+    scores = torch.bmm(q.view(groups, -1, q.shape[2]), shared[0].transpose(1, 2)).view(*q.shape[:2], -1)
+    weights = _weights(torch.cat([scores, torch.bmm(q, k.transpose(1, 2))], dim=2), mask)
+    out = torch.bmm(weights[..., common:].contiguous(), v)
+    return out.add_(torch.bmm(weights[..., :common].reshape(groups, -1, common), shared[1]).view(q.shape))
+
+
+def _weights(scores: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Softmax in float32 of (key heads × rows, heads per key head × width, keys), after the mask of the last keys."""
+    rows, _, width, masked = mask.shape
+    wide = scores.float()
+    wide.view(len(scores) // rows, rows, -1, width, scores.shape[2])[..., scores.shape[2] - masked :].add_(mask)
+    return wide.softmax(-1).to(scores.dtype)
 
 
 class _LineAttention(torch.autograd.Function):
@@ -99,26 +131,33 @@ class _LineAttention(torch.autograd.Function):
         """`query`: (heads, line, size); `key` and `value`: (key heads, line, size). Returns the shape of `query`."""
         shape = _Shape.of(query, key, layout)
         q = shape.queries_to_block(query * scale, layout)
-        k, v = (shape.after_shared(states, layout) for states in (key, value))
-        scores = torch.bmm(q, k.transpose(1, 2)).float()
-        scores.view(shape.groups, layout.height, -1, layout.width, scores.shape[2]).add_(layout.mask)
-        weights = scores.softmax(-1).to(q.dtype)
-        out = torch.bmm(weights, v)
-        ctx.save_for_backward(q, k, v, weights, out)
+        k, v = (shape.after_in_line(states, layout) for states in (key, value))
+        outs, weights = [], []
+        for part, seen, mask in _blocks(layout, k.shape[1]):
+            scores = torch.bmm(shape.queries(q, part), k[:, :seen].transpose(1, 2))
+            weights.append(_weights(scores, mask))
+            outs.append(torch.bmm(weights[-1], v[:, :seen].contiguous()))
+        out = shape.join(outs)
+        ctx.save_for_backward(q, k, v, out, *weights)
         ctx.layout, ctx.scale, ctx.shape = layout, scale, shape
         return shape.queries_to_line(out, layout)
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        q, k, v, weights, out = ctx.saved_tensors
+        q, k, v, out, *weights = ctx.saved_tensors
         layout, shape = ctx.layout, ctx.shape
         grad = shape.gradient_to_block(gradient, layout)
-        inner = torch.bmm(grad, v.transpose(1, 2))
-        inner.sub_((grad * out).sum(-1, keepdim=True)).mul_(weights)
-        d_query = shape.queries_to_line(torch.bmm(inner, k), layout).mul_(ctx.scale)
-        d_key = shape.keys_to_line(torch.bmm(inner.transpose(1, 2), q), layout)
-        d_value = shape.keys_to_line(torch.bmm(weights.transpose(1, 2), grad), layout)
-        return d_query, d_key, d_value, None, None
+        along = (grad * out).sum(-1, keepdim=True)
+        d_q, d_k, d_v = [], torch.zeros_like(k), torch.zeros_like(v)
+        for (part, seen, _), weight in zip(_blocks(layout, k.shape[1]), weights, strict=True):
+            own_grad = shape.queries(grad, part)
+            inner = torch.bmm(own_grad, v[:, :seen].transpose(1, 2))
+            inner.sub_(shape.queries(along, part)).mul_(weight)
+            d_q.append(torch.bmm(inner, k[:, :seen].contiguous()))
+            d_k[:, :seen] += torch.bmm(inner.transpose(1, 2), shape.queries(q, part))
+            d_v[:, :seen] += torch.bmm(weight.transpose(1, 2), own_grad)
+        d_query = shape.queries_to_line(shape.join(d_q), layout).mul_(ctx.scale)
+        return d_query, shape.keys_to_line(d_k, layout), shape.keys_to_line(d_v, layout), None, None
 
 
 @dataclass(frozen=True)
@@ -158,14 +197,27 @@ class _Shape:
         joined = parted.reshape(self.groups * self.each, self.rows * self.width, self.size)
         return joined.index_select(1, layout.back)
 
+    def queries(self, block: torch.Tensor, part: slice) -> torch.Tensor:
+        """Some places of a block of queries: (key heads × rows, heads per key head × part, size)."""
+        if part.start == 0 and part.stop == self.width:
+            return block
+        parted = block.view(len(block), self.each, self.width, -1)[:, :, part]
+        return parted.reshape(len(block), -1, block.shape[2])
+
+    def join(self, parts: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Inverse of `queries` for parts that make up the block."""
+        if len(parts) == 1:
+            return parts[0]
+        split = [part.view(len(part), self.each, -1, self.size) for part in parts]
+        return torch.cat(split, dim=2).view(len(parts[0]), -1, self.size)
+
     def keys_to_block(self, line: torch.Tensor, layout: Layout) -> torch.Tensor:
         """(key heads, line, size) to (key heads, rows, width, size)."""
         return line.index_select(1, layout.block).view(self.groups, self.rows, self.width, self.size)
 
-    def after_shared(self, line: torch.Tensor, layout: Layout) -> torch.Tensor:
-        """(key heads, line, size) to (key heads × rows, shared + width, size): every row after the shared tokens."""
-        common = line[:, None, : layout.in_line].expand(-1, self.rows, -1, -1)
-        return torch.cat([common, self.keys_to_block(line, layout)], dim=2).flatten(0, 1)
+    def after_in_line(self, line: torch.Tensor, layout: Layout) -> torch.Tensor:
+        """(key heads, line, size) to (key heads × rows, shared + width, size): every row after what they share."""
+        return _after(line[:, : layout.in_line], self.keys_to_block(line, layout)).flatten(0, 1)
 
     def keys_to_line(self, block: torch.Tensor, layout: Layout) -> torch.Tensor:
         """Add up, for each token of the line, what comes back to it from all places that show it."""
