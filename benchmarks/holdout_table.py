@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from common import advisor, task_options, tasks_root
+from common import must, task_options, tasks_root
 
 
 def main() -> None:
@@ -62,13 +62,6 @@ def run_task(task: Path, run: Path, budget: float, limit: int) -> dict[str, Any]
         "failed": [s["name"] for s in report["strategies"] if s["status"] == "failed"],
         "holdout": found,
     }
-
-
-def must(arguments: list[str]) -> None:
-    """Run the command line; stop where it fails."""
-    status = advisor(arguments)
-    if status not in (0, 3):
-        sys.exit(f"advisor {arguments[0]} ended with status {status}")
 
 
 def markdown(rows: list[dict[str, Any]]) -> str:
