@@ -18,6 +18,7 @@ from strategies.models.batching import batches
 from strategies.models.label_trie import LabelTrie, first_fitting
 from strategies.models.packed_attention import use_packed_attention
 from strategies.models.packing import Layout, Memory, State
+from strategies.models.precision import keep_sums_wide
 
 MOST_TRIE_NODES = 64
 """Label tokens weighed at once, per query."""
@@ -74,6 +75,7 @@ class Engine:
         self._line = CPU_LINE if device.type == "cpu" else GPU_LINE
         self._prefix: tuple[tuple[int, ...], list[State]] | None = None
         use_packed_attention(network)
+        keep_sums_wide(network)
 
     def forget_prefix(self) -> None:
         """Drop the shared prefix's state: the weights behind it have changed."""

@@ -40,6 +40,7 @@ def _attend(
     **options: Any,
 ) -> tuple[torch.Tensor, None]:
     """The hook. `query`: (1, heads, line, size); `key`, `value`: (1, key heads, line, size)."""
+    query, key = query.to(value.dtype), key.to(value.dtype)
     if layout is None:
         from transformers.integrations.sdpa_attention import sdpa_attention_forward
 

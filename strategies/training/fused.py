@@ -7,7 +7,7 @@ for its input and its adapter alone, and the loss can leave behind the gradient 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -18,7 +18,7 @@ SOFTMAX_ROWS = 32
 
 
 class _LoraLinear(torch.autograd.Function):
-    """x Wᵀ + b + s (x Aᵀ) Bᵀ (Hu et al. 2021, arXiv 2106.09685) with W and b frozen, computed in the type of x."""
+    """x Wᵀ + b + s (x Aᵀ) Bᵀ (Hu et al. 2021, arXiv 2106.09685) with W and b frozen, computed in the type of W."""
 
     @staticmethod
     def forward(
@@ -31,8 +31,8 @@ class _LoraLinear(torch.autograd.Function):
         scale: float,
     ) -> torch.Tensor:
         """`x`: (..., in); `weight`: (out, in); `a`: (rank, in); `b`: (out, rank). Returns (..., out)."""
-        down, up = a.to(x.dtype), (b * scale).to(x.dtype)
-        flat = x.reshape(-1, x.shape[-1])
+        down, up = a.to(weight.dtype), (b * scale).to(weight.dtype)
+        flat = x.reshape(-1, x.shape[-1]).to(weight.dtype)
         low = flat @ down.t()
         out = torch.nn.functional.linear(flat, weight, bias)
         out.addmm_(low, up.t())
@@ -49,26 +49,6 @@ class _LoraLinear(torch.autograd.Function):
         if ctx.needs_input_grad[0]:
             d_x = (grad @ weight).addmm_(grad_low, down).view(ctx.shape)
         return d_x, None, None, (grad_low.t() @ flat).float(), (grad.t() @ low).float().mul_(ctx.scale), None
-
-
-class _RmsNorm(torch.autograd.Function):
-    """x / rms(x) · w (Zhang and Sennrich 2019, arXiv 1910.07467), w frozen, the norm in float32."""
-
-    @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor, epsilon: float) -> torch.Tensor:
-        """`x`: (..., size); `weight`: (size,)."""
-        wide = x.float()
-        inverse = torch.rsqrt(wide.square().mean(-1, keepdim=True) + epsilon)
-        normed = (wide * inverse).to(x.dtype)
-        ctx.save_for_backward(normed, inverse, weight)
-        return normed * weight
-
-    @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        normed, inverse, weight = ctx.saved_tensors
-        grad, wide = (gradient * weight).float(), normed.float()
-        along = (grad * wide).mean(-1, keepdim=True)
-        return (grad - wide.mul_(along)).mul_(inverse).to(gradient.dtype), None, None
 
 
 class _AnswerLoss(torch.autograd.Function):
@@ -119,39 +99,20 @@ def answer_loss(hidden: torch.Tensor, head: torch.Tensor, targets: torch.Tensor)
 
 @contextmanager
 def fused(wrapped: Any) -> Iterator[None]:
-    """Let the linear layers of a PEFT model, and the norms that are plain RMS norms, run as above for a while."""
+    """Let the linear layers of a PEFT model run as above for a while."""
     from peft.tuners.lora import Linear
 
-    with ExitStack() as stack:
-        for module in wrapped.modules():
-            if isinstance(module, Linear) and type(module.get_base_layer()) is torch.nn.Linear:
-                _replace(stack, module, _lora_forward(module))
-            elif type(module).__name__.endswith("RMSNorm") and _is_plain(module):
-                _replace(stack, module, _norm_forward(module))
+    changed = [m for m in wrapped.modules() if isinstance(m, Linear) and type(m.get_base_layer()) is torch.nn.Linear]
+    for module in changed:
+        module.forward = _forward(module)
+    try:
         yield
+    finally:
+        for module in changed:
+            del module.forward
 
 
-def _replace(stack: ExitStack, module: Any, forward: Any) -> None:
-    module.forward = forward
-    stack.callback(delattr, module, "forward")
-
-
-def _lora_forward(module: Any) -> Any:
+def _forward(module: Any) -> Any:
     (name,) = module.active_adapters
     base, a, b, scale = module.get_base_layer(), module.lora_A[name], module.lora_B[name], module.scaling[name]
     return lambda x: _LoraLinear.apply(x, base.weight, base.bias, a.weight, b.weight, scale)  # type: ignore[no-untyped-call]
-
-
-def _norm_forward(module: Any) -> Any:
-    return lambda x: _RmsNorm.apply(x, module.weight, module.variance_epsilon)  # type: ignore[no-untyped-call]
-
-
-@torch.no_grad()
-def _is_plain(module: Any) -> bool:
-    """Whether a norm computes what `_RmsNorm` does; some models add one to the weight, for instance."""
-    if not hasattr(module, "variance_epsilon") or not hasattr(module, "weight"):
-        return False
-    x = torch.linspace(-2, 3, 2 * len(module.weight), dtype=module.weight.dtype, device=module.weight.device).view(
-        2, -1
-    )
-    return bool(torch.allclose(module(x), _norm_forward(module)(x), rtol=2e-2, atol=1e-5))

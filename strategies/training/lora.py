@@ -236,7 +236,7 @@ class _Run:
                 logits = self.model.network(**line, logits_to_keep=places).logits[0]
                 return functional.cross_entropy(logits.float(), targets, reduction="sum")
             hidden = self.model.network.base_model(**line).last_hidden_state[0]
-            return answer_loss(hidden[places], self.head, targets)
+            return answer_loss(hidden[places].to(self.head.dtype), self.head, targets)
 
 
 def predicting(prefix: Sequence[int], pack: Sequence[_Row]) -> list[int]:
@@ -258,7 +258,7 @@ def _plain_head(model: TransformersModel) -> torch.Tensor | None:
     head = model.network.get_output_embeddings()
     probe = {"input_ids": torch.arange(8, device=model.device)[None], "use_cache": False}
     logits = model.network(**probe).logits
-    plain = model.network.base_model(**probe).last_hidden_state @ head.weight.t()
+    plain = model.network.base_model(**probe).last_hidden_state.to(head.weight.dtype) @ head.weight.t()
     return head.weight if torch.allclose(logits, plain, rtol=2e-2, atol=1e-3) else None
 
 
