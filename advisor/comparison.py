@@ -27,6 +27,8 @@ from eval.metrics import get_metric
 from strategies.answers import AnswerFormat
 from strategies.base import Strategy
 from strategies.models import catalogue
+from strategies.models.base import Embedder
+from strategies.models.embedding_cache import CachingEmbedder
 from strategies.models.shelf import ModelShelf
 from strategies.registry import make_strategy
 
@@ -38,6 +40,8 @@ class Comparison:
     request: CompareRequest
     data: Data
     shelf: ModelShelf
+    embedder: Embedder
+    """The shelf's, with a memory."""
     entries: Sequence[Entry]
     folds: Sequence[Parts]
     plan: RunPlan
@@ -115,7 +119,10 @@ def prepare(
 ) -> Comparison:
     """Load the models and plan the run; a plan that the run folder holds already is used as it is."""
     shelf = shelf or ModelShelf(request.device)
-    data = with_suspects(data, shelf.embedder(request.embedder), request.seed, request.accept)
+    embedder = CachingEmbedder(shelf.embedder(request.embedder))
+    if folder:
+        embedder.load(folder.cache)
+    data = with_suspects(data, embedder, request.seed, request.accept)
     prices = (
         economics.read_prices(request.prices)
         if request.prices
@@ -129,11 +136,11 @@ def prepare(
         plan = planning.from_json(stored)
         progress.say("Using the plan stored in the run folder.")
     else:
-        plan = _make_plan(request, data, entries, shelf, progress)
+        plan = _make_plan(request, data, entries, shelf, progress, started)
         if folder:
             folder.write_plan({"plan": planning.to_json(plan)})
     folds = divide(data, request.seed, folds=plan.folds, test_rows=plan.test_rows)
-    return Comparison(request, data, shelf, entries, folds, plan, prices, started)
+    return Comparison(request, data, shelf, embedder, entries, folds, plan, prices, started)
 
 
 _STATED = {"column_mapping", "encoding_assumed"}
@@ -147,9 +154,14 @@ def _gpu(shelf: ModelShelf, request: CompareRequest) -> str | None:
 
 
 def _make_plan(
-    request: CompareRequest, data: Data, entries: Sequence[Entry], shelf: ModelShelf, progress: Progress
+    request: CompareRequest,
+    data: Data,
+    entries: Sequence[Entry],
+    shelf: ModelShelf,
+    progress: Progress,
+    started: float,
 ) -> RunPlan:
-    """Measure the models' speeds and plan what fits the budget."""
+    """Measure the models' speeds and plan what fits what is left of the budget."""
     progress.say("Measuring this machine's speed ...")
     (holdout,) = divide(data, request.seed, folds=1)
     strategies: dict[str, Strategy] = {e.name: make_strategy(e.strategy) for e in entries}
@@ -165,21 +177,24 @@ def _make_plan(
                 speeds[entry.name], profiles[entry.name] = measured, profile
         log.info("speeds of %s: %s", name, measured)
     applicable = {name: s for name, s in strategies.items() if data.documents or not s.needs_documents}
+    index_seconds = planning.index_seconds(data.documents, shelf.embedder(request.embedder))
     return planning.make_plan(
         applicable,
         profiles,
         speeds,
         sizes=sizes_of(data, request.seed),
         keep_all=request.keep == "all",
-        index_seconds=planning.index_seconds(data.documents, shelf.embedder(request.embedder)),
+        index_seconds=index_seconds,
         time_budget=request.time_budget,
+        spent=time.monotonic() - started,
     )
 
 
 def _measure(comparison: Comparison, folder: RunFolder, progress: Progress) -> Measured:
     """Try everything, decide, and then learn more about the leading strategies and fit what is kept."""
     c, request = comparison, comparison.request
-    bench = Bench(request, c.data, c.folds, c.plan, c.shelf, folder, progress, deadline=c.started + request.time_budget)
+    deadline = c.started + request.time_budget
+    bench = Bench(request, c.data, c.folds, c.plan, c.shelf, c.embedder, folder, progress, deadline)
     records = try_all(bench, c.entries)
     weighed = weigh(records, request, c.prices, get_metric(c.data.task.metric))
     by_name = {r.name: r for r in records}

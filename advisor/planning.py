@@ -39,11 +39,11 @@ from strategies.workload import Profile, Tokens, Workload
 MOST_EPOCHS, ENOUGH_EPOCHS = 6, 4
 RESERVE = 0.85
 """Share of the budget that is planned; the rest is for what no plan foresees."""
-FIXED_SECONDS = 12.0
-"""Loading, reading, statistics, report."""
+FIXED_SECONDS = 5.0
+"""Statistics and report."""
 LATENCY_SECONDS = 4.0
 """Longest measurement of latency, per strategy with a language model."""
-STRATEGY_SECONDS = 1.5
+STRATEGY_SECONDS = 0.5
 """What any fit takes besides its tokens."""
 FOLDS = (5, 3)
 REPEATS = 3
@@ -119,6 +119,8 @@ class RunPlan:
     cuts: Sequence[str] = field(default_factory=tuple)
     """What was cut, in words, in order."""
     offers: Sequence[Offer] = ()
+    spent: float = 0.0
+    """Seconds that were gone when the plan was made."""
     total: float = 0.0
 
     def cut(self, say: str, **changes: Any) -> RunPlan:
@@ -139,10 +141,14 @@ def make_plan(
     keep_all: bool,
     index_seconds: float,
     time_budget: float,
+    spent: float = 0.0,
 ) -> RunPlan:
-    """The strongest plan that fits. `profiles` and `speeds` are per strategy name; a given test set is never cut."""
+    """The strongest plan that fits. `profiles` and `speeds` are per strategy name; a given test set is never cut.
 
-    plans = [_timed_plan(plan, strategies, profiles, speeds, sizes, keep_all, index_seconds) for plan in _ladder(sizes)]
+    `spent` seconds of the budget are gone already: with loading, reading and measuring speeds.
+    """
+    first = [replace(plan, spent=spent) for plan in _ladder(sizes)]
+    plans = [_timed_plan(plan, strategies, profiles, speeds, sizes, keep_all, index_seconds) for plan in first]
     offers = tuple(Offer(p.folds, p.total) for p in _leanest(plans))
     fitting = next((plan for plan in plans if plan.total <= RESERVE * time_budget), None)
     return replace(fitting or _leave_out(plans[-1], time_budget), offers=offers)
@@ -234,7 +240,7 @@ def _timed_plan(
         curves.append(sum(fit_seconds(share * train_rows) + answering / plan.folds for share in CURVE_SHARES))
     refit = (sum(refits) if keep_all else max(refits, default=0.0)) if plan.refit else 0.0
     curve = sum(sorted(curves)[-CURVE_STRATEGIES:]) if plan.learning_curve else 0.0
-    total = FIXED_SECONDS + index_seconds + sum(predicted.values()) + refit + curve
+    total = plan.spent + FIXED_SECONDS + index_seconds + sum(predicted.values()) + refit + curve
     return replace(plan, predicted=predicted, refit_seconds=refit, curve_seconds=curve, total=total)
 
 
@@ -311,8 +317,9 @@ def training_speed(model: LanguageModel) -> float:
     if not isinstance(model, TransformersModel):
         return math.inf
     system = Turn("system", "Answer the question in a few words.")
-    question = Turn("user", "Where is the parcel that I sent last week, who signed for it, and when? " * 4)
-    pairs = [(Prompt((system, question), 1), "the depot")] * 32
+    question = Turn("user", "Where is the parcel that I sent last week, who signed for it, and when? " * 2)
+    answer = "It is at the depot in Hill Street, and was signed for by Mr Smith on Monday."
+    pairs = [(Prompt((system, question), 1), answer)] * 32
     steps: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
         settings = LoraSettings(epochs=1)

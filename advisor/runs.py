@@ -154,9 +154,15 @@ class RunFolder:
         path.mkdir(parents=True)
         return path
 
+    @property
+    def cache(self) -> Path:
+        """Where embeddings are kept until the run has ended."""
+        return self.path / "cache"
+
     def clear_work(self) -> None:
-        """Remove the scratch folders."""
+        """Remove the scratch folders and the cache."""
         shutil.rmtree(self.path / "work", ignore_errors=True)
+        shutil.rmtree(self.cache, ignore_errors=True)
 
     def keep(self, pick: str | None, *, everything: bool) -> Path | None:
         """Put the picked solution at `solution/` and, unless everything is kept, remove the others.

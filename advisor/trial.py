@@ -6,7 +6,7 @@ import gc
 import math
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,11 +15,12 @@ from advisor.planning import LATENCY_SECONDS
 from advisor.progress import Progress
 from advisor.records import Fit
 from advisor.runs import RunFolder, folder_bytes
-from eval.contracts import Example, Task
+from eval.contracts import Evaluation, Example, Solution, Task
 from eval.errors import NotApplicable
 from eval.harness import OUT_OF_TIME, evaluate, measure_latency
 from eval.metrics import get_metric
 from strategies.base import Allowance, Strategy, Workshop
+from strategies.models.embedding_cache import uncached
 
 
 @dataclass(frozen=True)
@@ -82,18 +83,8 @@ def run_trial(trial: Trial, strategy: Strategy, workshop: Workshop, folder: RunF
     if trial.kept is not None:
         shutil.rmtree(trial.kept, ignore_errors=True)
         solution.save(trial.kept)
-    evaluation = evaluate(
-        solution,
-        trial.test,
-        get_metric(trial.task.metric),
-        on_progress=lambda done, total: phase("answering", done, total),
-        deadline=time.perf_counter() + (trial.deadline - time.monotonic()) if trial.deadline < math.inf else None,
-    )
-    if trial.timed:
-        phase("timing", 0, 1)
-        left = max(0.0, min(LATENCY_SECONDS, trial.deadline - time.monotonic()))
-        latency = measure_latency(solution, [example.input for example in trial.test], max_seconds=left)
-        evaluation = replace(evaluation, latency=latency)
+    with uncached(workshop.embedder):  # what is timed here is what a query costs
+        evaluation = _measure(trial, solution, phase)
     unasked = sum(1 for o in evaluation.outcomes if o.problem == OUT_OF_TIME)
     stopped = own.log.guard_fired or unasked > 0
     gc.collect()
@@ -110,6 +101,23 @@ def run_trial(trial: Trial, strategy: Strategy, workshop: Workshop, folder: RunF
         artefact_bytes=folder_bytes(trial.kept) if trial.kept else 0,
         peak_memory_bytes=peak_memory_bytes(),
     )
+
+
+def _measure(trial: Trial, solution: Solution, phase: Callable[[str, int, int], None]) -> Evaluation:
+    """Answers to the test rows and, if wanted, the latency of some of them."""
+    evaluation = evaluate(
+        solution,
+        trial.test,
+        get_metric(trial.task.metric),
+        on_progress=lambda done, total: phase("answering", done, total),
+        deadline=time.perf_counter() + (trial.deadline - time.monotonic()) if trial.deadline < math.inf else None,
+    )
+    if not trial.timed:
+        return evaluation
+    phase("timing", 0, 1)
+    left = max(0.0, min(LATENCY_SECONDS, trial.deadline - time.monotonic()))
+    latency = measure_latency(solution, [example.input for example in trial.test], max_seconds=left)
+    return replace(evaluation, latency=latency)
 
 
 def _why_stopped(unasked: int) -> str:

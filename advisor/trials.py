@@ -19,6 +19,8 @@ from eval.errors import AdvisorError
 from eval.harness import evaluate_outputs
 from eval.metrics import get_metric
 from strategies.base import TRAINED, Workshop
+from strategies.models.base import Embedder
+from strategies.models.embedding_cache import CachingEmbedder
 from strategies.models.shelf import ModelShelf
 from strategies.registry import make_strategy
 
@@ -61,12 +63,14 @@ class Bench:
         folds: Sequence[Parts],
         plan: RunPlan,
         shelf: ModelShelf,
+        embedder: Embedder,
         folder: RunFolder,
         progress: Progress,
         deadline: float,
     ) -> None:
         self.request, self.data, self.folds, self.plan = request, data, folds, plan
-        self.shelf, self.folder, self.progress, self.deadline = shelf, folder, progress, deadline
+        self.shelf, self.embedder, self.folder = shelf, embedder, folder
+        self.progress, self.deadline = progress, deadline
         self._workshops: dict[str, Workshop] = {}
 
     def workshop(self, model: str) -> Workshop:
@@ -74,13 +78,18 @@ class Bench:
         if model not in self._workshops:
             self._workshops[model] = Workshop(
                 language_model=self.shelf.language_model(model),
-                embedder=self.shelf.embedder(self.request.embedder),
+                embedder=self.embedder,
                 documents=self.data.documents,
                 folder=self.folder.path,
                 seed=self.request.seed,
                 allowance=self.plan.allowance,
             )
         return self._workshops[model]
+
+    def remember(self) -> None:
+        """Keep what was embedded, for an attempt that goes on with this run."""
+        if isinstance(self.embedder, CachingEmbedder):
+            self.embedder.save(self.folder.cache)
 
     def trials(self, entry: Entry) -> list[Trial]:
         """What is to be tried of a strategy, fold by fold."""
@@ -145,6 +154,7 @@ def _fits(bench: Bench, entry: Entry) -> Iterator[Fit]:
             later = (len(trials) - number - 1) * a_fit + _seconds_after(bench.plan, entry.name)
             fit = make_fit(bench, entry, trial, a_fit, later)
             bench.folder.finish(trial.name, trial.slot, fit)
+            bench.remember()
         yield fit
 
 

@@ -49,6 +49,7 @@ def run_task(task: Path, run: Path, budget: float, limit: int) -> dict[str, Any]
         print(f"{task.name}: evaluated in {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
         run.with_suffix(".scores.json").replace(scores)
     report = json.loads((run / "report.json").read_text())
+    peaks = [s["footprint"]["peak_memory_bytes"] or 0 for s in report["strategies"] if s.get("footprint")]
     found = {s["name"]: s["quality"]["value"] for s in json.loads(scores.read_text())["strategies"]}
     return {
         "task": task.name,
@@ -57,7 +58,10 @@ def run_task(task: Path, run: Path, budget: float, limit: int) -> dict[str, Any]
         "verdict": report["recommendation"]["verdict"],
         "seconds": round(report["timing"]["total_seconds"]),
         "budget": report["data"]["plan"]["time_budget"],
+        "plan": report["data"]["plan"]["kind"],
         "cuts": report["data"]["plan"]["cuts"],
+        "phases": {phase: round(seconds) for phase, seconds in report["timing"]["phases"].items()},
+        "peak_gib": round(max(peaks, default=0) / 2**30, 2),
         "stopped_early": [s["name"] for s in report["strategies"] if s["status"] == "stopped_early"],
         "failed": [s["name"] for s in report["strategies"] if s["status"] == "failed"],
         "holdout": found,

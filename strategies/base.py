@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from eval.contracts import Document, Example, Solution, Task
 from strategies.models.base import Embedder, LanguageModel
-from strategies.retrieval.chunks import cut_documents
+from strategies.retrieval.chunks import MOST_WORDS, cut_documents
 from strategies.retrieval.index import PassageIndex
 from strategies.workload import Profile, Workload
 
@@ -69,26 +68,25 @@ class Workshop:
     """Called with what is under way, how many steps are done and how many there are."""
     log: FitLog = field(default_factory=FitLog)
 
-    @cached_property
-    def document_index(self) -> PassageIndex:
-        """The documents, cut into passages and embedded, once for all strategies that share this workshop's cache."""
-        return PassageIndex.build(cut_documents(self.documents), self.embedder)
+    indexes: dict[int, PassageIndex] = field(default_factory=dict, repr=False)
+    """The documents by the most words of a passage, shared by all fits."""
+
+    def index(self, words: int = MOST_WORDS) -> PassageIndex:
+        """The documents, cut into passages of at most so many words and embedded, once for all fits."""
+        if words not in self.indexes:
+            self.indexes[words] = PassageIndex.build(cut_documents(self.documents, words), self.embedder)
+        return self.indexes[words]
 
     @property
     def has_passages(self) -> bool:
         """Whether there is any text to retrieve."""
-        return bool(self.documents) and bool(self.document_index.passages)
+        return bool(self.documents) and bool(self.index().passages)
 
     def for_fit(
         self, folder: Path, allowance: Allowance, progress: Callable[[str, int, int], None], seed: int
     ) -> Workshop:
-        """A workshop for one fit that shares the models and the document index of this one."""
-        workshop = Workshop(
-            self.language_model, self.embedder, self.documents, folder, seed, allowance, progress, FitLog()
-        )
-        if self.documents:
-            workshop.__dict__["document_index"] = self.document_index
-        return workshop
+        """A workshop for one fit that shares the models and the indexes of this one."""
+        return replace(self, folder=folder, allowance=allowance, progress=progress, seed=seed, log=FitLog())
 
 
 class Strategy(Protocol):

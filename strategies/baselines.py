@@ -175,6 +175,6 @@ class CopyPassage(Baseline):
             raise NotApplicable("the task is not to answer questions")
 
         def make(configuration: dict[str, Any], rows: Sequence[Example]) -> Solution:
-            return PassageCopy(workshop.document_index, workshop.embedder, configuration["unit"])
+            return PassageCopy(workshop.index(), workshop.embedder, configuration["unit"])
 
         return choose(task, train, workshop, self.configurations, make)

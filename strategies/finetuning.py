@@ -14,6 +14,7 @@ from strategies.models.base import LanguageModel
 from strategies.pipeline import DocumentRetriever, Pipeline
 from strategies.prompting import WITHOUT_DOCUMENTS
 from strategies.prompts import PromptTemplate
+from strategies.retrieval.contexts import shortest_context
 from strategies.tuning import parts, quality
 from strategies.workload import Profile, Tokens, Workload, answering
 
@@ -29,7 +30,6 @@ class Lora:
     name = "lora"
     family: Family = "finetune"
     needs_documents = False
-    passages = 0
 
     def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
         from strategies.training.lora import train_lora
@@ -57,7 +57,7 @@ class Lora:
         workshop.log.curve = [
             {name: value for name, value in asdict(epoch).items() if value is not None} for epoch in log.epochs
         ]
-        workshop.log.config = {**asdict(settings), "best_epoch": log.best_epoch, "passages": self.passages}
+        workshop.log.config |= {**asdict(settings), "best_epoch": log.best_epoch}
         workshop.log.train_examples = len(rows)
         workshop.log.held_out = tuple(e.id for e in dev)
         workshop.log.guard_fired = log.guard_fired
@@ -68,7 +68,7 @@ class Lora:
         return Pipeline(workshop.language_model, PromptTemplate(task.description), answers)
 
     def workload(self, profile: Profile, allowance: Allowance) -> Workload:
-        own = profile.input_tokens + self.passages * profile.passage_tokens
+        own = profile.input_tokens + (profile.passage_tokens if self.needs_documents else 0.0)
         query = answering(profile, own, tuned=True)
         dev = min(allowance.dev_rows, profile.train_rows // 4)
         rows = min(profile.train_rows - dev, allowance.train_rows)
@@ -79,12 +79,11 @@ class Lora:
 
 
 class LoraRag(Lora):
-    """An adapter trained to read: its training prompts hold the passage that retrieval finds, as its queries will."""
+    """An adapter trained to read: its training prompts hold the passages that retrieval finds, as its queries will."""
 
     name = "lora_rag"
     family: Family = "combination"
     needs_documents = True
-    passages = 1
 
     def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
         if not workshop.has_passages:
@@ -92,7 +91,9 @@ class LoraRag(Lora):
         return super().fit(task, train, workshop)
 
     def _pipeline(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Pipeline:
-        retriever = DocumentRetriever(workshop.document_index, self.passages)
+        context = shortest_context(train, workshop.index, workshop.seed)
+        workshop.log.config |= {"passages": context.passages, "passage_words": context.words}
+        retriever = DocumentRetriever(workshop.index(context.words), context.passages)
         return replace(super()._pipeline(task, train, workshop), embedder=workshop.embedder, documents=retriever)
 
 

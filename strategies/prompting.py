@@ -105,7 +105,7 @@ class Rag:
 
         def make(configuration: dict[str, Any], rows: Sequence[Example]) -> Solution:
             answers = AnswerFormat.infer(task, rows, workshop.language_model)
-            index, count = workshop.document_index, configuration["passages"]
+            index, count = workshop.index(), configuration["passages"]
             by_label = task.kind is Kind.CLASSIFICATION
             wanted = configuration["demonstrations"]
             shown = pick(rows, wanted, workshop.embedder, by_label=by_label) if wanted else []

@@ -222,6 +222,7 @@ def bench_for(
         plan = RunPlan(**{"folds": folds, "repeats": 1, "test_rows": rows, "allowance": Allowance(), "predicted": {},
                           **planned})  # fmt: skip
         folder = RunFolder.open(tmp_path / "bench", "of this test")
-        return Bench(request, data, parts, plan, shelf_with(clerk), folder, Silent(), deadline)
+        shelf = shelf_with(clerk)
+        return Bench(request, data, parts, plan, shelf, shelf.embedder(request.embedder), folder, Silent(), deadline)
 
     return make

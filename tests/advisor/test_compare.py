@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import socket
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -389,8 +390,14 @@ def test_with_several_models_each_competes_under_its_name_and_baselines_once(
 
 
 def test_a_budget_with_no_room_for_anything_is_reported_and_not_overrun(
-    tickets: Path, clerk: ScriptedModel, shelf_with: MakeShelf, fakes: dict[str, Any], tmp_path: Path
+    tickets: Path,
+    clerk: ScriptedModel,
+    shelf_with: MakeShelf,
+    fakes: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(planning, "FIXED_SECONDS", 12.0)
     options = {**fakes, "strategies": QUICK, "time_budget": 10}
     report = compare(TASK, tickets, shelf=shelf_with(clerk), output=tmp_path / "run", **options)
     assert set(status(report).values()) == {"stopped_early"}
@@ -461,7 +468,7 @@ def test_preparing_alone_writes_nothing(
 ) -> None:
     before = contents(tmp_path)
     request = make_request(task=TASK, examples=str(tickets), output=tmp_path / "run", **fakes)
-    comparison = prepare(request, read_data(request), 0.0, Silent(), shelf_with(clerk))
+    comparison = prepare(request, read_data(request), time.monotonic(), Silent(), shelf_with(clerk))
     assert comparison.plan.test_rows == 80
     assert set(comparison.plan.predicted) == {
         "majority", "copy_input", "nearest_copy", "tfidf_linear", "embedding_linear", "zero_shot", "few_shot",

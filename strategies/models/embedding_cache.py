@@ -1,0 +1,87 @@
+"""Every text is embedded once a comparison, whichever strategies and folds ask for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from strategies.models.base import Embedder, ModelIdentity
+
+
+class CachingEmbedder:
+    """Implements `Embedder` by another one, remembering its vectors.
+
+    In bfloat16 a vector depends a little on the texts that it was computed with, so the memory is also what makes a
+    comparison that was interrupted go on with the same vectors: `save` and `load` keep it in the run folder.
+    """
+
+    def __init__(self, embedder: Embedder) -> None:
+        self._embedder = embedder
+        self._known: dict[str, NDArray[np.float32]] = {}
+        self._saved = 0
+        self._bypassed = False
+
+    @property
+    def identity(self) -> ModelIdentity:
+        return self._embedder.identity
+
+    @property
+    def max_tokens(self) -> int:
+        return self._embedder.max_tokens
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        if self._bypassed or not texts:
+            return self._embedder.encode(texts)
+        new = [text for text in dict.fromkeys(texts) if text not in self._known]
+        if new:
+            self._known.update(zip(new, self._embedder.encode(new), strict=True))
+        return np.stack([self._known[text] for text in texts])
+
+    @contextmanager
+    def bypassed(self) -> Iterator[None]:
+        """Embed everything anew for a while: what is timed must not come from memory."""
+        self._bypassed = True
+        try:
+            yield
+        finally:
+            self._bypassed = False
+
+    def save(self, folder: Path) -> None:
+        """Write what is known as safetensors and JSON, where anything was learnt since the last time."""
+        from safetensors.numpy import save_file
+
+        from strategies.retrieval.index import write_json_lines
+
+        if len(self._known) == self._saved:
+            return
+        folder.mkdir(parents=True, exist_ok=True)
+        metadata = {"embedder": self.identity.sha256}
+        save_file({"vectors": np.stack(list(self._known.values()))}, folder / "new.safetensors", metadata=metadata)
+        write_json_lines(folder / "texts.jsonl", [{"text": text} for text in self._known])
+        (folder / "new.safetensors").replace(folder / "vectors.safetensors")
+        self._saved = len(self._known)
+
+    def load(self, folder: Path) -> None:
+        """Read what `save` wrote with the same weights; anything else is left alone."""
+        from safetensors import safe_open
+
+        from strategies.retrieval.index import read_json_lines
+
+        if not (folder / "vectors.safetensors").exists():
+            return
+        with safe_open(folder / "vectors.safetensors", framework="numpy") as file:
+            mine = (file.metadata() or {}).get("embedder") == self.identity.sha256
+            vectors = file.get_tensor("vectors") if mine else []
+        texts = [row["text"] for row in read_json_lines(folder / "texts.jsonl")]
+        self._known.update(zip(texts, vectors, strict=False))  # texts are written first: there may be more of them
+        self._saved = len(self._known)
+
+
+def uncached(embedder: Embedder) -> Any:
+    """A context in which the embedder's cache, if it has one, is off."""
+    return embedder.bypassed() if isinstance(embedder, CachingEmbedder) else nullcontext()
