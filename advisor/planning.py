@@ -12,9 +12,9 @@ Where one holdout is all that fits, further steps are:
 1. the kept solution is the measured one, not fitted again on all examples,
 2. strategies take their first configuration instead of trying several,
 3. fewer test rows (150, 100),
-4. fine-tuning passes over the training rows 3 times,
+4. fine-tuning passes over the training rows 3 times, then twice,
 5. fewer test rows (60),
-6. fine-tuning passes over the training rows twice, and over half, then a quarter of them,
+6. fine-tuning passes over half, then a quarter of the training rows,
 7. the strategies that take longest are left out.
 """
 
@@ -199,8 +199,8 @@ def _held_out(sizes: Sizes) -> list[RunPlan]:
     fewer_test_rows(150)
     fewer_test_rows(100)
     steps.append(steps[-1].allow(_passes(3), epochs=3))
-    fewer_test_rows(60)
     steps.append(steps[-1].allow(_passes(2), epochs=2))
+    fewer_test_rows(60)
     for share, words in ((2, "half"), (4, "a quarter")):
         rows = sizes.holdout_train // share
         if rows >= 32:

@@ -20,7 +20,7 @@ LABELS = [
 TEXTS = ["No power.", "Why is invoice 7 higher than last month, and who is going to pay?", "x", "I paid twice! " * 12]
 FIXED = (Turn("system", "Answer with one label."), Turn("user", "It is dark here."), Turn("assistant", "outage"))
 PROMPTS = [Prompt((*FIXED, Turn("user", text)), len(FIXED)) for text in TEXTS]
-PAIRS = [(prompt, LABELS[i]) for i, prompt in enumerate(PROMPTS * 4)]
+PAIRS = [(prompt, LABELS[i % len(LABELS)]) for i, prompt in enumerate(PROMPTS * 4)]
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,8 @@ from strategies.models.label_trie import LabelTrie
 
 State = tuple[torch.Tensor, torch.Tensor]
 """Keys and values of one layer."""
+MOST_IN_VAIN = 1.3
+"""Columns of a memory that are looked at, at most, per column in use."""
 LOWEST = torch.finfo(torch.float32).min
 """Added to a score that must not count. Not minus infinity: places beyond the end of a row see nothing at all."""
 
@@ -41,6 +43,8 @@ class Layout:
     """The rows of the memory that these are."""
     keep: bool = False
     """Whether the memory is to remember this line."""
+    column: int = 0
+    """Where in the memory it is to stand."""
 
     @property
     def height(self) -> int:
@@ -114,9 +118,11 @@ class Memory:
         positions = self.shared_tokens + self.read
         self.length, self.read = column + 1, self.read + 1
         every = torch.arange(self.rows, device=self.device)
-        mask = self._mask[:, None, None, : self.length]
+        # looking at some columns in vain is quicker than cutting them off, which copies all others
+        seen = self._capacity if self._capacity <= MOST_IN_VAIN * self.length else self.length
+        mask = self._mask[:, None, None, :seen]
         line = torch.tensor(tokens, device=self.device)
-        return Layout(line, positions, every, every, mask, memory=self, keep=True)
+        return Layout(line, positions, every, every, mask, memory=self, keep=True, column=column)
 
     def branching(self, trees: Sequence[LabelTrie]) -> Layout:
         """A tree of continuations for every row; nothing of them is remembered."""
@@ -160,11 +166,10 @@ class Memory:
         if layer not in self._own:
             shape = (keys.shape[0], self.rows, self._capacity, keys.shape[3])
             self._own[layer] = keys.new_zeros(shape), values.new_zeros(*shape[:3], values.shape[3])
-        end = layout.mask.shape[3]
-        columns = slice(end - layout.width, end)
+        columns = slice(layout.column, layout.column + layout.width)
         for buffer, states in zip(self._own[layer], (keys, values), strict=True):
             buffer[:, layout.rows, columns] = states
-        return self._part(layer, layout.rows, end)
+        return self._part(layer, layout.rows, layout.mask.shape[3])
 
     def recall(self, layer: int) -> State | None:
         """What the rows have read of their own, of shape (key heads, rows, columns, head size)."""

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eval.errors import ModelUnavailable, RequestError
-from strategies.models import engine
+from strategies.models import engine, packed_attention
 from strategies.models.base import Decoding, JsonShape, Prompt, Turn
 from strategies.models.chat import ChatFormat
 from strategies.models.transformers_lm import TransformersModel
@@ -93,11 +93,12 @@ def adapters(tiny_model_folder: Path, tmp_path_factory: pytest.TempPathFactory) 
 
 
 @pytest.mark.parametrize("shared", [0, 1, len(FIXED)])
-@pytest.mark.parametrize("read_at_once", [1536, 100])
+@pytest.mark.parametrize(("read_at_once", "stretch"), [(1536, 128), (100, 7)])
 def test_label_scores_equal_those_of_one_forward_pass_a_label(
-    model: TransformersModel, monkeypatch: pytest.MonkeyPatch, shared: int, read_at_once: int
+    model: TransformersModel, monkeypatch: pytest.MonkeyPatch, shared: int, read_at_once: int, stretch: int
 ) -> None:
     monkeypatch.setattr(engine, "HOPELESS", 1e9)
+    monkeypatch.setattr(packed_attention, "STRETCH", stretch)
     model.engine._line = read_at_once
     found = model.score_labels(prompts(shared), LABELS)
     for prompt, scores in zip(prompts(shared), found, strict=True):
@@ -155,8 +156,11 @@ def test_label_probabilities_sum_to_less_than_one(model: TransformersModel) -> N
 
 
 @pytest.mark.parametrize("shared", [0, len(FIXED)])
-@pytest.mark.parametrize("read_at_once", [1536, 100])
-def test_generated_text_equals_plain_greedy_decoding(model: TransformersModel, shared: int, read_at_once: int) -> None:
+@pytest.mark.parametrize(("read_at_once", "stretch"), [(1536, 128), (100, 7)])
+def test_generated_text_equals_plain_greedy_decoding(
+    model: TransformersModel, monkeypatch: pytest.MonkeyPatch, shared: int, read_at_once: int, stretch: int
+) -> None:
+    monkeypatch.setattr(packed_attention, "STRETCH", stretch)
     model.engine._line = read_at_once
     found = model.generate(prompts(shared), Decoding(24))
     assert [c.text for c in found] == [decoded(model, plain_tokens(model, p, 24)) for p in prompts(shared)]

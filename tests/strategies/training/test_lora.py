@@ -13,6 +13,7 @@ import torch
 from torch.nn import functional
 
 from eval.errors import NotApplicable
+from strategies.models import packed_attention
 from strategies.models.base import Prompt, Turn
 from strategies.models.transformers_lm import TransformersModel
 from strategies.training import lora
@@ -76,11 +77,18 @@ def gradients(wrapped: Any) -> dict[str, torch.Tensor]:
     return found
 
 
-@pytest.mark.parametrize("most_tokens", [1, 120, 10_000])
+@pytest.mark.parametrize(("most_tokens", "stretch"), [(1, 128), (120, 128), (120, 7), (10_000, 128)])
 @pytest.mark.parametrize("shared", [0, 1])
 def test_packed_loss_and_gradients_equal_those_of_separate_rows(
-    model: TransformersModel, randomised: Any, tmp_path: Path, most_tokens: int, shared: int
+    model: TransformersModel,
+    randomised: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    most_tokens: int,
+    stretch: int,
+    shared: int,
 ) -> None:
+    monkeypatch.setattr(packed_attention, "STRETCH", stretch)
     pairs = [(Prompt(prompt.turns, shared), answer) for prompt, answer in PAIRS]
     prefix, rows = lora.tokenised(model, pairs)
     assert bool(prefix) == bool(shared)

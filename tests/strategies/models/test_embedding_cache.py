@@ -1,0 +1,94 @@
+"""A text is embedded once, what is timed is not remembered, and an interrupted run goes on with the same vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from strategies.models.base import ModelIdentity
+from strategies.models.embedding_cache import CachingEmbedder, uncached
+from strategies.models.fake import HashingEmbedder
+
+
+class Counting(HashingEmbedder):
+    """Remembers what it was asked, and gives other vectors each time, as bfloat16 does with other batches."""
+
+    def __init__(self, sha256: str = "1") -> None:
+        super().__init__()
+        self.asked: list[str] = []
+        self.sha256 = sha256
+
+    @property
+    def identity(self) -> ModelIdentity:
+        return ModelIdentity("counting", self.sha256)
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        self.asked += texts
+        return super().encode(texts) + np.float32(1e-3 * len(self.asked))
+
+
+def test_a_text_is_embedded_once() -> None:
+    inner = Counting()
+    cached = CachingEmbedder(inner)
+    first = cached.encode(["a b", "c", "a b"])
+    again = cached.encode(["c", "d", "a b"])
+    assert inner.asked == ["a b", "c", "d"]
+    assert np.array_equal(first[0], first[2])
+    assert np.array_equal(again[[0, 2]], first[[1, 0]])
+    assert cached.encode([]).shape == (0, first.shape[1])
+
+
+def test_what_is_timed_is_embedded_anew() -> None:
+    inner = Counting()
+    cached = CachingEmbedder(inner)
+    cached.encode(["a"])
+    with uncached(cached):
+        cached.encode(["a", "b"])
+    cached.encode(["a", "b"])
+    assert inner.asked == ["a", "a", "b", "b"]
+    with uncached(inner):
+        inner.encode(["c"])
+
+
+def test_vectors_survive_a_restart(tmp_path: Path) -> None:
+    before = CachingEmbedder(Counting())
+    vectors = before.encode(["a b", "line\u2028break", "c"])
+    before.save(tmp_path)
+    before.encode(["later"])
+    inner = Counting()
+    after = CachingEmbedder(inner)
+    after.load(tmp_path)
+    assert np.array_equal(after.encode(["c", "a b", "line\u2028break"]), vectors[[2, 0, 1]])
+    assert inner.asked == []
+    after.encode(["later"])
+    assert inner.asked == ["later"]
+
+
+def test_vectors_of_other_weights_are_left_alone(tmp_path: Path) -> None:
+    CachingEmbedder(Counting()).load(tmp_path / "nothing")
+    one = CachingEmbedder(Counting())
+    one.encode(["a"])
+    one.save(tmp_path)
+    inner = Counting(sha256="2")
+    other = CachingEmbedder(inner)
+    other.load(tmp_path)
+    other.encode(["a"])
+    assert inner.asked == ["a"]
+
+
+def test_a_save_that_broke_off_loses_nothing_but_what_was_new(tmp_path: Path) -> None:
+    cached = CachingEmbedder(Counting())
+    cached.encode(["a"])
+    cached.save(tmp_path)
+    vectors = (tmp_path / "vectors.safetensors").read_bytes()
+    cached.encode(["b"])
+    cached.save(tmp_path)
+    (tmp_path / "vectors.safetensors").write_bytes(vectors)  # as if the second save had ended after the texts
+    inner = Counting()
+    after = CachingEmbedder(inner)
+    after.load(tmp_path)
+    after.encode(["a", "b"])
+    assert inner.asked == ["b"]
