@@ -12,13 +12,20 @@ import torch
 
 
 def keep_sums_wide(network: Any) -> None:
-    """Set a network of the transformers library up that way, for inference and for training."""
+    """Set a network of the transformers library up that way, for inference and for training.
+
+    A network with weights in anything but embeddings, linear layers and plain RMS norms is left as it is.
+    """
+    weighted = [module for module in network.modules() if any(True for _ in module.parameters(recurse=False))]
+    linear = [module for module in weighted if isinstance(module, torch.nn.Linear)]
+    norms = [module for module in weighted if not isinstance(module, torch.nn.Linear | torch.nn.Embedding)]
+    if not all(_is_plain(module) for module in norms):
+        return
     network.get_input_embeddings().register_forward_hook(lambda module, inputs, output: output.float())
-    for module in network.modules():
-        if isinstance(module, torch.nn.Linear):
-            module.register_forward_pre_hook(_narrowed)
-        elif type(module).__name__.endswith("RMSNorm") and _is_plain(module):
-            module.forward = _norm(module)
+    for module in linear:
+        module.register_forward_pre_hook(_narrowed)
+    for module in norms:
+        module.forward = _norm(module)
 
 
 def _narrowed(module: Any, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
@@ -57,8 +64,8 @@ class _RmsNorm(torch.autograd.Function):
 
 @torch.no_grad()
 def _is_plain(module: Any) -> bool:
-    """Whether a norm computes what `_RmsNorm` does; some models add one to the weight, for instance."""
-    if not hasattr(module, "variance_epsilon") or not hasattr(module, "weight"):
+    """Whether a module computes what `_RmsNorm` does; the norms of some models add one to the weight, for instance."""
+    if not type(module).__name__.endswith("RMSNorm") or not hasattr(module, "variance_epsilon"):
         return False
     weight = module.weight
     x = torch.linspace(-2, 3, 2 * len(weight), dtype=torch.float32, device=weight.device).view(2, -1)

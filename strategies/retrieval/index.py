@@ -21,8 +21,14 @@ class Hit:
     score: float
 
 
+MOST_EXACT = 100_000
+"""Vectors that are searched one by one; among more, a graph of neighbours is searched instead."""
+NEIGHBOURS, WIDTH = 32, 128
+"""Of the graph (HNSW, Malkov and Yashunin 2016, arXiv 1603.09320): links per vector, candidates kept in a search."""
+
+
 class VectorIndex:
-    """Exact search over unit vectors."""
+    """Search over unit vectors, exact up to `MOST_EXACT` of them."""
 
     def __init__(self, index: Any, embedder: Embedder) -> None:
         self._index = index
@@ -34,7 +40,10 @@ class VectorIndex:
         import faiss
 
         vectors = embedder.encode(texts)
-        index = faiss.IndexFlatIP(vectors.shape[1])
+        index: Any = faiss.IndexFlatIP(vectors.shape[1])
+        if len(vectors) > MOST_EXACT:
+            index = faiss.IndexHNSWFlat(vectors.shape[1], NEIGHBOURS, faiss.METRIC_INNER_PRODUCT)
+            index.hnsw.efSearch = index.hnsw.efConstruction = WIDTH
         index.add(vectors)
         return cls(index, embedder)
 

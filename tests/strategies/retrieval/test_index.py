@@ -8,6 +8,7 @@ import pytest
 
 from eval.contracts import Document, Example
 from strategies.models.fake import HashingEmbedder
+from strategies.retrieval import index as retrieval_index
 from strategies.retrieval.chunks import Passage, cut_documents
 from strategies.retrieval.index import ExampleIndex, Pair, PassageIndex, VectorIndex, read_json_lines, write_json_lines
 
@@ -32,6 +33,18 @@ def test_equals_keep_the_order_of_the_index() -> None:
 def test_of_many_equals_the_first_are_found() -> None:
     (hits,) = VectorIndex.build(["other", *["same"] * 30], EMBEDDER).search(["same"], 3)
     assert [hit.position for hit in hits] == [1, 2, 3]
+
+
+def test_very_many_vectors_are_searched_along_a_graph(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(retrieval_index, "MOST_EXACT", 500)
+    texts = [f"number {i} of shelf {i % 37} in hall {i % 11}" for i in range(600)]
+    index = VectorIndex.build(texts, EMBEDDER)
+    hits = index.search(texts[:100], 3)
+    found = [texts[own[0].position] for own in hits]
+    assert sum(one == other for one, other in zip(found, texts, strict=False)) >= 95
+    assert all(own[0].score >= own[1].score >= own[2].score for own in hits)
+    index.save(tmp_path / "graph.faiss")
+    assert VectorIndex.load(tmp_path / "graph.faiss", EMBEDDER).search(texts[:5], 3) == hits[:5]
 
 
 def test_no_more_is_found_than_there_is() -> None:
