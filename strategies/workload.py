@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+LABEL_COST = 2.0
+"""A label's token in tokens of a prompt: its whole vocabulary of logits is needed, and it looks at all of the prompt."""
+
 
 @dataclass(frozen=True)
 class Profile:
@@ -51,6 +54,6 @@ def answering(profile: Profile, own_prompt: float, *, tuned: bool) -> Tokens:
     A tuned model stops when its answer ends; an untuned one is planned halfway to the cut.
     """
     if profile.label_tokens:
-        return Tokens(read=own_prompt + profile.label_tokens)
+        return Tokens(read=own_prompt + LABEL_COST * profile.label_tokens)
     written = profile.output_tokens if tuned else (profile.output_tokens + profile.longest_output) / 2
     return Tokens(read=own_prompt, written=written)
