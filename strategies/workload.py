@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 LABEL_COST = 2.0
-"""A label's token in tokens of a prompt: its whole vocabulary of logits is needed, and it looks at all of the prompt."""
+"""A label's token in tokens of a prompt: all its logits are needed, and it looks at all of the prompt."""
 
 
 @dataclass(frozen=True)
