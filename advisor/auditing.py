@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from advisor.data import Data, audited
 from advisor.request import CompareRequest
@@ -17,9 +14,9 @@ from eval.contracts import Kind
 from eval.errors import RequestError
 from eval.findings import Finding
 from eval.folds import k_folds
-from strategies.linear import LinearClassifier
-from strategies.models.base import Embedder
+from strategies.linear import EmbeddingFeatures, LinearClassifier
 from strategies.models.catalogue import is_fetched
+from strategies.models.embedding_cache import CachingEmbedder
 from strategies.models.shelf import ModelShelf
 
 FOLDS = 5
@@ -29,29 +26,17 @@ STRENGTH = 10.0
 """Scikit-learn's C: the classifier's first configuration among the baselines."""
 
 
-@dataclass(frozen=True)
-class _Known:
-    """Features that were computed before, by text."""
-
-    vectors: dict[str, NDArray[np.float32]]
-
-    def transform(self, texts: Any) -> NDArray[np.float32]:
-        return np.stack([self.vectors[text] for text in texts])
-
-    def save(self, folder: Path) -> dict[str, Any]:
-        raise NotImplementedError("these features serve the audit only")
-
-
 def audit_only(request: CompareRequest, shelf: ModelShelf | None = None) -> list[Finding]:
     """The findings on a request's files, hopeless ones included; labels are judged where the embedder is fetched."""
     data, shelf = audited(request), shelf or ModelShelf(request.device)
     hopeless = any(finding.severity == "error" for finding in data.findings)
     if not hopeless and (shelf.holds(request.embedder) or is_fetched(request.embedder)):
-        data = with_suspects(data, shelf.embedder(request.embedder), request.seed, request.accept)
+        embedder = CachingEmbedder(shelf.embedder(request.embedder))
+        data = with_suspects(data, embedder, request.seed, request.accept)
     return list(data.findings)
 
 
-def with_suspects(data: Data, embedder: Embedder, seed: int, accept: list[str]) -> Data:
+def with_suspects(data: Data, embedder: CachingEmbedder, seed: int, accept: list[str]) -> Data:
     """The data with one more finding, where labels are likely wrong. Nothing else looks at these predictions."""
     if data.task.kind is not Kind.CLASSIFICATION or len(data.examples) > MOST_ROWS:
         return data
@@ -59,15 +44,15 @@ def with_suspects(data: Data, embedder: Embedder, seed: int, accept: list[str]) 
         folds = k_folds(data.examples, folds=FOLDS, seed=seed, stratify=True)
     except RequestError:  # too few different inputs
         return data
-    texts = list(dict.fromkeys(e.input for e in data.examples))
-    known = _Known(dict(zip(texts, embedder.encode(texts), strict=True)))
+    embedder.encode([e.input for e in data.examples])  # all at once; the folds then ask for parts
+    features = EmbeddingFeatures(embedder)
     labels = sorted({e.target for e in data.examples})
     place = {e.id: i for i, e in enumerate(data.examples)}
     found = np.full((len(data.examples), len(labels)), np.nan)
     for train, test in folds:
-        classifier = LinearClassifier.fit(known, train, STRENGTH)
+        classifier = LinearClassifier.fit(features, train, STRENGTH)
         columns = [labels.index(label) for label in classifier.labels]
-        shares = classifier.probabilities(known.transform([e.input for e in test]))
+        shares = classifier.probabilities(features.transform([e.input for e in test]))
         for example, row in zip(test, shares, strict=True):
             found[place[example.id]] = 0.0
             found[place[example.id], columns] = row

@@ -27,7 +27,6 @@ from eval.metrics import get_metric
 from strategies.answers import AnswerFormat
 from strategies.base import Strategy
 from strategies.models import catalogue
-from strategies.models.base import Embedder
 from strategies.models.embedding_cache import CachingEmbedder
 from strategies.models.shelf import ModelShelf
 from strategies.registry import make_strategy
@@ -40,7 +39,7 @@ class Comparison:
     request: CompareRequest
     data: Data
     shelf: ModelShelf
-    embedder: Embedder
+    embedder: CachingEmbedder
     """The shelf's, with a memory."""
     entries: Sequence[Entry]
     folds: Sequence[Parts]

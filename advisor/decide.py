@@ -214,7 +214,9 @@ def _pick(feasible: Sequence[Candidate], evidence: Evidence, aim: Aim) -> tuple[
     best = max(feasible, key=aim.worth)
     equals = [c for c in feasible if aim.worth(best) - aim.worth(c) <= aim.margin(best, c, evidence) + _ROUNDING]
     if aim.stake is not None:
-        return min(feasible, key=lambda c: (-aim.worth(c), c.simplicity, c.name)), equals
+        rounding = _ROUNDING * (aim.stake + best.money.monthly)
+        level = [c for c in feasible if aim.worth(best) - aim.worth(c) <= rounding]
+        return min(level, key=lambda c: (c.simplicity, c.name)), equals
     return cheapest([c for c in equals if not any(_dominates(other, c) for other in feasible)]), equals
 
 

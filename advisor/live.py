@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
+from advisor.progress import Forecast
 from advisor.report.wording import duration, legible, strategy_title
 
 if TYPE_CHECKING:
@@ -30,10 +30,7 @@ class LiveProgress:
             transient=True,
         )
         self._task: TaskID | None = None
-        self._predicted: dict[str, float] = {}
-        self._current = ""
-        self._started = time.monotonic()
-        self._strategy_started = time.monotonic()
+        self._forecast = Forecast()
 
     def __enter__(self) -> LiveProgress:
         return self
@@ -48,32 +45,23 @@ class LiveProgress:
         self._console.print(escape(legible(text)), style="dim")
 
     def planned(self, seconds: dict[str, float]) -> None:
-        self._predicted = dict(seconds)
+        self._forecast.plan(seconds)
         self.say(f"{len(seconds)} strategies to compare, about {duration(sum(seconds.values()))}.")
 
     def phase(self, strategy: str, phase: str, done: int, total: int) -> None:
-        if strategy != self._current:
-            self._current, self._strategy_started = strategy, time.monotonic()
+        self._forecast.at(strategy)
         words = f"{strategy_title(strategy)}: {phase}"
         if total > 1:
             words += f" {done} of {total}"
         if self._task is None:
             self._bar.start()  # not before there is something to show: an error may come first
             self._task = self._bar.add_task("", total=1.0, left="")
-        self._bar.update(
-            self._task, description=escape(words), completed=done / max(1, total), left=self._left(strategy)
-        )
+        left = self._forecast.left
+        words_left = "" if left is None else f"about {duration(left)} left"
+        self._bar.update(self._task, description=escape(words), completed=done / max(1, total), left=words_left)
 
-    def _left(self, strategy: str) -> str:
-        """Time left by the plan, less what the strategy under way has used."""
-        if strategy not in self._predicted:
-            return ""
-        used = time.monotonic() - self._strategy_started
-        left = max(0.0, sum(self._predicted.values()) - min(used, self._predicted[strategy]))
-        return f"about {duration(left)} left"
-
-    def finished(self, strategy: str, outcome: str) -> None:
-        self._predicted.pop(strategy, None)
+    def finished(self, strategy: str, outcome: str, quality: float | None = None) -> None:
+        self._forecast.done(strategy)
         if outcome != "not_applicable":
             self.say(f"  {strategy_title(strategy)}: {'done' if outcome == 'ok' else outcome.replace('_', ' ')}")
 

@@ -33,7 +33,8 @@ from strategies.answers import AnswerFormat
 from strategies.base import Allowance
 from strategies.models.base import Decoding, Embedder, LanguageModel, Prompt, Turn
 from strategies.models.label_trie import LabelTrie
-from strategies.retrieval.chunks import cut_documents
+from strategies.retrieval.chunks import Passage, cut_documents
+from strategies.retrieval.contexts import PASSAGE_WORDS
 from strategies.workload import Profile, Tokens, Workload
 
 MOST_EPOCHS, ENOUGH_EPOCHS = 6, 4
@@ -341,8 +342,12 @@ def _timed(work: Callable[[], object]) -> float:
 
 
 def index_seconds(documents: Sequence[Document], embedder: Embedder) -> float:
-    """How long embedding the documents will take, from a sample of at most 32 passages."""
-    passages = cut_documents(documents)
+    """How long embedding the documents will take, in passages of every size that strategies ask for."""
+    return sum(_embedding_seconds(cut_documents(documents, words), embedder) for words in PASSAGE_WORDS)
+
+
+def _embedding_seconds(passages: Sequence[Passage], embedder: Embedder) -> float:
+    """From a sample of at most 32 passages."""
     if not passages:
         return 0.0
     sample = [p.shown for p in passages[:: max(1, len(passages) // 32)]][:32]

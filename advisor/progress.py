@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping
 from typing import Protocol
 
 
@@ -20,8 +22,8 @@ class Progress(Protocol):
         """What a strategy is doing, and how far it is."""
         ...
 
-    def finished(self, strategy: str, outcome: str) -> None:
-        """A strategy is done; `outcome` is a few words."""
+    def finished(self, strategy: str, outcome: str, quality: float | None = None) -> None:
+        """A strategy is done; `outcome` is a few words, `quality` its metric on the test rows, 0 to 1."""
         ...
 
 
@@ -37,5 +39,42 @@ class Silent:
     def phase(self, strategy: str, phase: str, done: int, total: int) -> None:
         pass
 
-    def finished(self, strategy: str, outcome: str) -> None:
+    def finished(self, strategy: str, outcome: str, quality: float | None = None) -> None:
         pass
+
+
+class Forecast:
+    """How far a comparison is and how long it will take, by the seconds that the plan predicts for each strategy."""
+
+    def __init__(self) -> None:
+        self._predicted: dict[str, float] = {}
+        self._whole = 0.0
+        self._current, self._since = "", time.monotonic()
+
+    def plan(self, seconds: Mapping[str, float]) -> None:
+        """What each strategy to come should take."""
+        self._predicted = dict(seconds)
+        self._whole = sum(seconds.values())
+
+    def at(self, strategy: str) -> None:
+        """A strategy is under way."""
+        if strategy != self._current:
+            self._current, self._since = strategy, time.monotonic()
+
+    def done(self, strategy: str) -> None:
+        """A strategy is over, however long it took."""
+        self._predicted.pop(strategy, None)
+
+    @property
+    def left(self) -> float | None:
+        """Seconds until the last strategy is done; None where the one under way was not planned."""
+        if self._current not in self._predicted:
+            return None
+        used = time.monotonic() - self._since
+        return sum(self._predicted.values()) - min(used, self._predicted[self._current])
+
+    @property
+    def share(self) -> float:
+        """Share of the planned seconds that is behind, 0 to 1."""
+        left = sum(self._predicted.values()) if self.left is None else self.left
+        return 1 - left / self._whole if self._whole else 0.0

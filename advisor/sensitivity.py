@@ -132,7 +132,8 @@ def _crossings(lines: Sequence[tuple[float, float]], *, by_total: bool) -> list[
     points = []
     for (start, slope), (other_start, other_slope), factor in product(lines, lines, factors):
         steeper = slope - factor * other_slope
-        if steeper != 0 and (point := (factor * other_start - start) / steeper) > 0:
+        parallel = abs(steeper) <= _STEP * max(abs(slope), abs(factor * other_slope))  # they differ by rounding only
+        if not parallel and (point := (factor * other_start - start) / steeper) > 0:
             points.append(point)
     return points
 

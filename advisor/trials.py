@@ -16,10 +16,9 @@ from advisor.request import CompareRequest
 from advisor.runs import RunFolder, log
 from advisor.trial import Trial, run_trial
 from eval.errors import AdvisorError
-from eval.harness import evaluate_outputs
+from eval.harness import evaluate_outputs, scored_rows
 from eval.metrics import get_metric
 from strategies.base import TRAINED, Workshop
-from strategies.models.base import Embedder
 from strategies.models.embedding_cache import CachingEmbedder
 from strategies.models.shelf import ModelShelf
 from strategies.registry import make_strategy
@@ -63,7 +62,7 @@ class Bench:
         folds: Sequence[Parts],
         plan: RunPlan,
         shelf: ModelShelf,
-        embedder: Embedder,
+        embedder: CachingEmbedder,
         folder: RunFolder,
         progress: Progress,
         deadline: float,
@@ -88,8 +87,7 @@ class Bench:
 
     def remember(self) -> None:
         """Keep what was embedded, for an attempt that goes on with this run."""
-        if isinstance(self.embedder, CachingEmbedder):
-            self.embedder.save(self.folder.cache)
+        self.embedder.save(self.folder.cache)
 
     def trials(self, entry: Entry) -> list[Trial]:
         """What is to be tried of a strategy, fold by fold."""
@@ -124,7 +122,7 @@ def try_all(bench: Bench, entries: Sequence[Entry]) -> list[Record]:
         record = _try_one(bench, entry)
         records.append(record)
         log.info("%s: %s %s", record.name, record.status, record.reason or "")
-        bench.progress.finished(record.name, record.status)
+        bench.progress.finished(record.name, record.status, _quality(bench, record))
     if bench.data.incumbent is not None:
         records.append(_incumbent(bench))
     return records
@@ -183,6 +181,12 @@ def _seconds_after(plan: RunPlan, name: str) -> float:
     names = [n for n in plan.predicted if n not in plan.left_out]
     later = names[names.index(name) + 1 :] if name in names else []
     return sum(plan.predicted[n] for n in later)
+
+
+def _quality(bench: Bench, record: Record) -> float | None:
+    """The metric on the test rows, of the first fits; None where nothing was scored."""
+    rows = scored_rows(record.evaluation.outcomes) if record.evaluation else []
+    return get_metric(bench.data.task.metric).aggregate(rows) if rows else None
 
 
 def _reason(error: Exception) -> str:

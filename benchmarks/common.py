@@ -100,6 +100,15 @@ def padded(sequences: Sequence[Sequence[int]], pad: int, *, left: bool) -> Any:
     return ids, mask
 
 
+def default_model(device: str) -> tuple[str, Path, Any]:
+    """The device that is used, the folder of the default model's weights, and our model on that device."""
+    from strategies.models import catalogue
+    from strategies.models.devices import pick_device
+
+    name, device = catalogue.DEFAULT_LANGUAGE_MODEL, pick_device(device).type
+    return device, catalogue.locate(name), catalogue.load_language_model(name, device)
+
+
 def timed(work: Callable[[], Any], device: str) -> tuple[Any, float]:
     """What some work gives, and its seconds."""
     import torch

@@ -14,7 +14,18 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from common import last_line, machine, peer_work, peers_python, peers_root, plain_network, read_rows, tasks_root, timed
+from common import (
+    default_model,
+    last_line,
+    machine,
+    peer_work,
+    peers_python,
+    peers_root,
+    plain_network,
+    read_rows,
+    tasks_root,
+    timed,
+)
 
 HELD_OUT = 100
 PEER = """
@@ -33,9 +44,7 @@ runpy.run_path(script, run_name="__main__")
 
 def main() -> None:
     """Measure, compare, print."""
-    from strategies.models import catalogue
     from strategies.models.base import Prompt, Turn
-    from strategies.models.devices import pick_device
     from strategies.training.lora import LoraSettings, train_lora
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -43,9 +52,7 @@ def main() -> None:
     parser.add_argument("--count", default="200")
     parser.add_argument("--no-peer", action="store_true")
     arguments = parser.parse_args()
-    device = pick_device(arguments.device).type
-    folder = catalogue.locate(catalogue.DEFAULT_LANGUAGE_MODEL)
-    model: Any = catalogue.load_language_model(catalogue.DEFAULT_LANGUAGE_MODEL, device)
+    device, folder, model = default_model(arguments.device)
     work = peer_work("train_trl.py", arguments.count)
     pairs = [(Prompt(tuple(Turn(**t) for t in row["prompt"]), 1), row["completion"][0]["content"]) for row in work]
     tokens = sum(len(chat_tokens(model, row["prompt"] + row["completion"])) for row in work)
@@ -77,9 +84,7 @@ def main() -> None:
     parameters = sum(p.numel() for n, p in model.network.named_parameters() if "embed" not in n)
     head = model.network.get_output_embeddings().weight.numel()
     answers = sum(len(model.chat.answer_tokens(answer)) + 1 for _, answer in pairs)
-    work_done = 4 * (
-        log.tokens * parameters + answers * head
-    )  # forward, and backward to the inputs: weights are frozen
+    work_done = 4 * (log.tokens * parameters + answers * head)  # forward, and backward to the inputs: frozen weights
     result["flop_per_second"] = work_done / seconds
     print(json.dumps(result))
 

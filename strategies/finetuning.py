@@ -11,6 +11,8 @@ from eval.errors import NotApplicable
 from strategies.answers import AnswerFormat, canonical
 from strategies.base import Allowance, Family, Workshop
 from strategies.models.base import LanguageModel
+from strategies.models.batching import PACK_TOKENS
+from strategies.models.label_trie import MOST_TRIE_NODES
 from strategies.pipeline import DocumentRetriever, Pipeline
 from strategies.prompting import WITHOUT_DOCUMENTS
 from strategies.prompts import PromptTemplate
@@ -20,10 +22,6 @@ from strategies.workload import Profile, Tokens, Workload, answering
 
 FEWEST_ROWS = 16
 SMALL_MODEL = 1_000_000_000
-PACK_TOKENS = 2048
-"""As `strategies.training.lora` packs rows; said again here so that planning does not import torch."""
-LIKELY_LABEL_TOKENS = 64
-"""A tuned model finds all but a few labels hopeless, and weighs one tree of this size."""
 
 
 class Lora:
@@ -71,7 +69,8 @@ class Lora:
 
     def workload(self, profile: Profile, allowance: Allowance) -> Workload:
         own = profile.input_tokens + (profile.passage_tokens if self.needs_documents else 0.0)
-        likely = replace(profile, label_tokens=min(profile.label_tokens, LIKELY_LABEL_TOKENS))
+        # a tuned model finds all but a few labels hopeless, and weighs one tree of them
+        likely = replace(profile, label_tokens=min(profile.label_tokens, MOST_TRIE_NODES))
         query = answering(likely, own, tuned=True)
         dev = min(allowance.dev_rows, profile.train_rows // 4)
         rows = min(profile.train_rows - dev, allowance.train_rows)

@@ -180,11 +180,9 @@ def tiny_model(tiny_model_folder: Path) -> TransformersModel:
 @pytest.fixture(scope="session")
 def exact_model(tiny_model_folder: Path) -> TransformersModel:
     """The tiny model in float32, for comparisons with straightforward computations."""
-    import torch
 
     model = _load(tiny_model_folder)
     model.network.float()
-    model.dtype = torch.float32
     return model
 
 

@@ -28,7 +28,6 @@ def on_gpu(tiny_model_folder: Path) -> TransformersModel:
     """The tiny model in float32, so that both devices can be compared closely."""
     model = TransformersModel.load("tiny", tiny_model_folder, device="cuda")
     model.network.float()
-    model.dtype = torch.float32
     return model
 
 

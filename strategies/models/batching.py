@@ -1,11 +1,16 @@
-"""Which queries are answered together. A function of the prompts alone, so that equal calls make equal batches."""
+"""Which rows are computed together. A function of the rows alone, so that equal calls make equal batches."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 MOST_ROWS = 256
 MOST_TOKENS = 24_576
+PACK_TOKENS = 2048
+"""Training tokens computed at once: more would not stay in the processor's caches."""
+
+Answer = TypeVar("Answer")
 
 
 def batches(
@@ -25,3 +30,27 @@ def batches(
             widest = lengths[index] + extra
         found[-1].append(index)
     return found
+
+
+def in_batches(
+    answer: Callable[[list[Sequence[int]]], Sequence[Answer]],
+    rows: Sequence[Sequence[int]],
+    extra: int,
+    most_tokens: int = MOST_TOKENS,
+) -> list[Answer]:
+    """What `answer` makes of the rows, asked batch by batch, in the order of the rows."""
+    found: dict[int, Answer] = {}
+    for batch in batches([len(row) for row in rows], extra, most_tokens=most_tokens):
+        found.update(zip(batch, answer([rows[i] for i in batch]), strict=True))
+    return [found[i] for i in range(len(rows))]
+
+
+def stretches(lengths: Sequence[int], most_tokens: int) -> Iterator[slice]:
+    """Cut rows, in their order, into stretches of at most so many tokens, and at least one row."""
+    start = tokens = 0
+    for number, length in enumerate(lengths):
+        if number > start and tokens + length > most_tokens:
+            yield slice(start, number)
+            start, tokens = number, 0
+        tokens += length
+    yield slice(start, len(lengths))

@@ -8,28 +8,24 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
 
-from strategies.models.batching import batches
-from strategies.models.label_trie import LabelTrie, first_fitting
+from strategies.models.batching import in_batches, stretches
+from strategies.models.label_trie import MOST_TRIE_NODES, LabelTrie, first_fitting
 from strategies.models.packed_attention import use_packed_attention
 from strategies.models.packing import Layout, Memory, State
-from strategies.models.precision import keep_sums_wide
+from strategies.models.precision import keep_sums_wide, log_norms
 
-MOST_TRIE_NODES = 64
-"""Label tokens weighed at once, per query."""
 HOPELESS = 9.0
 """Nats below the best label: e to the minus 9 is about a ten-thousandth of its probability."""
 CPU_LINE, GPU_LINE = 1536, 32_768
 """Tokens read at once. On CPU more would not stay in the processor's caches."""
 MOST_LOGIT_ROWS = 4096
 """Tokens whose logits over the whole vocabulary are held at once."""
-NORM_ROWS = 32
-"""Rows of logits that are turned to float32 at once, for the same reason."""
 STILL_WRITING = 0.75
 """Rows leave the batch once no more than this share of it is still writing."""
 
@@ -94,16 +90,12 @@ class Engine:
 
         `constrain` is called once a batch, with its number of rows.
         """
-        found: dict[int, Written] = {}
-        for batch in batches([len(row) for row in rows], most_tokens):
-            written = self._write([rows[i] for i in batch], prefix, most_tokens, constrain)
-            found.update(zip(batch, written, strict=True))
-        return [found[i] for i in range(len(rows))]
+        return in_batches(lambda batch: self._write(prefix, batch, most_tokens, constrain), rows, most_tokens)
 
     def _write(
         self,
-        rows: Sequence[Row],
         prefix: tuple[int, ...],
+        rows: Sequence[Row],
         most_tokens: int,
         constrain: Callable[[int], Constraint] | None,
     ) -> list[Written]:
@@ -143,17 +135,16 @@ class Engine:
     def weigh(self, prefix: tuple[int, ...], rows: Sequence[Row], labels: Sequence[Row]) -> list[Weighed]:
         """Log-likelihood of every label as the continuation of every row, end token included."""
         trie = LabelTrie.build(labels)
-        weigh = self._weigh_at_once if len(trie.tokens) <= MOST_TRIE_NODES else self._weigh_by_rank
-        room = min(len(trie.tokens), max(MOST_TRIE_NODES, *map(len, labels)))
-        found: dict[int, Weighed] = {}
-        for batch in batches([len(row) for row in rows], room, most_tokens=min(self._line, MOST_LOGIT_ROWS)):
-            weighed = weigh(prefix, [rows[i] for i in batch], labels)
-            found.update(zip(batch, weighed, strict=True))
-        return [found[i] for i in range(len(rows))]
+        at_once = len(trie.tokens) <= MOST_TRIE_NODES
 
-    def _weigh_at_once(self, prefix: tuple[int, ...], rows: Sequence[Row], labels: Sequence[Row]) -> list[Weighed]:
+        def weigh(batch: Sequence[Row]) -> list[Weighed]:
+            return self._weigh_at_once(prefix, batch, trie) if at_once else self._weigh_by_rank(prefix, batch, labels)
+
+        room = min(len(trie.tokens), max(MOST_TRIE_NODES, *map(len, labels)))
+        return in_batches(weigh, rows, room, most_tokens=min(self._line, MOST_LOGIT_ROWS))
+
+    def _weigh_at_once(self, prefix: tuple[int, ...], rows: Sequence[Row], trie: LabelTrie) -> list[Weighed]:
         """All labels in the very pass that reads the rows."""
-        trie = LabelTrie.build(labels)
         memory = Memory(self._prefix_state(prefix), len(rows), 0, self.device)
         layout = memory.passing(rows, trie)
         ends = torch.tensor([len(row) + len(trie.tokens) for row in rows]).cumsum(0) - len(trie.tokens)
@@ -234,21 +225,11 @@ class Engine:
         """What is known after reading the rows, with room to go on, and the logits after each row."""
         memory = Memory(self._prefix_state(prefix), len(rows), max(map(len, rows)) + room, self.device)
         logits = []
-        for part in self._lines(rows):
+        for part in stretches([len(row) for row in rows], self._line):
             own = rows[part]
             ends = torch.tensor([len(row) for row in own], device=self.device).cumsum(0) - 1
             logits.append(self._forward(memory.reading(part.start, own), ends))
         return memory, torch.cat(logits)
-
-    def _lines(self, rows: Sequence[Row]) -> Iterator[slice]:
-        """Cut a batch into lines of at most so many tokens, and at least one row."""
-        start = tokens = 0
-        for number, row in enumerate(rows):
-            if number > start and tokens + len(row) > self._line:
-                yield slice(start, number)
-                start, tokens = number, 0
-            tokens += len(row)
-        yield slice(start, len(rows))
 
     def _prefix_state(self, prefix: tuple[int, ...]) -> list[State]:
         """State of a shared prefix, always computed alone, so that it is the same whoever asks first."""
@@ -271,15 +252,3 @@ class Engine:
         )
         logits: torch.Tensor = output.logits[0]
         return logits
-
-
-def log_norms(logits: torch.Tensor) -> torch.Tensor:
-    """Log-sum-exp of each row of `logits`, float32, without turning them to float32 all at once.
-
-    By way of softmax, which torch computes several times faster than exponentials or their sum.
-    """
-    parts = []
-    for part in torch.split(logits, NORM_ROWS):
-        wide = part.float()
-        parts.append(wide.amax(-1) - wide.softmax(-1).amax(-1).log())
-    return torch.cat(parts)

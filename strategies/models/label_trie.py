@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+MOST_TRIE_NODES = 64
+"""Label tokens weighed at once, per query."""
+
 
 @dataclass
 class LabelTrie:

@@ -127,7 +127,7 @@ class Memory:
     def branching(self, trees: Sequence[LabelTrie]) -> Layout:
         """A tree of continuations for every row; nothing of them is remembered."""
         places = _Places.of([len(tree.tokens) for tree in trees])
-        mask = torch.stack([_tree_mask(tree, places.width) for tree in trees])[:, None]
+        mask = torch.stack([_tree_mask(_within(tree), places.width) for tree in trees])[:, None]
         before = self._mask[:, None, None, : self.length].expand(-1, -1, places.width, -1)
         whole = torch.cat([before, mask.to(self.device)], dim=3)
         positions = [[n + depth for depth in tree.depths] for n, tree in zip(self.read.tolist(), trees, strict=True)]
@@ -137,7 +137,8 @@ class Memory:
         """Rows that have read nothing yet, each followed at once by the tree; nothing is remembered."""
         parts = [[*row, *tree.tokens] for row in rows]
         places = _Places.of([len(part) for part in parts])
-        mask = torch.stack([_tree_mask(tree, places.width, start=len(row)) for row in rows])
+        within = _within(tree)
+        mask = torch.stack([_tree_mask(within, places.width, start=len(row)) for row in rows])
         positions = [[*range(len(row)), *(len(row) + depth for depth in tree.depths)] for row in rows]
         return self._layout(parts, places, positions, mask[:, None].to(self.device))
 
@@ -219,13 +220,19 @@ def _causal(width: int) -> torch.Tensor:
     return torch.full((width, width), LOWEST).triu(1)
 
 
-def _tree_mask(tree: LabelTrie, width: int, start: int = 0) -> torch.Tensor:
-    """(width, width): causal, but that the nodes of a tree, from `start` on, see of it only what leads to them."""
-    mask = _causal(width)
-    nodes = slice(start, start + len(tree.tokens))
-    mask[nodes, nodes] = LOWEST
+def _within(tree: LabelTrie) -> torch.Tensor:
+    """(nodes, nodes): every node sees only what leads to it."""
+    mask = torch.full((len(tree.tokens), len(tree.tokens)), LOWEST)
     for node, seen in enumerate(tree.ancestors()):
-        mask[start + node, [start + above for above in seen]] = 0
+        mask[node, seen] = 0
+    return mask
+
+
+def _tree_mask(within: torch.Tensor, width: int, start: int = 0) -> torch.Tensor:
+    """(width, width): causal, but for a tree that stands from `start` on and is seen as `within` says."""
+    mask = _causal(width)
+    nodes = slice(start, start + len(within))
+    mask[nodes, nodes] = within
     return mask
 
 

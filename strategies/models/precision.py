@@ -1,4 +1,4 @@
-"""Where a network computes in which precision: what layers add up in float32, matrix products in the weights' type.
+"""Where a network computes in which precision: what is added up in float32, matrix products in the weights' type.
 
 Rounded to bfloat16 after every layer, the sum of the layers is where most of the error comes from, and of what makes an
 answer depend on the batch it is computed in; the products are what costs time.
@@ -9,6 +9,24 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+
+SOFTMAX_ROWS = 32
+"""Rows of logits that are turned to float32 at once: more would not stay in the processor's caches."""
+
+
+def softmax_and_norm(logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Softmax, float32, of (rows, vocabulary), and each row's log-sum-exp, shape (rows, 1).
+
+    The norm comes by way of the softmax, which torch computes several times faster than exponentials or their sum.
+    """
+    wide = logits.float()
+    shares = wide.softmax(-1)
+    return shares, wide.amax(-1, keepdim=True) - shares.amax(-1, keepdim=True).log()
+
+
+def log_norms(logits: torch.Tensor) -> torch.Tensor:
+    """Log-sum-exp of each row of `logits`, float32, without turning them to float32 all at once."""
+    return torch.cat([softmax_and_norm(part)[1][:, 0] for part in torch.split(logits, SOFTMAX_ROWS)])
 
 
 def keep_sums_wide(network: Any) -> None:

@@ -18,8 +18,9 @@ from eval.errors import ModelUnavailable, RequestError
 from strategies.models.base import Completion, Decoding, LabelScores, ModelIdentity, Prompt
 from strategies.models.chat import ChatFormat
 from strategies.models.devices import data_type, pick_device
-from strategies.models.engine import MOST_TRIE_NODES, Engine
+from strategies.models.engine import Engine
 from strategies.models.json_grammar import GrammarCompiler
+from strategies.models.label_trie import MOST_TRIE_NODES
 
 
 class TransformersModel:
@@ -31,10 +32,7 @@ class TransformersModel:
         self.chat = ChatFormat(tokenizer)
         self.tokenizer = tokenizer
         self.device = device
-        self.dtype: torch.dtype = next(network.parameters()).dtype
         self.engine = Engine(network, device, self.chat.end_token, self._stop_tokens())
-        # torch multiplies a strided (batch, 1, hidden) slice by copying the whole head for every row of the batch
-        network.get_output_embeddings().register_forward_pre_hook(lambda _, inputs: (inputs[0].contiguous(),))
         self._adapter: Path | None = None
         self._merged: MergedAdapter | None = None
         self._grammars: GrammarCompiler | None = None

@@ -26,6 +26,8 @@ class Context:
 
 CONTEXTS = (Context(60, 1), Context(60, 2), Context(MOST_WORDS, 1))
 """The last is the longest."""
+PASSAGE_WORDS = tuple(dict.fromkeys(context.words for context in CONTEXTS))
+"""In passages of these sizes the documents are embedded."""
 
 
 def shortest_context(train: Sequence[Example], index: Callable[[int], PassageIndex], seed: int) -> Context:

@@ -12,9 +12,10 @@ from typing import Any
 
 import torch
 
+from strategies.models.precision import SOFTMAX_ROWS, softmax_and_norm
+
 HEAD_ROWS = 256
 """Rows whose logits are computed at once: fewer waste the matrix product, more do not fit the processor's caches."""
-SOFTMAX_ROWS = 32
 
 
 class _LoraLinear(torch.autograd.Function):
@@ -80,12 +81,9 @@ class _AnswerLoss(torch.autograd.Function):
 
 def _to_gradient(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     """Put the gradient of the summed cross-entropy in the logits' place, and return the sum."""
-    wide = logits.float()
     places = targets[:, None]
-    wanted = wide.gather(1, places)
-    highest = wide.amax(-1, keepdim=True)
-    shares = wide.softmax(-1)
-    norm = highest - shares.amax(-1, keepdim=True).log()  # log-sum-exp; several times faster than asking for it
+    wanted = logits.gather(1, places).float()
+    shares, norm = softmax_and_norm(logits)
     shares.scatter_add_(1, places, shares.new_full(places.shape, -1.0))
     logits.copy_(shares)
     return (norm - wanted).sum()

@@ -20,12 +20,10 @@ from torch.nn import functional
 
 from eval.errors import AdvisorError, NotApplicable
 from strategies.models.base import Prompt
+from strategies.models.batching import PACK_TOKENS, stretches
 from strategies.models.packing import line_up
 from strategies.models.transformers_lm import TransformersModel
 from strategies.training.fused import answer_loss, fused
-
-MOST_PACK_TOKENS = 2048
-"""Longer packs would not stay in the processor's caches."""
 
 
 @dataclass(frozen=True)
@@ -269,14 +267,7 @@ def epoch_batches(rows: Sequence[_Row], size: int, seed: int) -> list[list[_Row]
     return [order[i : i + size] for i in range(0, len(order), size)]
 
 
-def packs(batch: Sequence[_Row], prefix: int, most_tokens: int = MOST_PACK_TOKENS) -> list[list[_Row]]:
-    """Cut a batch into packs of at most `most_tokens`, at least one row each."""
-    found: list[list[_Row]] = []
-    room = 0
-    for row in sorted(batch, key=lambda r: len(r.tokens)):
-        if not found or len(row.tokens) > room:
-            found.append([])
-            room = most_tokens - prefix
-        found[-1].append(row)
-        room -= len(row.tokens)
-    return found
+def packs(batch: Sequence[_Row], prefix: int, most_tokens: int = PACK_TOKENS) -> list[list[_Row]]:
+    """Cut a batch into packs of at most `most_tokens`, a prefix included, and of at least one row each."""
+    ordered = sorted(batch, key=lambda row: len(row.tokens))
+    return [ordered[part] for part in stretches([len(row.tokens) for row in ordered], most_tokens - prefix)]

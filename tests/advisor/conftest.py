@@ -28,6 +28,7 @@ from eval.contracts import Example, Prediction, Solution, Task
 from strategies.base import Allowance, Family, Workshop
 from strategies.manifest import write_manifest
 from strategies.models.base import Prompt
+from strategies.models.embedding_cache import CachingEmbedder
 from strategies.models.fake import HashingEmbedder, ScriptedModel
 from strategies.models.shelf import ModelShelf
 from strategies.registry import STRATEGIES
@@ -223,6 +224,7 @@ def bench_for(
                           **planned})  # fmt: skip
         folder = RunFolder.open(tmp_path / "bench", "of this test")
         shelf = shelf_with(clerk)
-        return Bench(request, data, parts, plan, shelf, shelf.embedder(request.embedder), folder, Silent(), deadline)
+        embedder = CachingEmbedder(shelf.embedder(request.embedder))
+        return Bench(request, data, parts, plan, shelf, embedder, folder, Silent(), deadline)
 
     return make

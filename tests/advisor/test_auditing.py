@@ -10,6 +10,7 @@ import pytest
 from advisor.auditing import audit_only, with_suspects
 from advisor.data import Data, read_data
 from advisor.request import make_request
+from strategies.models.embedding_cache import CachingEmbedder
 from strategies.models.fake import HashingEmbedder
 from strategies.models.shelf import ModelShelf
 
@@ -35,7 +36,7 @@ def data(tmp_path: Path) -> Data:
 
 
 def test_exchanged_labels_are_named_and_nothing_is_changed(data: Data) -> None:
-    found = with_suspects(data, HashingEmbedder(dimensions=1024), 0, [])
+    found = with_suspects(data, CachingEmbedder(HashingEmbedder(dimensions=1024)), 0, [])
     (finding,) = [f for f in found.findings if f.code == "likely_wrong_labels"]
     assert set(finding.rows) == {"r7", "r30"}
     assert found.examples == data.examples
@@ -47,7 +48,7 @@ def test_a_task_without_labels_has_no_wrong_ones(tmp_path: Path) -> None:
         "".join(json.dumps({"input": f"Tell of {i}.", "output": f"Once there was {i}."}) + "\n" for i in range(30))
     )
     data = read_data(make_request(task="Tell a story.", examples=str(path)))
-    assert with_suspects(data, HashingEmbedder(), 0, []) is data
+    assert with_suspects(data, CachingEmbedder(HashingEmbedder()), 0, []) is data
 
 
 def test_the_audit_alone_reports_what_a_comparison_would_refuse(tmp_path: Path) -> None:

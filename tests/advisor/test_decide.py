@@ -74,6 +74,19 @@ def test_a_gap_that_is_not_significant_is_not_taken_for_equality() -> None:
     assert choose([candidate("dear", 0.90, 50), candidate("cheap", 0.862, 1)], error=0.02).pick == "dear"
 
 
+def test_of_equal_total_costs_the_simplest_is_taken_whatever_the_rounding() -> None:
+    a = Candidate("a", 0.89, Money(0.0041428571428571434, 16.0, 42.76190476190477), 100, 8)
+    b = Candidate(
+        "b", 0.87, Money(0.002142857142857143, 16.0, 22.761904761904763), 100, 1
+    )  # 0.1 × 0.02 cheaper a query
+    for volume in range(10_000, 100_000, 7_919):
+        moved = [
+            replace(c, money=replace(c.money, monthly=c.money.monthly + c.money.per_query * (volume - 10_000)))
+            for c in (a, b)
+        ]
+        assert decide(moved, evidence(moved), ANY, POINT, error_cost=0.1, volume=volume).pick == "b"
+
+
 def test_costs_within_ten_percent_count_as_equal_and_the_simplest_is_taken() -> None:
     level = [candidate("cheap", 0.9, 10.0, simplicity=5), candidate("simple", 0.9, 10.999, simplicity=1)]
     assert choose(level).pick == "simple"

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -292,3 +295,14 @@ def test_speeds_are_positive_and_what_cannot_be_trained_takes_no_training_time()
 def test_indexing_time_is_measured_on_a_sample() -> None:
     assert index_seconds([], HashingEmbedder()) == 0
     assert index_seconds([Document(str(i), "some words " * 20) for i in range(50)], HashingEmbedder()) > 0
+
+
+def test_indexing_time_counts_every_size_of_passage() -> None:
+    class Slow(HashingEmbedder):
+        def encode(self, texts: Sequence[str]) -> Any:
+            time.sleep(0.002 * len(texts))
+            return super().encode(texts)
+
+    sentence = " ".join(["word"] * 39) + " end. "
+    documents = [Document(str(i), sentence * 4) for i in range(10)]  # one passage of 160 words each, four of 60
+    assert index_seconds(documents, Slow()) > 0.002 * (10 + 40)

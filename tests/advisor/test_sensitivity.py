@@ -120,6 +120,11 @@ def test_a_tolerance_below_half_the_standard_error_changes_nothing() -> None:
     assert all(f.what != "tolerance" for f in what_would_flip(assume(*pair, error=0.02)))
 
 
+def test_costs_that_grow_alike_never_cross_by_rounding() -> None:
+    pair = [candidate("a", 0.8, 57 / 7, 82 / 3, 2), candidate("b", 0.75, 22 / 7, 14 / 3, 5)]  # 0.005 a query is the gap
+    assert [f for f in what_would_flip(assume(*pair, error_cost=0.1)) if f.what == "volume"] == []
+
+
 def test_nothing_flips_where_nothing_is_picked_or_there_is_no_choice() -> None:
     assert what_would_flip(assume(candidate("a", 0.5), limits=Limits(min_quality=0.9))) == []
     assert what_would_flip(assume(candidate("a", 0.5))) == []
@@ -151,7 +156,8 @@ figures = st.builds(
 def cases(draw: st.DrawFn) -> Assumptions:
     rows = draw(st.lists(figures, min_size=1, max_size=4, unique_by=lambda f: f[3]))
     candidates = [candidate(f"s{i}", q, c, f, s) for i, (q, c, f, s) in enumerate(rows)]
-    limits = Limits(max_cost_per_1k=draw(st.none() | st.sampled_from([2.0, 5.0])))
+    # no candidate costs exactly that much: the pick would change at the very value assumed
+    limits = Limits(max_cost_per_1k=draw(st.none() | st.sampled_from([2.05, 5.05])))
     error_cost = draw(st.none() | st.sampled_from([0.001, 0.1]))
     return assume(*candidates, limits=limits, error=draw(st.sampled_from([0.0, 0.08])), error_cost=error_cost)
 

@@ -23,6 +23,7 @@ from eval.contracts import Example, Solution, Task
 from eval.errors import NotApplicable, RequestError
 from strategies.base import Workshop
 from strategies.baselines import Majority
+from strategies.models.embedding_cache import CachingEmbedder
 from strategies.models.fake import HashingEmbedder, ScriptedModel
 from strategies.models.shelf import ModelShelf
 
@@ -83,6 +84,19 @@ def test_only_the_first_fit_is_timed(bench_for: MakeBench, tuned: Any) -> None:
     assert timed == [True] + [False] * 5
     assert record.evaluation is not None
     assert record.evaluation.latency is not None
+
+
+def test_what_is_answered_and_timed_is_embedded_anew(bench_for: MakeBench) -> None:
+    bench, watched = bench_for(folds=1), Watched()
+    bench.embedder = CachingEmbedder(watched)
+    bench.embedder.encode([example.input for example in bench.data.examples])
+    watched.texts.clear()
+    tried(bench, Entry("embedding_linear", "embedding_linear", "scripted"))
+    asked = [example.input for example in bench.folds[0].test]
+    answered, timed = watched.texts[: len(asked)], watched.texts[len(asked) :]
+    assert answered == asked
+    assert timed == asked[: len(timed)]
+    assert len(timed) > 5
 
 
 def test_with_several_seeds_the_quality_is_the_mean_and_its_spread_is_told(

@@ -363,7 +363,7 @@ def test_the_identity_pins_the_weights(tiny_model: TransformersModel, tiny_model
     assert tiny_model.identity.sha256 == weights_sha256(tiny_model_folder)
     assert tiny_model.identity.parameters == sum(p.numel() for p in tiny_model.network.parameters())
     assert tiny_model.context_tokens == 1024
-    assert tiny_model.dtype == torch.bfloat16
+    assert next(tiny_model.network.parameters()).dtype == torch.bfloat16
 
 
 def test_an_unknown_device_is_refused_by_its_flag(tiny_model_folder: Path) -> None:
