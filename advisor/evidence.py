@@ -12,7 +12,7 @@ from advisor import economics
 from advisor.decide import Candidate, Decision, Evidence, Limits
 from advisor.records import Record
 from advisor.report import schema
-from advisor.request import CompareRequest
+from advisor.request import Options
 from advisor.sensitivity import Assumptions
 from advisor.trials import INCUMBENT
 from eval.harness import paired_fits
@@ -33,7 +33,7 @@ class Weighed:
     """None where nothing could be measured."""
 
 
-def weigh(records: Sequence[Record], request: CompareRequest, prices: economics.Prices, metric: Metric) -> Weighed:
+def weigh(records: Sequence[Record], request: Options, prices: economics.Prices, metric: Metric) -> Weighed:
     """Compare the strategies that were measured as planned, and decide."""
     measured = {r.name: r.evaluations for r in records if r.status == "ok" and r.evaluation is not None}
     fits = {name: of_name for name, of_name in paired_fits(measured).items() if of_name[0]}

@@ -110,8 +110,12 @@ def _metric_of(run: Path) -> str:
 
 
 def predict_lines(run: Path, inputs: Sequence[str], device: str) -> Iterator[dict[str, Any]]:
-    """Answers as plain values, in order."""
-    solution = load_solution(find_solution(run), ModelShelf(device))
+    """Answers of a run's kept solution as plain values, in order."""
+    yield from answers(load_solution(find_solution(run), ModelShelf(device)), inputs)
+
+
+def answers(solution: Solution, inputs: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """A solution's answers as plain values, in order."""
     for start in range(0, len(inputs), CHUNK):
         chunk = inputs[start : start + CHUNK]
         for text, answer in zip(chunk, solution.predict(chunk), strict=True):

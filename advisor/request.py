@@ -13,33 +13,24 @@ from strategies.models.catalogue import DEFAULT_EMBEDDER, DEFAULT_LANGUAGE_MODEL
 from strategies.registry import STRATEGIES, check_names
 
 
-class CompareRequest(BaseModel):
-    """Options of a comparison. Field names are the flags' with underscores."""
+class Options(BaseModel):
+    """What may be asked wherever a comparison is asked for. Field names are the flags' with underscores."""
 
     model_config = ConfigDict(extra="forbid", validate_default=True)
 
-    task: str
-    """A sentence, or the path of a JSON or YAML file."""
-    examples: str
-    documents: str | None = None
     model: list[str] = Field(default=[DEFAULT_LANGUAGE_MODEL], min_length=1)
     embedder: str = DEFAULT_EMBEDDER
     strategies: list[str] = Field(default=list(STRATEGIES), min_length=1)
     input_columns: list[str] = []
     output_column: str | None = None
-    test: str | None = None
-    """The client's own test set; without it, part of the examples is set aside."""
     group_by: str | None = None
     """A column; rows that share its value are never learnt from and tested on."""
     time_column: str | None = None
     """A column of dates or numbers; the latest rows are tested on."""
-    incumbent: str | None = None
-    """A file with the outputs of the system in use today."""
     accept: list[str] = []
     """Codes of findings; the data stay as they are for these."""
     redact: bool = False
     """Mask personal data before anything else sees them."""
-    output: Path | None = None
     time_budget: float = Field(default=1800, gt=0)
     """Seconds, from start to report."""
     seed: int = Field(default=0, ge=0, lt=2**31)
@@ -52,9 +43,7 @@ class CompareRequest(BaseModel):
     max_latency_ms: float | None = Field(default=None, gt=0)
     error_cost: float | None = Field(default=None, gt=0)
     """USD that a wrong answer costs; with it the pick has the lowest expected total cost."""
-    prices: str | None = None
     keep: Literal["winner", "all"] = "winner"
-    device: Literal["auto", "cpu", "cuda"] = "auto"
 
     @field_validator("model", "strategies", "input_columns", "accept", mode="before")
     @classmethod
@@ -80,6 +69,22 @@ class CompareRequest(BaseModel):
     @classmethod
     def _once(cls, names: list[str]) -> list[str]:
         return list(dict.fromkeys(names))
+
+
+class CompareRequest(Options):
+    """A comparison with the files that it is made from."""
+
+    task: str
+    """A sentence, or the path of a JSON or YAML file."""
+    examples: str
+    documents: str | None = None
+    test: str | None = None
+    """The client's own test set; without it, part of the examples is set aside."""
+    incumbent: str | None = None
+    """A file with the outputs of the system in use today."""
+    prices: str | None = None
+    output: Path | None = None
+    device: Literal["auto", "cpu", "cuda"] = "auto"
 
 
 def make_request(**options: object) -> CompareRequest:

@@ -112,6 +112,11 @@ class RunFolder:
         fit = self._read(self._record_file(name, slot), _FIT)
         return fit if fit is not None and fit.status in ("ok", "not_applicable") else None
 
+    def fits(self, name: str) -> list[Fit]:
+        """All finished trials of a strategy on whole folds, by repeat and fold."""
+        read = (self._read(path, _FIT) for path in (self.path / FINISHED / file_name(name)).glob("fold-*.json"))
+        return sorted((fit for fit in read if fit and fit.part == 1), key=lambda fit: (fit.repeat, fit.fold))
+
     def finish(self, name: str, slot: str, fit: Fit) -> None:
         """Keep the record of a trial; written at once or not at all."""
         write_atomically(self._record_file(name, slot), _FIT.dump_json(fit).decode())

@@ -1,1 +1,1 @@
-"""The service. Nothing is served yet; the command line and `advisor.compare` do the whole job."""
+"""The service: comparisons over HTTP and in a browser, carried out by workers that lose nothing when killed."""

@@ -165,6 +165,34 @@ def tiny_model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def tiny_embedder_folder(tiny_model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random BERT of one layer that sentence-transformers loads, in its format."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
+    from transformers import AutoTokenizer, BertConfig, BertModel
+
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model_folder)
+    config = BertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        max_position_embeddings=256,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    bare, folder = tmp_path_factory.mktemp("tiny-bert"), tmp_path_factory.mktemp("tiny-embedder")
+    with torch.random.fork_rng():
+        torch.manual_seed(7)
+        BertModel(config).save_pretrained(bare)
+    tokenizer.save_pretrained(bare)
+    words = Transformer(str(bare), max_seq_length=128)
+    SentenceTransformer(modules=[words, Pooling(config.hidden_size)], device="cpu").save_pretrained(str(folder))
+    return folder
+
+
 def _load(folder: Path) -> TransformersModel:
     from strategies.models.transformers_lm import TransformersModel
 
@@ -180,7 +208,6 @@ def tiny_model(tiny_model_folder: Path) -> TransformersModel:
 @pytest.fixture(scope="session")
 def exact_model(tiny_model_folder: Path) -> TransformersModel:
     """The tiny model in float32, for comparisons with straightforward computations."""
-
     model = _load(tiny_model_folder)
     model.network.float()
     return model

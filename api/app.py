@@ -1,0 +1,111 @@
+"""The app: services, routes, limits, errors, put together."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from collections.abc import AsyncIterator, MutableMapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import structlog
+from fastapi import FastAPI
+from fastapi.staticfiles import StaticFiles
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+from advisor import __version__
+from api import problems, schemas, work
+from api.access import LOCAL, Services
+from api.database import connect, upgrade
+from api.helper import Helper
+from api.keys import KeyRing
+from api.limits import Gate, RateLimit
+from api.routes import comparisons, data, health, pages
+from api.settings import Settings
+from api.store import Store
+
+STATIC = Path(__file__).parent / "pages" / "static"
+THIS_MACHINE = ["localhost", "127.0.0.1", "[::1]", "testserver"]
+"""Names by which a service without keys may be called; a page elsewhere whose name was pointed here has another."""
+FORMS = (schemas.ComparisonBody, schemas.ComparisonForm, schemas.AuditBody, schemas.AuditForm, problems.ProblemDetails)
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The service. Its database is brought up to date first."""
+    upgrade(settings)
+    engine = connect(settings)
+    store = Store(engine)
+    services = Services(
+        settings=settings,
+        store=store,
+        keys=KeyRing(engine),
+        rates=RateLimit(settings.requests_per_minute),
+        auditor=Helper(work.audit, settings.most_memory_bytes),
+        predictor=Helper(work.predict, settings.most_memory_bytes),
+        local_project=None if settings.require_keys else store.project(LOCAL),
+    )
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        services.auditor.close()
+        services.predictor.close()
+        engine.dispose()
+
+    app = FastAPI(
+        title="Advisor", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None,
+        description="Prompt, retrieval or fine-tuning? Answered by experiment, on your examples.",
+    )  # fmt: skip
+    app.state.services = services
+    problems.install(app)
+    for router in (comparisons.router, data.router, health.router, pages.router):
+        app.include_router(router)
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    if not settings.require_keys:
+        app.add_middleware(TrustedHostMiddleware, allowed_hosts=THIS_MACHINE, www_redirect=False)
+    app.add_middleware(Gate, settings=settings)
+    _describe(app)
+    return app
+
+
+def _describe(app: FastAPI) -> None:
+    """Add the bodies that routes read by themselves to the OpenAPI document."""
+    plain = app.openapi
+
+    def described() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            document = plain()
+            known = document.setdefault("components", {}).setdefault("schemas", {})
+            for form in FORMS:
+                own = form.model_json_schema(ref_template="#/components/schemas/{model}")
+                known |= own.pop("$defs", {})
+                known[form.__name__] = own
+        return app.openapi_schema or {}
+
+    app.openapi = described  # type: ignore[method-assign]
+
+
+def log_as_json() -> None:
+    """One JSON object a line on standard error; texts of clients and keys are never logged."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper("iso", utc=True),
+            _without_texts,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+    )
+
+
+def _without_texts(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """An exception as its type and places in the code: its message and variables may hold a client's text."""
+    error = event.pop("exc_info", None)
+    if isinstance(error, BaseException):
+        event["error"] = type(error).__name__
+        event["frames"] = [f"{f.filename}:{f.lineno}" for f in traceback.extract_tb(error.__traceback__)]
+    return event

@@ -1,0 +1,188 @@
+"""From a request's body, JSON or multipart, to what is asked: options checked, files kept, nothing else looked at."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from fastapi import Request
+from pydantic import BaseModel, ValidationError
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData, UploadFile
+
+from api.problems import Problem
+from api.schemas import MachinePrice, TaskFields
+from api.settings import Settings
+from api.uploads import Stored, Upload, store_documents, store_table
+
+FILES = ("examples", "test", "incumbent", "documents")
+LISTS = ("model", "strategies", "input_columns", "accept")
+OBJECTS = ("prices",)
+MOST_FIELDS = 100
+
+Form = TypeVar("Form", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Body:
+    """A body in one form, whatever it came as."""
+
+    options: dict[str, Any]
+    files: Mapping[str, Sequence[Upload]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Rows of a JSON body as the file that they could have been."""
+
+    filename: str
+    file: io.BytesIO
+
+
+@asynccontextmanager
+async def body_of(request: Request, settings: Settings) -> AsyncIterator[Body]:
+    """The request's body. Raises Problem where it is neither JSON nor a form, or cannot be read."""
+    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if kind == "application/json":
+        yield _from_json(await _json(request))
+    elif kind in ("multipart/form-data", "application/x-www-form-urlencoded"):
+        async with request.form(max_files=settings.most_files + 4, max_fields=MOST_FIELDS) as form:
+            yield _from_form(form)
+    else:
+        raise Problem(415, "Send application/json or multipart/form-data.")
+
+
+async def _json(request: Request) -> dict[str, Any]:
+    try:
+        found = json.loads(await request.body(), parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise Problem(400, "The body is no JSON that can be read.") from error
+    if not isinstance(found, dict):
+        raise Problem(422, "The body must be a JSON object.")
+    return found
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _from_json(values: dict[str, Any]) -> Body:
+    options = {name: value for name, value in values.items() if name not in FILES}
+    files = {}
+    for role in FILES:
+        rows = values.get(role)
+        if rows is None:
+            continue
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            raise Problem(422, f"{role}: in a JSON body these are a list of objects.")
+        lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        files[role] = [_Rows(f"{role}.jsonl", io.BytesIO(_encoded(lines, role)))]
+    return Body(options, cast("Mapping[str, Sequence[Upload]]", files))
+
+
+def _from_form(form: FormData) -> Body:
+    options: dict[str, Any] = {}
+    files: dict[str, list[Upload]] = {}
+    for name, value in form.multi_items():
+        if isinstance(value, UploadFile):
+            if name not in FILES:
+                raise Problem(422, f"{name}: no file is expected here, only for {', '.join(FILES)}.")
+            if value.filename:  # browsers send a nameless one where none was chosen
+                files.setdefault(name, []).append(cast("Upload", value))
+        elif name in FILES:
+            raise Problem(422, f"{name}: send a file.")
+        elif name in LISTS:
+            options.setdefault(name, []).extend(part.strip() for part in value.split(",") if part.strip())
+        elif value.strip():
+            options[name] = _object(value, name) if name in OBJECTS or value.lstrip().startswith("{") else value
+    return Body({name: value for name, value in options.items() if value != []}, files)
+
+
+def _object(value: str, name: str) -> Any:
+    try:
+        return json.loads(value, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise Problem(422, f"{name}: this is no JSON that can be read.") from error
+
+
+def checked(form: type[Form], options: Mapping[str, Any]) -> Form:
+    """The options as a form of `api.schemas`. Raises Problem or RequestError, which name the field."""
+    _encoded(json.dumps(options, ensure_ascii=False), "the request")
+    try:
+        return form.model_validate(options)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"] if part not in ("str", "TaskFields")) or "the request"
+        raise Problem(422, f"{where}: {first['msg'][0].lower()}{first['msg'][1:]}.") from error
+
+
+def _encoded(text: str, what: str) -> bytes:
+    """Refuse what is no text: half characters, and the null that databases do not take."""
+    try:
+        encoded = text.encode()
+    except UnicodeEncodeError as error:
+        raise Problem(422, f"{what}: a string holds half a character (a lone surrogate).") from error
+    if b"\0" in encoded or b"\\u0000" in encoded:
+        raise Problem(422, f"{what}: a string holds the null character.")
+    return encoded
+
+
+def store_files(body: Body, folder: Path, settings: Settings) -> dict[str, Stored]:
+    """Keep a body's files. Raises Problem where the examples are missing or a file is refused."""
+    if not body.files.get("examples"):
+        raise Problem(422, "examples: send a file of labelled rows, or rows in a JSON body.")
+    kept = {}
+    for role, uploads in body.files.items():
+        if role == "documents":
+            kept[role] = store_documents(uploads, folder, settings)
+        elif len(uploads) > 1:
+            raise Problem(422, f"{role}: send one file.")
+        else:
+            kept[role] = store_table(uploads[0], folder, role, settings)
+    return kept
+
+
+async def kept_files(body: Body, folder: Path, settings: Settings) -> dict[str, Stored]:
+    """As `store_files`, without holding up other requests."""
+    return await run_in_threadpool(store_files, body, folder, settings)
+
+
+def store_task(task: TaskFields | str, folder: Path) -> Stored:
+    """Keep a task as a file, so that no sentence can be taken for the path of one."""
+    fields = {"description": task.strip()} if isinstance(task, str) else task.model_dump(exclude_none=True)
+    return _store_json(fields, folder, "task.json")
+
+
+def store_prices(prices: MachinePrice, folder: Path) -> Stored:
+    """Keep prices as the file that the comparison reads."""
+    return _store_json(prices.model_dump(), folder, "prices.json")
+
+
+def _store_json(values: dict[str, Any], folder: Path, name: str) -> Stored:
+    content = json.dumps(values, ensure_ascii=False).encode()
+    (folder / name).write_bytes(content)
+    return Stored(name, name, len(content), hashlib.sha256(content).hexdigest())
+
+
+def allowed(options: Mapping[str, Any], settings: Settings) -> None:
+    """Raise Problem where a model is not on the operator's list, or the time budget is longer than is allowed."""
+    for name in options.get("model", []):
+        if name not in settings.models:
+            raise Problem(422, f"model: {name!r} is not offered here; known are {', '.join(settings.models)}.")
+    embedder = options.get("embedder")
+    if embedder is not None and embedder not in settings.embedders:
+        raise Problem(422, f"embedder: {embedder!r} is not offered here; known are {', '.join(settings.embedders)}.")
+    if options.get("time_budget", 0) > settings.most_seconds:
+        raise Problem(422, f"time_budget: at most {settings.most_seconds:g} seconds here.")
+
+
+def content_sha256(options: Mapping[str, Any], files: Mapping[str, Stored]) -> str:
+    """What two equal requests have in common."""
+    parts = [options, {role: stored.sha256 for role, stored in files.items()}]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,150 @@
+"""What `advisor` starts: the advisor's command line and, beside it, the service's own commands."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import signal
+import subprocess
+import sys
+import threading
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+import advisor.cli
+from eval.errors import RequestError
+
+if TYPE_CHECKING:
+    from api.keys import KeyRing
+    from api.worker import Worker
+
+app = advisor.cli.app
+keys_app = typer.Typer(help="API keys of the service.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(keys_app, name="keys")
+
+KEYS_NEEDED = (
+    "--host: without keys the service answers this machine alone (127.0.0.1): "
+    "set ADVISOR_REQUIRE_KEYS=true, and make keys with `advisor keys create PROJECT`."
+)
+RESTART_SECONDS = 1.0
+
+
+def main() -> None:
+    """Run the command line."""
+    advisor.cli.main()
+
+
+@app.command()
+def api(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535)] = 8000,
+    workers: Annotated[int, typer.Option(min=0, help="Workers to start beside it.")] = 1,
+) -> None:
+    """Start the service: HTTP API and pages, and a worker. Settings are ADVISOR_... variables (docs/operate.md)."""
+    import uvicorn
+
+    from api.app import create_app, log_as_json
+    from api.settings import read_settings
+
+    settings = read_settings()
+    if not settings.require_keys and not _is_this_machine(host):
+        raise RequestError(KEYS_NEEDED)
+    log_as_json()
+    app = create_app(settings)
+    stop = threading.Event()
+    watchers = [threading.Thread(target=_keep_worker, args=(stop,)) for _ in range(workers)]
+    for watcher in watchers:
+        watcher.start()
+    print(f"Advisor listens on http://{host}:{port}", file=sys.stderr, flush=True)
+    try:
+        uvicorn.run(app, host=host, port=port, log_config=None, access_log=False, timeout_graceful_shutdown=5)
+    finally:
+        stop.set()
+        for watcher in watchers:
+            watcher.join()
+
+
+def _keep_worker(stop: threading.Event) -> None:
+    """Run a worker, and another one whenever it dies, until the service ends."""
+    while not stop.is_set():
+        read, write = os.pipe()  # the worker sees its end when this process dies, however it dies
+        process = subprocess.Popen([sys.executable, "-m", "api.cli", "worker", "--with", str(read)], pass_fds=[read])
+        os.close(read)
+        while process.poll() is None and not stop.wait(0.2):
+            pass
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            process.wait()
+        os.close(write)
+        stop.wait(RESTART_SECONDS)
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+@app.command()
+def worker(
+    with_: Annotated[int | None, typer.Option("--with", hidden=True, help="End when this pipe does.")] = None,
+) -> None:
+    """Carry out comparisons that wait, one at a time; start several for several at a time."""
+    from api.app import log_as_json
+    from api.database import check_is_current
+    from api.settings import read_settings
+    from api.worker import Worker
+
+    settings = read_settings()
+    check_is_current(settings)
+    log_as_json()
+    own = Worker(settings)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, own.stop)
+    if with_ is not None:
+        threading.Thread(target=_stop_with, args=(with_, own), daemon=True).start()
+    own.work()
+
+
+def _stop_with(pipe: int, own: Worker) -> None:
+    os.read(pipe, 1)  # returns when the other end is closed
+    own.stop()
+
+
+@keys_app.command("create")
+def create_key(
+    project: Annotated[str, typer.Argument()], name: Annotated[str, typer.Option(help="What it is for.")] = "key"
+) -> None:
+    """Make a key of a project and print it: this is the only time that it is shown."""
+    print(_ring().create(project, name))
+
+
+@keys_app.command("list")
+def list_keys() -> None:
+    """All keys, without their secrets."""
+    for key, project in _ring().all():
+        made = datetime.fromtimestamp(key.created_at, UTC).date()
+        print(f"{key.id}  {project:20} {key.name:20} made {made}{'  revoked' if key.revoked_at else ''}")
+
+
+@keys_app.command("revoke")
+def revoke_key(id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
+    """End a key at once."""
+    _ring().revoke(id)
+
+
+def _ring() -> KeyRing:
+    from api.database import connect, upgrade
+    from api.keys import KeyRing
+    from api.settings import read_settings
+
+    settings = read_settings()
+    upgrade(settings)
+    return KeyRing(connect(settings))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""The database: connecting, transactions, and bringing its tables up to date."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from api.settings import Settings
+from eval.errors import RequestError
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+BUSY_SECONDS = 30
+
+
+def connect(settings: Settings) -> Engine:
+    """An engine for the settings' database; nothing is opened yet."""
+    url = settings.database
+    if not url.startswith("sqlite"):
+        return create_engine(url, pool_pre_ping=True)
+    settings.data.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
+    event.listen(engine, "connect", _set_up_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _set_up_sqlite(connection: Any, _: Any) -> None:
+    connection.isolation_level = None  # transactions begin where `_begin_sqlite` says
+    for setting in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {setting}")
+
+
+def _begin_sqlite(connection: Any) -> None:
+    """A transaction that will write takes the lock at once: one that reads first could not be let wait for it."""
+    writes = connection.get_execution_options().get("writes")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Session]:
+    """A transaction that only reads."""
+    with Session(engine, expire_on_commit=False) as session:
+        yield session
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Session]:
+    """A transaction that is committed at the end, or rolled back where an error passes."""
+    with Session(engine.execution_options(writes=True), expire_on_commit=False) as session, session.begin():
+        yield session
+
+
+def upgrade(settings: Settings) -> None:
+    """Create the tables, or bring them up to date."""
+    from alembic import command
+
+    try:
+        command.upgrade(_alembic(settings), "head")
+    except SQLAlchemyError as error:
+        raise RequestError(_unusable(error)) from error
+
+
+def check_is_current(settings: Settings) -> None:
+    """Raises RequestError where the tables are older or newer than this program."""
+    from alembic.runtime.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+
+    wanted = ScriptDirectory.from_config(_alembic(settings)).get_current_head()
+    engine = connect(settings)
+    try:
+        with engine.connect() as connection:
+            found = MigrationContext.configure(connection).get_current_revision()
+    except SQLAlchemyError as error:
+        raise RequestError(_unusable(error)) from error
+    finally:
+        engine.dispose()
+    if found != wanted:
+        raise RequestError(f"The database is at version {found}, not {wanted}: start `advisor api` once to upgrade it.")
+
+
+def _unusable(error: SQLAlchemyError) -> str:
+    """Never with the URL, which may hold a password."""
+    cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+    return f"ADVISOR_DATABASE_URL: the database cannot be used ({cause})."
+
+
+def _alembic(settings: Settings) -> Config:
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.attributes["settings"] = settings
+    return config

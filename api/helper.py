@@ -1,0 +1,124 @@
+"""Work on clients' data that must not happen in the server's process: bounded in time and memory, and killed beyond."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection
+from typing import Any
+
+import psutil
+
+from api.problems import Problem
+from eval.errors import AdvisorError
+
+POLL_SECONDS = 0.05
+MEMORY_POLL_SECONDS = 0.25
+PRELOADED = ["advisor.comparison", "advisor.further", "advisor.auditing", "strategies.models.transformers_lm", "peft"]
+
+processes = multiprocessing.get_context("forkserver")
+"""Children begin with the heavy libraries imported once, and with nothing of the parent's memory."""
+processes.set_forkserver_preload(PRELOADED)
+
+
+def die_with(parent: Connection) -> None:
+    """End this process as soon as the one that holds the other end of the pipe is gone, even if it was killed."""
+
+    def watch() -> None:
+        try:
+            parent.recv()
+        except (EOFError, OSError):
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+class Helper:
+    """A child process that answers one call at a time; the next call begins another where the last was killed."""
+
+    def __init__(self, work: Callable[..., Any], most_memory_bytes: int) -> None:
+        self._work, self._most_memory = work, most_memory_bytes
+        self._lock = threading.Lock()
+        self._process: Any = None
+        self._pipe: Any = None
+
+    def call(self, *arguments: Any, seconds: float) -> Any:
+        """The work's result. Raises what it raised if that was an AdvisorError, and Problem where it was cut off."""
+        begun = time.monotonic()
+        if not self._lock.acquire(timeout=seconds):
+            raise Problem(503, "The service is busy with other requests of this kind: try again soon.")
+        try:
+            if self._process is None or not self._process.is_alive():
+                self._start()
+            self._pipe.send(arguments)
+            outcome, value = self._wait(seconds - (time.monotonic() - begun))
+        finally:
+            self._lock.release()
+        if outcome == "error":
+            raise value
+        if outcome == "failed":
+            raise RuntimeError(value)
+        return value
+
+    def _start(self) -> None:
+        ours, theirs = processes.Pipe()
+        self._process = processes.Process(target=_serve, args=(theirs, self._work), daemon=True)
+        self._process.start()
+        theirs.close()
+        self._pipe = ours
+
+    def _wait(self, seconds: float) -> tuple[str, Any]:
+        end, next_look = time.monotonic() + seconds, 0.0
+        while not self._pipe.poll(POLL_SECONDS):
+            now = time.monotonic()
+            if now > end:
+                self.close()
+                raise Problem(504, f"This took longer than {seconds:.0f} seconds and was ended.")
+            if now > next_look:
+                next_look = now + MEMORY_POLL_SECONDS
+                if memory_of(self._process.pid) > self._most_memory:
+                    self.close()
+                    raise Problem(413, "This needs more memory than is allowed: send less at a time.")
+        try:
+            found: tuple[str, Any] = self._pipe.recv()
+        except EOFError as error:
+            self.close()
+            raise Problem(503, "The process that worked on this was ended: try again.") from error
+        return found
+
+    def close(self) -> None:
+        """Kill the process; the next call starts another."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.join()
+            self._pipe.close()
+        self._process = None
+
+
+def _serve(pipe: Connection, work: Callable[..., Any]) -> None:
+    from advisor.cli import quieten_libraries
+
+    quieten_libraries()
+    while True:
+        try:
+            arguments: Sequence[Any] = pipe.recv()
+        except EOFError:
+            return
+        try:
+            answer: tuple[str, Any] = "done", work(*arguments)
+        except AdvisorError as error:
+            answer = "error", error
+        except Exception as error:
+            answer = "failed", f"{type(error).__name__}: {error}"
+        pipe.send(answer)
+
+
+def memory_of(pid: int) -> int:
+    """Bytes in the memory of a process; 0 where it has just ended."""
+    try:
+        return int(psutil.Process(pid).memory_info().rss)
+    except psutil.Error:
+        return 0

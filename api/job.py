@@ -1,0 +1,116 @@
+"""One comparison, carried out in a process of its own. What it learns goes to the store at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from advisor.progress import Forecast
+from advisor.request import CompareRequest, make_request
+from api.database import connect
+from api.helper import die_with
+from api.settings import Settings
+from api.store import Lease, LeaseLost, Store
+from api.tables import Comparison, State
+from eval.errors import RequestError
+
+EVERY_SECONDS = 0.5
+"""At most so often the same phase is told again."""
+UPLOADS, RUN = "uploads", "run"
+NOT_MODELS = ("task", "prices")
+
+log = structlog.get_logger("advisor.worker")
+
+
+def folder_of(settings: Settings, project_id: str, id: str) -> Path:
+    """Everything that is kept of a comparison besides its row."""
+    return settings.data / "projects" / project_id / id
+
+
+def request_of(row: Comparison, settings: Settings) -> CompareRequest:
+    """The comparison that a row asks for, with its files where they lie and its models as the operator named them."""
+    folder = folder_of(settings, row.project_id, row.id)
+    files = {role: str(folder / UPLOADS / stored["path"]) for role, stored in row.files.items()}
+    options = {**row.options, "model": [settings.models[name] for name in row.options["model"]]}
+    options["embedder"] = settings.embedders[row.options["embedder"]]
+    return make_request(**options, **files, output=folder / RUN, device=settings.device)
+
+
+def carry_out(settings: Settings, lease: Lease, parent: Connection) -> None:
+    """Run a leased comparison to its end; the target of a process. Finished strategies of earlier attempts stand."""
+    from advisor.cli import quieten_libraries
+    from advisor.comparison import run
+
+    die_with(parent)
+    quieten_libraries()
+    store = Store(connect(settings))
+    words = log.bind(comparison=lease.id, attempt=lease.attempt)
+    try:
+        try:
+            request = request_of(store.request_of(lease), settings)
+            report, _ = run(request, StoredProgress(store, lease))
+        except LeaseLost:
+            raise
+        except RequestError as error:
+            store.end(lease, State.FAILED, without_folders(str(error), settings))
+            words.info("refused")
+        except Exception as error:
+            words.error("failed", exc_info=error)
+            store.end(lease, State.FAILED, f"An internal error ({type(error).__name__}): the worker's log has more.")
+        else:
+            advice = json.loads(report.recommendation.model_dump_json(include={"strategy", "verdict", "headline"}))
+            store.end(lease, State.SUCCEEDED, recommendation=advice)
+            words.info("succeeded", strategy=advice["strategy"])
+    except LeaseLost:
+        words.warning("lease lost")
+        os._exit(1)
+
+
+def without_folders(sentence: str, settings: Settings) -> str:
+    """A sentence that names files, without the folders in which the service keeps them."""
+    root = str(settings.data.absolute())
+    parts = sentence.replace(str(settings.data) + "/", root + "/").split(root + "/projects/")
+    return parts[0] + "".join("/".join(part.split("/")[3:]) for part in parts[1:])
+
+
+class StoredProgress:
+    """Implements `advisor.progress.Progress`: what is told becomes events."""
+
+    def __init__(self, store: Store, lease: Lease) -> None:
+        self._store, self._lease = store, lease
+        self._forecast = Forecast()
+        self._last = ("", "")
+        self._at = 0.0
+
+    def say(self, text: str) -> None:
+        self._store.tell(self._lease, "said", {"text": text})
+
+    def planned(self, seconds: dict[str, float]) -> None:
+        self._forecast.plan(seconds)
+        whole = sum(seconds.values())
+        self._store.tell(self._lease, "planned", {"seconds": seconds}, seconds_left=whole, progress=0.0)
+
+    def phase(self, strategy: str, phase: str, done: int, total: int) -> None:
+        self._forecast.at(strategy)
+        now = time.monotonic()
+        if (strategy, phase) == self._last and now < self._at + EVERY_SECONDS:
+            return
+        self._last, self._at = (strategy, phase), now
+        data: dict[str, Any] = {"strategy": strategy, "phase": phase, "done": done, "total": total}
+        shown = {"phase": f"{strategy}: {phase}", "progress": self._forecast.share, "seconds_left": self._forecast.left}
+        self._store.tell(self._lease, "phase", {**data, **_rounded(shown)}, **shown)
+
+    def finished(self, strategy: str, outcome: str, quality: float | None = None) -> None:
+        self._forecast.done(strategy)
+        self._store.strategy_done(self._lease, strategy, {"outcome": outcome, "quality": quality})
+
+
+def _rounded(shown: dict[str, Any]) -> dict[str, Any]:
+    left = shown["seconds_left"]
+    return {"progress": round(shown["progress"], 3), "seconds_left": None if left is None else round(left, 1)}

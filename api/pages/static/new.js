@@ -1,0 +1,57 @@
+// Looks at the chosen files before anything starts, and takes files that are dropped on a field.
+"use strict";
+const form = document.getElementById("new");
+const look = document.getElementById("look");
+const found = document.getElementById("found");
+const examples = document.getElementById("examples");
+
+look.hidden = false;
+async function lookAtData() {
+  if (!examples.files.length) {
+    examples.focus();
+    return;
+  }
+  const wanted = ["input_columns", "output_column", "redact", "time_budget"];
+  const body = new FormData();
+  if (form.task.value.trim()) body.set("task", form.task.value);
+  for (const name of wanted) {
+    const field = form.elements[name];
+    if (field.type === "checkbox" ? field.checked : field.value) body.set(name, field.value);
+  }
+  for (const name of ["examples", "documents", "test", "incumbent"])
+    for (const file of form.elements[name].files) body.append(name, file);
+  body.set("estimate", "true");
+  look.disabled = true;
+  found.textContent = "Reading, and measuring how long a comparison would take …";
+  try {
+    const answer = await fetch("/new/look", { method: "POST", body, headers: { accept: "text/html" } });
+    found.innerHTML = await answer.text();
+    const part = found.querySelector("[data-columns]");
+    if (part) {
+      const options = JSON.parse(part.dataset.columns).map((name) => {
+        const option = document.createElement("option");
+        option.value = name;
+        return option;
+      });
+      document.getElementById("columns").replaceChildren(...options);
+    }
+  } catch {
+    found.textContent = "The service does not answer.";
+  }
+  look.disabled = false;
+}
+look.addEventListener("click", lookAtData);
+examples.addEventListener("change", lookAtData);
+
+for (const field of document.querySelectorAll(".drop")) {
+  const input = field.querySelector("input");
+  for (const kind of ["dragover", "dragleave", "drop"])
+    field.addEventListener(kind, (event) => {
+      event.preventDefault();
+      field.classList.toggle("over", kind === "dragover");
+      if (kind === "drop" && event.dataTransfer.files.length) {
+        input.files = event.dataTransfer.files;
+        input.dispatchEvent(new Event("change"));
+      }
+    });
+}

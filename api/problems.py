@@ -1,0 +1,93 @@
+"""Errors as problem details (RFC 9457). What a user can cause is one sentence; what we cause is no more than an id."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, RedirectResponse, Response
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+from eval.errors import AdvisorError
+
+MEDIA_TYPE = "application/problem+json"
+log = structlog.get_logger("advisor.api")
+
+
+class ProblemDetails(BaseModel):
+    """The body of every error."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    request_id: str | None = None
+
+
+class Problem(Exception):
+    """An answer other than the one that was asked for."""
+
+    def __init__(self, status: int, detail: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.status, self.detail, self.headers = status, detail, headers
+
+
+def answer(status: int, detail: str, request: Request | None = None, headers: Any = None) -> JSONResponse:
+    """The response that tells a problem."""
+    request_id = getattr(request.state, "request_id", None) if request else None
+    body = ProblemDetails(title=HTTPStatus(status).phrase, status=status, detail=detail, request_id=request_id)
+    return JSONResponse(body.model_dump(exclude_none=True), status, headers, MEDIA_TYPE)
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Responses of a route for the OpenAPI document."""
+    return {
+        status: {
+            "description": HTTPStatus(status).phrase,
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}},
+        }
+        for status in statuses
+    }
+
+
+def _told(status: int, detail: str, request: Request, headers: Any = None) -> Response:
+    """As JSON, or as a page where a browser asks for one; who has not shown a key goes to do so."""
+    path = request.url.path
+    if path.startswith(("/v1/", "/health/", "/metrics")) or "text/html" not in request.headers.get("accept", ""):
+        return answer(status, detail, request, headers)
+    if status == 401:
+        return RedirectResponse("/login", 303)
+    from api.routes.pages import show
+
+    return show("problem.html.j2", request, status, title=HTTPStatus(status).phrase, sentence=detail)
+
+
+def install(app: FastAPI) -> None:
+    """Let every error of the app be answered so."""
+
+    @app.exception_handler(Problem)
+    def problem(request: Request, error: Problem) -> Response:
+        return _told(error.status, error.detail, request, error.headers)
+
+    @app.exception_handler(AdvisorError)
+    def refused(request: Request, error: AdvisorError) -> Response:
+        return _told(422, str(error), request)
+
+    @app.exception_handler(RequestValidationError)
+    def invalid(request: Request, error: RequestValidationError) -> Response:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
+        return _told(422, f"{where}: {first['msg']}.", request)
+
+    @app.exception_handler(HTTPException)
+    def http(request: Request, error: HTTPException) -> Response:
+        return _told(error.status_code, str(error.detail), request, error.headers)
+
+    @app.exception_handler(Exception)
+    def unexpected(request: Request, error: Exception) -> Response:
+        log.error("failed", request_id=getattr(request.state, "request_id", None), exc_info=error)
+        return _told(500, "Something went wrong here; the service's log has more under this request id.", request)

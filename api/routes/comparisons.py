@@ -1,0 +1,351 @@
+"""Comparisons: asked for, watched, read, decided again, used, removed."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import re
+import shutil
+import tempfile
+import time
+import uuid
+import zipfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi.responses import FileResponse, JSONResponse
+from sse_starlette import EventSourceResponse, ServerSentEvent
+from starlette.background import BackgroundTask
+from starlette.concurrency import run_in_threadpool
+
+from advisor.economics import Prices
+from advisor.recompute import decide_again
+from advisor.report.html import CONTENT_SECURITY_POLICY
+from advisor.report.schema import Report
+from advisor.runs import REPORT, SOLUTION
+from api import asking, schemas
+from api.access import Known, Served, Services
+from api.job import RUN, UPLOADS, folder_of
+from api.keys import Caller
+from api.problems import Problem, documented
+from api.store import Asked
+from api.tables import ENDED, Comparison, State
+
+EVENT_POLL_SECONDS = 0.3
+WAIT_POLL_SECONDS = 0.2
+LONGEST_WAIT = 3600.0
+PREDICT_SECONDS = 120.0
+MOST_LETTERS = 100_000
+CLIENTS = (401, 404, 422, 429)
+OPTIONS_IN_ROW = {"task", "prices"}
+_KEY = re.compile(r"[\x21-\x7e]{1,200}")
+
+router = APIRouter(prefix="/v1/comparisons", tags=["comparisons"])
+
+BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {"schema": {"$ref": "#/components/schemas/ComparisonBody"}},
+            "multipart/form-data": {"schema": {"$ref": "#/components/schemas/ComparisonForm"}},
+        },
+    }
+}
+
+
+@router.post(
+    "",
+    status_code=202,
+    response_model=schemas.ComparisonView,
+    responses={
+        **documented(400, 403, 409, 413, 415, *CLIENTS),
+        200: {"model": Report, "description": "With `wait`, where it ended in time: the finished report."},
+    },
+    openapi_extra=BODY,
+)
+async def create(
+    request: Request,
+    caller: Known,
+    served: Served,
+    wait: Annotated[
+        float, Query(ge=0, le=LONGEST_WAIT, description="Seconds to wait for the report in this very call.")
+    ] = 0,
+    idempotency_key: Annotated[
+        str | None, Header(description="Ask again with the same, and nothing is done twice.")
+    ] = None,
+) -> Response:
+    """Ask for a comparison. 202 with its address, or with `wait` and in time 200 with the report."""
+    if idempotency_key is not None and not _KEY.fullmatch(idempotency_key):
+        raise Problem(422, "Idempotency-Key: 1 to 200 visible ASCII characters.")
+    async with asking.body_of(request, served.settings) as body:
+        row = await submitted(body, request, caller, served, idempotency_key)
+    if wait:
+        row = await _ended(served, row, wait)
+    return _report_or_view(served, row) if wait else _view(row, 202)
+
+
+async def submitted(
+    body: asking.Body, request: Request, caller: Caller, served: Services, idempotency_key: str | None = None
+) -> Comparison:
+    """Keep the files and queue the comparison; nothing stays behind where that is refused."""
+    options = asking.checked(schemas.Asked, body.options)
+    values = json.loads(options.model_dump_json(exclude=OPTIONS_IN_ROW))
+    asking.allowed(values, served.settings)
+    id = uuid.uuid4().hex
+    folder = folder_of(served.settings, caller.project_id, id)
+    uploads = folder / UPLOADS
+    new = False
+    try:
+        uploads.mkdir(parents=True)
+        files = await asking.kept_files(body, uploads, served.settings)
+        files["task"] = asking.store_task(options.task, uploads)
+        if options.prices:
+            files["prices"] = asking.store_prices(options.prices, uploads)
+        asked = Asked(
+            task=options.task if isinstance(options.task, str) else options.task.description,
+            options=values,
+            files={role: stored.to_json() for role, stored in files.items()},
+            content_sha256=asking.content_sha256(values, files),
+            idempotency_key=idempotency_key,
+        )
+        most = served.settings.most_waiting
+        row, new = await run_in_threadpool(served.store.submit, caller.project_id, id, asked, most)
+    finally:
+        if not new:
+            shutil.rmtree(folder, ignore_errors=True)
+    if new:
+        await run_in_threadpool(_note, served, caller, request, "comparison.create", row.id)
+    return row
+
+
+async def _ended(served: Services, row: Comparison, seconds: float) -> Comparison:
+    """The comparison once it has ended, or as it is when the time is up."""
+    end = time.monotonic() + seconds
+    while row.state not in ENDED and time.monotonic() < end:
+        await asyncio.sleep(WAIT_POLL_SECONDS)
+        row = await run_in_threadpool(served.store.find, row.project_id, row.id)
+    return row
+
+
+def _report_or_view(served: Services, row: Comparison) -> Response:
+    if row.state == State.SUCCEEDED:
+        return FileResponse(_run_file(served, row, REPORT), media_type="application/json")
+    return _view(row, 202)
+
+
+def _view(row: Comparison, status: int = 200) -> JSONResponse:
+    view = schemas.ComparisonView.of(row)
+    return JSONResponse(view.model_dump(mode="json"), status, {"location": view.links["self"]})
+
+
+@router.get("", responses=documented(*CLIENTS))
+def listing(
+    caller: Known,
+    served: Served,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    cursor: Annotated[str | None, Query(max_length=200, description="The `next` of the page before.")] = None,
+    state: State | None = None,
+) -> schemas.Page:
+    """The project's comparisons, the newest first."""
+    rows = served.store.page(caller.project_id, limit + 1, state, _decoded(cursor) if cursor else None)
+    more = _encoded(rows[limit - 1]) if len(rows) > limit else None
+    return schemas.Page(comparisons=[schemas.ComparisonView.of(row) for row in rows[:limit]], next=more)
+
+
+def _encoded(row: Comparison) -> str:
+    return base64.urlsafe_b64encode(json.dumps([row.created_at, row.id]).encode()).decode()
+
+
+def _decoded(cursor: str) -> tuple[float, str]:
+    try:
+        at, id = json.loads(base64.urlsafe_b64decode(cursor))
+        return float(at), str(id)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise Problem(422, "cursor: give the `next` of another page, unchanged.") from error
+
+
+@router.get("/{id}", responses=documented(*CLIENTS))
+def read(id: str, caller: Known, served: Served) -> schemas.ComparisonView:
+    """A comparison: its state, how far it is, what is done, what was recommended."""
+    return schemas.ComparisonView.of(served.store.find(caller.project_id, id))
+
+
+@router.get(
+    "/{id}/events",
+    response_class=EventSourceResponse,
+    responses={
+        **documented(*CLIENTS),
+        200: {"description": "Server-sent events.", "content": {"text/event-stream": {"schema": {"type": "string"}}}},
+    },
+)
+async def events(
+    id: str,
+    caller: Known,
+    served: Served,
+    last_event_id: Annotated[str | None, Header(description="Go on after the event of that number.")] = None,
+) -> EventSourceResponse:
+    """What happens, as it happens: `state`, `said`, `planned`, `phase`, `strategy`. Ends with the comparison."""
+    after = _number(last_event_id)
+    await run_in_threadpool(served.store.find, caller.project_id, id)
+    return EventSourceResponse(_stream(served, caller, id, after))
+
+
+def _number(text: str | None) -> int:
+    if text is None or text == "":
+        return 0
+    if not text.isascii() or not text.isdigit() or len(text) > 15:
+        raise Problem(422, "Last-Event-ID: the number of an event.")
+    return int(text)
+
+
+async def _stream(served: Services, caller: Caller, id: str, after: int) -> AsyncIterator[ServerSentEvent]:
+    while True:
+        try:
+            found, more = await run_in_threadpool(served.store.events, caller.project_id, id, after)
+        except Problem:  # deleted meanwhile
+            return
+        for event in found:
+            after = event.number
+            data = json.dumps({"at": schemas.moment(event.at).isoformat(), **event.data})
+            yield ServerSentEvent(data, event=event.kind, id=str(event.number))
+        if not more:
+            return
+        await asyncio.sleep(EVENT_POLL_SECONDS)
+
+
+@router.get(
+    "/{id}/report.json", responses={**documented(409, *CLIENTS), 200: {"model": Report}}, response_class=FileResponse
+)
+def report_json(id: str, caller: Known, served: Served) -> FileResponse:
+    """The report as data."""
+    return FileResponse(_run_file(served, _own(served, caller, id), REPORT), media_type="application/json")
+
+
+@router.get(
+    "/{id}/report.html",
+    responses={**documented(409, *CLIENTS), 200: {"content": {"text/html": {"schema": {"type": "string"}}}}},
+    response_class=FileResponse,
+)
+def report_html(id: str, caller: Known, served: Served) -> FileResponse:
+    """The report to read: one page that loads nothing."""
+    file = _run_file(served, _own(served, caller, id), "report.html")
+    policy = f"{CONTENT_SECURITY_POLICY}; sandbox; frame-ancestors 'none'; base-uri 'none'"
+    return FileResponse(file, media_type="text/html", headers={"content-security-policy": policy})
+
+
+@router.get(
+    "/{id}/report.md",
+    responses={**documented(409, *CLIENTS), 200: {"content": {"text/markdown": {"schema": {"type": "string"}}}}},
+    response_class=FileResponse,
+)
+def report_md(id: str, caller: Known, served: Served) -> FileResponse:
+    """The report as text."""
+    return FileResponse(_run_file(served, _own(served, caller, id), "report.md"), media_type="text/markdown")
+
+
+@router.get(
+    "/{id}/solution.zip",
+    responses={**documented(409, *CLIENTS), 200: {"content": {"application/zip": {}}}},
+    response_class=FileResponse,
+)
+def solution(id: str, request: Request, caller: Known, served: Served) -> FileResponse:
+    """The kept solution: unpacked, it works with `advisor predict` and `advisor evaluate`."""
+    row = _own(served, caller, id)
+    folder = _run_file(served, row, SOLUTION)
+    with tempfile.NamedTemporaryFile(suffix=".zip", delete=False) as scratch:
+        path = Path(scratch.name)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:  # weights and vectors do not compress
+        for file in sorted(p for p in folder.rglob("*") if p.is_file()):
+            archive.write(file, Path(SOLUTION) / file.relative_to(folder))
+    _note(served, caller, request, "solution.read", row.id)
+    name = f"solution-{row.id[:8]}.zip"
+    return FileResponse(path, media_type="application/zip", filename=name, background=BackgroundTask(path.unlink))
+
+
+@router.post("/{id}/cancel", status_code=202, responses=documented(403, *CLIENTS))
+def cancel(id: str, request: Request, caller: Known, served: Served) -> schemas.ComparisonView:
+    """End it within seconds. What has ended already stays as it is."""
+    row = served.store.cancel(caller.project_id, id)
+    _note(served, caller, request, "comparison.cancel", row.id)
+    return schemas.ComparisonView.of(row)
+
+
+@router.delete("/{id}", responses=documented(403, *CLIENTS))
+def delete(id: str, request: Request, caller: Known, served: Served) -> schemas.Deleted:
+    """Remove every trace of it, whatever its state."""
+    served.store.delete(caller.project_id, id)
+    shutil.rmtree(folder_of(served.settings, caller.project_id, id), ignore_errors=True)
+    _note(served, caller, request, "comparison.delete", id)
+    return schemas.Deleted(id=id)
+
+
+@router.post("/{id}/decision", responses=documented(403, 409, *CLIENTS))
+def decision(id: str, change: schemas.Change, caller: Known, served: Served) -> schemas.DecisionView:
+    """Decide once more from what was measured, with another volume, other prices or limits. Nothing is kept of it."""
+    run = _run_file(served, _own(served, caller, id), REPORT).parent
+    price = change.prices
+    prices = Prices(price.machine, price.hourly_usd, "given with the request") if price else None
+    given = change.model_dump(exclude={"prices"}, exclude_unset=True)
+    decided = decide_again(run, prices=prices, **{name: value for name, value in given.items() if value is not None})
+    assumed, found = decided.weighed.assumptions, decided.weighed.decision
+    if found is None:
+        raise Problem(409, "Nothing was measured in this comparison, so that there is nothing to decide.")
+    return schemas.DecisionView(
+        strategy=found.pick,
+        verdict=found.verdict,
+        best=found.best,
+        runner_up=found.runner_up,
+        equals=list(found.equals),
+        confidence=found.confidence,
+        lacks=list(found.lacks),
+        candidates=[
+            schemas.Candidate(
+                name=c.name, quality=c.quality, per_1k_usd=c.money.per_query * 1000, monthly_usd=c.money.monthly,
+                p95_ms=c.p95_ms, broken_limits=found.broken.get(c.name, []),
+            )
+            for c in assumed.candidates
+        ],
+        settings={
+            "volume": assumed.volume, "tolerance": decided.options.tolerance, "error_cost": assumed.error_cost,
+            "min_quality": assumed.limits.min_quality, "max_cost_per_1k": assumed.limits.max_cost_per_1k,
+            "max_latency_ms": assumed.limits.max_latency_ms, "machine": decided.prices.machine,
+            "hourly_usd": decided.prices.hourly_usd,
+        },
+    )  # fmt: skip
+
+
+@router.post("/{id}/predict", responses=documented(403, 409, 413, 503, 504, *CLIENTS))
+def predict(id: str, asked: schemas.Inputs, caller: Known, served: Served) -> schemas.Answers:
+    """Answers of the kept solution."""
+    return schemas.Answers(answers=answers(served, caller, id, asked.inputs))
+
+
+def answers(served: Services, caller: Caller, id: str, inputs: list[str]) -> list[schemas.Answer]:
+    """Answers of a comparison's kept solution, made in the helper's process."""
+    most = served.settings.most_inputs
+    if len(inputs) > most or sum(map(len, inputs)) > MOST_LETTERS * 10 or max(map(len, inputs)) > MOST_LETTERS:
+        raise Problem(413, f"inputs: at most {most} texts, of at most {MOST_LETTERS} characters each.")
+    run = _run_file(served, _own(served, caller, id), SOLUTION).parent
+    found = served.predictor.call(str(run), inputs, served.settings.device, seconds=PREDICT_SECONDS)
+    return [schemas.Answer.model_validate(answer) for answer in found]
+
+
+def _own(served: Services, caller: Caller, id: str) -> Comparison:
+    return served.store.find(caller.project_id, id)
+
+
+def _run_file(served: Services, row: Comparison, name: str) -> Path:
+    """A file or folder of a comparison that succeeded. Raises Problem 409 for the others."""
+    if row.state != State.SUCCEEDED:
+        raise Problem(409, f"This comparison has no report: it is {row.state}.")
+    path = folder_of(served.settings, row.project_id, row.id) / RUN / name
+    if not path.exists():
+        raise Problem(409, "Nothing was recommended, so that no solution was kept." if name == SOLUTION else "Gone.")
+    return path
+
+
+def _note(served: Services, caller: Caller, request: Request, action: str, id: str) -> None:
+    served.keys.note(caller.actor, action, id, caller.project_id, request.state.request_id)

@@ -1,0 +1,44 @@
+"""Whether the service works, and what Prometheus reads."""
+
+from __future__ import annotations
+
+import os
+
+from fastapi import APIRouter, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+from sqlalchemy.exc import SQLAlchemyError
+
+from api import measures, schemas
+from api.access import Known, Served
+from api.problems import Problem, documented
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/health/live")
+def live() -> schemas.Health:
+    """The process answers."""
+    return schemas.Health()
+
+
+@router.get("/health/ready", responses=documented(503))
+def ready(served: Served) -> schemas.Health:
+    """The database answers and the data folder can be written."""
+    try:
+        workers = served.store.workers()
+    except SQLAlchemyError as error:
+        raise Problem(503, "The database does not answer.") from error
+    if not os.access(served.settings.data, os.W_OK):
+        raise Problem(503, "The data folder cannot be written.")
+    return schemas.Health(workers=workers)
+
+
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={**documented(401, 429), 200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+)
+def metrics(caller: Known, served: Served) -> Response:
+    """Figures for Prometheus, over all projects; any valid key reads them."""
+    content = measures.text(served.store.counts(), served.store.workers())
+    return Response(content, media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,316 @@
+"""What the service takes and gives, as JSON."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from advisor.decide import Lack, Verdict
+from advisor.report.schema import Finding
+from advisor.request import Options
+from advisor.runs import REPORT
+from api.tables import Comparison, State
+
+LONGEST_TEXT = 100_000
+Role = Literal["language_model", "embedder"]
+
+
+class TaskFields(BaseModel):
+    """A task in fields; only the description is needed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    description: str = Field(min_length=1, max_length=LONGEST_TEXT)
+    name: str | None = None
+    kind: Literal["classification", "extraction", "qa", "generation"] | None = None
+    metric: str | None = None
+    labels: list[str] | None = None
+    json_keys: list[str] | None = None
+
+
+class MachinePrice(BaseModel):
+    """What an hour of the machine costs."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    machine: str = "the machine"
+    hourly_usd: float = Field(ge=0, lt=1e6)
+
+
+class Asked(Options):
+    """The options of `advisor compare`, with underscores."""
+
+    task: TaskFields | str
+    """A sentence, or fields; as a form field, fields are JSON."""
+    prices: MachinePrice | None = None
+
+    @field_validator("task")
+    @classmethod
+    def _described(cls, task: TaskFields | str) -> TaskFields | str:
+        if isinstance(task, str) and not 0 < len(task.strip()) <= LONGEST_TEXT:
+            raise ValueError(f"say in 1 to {LONGEST_TEXT} characters what the model is asked to do")
+        return task
+
+
+class Rows(BaseModel):
+    """Data in a JSON body, in place of files."""
+
+    examples: list[dict[str, Any]] = Field(min_length=1)
+    """Objects with an input and an output, under the usual names or those of `input_columns` and `output_column`."""
+    documents: list[dict[str, Any]] | None = None
+    """Objects with a text and, if there is one, a title and an id."""
+    test: list[dict[str, Any]] | None = None
+    incumbent: list[dict[str, Any]] | None = None
+
+
+class ComparisonBody(Asked, Rows):
+    """A comparison as a JSON body."""
+
+
+class ComparisonForm(Asked):
+    """A comparison as a form with files. Lists have commas; `task` and `prices` may be JSON."""
+
+    examples: bytes = Field(json_schema_extra={"format": "binary"})
+    documents: list[bytes] | None = None
+    """One table, one zip of texts, or texts."""
+    test: bytes | None = None
+    incumbent: bytes | None = None
+
+
+class AuditOptions(BaseModel):
+    """How data are to be read and audited."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    task: TaskFields | str = "Answer as the examples do."
+    input_columns: list[str] = []
+    output_column: str | None = None
+    accept: list[str] = []
+    redact: bool = False
+    estimate: bool = False
+    """Whether to plan the comparison as well, which takes some seconds more."""
+    time_budget: float = Field(default=1800, gt=0)
+
+
+class AuditBody(AuditOptions, Rows):
+    """An audit as a JSON body."""
+
+
+class AuditForm(AuditOptions):
+    """An audit as a form with files."""
+
+    examples: bytes = Field(json_schema_extra={"format": "binary"})
+    documents: list[bytes] | None = None
+    test: bytes | None = None
+    incumbent: bytes | None = None
+
+
+class StrategyDone(BaseModel):
+    """A strategy that is done."""
+
+    outcome: Literal["ok", "failed", "stopped_early", "not_applicable"]
+    quality: float | None
+    """Its metric on the test rows, 0 to 1."""
+
+
+class Advice(BaseModel):
+    """The recommendation in short; the report has the rest."""
+
+    strategy: str | None
+    verdict: Verdict
+    headline: str
+
+
+class FileNote(BaseModel):
+    """A file that came with the request."""
+
+    name: str
+    bytes: int
+    sha256: str
+
+
+class ComparisonView(BaseModel):
+    """A comparison as its owner sees it."""
+
+    id: str
+    state: State
+    phase: str
+    progress: float = Field(ge=0, le=1)
+    seconds_left: float | None
+    task: str
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    attempts: int
+    strategies: dict[str, StrategyDone]
+    recommendation: Advice | None
+    reason: str | None
+    """Why it failed."""
+    options: dict[str, Any]
+    files: dict[str, FileNote]
+    links: dict[str, str]
+
+    @classmethod
+    def of(cls, row: Comparison) -> ComparisonView:
+        """What a row says."""
+        at = f"/v1/comparisons/{row.id}"
+        links = {"self": at, "events": f"{at}/events", "page": f"/comparisons/{row.id}"}
+        if row.state == State.SUCCEEDED:
+            links |= {name.split(".")[-1]: f"{at}/{name}" for name in (REPORT, "report.html", "report.md")}
+            if row.recommendation and row.recommendation["strategy"]:
+                links |= {"solution": f"{at}/solution.zip", "predict": f"{at}/predict"}
+        return cls(
+            id=row.id, state=State(row.state), phase=row.phase, progress=row.progress, seconds_left=row.seconds_left,
+            task=row.task, created_at=moment(row.created_at), started_at=moment_or_none(row.started_at),
+            ended_at=moment_or_none(row.ended_at), attempts=row.attempts, strategies=row.strategies,
+            recommendation=Advice.model_validate(row.recommendation) if row.recommendation else None,
+            reason=row.reason, options=row.options,
+            files={role: FileNote.model_validate(stored) for role, stored in row.files.items()}, links=links,
+        )  # fmt: skip
+
+
+def moment(seconds: float) -> datetime:
+    """Seconds since 1970 as a time."""
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def moment_or_none(seconds: float | None) -> datetime | None:
+    """As `moment`, where there is one."""
+    return None if seconds is None else moment(seconds)
+
+
+class Page(BaseModel):
+    """Some comparisons, the newest first."""
+
+    comparisons: list[ComparisonView]
+    next: str | None
+    """Give it as `cursor` for those before; None where there are none."""
+
+
+class Deleted(BaseModel):
+    """What is gone, and what is not."""
+
+    id: str
+    deleted: Literal[True] = True
+    removed: str = "The request, its files, events, reports, answers and the kept solution."
+    kept: str = "The audit log's lines on who asked for it, read its solution and deleted it, by id alone."
+
+
+class Inputs(BaseModel):
+    """Texts to answer."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    inputs: list[str] = Field(min_length=1)
+
+
+class Answer(BaseModel):
+    """The kept solution's answer."""
+
+    input: str
+    output: str
+    confidence: float | None = None
+    sources: list[str] = []
+    usage: dict[str, Any]
+    error: str | None = None
+
+
+class Answers(BaseModel):
+    """Answers in the order of the inputs."""
+
+    answers: list[Answer]
+
+
+class ReadRow(BaseModel):
+    """An example."""
+
+    input: str
+    output: str
+
+
+class Forecast(BaseModel):
+    """What a comparison would do, and how long it would take."""
+
+    predicted_seconds: float
+    folds: int
+    """1 for one holdout."""
+    cuts: list[str]
+
+
+class AuditView(BaseModel):
+    """The audit of data, and how they were read."""
+
+    findings: list[Finding]
+    columns: list[str]
+    """Of the examples."""
+    examples: int
+    documents: int
+    first_rows: list[ReadRow]
+    """As they were understood."""
+    plan: Forecast | None = None
+    """Where `estimate` asked for it."""
+
+
+class ModelView(BaseModel):
+    """A base model that may be named."""
+
+    name: str
+    role: Role
+    available: bool
+    """Whether it is on the service's machine."""
+
+
+class Models(BaseModel):
+    """All of them."""
+
+    models: list[ModelView]
+
+
+class Change(BaseModel):
+    """What to decide with instead; what is not given stays as it was."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    volume: int | None = Field(default=None, ge=0, le=10**12)
+    prices: MachinePrice | None = None
+    tolerance: float | None = Field(default=None, ge=0, le=100)
+    min_quality: float | None = Field(default=None, ge=0, le=1)
+    max_cost_per_1k: float | None = Field(default=None, gt=0)
+    max_latency_ms: float | None = Field(default=None, gt=0)
+    error_cost: float | None = Field(default=None, gt=0)
+
+
+class Candidate(BaseModel):
+    """A strategy in a decision."""
+
+    name: str
+    quality: float
+    per_1k_usd: float
+    monthly_usd: float
+    p95_ms: float
+    broken_limits: list[str]
+
+
+class DecisionView(BaseModel):
+    """A decision from a finished comparison's measurements."""
+
+    strategy: str | None
+    verdict: Verdict
+    best: str | None
+    runner_up: str | None
+    equals: list[str]
+    confidence: float
+    lacks: list[Lack]
+    candidates: list[Candidate]
+    settings: dict[str, Any]
+    """With which it was made."""
+
+
+class Health(BaseModel):
+    """Whether the service works."""
+
+    status: Literal["ok"] = "ok"
+    workers: int | None = None
+    """How many are alive; without one, comparisons wait."""

@@ -1,0 +1,77 @@
+"""What the operator decides, read from the environment when a process starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from eval.errors import RequestError
+from strategies.models.catalogue import DEFAULT_EMBEDDER, DEFAULT_LANGUAGE_MODEL
+
+MIB = 2**20
+GIB = 2**30
+
+
+class Settings(BaseSettings):
+    """Every setting is an environment variable: `data` is ADVISOR_DATA, and so on."""
+
+    model_config = SettingsConfigDict(env_prefix="ADVISOR_", extra="ignore", frozen=True)
+
+    data: Path = Path("advisor-data")
+    """Where uploads, runs and, by default, the database are kept; workers on other machines must see it too."""
+    database_url: str = ""
+    """As SQLAlchemy takes it, for instance postgresql+psycopg://user@host/advisor; SQLite in `data` by default."""
+    require_keys: bool = False
+    """Whether every caller must show an API key. Without, the service answers this machine alone."""
+    models: dict[str, str] = {DEFAULT_LANGUAGE_MODEL: DEFAULT_LANGUAGE_MODEL}
+    """The language models that callers may name, and for each the catalogue's name or a folder on this machine."""
+    embedders: dict[str, str] = {DEFAULT_EMBEDDER: DEFAULT_EMBEDDER}
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+    most_upload_bytes: int = Field(default=64 * MIB, gt=0)
+    """Of one request, all files together."""
+    most_unpacked_bytes: int = Field(default=512 * MIB, gt=0)
+    """Of what an archive or a workbook holds."""
+    most_rows: int = Field(default=50_000, gt=0)
+    """Of one table."""
+    most_files: int = Field(default=2_000, gt=0)
+    """Documents in one request, those in an archive included."""
+    most_seconds: float = Field(default=7200, gt=0)
+    """The longest time budget that may be asked for."""
+    most_memory_bytes: int = Field(default=16 * GIB, gt=0)
+    """Of one comparison."""
+    most_disk_bytes: int = Field(default=8 * GIB, gt=0)
+    """Of one comparison's folder."""
+    most_waiting: int = Field(default=100, gt=0)
+    """Comparisons of one project that may wait at a time."""
+    most_inputs: int = Field(default=1000, gt=0)
+    """Texts that one call of `predict` may hold."""
+    requests_per_minute: int = Field(default=1200, gt=0)
+    """Of one key, or of one address where there are no keys."""
+    keep_days: float = Field(default=90, gt=0)
+    """After so many days a comparison that has ended is removed."""
+
+    lease_seconds: float = Field(default=30, gt=0)
+    """A comparison whose worker has been silent for so long is taken over by another."""
+    most_attempts: int = Field(default=3, gt=0)
+    """Attempts in a row that may end without a further strategy done."""
+
+    @property
+    def database(self) -> str:
+        """The database's URL."""
+        return self.database_url or f"sqlite:///{(self.data / 'advisor.db').absolute()}"
+
+
+def read_settings(**changes: object) -> Settings:
+    """The settings of the environment. Raises RequestError that names the variable."""
+    try:
+        return Settings(**changes)  # type: ignore[arg-type]
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "ADVISOR_" + str(first["loc"][0]).upper() if first["loc"] else "A setting"
+        raise RequestError(f"{name}: {first['msg']}.") from error
+    except ValueError as error:  # JSON that cannot be read
+        raise RequestError(f"A setting in the environment cannot be read: {error}.") from error

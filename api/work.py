@@ -1,0 +1,79 @@
+"""What helpers do: functions over plain values, run in a process of their own."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from advisor.request import make_request
+from eval.contracts import Solution
+
+FIRST_ROWS = 5
+SHOWN_LETTERS = 500
+MOST_LOADED = 2
+MOST_ROWS_NAMED = 100
+GRAVITY = ("error", "warning", "info")
+
+_loaded: OrderedDict[tuple[str, float], Solution] = OrderedDict()
+
+
+def audit(options: dict[str, Any], estimate: bool) -> dict[str, Any]:
+    """What is in the files of a request, what is wrong with them, and what a comparison would take."""
+    from advisor.auditing import audit_only
+    from advisor.data import audited
+    from eval.reading.tables import read_table
+
+    request = make_request(**options)
+    data = audited(request)
+    gravest_first = sorted(audit_only(request), key=lambda finding: GRAVITY.index(finding.severity))
+    findings = [{**asdict(finding), "rows": list(finding.rows[:MOST_ROWS_NAMED])} for finding in gravest_first]
+    hopeless = any(finding["severity"] == "error" for finding in findings)
+    return {
+        "findings": findings,
+        "columns": list(read_table(request.examples).columns),
+        "examples": len(data.examples),
+        "documents": len(data.documents),
+        "first_rows": [
+            {"input": e.input[:SHOWN_LETTERS], "output": e.target[:SHOWN_LETTERS]} for e in data.examples[:FIRST_ROWS]
+        ],
+        "plan": _plan(request) if estimate and not hopeless else None,
+    }
+
+
+def _plan(request: Any) -> dict[str, Any]:
+    from advisor.comparison import prepare
+    from advisor.data import read_data
+    from advisor.progress import Silent
+
+    plan = prepare(request, read_data(request), time.monotonic(), Silent()).plan
+    return {"predicted_seconds": plan.total, "folds": plan.folds, "cuts": list(plan.cuts)}
+
+
+def predict(run: str, inputs: list[str], device: str) -> list[dict[str, Any]]:
+    """Answers of a run's kept solution; the last few that were used stay loaded."""
+    from advisor.further import answers
+    from advisor.runs import find_solution
+    from strategies.models.shelf import ModelShelf
+    from strategies.solutions import load_solution
+
+    folder = find_solution(Path(run))
+    key = str(folder), folder.stat().st_mtime
+    if key not in _loaded:
+        _loaded[key] = load_solution(folder, _shelf(device, ModelShelf))
+    _loaded.move_to_end(key)
+    while len(_loaded) > MOST_LOADED:
+        _loaded.popitem(last=False)
+    return list(answers(_loaded[key], inputs))
+
+
+_shelves: dict[str, Any] = {}
+
+
+def _shelf(device: str, make: Any) -> Any:
+    """One shelf for all solutions: they share their base model."""
+    if device not in _shelves:
+        _shelves[device] = make(device)
+    return _shelves[device]

@@ -1,0 +1,155 @@
+"""A worker: takes comparisons one after another, each in a process that it watches, bounds, and ends when asked to."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import time
+from typing import Any
+
+import structlog
+
+from advisor.runs import folder_bytes
+from api.database import connect
+from api.helper import memory_of, processes
+from api.job import carry_out, folder_of
+from api.settings import GIB, Settings
+from api.store import Lease, LeaseLost, Store
+from api.tables import State
+
+POLL_SECONDS = 0.5
+SEEN_SECONDS = 15.0
+DISK_SECONDS = 5.0
+TIDY_SECONDS = 3600.0
+ORPHAN_SECONDS = 3600.0
+OVERTIME = 1.5
+"""A comparison keeps its time budget by itself; this many times the budget, and some start-up, are not gone beyond."""
+START_UP_SECONDS = 300.0
+DAY = 86_400.0
+
+log = structlog.get_logger("advisor.worker")
+
+
+class Worker:
+    """Works until it is asked to stop."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.store = Store(connect(settings))
+        self.id = f"{socket.gethostname()}-{os.getpid()}"
+        self._stopping = False
+        self._next: dict[str, float] = {}
+
+    def stop(self, *_: Any) -> None:
+        """End after giving back what is under way; may be used as a signal's handler."""
+        self._stopping = True
+
+    def work(self) -> None:
+        """Take comparisons until stopped."""
+        log.info("worker started", worker=self.id)
+        while not self._stopping:
+            self._seen()
+            if self._is_due("tidy", TIDY_SECONDS):
+                self.tidy()
+            lease = self.store.lease(self.settings.lease_seconds, self.settings.most_attempts)
+            if lease is None:
+                time.sleep(POLL_SECONDS)
+            else:
+                self.supervise(lease)
+        self.store.gone(self.id)
+        log.info("worker stopped", worker=self.id)
+
+    def supervise(self, lease: Lease) -> None:
+        """Carry out one comparison in a process and watch over it until it ends."""
+        log.info("leased", worker=self.id, comparison=lease.id, attempt=lease.attempt)
+        ours, theirs = processes.Pipe()
+        process = processes.Process(target=carry_out, args=(self.settings, lease, theirs), daemon=True)
+        process.start()
+        theirs.close()
+        try:
+            self._watch(process, lease)
+        except LeaseLost:
+            log.info("over", worker=self.id, comparison=lease.id)
+        finally:
+            process.kill()
+            process.join()
+            ours.close()
+        if not self.store.known([lease.id]):
+            shutil.rmtree(folder_of(self.settings, lease.project_id, lease.id), ignore_errors=True)  # it was deleted
+
+    def _watch(self, process: Any, lease: Lease) -> None:
+        """Until the process has ended, or must be ended. Raises LeaseLost once the comparison is over or another's."""
+        row = self.store.request_of(lease)
+        end = time.monotonic() + OVERTIME * row.options["time_budget"] + START_UP_SECONDS
+        self._next["renew"] = 0.0
+        while process.is_alive():
+            process.join(POLL_SECONDS)
+            self._seen()
+            wanted = self.store.is_wanted(lease)
+            if self._is_due("renew", self.settings.lease_seconds / 3):
+                wanted = not self.store.renew(lease, self.settings.lease_seconds)
+            if not wanted:
+                process.kill()
+                self.store.end(lease, State.CANCELLED)
+                return
+            if self._stopping:
+                process.kill()
+                self.store.release(lease, counts=False)
+                return
+            beyond = self._beyond(process, lease, end)
+            if beyond:
+                process.kill()
+                self.store.end(lease, State.FAILED, beyond)
+                return
+        self.store.release(lease, counts=True)  # had it ended as it should, the lease would be gone
+        log.warning("process died", worker=self.id, comparison=lease.id, exitcode=process.exitcode)
+
+    def _beyond(self, process: Any, lease: Lease, end: float) -> str | None:
+        """Which bound a comparison has crossed, in words."""
+        settings = self.settings
+        if memory_of(process.pid) > settings.most_memory_bytes:
+            return f"It needed more than {settings.most_memory_bytes / GIB:.1f} GiB of memory: send fewer rows."
+        if time.monotonic() > end:
+            return "It went on far beyond its time budget and was ended."
+        if self._is_due("disk", DISK_SECONDS):
+            folder = folder_of(settings, lease.project_id, lease.id)
+            if _size(folder) > settings.most_disk_bytes:
+                return f"It needed more than {settings.most_disk_bytes / GIB:.1f} GiB of disk: keep only the winner."
+        return None
+
+    def tidy(self) -> None:
+        """Remove comparisons that ended long ago, and folders that belong to none."""
+        for row in self.store.ended_before(time.time() - self.settings.keep_days * DAY):
+            self.store.delete(row.project_id, row.id)
+            shutil.rmtree(folder_of(self.settings, row.project_id, row.id), ignore_errors=True)
+            log.info("pruned", comparison=row.id)
+        for project in (self.settings.data / "projects").glob("*"):
+            folders = {folder.name: folder for folder in project.iterdir() if _age(folder) > ORPHAN_SECONDS}
+            for id in folders.keys() - self.store.known(list(folders)):
+                shutil.rmtree(folders[id], ignore_errors=True)
+                log.info("orphan removed", comparison=id)
+
+    def _seen(self) -> None:
+        if self._is_due("seen", SEEN_SECONDS):
+            self.store.seen(self.id)
+
+    def _is_due(self, what: str, seconds: float) -> bool:
+        if time.monotonic() < self._next.get(what, 0.0):
+            return False
+        self._next[what] = time.monotonic() + seconds
+        return True
+
+
+def _size(folder: Any) -> int:
+    try:
+        return folder_bytes(folder)
+    except FileNotFoundError:  # a file that was removed meanwhile
+        return 0
+
+
+def _age(folder: Any) -> float:
+    try:
+        return time.time() - float(folder.stat().st_mtime)
+    except FileNotFoundError:
+        return 0.0

@@ -1,0 +1,196 @@
+"""Who may do what: keys, projects, other sites, other machines, too much."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from api.keys import KeyRing
+
+Client = Callable[..., TestClient]
+BODY = {"task": "Route.", "examples": [{"input": f"case {i}", "output": "ab"[i % 2]} for i in range(24)]}
+GUARDED = (
+    ("GET", "/v1/comparisons"),
+    ("POST", "/v1/comparisons"),
+    ("GET", "/v1/comparisons/x"),
+    ("GET", "/v1/comparisons/x/events"),
+    ("GET", "/v1/comparisons/x/report.json"),
+    ("GET", "/v1/comparisons/x/report.html"),
+    ("GET", "/v1/comparisons/x/report.md"),
+    ("GET", "/v1/comparisons/x/solution.zip"),
+    ("POST", "/v1/comparisons/x/cancel"),
+    ("POST", "/v1/comparisons/x/decision"),
+    ("POST", "/v1/comparisons/x/predict"),
+    ("DELETE", "/v1/comparisons/x"),
+    ("POST", "/v1/audits"),
+    ("GET", "/v1/models"),
+    ("GET", "/metrics"),
+    ("GET", "/"),
+    ("GET", "/new"),
+    ("POST", "/new"),
+    ("POST", "/new/look"),
+    ("GET", "/comparisons/x"),
+    ("GET", "/comparisons/x/state"),
+    ("POST", "/comparisons/x/cancel"),
+    ("POST", "/comparisons/x/delete"),
+    ("POST", "/comparisons/x/try"),
+)
+OPEN = {"/health/live", "/health/ready", "/login", "/logout", "/openapi.json"}
+
+
+def ring_of(client: TestClient) -> KeyRing:
+    found: KeyRing = client.app.state.services.keys  # type: ignore[attr-defined]
+    return found
+
+
+def bearer(key: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {key}"}
+
+
+@pytest.fixture
+def guarded(client_for: Client) -> TestClient:
+    return client_for(require_keys=True)
+
+
+def routes_of(app: Any) -> set[tuple[str, str]]:
+    found = set()
+    for route in app.routes:
+        for method in getattr(route, "methods", None) or ():
+            if method not in ("HEAD", "OPTIONS"):
+                found.add((method, route.path.replace("{id}", "x")))
+    return found
+
+
+def test_every_route_is_guarded_or_meant_to_be_open(guarded: TestClient) -> None:
+    documented = {
+        (method.upper(), path.replace("{id}", "x"))
+        for path, methods in guarded.get("/openapi.json").json()["paths"].items()
+        for method in methods
+    }
+    assert {path for _, path in documented} - {path for _, path in GUARDED} <= OPEN
+    assert {path for _, path in routes_of(guarded.app)} - {path for _, path in GUARDED} <= OPEN
+
+
+@pytest.mark.parametrize(("method", "path"), GUARDED)
+def test_without_a_key_nothing_is_done(method: str, path: str, guarded: TestClient) -> None:
+    for headers in ({}, bearer("adv_" + "0" * 12 + "_" + "x" * 43), {"authorization": "Basic eDp5"}):
+        answer = guarded.request(method, path, headers=headers, json={"inputs": ["x"]})
+        assert answer.status_code == 401, answer.text
+        assert answer.headers["www-authenticate"] == "Bearer"
+    answer = guarded.request(method, path, headers={"cookie": "advisor_visit=forged"})
+    assert answer.status_code == 401
+
+
+@pytest.mark.parametrize(("method", "path"), [route for route in GUARDED if "/x" in route[1]])
+def test_another_projects_comparison_does_not_exist(method: str, path: str, guarded: TestClient) -> None:
+    mine, theirs = (bearer(ring_of(guarded).create(name, "k")) for name in ("one", "two"))
+    id = guarded.post("/v1/comparisons", json=BODY, headers=mine).json()["id"]
+    body: dict[str, Any] = {"data": {"text": "x"}} if path.endswith("/try") else {"json": {"inputs": ["x"]}}
+    if path.endswith("/decision"):
+        body = {"json": {}}
+    answer = guarded.request(method, path.replace("/x", f"/{id}", 1), headers=theirs, **body)
+    assert answer.status_code == 404, answer.text
+    assert guarded.get(f"/v1/comparisons/{id}", headers=mine).json()["state"] == "queued"
+    assert guarded.get("/v1/comparisons", headers=theirs).json()["comparisons"] == []
+
+
+def test_a_revoked_key_is_refused_at_once(guarded: TestClient) -> None:
+    key = ring_of(guarded).create("one", "k")
+    assert guarded.get("/v1/models", headers=bearer(key)).status_code == 200
+    ring_of(guarded).revoke(key.split("_")[1])
+    assert guarded.get("/v1/models", headers=bearer(key)).status_code == 401
+
+
+def test_a_browser_signs_in_with_a_key_and_out_again(guarded: TestClient) -> None:
+    page = {"accept": "text/html"}
+    assert guarded.get("/", headers=page, follow_redirects=False).headers["location"] == "/login"
+    assert guarded.post("/login", data={"key": "wrong"}).status_code == 401
+    key = ring_of(guarded).create("one", "k")
+    entered = guarded.post("/login", data={"key": key}, follow_redirects=False)
+    cookie = entered.headers["set-cookie"]
+    assert "HttpOnly" in cookie
+    assert "samesite=strict" in cookie.lower()
+    assert key not in cookie
+    assert guarded.get("/", headers=page).status_code == 200
+    guarded.post("/logout")
+    assert guarded.get("/", headers=page, follow_redirects=False).status_code == 303
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"origin": "https://evil.example"}, {"origin": "null"}, {"sec-fetch-site": "cross-site"}],
+)
+def test_another_sites_page_can_change_nothing(headers: dict[str, str], client: TestClient) -> None:
+    assert client.post("/v1/comparisons", json=BODY, headers=headers).status_code == 403
+    assert client.get("/v1/comparisons").json()["comparisons"] == []
+    assert client.post("/v1/comparisons", json=BODY, headers={"origin": "http://testserver"}).status_code == 202
+
+
+def test_without_keys_only_names_of_this_machine_are_answered(client: TestClient) -> None:
+    assert client.get("/v1/models", headers={"host": "evil.example"}).status_code == 400
+    assert client.get("/v1/models", headers={"host": "127.0.0.1:8000"}).status_code == 200
+
+
+def test_too_many_requests_are_refused_for_a_while(client_for: Client) -> None:
+    client = client_for(requests_per_minute=5, require_keys=True)
+    key, other = (bearer(ring_of(client).create("one", name)) for name in "ab")
+    assert [client.get("/v1/models", headers=key).status_code for _ in range(7)] == [200] * 5 + [429] * 2
+    refused = client.get("/v1/models", headers=key)
+    assert 0 < int(refused.headers["retry-after"]) <= 60
+    assert client.get("/v1/models", headers=other).status_code == 200
+    assert [client.get("/v1/models").status_code for _ in range(7)] == [401] * 5 + [429] * 2
+
+
+def test_a_body_that_says_that_it_is_too_large_is_refused_unread(client_for: Client) -> None:
+    client = client_for(most_upload_bytes=10_000)
+    answer = client.post("/v1/comparisons", content=b"{" + b" " * 20_000, headers={"content-type": "application/json"})
+    assert (answer.status_code, answer.headers["content-type"]) == (413, "application/problem+json")
+
+
+def test_an_endless_body_is_cut_off(client_for: Client) -> None:
+    client = client_for(most_upload_bytes=100_000)
+    for kind in ("application/json", "multipart/form-data; boundary=x"):
+        endless = (b" " * 10_000 for _ in range(10_000))
+        answer = client.post("/v1/comparisons", content=endless, headers={"content-type": kind})
+        assert answer.status_code == 413, answer.text
+    assert client.get("/health/live").status_code == 200
+
+
+def test_every_answer_carries_the_headers_that_protect_it(client: TestClient) -> None:
+    for path in ("/", "/new", "/v1/models", "/v1/comparisons/x", "/nowhere", "/static/pages.css"):
+        headers = client.get(path).headers
+        assert "default-src 'none'" in headers["content-security-policy"]
+        assert "unsafe" not in headers["content-security-policy"]
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["x-request-id"]
+
+
+def test_a_request_id_that_could_forge_a_log_line_is_replaced(client: TestClient) -> None:
+    assert client.get("/health/live", headers={"x-request-id": "abc-1"}).headers["x-request-id"] == "abc-1"
+    assert client.get("/health/live", headers={"x-request-id": 'x" level="error'}).headers["x-request-id"] != 'x" level="error'
+
+
+def test_the_log_holds_ids_and_no_texts_or_keys(client_for: Client, capsys: pytest.CaptureFixture[str]) -> None:
+    from api.app import log_as_json
+
+    log_as_json()
+    client = client_for(require_keys=True)
+    key = ring_of(client).create("one", "k")
+    client.post("/v1/comparisons", json={**BODY, "task": "SECRET TASK"}, headers=bearer(key))
+    client.get("/v1/comparisons/SECRET%0A%7B%7D?q=SECRET", headers=bearer(key))
+    client.get("/SECRET")
+    log = capsys.readouterr().err
+    assert log.count('"event": "request"') == 3
+    assert key.split("_")[1] in log
+    assert "SECRET" not in log
+    assert key.split("_", 2)[2] not in log
+
+
+def test_health_says_whether_workers_are_alive(client: TestClient) -> None:
+    assert client.get("/health/ready").json() == {"status": "ok", "workers": 0}
+    client.app.state.services.store.seen("w")  # type: ignore[attr-defined]
+    assert client.get("/health/ready").json()["workers"] == 1
+    assert 'advisor_comparisons{state="queued"} 0.0' in client.get("/metrics").text

@@ -1,0 +1,226 @@
+"""What is asked over HTTP is what is kept, queued, told and removed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from api.job import RUN
+from api.store import Lease, Store
+from api.tables import State
+
+Client = Callable[..., TestClient]
+BODY: dict[str, Any] = {
+    "task": "Route the ticket.",
+    "examples": [{"input": f"case {i}", "output": "ab"[i % 2]} for i in range(24)],
+    "strategies": ["majority", "tfidf_linear"],
+}
+CSV = b"input,output\n" + b"".join(b"case %d,%c\n" % (i, b"ab"[i % 2]) for i in range(24))
+
+
+def post(client: TestClient, body: dict[str, Any] | None = None, **options: Any) -> Any:
+    return client.post("/v1/comparisons", json={**BODY, **(body or {})}, **options)
+
+
+def store_of(client: TestClient) -> Store:
+    found: Store = client.app.state.services.store  # type: ignore[attr-defined]
+    return found
+
+
+def folders(client: TestClient) -> list[Path]:
+    return list(client.app.state.services.settings.data.glob("projects/*/*"))  # type: ignore[attr-defined]
+
+
+def leased(client: TestClient) -> Lease:
+    lease = store_of(client).lease(30, 3)
+    assert lease is not None
+    return lease
+
+
+def test_a_comparison_is_queued_with_its_options_and_files(client: TestClient) -> None:
+    answer = post(client, {"volume": 5, "prices": {"machine": "mine", "hourly_usd": 2}})
+    assert answer.status_code == 202
+    view = answer.json()
+    assert answer.headers["location"] == view["links"]["self"] == f"/v1/comparisons/{view['id']}"
+    assert (view["state"], view["task"], view["options"]["volume"]) == ("queued", "Route the ticket.", 5)
+    (folder,) = folders(client)
+    kept = {p.name for p in (folder / "uploads").iterdir()}
+    assert kept == {"task.json", "examples.jsonl", "prices.json"}
+    assert json.loads((folder / "uploads" / "task.json").read_text()) == {"description": "Route the ticket."}
+    assert client.get(answer.headers["location"]).json() == view
+
+
+def test_a_form_with_files_asks_for_the_same(client: TestClient) -> None:
+    form = {"task": json.dumps({"description": "Route.", "metric": "accuracy"}), "strategies": "majority, tfidf_linear"}
+    files = [("examples", ("my tickets.csv", CSV)), ("documents", ("a.txt", b"one")), ("documents", ("b.md", b"two"))]
+    answer = client.post("/v1/comparisons", data=form, files=files)
+    assert answer.status_code == 202, answer.text
+    view = answer.json()
+    assert view["files"]["examples"]["name"] == "my tickets.csv"
+    assert view["files"]["documents"]["name"] == "2 files"
+    assert view["options"]["strategies"] == ["majority", "tfidf_linear"]
+    (folder,) = folders(client)
+    assert json.loads((folder / "uploads/task.json").read_text())["metric"] == "accuracy"
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "says"),
+    [
+        ({"examples": None}, 422, "examples"),
+        ({"examples": "tickets.csv"}, 422, "examples"),
+        ({"task": " "}, 422, "task"),
+        ({"task": None}, 422, "task"),
+        ({"model": ["/etc"]}, 422, "not offered"),
+        ({"model": ["hf:evil/pickle"]}, 422, "not offered"),
+        ({"model": ["http://169.254.169.254/latest"]}, 422, "not offered"),
+        ({"model": ["openai:gpt-4"]}, 422, "not offered"),
+        ({"embedder": "../../x.bin"}, 422, "not offered"),
+        ({"strategies": ["nonsense"]}, 422, "nonsense"),
+        ({"time_budget": 1e9}, 422, "time_budget"),
+        ({"time_budget": -1}, 422, "time_budget"),
+        ({"output": "/tmp/x"}, 422, "output"),
+        ({"device": "cuda"}, 422, "device"),
+        ({"prices": {"hourly_usd": "many"}}, 422, "hourly_usd"),
+        ({"min_quality": 2}, 422, "min_quality"),
+        ({"task": "a\ud800b"}, 422, "surrogate"),
+        ({"task": "a\0b"}, 422, "null character"),
+        ({"examples": [{"input": "a\0", "output": "b"}]}, 422, "null character"),
+        ({"unknown_option": 1}, 422, "unknown_option"),
+    ],
+)
+def test_a_bad_request_is_one_sentence_that_names_the_field_and_leaves_nothing(
+    changes: dict[str, Any], status: int, says: str, client: TestClient
+) -> None:
+    body = {name: value for name, value in {**BODY, **changes}.items() if value is not None}
+    answer = client.post(
+        "/v1/comparisons", content=json.dumps(body).encode(), headers={"content-type": "application/json"}
+    )
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert says in problem["detail"]
+    assert problem["request_id"] == answer.headers["x-request-id"]
+    assert folders(client) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "status"),
+    [
+        (b"{", "application/json", 400),
+        (b'{"task": NaN}', "application/json", 400),
+        (b"[]", "application/json", 422),
+        (b"[" * 100_000, "application/json", 400),
+        (b"x", "text/plain", 415),
+        (b"x", "multipart/form-data; boundary=y", 400),
+        (b"", "multipart/form-data", 400),
+        (b"\xff\xfe", "application/json", 400),
+    ],
+)
+def test_a_body_that_cannot_be_read_is_refused(content: bytes, kind: str, status: int, client: TestClient) -> None:
+    answer = client.post("/v1/comparisons", content=content, headers={"content-type": kind})
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+
+
+def test_a_sentence_is_never_taken_for_a_path(client: TestClient, tmp_path: Path) -> None:
+    secret = tmp_path / "secret.json"
+    secret.write_text('{"description": "secret"}')
+    assert post(client, {"task": str(secret)}).status_code == 202
+    (folder,) = folders(client)
+    assert json.loads((folder / "uploads/task.json").read_text()) == {"description": str(secret)}
+
+
+def test_asking_twice_with_one_key_is_asking_once(client: TestClient) -> None:
+    key = {"idempotency-key": "order-1"}
+    first, second = post(client, headers=key), post(client, headers=key)
+    assert first.json()["id"] == second.json()["id"]
+    assert len(folders(client)) == 1
+    assert post(client, {"volume": 7}, headers=key).status_code == 409
+    assert post(client, headers={"idempotency-key": "a b"}).status_code == 422
+
+
+def test_waiting_gives_the_view_when_the_time_is_up(client: TestClient) -> None:
+    answer = client.post("/v1/comparisons?wait=0.3", json=BODY)
+    assert (answer.status_code, answer.json()["state"]) == (202, "queued")
+
+
+def test_pages_follow_each_other(client: TestClient) -> None:
+    ids = [post(client).json()["id"] for _ in range(5)]
+    seen, cursor = [], None
+    for _ in range(3):
+        page = client.get("/v1/comparisons", params={"limit": 2, **({"cursor": cursor} if cursor else {})}).json()
+        seen += [view["id"] for view in page["comparisons"]]
+        cursor = page["next"]
+    assert (seen, cursor) == (ids[::-1], None)
+    assert client.get("/v1/comparisons?state=failed").json()["comparisons"] == []
+    assert client.get("/v1/comparisons?state=' OR 1=1").status_code == 422
+    assert client.get("/v1/comparisons?cursor=nonsense").status_code == 422
+    assert client.get("/v1/comparisons?limit=0").status_code == 422
+
+
+def events_of(client: TestClient, id: str, after: str | None = None) -> list[tuple[str, str, dict[str, Any]]]:
+    headers = {"last-event-id": after} if after else {}
+    text = client.get(f"/v1/comparisons/{id}/events", headers=headers).text
+    found = []
+    for block in text.replace("\r\n", "\n").split("\n\n"):
+        fields = dict(line.split(": ", 1) for line in block.splitlines() if ": " in line and not line.startswith(":"))
+        if "data" in fields:
+            found.append((fields["id"], fields["event"], json.loads(fields["data"])))
+    return found
+
+
+def test_events_stream_to_the_end_and_resume_without_a_gap(client: TestClient) -> None:
+    id = post(client).json()["id"]
+    lease = leased(client)
+    for number in range(5):
+        store_of(client).tell(lease, "said", {"text": f"line {number}\n\ndata: forged"})
+    store_of(client).end(lease, State.FAILED, "because")
+    whole = events_of(client, id)
+    assert [number for number, _, _ in whole] == [str(n) for n in range(1, 9)]
+    assert whole[-1][1:] == ("state", {"at": whole[-1][2]["at"], "state": "failed", "reason": "because"})
+    assert events_of(client, id, "3") == whole[3:]
+    assert client.get(f"/v1/comparisons/{id}/events", headers={"last-event-id": "x"}).status_code == 422
+
+
+def test_reports_come_with_a_comparison_that_succeeded_alone(client: TestClient) -> None:
+    id = post(client).json()["id"]
+    for name in ("report.json", "report.html", "report.md", "solution.zip"):
+        answer = client.get(f"/v1/comparisons/{id}/{name}")
+        assert (answer.status_code, "queued" in answer.json()["detail"]) == (409, True)
+    assert client.post(f"/v1/comparisons/{id}/decision", json={}).status_code == 409
+    assert client.post(f"/v1/comparisons/{id}/predict", json={"inputs": ["x"]}).status_code == 409
+
+
+def test_the_html_report_is_shown_under_a_policy_that_lets_it_do_nothing(client: TestClient) -> None:
+    id = post(client).json()["id"]
+    store_of(client).end(leased(client), State.SUCCEEDED)
+    (folder,) = folders(client)
+    (folder / RUN).mkdir()
+    (folder / RUN / "report.html").write_text("<h1>Report</h1>")
+    answer = client.get(f"/v1/comparisons/{id}/report.html")
+    assert answer.text == "<h1>Report</h1>"
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "sandbox" in policy
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_cancelling_and_deleting(client: TestClient) -> None:
+    id = post(client).json()["id"]
+    assert client.post(f"/v1/comparisons/{id}/cancel").json()["state"] == "cancelled"
+    gone = client.delete(f"/v1/comparisons/{id}").json()
+    assert (gone["id"], gone["deleted"]) == (id, True)
+    assert "audit log" in gone["kept"]
+    assert folders(client) == []
+    assert client.get(f"/v1/comparisons/{id}").status_code == 404
+    assert client.delete(f"/v1/comparisons/{id}").status_code == 404
+
+
+def test_too_many_waiting_are_refused_and_leave_nothing(client_for: Client) -> None:
+    client = client_for(most_waiting=1)
+    assert [post(client).status_code for _ in range(3)] == [202, 429, 429]
+    assert len(folders(client)) == 1

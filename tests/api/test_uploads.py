@@ -1,0 +1,131 @@
+"""What clients send lands in its folder under harmless names, or is refused."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from api.problems import Problem
+from api.settings import Settings
+from api.uploads import LONGEST_NAME, harmless, store_documents, store_table
+
+HOSTILE = (
+    "../../etc/passwd.csv",
+    "..\\..\\windows\\x.csv",
+    "/etc/cron.d/x.csv",
+    "a\0b.csv",
+    "<script>alert(1)</script>.csv",
+    "x\r\nSet-Cookie: a=b.csv",
+    "$(reboot).csv",
+    "'; DROP TABLE keys; --.csv",
+    "\u202egpj.csv",
+    "..csv",
+    "a" * 5000 + ".csv",
+    "CON.csv",
+)
+
+
+@dataclass
+class Sent:
+    filename: str | None
+    file: io.BytesIO
+
+
+def sent(name: str | None, content: bytes = b"input,output\na,b\n") -> Sent:
+    return Sent(name, io.BytesIO(content))
+
+
+def zipped(members: dict[str, bytes]) -> bytes:
+    found = io.BytesIO()
+    with zipfile.ZipFile(found, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return found.getvalue()
+
+
+@pytest.fixture
+def settings(make_settings: Callable[..., Settings]) -> Settings:
+    return make_settings()
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_table_is_kept_under_a_name_of_ours_whatever_it_was_called(name: str, settings: Settings, tmp_path: Path) -> None:
+    stored = store_table(sent(name), tmp_path / "in", "examples", settings)
+    assert [p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file()] == ["in/examples.csv"]
+    assert stored.path == "examples.csv"
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_harmless_name_is_one_short_part_of_a_path(name: str) -> None:
+    found = harmless(name)
+    assert found
+    assert len(found) <= LONGEST_NAME + 12
+    assert not set(found) & set("/\\\0\r\n<>;$'\"")
+    assert found not in (".", "..")
+
+
+@pytest.mark.parametrize("name", ["x.exe", "x.pkl", "x", None, "x.csv.sh", "x.zip"])
+def test_anything_but_a_table_is_refused_where_one_is_wanted(name: str | None, settings: Settings, tmp_path: Path) -> None:
+    with pytest.raises(Problem, match="must be one of") as refused:
+        store_table(sent(name), tmp_path, "examples", settings)
+    assert refused.value.status == 415
+
+
+def test_documents_may_be_texts_of_the_same_name(settings: Settings, tmp_path: Path) -> None:
+    stored = store_documents([sent("a.txt", b"one"), sent("../a.txt", b"two")], tmp_path, settings)
+    assert sorted(p.read_bytes() for p in (tmp_path / stored.path).iterdir()) == [b"one", b"two"]
+
+
+def test_an_archives_texts_cannot_leave_their_folder(settings: Settings, tmp_path: Path) -> None:
+    hostile = {"../../evil.txt": b"1", "/abs.md": b"2", "deep/er/a.html": b"<p>3", "skip.exe": b"4", "a\\..\\..\\b.txt": b"5"}
+    stored = store_documents([sent("docs.zip", zipped(hostile))], tmp_path / "in", settings)
+    found = sorted(p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file())
+    assert stored.path == "documents"
+    assert all(name.startswith("in/documents/") and name.count("/") == 2 for name in found)
+    assert len(found) == 4
+
+
+@pytest.mark.parametrize("name", ["bomb.zip", "bomb.xlsx"])
+def test_what_unpacks_to_too_much_is_refused(name: str, make_settings: Callable[..., Settings], tmp_path: Path) -> None:
+    settings = make_settings(most_unpacked_bytes=1_000_000)
+    bomb = zipped({"a.txt": b"\0" * 5_000_000})
+    assert len(bomb) < 10_000
+    with pytest.raises(Problem, match="unpacked") as refused:
+        if name.endswith("zip"):
+            store_documents([sent(name, bomb)], tmp_path, settings)
+        else:
+            store_table(sent(name, bomb), tmp_path, "examples", settings)
+    assert refused.value.status == 413
+
+
+def test_an_archive_that_lies_about_its_size_is_refused(settings: Settings, tmp_path: Path) -> None:
+    honest = zipped({"a.txt": b"x" * 100_000})
+    lying = honest.replace((100_000).to_bytes(4, "little"), (10).to_bytes(4, "little"))
+    assert lying != honest
+    with pytest.raises(Problem, match="damaged"):
+        store_documents([sent("docs.zip", lying)], tmp_path, settings)
+
+
+@pytest.mark.parametrize("content", [b"", b"no zip", zipped({}), zipped({"a.exe": b"x"})])
+def test_an_archive_without_texts_is_refused(content: bytes, settings: Settings, tmp_path: Path) -> None:
+    with pytest.raises(Problem, match="archive|damaged"):
+        store_documents([sent("docs.zip", content)], tmp_path, settings)
+
+
+def test_tables_of_too_many_rows_are_refused(make_settings: Callable[..., Settings], tmp_path: Path) -> None:
+    import pandas as pd
+
+    settings = make_settings(most_rows=100)
+    with pytest.raises(Problem, match="100 rows"):
+        store_table(sent("a.csv", b"a,b\n" * 200), tmp_path, "examples", settings)
+    parquet = io.BytesIO()
+    pd.DataFrame({"input": ["x"] * 200, "output": ["y"] * 200}).to_parquet(parquet)
+    with pytest.raises(Problem, match="100 rows"):
+        store_table(sent("a.parquet", parquet.getvalue()), tmp_path, "test", settings)
+    with pytest.raises(Problem, match="damaged"):
+        store_table(sent("a.parquet", b"PAR1 no more"), tmp_path, "incumbent", settings)

@@ -1,0 +1,226 @@
+"""Comparisons carried out for real, in processes of their own, by workers that are killed, stopped and bounded."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from api.settings import Settings
+from api.worker import Worker
+
+STRATEGIES = ["majority", "nearest_copy", "tfidf_linear"]
+WORDS = {"billing": "invoice payment refund", "outage": "power dark breaker"}
+EXAMPLES = [{"input": f"case {i}: {text}", "output": label} for i in range(20) for label, text in WORDS.items()]
+BODY: dict[str, Any] = {"task": "Route the ticket.", "examples": EXAMPLES, "strategies": STRATEGIES, "time_budget": 120}
+LONG = {**BODY, "strategies": [*STRATEGIES, "lora"], "time_budget": 600, "examples": EXAMPLES * 3}
+"""Takes long enough to be caught in the middle."""
+
+
+@pytest.fixture(scope="module")
+def models(tiny_model_folder: Path, tiny_embedder_folder: Path) -> dict[str, Any]:
+    return {
+        "models": {"smollm2-135m-instruct": str(tiny_model_folder)},
+        "embedders": {"all-minilm-l6-v2": str(tiny_embedder_folder)},
+        "device": "cpu",
+    }
+
+
+@pytest.fixture
+def service(client_for: Callable[..., TestClient], models: dict[str, Any]) -> Callable[..., TestClient]:
+    return lambda **changes: client_for(**models, **changes)
+
+
+def settings_of(client: TestClient) -> Settings:
+    found: Settings = client.app.state.services.settings  # type: ignore[attr-defined]
+    return found
+
+
+@pytest.fixture
+def worker_on() -> Iterator[Callable[[TestClient], Worker]]:
+    """A worker beside the client, in a thread, until the end of the test."""
+    running: list[tuple[Worker, threading.Thread]] = []
+
+    def start(client: TestClient) -> Worker:
+        worker = Worker(settings_of(client))
+        thread = threading.Thread(target=worker.work, daemon=True)
+        thread.start()
+        running.append((worker, thread))
+        return worker
+
+    yield start
+    for worker, thread in running:
+        worker.stop()
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+def until(client: TestClient, id: str, wanted: Callable[[dict[str, Any]], bool], seconds: float = 120) -> dict[str, Any]:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        view: dict[str, Any] = client.get(f"/v1/comparisons/{id}").json()
+        if wanted(view):
+            return view
+        time.sleep(0.1)
+    raise AssertionError(f"not within {seconds} s: {view}")
+
+
+def has_ended(view: dict[str, Any]) -> bool:
+    return view["state"] in ("succeeded", "failed", "cancelled")
+
+
+def submit(client: TestClient, body: dict[str, Any] = BODY) -> str:
+    answer = client.post("/v1/comparisons", json=body)
+    assert answer.status_code == 202, answer.text
+    return str(answer.json()["id"])
+
+
+def test_from_request_to_report_decision_solution_and_answer(service: Any, worker_on: Any) -> None:
+    client = service()
+    worker_on(client)
+    answer = client.post("/v1/comparisons?wait=120", json=BODY)
+    assert answer.status_code == 200, answer.text
+    report = answer.json()
+    (view,) = client.get("/v1/comparisons").json()["comparisons"]
+    assert (view["state"], view["progress"], view["attempts"]) == ("succeeded", 1.0, 1)
+    assert set(view["strategies"]) == set(STRATEGIES)
+    assert view["strategies"]["tfidf_linear"] == {"outcome": "ok", "quality": 1.0}
+    assert view["recommendation"]["strategy"] == report["recommendation"]["strategy"]
+    links = view["links"]
+    assert client.get(links["json"]).json() == report
+    assert "<html" in client.get(links["html"]).text
+    assert client.get(links["md"]).text.startswith("#")
+
+    again = client.post(f"{links['self']}/decision", json={}).json()
+    assert (again["strategy"], again["verdict"]) == (report["recommendation"]["strategy"], report["recommendation"]["verdict"])
+    dear = client.post(f"{links['self']}/decision", json={"prices": {"hourly_usd": 1000}, "volume": 5}).json()
+    assert dear["settings"]["hourly_usd"] == 1000
+    assert all(b["per_1k_usd"] >= a["per_1k_usd"] for a, b in zip(again["candidates"], dear["candidates"], strict=True))
+    none = client.post(f"{links['self']}/decision", json={"max_latency_ms": 1e-9}).json()
+    assert (none["strategy"], none["verdict"]) == (None, "none_feasible")
+
+    archive = zipfile.ZipFile(BytesIO(client.get(links["solution"]).content))
+    assert "solution/solution.json" in archive.namelist()
+    said = client.post(links["predict"], json={"inputs": ["case 99: dark breaker", "the invoice payment"]}).json()
+    assert [a["output"] for a in said["answers"]] == ["outage", "billing"]
+    tried = client.post(f"/comparisons/{view['id']}/try", data={"text": "no <b>power</b>, dark"})
+    assert "outage" in tried.text
+    assert "<b>power" not in tried.text
+
+    kinds = [line.removeprefix("event: ") for line in client.get(links["events"]).text.splitlines() if "event: " in line]
+    assert kinds[0] == "state"
+    assert {"said", "planned", "phase", "strategy"} <= set(kinds)
+
+
+def test_what_the_data_lack_is_said_without_the_services_folders(service: Any, worker_on: Any) -> None:
+    client = service()
+    worker_on(client)
+    id = submit(client, {**BODY, "examples": EXAMPLES[:6]})
+    view = until(client, id, has_ended)
+    assert view["state"] == "failed"
+    assert "20" in view["reason"]
+    assert str(settings_of(client).data) not in json.dumps(view)
+
+
+def test_cancelled_within_seconds(service: Any, worker_on: Any) -> None:
+    client = service()
+    worker_on(client)
+    id = submit(client, LONG)
+    until(client, id, lambda view: view["phase"].startswith("lora"))
+    begun = time.monotonic()
+    client.post(f"/v1/comparisons/{id}/cancel")
+    view = until(client, id, has_ended, 10)
+    assert view["state"] == "cancelled"
+    assert time.monotonic() - begun < 5
+
+
+def test_deleted_while_it_runs_leaves_nothing(service: Any, worker_on: Any) -> None:
+    client = service()
+    worker_on(client)
+    id = submit(client, LONG)
+    until(client, id, lambda view: view["strategies"])
+    client.delete(f"/v1/comparisons/{id}")
+    time.sleep(3)
+    assert not list(settings_of(client).data.glob(f"projects/*/{id}"))
+
+
+def test_a_worker_that_is_stopped_gives_its_comparison_back(service: Any) -> None:
+    client = service()
+    worker = Worker(settings_of(client))
+    thread = threading.Thread(target=worker.work, daemon=True)
+    thread.start()
+    id = submit(client, LONG)
+    until(client, id, lambda view: view["strategies"])
+    worker.stop()
+    thread.join(20)
+    assert client.get(f"/v1/comparisons/{id}").json()["state"] == "queued"
+
+
+def test_what_needs_too_much_memory_fails_and_says_so(service: Any, worker_on: Any) -> None:
+    client = service(most_memory_bytes=2**20)
+    worker_on(client)
+    view = until(client, submit(client), has_ended)
+    assert (view["state"], "memory" in view["reason"]) == ("failed", True)
+
+
+def test_killed_at_any_moment_it_goes_on_and_repeats_no_finished_strategy(service: Any, tmp_path: Path) -> None:
+    """The worker is killed three times; the last one ends it, with the decision of an undisturbed run."""
+    client = service(lease_seconds=1.0)
+    settings = settings_of(client)
+    environment = {
+        **os.environ,
+        "ADVISOR_DATA": str(settings.data),
+        "ADVISOR_MODELS": json.dumps(settings.models),
+        "ADVISOR_EMBEDDERS": json.dumps(settings.embedders),
+        "ADVISOR_LEASE_SECONDS": "1",
+        "ADVISOR_DEVICE": "cpu",
+    }
+    id = submit(client, {**BODY, "strategies": [*STRATEGIES, "few_shot"]})
+    (folder,) = settings.data.glob(f"projects/*/{id}")
+    times: dict[str, float] = {}
+    for number in range(4):
+        process = subprocess.Popen([sys.executable, "-m", "api.cli", "worker"], env=environment)
+        done = number
+        if number < 3:
+            until(client, id, lambda view, done=done: len(view["strategies"]) > done or has_ended(view))  # type: ignore[misc]
+            process.send_signal(signal.SIGKILL)
+        else:
+            view = until(client, id, has_ended)
+            process.send_signal(signal.SIGTERM)
+        process.wait(30)
+        time.sleep(1.5)  # the job's own process must notice, and the lease must end
+        for record in (folder / "run" / "finished").rglob("*.json"):
+            seen = times.setdefault(str(record), record.stat().st_mtime)
+            assert record.stat().st_mtime == seen, f"{record} was made again"
+    assert view["state"] == "succeeded", view
+    assert view["attempts"] >= 2
+    report = client.get(f"/v1/comparisons/{id}/report.json").json()
+    assert report["recommendation"]["strategy"] == view["recommendation"]["strategy"]
+
+
+def test_old_comparisons_and_orphans_are_removed(service: Any) -> None:
+    client = service(keep_days=1e-9)
+    id = submit(client)
+    client.post(f"/v1/comparisons/{id}/cancel")
+    (folder,) = settings_of(client).data.glob(f"projects/*/{id}")
+    orphan = folder.parent / "orphan"
+    orphan.mkdir()
+    young = folder.parent / "young"
+    young.mkdir()
+    os.utime(orphan, (0, 0))
+    time.sleep(0.01)
+    Worker(settings_of(client)).tidy()
+    assert [p.name for p in folder.parent.iterdir()] == ["young"]
+    assert client.get(f"/v1/comparisons/{id}").status_code == 404
