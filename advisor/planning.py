@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from eval.contracts import Document, Example, Task
+from eval.harness import MIN_QUERIES, WARM_UP
 from strategies.answers import AnswerFormat
 from strategies.base import Allowance
 from strategies.models.base import Decoding, Embedder, LanguageModel, Prompt, Turn
@@ -52,6 +53,11 @@ REPEATS = 3
 CURVE_SHARES = (0.25, 0.5)
 """Parts of the training rows that the leading strategies are fitted on as well."""
 CURVE_STRATEGIES = 2
+SHORT, LONG = 6, 30
+"""Sentences of the prompts that speeds are measured with: about 130 and 600 tokens."""
+FEW, MANY = 8, 32
+"""Rows of them."""
+STEPS = 16
 ONE_FIT = f"fine-tuned strategies were fitted once, not {REPEATS} times with different seeds"
 NO_CURVE = "no learning curve"
 NO_REFIT = "the kept solution is the measured one, not fitted again on all examples"
@@ -59,15 +65,24 @@ NO_REFIT = "the kept solution is the measured one, not fitted again on all examp
 
 @dataclass(frozen=True)
 class Speeds:
-    """Tokens a second of one language model on this machine, and passages a second of the embedder."""
+    """Of one language model on this machine."""
 
     read: float
+    """Tokens a second, of short prompts."""
     written: float
+    """Tokens a second that a further row of a batch writes."""
     trained: float
+    step: float = 0.0
+    """Seconds that writing a token takes a batch, however many rows it has."""
+    look_reading: float = 0.0
+    """Seconds of looking back at one token."""
+    look_writing: float = 0.0
 
     def seconds(self, tokens: Tokens) -> float:
         """How long so much work takes."""
-        return tokens.read / self.read + tokens.written / self.written + tokens.trained / self.trained
+        fluent = tokens.read / self.read + tokens.written / self.written + tokens.trained / self.trained
+        looks = tokens.looks_reading * self.look_reading + tokens.looks_writing * self.look_writing
+        return fluent + tokens.steps * self.step + looks
 
 
 class Plannable(Protocol):
@@ -111,6 +126,8 @@ class RunPlan:
     allowance: Allowance
     predicted: Mapping[str, float] = field(default_factory=dict)
     """Seconds per strategy, all its fits."""
+    after_fit: Mapping[str, float] = field(default_factory=dict)
+    """Seconds of answering the test rows of one fold, and of measuring latency, per strategy."""
     refit: bool = True
     """Whether what is kept is fitted again on all examples."""
     refit_seconds: float = 0.0
@@ -224,7 +241,7 @@ def _timed_plan(
 ) -> RunPlan:
     """The plan with the seconds that its parts should take."""
     train_rows = sizes.examples - sizes.examples // plan.folds if plan.folds > 1 else sizes.holdout_train
-    predicted, refits, curves = {}, [], []
+    predicted, after_fit, refits, curves = {}, {}, [], []
     for name, strategy in strategies.items():
 
         def fit_seconds(rows: float, name: str = name, strategy: Plannable = strategy) -> float:
@@ -234,15 +251,19 @@ def _timed_plan(
         work = strategy.workload(profiles[name], plan.allowance)
         query = speeds[name].seconds(work.query)
         repeats = plan.repeats if work.fit.trained else 1
-        latency = LATENCY_SECONDS + 2.0 if query else 0.0  # the last query and the warm-up come on top
+        alone = speeds[name].seconds(work.alone)
+        latency = max(LATENCY_SECONDS, MIN_QUERIES * alone) + WARM_UP * alone if query else 0.0
         answering = plan.test_rows * query
+        after_fit[name] = answering / plan.folds + latency
         predicted[name] = repeats * (plan.folds * fit_seconds(train_rows) + answering) + latency
         refits.append(fit_seconds(sizes.examples))
         curves.append(sum(fit_seconds(share * train_rows) + answering / plan.folds for share in CURVE_SHARES))
     refit = (sum(refits) if keep_all else max(refits, default=0.0)) if plan.refit else 0.0
     curve = sum(sorted(curves)[-CURVE_STRATEGIES:]) if plan.learning_curve else 0.0
     total = plan.spent + FIXED_SECONDS + index_seconds + sum(predicted.values()) + refit + curve
-    return replace(plan, predicted=predicted, refit_seconds=refit, curve_seconds=curve, total=total)
+    return replace(
+        plan, predicted=predicted, after_fit=after_fit, refit_seconds=refit, curve_seconds=curve, total=total
+    )
 
 
 def to_json(plan: RunPlan) -> dict[str, Any]:
@@ -295,19 +316,47 @@ def _pieces(label: str) -> list[str]:
 
 
 def measure_speeds(model: LanguageModel, train_pass: Callable[[LanguageModel], float] | None = None) -> Speeds:
-    """Time a little reading, writing and training with text of ordinary length; about five seconds on two cores."""
+    """Time a little reading, writing and training; about ten seconds on two cores."""
+    _time_batch(model, 2, SHORT)
+    short, many, long = (_time_batch(model, rows, words) for rows, words in ((FEW, SHORT), (MANY, SHORT), (FEW, LONG)))
+    read = many.tokens / max(many.reading, 1e-9)
+    a_row = max(many.step - short.step, 1e-6) / (MANY - FEW)
+    length = long.tokens / FEW
+    looks_reading = long.tokens * length / 2
+    return Speeds(
+        read,
+        1 / a_row,
+        train_pass(model) if train_pass else math.inf,
+        step=max(0.0, short.step - FEW * a_row),
+        look_reading=max(0.0, long.reading - long.tokens / read) / max(1.0, looks_reading),
+        look_writing=max(0.0, long.step - short.step) / max(1.0, long.tokens),
+    )
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Prompts that were answered together."""
+
+    tokens: int
+    reading: float
+    """Seconds."""
+    step: float
+    """Seconds that a further token for every row took."""
+
+
+def _time_batch(model: LanguageModel, rows: int, sentences: int) -> _Batch:
+    """Let so many rows of about so many sentences be read and continued a little."""
+    text = "The quick brown fox jumps over the lazy dog while the careful clerk counts every parcel twice. "
     system = Turn("system", "Answer the question in a few words.")
-    text = "The quick brown fox jumps over the lazy dog while the careful clerk counts every parcel twice. " * 6
-    prompts = [Prompt((system, Turn("user", f"{i}. {text}")), 1) for i in range(32)]
-    model.generate(prompts[:2], Decoding(2))
-    reading = _timed(lambda: model.generate(prompts, Decoding(1)))
-    steps = 16
-    writing = _timed(lambda: model.generate(prompts, Decoding(steps)))
-    tokens = sum(model.prompt_tokens(p) for p in prompts)
-    read = tokens / max(reading, 1e-9)
-    written = len(prompts) * (steps - 1) / max(writing - reading, 1e-3)
-    trained = train_pass(model) if train_pass else math.inf
-    return Speeds(read, written, trained)
+    fitting = max(1, min(sentences, model.context_tokens // 2 // (2 * len(text.split()))))
+    prompts = [Prompt((system, Turn("user", f"{i}. {text * fitting}")), 1) for i in range(rows)]
+    tokens = sum(model.prompt_tokens(prompt) for prompt in prompts)
+    start = time.perf_counter()
+    answers = model.generate(prompts, Decoding(STEPS))
+    seconds = time.perf_counter() - start
+    reading = max(answer.first_token_seconds or 0.0 for answer in answers) or seconds
+    steps = max(answer.usage.output_tokens for answer in answers) - 1
+    return _Batch(tokens, reading, (seconds - reading) / max(1, steps))
 
 
 def training_speed(model: LanguageModel) -> float:

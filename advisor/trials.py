@@ -26,7 +26,7 @@ from strategies.registry import make_strategy
 INCUMBENT = "incumbent"
 """Name under which the outputs of the system in use today take part."""
 GUARD_SECONDS = 20.0
-"""What saving, answering and the report need after training, at the least."""
+"""What saving and the report need after training, at the least."""
 SEEDS_APART = 1000
 """Fits of the same fold take seeds this far apart, so that they meet no other fold's."""
 
@@ -161,7 +161,8 @@ def make_fit(bench: Bench, entry: Entry, trial: Trial, predicted: float, later: 
     blank = trial.unfinished
     if predicted and time.monotonic() + 0.3 * predicted > bench.deadline:
         return replace(blank, reason="the time budget was used up before its turn; raise --time-budget")
-    end = bench.deadline - later - bench.plan.refit_seconds - GUARD_SECONDS
+    later += bench.plan.after_fit.get(trial.name, 0.0) + bench.plan.refit_seconds
+    end = bench.deadline - later - GUARD_SECONDS
     trial = replace(trial, allowance=replace(trial.allowance, deadline=end))
     try:
         strategy = make_strategy(entry.strategy)

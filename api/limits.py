@@ -137,5 +137,3 @@ class RateLimit:
         if not self._limiter.hit(self._item, who):
             again = max(1, round(self._limiter.get_window_stats(self._item, who).reset_time - time.time()))
             raise Problem(429, f"Too many requests: try again in {again} seconds.", {"retry-after": str(again)})
-
-

@@ -18,6 +18,8 @@ Progress = Callable[[int, int], None]
 
 CHUNK = 256
 WARM_UP = 2
+MIN_QUERIES = 5
+"""Fewest queries that latency is measured on."""
 INFRASTRUCTURE = "infrastructure: "
 """A `Prediction.error` that starts so is the infrastructure's failure, such as one row's time-out in a good batch."""
 OUT_OF_TIME = "the time budget was used up"
@@ -89,7 +91,12 @@ def _evaluation(metric: Metric, outcomes: tuple[Outcome, ...], seconds: float) -
 
 
 def measure_latency(
-    solution: Solution, inputs: Sequence[str], *, max_seconds: float = 10, max_queries: int = 20, min_queries: int = 5
+    solution: Solution,
+    inputs: Sequence[str],
+    *,
+    max_seconds: float = 10,
+    max_queries: int = 20,
+    min_queries: int = MIN_QUERIES,
 ) -> Latency:
     """Time queries one at a time after two warm-up queries, which do not count.
 

@@ -18,7 +18,7 @@ from strategies.prompting import WITHOUT_DOCUMENTS
 from strategies.prompts import PromptTemplate
 from strategies.retrieval.contexts import shortest_context
 from strategies.tuning import parts, quality
-from strategies.workload import Profile, Tokens, Workload, answering
+from strategies.workload import Profile, Workload, answering, training
 
 FEWEST_ROWS = 16
 SMALL_MODEL = 1_000_000_000
@@ -76,8 +76,7 @@ class Lora:
         rows = min(profile.train_rows - dev, allowance.train_rows)
         a_row = own + profile.output_tokens + 6
         a_row += profile.instruction_tokens * min(1.0, a_row / PACK_TOKENS)  # shared by the rows of a pack
-        training = Tokens(trained=a_row * rows)
-        return Workload(fit=(training + query * dev) * allowance.epochs, query=query)
+        return Workload(fit=(training(a_row, rows) + query * dev) * allowance.epochs, query=query)
 
 
 class LoraRag(Lora):

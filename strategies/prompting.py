@@ -83,7 +83,7 @@ class NearestExamples:
 
     def workload(self, profile: Profile, allowance: Allowance) -> Workload:
         shown = self.counts[0] * (profile.input_tokens + profile.output_tokens + 10)
-        query = answering(profile, profile.input_tokens + shown, tuned=True)
+        query = answering(profile, profile.input_tokens + shown, tuned=False)
         return Workload(fit=query * tuning_rows(allowance, len(self.counts)), query=query)
 
 

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+
+from strategies.models.batching import MOST_ROWS, MOST_TOKENS
 
 LABEL_COST = 2.0
 """A label's token in tokens of a prompt: all its logits are needed, and it looks at all of the prompt."""
+
+
+LAST_ROW = 1.5
+"""The longest answer of a batch, in answers of ordinary length: so long the batch goes on."""
+LOOKS_TRAINING = 3.0
+"""Looking back while training, backward pass included, in looking back while reading."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +40,18 @@ class Tokens:
     read: float = 0.0
     written: float = 0.0
     trained: float = 0.0
+    steps: float = 0.0
+    """Passes of the network in which a whole batch writes one token a row."""
+    looks_reading: float = 0.0
+    """How many tokens the tokens that are read, or trained on, look back at, added up."""
+    looks_writing: float = 0.0
+    """The same of the tokens that are written."""
 
     def __add__(self, other: Tokens) -> Tokens:
-        return Tokens(self.read + other.read, self.written + other.written, self.trained + other.trained)
+        return Tokens(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(Tokens)))
 
     def __mul__(self, times: float) -> Tokens:
-        return Tokens(self.read * times, self.written * times, self.trained * times)
+        return Tokens(*(getattr(self, f.name) * times for f in fields(Tokens)))
 
 
 @dataclass(frozen=True)
@@ -46,6 +60,12 @@ class Workload:
 
     fit: Tokens = Tokens()
     query: Tokens = Tokens()
+    """One of many that are answered together."""
+
+    @property
+    def alone(self) -> Tokens:
+        """A query that is answered by itself: each token that it writes takes a step."""
+        return replace(self.query, steps=self.query.written)
 
 
 def answering(profile: Profile, own_prompt: float, *, tuned: bool) -> Tokens:
@@ -53,7 +73,15 @@ def answering(profile: Profile, own_prompt: float, *, tuned: bool) -> Tokens:
 
     A tuned model stops when its answer ends; an untuned one is planned halfway to the cut.
     """
+    reading = Tokens(read=own_prompt, looks_reading=own_prompt**2 / 2)
     if profile.label_tokens:
-        return Tokens(read=own_prompt + LABEL_COST * profile.label_tokens)
+        return reading + Tokens(read=LABEL_COST * profile.label_tokens)
     written = profile.output_tokens if tuned else (profile.output_tokens + profile.longest_output) / 2
-    return Tokens(read=own_prompt, written=written)
+    rows = min(MOST_ROWS, max(1.0, MOST_TOKENS / (own_prompt + profile.longest_output)))
+    steps = min(LAST_ROW * profile.output_tokens, profile.longest_output) if tuned else profile.longest_output
+    return reading + Tokens(written=written, steps=steps / rows, looks_writing=written * own_prompt)
+
+
+def training(a_row: float, rows: float) -> Tokens:
+    """One pass over so many rows of so many tokens each."""
+    return Tokens(trained=a_row * rows, looks_reading=LOOKS_TRAINING * rows * a_row**2 / 2)

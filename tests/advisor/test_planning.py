@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from advisor import planning
 from advisor.planning import (
     FIXED_SECONDS,
     MOST_EPOCHS,
@@ -28,9 +29,10 @@ from advisor.planning import (
     to_json,
     training_speed,
 )
-from eval.contracts import Document, Example, Kind, Task
+from eval.contracts import Document, Example, Kind, Task, Usage
 from strategies.answers import AnswerFormat
 from strategies.base import Allowance
+from strategies.models.base import Completion, Decoding, Prompt
 from strategies.models.fake import HashingEmbedder, ScriptedModel
 from strategies.registry import STRATEGIES, make_strategy
 from strategies.workload import Profile, Tokens, Workload
@@ -290,6 +292,43 @@ def test_speeds_are_positive_and_what_cannot_be_trained_takes_no_training_time()
     assert speeds.written > 0
     assert speeds.trained == math.inf
     assert speeds.seconds(Tokens(trained=1e9)) == 0
+
+
+def test_speeds_tell_apart_what_a_step_a_row_and_looking_back_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model whose seconds are known: measured on a clock that it moves itself."""
+    now = 0.0
+
+    class Timed(ScriptedModel):
+        def generate(self, prompts: Sequence[Prompt], decoding: Decoding) -> list[Completion]:
+            nonlocal now
+            tokens = [self.prompt_tokens(prompt) for prompt in prompts]
+            reading = sum(1e-3 * n + 1e-6 * n * n / 2 for n in tokens)
+            steps = decoding.max_new_tokens - 1
+            now += reading + steps * (0.03 + sum(2e-3 + 1e-5 * (n - 110) for n in tokens))
+            return [Completion("a", Usage(n, decoding.max_new_tokens), None, reading) for n in tokens]
+
+    monkeypatch.setattr(planning.time, "perf_counter", lambda: now)
+    speeds = measure_speeds(Timed(lambda prompt: ""))
+    assert speeds.read == pytest.approx(1000, rel=0.1)
+    assert speeds.written == pytest.approx(500, rel=0.1)
+    assert speeds.step == pytest.approx(0.03, rel=0.2)
+    assert speeds.look_reading == pytest.approx(1e-6, rel=0.5)
+    assert speeds.look_writing == pytest.approx(1e-5, rel=0.3)
+
+
+def test_measuring_latency_takes_seven_queries_at_the_least() -> None:
+    """Each answered by itself: where one takes two seconds, that is longer than the usual few."""
+    slow = replace(SPEEDS, step=0.1)
+    found = {
+        name: make_plan(
+            {name: REAL[name]}, {name: replace(PROFILE, longest_output=40)}, {name: slow},
+            sizes=sizes(crossable=False), keep_all=False, index_seconds=0, time_budget=1e6,
+        )
+        for name in ("zero_shot", "majority")
+    }  # fmt: skip
+    written = (PROFILE.output_tokens + 40) / 2
+    assert found["zero_shot"].after_fit["zero_shot"] > 7 * 0.1 * written
+    assert found["majority"].after_fit["majority"] == 0
 
 
 def test_indexing_time_is_measured_on_a_sample() -> None:

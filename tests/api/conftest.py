@@ -86,7 +86,9 @@ def asked() -> Callable[..., Asked]:
     """A request without files."""
 
     def make(**changes: Any) -> Asked:
-        return Asked(**{"task": "Sort.", "options": {"time_budget": 60.0}, "files": {}, "content_sha256": "0", **changes})
+        return Asked(
+            **{"task": "Sort.", "options": {"time_budget": 60.0}, "files": {}, "content_sha256": "0", **changes}
+        )
 
     return make
 

@@ -170,7 +170,10 @@ def test_every_answer_carries_the_headers_that_protect_it(client: TestClient) ->
 
 def test_a_request_id_that_could_forge_a_log_line_is_replaced(client: TestClient) -> None:
     assert client.get("/health/live", headers={"x-request-id": "abc-1"}).headers["x-request-id"] == "abc-1"
-    assert client.get("/health/live", headers={"x-request-id": 'x" level="error'}).headers["x-request-id"] != 'x" level="error'
+    assert (
+        client.get("/health/live", headers={"x-request-id": 'x" level="error'}).headers["x-request-id"]
+        != 'x" level="error'
+    )
 
 
 def test_the_log_holds_ids_and_no_texts_or_keys(client_for: Client, capsys: pytest.CaptureFixture[str]) -> None:

@@ -71,6 +71,8 @@ def test_the_audit_log_says_who_did_what(ring: KeyRing, engine: Engine) -> None:
     assert caller is not None
     ring.note(caller.actor, "comparison.delete", "abc", caller.project_id, "r1")
     with engine.connect() as connection:
-        found = connection.execute(text("SELECT actor, action, object, request_id FROM actions ORDER BY at, action")).all()
+        found = connection.execute(
+            text("SELECT actor, action, object, request_id FROM actions ORDER BY at, action")
+        ).all()
     assert (caller.actor, "comparison.delete", "abc", "r1") in [tuple(row) for row in found]
     assert ("operator", "key.create", caller.actor, None) in [tuple(row) for row in found]

@@ -38,7 +38,9 @@ def kinds(store: Store, project: str, id: str) -> list[str]:
     return [f"{event.kind} {event.data.get('state', '')}".strip() for event in events]
 
 
-def test_the_oldest_is_leased_first_and_by_one_worker_alone(store: Store, project: str, asked: Make, clock: Any) -> None:
+def test_the_oldest_is_leased_first_and_by_one_worker_alone(
+    store: Store, project: str, asked: Make, clock: Any
+) -> None:
     submitted(store, project, asked, "a")
     clock.now += 1
     submitted(store, project, asked, "b")
@@ -46,7 +48,9 @@ def test_the_oldest_is_leased_first_and_by_one_worker_alone(store: Store, projec
     assert store.lease(SECONDS, ATTEMPTS) is None
 
 
-def test_workers_that_ask_at_once_get_different_comparisons(engine: Engine, store: Store, project: str, asked: Make) -> None:
+def test_workers_that_ask_at_once_get_different_comparisons(
+    engine: Engine, store: Store, project: str, asked: Make
+) -> None:
     for number in range(12):
         submitted(store, project, asked, f"c{number}", idempotency_key=None) if number < 10 else None
     found: list[str] = []
@@ -154,7 +158,10 @@ def test_events_are_numbered_without_a_gap_and_read_from_any_number(store: Store
     assert ([event.number for event in events], more) == ([1, 2, 3, 4, 5], True)
     store.end(lease, State.FAILED, "because")
     events, more = store.events(project, "a", 4)
-    assert ([event.data for event in events], more) == ([{"text": "c"}, {"state": "failed", "reason": "because"}], False)
+    assert ([event.data for event in events], more) == (
+        [{"text": "c"}, {"state": "failed", "reason": "because"}],
+        False,
+    )
 
 
 def test_progress_is_kept_with_the_event_that_tells_it(store: Store, project: str, asked: Make) -> None:

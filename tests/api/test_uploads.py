@@ -54,7 +54,9 @@ def settings(make_settings: Callable[..., Settings]) -> Settings:
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_table_is_kept_under_a_name_of_ours_whatever_it_was_called(name: str, settings: Settings, tmp_path: Path) -> None:
+def test_a_table_is_kept_under_a_name_of_ours_whatever_it_was_called(
+    name: str, settings: Settings, tmp_path: Path
+) -> None:
     stored = store_table(sent(name), tmp_path / "in", "examples", settings)
     assert [p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file()] == ["in/examples.csv"]
     assert stored.path == "examples.csv"
@@ -70,7 +72,9 @@ def test_a_harmless_name_is_one_short_part_of_a_path(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["x.exe", "x.pkl", "x", None, "x.csv.sh", "x.zip"])
-def test_anything_but_a_table_is_refused_where_one_is_wanted(name: str | None, settings: Settings, tmp_path: Path) -> None:
+def test_anything_but_a_table_is_refused_where_one_is_wanted(
+    name: str | None, settings: Settings, tmp_path: Path
+) -> None:
     with pytest.raises(Problem, match="must be one of") as refused:
         store_table(sent(name), tmp_path, "examples", settings)
     assert refused.value.status == 415
@@ -82,7 +86,13 @@ def test_documents_may_be_texts_of_the_same_name(settings: Settings, tmp_path: P
 
 
 def test_an_archives_texts_cannot_leave_their_folder(settings: Settings, tmp_path: Path) -> None:
-    hostile = {"../../evil.txt": b"1", "/abs.md": b"2", "deep/er/a.html": b"<p>3", "skip.exe": b"4", "a\\..\\..\\b.txt": b"5"}
+    hostile = {
+        "../../evil.txt": b"1",
+        "/abs.md": b"2",
+        "deep/er/a.html": b"<p>3",
+        "skip.exe": b"4",
+        "a\\..\\..\\b.txt": b"5",
+    }
     stored = store_documents([sent("docs.zip", zipped(hostile))], tmp_path / "in", settings)
     found = sorted(p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file())
     assert stored.path == "documents"

@@ -67,7 +67,9 @@ def worker_on() -> Iterator[Callable[[TestClient], Worker]]:
         assert not thread.is_alive()
 
 
-def until(client: TestClient, id: str, wanted: Callable[[dict[str, Any]], bool], seconds: float = 120) -> dict[str, Any]:
+def until(
+    client: TestClient, id: str, wanted: Callable[[dict[str, Any]], bool], seconds: float = 120
+) -> dict[str, Any]:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         view: dict[str, Any] = client.get(f"/v1/comparisons/{id}").json()
@@ -104,7 +106,10 @@ def test_from_request_to_report_decision_solution_and_answer(service: Any, worke
     assert client.get(links["md"]).text.startswith("#")
 
     again = client.post(f"{links['self']}/decision", json={}).json()
-    assert (again["strategy"], again["verdict"]) == (report["recommendation"]["strategy"], report["recommendation"]["verdict"])
+    assert (again["strategy"], again["verdict"]) == (
+        report["recommendation"]["strategy"],
+        report["recommendation"]["verdict"],
+    )
     dear = client.post(f"{links['self']}/decision", json={"prices": {"hourly_usd": 1000}, "volume": 5}).json()
     assert dear["settings"]["hourly_usd"] == 1000
     assert all(b["per_1k_usd"] >= a["per_1k_usd"] for a, b in zip(again["candidates"], dear["candidates"], strict=True))
@@ -119,7 +124,9 @@ def test_from_request_to_report_decision_solution_and_answer(service: Any, worke
     assert "outage" in tried.text
     assert "<b>power" not in tried.text
 
-    kinds = [line.removeprefix("event: ") for line in client.get(links["events"]).text.splitlines() if "event: " in line]
+    kinds = [
+        line.removeprefix("event: ") for line in client.get(links["events"]).text.splitlines() if "event: " in line
+    ]
     assert kinds[0] == "state"
     assert {"said", "planned", "phase", "strategy"} <= set(kinds)
 
