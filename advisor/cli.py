@@ -15,9 +15,12 @@ import typer
 from eval.errors import RequestError
 
 if TYPE_CHECKING:
-    from advisor.report.schema import Report
-    from advisor.runs import RunFolder
+    from collections.abc import Callable
 
+    from advisor.report.schema import Report
+
+compare_on: Callable[..., tuple[Report, Path]] | None = None
+"""Carries out a request on a server; set by `api.cli`, since nothing here knows of HTTP."""
 UNUSABLE, NONE_FEASIBLE, INTERRUPTED = 2, 3, 130
 
 app = typer.Typer(
@@ -117,6 +120,9 @@ def compare(
     keep: Annotated[str | None, typer.Option(help="winner or all. [default: winner]")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda. [default: auto]")] = None,
     config: Annotated[Path | None, typer.Option("-c", "--config", help="All of these from a YAML file.")] = None,
+    server: Annotated[
+        str | None, typer.Option(help="URL of a service that does the work; its key is in $ADVISOR_KEY.")
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the plan and its estimated time, then stop.")
     ] = False,
@@ -153,7 +159,7 @@ def compare(
         "keep": keep,
         "device": device,
     }
-    _run(_with_config(options, config), dry_run=dry_run, as_json=as_json)
+    _run(_with_config(options, config), server=server, dry_run=dry_run, as_json=as_json)
 
 
 def _names(value: str | None) -> list[str] | None:
@@ -176,7 +182,7 @@ def _with_config(options: dict[str, Any], config: Path | None) -> dict[str, Any]
     return {**{str(name).replace("-", "_"): value for name, value in values.items()}, **given}
 
 
-def _run(options: dict[str, Any], *, dry_run: bool = False, as_json: bool = False) -> None:
+def _run(options: dict[str, Any], *, server: str | None = None, dry_run: bool = False, as_json: bool = False) -> None:
     from advisor.request import make_request
 
     if not options.get("task"):
@@ -191,12 +197,20 @@ def _run(options: dict[str, Any], *, dry_run: bool = False, as_json: bool = Fals
 
     console = Console(stderr=as_json)
     if dry_run:
+        if server is not None:
+            raise RequestError("--dry-run: a plan is made on this machine alone; ask the server without it.")
         _dry_run(request, console)
         return
-    from advisor.comparison import run
-
     with LiveProgress(console) as progress:
-        report, folder = run(request, progress)
+        if server is None:
+            from advisor.comparison import run
+
+            report, kept = run(request, progress)
+            folder = kept.path
+        elif compare_on is None:
+            raise RequestError("--server: the package `api` is not installed here.")
+        else:
+            report, folder = compare_on(server, request, progress)
     _show(report, folder, console, as_json=as_json)
     if report.recommendation.verdict == "none_feasible":
         raise typer.Exit(NONE_FEASIBLE)
@@ -221,20 +235,21 @@ def _dry_run(request: Any, console: Any) -> None:
     print_plan(comparison, console)
 
 
-def _show(report: Report, folder: RunFolder, console: Any, *, as_json: bool) -> None:
+def _show(report: Report, folder: Path, console: Any, *, as_json: bool) -> None:
     from advisor.report.terminal import print_report
 
     if as_json:
         sys.stdout.write(report.model_dump_json(indent=1) + "\n")
         return
     paths = {
-        "Report to read": str(folder.path / "report.html"),
-        "Same as text": str(folder.path / "report.md"),
-        "Same as data": str(folder.path / "report.json"),
-        "Every answer": str(folder.path / "predictions.parquet"),
+        "Report to read": str(folder / "report.html"),
+        "Same as text": str(folder / "report.md"),
+        "Same as data": str(folder / "report.json"),
     }
+    if (folder / "predictions.parquet").exists():
+        paths["Every answer"] = str(folder / "predictions.parquet")
     if report.artefact:
-        paths["Kept solution"] = str(folder.path / report.artefact.path)
+        paths["Kept solution"] = str(folder / report.artefact.path)
         paths["Try it"] = report.artefact.how_to_use
     print_report(report, console, paths)
 

@@ -17,6 +17,11 @@ import advisor.cli
 from eval.errors import RequestError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from advisor.progress import Progress
+    from advisor.report.schema import Report
+    from advisor.request import CompareRequest
     from api.keys import KeyRing
     from api.worker import Worker
 
@@ -33,7 +38,14 @@ RESTART_SECONDS = 1.0
 
 def main() -> None:
     """Run the command line."""
+    advisor.cli.compare_on = _compare_on
     advisor.cli.main()
+
+
+def _compare_on(server: str, request: CompareRequest, progress: Progress) -> tuple[Report, Path]:
+    from api.client import compare_on
+
+    return compare_on(server, request, progress)
 
 
 @app.command()
@@ -54,7 +66,7 @@ def api(
     log_as_json()
     app = create_app(settings)
     stop = threading.Event()
-    watchers = [threading.Thread(target=_keep_worker, args=(stop,)) for _ in range(workers)]
+    watchers = [threading.Thread(target=_keep_worker, args=(stop, workers)) for _ in range(workers)]
     for watcher in watchers:
         watcher.start()
     print(f"Advisor listens on http://{host}:{port}", file=sys.stderr, flush=True)
@@ -66,11 +78,14 @@ def api(
             watcher.join()
 
 
-def _keep_worker(stop: threading.Event) -> None:
-    """Run a worker, and another one whenever it dies, until the service ends."""
+def _keep_worker(stop: threading.Event, workers: int) -> None:
+    """Run one of so many workers, and another one whenever it dies, until the service ends."""
+    threads = str(max(1, (os.cpu_count() or 1) // workers))  # more threads than cores only wait for each other
+    environment = {"OMP_NUM_THREADS": threads, **os.environ} if workers > 1 else None
     while not stop.is_set():
         read, write = os.pipe()  # the worker sees its end when this process dies, however it dies
-        process = subprocess.Popen([sys.executable, "-m", "api.cli", "worker", "--with", str(read)], pass_fds=[read])
+        command = [sys.executable, "-m", "api", "worker", "--with", str(read)]
+        process = subprocess.Popen(command, pass_fds=[read], env=environment)
         os.close(read)
         while process.poll() is None and not stop.wait(0.2):
             pass
@@ -144,7 +159,3 @@ def _ring() -> KeyRing:
     settings = read_settings()
     upgrade(settings)
     return KeyRing(connect(settings))
-
-
-if __name__ == "__main__":
-    main()

@@ -23,7 +23,8 @@ from eval.errors import RequestError
 EVERY_SECONDS = 0.5
 """At most so often the same phase is told again."""
 UPLOADS, RUN = "uploads", "run"
-NOT_MODELS = ("task", "prices")
+NICE = 10
+"""So much a comparison stands back for the service on the same machine, whose answers people wait for."""
 
 log = structlog.get_logger("advisor.worker")
 
@@ -34,12 +35,11 @@ def folder_of(settings: Settings, project_id: str, id: str) -> Path:
 
 
 def request_of(row: Comparison, settings: Settings) -> CompareRequest:
-    """The comparison that a row asks for, with its files where they lie and its models as the operator named them."""
-    folder = folder_of(settings, row.project_id, row.id)
-    files = {role: str(folder / UPLOADS / stored["path"]) for role, stored in row.files.items()}
+    """The comparison that a row asks for, as seen from its folder, its models as the operator named them."""
+    files = {role: f"{UPLOADS}/{stored['path']}" for role, stored in row.files.items()}
     options = {**row.options, "model": [settings.models[name] for name in row.options["model"]]}
     options["embedder"] = settings.embedders[row.options["embedder"]]
-    return make_request(**options, **files, output=folder / RUN, device=settings.device)
+    return make_request(**options, **files, output=Path(RUN), device=settings.device)
 
 
 def carry_out(settings: Settings, lease: Lease, parent: Connection) -> None:
@@ -48,6 +48,8 @@ def carry_out(settings: Settings, lease: Lease, parent: Connection) -> None:
     from advisor.comparison import run
 
     die_with(parent)
+    os.nice(NICE)
+    os.chdir(folder_of(settings, lease.project_id, lease.id))  # so that no sentence names folders of the service's
     quieten_libraries()
     store = Store(connect(settings))
     words = log.bind(comparison=lease.id, attempt=lease.attempt)
@@ -58,7 +60,7 @@ def carry_out(settings: Settings, lease: Lease, parent: Connection) -> None:
         except LeaseLost:
             raise
         except RequestError as error:
-            store.end(lease, State.FAILED, without_folders(str(error), settings))
+            store.end(lease, State.FAILED, str(error))
             words.info("refused")
         except Exception as error:
             words.error("failed", exc_info=error)
@@ -70,13 +72,6 @@ def carry_out(settings: Settings, lease: Lease, parent: Connection) -> None:
     except LeaseLost:
         words.warning("lease lost")
         os._exit(1)
-
-
-def without_folders(sentence: str, settings: Settings) -> str:
-    """A sentence that names files, without the folders in which the service keeps them."""
-    root = str(settings.data.absolute())
-    parts = sentence.replace(str(settings.data) + "/", root + "/").split(root + "/projects/")
-    return parts[0] + "".join("/".join(part.split("/")[3:]) for part in parts[1:])
 
 
 class StoredProgress:

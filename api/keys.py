@@ -38,7 +38,7 @@ class KeyRing:
         self._engine, self._clock = engine, clock
 
     def create(self, project: str, name: str) -> str:
-        """A new key of a project, which is created where there is none. The secret (256 random bits) is kept nowhere."""
+        """A new key of a project, which is created where there is none; its secret (256 random bits) is not kept."""
         for value, what in ((project, "project"), (name, "key")):
             if not _NAME.fullmatch(value):
                 raise RequestError(f"The name of a {what} has 1 to 64 letters, digits, spaces, dots and dashes.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from eval.errors import RequestError
@@ -59,10 +59,22 @@ class Settings(BaseSettings):
     most_attempts: int = Field(default=3, gt=0)
     """Attempts in a row that may end without a further strategy done."""
 
+    @field_validator("data")
+    @classmethod
+    def _absolute(cls, data: Path) -> Path:
+        return data.absolute()
+
+    @field_validator("models", "embedders")
+    @classmethod
+    def _named(cls, offered: dict[str, str]) -> dict[str, str]:
+        if not offered:
+            raise ValueError("name at least one")
+        return {name: str(Path(where).absolute()) if Path(where).is_dir() else where for name, where in offered.items()}
+
     @property
     def database(self) -> str:
         """The database's URL."""
-        return self.database_url or f"sqlite:///{(self.data / 'advisor.db').absolute()}"
+        return self.database_url or f"sqlite:///{self.data / 'advisor.db'}"
 
 
 def read_settings(**changes: object) -> Settings:

@@ -11,26 +11,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from eval.contracts import Document, Example, Kind, Task
+from strategies.models import tiny
 from strategies.models.fake import HashingEmbedder
 
 if TYPE_CHECKING:
     from strategies.models.transformers_lm import TransformersModel
 
-CHATML = (
-    "{% for message in messages %}"
-    "{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n' }}"
-    "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
-)
 TOWNS = (
     *("Arvel", "Brone", "Cadra", "Delm", "Ester", "Fondy", "Gaul", "Hemd"),
     *("Ilsa", "Jorn", "Kelm", "Lund", "Morv", "Nerd", "Olst", "Pram"),
-)
-SENTENCES = (
-    "You are given a message. Answer with exactly one of these labels: billing, billing dispute, outage.",
-    "The bridge of Arvel was built in 1874 and crosses the river Lume. When was the bridge built?",
-    'Answer with one JSON object. {"city": "Arvel", "guests": 2, "breakfast": true}',
-    "um so I would like uh a table for two please. I would like a table for two, please.",
-    "system user assistant context question input answer",
 )
 
 
@@ -120,77 +109,13 @@ def small_tasks() -> dict[Kind, SmallTask]:
 @pytest.fixture(scope="session")
 def tiny_model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random Llama of two layers with a ChatML tokenizer, in Hugging Face format."""
-    import torch
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
-
-    byte_level = Tokenizer(models.BPE())
-    byte_level.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    byte_level.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=400,
-        special_tokens=["<|endoftext|>", "<|im_start|>", "<|im_end|>"],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    byte_level.train_from_iterator(SENTENCES, trainer)
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=byte_level,
-        bos_token="<|im_start|>",
-        eos_token="<|im_end|>",
-        unk_token="<|endoftext|>",
-        pad_token="<|im_end|>",
-        chat_template=CHATML,
-    )
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=1024,
-        tie_word_embeddings=True,
-        initializer_range=0.3,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )
-    with torch.random.fork_rng():
-        torch.manual_seed(7)
-        network = LlamaForCausalLM(config).to(torch.bfloat16)
-    folder = tmp_path_factory.mktemp("tiny-model")
-    network.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
+    return tiny.make_language_model(tmp_path_factory.mktemp("tiny-model"))
 
 
 @pytest.fixture(scope="session")
-def tiny_embedder_folder(tiny_model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A random BERT of one layer that sentence-transformers loads, in its format."""
-    import torch
-    from sentence_transformers import SentenceTransformer
-    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
-    from transformers import AutoTokenizer, BertConfig, BertModel
-
-    tokenizer = AutoTokenizer.from_pretrained(tiny_model_folder)
-    config = BertConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        max_position_embeddings=256,
-        pad_token_id=tokenizer.pad_token_id,
-    )
-    bare, folder = tmp_path_factory.mktemp("tiny-bert"), tmp_path_factory.mktemp("tiny-embedder")
-    with torch.random.fork_rng():
-        torch.manual_seed(7)
-        BertModel(config).save_pretrained(bare)
-    tokenizer.save_pretrained(bare)
-    words = Transformer(str(bare), max_seq_length=128)
-    SentenceTransformer(modules=[words, Pooling(config.hidden_size)], device="cpu").save_pretrained(str(folder))
-    return folder
+def tiny_embedder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random BERT of one layer, in the format of sentence-transformers."""
+    return tiny.make_embedder(tmp_path_factory.mktemp("tiny-embedder"))
 
 
 def _load(folder: Path) -> TransformersModel:

@@ -45,12 +45,23 @@ _KEY = re.compile(r"[\x21-\x7e]{1,200}")
 
 router = APIRouter(prefix="/v1/comparisons", tags=["comparisons"])
 
+EXAMPLE = {"task": "Route each ticket to the team that handles it.", "volume": 20000, "min_quality": 0.8}
+ROWS = [
+    {"input": "My card was swallowed.", "output": "cards"},
+    {"input": "Am I insured abroad?", "output": "insurance"},
+]
 BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
-            "application/json": {"schema": {"$ref": "#/components/schemas/ComparisonBody"}},
-            "multipart/form-data": {"schema": {"$ref": "#/components/schemas/ComparisonForm"}},
+            "application/json": {
+                "schema": {"$ref": "#/components/schemas/ComparisonBody"},
+                "example": {**EXAMPLE, "examples": ROWS, "time_budget": 600},
+            },
+            "multipart/form-data": {
+                "schema": {"$ref": "#/components/schemas/ComparisonForm"},
+                "example": {**EXAMPLE, "examples": "@tickets.csv", "documents": ["@handbook.zip"]},
+            },
         },
     }
 }

@@ -13,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from api import asking, schemas
 from api.access import Known, Served
 from api.problems import documented
+from api.routes.comparisons import ROWS
 from eval.errors import RequestError
 from strategies.models.catalogue import is_fetched
 
@@ -24,8 +25,14 @@ BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
-            "application/json": {"schema": {"$ref": "#/components/schemas/AuditBody"}},
-            "multipart/form-data": {"schema": {"$ref": "#/components/schemas/AuditForm"}},
+            "application/json": {
+                "schema": {"$ref": "#/components/schemas/AuditBody"},
+                "example": {"examples": ROWS, "estimate": False},
+            },
+            "multipart/form-data": {
+                "schema": {"$ref": "#/components/schemas/AuditForm"},
+                "example": {"examples": "@tickets.csv", "output_column": "team"},
+            },
         },
     }
 }

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
+import uvicorn
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine, create_engine, text
 
@@ -17,9 +21,17 @@ from api.database import connect, upgrade
 from api.keys import KeyRing
 from api.settings import Settings
 from api.store import Asked, Store
+from api.worker import Worker
 
 POSTGRES = os.environ.get("ADVISOR_TEST_POSTGRES")
 """URL of a server on which databases may be made; `.ci/run` starts one."""
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_before() -> Iterator[None]:
+    """A test that sets the log up leaves no trace."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -115,11 +127,32 @@ def client(client_for: Callable[..., TestClient]) -> TestClient:
     return client_for()
 
 
-def rows(count: int = 24) -> list[dict[str, str]]:
-    """Labelled rows that any baseline learns."""
-    words = {"billing": "invoice payment refund", "outage": "power dark breaker"}
-    return [
-        {"input": f"case {i}: {text} please", "output": label}
-        for i in range(count // 2)
-        for label, text in words.items()
-    ]
+@pytest.fixture
+def served(
+    make_settings: Callable[..., Settings], tiny_model_folder: Path, tiny_embedder_folder: Path
+) -> Iterator[tuple[str, Settings]]:
+    """The service on a port of this machine."""
+    settings = make_settings(
+        models={"smollm2-135m-instruct": str(tiny_model_folder)},
+        embedders={"all-minilm-l6-v2": str(tiny_embedder_folder)},
+        device="cpu",
+    )
+    server = uvicorn.Server(uvicorn.Config(create_app(settings), host="127.0.0.1", port=0, log_level="warning"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.05)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    yield f"http://127.0.0.1:{port}", settings
+    server.should_exit = True
+    thread.join(20)
+
+
+@pytest.fixture
+def worker(served: tuple[str, Settings]) -> Iterator[Worker]:
+    working = Worker(served[1])
+    thread = threading.Thread(target=working.work, daemon=True)
+    thread.start()
+    yield working
+    working.stop()
+    thread.join(20)

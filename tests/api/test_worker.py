@@ -198,7 +198,7 @@ def test_killed_at_any_moment_it_goes_on_and_repeats_no_finished_strategy(servic
     (folder,) = settings.data.glob(f"projects/*/{id}")
     times: dict[str, float] = {}
     for number in range(4):
-        process = subprocess.Popen([sys.executable, "-m", "api.cli", "worker"], env=environment)
+        process = subprocess.Popen([sys.executable, "-m", "api", "worker"], env=environment)
         done = number
         if number < 3:
             until(client, id, lambda view, done=done: len(view["strategies"]) > done or has_ended(view))  # type: ignore[misc]

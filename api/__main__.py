@@ -1,0 +1,5 @@
+"""`python -m api` is `advisor`."""
+
+from api.cli import main
+
+main()

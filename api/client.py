@@ -1,0 +1,156 @@
+"""A comparison on a service elsewhere, asked for from the command line: files go there, the report comes back."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from advisor.progress import Progress
+from advisor.report.schema import Report
+from advisor.request import CompareRequest
+from eval.errors import RequestError
+
+FILES = ("examples", "test", "incumbent")
+NOT_SENT = {"task", "documents", "prices", "output", "device", *FILES}
+KEY = "ADVISOR_KEY"
+RETRY_SECONDS = 2.0
+PATIENCE_SECONDS = 120.0
+"""So long a service that does not answer is asked again."""
+
+
+def compare_on(server: str, request: CompareRequest, progress: Progress) -> tuple[Report, Path]:
+    """Let a service carry out a request, tell its progress, and write what it gives to the output folder.
+
+    The key is taken from $ADVISOR_KEY. Raises RequestError with the service's own sentence where it refuses.
+    """
+    key = os.environ.get(KEY)
+    headers = {"authorization": f"Bearer {key}"} if key else {}
+    folder = request.output or Path("advisor-run")
+    if folder.exists() and any(folder.iterdir()):
+        raise RequestError(f"--output: the folder {folder} is not empty: name a new one.")
+    with httpx.Client(base_url=server.rstrip("/"), headers=headers, timeout=60) as client:
+        id = _answer(client, "POST", "/v1/comparisons", files=list(_files(request)), data=_fields(request)).json()["id"]
+        progress.say(f"{server.rstrip('/')}/comparisons/{id}")
+        _follow(client, id, progress)
+        view = _answer(client, "GET", f"/v1/comparisons/{id}").json()
+        if view["state"] != "succeeded":
+            raise RequestError(view["reason"] or f"The comparison was {view['state']}.")
+        return _fetch(client, view, folder), folder
+
+
+def _fields(request: CompareRequest) -> dict[str, str]:
+    """Options as form fields."""
+    options = json.loads(request.model_dump_json(exclude=NOT_SENT, exclude_unset=True))
+    fields = {"task": _task(request.task)}
+    if request.prices:
+        fields["prices"] = json.dumps(_yaml(Path(request.prices)))
+    for name, value in options.items():
+        fields[name] = ",".join(value) if isinstance(value, list) else str(value)
+    return fields
+
+
+def _task(task: str) -> str:
+    """The sentence, or the fields of a file as JSON."""
+    path = Path(task)
+    return json.dumps(_yaml(path)) if path.is_file() else task
+
+
+def _yaml(path: Path) -> Any:
+    """YAML, of which JSON is a part."""
+    import yaml
+
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise RequestError(f"The file {path} cannot be read as YAML or JSON.") from error
+
+
+def _files(request: CompareRequest) -> Iterator[tuple[str, tuple[str, bytes]]]:
+    for role in FILES:
+        name = getattr(request, role)
+        if name:
+            yield role, _read(Path(name), role)
+    if request.documents:
+        path = Path(request.documents)
+        for file in sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]:
+            yield "documents", _read(file, "documents")
+
+
+def _read(path: Path, role: str) -> tuple[str, bytes]:
+    try:
+        return path.name, path.read_bytes()
+    except OSError as error:
+        raise RequestError(f"--{role}: the file {path} cannot be read ({error.strerror}).") from error
+
+
+def _answer(client: httpx.Client, method: str, path: str, **options: Any) -> httpx.Response:
+    try:
+        answer = client.request(method, path, **options)
+    except httpx.HTTPError as error:
+        raise RequestError(f"--server: {client.base_url} does not answer ({type(error).__name__}).") from error
+    if answer.is_success:
+        return answer
+    try:
+        detail = answer.json()["detail"]
+    except (ValueError, KeyError, TypeError):
+        detail = f"status {answer.status_code}"
+    raise RequestError(f"--server: {detail}" + (f" (${KEY} holds it)" if answer.status_code == 401 else ""))
+
+
+def _follow(client: httpx.Client, id: str, progress: Progress) -> None:
+    """Tell what happens until the comparison has ended; a broken connection is taken up where it broke."""
+    last, given_up = "0", time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            with client.stream("GET", f"/v1/comparisons/{id}/events", headers={"last-event-id": last}) as stream:
+                for number, kind, data in _events(stream.iter_lines()):
+                    last, given_up = number, time.monotonic() + PATIENCE_SECONDS
+                    _tell(progress, kind, data)
+                    if kind == "state" and data["state"] in ("succeeded", "failed", "cancelled"):
+                        return
+        except httpx.HTTPError as error:
+            if time.monotonic() > given_up:
+                raise RequestError(f"--server: {client.base_url} does not answer any more.") from error
+        time.sleep(RETRY_SECONDS)
+
+
+def _events(lines: Iterator[str]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    fields: dict[str, str] = {}
+    for line in lines:
+        name, _, value = line.partition(": ")
+        if line:
+            fields[name] = value
+        elif "data" in fields:
+            yield fields["id"], fields["event"], json.loads(fields["data"])
+            fields = {}
+
+
+def _tell(progress: Progress, kind: str, data: dict[str, Any]) -> None:
+    if kind == "said":
+        progress.say(data["text"])
+    elif kind == "planned":
+        progress.planned(data["seconds"])
+    elif kind == "phase":
+        progress.phase(data["strategy"], data["phase"], data["done"], data["total"])
+    elif kind == "strategy":
+        progress.finished(data["strategy"], data["outcome"], data["quality"])
+
+
+def _fetch(client: httpx.Client, view: dict[str, Any], folder: Path) -> Report:
+    """Write the reports and the solution as a run of this machine's would have."""
+    import io
+    import zipfile
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("report.html", "report.md", "report.json"):
+        (folder / name).write_bytes(_answer(client, "GET", f"{view['links']['self']}/{name}").content)
+    if "solution" in view["links"]:
+        archive = zipfile.ZipFile(io.BytesIO(_answer(client, "GET", view["links"]["solution"]).content))
+        archive.extractall(folder)  # takes no member out of the folder
+    return Report.model_validate_json((folder / "report.json").read_bytes())

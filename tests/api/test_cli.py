@@ -1,0 +1,51 @@
+"""The service's commands."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def advisor(*arguments: str, data: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "api", *arguments],
+        capture_output=True, text=True, timeout=120,
+        env={**os.environ, "ADVISOR_DATA": str(data), **environment},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.org"])
+def test_without_keys_no_other_address_is_listened_on(host: str, tmp_path: Path) -> None:
+    done = advisor("api", "--host", host, data=tmp_path)
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False)
+    assert "ADVISOR_REQUIRE_KEYS" in done.stderr
+
+
+def test_keys_are_made_listed_and_revoked(tmp_path: Path) -> None:
+    made = advisor("keys", "create", "acme", "--name", "laptop", data=tmp_path)
+    key = made.stdout.strip()
+    assert key.startswith("adv_")
+    listed = advisor("keys", "list", data=tmp_path).stdout
+    id = key.split("_")[1]
+    assert id in listed
+    assert "acme" in listed
+    assert key.split("_", 2)[2] not in listed
+    assert advisor("keys", "revoke", id, data=tmp_path).returncode == 0
+    assert "revoked" in advisor("keys", "list", data=tmp_path).stdout
+    wrong = advisor("keys", "revoke", "nonsense", data=tmp_path)
+    assert (wrong.returncode, "Traceback" in wrong.stderr) == (2, False)
+
+
+def test_a_worker_refuses_a_database_that_is_not_there_yet(tmp_path: Path) -> None:
+    done = advisor("worker", data=tmp_path)
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False)
+    assert "advisor api" in done.stderr
+
+
+def test_a_bad_setting_is_one_sentence(tmp_path: Path) -> None:
+    done = advisor("worker", data=tmp_path, ADVISOR_KEEP_DAYS="soon")
+    assert (done.returncode, "ADVISOR_KEEP_DAYS" in done.stderr) == (2, True)

@@ -1,0 +1,125 @@
+"""`advisor compare --server`: files go to the service, the report and the solution come back."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from advisor.progress import Silent
+from advisor.request import CompareRequest, make_request
+from api.client import compare_on
+from api.settings import Settings
+from api.worker import Worker
+from eval.errors import RequestError
+
+WORDS = {"billing": "invoice payment refund", "outage": "power dark breaker"}
+CSV = "ticket,team\n" + "".join(f"case {i}: {text},{label}\n" for i in range(20) for label, text in WORDS.items())
+
+
+class Told(Silent):
+    """Remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.done: list[tuple[str, str, float | None]] = []
+        self.said: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+    def finished(self, strategy: str, outcome: str, quality: float | None = None) -> None:
+        self.done.append((strategy, outcome, quality))
+
+
+@pytest.fixture
+def request_in(tmp_path: Path) -> Callable[..., CompareRequest]:
+    (tmp_path / "tickets.csv").write_text(CSV)
+    (tmp_path / "task.json").write_text('{"description": "Route the ticket.", "metric": "accuracy"}')
+    (tmp_path / "documents").mkdir()
+    (tmp_path / "documents" / "a.txt").write_text("Billing is about money.")
+    (tmp_path / "prices.yaml").write_text("machine: ours\nhourly_usd: 0.5\n")
+    return lambda **options: make_request(
+        **{
+            "task": str(tmp_path / "task.json"),
+            "examples": str(tmp_path / "tickets.csv"),
+            "documents": str(tmp_path / "documents"),
+            "prices": str(tmp_path / "prices.yaml"),
+            "output": tmp_path / "run",
+            "input_columns": ["ticket"],
+            "output_column": "team",
+            "strategies": ["majority", "tfidf_linear"],
+            "time_budget": 90,
+            **options,
+        }
+    )
+
+
+def test_the_work_is_done_there_and_its_fruits_come_back(
+    served: tuple[str, Settings], worker: Worker, request_in: Callable[..., CompareRequest], tmp_path: Path
+) -> None:
+    told = Told()
+    report, folder = compare_on(served[0], request_in(), told)
+    assert report.task.description == "Route the ticket."
+    assert report.settings.machine_hourly_usd == 0.5
+    assert (report.data.examples, report.data.documents) == (40, 1)
+    assert ("tfidf_linear", "ok", 1.0) in told.done
+    assert any("/comparisons/" in sentence for sentence in told.said)
+    assert {p.name for p in folder.iterdir()} == {"report.json", "report.html", "report.md", "solution"}
+    assert str(served[1].data) not in (folder / "report.json").read_text()
+    command = [sys.executable, "-m", "api", "predict", str(folder), "--input", "dark, no power"]
+    answer = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "HF_HUB_OFFLINE": "1"})
+    assert '"output": "outage"' in answer.stdout
+    with pytest.raises(RequestError, match="not empty"):
+        compare_on(served[0], request_in(), told)
+
+
+def test_what_the_service_refuses_or_cannot_do_is_told_in_its_words(
+    served: tuple[str, Settings], worker: Worker, request_in: Callable[..., CompareRequest], tmp_path: Path
+) -> None:
+    with pytest.raises(RequestError, match="not offered"):
+        compare_on(served[0], request_in(model=["other/model"]), Silent())
+    (tmp_path / "tickets.csv").write_text("\n".join(CSV.splitlines()[:8]))
+    with pytest.raises(RequestError, match="20"):
+        compare_on(served[0], request_in(), Silent())
+
+
+def test_a_service_that_is_not_there_is_one_sentence(request_in: Callable[..., CompareRequest]) -> None:
+    with pytest.raises(RequestError, match="does not answer"):
+        compare_on("http://127.0.0.1:9", request_in(), Silent())
+
+
+def test_the_key_comes_from_the_environment(
+    client_for: Callable[..., TestClient], request_in: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from api import client as own
+
+    guarded = client_for(require_keys=True)
+    monkeypatch.setattr(own.httpx, "Client", lambda **options: _Through(guarded, options["headers"]))
+    with pytest.raises(RequestError, match="ADVISOR_KEY"):
+        compare_on("http://testserver", request_in(), Silent())
+    monkeypatch.setenv("ADVISOR_KEY", guarded.app.state.services.keys.create("one", "k"))  # type: ignore[attr-defined]
+    monkeypatch.setattr(own, "_follow", lambda *_: None)
+    with pytest.raises(RequestError, match="queued"):
+        compare_on("http://testserver", request_in(), Silent())
+
+
+class _Through:
+    """A client that asks the app directly."""
+
+    def __init__(self, client: TestClient, headers: dict[str, str]) -> None:
+        self.client, self.headers, self.base_url = client, headers, "http://testserver"
+
+    def __enter__(self) -> _Through:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def request(self, method: str, path: str, **options: Any) -> Any:
+        return self.client.request(method, path, headers=self.headers, **options)

@@ -1,0 +1,109 @@
+"""The tables are what the migrations make, and a process refuses those of another version."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Engine, text
+
+from api.database import check_is_current, connect, reading, upgrade, writing
+from api.settings import Settings, read_settings
+from api.store import Store
+from api.tables import Project, Table
+from eval.errors import RequestError
+
+Make = Callable[..., Settings]
+
+
+def test_the_migrations_make_the_tables_that_the_code_has(engine: Engine) -> None:
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), Table.metadata) == []
+
+
+def test_a_database_of_another_version_is_refused_in_one_sentence(database_url: str, make_settings: Make) -> None:
+    settings = make_settings(database_url=database_url)
+    with pytest.raises(RequestError, match="start `advisor api` once"):
+        check_is_current(settings)
+    upgrade(settings)
+    check_is_current(settings)
+    upgrade(settings)
+    with connect(settings).execution_options(writes=True).begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(RequestError, match="version 9999"):
+        check_is_current(settings)
+
+
+def test_processes_that_start_at_once_upgrade_once(database_url: str, make_settings: Make) -> None:
+    settings = make_settings(database_url=database_url)
+    errors: list[Exception] = []
+
+    def start() -> None:
+        try:
+            upgrade(settings)
+        except Exception as error:
+            errors.append(error)
+
+    # alembic keeps its context in a module: within one process upgrades come one after the other
+    for thread in [threading.Thread(target=start) for _ in range(3)]:
+        thread.start()
+        thread.join()
+    assert errors == []
+    check_is_current(settings)
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql+psycopg://nobody:SECRET@127.0.0.1:9/x", "postgresql+psycopg://a:SECRET@[::1]:9/x"]
+)
+def test_a_database_that_is_not_there_is_one_sentence_without_its_password(url: str, make_settings: Make) -> None:
+    with pytest.raises(RequestError) as refused:
+        upgrade(make_settings(database_url=url))
+    assert "ADVISOR_DATABASE_URL" in str(refused.value)
+    assert "SECRET" not in str(refused.value)
+
+
+def test_what_fails_in_a_transaction_is_rolled_back(engine: Engine) -> None:
+    def add_and_fail() -> None:
+        with writing(engine) as session:
+            session.add(Project(id="p", name="p", created_at=0.0))
+            session.flush()
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        add_and_fail()
+    with reading(engine) as session:
+        assert session.get(Project, "p") is None
+
+
+def test_writers_wait_for_each_other(engine: Engine) -> None:
+    """Many at once, none refused: on SQLite each takes the lock before it reads."""
+    store = Store(engine)
+    errors: list[Exception] = []
+
+    def write(number: int) -> None:
+        try:
+            for _ in range(10):
+                store.seen(f"w{number}")
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert store.workers() == 8
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("ADVISOR_MOST_ROWS", "many"), ("ADVISOR_MODELS", "{"), ("ADVISOR_MODELS", "{}"), ("ADVISOR_DEVICE", "tpu")],
+)
+def test_a_setting_that_cannot_be_used_is_named(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(RequestError, match=r"ADVISOR_|setting"):
+        read_settings()

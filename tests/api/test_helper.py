@@ -1,0 +1,79 @@
+"""Work in a helper's process is bounded, and what goes wrong there stays there."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from api.helper import Helper
+from api.problems import Problem
+from eval.errors import RequestError
+
+GIB = 2**30
+
+
+def work(what: str, value: Any = None) -> Any:
+    """What helpers of these tests do; runs in their process."""
+    if what == "refuse":
+        raise RequestError("--examples: no.")
+    if what == "fail":
+        raise ValueError(value)
+    if what == "sleep":
+        time.sleep(value)
+    if what == "grow":
+        kept = [bytearray(2**20) for _ in range(value)]
+        time.sleep(30)
+        return len(kept)
+    if what == "die":
+        os._exit(3)
+    return os.getpid(), value
+
+
+@pytest.fixture
+def helper_of() -> Iterator[Callable[[int], Helper]]:
+    made: list[Helper] = []
+
+    def make(memory: int = 8 * GIB) -> Helper:
+        made.append(Helper(work, memory))
+        return made[-1]
+
+    yield make
+    for helper in made:
+        helper.close()
+
+
+def test_calls_share_a_process_that_is_not_ours(helper_of: Callable[..., Helper]) -> None:
+    helper = helper_of()
+    first, second = (helper.call("say", n, seconds=60) for n in (1, 2))
+    assert (first[1], second[1]) == (1, 2)
+    assert first[0] == second[0] != os.getpid()
+
+
+def test_errors_of_users_come_back_as_they_are_and_others_as_failures(helper_of: Callable[..., Helper]) -> None:
+    helper = helper_of()
+    with pytest.raises(RequestError, match="--examples"):
+        helper.call("refuse", seconds=60)
+    with pytest.raises(RuntimeError, match="ValueError"):
+        helper.call("fail", "x", seconds=60)
+    assert helper.call("say", 1, seconds=60)[1] == 1
+
+
+@pytest.mark.parametrize(
+    ("what", "value", "seconds", "status"),
+    [("sleep", 30, 1.0, 504), ("grow", 2000, 20.0, 413), ("die", None, 20.0, 503)],
+)
+def test_what_goes_on_or_grows_too_much_or_dies_is_ended_and_the_next_call_works(
+    what: str, value: Any, seconds: float, status: int, helper_of: Callable[..., Helper]
+) -> None:
+    helper = helper_of(GIB + GIB // 2)
+    helper.call("say", 1, seconds=60)
+    begun = time.monotonic()
+    with pytest.raises(Problem) as refused:
+        helper.call(what, value, seconds=seconds)
+    assert refused.value.status == status
+    assert time.monotonic() - begun < 15
+    assert helper.call("say", 2, seconds=60)[1] == 2
