@@ -57,7 +57,8 @@ def api(
     """Start the service: HTTP API and pages, and a worker. Settings are ADVISOR_... variables (docs/operate.md)."""
     import uvicorn
 
-    from api.app import create_app, log_as_json
+    from api.app import create_app
+    from api.logs import log_as_json
     from api.settings import read_settings
 
     settings = read_settings()
@@ -108,8 +109,8 @@ def worker(
     with_: Annotated[int | None, typer.Option("--with", hidden=True, help="End when this pipe does.")] = None,
 ) -> None:
     """Carry out comparisons that wait, one at a time; start several for several at a time."""
-    from api.app import log_as_json
     from api.database import check_is_current
+    from api.logs import log_as_json
     from api.settings import read_settings
     from api.worker import Worker
 

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from advisor.progress import Forecast
 from advisor.request import CompareRequest, make_request
 from api.database import connect
 from api.helper import die_with
+from api.logs import log_as_json
 from api.settings import Settings
 from api.store import Lease, LeaseLost, Store
 from api.tables import Comparison, State
@@ -51,13 +53,14 @@ def carry_out(settings: Settings, lease: Lease, parent: Connection) -> None:
     os.nice(NICE)
     os.chdir(folder_of(settings, lease.project_id, lease.id))  # so that no sentence names folders of the service's
     quieten_libraries()
+    log_as_json()
     store = Store(connect(settings))
     words = log.bind(comparison=lease.id, attempt=lease.attempt)
     try:
         try:
             request = request_of(store.request_of(lease), settings)
             report, _ = run(request, StoredProgress(store, lease))
-        except LeaseLost:
+        except (LeaseLost, SQLAlchemyError):
             raise
         except RequestError as error:
             store.end(lease, State.FAILED, str(error))
@@ -69,8 +72,8 @@ def carry_out(settings: Settings, lease: Lease, parent: Connection) -> None:
             advice = json.loads(report.recommendation.model_dump_json(include={"strategy", "verdict", "headline"}))
             store.end(lease, State.SUCCEEDED, recommendation=advice)
             words.info("succeeded", strategy=advice["strategy"])
-    except LeaseLost:
-        words.warning("lease lost")
+    except (LeaseLost, SQLAlchemyError) as error:  # another attempt will be made, by whoever has the lease then
+        words.warning("given up", error=type(error).__name__)
         os._exit(1)
 
 

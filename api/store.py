@@ -112,13 +112,17 @@ class Store:
         with reading(self._engine) as session:
             return session.scalars(newest).all()
 
-    def events(self, project_id: str, id: str, after: int) -> tuple[Sequence[Event], bool]:
-        """What happened after the event of that number, and whether more may come."""
+    def events(
+        self, project_id: str, id: str, after: int = 0, kinds: Sequence[str] = ()
+    ) -> tuple[Sequence[Event], bool]:
+        """What happened after the event of that number, all or of some kinds, and whether more may come."""
         with reading(self._engine) as session:
             row = self._own(session, project_id, id)
             more = row.state not in ENDED
-            query = select(Event).where(Event.comparison_id == row.id, Event.number > after).order_by(Event.number)
-            return session.scalars(query).all(), more
+            query = select(Event).where(Event.comparison_id == row.id, Event.number > after)
+            if kinds:
+                query = query.where(Event.kind.in_(kinds))
+            return session.scalars(query.order_by(Event.number)).all(), more
 
     def cancel(self, project_id: str, id: str) -> Comparison:
         """Ask for the end of a comparison; one that waits ends at once, one that has ended stays as it is."""

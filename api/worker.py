@@ -9,6 +9,7 @@ import time
 from typing import Any
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from advisor.runs import folder_bytes
 from api.database import connect
@@ -19,6 +20,8 @@ from api.store import Lease, LeaseLost, Store
 from api.tables import State
 
 POLL_SECONDS = 0.5
+DATABASE_SECONDS = 2.0
+"""After so long a database that did not answer is asked again."""
 SEEN_SECONDS = 15.0
 DISK_SECONDS = 5.0
 TIDY_SECONDS = 3600.0
@@ -49,16 +52,24 @@ class Worker:
         """Take comparisons until stopped."""
         log.info("worker started", worker=self.id)
         while not self._stopping:
-            self._seen()
-            if self._is_due("tidy", TIDY_SECONDS):
-                self.tidy()
-            lease = self.store.lease(self.settings.lease_seconds, self.settings.most_attempts)
-            if lease is None:
-                time.sleep(POLL_SECONDS)
-            else:
-                self.supervise(lease)
+            try:
+                self._one()
+            except SQLAlchemyError as error:  # what was under way is taken up again when its lease has ended
+                log.warning("the database does not answer", worker=self.id, error=type(error).__name__)
+                time.sleep(DATABASE_SECONDS)
         self.store.gone(self.id)
         log.info("worker stopped", worker=self.id)
+
+    def _one(self) -> None:
+        """Take one comparison, or wait a little."""
+        self._seen()
+        if self._is_due("tidy", TIDY_SECONDS):
+            self.tidy()
+        lease = self.store.lease(self.settings.lease_seconds, self.settings.most_attempts)
+        if lease is None:
+            time.sleep(POLL_SECONDS)
+        else:
+            self.supervise(lease)
 
     def supervise(self, lease: Lease) -> None:
         """Carry out one comparison in a process and watch over it until it ends."""

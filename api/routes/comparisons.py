@@ -197,9 +197,10 @@ async def events(
     caller: Known,
     served: Served,
     last_event_id: Annotated[str | None, Header(description="Go on after the event of that number.")] = None,
+    after: Annotated[int, Query(ge=0, lt=2**53, description="The same for a first request, which has no header.")] = 0,
 ) -> EventSourceResponse:
     """What happens, as it happens: `state`, `said`, `planned`, `phase`, `strategy`. Ends with the comparison."""
-    after = _number(last_event_id)
+    after = max(after, _number(last_event_id))
     await run_in_threadpool(served.store.find, caller.project_id, id)
     return EventSourceResponse(_stream(served, caller, id, after))
 

@@ -97,11 +97,12 @@ def state(id: str, request: Request, caller: Known, served: Served) -> Response:
 
 def _state(id: str, caller: Caller, served: Services) -> dict[str, Any]:
     row = served.store.find(caller.project_id, id)
-    events, _ = served.store.events(caller.project_id, id, 0)
+    events, _ = served.store.events(caller.project_id, id, kinds=("said", "planned"))
     said = [event.data["text"] for event in events if event.kind == "said"]
     plans: list[dict[str, float]] = [event.data["seconds"] for event in events if event.kind == "planned"]
     return {
         "view": schemas.ComparisonView.of(row),
+        "events": row.events,
         "said": said,
         "planned": [name for name in (plans[-1] if plans else {}) if name not in row.strategies],
         "ended": row.state in ENDED,

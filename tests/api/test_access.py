@@ -177,7 +177,7 @@ def test_a_request_id_that_could_forge_a_log_line_is_replaced(client: TestClient
 
 
 def test_the_log_holds_ids_and_no_texts_or_keys(client_for: Client, capsys: pytest.CaptureFixture[str]) -> None:
-    from api.app import log_as_json
+    from api.logs import log_as_json
 
     log_as_json()
     client = client_for(require_keys=True)

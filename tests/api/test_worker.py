@@ -17,8 +17,11 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy.exc import OperationalError
 
+from api import worker as worker_module
 from api.settings import Settings
+from api.store import Store
 from api.worker import Worker
 
 STRATEGIES = ["majority", "nearest_copy", "tfidf_linear"]
@@ -65,6 +68,19 @@ def worker_on() -> Iterator[Callable[[TestClient], Worker]]:
         worker.stop()
         thread.join(30)
         assert not thread.is_alive()
+
+
+def start_worker(settings: Settings, **options: Any) -> subprocess.Popen[bytes]:
+    """A worker in a process of its own."""
+    environment = {
+        **os.environ,
+        "ADVISOR_DATA": str(settings.data),
+        "ADVISOR_MODELS": json.dumps(settings.models),
+        "ADVISOR_EMBEDDERS": json.dumps(settings.embedders),
+        "ADVISOR_LEASE_SECONDS": str(settings.lease_seconds),
+        "ADVISOR_DEVICE": "cpu",
+    }
+    return subprocess.Popen([sys.executable, "-m", "api", "worker"], env=environment, **options)
 
 
 def until(
@@ -141,6 +157,22 @@ def test_what_the_data_lack_is_said_without_the_services_folders(service: Any, w
     assert str(settings_of(client).data) not in json.dumps(view)
 
 
+def test_the_log_of_a_comparison_holds_its_id_and_no_text(service: Any, tmp_path: Path) -> None:
+    client = service()
+    secret = [{**row, "input": f"SECRET {row['input']}"} for row in EXAMPLES]
+    ids = [submit(client, {**BODY, "task": "SECRET task.", "examples": rows}) for rows in (secret, secret[:4])]
+    with (tmp_path / "log").open("w") as log:
+        process = start_worker(settings_of(client), stderr=log, stdout=log)
+        for id in ids:
+            until(client, id, has_ended)
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+    text = (tmp_path / "log").read_text()
+    ended = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+    assert {line["comparison"] for line in ended if line["event"] in ("succeeded", "refused")} == set(ids)
+    assert "SECRET" not in text
+
+
 def test_cancelled_within_seconds(service: Any, worker_on: Any) -> None:
     client = service()
     worker_on(client)
@@ -175,6 +207,24 @@ def test_a_worker_that_is_stopped_gives_its_comparison_back(service: Any) -> Non
     assert client.get(f"/v1/comparisons/{id}").json()["state"] == "queued"
 
 
+def test_a_worker_outlives_a_database_that_does_not_answer(
+    service: Any, worker_on: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = service()
+    failures = iter([True, True])
+    plain = Store.lease
+
+    def failing(self: Store, *arguments: Any) -> Any:
+        if next(failures, False):
+            raise OperationalError("SELECT", {}, Exception("gone"))
+        return plain(self, *arguments)
+
+    monkeypatch.setattr(Store, "lease", failing)
+    monkeypatch.setattr(worker_module, "DATABASE_SECONDS", 0.1)
+    worker_on(client)
+    assert until(client, submit(client), has_ended)["state"] == "succeeded"
+
+
 def test_what_needs_too_much_memory_fails_and_says_so(service: Any, worker_on: Any) -> None:
     client = service(most_memory_bytes=2**20)
     worker_on(client)
@@ -186,19 +236,11 @@ def test_killed_at_any_moment_it_goes_on_and_repeats_no_finished_strategy(servic
     """The worker is killed three times; the last one ends it, with the decision of an undisturbed run."""
     client = service(lease_seconds=1.0)
     settings = settings_of(client)
-    environment = {
-        **os.environ,
-        "ADVISOR_DATA": str(settings.data),
-        "ADVISOR_MODELS": json.dumps(settings.models),
-        "ADVISOR_EMBEDDERS": json.dumps(settings.embedders),
-        "ADVISOR_LEASE_SECONDS": "1",
-        "ADVISOR_DEVICE": "cpu",
-    }
     id = submit(client, {**BODY, "strategies": [*STRATEGIES, "few_shot"]})
     (folder,) = settings.data.glob(f"projects/*/{id}")
     times: dict[str, float] = {}
     for number in range(4):
-        process = subprocess.Popen([sys.executable, "-m", "api", "worker"], env=environment)
+        process = start_worker(settings)
         done = number
         if number < 3:
             until(client, id, lambda view, done=done: len(view["strategies"]) > done or has_ended(view))  # type: ignore[misc]

@@ -23,7 +23,7 @@ if (state && state.dataset.ended === "0") {
       refresh();
     }
   }
-  const source = new EventSource(`/v1/comparisons/${id}/events`);
+  const source = new EventSource(`/v1/comparisons/${id}/events?after=${state.dataset.events}`);
   const ends = ["succeeded", "failed", "cancelled"];
   for (const kind of ["said", "planned", "phase", "strategy"]) source.addEventListener(kind, refresh);
   source.addEventListener("state", (event) => {
