@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -12,20 +12,23 @@ from eval.findings import Code
 from strategies.models.catalogue import DEFAULT_EMBEDDER, DEFAULT_LANGUAGE_MODEL
 from strategies.registry import STRATEGIES, check_names
 
+Name = Annotated[str, Field(max_length=500)]
+"""Of a column, a model or its folder."""
+
 
 class Options(BaseModel):
     """What may be asked wherever a comparison is asked for. Field names are the flags' with underscores."""
 
-    model_config = ConfigDict(extra="forbid", validate_default=True)
+    model_config = ConfigDict(extra="forbid", validate_default=True, allow_inf_nan=False)
 
-    model: list[str] = Field(default=[DEFAULT_LANGUAGE_MODEL], min_length=1)
-    embedder: str = DEFAULT_EMBEDDER
+    model: list[Name] = Field(default=[DEFAULT_LANGUAGE_MODEL], min_length=1, max_length=20)
+    embedder: Name = DEFAULT_EMBEDDER
     strategies: list[str] = Field(default=list(STRATEGIES), min_length=1)
-    input_columns: list[str] = []
-    output_column: str | None = None
-    group_by: str | None = None
+    input_columns: list[Name] = Field(default=[], max_length=100)
+    output_column: Name | None = None
+    group_by: Name | None = None
     """A column; rows that share its value are never learnt from and tested on."""
-    time_column: str | None = None
+    time_column: Name | None = None
     """A column of dates or numbers; the latest rows are tested on."""
     accept: list[str] = []
     """Codes of findings; the data stay as they are for these."""
@@ -36,7 +39,7 @@ class Options(BaseModel):
     seed: int = Field(default=0, ge=0, lt=2**31)
     tolerance: float = Field(default=1.0, ge=0, le=100)
     """Points of quality (hundredths) that are not worth paying for."""
-    volume: int = Field(default=10_000, ge=0)
+    volume: int = Field(default=10_000, ge=0, le=10**12)
     """Queries a month."""
     min_quality: float | None = Field(default=None, ge=0, le=1)
     max_cost_per_1k: float | None = Field(default=None, gt=0)

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter
 
 from advisor.records import Fit, Refit
-from eval.errors import RequestError
+from eval.errors import FolderBusy, RequestError
 
 PLAN = "plan.json"
 FINISHED = "finished"
@@ -68,7 +68,8 @@ class RunFolder:
             return
         if not self.path.is_dir():
             raise self._unwritable("it is a file")
-        held = sorted(p.name for p in self.path.iterdir() if p.name != ".lock")
+        # names with a dot are the lock, and what a process that was killed had not finished to write
+        held = sorted(p.name for p in self.path.iterdir() if not p.name.startswith("."))
         if held and self.stored_fingerprint() != fingerprint:
             what = "another run" if PLAN in held else "other files"
             raise RequestError(f"--output: the folder {self.path} holds {what} already: name a new or empty folder.")
@@ -86,7 +87,7 @@ class RunFolder:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
-                raise RequestError(
+                raise FolderBusy(
                     f"--output: another advisor is at work in {self.path}: wait or name another."
                 ) from error
             yield
@@ -125,7 +126,11 @@ class RunFolder:
         """The record of the fit on all examples, where its solution is still there; it is then put in its place."""
         kept = self.path / SOLUTION
         if not self.solution(name).is_dir() and kept.is_dir() and self.read_plan().get("kept") == name:
-            shutil.copytree(kept, self.solution(name))
+            scratch = self.path / f".{file_name(name)}"
+            shutil.rmtree(scratch, ignore_errors=True)
+            shutil.copytree(kept, scratch)
+            self.solution(name).parent.mkdir(exist_ok=True)
+            scratch.replace(self.solution(name))  # whole or not at all, whenever this process is killed
         return self._read(self._record_file(name, REFIT), _REFIT) if self.solution(name).is_dir() else None
 
     def finish_refit(self, name: str, refit: Refit) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from advisor import __version__
 from api import problems, schemas, work
@@ -23,8 +22,6 @@ from api.settings import Settings
 from api.store import Store
 
 STATIC = Path(__file__).parent / "pages" / "static"
-THIS_MACHINE = ["localhost", "127.0.0.1", "[::1]", "testserver"]
-"""Names by which a service without keys may be called; a page elsewhere whose name was pointed here has another."""
 FORMS = (schemas.ComparisonBody, schemas.ComparisonForm, schemas.AuditBody, schemas.AuditForm, problems.ProblemDetails)
 
 
@@ -59,8 +56,6 @@ def create_app(settings: Settings) -> FastAPI:
     for router in (comparisons.router, data.router, health.router, pages.router):
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
-    if not settings.require_keys:
-        app.add_middleware(TrustedHostMiddleware, allowed_hosts=THIS_MACHINE, www_redirect=False)
     app.add_middleware(Gate, settings=settings)
     _describe(app)
     return app

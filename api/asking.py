@@ -50,7 +50,7 @@ async def body_of(request: Request, settings: Settings) -> AsyncIterator[Body]:
     """The request's body. Raises Problem where it is neither JSON nor a form, or cannot be read."""
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if kind == "application/json":
-        yield _from_json(await _json(request))
+        yield await run_in_threadpool(_from_json, await request.body())
     elif kind in ("multipart/form-data", "application/x-www-form-urlencoded"):
         async with request.form(max_files=settings.most_files + 4, max_fields=MOST_FIELDS) as form:
             yield _from_form(form)
@@ -58,21 +58,17 @@ async def body_of(request: Request, settings: Settings) -> AsyncIterator[Body]:
         raise Problem(415, "Send application/json or multipart/form-data.")
 
 
-async def _json(request: Request) -> dict[str, Any]:
-    try:
-        found = json.loads(await request.body(), parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        raise Problem(400, "The body is no JSON that can be read.") from error
-    if not isinstance(found, dict):
-        raise Problem(422, "The body must be a JSON object.")
-    return found
-
-
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON")
 
 
-def _from_json(values: dict[str, Any]) -> Body:
+def _from_json(content: bytes) -> Body:
+    try:
+        values = json.loads(content, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise Problem(400, "The body is no JSON that can be read.") from error
+    if not isinstance(values, dict):
+        raise Problem(422, "The body must be a JSON object.")
     options = {name: value for name, value in values.items() if name not in FILES}
     files = {}
     for role in FILES:
@@ -148,11 +144,6 @@ def store_files(body: Body, folder: Path, settings: Settings) -> dict[str, Store
     return kept
 
 
-async def kept_files(body: Body, folder: Path, settings: Settings) -> dict[str, Stored]:
-    """As `store_files`, without holding up other requests."""
-    return await run_in_threadpool(store_files, body, folder, settings)
-
-
 def store_task(task: TaskFields | str, folder: Path) -> Stored:
     """Keep a task as a file, so that no sentence can be taken for the path of one."""
     fields = {"description": task.strip()} if isinstance(task, str) else task.model_dump(exclude_none=True)
@@ -168,6 +159,12 @@ def _store_json(values: dict[str, Any], folder: Path, name: str) -> Stored:
     content = json.dumps(values, ensure_ascii=False).encode()
     (folder / name).write_bytes(content)
     return Stored(name, name, len(content), hashlib.sha256(content).hexdigest())
+
+
+def completed(options: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
+    """The options with the operator's first models where none are named."""
+    first = {"model": [next(iter(settings.models))], "embedder": next(iter(settings.embedders))}
+    return {**first, **options}
 
 
 def allowed(options: Mapping[str, Any], settings: Settings) -> None:

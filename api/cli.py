@@ -71,6 +71,7 @@ def api(
     for watcher in watchers:
         watcher.start()
     print(f"Advisor listens on http://{host}:{port}", file=sys.stderr, flush=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises it again, and workers are to be ended first
     try:
         uvicorn.run(app, host=host, port=port, log_config=None, access_log=False, timeout_graceful_shutdown=5)
     finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,11 @@ from advisor.progress import Progress
 from advisor.report.schema import Report
 from advisor.request import CompareRequest
 from eval.errors import RequestError
+from eval.reading.files import EXTRACTORS
 
 FILES = ("examples", "test", "incumbent")
 NOT_SENT = {"task", "documents", "prices", "output", "device", *FILES}
+ENDED = ("succeeded", "failed", "cancelled")
 KEY = "ADVISOR_KEY"
 RETRY_SECONDS = 2.0
 PATIENCE_SECONDS = 120.0
@@ -35,7 +38,9 @@ def compare_on(server: str, request: CompareRequest, progress: Progress) -> tupl
     if folder.exists() and any(folder.iterdir()):
         raise RequestError(f"--output: the folder {folder} is not empty: name a new one.")
     with httpx.Client(base_url=server.rstrip("/"), headers=headers, timeout=60) as client:
-        id = _answer(client, "POST", "/v1/comparisons", files=list(_files(request)), data=_fields(request)).json()["id"]
+        once = {"idempotency-key": uuid.uuid4().hex}
+        asked = {"files": list(_files(request)), "data": _fields(request), "headers": once}
+        id = _answer(client, "POST", "/v1/comparisons", **asked).json()["id"]
         progress.say(f"{server.rstrip('/')}/comparisons/{id}")
         _follow(client, id, progress)
         view = _answer(client, "GET", f"/v1/comparisons/{id}").json()
@@ -78,7 +83,8 @@ def _files(request: CompareRequest) -> Iterator[tuple[str, tuple[str, bytes]]]:
             yield role, _read(Path(name), role)
     if request.documents:
         path = Path(request.documents)
-        for file in sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]:
+        texts = sorted(p for p in path.rglob("*") if p.suffix.lower() in EXTRACTORS)
+        for file in texts if path.is_dir() else [path]:
             yield "documents", _read(file, "documents")
 
 
@@ -96,27 +102,39 @@ def _answer(client: httpx.Client, method: str, path: str, **options: Any) -> htt
         raise RequestError(f"--server: {client.base_url} does not answer ({type(error).__name__}).") from error
     if answer.is_success:
         return answer
+    raise _refused(answer)
+
+
+def _refused(answer: httpx.Response) -> RequestError:
+    """The service's own sentence."""
     try:
         detail = answer.json()["detail"]
     except (ValueError, KeyError, TypeError):
         detail = f"status {answer.status_code}"
-    raise RequestError(f"--server: {detail}" + (f" (${KEY} holds it)" if answer.status_code == 401 else ""))
+    return RequestError(f"--server: {detail}" + (f" (${KEY} holds it)" if answer.status_code == 401 else ""))
 
 
 def _follow(client: httpx.Client, id: str, progress: Progress) -> None:
     """Tell what happens until the comparison has ended; a broken connection is taken up where it broke."""
-    last, given_up = "0", time.monotonic() + PATIENCE_SECONDS
+    last, patient_until = "0", time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
             with client.stream("GET", f"/v1/comparisons/{id}/events", headers={"last-event-id": last}) as stream:
-                for number, kind, data in _events(stream.iter_lines()):
-                    last, given_up = number, time.monotonic() + PATIENCE_SECONDS
-                    _tell(progress, kind, data)
-                    if kind == "state" and data["state"] in ("succeeded", "failed", "cancelled"):
-                        return
-        except httpx.HTTPError as error:
-            if time.monotonic() > given_up:
-                raise RequestError(f"--server: {client.base_url} does not answer any more.") from error
+                if stream.is_client_error:
+                    stream.read()
+                    raise _refused(stream)
+                if stream.is_success:
+                    patient_until = time.monotonic() + PATIENCE_SECONDS
+                    for number, kind, data in _events(stream.iter_lines()):
+                        last = number
+                        _tell(progress, kind, data)
+                        if kind == "state" and data["state"] in ENDED:
+                            return
+                        patient_until = time.monotonic() + PATIENCE_SECONDS
+        except httpx.HTTPError:
+            pass  # asked again below, for a while
+        if time.monotonic() > patient_until:
+            raise RequestError(f"--server: {client.base_url} does not answer any more; {id} may go on there.")
         time.sleep(RETRY_SECONDS)
 
 

@@ -17,6 +17,9 @@ from eval.errors import AdvisorError
 
 POLL_SECONDS = 0.05
 MEMORY_POLL_SECONDS = 0.25
+MOST_CALLS = 4
+"""At work or waiting; each holds one of the server's few threads."""
+BUSY = "The service is busy with other requests of this kind: try again soon."
 PRELOADED = ["advisor.comparison", "advisor.further", "advisor.auditing", "strategies.models.transformers_lm", "peft"]
 
 processes = multiprocessing.get_context("forkserver")
@@ -41,52 +44,67 @@ class Helper:
 
     def __init__(self, work: Callable[..., Any], most_memory_bytes: int) -> None:
         self._work, self._most_memory = work, most_memory_bytes
+        self._places = threading.BoundedSemaphore(MOST_CALLS)
         self._lock = threading.Lock()
         self._process: Any = None
         self._pipe: Any = None
+        self._life: Any = None
 
     def call(self, *arguments: Any, seconds: float) -> Any:
-        """The work's result. Raises what it raised if that was an AdvisorError, and Problem where it was cut off."""
-        begun = time.monotonic()
-        if not self._lock.acquire(timeout=seconds):
-            raise Problem(503, "The service is busy with other requests of this kind: try again soon.")
+        """The work's result. Raises what it raised if that was an AdvisorError, and Problem where it was cut off.
+
+        Blocks its thread while it waits for its turn, so only a few may wait: the others are refused at once.
+        """
+        if not self._places.acquire(blocking=False):
+            raise Problem(503, BUSY, {"retry-after": "5"})
         try:
-            if self._process is None or not self._process.is_alive():
-                self._start()
-            self._pipe.send(arguments)
-            outcome, value = self._wait(seconds - (time.monotonic() - begun))
+            end = time.monotonic() + seconds
+            if not self._lock.acquire(timeout=seconds / 2):
+                raise Problem(503, BUSY, {"retry-after": "5"})
+            try:
+                outcome, value = self._asked(arguments, end)
+            finally:
+                self._lock.release()
         finally:
-            self._lock.release()
+            self._places.release()
         if outcome == "error":
             raise value
         if outcome == "failed":
             raise RuntimeError(value)
         return value
 
+    def _asked(self, arguments: tuple[Any, ...], end: float) -> tuple[str, Any]:
+        if self._process is None or not self._process.is_alive():
+            self._start()
+        try:
+            self._pipe.send(arguments)
+            return self._wait(end)
+        except (EOFError, OSError) as error:
+            self.close()
+            raise Problem(503, "The process that worked on this was ended: try again.") from error
+
     def _start(self) -> None:
-        ours, theirs = processes.Pipe()
-        self._process = processes.Process(target=_serve, args=(theirs, self._work), daemon=True)
+        self.close()
+        (ours, theirs), (life, end) = processes.Pipe(), processes.Pipe()
+        self._process = processes.Process(target=_serve, args=(theirs, end, self._work), daemon=True)
         self._process.start()
         theirs.close()
-        self._pipe = ours
+        end.close()
+        self._pipe, self._life = ours, life
 
-    def _wait(self, seconds: float) -> tuple[str, Any]:
-        end, next_look = time.monotonic() + seconds, 0.0
+    def _wait(self, end: float) -> tuple[str, Any]:
+        next_look = 0.0
         while not self._pipe.poll(POLL_SECONDS):
             now = time.monotonic()
             if now > end:
                 self.close()
-                raise Problem(504, f"This took longer than {seconds:.0f} seconds and was ended.")
+                raise Problem(504, "This took too long and was ended: send less at a time.")
             if now > next_look:
                 next_look = now + MEMORY_POLL_SECONDS
                 if memory_of(self._process.pid) > self._most_memory:
                     self.close()
                     raise Problem(413, "This needs more memory than is allowed: send less at a time.")
-        try:
-            found: tuple[str, Any] = self._pipe.recv()
-        except EOFError as error:
-            self.close()
-            raise Problem(503, "The process that worked on this was ended: try again.") from error
+        found: tuple[str, Any] = self._pipe.recv()
         return found
 
     def close(self) -> None:
@@ -95,12 +113,14 @@ class Helper:
             self._process.kill()
             self._process.join()
             self._pipe.close()
+            self._life.close()
         self._process = None
 
 
-def _serve(pipe: Connection, work: Callable[..., Any]) -> None:
+def _serve(pipe: Connection, life: Connection, work: Callable[..., Any]) -> None:
     from advisor.cli import quieten_libraries
 
+    die_with(life)
     quieten_libraries()
     while True:
         try:
@@ -112,7 +132,7 @@ def _serve(pipe: Connection, work: Callable[..., Any]) -> None:
         except AdvisorError as error:
             answer = "error", error
         except Exception as error:
-            answer = "failed", f"{type(error).__name__}: {error}"
+            answer = "failed", type(error).__name__
         pipe.send(answer)
 
 

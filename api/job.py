@@ -20,10 +20,12 @@ from api.logs import log_as_json
 from api.settings import Settings
 from api.store import Lease, LeaseLost, Store
 from api.tables import Comparison, State
-from eval.errors import RequestError
+from api.work import check_rows
+from eval.errors import FolderBusy, RequestError
 
 EVERY_SECONDS = 0.5
 """At most so often the same phase is told again."""
+BUSY_SECONDS = 2.0
 UPLOADS, RUN = "uploads", "run"
 NICE = 10
 """So much a comparison stands back for the service on the same machine, whose answers people wait for."""
@@ -36,9 +38,17 @@ def folder_of(settings: Settings, project_id: str, id: str) -> Path:
     return settings.data / "projects" / project_id / id
 
 
+def scratch_of(settings: Settings) -> Path:
+    """Where audits keep files while they look at them."""
+    return settings.data / "scratch"
+
+
 def request_of(row: Comparison, settings: Settings) -> CompareRequest:
     """The comparison that a row asks for, as seen from its folder, its models as the operator named them."""
     files = {role: f"{UPLOADS}/{stored['path']}" for role, stored in row.files.items()}
+    withdrawn = [name for name in row.options["model"] if name not in settings.models]
+    if withdrawn or row.options["embedder"] not in settings.embedders:
+        raise RequestError("A model that this comparison names is not offered here any more: ask for it anew.")
     options = {**row.options, "model": [settings.models[name] for name in row.options["model"]]}
     options["embedder"] = settings.embedders[row.options["embedder"]]
     return make_request(**options, **files, output=Path(RUN), device=settings.device)
@@ -51,7 +61,6 @@ def carry_out(settings: Settings, lease: Lease, parent: Connection) -> None:
 
     die_with(parent)
     os.nice(NICE)
-    os.chdir(folder_of(settings, lease.project_id, lease.id))  # so that no sentence names folders of the service's
     quieten_libraries()
     log_as_json()
     store = Store(connect(settings))
@@ -59,8 +68,13 @@ def carry_out(settings: Settings, lease: Lease, parent: Connection) -> None:
     try:
         try:
             request = request_of(store.request_of(lease), settings)
+            enter(folder_of(settings, lease.project_id, lease.id))
+            check_rows(request, settings.most_rows)
             report, _ = run(request, StoredProgress(store, lease))
         except (LeaseLost, SQLAlchemyError):
+            raise
+        except FolderBusy:  # an attempt whose lease has ended has not noticed yet
+            time.sleep(BUSY_SECONDS)
             raise
         except RequestError as error:
             store.end(lease, State.FAILED, str(error))
@@ -72,9 +86,18 @@ def carry_out(settings: Settings, lease: Lease, parent: Connection) -> None:
             advice = json.loads(report.recommendation.model_dump_json(include={"strategy", "verdict", "headline"}))
             store.end(lease, State.SUCCEEDED, recommendation=advice)
             words.info("succeeded", strategy=advice["strategy"])
-    except (LeaseLost, SQLAlchemyError) as error:  # another attempt will be made, by whoever has the lease then
+    except (LeaseLost, FolderBusy, SQLAlchemyError) as error:
+        # another attempt will be made, by whoever has the lease then
         words.warning("given up", error=type(error).__name__)
         os._exit(1)
+
+
+def enter(folder: Path) -> None:
+    """Work in a comparison's folder, so that no sentence names folders of the service's."""
+    try:
+        os.chdir(folder)
+    except OSError as error:
+        raise RequestError("The files of this comparison are gone: ask for it anew.") from error
 
 
 class StoredProgress:

@@ -110,12 +110,16 @@ class KeyRing:
     ) -> None:
         """Write to the audit log who did what."""
         with writing(self._engine) as session:
-            session.add(
-                Action(
-                    id=uuid.uuid4().hex, at=self._clock(), project_id=project_id, actor=actor, action=action,
-                    object=object, request_id=request_id,
-                )
-            )  # fmt: skip
+            session.add(self.action(actor, action, object, project_id, request_id))
+
+    def action(
+        self, actor: str, action: str, object: str, project_id: str | None = None, request_id: str | None = None
+    ) -> Action:
+        """A line of the audit log, to be written in the transaction that does what it says."""
+        return Action(
+            id=uuid.uuid4().hex, at=self._clock(), project_id=project_id, actor=actor, action=action, object=object,
+            request_id=request_id,
+        )  # fmt: skip
 
 
 def _hash(secret: str) -> str:

@@ -10,12 +10,13 @@ import structlog
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import measures
-from api.problems import Problem, answer
-from api.settings import Settings
+from api.problems import Problem, told
+from api.settings import MIB, Settings
 
 log = structlog.get_logger("advisor.api")
 PAGE_POLICY = (
@@ -30,15 +31,28 @@ HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "cache-control": "no-store",
 }
+MOST_PARSED_BYTES = 8 * MIB
+"""Of a body that is parsed as a whole: JSON, or a form without files."""
+METHODS = ("GET", "HEAD", "POST", "DELETE", "OPTIONS")
+THIS_MACHINE = ("localhost", "127.0.0.1", "[::1]")
+"""Names by which a service without keys may be called; a page elsewhere whose name was pointed here has another."""
+UNEXPECTED = "Something went wrong here; the service's log has more under this request id."
 _REQUEST_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 
-class TooLarge(Exception):
+class TooLarge(HTTPException):
     """The body went on beyond what is allowed."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(413, f"A request of this kind may hold at most {most} bytes.", {"connection": "close"})
 
 
 class Gate:
-    """ASGI middleware: gives each request an id, bounds its body, sets headers, and writes one line of log."""
+    """ASGI middleware: gives each request an id, bounds its body, sets headers, and writes one line of log.
+
+    What goes wrong unexpectedly is answered here: further out it would be logged with its message, which may hold a
+    client's text.
+    """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app, self.settings = app, settings
@@ -50,7 +64,7 @@ class Gate:
         request = Request(scope)
         given = request.headers.get("x-request-id", "")
         request.state.request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
-        started, status = time.perf_counter(), 500
+        started, status = time.perf_counter(), 0
 
         async def sending(message: Message) -> None:
             nonlocal status
@@ -64,57 +78,60 @@ class Gate:
                 ]
             await send(message)
 
-        refusal = self._refusal(request)
         try:
+            most = self._most_bytes(request)
+            refusal = self._refusal(request, most)
             if refusal:
-                await answer(*refusal, request)(scope, receive, sending)
+                await told(*refusal, request)(scope, receive, sending)
             else:
-                await self._bounded(scope, receive, sending, request)
+                await self.app(scope, _bounded(receive, most), sending)
+        except Exception as error:
+            log.error("failed", request_id=request.state.request_id, exc_info=error)
+            if not status:
+                await told(500, UNEXPECTED, request)(scope, receive, sending)
         finally:
-            self._log(request, status, time.perf_counter() - started)
+            self._log(request, status or 500, time.perf_counter() - started)
 
-    async def _bounded(self, scope: Scope, receive: Receive, send: Send, request: Request) -> None:
-        """Let the app read no more than the settings allow, whatever the request says about its length."""
-        left, begun = self.settings.most_upload_bytes, False
+    def _most_bytes(self, request: Request) -> int:
+        """Files come as forms; anything else is parsed as a whole, and is small."""
+        form = request.headers.get("content-type", "").lower().startswith("multipart/")
+        return self.settings.most_upload_bytes if form else min(MOST_PARSED_BYTES, self.settings.most_upload_bytes)
 
-        async def receiving() -> Message:
-            nonlocal left
-            message = await receive()
-            left -= len(message.get("body", b""))
-            if left < 0:
-                raise TooLarge
-            return message
-
-        async def sending(message: Message) -> None:
-            nonlocal begun
-            begun = True
-            await send(message)
-
-        try:
-            await self.app(scope, receiving, sending)
-        except TooLarge:
-            if not begun:
-                await answer(413, self._too_large(), request, {"connection": "close"})(scope, receive, send)
-
-    def _refusal(self, request: Request) -> tuple[int, str] | None:
+    def _refusal(self, request: Request, most: int) -> tuple[int, str] | None:
+        name = request.headers.get("host", "").rsplit(":", 1)[0].lower()
+        if not self.settings.require_keys and name not in THIS_MACHINE:
+            return 400, "Without keys this service answers to the names of its own machine alone."
         length = request.headers.get("content-length", "0")
-        if not length.isdigit() or int(length) > self.settings.most_upload_bytes:
-            return 413, self._too_large()
+        if not length.isdigit() or int(length) > most:
+            return 413, str(TooLarge(most).detail)
         if request.method not in ("GET", "HEAD", "OPTIONS") and _is_cross_site(request):
             return 403, "This request comes from another site's page."
         return None
 
-    def _too_large(self) -> str:
-        return f"A request may hold at most {self.settings.most_upload_bytes} bytes, files included."
-
     def _log(self, request: Request, status: int, seconds: float) -> None:
         route = request.scope.get("route")
         path = getattr(route, "path", "unknown")  # the pattern, not the path: what clients write stays out of the log
-        measures.requests.labels(request.method if route else "other", path, str(status)).observe(seconds)
+        method = request.method if request.method in METHODS else "other"
+        measures.requests.labels(method, path, str(status)).observe(seconds)
         log.info(
-            "request", request_id=request.state.request_id, method=request.method, route=path, status=status,
+            "request", request_id=request.state.request_id, method=method, route=path, status=status,
             ms=round(seconds * 1000, 1), actor=getattr(request.state, "actor", None),
         )  # fmt: skip
+
+
+def _bounded(receive: Receive, most: int) -> Receive:
+    """Let the app read no more than so many bytes, whatever the request says about its length."""
+    left = most
+
+    async def receiving() -> Message:
+        nonlocal left
+        message = await receive()
+        left -= len(message.get("body", b""))
+        if left < 0:
+            raise TooLarge(most)
+        return message
+
+    return receiving
 
 
 def _is_cross_site(request: Request) -> bool:

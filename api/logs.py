@@ -13,6 +13,7 @@ import structlog
 
 def log_as_json() -> None:
     """Set the log of this process up."""
+    logging.basicConfig(handlers=[_Libraries()], level=logging.WARNING, force=True)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -33,3 +34,11 @@ def _without_texts(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableM
         event["error"] = type(error).__name__
         event["frames"] = [f"{f.filename}:{f.lineno}" for f in traceback.extract_tb(error.__traceback__)]
     return event
+
+
+class _Libraries(logging.Handler):
+    """What libraries log, in the same form: their template without what is put into it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        structlog.get_logger(record.name).log(record.levelno, str(record.msg).partition("\n")[0], exc_info=error)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
-import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
@@ -15,7 +14,6 @@ from starlette.exceptions import HTTPException
 from eval.errors import AdvisorError
 
 MEDIA_TYPE = "application/problem+json"
-log = structlog.get_logger("advisor.api")
 
 
 class ProblemDetails(BaseModel):
@@ -54,8 +52,8 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
-def _told(status: int, detail: str, request: Request, headers: Any = None) -> Response:
-    """As JSON, or as a page where a browser asks for one; who has not shown a key goes to do so."""
+def told(status: int, detail: str, request: Request, headers: Any = None) -> Response:
+    """A problem as JSON, or as a page where a browser asks for one; who has not shown a key goes to do so."""
     path = request.url.path
     if path.startswith(("/v1/", "/health/", "/metrics")) or "text/html" not in request.headers.get("accept", ""):
         return answer(status, detail, request, headers)
@@ -71,23 +69,18 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Problem)
     def problem(request: Request, error: Problem) -> Response:
-        return _told(error.status, error.detail, request, error.headers)
+        return told(error.status, error.detail, request, error.headers)
 
     @app.exception_handler(AdvisorError)
     def refused(request: Request, error: AdvisorError) -> Response:
-        return _told(422, str(error), request)
+        return told(422, str(error), request)
 
     @app.exception_handler(RequestValidationError)
     def invalid(request: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
-        return _told(422, f"{where}: {first['msg']}.", request)
+        return told(422, f"{where}: {first['msg']}.", request)
 
     @app.exception_handler(HTTPException)
     def http(request: Request, error: HTTPException) -> Response:
-        return _told(error.status_code, str(error.detail), request, error.headers)
-
-    @app.exception_handler(Exception)
-    def unexpected(request: Request, error: Exception) -> Response:
-        log.error("failed", request_id=getattr(request.state, "request_id", None), exc_info=error)
-        return _told(500, "Something went wrong here; the service's log has more under this request id.", request)
+        return told(error.status_code, str(error.detail), request, error.headers)

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from advisor.decide import Lack, Verdict
 from advisor.report.schema import Finding
-from advisor.request import Options
+from advisor.request import Name, Options
 from advisor.runs import REPORT
 from api.tables import Comparison, State
 
@@ -23,19 +23,19 @@ class TaskFields(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     description: str = Field(min_length=1, max_length=LONGEST_TEXT)
-    name: str | None = None
+    name: Name | None = None
     kind: Literal["classification", "extraction", "qa", "generation"] | None = None
-    metric: str | None = None
-    labels: list[str] | None = None
-    json_keys: list[str] | None = None
+    metric: Name | None = None
+    labels: list[Name] | None = Field(default=None, max_length=1000)
+    json_keys: list[Name] | None = Field(default=None, max_length=1000)
 
 
 class MachinePrice(BaseModel):
     """What an hour of the machine costs."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-    machine: str = "the machine"
+    machine: Name = "the machine"
     hourly_usd: float = Field(ge=0, lt=1e6)
 
 
@@ -82,12 +82,12 @@ class ComparisonForm(Asked):
 class AuditOptions(BaseModel):
     """How data are to be read and audited."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     task: TaskFields | str = "Answer as the examples do."
-    input_columns: list[str] = []
-    output_column: str | None = None
-    accept: list[str] = []
+    input_columns: list[Name] = Field(default=[], max_length=100)
+    output_column: Name | None = None
+    accept: list[Name] = Field(default=[], max_length=100)
     redact: bool = False
     estimate: bool = False
     """Whether to plan the comparison as well, which takes some seconds more."""
@@ -271,7 +271,7 @@ class Models(BaseModel):
 class Change(BaseModel):
     """What to decide with instead; what is not given stays as it was."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     volume: int | None = Field(default=None, ge=0, le=10**12)
     prices: MachinePrice | None = None

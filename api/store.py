@@ -6,6 +6,7 @@ cancelled or deleted) can change nothing any more: every change names the lease'
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 import uuid
@@ -18,9 +19,11 @@ from sqlalchemy.orm import Session
 
 from api.database import reading, writing
 from api.problems import Problem
-from api.tables import ENDED, Comparison, Event, Project, State, Worker
+from api.tables import ENDED, Action, Comparison, Event, Project, State, Worker
 
 WORKER_SILENT_SECONDS = 60.0
+NOT_THERE = "There is no such comparison."
+ID = re.compile(r"[0-9a-z-]{1,64}")
 
 
 class LeaseLost(Exception):
@@ -65,7 +68,9 @@ class Store:
                 session.add(found)
             return found.id
 
-    def submit(self, project_id: str, id: str, asked: Asked, most_waiting: int) -> tuple[Comparison, bool]:
+    def submit(
+        self, project_id: str, id: str, asked: Asked, most_waiting: int, action: Action | None = None
+    ) -> tuple[Comparison, bool]:
         """Queue a comparison under an id that the caller has made up, and say whether it is new.
 
         The same idempotency key and content give the comparison that is there already. Raises Problem where the key
@@ -92,6 +97,7 @@ class Store:
             session.add(row)
             session.flush()
             self._tell(session, row, "state", {"state": State.QUEUED})
+            _add(session, action)
             return row, True
 
     def find(self, project_id: str, id: str) -> Comparison:
@@ -124,20 +130,23 @@ class Store:
                 query = query.where(Event.kind.in_(kinds))
             return session.scalars(query.order_by(Event.number)).all(), more
 
-    def cancel(self, project_id: str, id: str) -> Comparison:
+    def cancel(self, project_id: str, id: str, action: Action | None = None) -> Comparison:
         """Ask for the end of a comparison; one that waits ends at once, one that has ended stays as it is."""
         with writing(self._engine) as session:
             row = self._own(session, project_id, id, lock=True)
-            if row.state == State.QUEUED:
+            _add(session, action)
+            silent = row.lease_ends_at is not None and row.lease_ends_at < self._clock()
+            if row.state == State.QUEUED or (row.state == State.RUNNING and silent):
                 self._end(session, row, State.CANCELLED)
             elif row.state == State.RUNNING:
                 row.cancel_requested = True
             return row
 
-    def delete(self, project_id: str, id: str) -> None:
+    def delete(self, project_id: str, id: str, action: Action | None = None) -> None:
         """Forget a comparison, whatever its state. A worker that has it loses its lease."""
         with writing(self._engine) as session:
             session.delete(self._own(session, project_id, id, lock=True))
+            _add(session, action)
 
     # What workers do
 
@@ -200,8 +209,9 @@ class Store:
         """A strategy has ended: the attempt was not in vain."""
         with writing(self._engine) as session:
             row = self._leased(session, lease)
+            if name not in row.strategies:  # an attempt that goes on with a run tells again what was done before
+                row.fruitless_attempts = 0
             row.strategies = {**row.strategies, name: dict(result)}
-            row.fruitless_attempts = 0
             self._tell(session, row, "strategy", {"strategy": name, **result})
 
     def end(self, lease: Lease, state: State, reason: str | None = None, **changes: Any) -> None:
@@ -260,10 +270,12 @@ class Store:
     # Parts
 
     def _own(self, session: Session, project_id: str, id: str, *, lock: bool = False) -> Comparison:
+        if not ID.fullmatch(id):  # PostgreSQL would stumble over a null character
+            raise Problem(404, NOT_THERE)
         query = select(Comparison).where(Comparison.id == id, Comparison.project_id == project_id)
         row = session.scalar(query.with_for_update() if lock else query)
         if row is None:
-            raise Problem(404, "There is no such comparison.")
+            raise Problem(404, NOT_THERE)
         return row
 
     def _leased(self, session: Session, lease: Lease) -> Comparison:
@@ -274,6 +286,7 @@ class Store:
         return row
 
     def _end(self, session: Session, row: Comparison, state: State, reason: str | None = None) -> None:
+        reason = reason and _storable(reason)
         row.state, row.reason, row.ended_at = state, reason, self._clock()
         row.lease_token = row.lease_ends_at = row.seconds_left = None
         row.phase = ""
@@ -285,6 +298,17 @@ class Store:
     def _tell(self, session: Session, row: Comparison, kind: str, data: dict[str, Any]) -> None:
         row.events += 1
         session.add(Event(comparison_id=row.id, number=row.events, at=self._clock(), kind=kind, data=data))
+
+
+def _add(session: Session, action: Action | None) -> None:
+    """Write to the audit log in the transaction that does what it says."""
+    if action is not None:
+        session.add(action)
+
+
+def _storable(text: str) -> str:
+    """A sentence that may quote a client's file, without what databases do not take."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def _gave_up(attempts: int) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shutil
 import unicodedata
 import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
@@ -21,6 +23,9 @@ TEXTS = frozenset(EXTRACTORS)
 ARCHIVE = ".zip"
 ZIPPED = frozenset({".xlsx", ".docx"})
 LONGEST_NAME = 80
+"""Bytes; file systems take 255."""
+DAMAGED = (zipfile.BadZipFile, zlib.error, ValueError, RuntimeError, OSError, EOFError, NotImplementedError)
+"""What reading an archive that is none, or is encrypted, surfaces as."""
 CHUNK = 2**20
 
 
@@ -49,10 +54,7 @@ class Stored:
 def store_table(upload: Upload, folder: Path, role: str, settings: Settings) -> Stored:
     """Keep a table of examples, test rows or outputs as ROLE.SUFFIX. Raises Problem for anything else."""
     suffix = _suffix(upload, TABLES, role)
-    stored = _store(upload, folder, f"{role}{suffix}", settings)
-    if _rows(folder / stored.path) > settings.most_rows:
-        raise Problem(413, f"{role}: at most {settings.most_rows} rows.")
-    return stored
+    return _store(upload, folder, f"{role}{suffix}", settings)
 
 
 def store_documents(uploads: Sequence[Upload], folder: Path, settings: Settings) -> Stored:
@@ -69,34 +71,19 @@ def store_documents(uploads: Sequence[Upload], folder: Path, settings: Settings)
     if len(uploads) > settings.most_files:
         raise Problem(413, f"documents: at most {settings.most_files} files.")
     kept = []
-    for number, upload in enumerate(uploads):
+    for upload in uploads:
         _suffix(upload, TEXTS, "documents")
-        kept.append(_store(upload, texts, _unused(texts, harmless(upload.filename), number), settings))
+        kept.append(_store(upload, texts, _unused(texts, harmless(upload.filename)), settings))
     digest = hashlib.sha256("".join(f"{s.name}:{s.sha256};" for s in kept).encode()).hexdigest()
     return Stored(f"{len(kept)} files", texts.name, sum(s.bytes for s in kept), digest)
-
-
-def _rows(path: Path) -> int:
-    """At least as many rows as a table of lines has; what Parquet says of itself; 0 for the others."""
-    if path.suffix == ".parquet":
-        import pyarrow.parquet
-
-        try:
-            return int(pyarrow.parquet.read_metadata(path).num_rows)
-        except (OSError, ValueError) as error:  # pyarrow's errors are among them
-            raise Problem(422, f"{path.name} is damaged: it cannot be read as Parquet.") from error
-    if path.suffix in ZIPPED or path.suffix == ".json":
-        return 0
-    with path.open("rb") as file:
-        return sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(CHUNK), b""))
 
 
 def harmless(name: str | None) -> str:
     """A file's name without folders, control characters and anything that a shell or a page could take amiss."""
     last = re.split(r"[/\\]", unicodedata.normalize("NFKC", name or ""))[-1]
     stem, suffix = PurePosixPath(last).stem, PurePosixPath(last).suffix
-    clean = re.sub(r"[^\w .-]", "_", stem).strip(" .")[:LONGEST_NAME] or "file"
-    return clean + re.sub(r"[^\w.]", "", suffix)[:12]
+    clean = re.sub(r"[^\w .-]", "_", stem).strip(" .").encode()[:LONGEST_NAME].decode(errors="ignore") or "file"
+    return clean + re.sub(r"[^A-Za-z0-9.]", "", suffix)[:12]
 
 
 def _suffix(upload: Upload, known: frozenset[str], role: str) -> str:
@@ -115,9 +102,14 @@ def _store(upload: Upload, folder: Path, name: str, settings: Settings) -> Store
             digest.update(chunk)
             size += len(chunk)
             file.write(chunk)
-    if Path(name).suffix in ZIPPED:
-        _members(folder / name, settings)
+    _check(folder / name, settings)
     return Stored(harmless(upload.filename), name, size, digest.hexdigest())
+
+
+def _check(path: Path, settings: Settings) -> None:
+    """Refuse a workbook or document that is an archive of too much."""
+    if path.suffix.lower() in ZIPPED:
+        _members(path, settings)
 
 
 def _members(path: Path, settings: Settings) -> list[zipfile.ZipInfo]:
@@ -125,7 +117,7 @@ def _members(path: Path, settings: Settings) -> list[zipfile.ZipInfo]:
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
-    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError) as error:
+    except DAMAGED as error:
         raise Problem(422, f"{harmless(path.name)} is damaged: it cannot be unpacked.") from error
     if sum(member.file_size for member in members) > settings.most_unpacked_bytes:
         raise Problem(413, f"{harmless(path.name)} holds more than {settings.most_unpacked_bytes} bytes unpacked.")
@@ -138,14 +130,19 @@ def _unpack(path: Path, folder: Path, settings: Settings) -> None:
     if not members or len(members) > settings.most_files:
         raise Problem(422, f"documents: the archive must hold 1 to {settings.most_files} files of {', '.join(TEXTS)}.")
     with zipfile.ZipFile(path) as archive:
-        for number, member in enumerate(members):
+        for member in members:
+            target = folder / _unused(folder, harmless(member.filename))
             try:
-                content = archive.read(member)
-            except (zipfile.BadZipFile, RuntimeError, OSError, NotImplementedError, EOFError) as error:
+                with archive.open(member) as source, target.open("xb") as file:
+                    shutil.copyfileobj(source, file)
+            except DAMAGED as error:
                 raise Problem(422, "documents: the archive is damaged or encrypted: it cannot be unpacked.") from error
-            (folder / _unused(folder, harmless(member.filename), number)).write_bytes(content)
+            _check(target, settings)
     path.unlink()
 
 
-def _unused(folder: Path, name: str, number: int) -> str:
-    return f"{number:04}-{name}" if (folder / name).exists() else name
+def _unused(folder: Path, name: str) -> str:
+    """The name, with a number where it is taken."""
+    stem, suffix = PurePosixPath(name).stem, PurePosixPath(name).suffix
+    names = (name, *(f"{stem} ({number}){suffix}" for number in range(2, 10**6)))
+    return next(candidate for candidate in names if not (folder / candidate).exists())

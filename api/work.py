@@ -8,8 +8,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from advisor.request import make_request
+from advisor.request import CompareRequest, make_request
 from eval.contracts import Solution
+from eval.errors import RequestError
+from eval.reading.tables import read_table
 
 FIRST_ROWS = 5
 SHOWN_LETTERS = 500
@@ -20,13 +22,21 @@ GRAVITY = ("error", "warning", "info")
 _loaded: OrderedDict[tuple[str, float], Solution] = OrderedDict()
 
 
-def audit(options: dict[str, Any], estimate: bool) -> dict[str, Any]:
+def check_rows(request: CompareRequest, most: int) -> None:
+    """Raise RequestError where a table has more rows than are allowed."""
+    for role in ("examples", "test", "incumbent", "documents"):
+        path = getattr(request, role)
+        if path and Path(path).is_file() and len(read_table(path).rows) > most:
+            raise RequestError(f"--{role}: at most {most} rows here.")
+
+
+def audit(options: dict[str, Any], estimate: bool, most_rows: int) -> dict[str, Any]:
     """What is in the files of a request, what is wrong with them, and what a comparison would take."""
     from advisor.auditing import audit_only
     from advisor.data import audited
-    from eval.reading.tables import read_table
 
     request = make_request(**options)
+    check_rows(request, most_rows)
     data = audited(request)
     gravest_first = sorted(audit_only(request), key=lambda finding: GRAVITY.index(finding.severity))
     findings = [{**asdict(finding), "rows": list(finding.rows[:MOST_ROWS_NAMED])} for finding in gravest_first]

@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import time
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -14,7 +15,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from advisor.runs import folder_bytes
 from api.database import connect
 from api.helper import memory_of, processes
-from api.job import carry_out, folder_of
+from api.job import carry_out, folder_of, scratch_of
+from api.problems import Problem
 from api.settings import GIB, Settings
 from api.store import Lease, LeaseLost, Store
 from api.tables import State
@@ -50,6 +52,9 @@ class Worker:
 
     def work(self) -> None:
         """Take comparisons until stopped."""
+        warm = processes.Process(target=_nothing)  # the fork server's imports take long: not while a lease runs
+        warm.start()
+        warm.join()
         log.info("worker started", worker=self.id)
         while not self._stopping:
             try:
@@ -64,7 +69,10 @@ class Worker:
         """Take one comparison, or wait a little."""
         self._seen()
         if self._is_due("tidy", TIDY_SECONDS):
-            self.tidy()
+            try:
+                self.tidy()
+            except OSError as error:
+                log.warning("could not tidy up", worker=self.id, error=type(error).__name__)
         lease = self.store.lease(self.settings.lease_seconds, self.settings.most_attempts)
         if lease is None:
             time.sleep(POLL_SECONDS)
@@ -83,8 +91,7 @@ class Worker:
         except LeaseLost:
             log.info("over", worker=self.id, comparison=lease.id)
         finally:
-            process.kill()
-            process.join()
+            _end(process)
             ours.close()
         if not self.store.known([lease.id]):
             shutil.rmtree(folder_of(self.settings, lease.project_id, lease.id), ignore_errors=True)  # it was deleted
@@ -101,18 +108,19 @@ class Worker:
             if self._is_due("renew", self.settings.lease_seconds / 3):
                 wanted = not self.store.renew(lease, self.settings.lease_seconds)
             if not wanted:
-                process.kill()
+                _end(process)
                 self.store.end(lease, State.CANCELLED)
                 return
             if self._stopping:
-                process.kill()
+                _end(process)
                 self.store.release(lease, counts=False)
                 return
             beyond = self._beyond(process, lease, end)
             if beyond:
-                process.kill()
+                _end(process)
                 self.store.end(lease, State.FAILED, beyond)
                 return
+        process.join()
         self.store.release(lease, counts=True)  # had it ended as it should, the lease would be gone
         log.warning("process died", worker=self.id, comparison=lease.id, exitcode=process.exitcode)
 
@@ -130,16 +138,20 @@ class Worker:
         return None
 
     def tidy(self) -> None:
-        """Remove comparisons that ended long ago, and folders that belong to none."""
+        """Remove comparisons that ended long ago, folders that belong to none, and what was left of audits."""
         for row in self.store.ended_before(time.time() - self.settings.keep_days * DAY):
-            self.store.delete(row.project_id, row.id)
+            with suppress(Problem):  # another worker, or its owner, was quicker
+                self.store.delete(row.project_id, row.id)
             shutil.rmtree(folder_of(self.settings, row.project_id, row.id), ignore_errors=True)
             log.info("pruned", comparison=row.id)
-        for project in (self.settings.data / "projects").glob("*"):
-            folders = {folder.name: folder for folder in project.iterdir() if _age(folder) > ORPHAN_SECONDS}
-            for id in folders.keys() - self.store.known(list(folders)):
-                shutil.rmtree(folders[id], ignore_errors=True)
-                log.info("orphan removed", comparison=id)
+        old = [f for f in self.settings.data.glob("projects/*/*") if f.is_dir() and _age(f) > ORPHAN_SECONDS]
+        known = self.store.known([folder.name for folder in old])
+        for folder in (f for f in old if f.name not in known):
+            shutil.rmtree(folder, ignore_errors=True)
+            log.info("orphan removed", comparison=folder.name)
+        for folder in scratch_of(self.settings).glob("*"):
+            if _age(folder) > ORPHAN_SECONDS:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def _seen(self) -> None:
         if self._is_due("seen", SEEN_SECONDS):
@@ -150,6 +162,16 @@ class Worker:
             return False
         self._next[what] = time.monotonic() + seconds
         return True
+
+
+def _end(process: Any) -> None:
+    """Kill it, and wait until it has let go of its folder."""
+    process.kill()
+    process.join()
+
+
+def _nothing() -> None:
+    pass
 
 
 def _size(folder: Any) -> int:

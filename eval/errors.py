@@ -2,6 +2,7 @@
 
     AdvisorError                 anything this project raises on purpose
     ├── RequestError             the request or the data cannot be used (exit status 2)
+    │   └── FolderBusy           another process is at work in the run folder
     ├── ModelUnavailable         a model is not on this machine, or is not what it should be (exit status 2)
     ├── NotApplicable            a strategy that cannot work on this task (recorded, not a failure)
     └── InfrastructureError      a time-out or a server's failure: the row stays unscored
@@ -16,6 +17,10 @@ class AdvisorError(Exception):
 
 class RequestError(AdvisorError):
     """The request or the data cannot be used; the message names the file, row, flag or field."""
+
+
+class FolderBusy(RequestError):
+    """Another process is at work in the run folder; it may be free again soon."""
 
 
 class ModelUnavailable(RequestError):

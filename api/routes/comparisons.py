@@ -7,7 +7,6 @@ import base64
 import json
 import re
 import shutil
-import tempfile
 import time
 import uuid
 import zipfile
@@ -18,7 +17,6 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
 from sse_starlette import EventSourceResponse, ServerSentEvent
-from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 
 from advisor.economics import Prices
@@ -31,8 +29,9 @@ from api.access import Known, Served, Services
 from api.job import RUN, UPLOADS, folder_of
 from api.keys import Caller
 from api.problems import Problem, documented
-from api.store import Asked
-from api.tables import ENDED, Comparison, State
+from api.store import ID, Asked
+from api.tables import ENDED, Action, Comparison, State
+from eval.errors import AdvisorError
 
 EVENT_POLL_SECONDS = 0.3
 WAIT_POLL_SECONDS = 0.2
@@ -40,7 +39,7 @@ LONGEST_WAIT = 3600.0
 PREDICT_SECONDS = 120.0
 MOST_LETTERS = 100_000
 CLIENTS = (401, 404, 422, 429)
-OPTIONS_IN_ROW = {"task", "prices"}
+OPTIONS_IN_FILES = {"task", "prices"}
 _KEY = re.compile(r"[\x21-\x7e]{1,200}")
 
 router = APIRouter(prefix="/v1/comparisons", tags=["comparisons"])
@@ -94,7 +93,7 @@ async def create(
     async with asking.body_of(request, served.settings) as body:
         row = await submitted(body, request, caller, served, idempotency_key)
     if wait:
-        row = await _ended(served, row, wait)
+        row = await _ended(served, row, wait, request)
     return _report_or_view(served, row) if wait else _view(row, 202)
 
 
@@ -102,16 +101,21 @@ async def submitted(
     body: asking.Body, request: Request, caller: Caller, served: Services, idempotency_key: str | None = None
 ) -> Comparison:
     """Keep the files and queue the comparison; nothing stays behind where that is refused."""
-    options = asking.checked(schemas.Asked, body.options)
-    values = json.loads(options.model_dump_json(exclude=OPTIONS_IN_ROW))
+    return await run_in_threadpool(_submit, body, request, caller, served, idempotency_key)
+
+
+def _submit(
+    body: asking.Body, request: Request, caller: Caller, served: Services, idempotency_key: str | None
+) -> Comparison:
+    options = asking.checked(schemas.Asked, asking.completed(body.options, served.settings))
+    values = json.loads(options.model_dump_json(exclude=OPTIONS_IN_FILES))
     asking.allowed(values, served.settings)
     id = uuid.uuid4().hex
     folder = folder_of(served.settings, caller.project_id, id)
     uploads = folder / UPLOADS
-    new = False
     try:
         uploads.mkdir(parents=True)
-        files = await asking.kept_files(body, uploads, served.settings)
+        files = asking.store_files(body, uploads, served.settings)
         files["task"] = asking.store_task(options.task, uploads)
         if options.prices:
             files["prices"] = asking.store_prices(options.prices, uploads)
@@ -122,20 +126,20 @@ async def submitted(
             content_sha256=asking.content_sha256(values, files),
             idempotency_key=idempotency_key,
         )
-        most = served.settings.most_waiting
-        row, new = await run_in_threadpool(served.store.submit, caller.project_id, id, asked, most)
-    finally:
-        if not new:
-            shutil.rmtree(folder, ignore_errors=True)
-    if new:
-        await run_in_threadpool(_note, served, caller, request, "comparison.create", row.id)
+        action = _action(served, caller, request, "comparison.create", id)
+        row, new = served.store.submit(caller.project_id, id, asked, served.settings.most_waiting, action)
+    except (Problem, AdvisorError):  # after any other error it may have been queued all the same
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    if not new:
+        shutil.rmtree(folder, ignore_errors=True)
     return row
 
 
-async def _ended(served: Services, row: Comparison, seconds: float) -> Comparison:
-    """The comparison once it has ended, or as it is when the time is up."""
+async def _ended(served: Services, row: Comparison, seconds: float, request: Request) -> Comparison:
+    """The comparison once it has ended, or as it is when the time is up or nobody waits any more."""
     end = time.monotonic() + seconds
-    while row.state not in ENDED and time.monotonic() < end:
+    while row.state not in ENDED and time.monotonic() < end and not await request.is_disconnected():
         await asyncio.sleep(WAIT_POLL_SECONDS)
         row = await run_in_threadpool(served.store.find, row.project_id, row.id)
     return row
@@ -173,8 +177,10 @@ def _encoded(row: Comparison) -> str:
 def _decoded(cursor: str) -> tuple[float, str]:
     try:
         at, id = json.loads(base64.urlsafe_b64decode(cursor))
-        return float(at), str(id)
-    except (ValueError, TypeError, RecursionError) as error:
+        if not ID.fullmatch(id):
+            raise ValueError
+        return float(at), id
+    except (ValueError, TypeError, RecursionError, OverflowError) as error:
         raise Problem(422, "cursor: give the `next` of another page, unchanged.") from error
 
 
@@ -266,31 +272,35 @@ def report_md(id: str, caller: Known, served: Served) -> FileResponse:
 def solution(id: str, request: Request, caller: Known, served: Served) -> FileResponse:
     """The kept solution: unpacked, it works with `advisor predict` and `advisor evaluate`."""
     row = _own(served, caller, id)
-    folder = _run_file(served, row, SOLUTION)
-    with tempfile.NamedTemporaryFile(suffix=".zip", delete=False) as scratch:
-        path = Path(scratch.name)
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:  # weights and vectors do not compress
-        for file in sorted(p for p in folder.rglob("*") if p.is_file()):
-            archive.write(file, Path(SOLUTION) / file.relative_to(folder))
-    _note(served, caller, request, "solution.read", row.id)
-    name = f"solution-{row.id[:8]}.zip"
-    return FileResponse(path, media_type="application/zip", filename=name, background=BackgroundTask(path.unlink))
+    archive = _zipped(_run_file(served, row, SOLUTION), _folder(served, row) / "solution.zip")
+    served.keys.note(caller.actor, "solution.read", row.id, caller.project_id, request.state.request_id)
+    return FileResponse(archive, media_type="application/zip", filename=f"solution-{row.id[:8]}.zip")
+
+
+def _zipped(folder: Path, archive: Path) -> Path:
+    """A folder as an archive, made once."""
+    if not archive.exists():
+        scratch = archive.with_name(f".{uuid.uuid4().hex}.zip")
+        with zipfile.ZipFile(scratch, "w", zipfile.ZIP_STORED) as file:  # weights and vectors do not compress
+            for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+                file.write(path, Path(folder.name) / path.relative_to(folder))
+        scratch.replace(archive)
+    return archive
 
 
 @router.post("/{id}/cancel", status_code=202, responses=documented(403, *CLIENTS))
 def cancel(id: str, request: Request, caller: Known, served: Served) -> schemas.ComparisonView:
     """End it within seconds. What has ended already stays as it is."""
-    row = served.store.cancel(caller.project_id, id)
-    _note(served, caller, request, "comparison.cancel", row.id)
+    action = _action(served, caller, request, "comparison.cancel", id)
+    row = served.store.cancel(caller.project_id, id, action)
     return schemas.ComparisonView.of(row)
 
 
 @router.delete("/{id}", responses=documented(403, *CLIENTS))
 def delete(id: str, request: Request, caller: Known, served: Served) -> schemas.Deleted:
     """Remove every trace of it, whatever its state."""
-    served.store.delete(caller.project_id, id)
+    served.store.delete(caller.project_id, id, _action(served, caller, request, "comparison.delete", id))
     shutil.rmtree(folder_of(served.settings, caller.project_id, id), ignore_errors=True)
-    _note(served, caller, request, "comparison.delete", id)
     return schemas.Deleted(id=id)
 
 
@@ -353,11 +363,15 @@ def _run_file(served: Services, row: Comparison, name: str) -> Path:
     """A file or folder of a comparison that succeeded. Raises Problem 409 for the others."""
     if row.state != State.SUCCEEDED:
         raise Problem(409, f"This comparison has no report: it is {row.state}.")
-    path = folder_of(served.settings, row.project_id, row.id) / RUN / name
+    path = _folder(served, row) / RUN / name
     if not path.exists():
         raise Problem(409, "Nothing was recommended, so that no solution was kept." if name == SOLUTION else "Gone.")
     return path
 
 
-def _note(served: Services, caller: Caller, request: Request, action: str, id: str) -> None:
-    served.keys.note(caller.actor, action, id, caller.project_id, request.state.request_id)
+def _folder(served: Services, row: Comparison) -> Path:
+    return folder_of(served.settings, row.project_id, row.id)
+
+
+def _action(served: Services, caller: Caller, request: Request, action: str, id: str) -> Action:
+    return served.keys.action(caller.actor, action, id, caller.project_id, request.state.request_id)

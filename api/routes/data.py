@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,8 @@ from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 
 from api import asking, schemas
-from api.access import Known, Served
+from api.access import Known, Served, Services
+from api.job import scratch_of
 from api.problems import documented
 from api.routes.comparisons import ROWS
 from eval.errors import RequestError
@@ -45,25 +46,31 @@ BODY: dict[str, Any] = {
 )
 async def audit(request: Request, caller: Known, served: Served) -> schemas.AuditView:
     """What is in the data, what spoils a comparison, and, if asked, how long one would take. Nothing is kept."""
-    folder = Path(tempfile.mkdtemp(prefix="advisor-audit-"))
+    async with asking.body_of(request, served.settings) as body:
+        found = await run_in_threadpool(_audit, body, served)
+    return schemas.AuditView.model_validate(found)
+
+
+def _audit(body: asking.Body, served: Services) -> Any:
+    settings = served.settings
+    asked = asking.checked(schemas.AuditOptions, body.options)
+    folder = scratch_of(settings) / uuid.uuid4().hex
     try:
-        async with asking.body_of(request, served.settings) as body:
-            asked = asking.checked(schemas.AuditOptions, body.options)
-            files = await asking.kept_files(body, folder, served.settings)
+        folder.mkdir(parents=True)
+        files = asking.store_files(body, folder, settings)
         files["task"] = asking.store_task(asked.task, folder)
         options = {
             **asked.model_dump(exclude={"task", "estimate"}, exclude_none=True),
             **{role: str(folder / stored.path) for role, stored in files.items()},
-            "model": list(served.settings.models.values())[:1],
-            "embedder": next(iter(served.settings.embedders.values())),
-            "device": served.settings.device,
+            "model": list(settings.models.values())[:1],
+            "embedder": next(iter(settings.embedders.values())),
+            "device": settings.device,
         }
-        found = await run_in_threadpool(served.auditor.call, options, asked.estimate, seconds=AUDIT_SECONDS)
+        return served.auditor.call(options, asked.estimate, settings.most_rows, seconds=AUDIT_SECONDS)
     except RequestError as error:
         raise RequestError(str(error).replace(f"{folder}/", "")) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    return schemas.AuditView.model_validate(found)
 
 
 @router.get("/models", responses=documented(401, 429))

@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from advisor.report import wording
+from advisor.request import Options
 from api import asking, schemas
 from api.access import COOKIE, Known, Served, Services
 from api.keys import VISIT_SECONDS, Caller
@@ -62,7 +63,7 @@ def new(request: Request, caller: Known, served: Served) -> Response:
     """The form."""
     settings = served.settings
     names = {name: wording.strategy_title(name) for name in STRATEGIES}
-    return show("new.html.j2", request, settings=settings, strategies=names, defaults=schemas.Asked(task="-"))
+    return show("new.html.j2", request, settings=settings, strategies=names, defaults=Options())
 
 
 @router.post("/new/look")
@@ -146,7 +147,9 @@ async def enter(request: Request, served: Served, key: Annotated[str, Form()]) -
     if caller is None:
         return show("login.html.j2", request, 401, refused=True)
     token = await run_in_threadpool(served.keys.visit, caller.actor)
-    served.keys.note(caller.actor, "visit.begin", caller.actor, caller.project_id, request.state.request_id)
+    await run_in_threadpool(
+        served.keys.note, caller.actor, "visit.begin", caller.actor, caller.project_id, request.state.request_id
+    )
     found = RedirectResponse("/", 303)
     secure = request.url.scheme == "https"
     found.set_cookie(COOKIE, token, max_age=int(VISIT_SECONDS), httponly=True, samesite="strict", secure=secure)
@@ -156,7 +159,8 @@ async def enter(request: Request, served: Served, key: Annotated[str, Form()]) -
 @router.post("/logout")
 def leave(request: Request, served: Served) -> Response:
     """End the visit."""
-    served.keys.leave(request.cookies.get(COOKIE, ""))
+    if COOKIE in request.cookies:
+        served.keys.leave(request.cookies[COOKIE])
     found = RedirectResponse("/login", 303)
     found.delete_cookie(COOKIE)
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -73,6 +74,12 @@ def test_a_folder_with_other_files_is_refused_and_left_alone(tmp_path: Path) -> 
     with pytest.raises(RequestError, match=r"--output: .* holds other files already"):
         RunFolder.open(tmp_path, "one")
     assert files(tmp_path) == ["thesis.docx"]
+
+
+def test_what_a_killed_process_had_not_finished_to_write_is_in_nobodys_way(tmp_path: Path) -> None:
+    for name in (".plan.json.123", ".lock"):
+        (tmp_path / name).write_text("{")
+    assert RunFolder.open(tmp_path, "one").stored_fingerprint() == "one"
 
 
 def test_a_path_below_a_file_cannot_be_written(tmp_path: Path) -> None:
@@ -151,6 +158,29 @@ def test_a_refit_counts_as_done_only_while_its_solution_is_there(tmp_path: Path)
     assert run.refitted(NAME) is None
     run.solution(NAME).mkdir(parents=True)
     assert run.refitted(NAME) == REFIT
+
+
+def test_a_kept_solution_is_put_back_whole_whenever_the_process_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = RunFolder.open(tmp_path, "one")
+    run.finish_refit(NAME, REFIT)
+    run.solution(NAME).mkdir(parents=True)
+    for name in "ab":
+        (run.solution(NAME) / name).write_text(name)
+    run.keep(NAME, everything=False)
+
+    def killed(source: Path, target: Path) -> None:
+        Path(target).mkdir()
+        (Path(target) / "a").write_text("a")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as during:
+        during.setattr(shutil, "copytree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run.refitted(NAME)
+    assert run.refitted(NAME) == REFIT
+    assert files(run.solution(NAME)) == ["a", "b"]
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b"{}", b'{"name": "few_shot"}', b"\xff\xfe"])

@@ -111,7 +111,8 @@ def client_for(make_settings: Callable[..., Settings]) -> Iterator[Callable[...,
     open_clients: list[TestClient] = []
 
     def make(**changes: Any) -> TestClient:
-        client = TestClient(create_app(make_settings(**changes)), raise_server_exceptions=False)
+        app = create_app(make_settings(**changes))
+        client = TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False)
         client.__enter__()
         open_clients.append(client)
         return client

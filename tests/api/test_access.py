@@ -126,11 +126,13 @@ def test_a_browser_signs_in_with_a_key_and_out_again(guarded: TestClient) -> Non
 def test_another_sites_page_can_change_nothing(headers: dict[str, str], client: TestClient) -> None:
     assert client.post("/v1/comparisons", json=BODY, headers=headers).status_code == 403
     assert client.get("/v1/comparisons").json()["comparisons"] == []
-    assert client.post("/v1/comparisons", json=BODY, headers={"origin": "http://testserver"}).status_code == 202
+    assert client.post("/v1/comparisons", json=BODY, headers={"origin": "http://127.0.0.1"}).status_code == 202
 
 
 def test_without_keys_only_names_of_this_machine_are_answered(client: TestClient) -> None:
-    assert client.get("/v1/models", headers={"host": "evil.example"}).status_code == 400
+    for host in ("evil.example", "127.0.0.1.evil.example", "testserver", ""):
+        answer = client.get("/v1/models", headers={"host": host})
+        assert (answer.status_code, answer.headers["content-type"]) == (400, "application/problem+json")
     assert client.get("/v1/models", headers={"host": "127.0.0.1:8000"}).status_code == 200
 
 
@@ -157,6 +159,57 @@ def test_an_endless_body_is_cut_off(client_for: Client) -> None:
         answer = client.post("/v1/comparisons", content=endless, headers={"content-type": kind})
         assert answer.status_code == 413, answer.text
     assert client.get("/health/live").status_code == 200
+
+
+def test_json_is_bounded_more_tightly_than_files_and_before_any_key_is_asked_for(guarded: TestClient) -> None:
+    content = b'{"inputs": ["' + b"x" * 9_000_000 + b'"]}'
+    for path in ("/v1/comparisons", "/v1/comparisons/x/predict", "/login"):
+        answer = guarded.post(path, content=content, headers={"content-type": "application/json"})
+        assert answer.status_code == 413, path
+    endless = (b" " * 100_000 for _ in range(1000))
+    answer = guarded.post("/v1/comparisons/x/predict", content=endless, headers={"content-type": "application/json"})
+    assert (answer.status_code, answer.headers["content-type"]) == (413, "application/problem+json")
+
+
+def test_what_goes_wrong_unexpectedly_is_an_id_and_its_message_is_nowhere(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from api.logs import log_as_json
+    from api.store import Store
+
+    def broken(*_: Any, **__: Any) -> Any:
+        raise ValueError("SECRET of a client")
+
+    log_as_json()
+    monkeypatch.setattr(Store, "find", broken)
+    answer = client.get("/v1/comparisons/abc")
+    assert (answer.status_code, answer.headers["content-type"]) == (500, "application/problem+json")
+    assert answer.json()["request_id"] == answer.headers["x-request-id"]
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    said = capsys.readouterr()
+    assert '"error": "ValueError"' in said.err
+    assert "SECRET" not in answer.text + said.err + said.out
+
+
+def test_libraries_log_in_the_same_form_without_what_they_put_into_it(capsys: pytest.CaptureFixture[str]) -> None:
+    import logging
+
+    from api.logs import log_as_json
+
+    log_as_json()
+    try:
+        raise ValueError("SECRET one")
+    except ValueError:
+        logging.getLogger("some.library").exception("failed at %s", "SECRET two")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert '"event": "failed at %s"' in line
+    assert "SECRET" not in line
+
+
+def test_invented_methods_are_one_in_the_figures(client: TestClient) -> None:
+    for number in range(3):
+        client.request(f"METH{number}", "/v1/models")
+    assert "METH" not in client.get("/metrics").text
 
 
 def test_every_answer_carries_the_headers_that_protect_it(client: TestClient) -> None:

@@ -91,6 +91,9 @@ def test_a_form_with_files_asks_for_the_same(client: TestClient) -> None:
         ({"task": "a\0b"}, 422, "null character"),
         ({"examples": [{"input": "a\0", "output": "b"}]}, 422, "null character"),
         ({"unknown_option": 1}, 422, "unknown_option"),
+        ({"volume": 10**30}, 422, "volume"),
+        ({"output_column": "x" * 3_000_000}, 422, "output_column"),
+        ({"input_columns": ["x"] * 1000}, 422, "input_columns"),
     ],
 )
 def test_a_bad_request_is_one_sentence_that_names_the_field_and_leaves_nothing(
@@ -124,6 +127,42 @@ def test_a_bad_request_is_one_sentence_that_names_the_field_and_leaves_nothing(
 def test_a_body_that_cannot_be_read_is_refused(content: bytes, kind: str, status: int, client: TestClient) -> None:
     answer = client.post("/v1/comparisons", content=content, headers={"content-type": kind})
     assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+
+
+@pytest.mark.parametrize("field", ["time_budget", "min_quality", "max_latency_ms", "error_cost", "tolerance"])
+def test_numbers_are_finite(field: str, client: TestClient) -> None:
+    for number in ("1e999", "-1e999"):
+        content = json.dumps(BODY)[:-1] + f', "{field}": {number}}}'
+        answer = client.post("/v1/comparisons", content=content, headers={"content-type": "application/json"})
+        assert (answer.status_code, field in answer.json()["detail"]) == (422, True)
+    assert (
+        client.post(
+            "/v1/comparisons", data={"task": "x", field: "inf"}, files=[("examples", ("a.csv", CSV))]
+        ).status_code
+        == 422
+    )
+
+
+def test_without_a_model_named_the_operators_first_is_taken(client_for: Client) -> None:
+    client = client_for(models={"ours": "/models/ours", "other": "/models/other"}, embedders={"mine": "/models/mine"})
+    options = post(client).json()["options"]
+    assert (options["model"], options["embedder"]) == (["ours"], "mine")
+
+
+def test_the_solution_is_packed_once_and_goes_with_the_comparison(client: TestClient) -> None:
+    id = post(client).json()["id"]
+    store_of(client).end(leased(client), State.SUCCEEDED)
+    (folder,) = folders(client)
+    (folder / RUN / "solution").mkdir(parents=True)
+    (folder / RUN / "solution" / "a.bin").write_bytes(b"x" * 1000)
+    whole = client.get(f"/v1/comparisons/{id}/solution.zip")
+    assert whole.status_code == 200
+    assert client.get(f"/v1/comparisons/{id}/solution.zip", headers={"range": "bytes=99999999-"}).status_code == 416
+    assert (
+        client.get(f"/v1/comparisons/{id}/solution.zip", headers={"range": "bytes=0-9"}).content == whole.content[:10]
+    )
+    client.delete(f"/v1/comparisons/{id}")
+    assert not folder.exists()
 
 
 def test_a_sentence_is_never_taken_for_a_path(client: TestClient, tmp_path: Path) -> None:

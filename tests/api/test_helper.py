@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from api.helper import Helper
+from api.helper import MOST_CALLS, Helper
 from api.problems import Problem
 from eval.errors import RequestError
 
@@ -60,6 +61,25 @@ def test_errors_of_users_come_back_as_they_are_and_others_as_failures(helper_of:
     with pytest.raises(RuntimeError, match="ValueError"):
         helper.call("fail", "x", seconds=60)
     assert helper.call("say", 1, seconds=60)[1] == 1
+
+
+def test_only_a_few_may_wait_and_the_others_are_refused_at_once(helper_of: Callable[..., Helper]) -> None:
+    helper = helper_of()
+    helper.call("say", 0, seconds=60)
+    answers: list[Any] = []
+
+    def ask() -> None:
+        try:
+            answers.append(helper.call("sleep", 0.3, seconds=30)[1])
+        except Problem as error:
+            answers.append(error.status)
+
+    threads = [threading.Thread(target=ask) for _ in range(MOST_CALLS + 3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(answers) == [0.3] * MOST_CALLS + [503] * 3
 
 
 @pytest.mark.parametrize(

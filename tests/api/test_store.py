@@ -118,6 +118,16 @@ def test_an_attempt_that_finished_a_strategy_was_not_in_vain(store: Store, proje
     assert store.find(project, "a").state == State.QUEUED
 
 
+def test_telling_again_what_an_earlier_attempt_did_is_no_progress(store: Store, project: str, asked: Make) -> None:
+    submitted(store, project, asked)
+    for _ in range(ATTEMPTS + 1):
+        lease = leased(store)
+        store.strategy_done(lease, "majority", {"outcome": "ok", "quality": 0.5})
+        store.release(lease, counts=True)
+    assert store.lease(SECONDS, ATTEMPTS) is None
+    assert store.find(project, "a").state == State.FAILED
+
+
 def test_an_attempt_that_a_worker_gave_back_does_not_count(store: Store, project: str, asked: Make) -> None:
     submitted(store, project, asked)
     for _ in range(3 * ATTEMPTS):
@@ -147,6 +157,22 @@ def test_what_was_to_be_cancelled_when_its_worker_died_ends_cancelled(
     clock.now += SECONDS + 1
     assert store.lease(SECONDS, ATTEMPTS) is None
     assert store.find(project, "a").state == State.CANCELLED
+
+
+def test_what_a_dead_worker_holds_is_cancelled_without_one(store: Store, project: str, asked: Make, clock: Any) -> None:
+    submitted(store, project, asked)
+    leased(store)
+    clock.now += SECONDS + 1
+    assert store.cancel(project, "a").state == State.CANCELLED
+
+
+def test_reasons_and_ids_hold_what_databases_do_not_take(store: Store, project: str, asked: Make) -> None:
+    submitted(store, project, asked)
+    store.end(leased(store), State.FAILED, "column 'a\0b' and '\ud800'")
+    assert store.find(project, "a").reason == "column 'a\N{REPLACEMENT CHARACTER}b' and '?'"
+    for id in ("\0", "a\0", "\ud800", "A", "", "../a"):
+        with pytest.raises(Problem, match="no such"):
+            store.find(project, id)
 
 
 def test_events_are_numbered_without_a_gap_and_read_from_any_number(store: Store, project: str, asked: Make) -> None:

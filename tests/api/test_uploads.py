@@ -66,7 +66,7 @@ def test_a_table_is_kept_under_a_name_of_ours_whatever_it_was_called(
 def test_a_harmless_name_is_one_short_part_of_a_path(name: str) -> None:
     found = harmless(name)
     assert found
-    assert len(found) <= LONGEST_NAME + 12
+    assert len(found.encode()) <= LONGEST_NAME + 12
     assert not set(found) & set("/\\\0\r\n<>;$'\"")
     assert found not in (".", "..")
 
@@ -130,15 +130,25 @@ def test_an_archive_without_texts_is_refused(content: bytes, settings: Settings,
         store_documents([sent("docs.zip", content)], tmp_path, settings)
 
 
-def test_tables_of_too_many_rows_are_refused(make_settings: Callable[..., Settings], tmp_path: Path) -> None:
-    import pandas as pd
+@pytest.mark.parametrize("name", ["a.docx", "a.DOCX", "a.Docx"])
+def test_documents_that_are_archives_of_too_much_are_refused_wherever_they_come_in(
+    name: str, make_settings: Callable[..., Settings], tmp_path: Path
+) -> None:
+    settings = make_settings(most_unpacked_bytes=1_000_000)
+    bomb = zipped({"word/document.xml": b"\0" * 5_000_000})
+    for number, upload in enumerate((sent(name, bomb), sent("all.zip", zipped({name: bomb})))):
+        with pytest.raises(Problem, match="unpacked"):
+            store_documents([upload], tmp_path / str(number), settings)
 
-    settings = make_settings(most_rows=100)
-    with pytest.raises(Problem, match="100 rows"):
-        store_table(sent("a.csv", b"a,b\n" * 200), tmp_path, "examples", settings)
-    parquet = io.BytesIO()
-    pd.DataFrame({"input": ["x"] * 200, "output": ["y"] * 200}).to_parquet(parquet)
-    with pytest.raises(Problem, match="100 rows"):
-        store_table(sent("a.parquet", parquet.getvalue()), tmp_path, "test", settings)
+
+def test_an_archive_whose_data_are_damaged_is_refused(settings: Settings, tmp_path: Path) -> None:
+    whole = bytearray(zipped({"a.txt": b"some text that is compressed, some text that is compressed" * 20}))
+    whole[40:60] = b"\xff" * 20
     with pytest.raises(Problem, match="damaged"):
-        store_table(sent("a.parquet", b"PAR1 no more"), tmp_path, "incumbent", settings)
+        store_documents([sent("docs.zip", bytes(whole))], tmp_path, settings)
+
+
+def test_files_whose_names_collide_are_all_kept(settings: Settings, tmp_path: Path) -> None:
+    names = ["a (2).txt", "a.txt", "a.txt", "x/a.txt", "\U0001d538" * 80 + ".txt"]
+    stored = store_documents([sent(name, str(n).encode()) for n, name in enumerate(names)], tmp_path / "1", settings)
+    assert sorted(p.read_bytes() for p in (tmp_path / "1" / stored.path).iterdir()) == [b"0", b"1", b"2", b"3", b"4"]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -157,6 +159,36 @@ def test_what_the_data_lack_is_said_without_the_services_folders(service: Any, w
     assert str(settings_of(client).data) not in json.dumps(view)
 
 
+def test_tables_of_too_many_rows_are_refused_in_audits_and_comparisons(service: Any, worker_on: Any) -> None:
+    client = service(most_rows=30)
+    worker_on(client)
+    assert "at most 30 rows" in until(client, submit(client), has_ended)["reason"]
+    answer = client.post("/v1/audits", json={"examples": EXAMPLES})
+    assert (answer.status_code, "at most 30 rows" in answer.json()["detail"]) == (422, True)
+    assert client.post("/v1/audits", json={"examples": EXAMPLES[:30]}).json()["examples"] == 30
+
+
+def test_what_cannot_be_carried_out_any_more_fails_with_a_sentence(service: Any, worker_on: Any) -> None:
+    client = service()
+    gone, fine = submit(client), submit(client)
+    shutil.rmtree(next(settings_of(client).data.glob(f"projects/*/{gone}")))
+    worker_on(client)
+    assert "files of this comparison are gone" in until(client, gone, has_ended)["reason"]
+    assert until(client, fine, has_ended)["state"] == "succeeded"
+
+
+def test_a_folder_that_an_earlier_attempt_still_holds_is_waited_for(service: Any, worker_on: Any) -> None:
+    client = service()
+    id = submit(client)
+    run = next(settings_of(client).data.glob(f"projects/*/{id}")) / "run"
+    run.mkdir()
+    with (run / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        worker_on(client)
+        until(client, id, lambda view: view["attempts"] == 2)
+    assert until(client, id, has_ended)["state"] == "succeeded"
+
+
 def test_the_log_of_a_comparison_holds_its_id_and_no_text(service: Any, tmp_path: Path) -> None:
     client = service()
     secret = [{**row, "input": f"SECRET {row['input']}"} for row in EXAMPLES]
@@ -268,8 +300,13 @@ def test_old_comparisons_and_orphans_are_removed(service: Any) -> None:
     orphan.mkdir()
     young = folder.parent / "young"
     young.mkdir()
+    (folder.parent.parent / ".DS_Store").write_text("no folder")
+    audit = settings_of(client).data / "scratch" / "old"
+    audit.mkdir(parents=True)
+    os.utime(audit, (0, 0))
     os.utime(orphan, (0, 0))
     time.sleep(0.01)
     Worker(settings_of(client)).tidy()
     assert [p.name for p in folder.parent.iterdir()] == ["young"]
+    assert not audit.exists()
     assert client.get(f"/v1/comparisons/{id}").status_code == 404
