@@ -27,6 +27,7 @@ FORMS = (schemas.ComparisonBody, schemas.ComparisonForm, schemas.AuditBody, sche
 
 def create_app(settings: Settings) -> FastAPI:
     """The service. Its database is brought up to date first."""
+    settings.data.mkdir(parents=True, exist_ok=True)
     upgrade(settings)
     engine = connect(settings)
     store = Store(engine)

@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--submitters", type=int, default=50)
     parser.add_argument("--readers", type=int, default=200)
-    parser.add_argument("--pause", type=float, default=15, help="mean seconds between a submitter's comparisons")
+    parser.add_argument("--pause", type=float, default=60, help="mean seconds between a submitter's comparisons")
     parser.add_argument("--database", default="")
     arguments = parser.parse_args()
     from strategies.models import tiny

@@ -245,6 +245,10 @@ def test_the_log_holds_ids_and_no_texts_or_keys(client_for: Client, capsys: pyte
     assert key.split("_", 2)[2] not in log
 
 
+def test_a_service_that_was_never_used_is_ready(client_for: Client, database_url: str) -> None:
+    assert client_for(database_url=database_url).get("/health/ready").status_code == 200
+
+
 def test_health_says_whether_workers_are_alive(client: TestClient) -> None:
     assert client.get("/health/ready").json() == {"status": "ok", "workers": 0}
     client.app.state.services.store.seen("w")  # type: ignore[attr-defined]
