@@ -34,6 +34,8 @@ KEYS_NEEDED = (
     "set ADVISOR_REQUIRE_KEYS=true, and make keys with `advisor keys create PROJECT`."
 )
 RESTART_SECONDS = 1.0
+NICE = 10
+"""So much a worker stands back for the service that started it, whose answers people wait for."""
 
 
 def main() -> None:
@@ -122,6 +124,7 @@ def worker(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, own.stop)
     if with_ is not None:
+        os.nice(NICE)
         threading.Thread(target=_stop_with, args=(with_, own), daemon=True).start()
     own.work()
 

@@ -27,8 +27,6 @@ EVERY_SECONDS = 0.5
 """At most so often the same phase is told again."""
 BUSY_SECONDS = 2.0
 UPLOADS, RUN = "uploads", "run"
-NICE = 10
-"""So much a comparison stands back for the service on the same machine, whose answers people wait for."""
 
 log = structlog.get_logger("advisor.worker")
 
@@ -60,7 +58,6 @@ def carry_out(settings: Settings, lease: Lease, parent: Connection) -> None:
     from advisor.comparison import run
 
     die_with(parent)
-    os.nice(NICE)
     quieten_libraries()
     log_as_json()
     store = Store(connect(settings))

@@ -34,18 +34,19 @@ class Service:
         count = self.workers if workers is None else workers
         command = [sys.executable, "-m", "api", "api", "--port", str(self.port), "--workers", str(count)]
         self.process = subprocess.Popen(command, env=self.environment, stderr=subprocess.DEVNULL)
-        for _ in range(600):
-            if self.answers():
+        for _ in range(1200):
+            if self.answers(count):
                 return
             time.sleep(0.1)
         sys.exit("The service does not start.")
 
-    def answers(self) -> bool:
-        """Whether it is there."""
+    def answers(self, workers: int) -> bool:
+        """Whether it is there, with its workers."""
         try:
-            return httpx.get(f"{self.url}/health/ready", timeout=5).status_code == 200
+            answer = httpx.get(f"{self.url}/health/ready", timeout=5)
         except httpx.HTTPError:
             return False
+        return answer.status_code == 200 and answer.json()["workers"] >= workers
 
     def stop(self) -> None:
         """End it as an operator would."""
