@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 from fastapi.security import APIKeyCookie, HTTPBearer
 from fastapi.security.http import HTTPAuthorizationCredentials
+from starlette.concurrency import run_in_threadpool
 
 from api.helper import Helper
 from api.keys import Caller, KeyRing
@@ -35,7 +36,7 @@ class Services:
     """Where no keys are asked for."""
 
 
-def services(request: Request) -> Services:
+async def services(request: Request) -> Services:
     """The app's services."""
     found: Services = request.app.state.services
     return found
@@ -46,7 +47,7 @@ _bearer = HTTPBearer(auto_error=False, description="An API key, made with `advis
 _cookie = APIKeyCookie(name=COOKIE, auto_error=False, description="A browser's visit, begun on the page /login.")
 
 
-def caller(
+async def caller(
     request: Request,
     served: Served,
     bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
@@ -57,9 +58,9 @@ def caller(
     if served.local_project is not None:
         found: Caller | None = Caller(served.local_project, LOCAL)
     elif bearer is not None:
-        found = served.keys.caller(bearer.credentials)
+        found = await run_in_threadpool(served.keys.caller, bearer.credentials)
     else:
-        found = served.keys.visitor(visit) if visit else None
+        found = await run_in_threadpool(served.keys.visitor, visit) if visit else None
     served.rates.hit(found.actor if found else address)
     if found is None:
         detail = "Show an API key: `Authorization: Bearer adv_...`; `advisor keys create PROJECT` makes one."

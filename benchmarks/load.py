@@ -13,10 +13,12 @@ import asyncio
 import json
 import random
 import shutil
+import ssl
 import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import httpx
@@ -89,11 +91,16 @@ def percentiles(seconds: list[float]) -> dict[str, float]:
 async def load(url: str, arguments: argparse.Namespace) -> Tally:
     """All clients at once, until the time is up."""
     tally, end = Tally(), time.monotonic() + arguments.seconds
-    limits = httpx.Limits(max_connections=arguments.submitters + arguments.readers)
-    async with httpx.AsyncClient(base_url=url, timeout=60, limits=limits) as client:
+    context = ssl.create_default_context()  # made once: every client has a connection of its own, as people have
+
+    async def alone(work: Callable[..., Awaitable[None]], number: int, *rest: float) -> None:
+        async with httpx.AsyncClient(base_url=url, timeout=60, verify=context) as client:
+            await work(client, tally, number, end, *rest)
+
+    async with httpx.AsyncClient(base_url=url, timeout=60) as client:
         await submit(client, tally, 0)
-        submitters = [submitter(client, tally, n + 1, end, arguments.pause) for n in range(arguments.submitters)]
-        await asyncio.gather(*submitters, *(reader(client, tally, n, end) for n in range(arguments.readers)))
+    submitters = [alone(submitter, n + 1, arguments.pause) for n in range(arguments.submitters)]
+    await asyncio.gather(*submitters, *(alone(reader, n) for n in range(arguments.readers)))
     return tally
 
 
