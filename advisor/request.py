@@ -108,7 +108,7 @@ def _sentence(error: ValidationError) -> str:
     first = error.errors()[0]
     flag = "--" + str(first["loc"][0]).replace("_", "-") if first["loc"] else "the request"
     if first["type"] == "extra_forbidden":
-        known = ", ".join(CompareRequest.model_fields)
+        known = ", ".join(sorted(CompareRequest.model_fields, key=lambda name: name in Options.model_fields))
         return f"{flag} is no option of compare; known are {known}."
     given = f" (given: {first['input']!r})" if first["type"] != "missing" else ""
     return f"{flag}: {first['msg'][0].lower()}{first['msg'][1:]}{given}."

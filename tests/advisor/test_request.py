@@ -38,7 +38,7 @@ def test_models_come_once_in_the_order_given() -> None:
     [
         ({"time_budget": -5}, "--time-budget", "greater than 0"),
         ({"time_budget": 0}, "--time-budget", "greater than 0"),
-        ({"time_budget": float("nan")}, "--time-budget", "greater than 0"),
+        ({"time_budget": float("nan")}, "--time-budget", "finite number"),
         ({"min_quality": 90}, "--min-quality", "less than or equal to 1"),
         ({"min_quality": -0.1}, "--min-quality", "greater than or equal to 0"),
         ({"tolerance": -1}, "--tolerance", "greater than or equal to 0"),
@@ -48,7 +48,7 @@ def test_models_come_once_in_the_order_given() -> None:
         ({"seed": -1}, "--seed", "greater than or equal to 0"),
         ({"max_cost_per_1k": 0}, "--max-cost-per-1k", "greater than 0"),
         ({"max_latency_ms": 0}, "--max-latency-ms", "greater than 0"),
-        ({"max_latency_ms": float("nan")}, "--max-latency-ms", "greater than 0"),
+        ({"max_latency_ms": float("nan")}, "--max-latency-ms", "finite number"),
         ({"keep": "some"}, "--keep", "'winner' or 'all'"),
         ({"device": "tpu"}, "--device", "'auto', 'cpu' or 'cuda'"),
         ({"strategies": []}, "--strategies", "at least 1"),

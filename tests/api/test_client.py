@@ -122,4 +122,5 @@ class _Through:
         pass
 
     def request(self, method: str, path: str, **options: Any) -> Any:
-        return self.client.request(method, path, headers=self.headers, **options)
+        headers = {**self.headers, **options.pop("headers", {})}
+        return self.client.request(method, path, headers=headers, **options)

@@ -74,7 +74,7 @@ def app(
 
 @pytest.fixture(scope="module")
 def schema(app: FastAPI) -> Any:
-    schema = schemathesis.openapi.from_asgi("/openapi.json", app)
+    schema = schemathesis.openapi.from_asgi("/openapi.json", app, headers={"host": "127.0.0.1"})
 
     @schema.hook
     def map_path_parameters(context: Any, path_parameters: dict[str, Any] | None) -> Any:
