@@ -28,12 +28,19 @@ STRENGTH = 10.0
 
 def audit_only(request: CompareRequest, shelf: ModelShelf | None = None) -> list[Finding]:
     """The findings on a request's files, hopeless ones included; labels are judged where the embedder is fetched."""
-    data, shelf = audited(request), shelf or ModelShelf(request.device)
-    hopeless = any(finding.severity == "error" for finding in data.findings)
-    if not hopeless and (shelf.holds(request.embedder) or is_fetched(request.embedder)):
-        embedder = CachingEmbedder(shelf.embedder(request.embedder))
-        data = with_suspects(data, embedder, request.seed, request.accept)
-    return list(data.findings)
+    return list(judged(audited(request), request, shelf or ModelShelf(request.device)).findings)
+
+
+def judged(data: Data, request: CompareRequest, shelf: ModelShelf) -> Data:
+    """Audited data with their labels judged, unless they are hopeless or the embedder is not fetched."""
+    if is_hopeless(data) or not (shelf.holds(request.embedder) or is_fetched(request.embedder)):
+        return data
+    return with_suspects(data, CachingEmbedder(shelf.embedder(request.embedder)), request.seed, request.accept)
+
+
+def is_hopeless(data: Data) -> bool:
+    """Whether no comparison can be made of the data."""
+    return any(finding.severity == "error" for finding in data.findings)
 
 
 def with_suspects(data: Data, embedder: CachingEmbedder, seed: int, accept: list[str]) -> Data:

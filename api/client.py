@@ -15,12 +15,12 @@ import httpx
 from advisor.progress import Progress
 from advisor.report.schema import Report
 from advisor.request import CompareRequest
+from api.tables import ENDED
 from eval.errors import RequestError
 from eval.reading.files import EXTRACTORS
 
 FILES = ("examples", "test", "incumbent")
 NOT_SENT = {"task", "documents", "prices", "output", "device", *FILES}
-ENDED = ("succeeded", "failed", "cancelled")
 KEY = "ADVISOR_KEY"
 RETRY_SECONDS = 2.0
 PATIENCE_SECONDS = 120.0

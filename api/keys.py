@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from sqlalchemy import Engine, delete, select
 
 from api.database import reading, writing
+from api.store import project_of
 from api.tables import Action, Key, Project, Visit
 from eval.errors import RequestError
 
@@ -44,15 +45,9 @@ class KeyRing:
                 raise RequestError(f"The name of a {what} has 1 to 64 letters, digits, spaces, dots and dashes.")
         key_id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
         with writing(self._engine) as session:
-            found = session.scalar(select(Project).where(Project.name == project))
-            if found is None:
-                found = Project(id=uuid.uuid4().hex, name=project, created_at=self._clock())
-                session.add(found)
-                session.flush()
-            session.add(
-                Key(id=key_id, project_id=found.id, name=name, secret_sha256=_hash(secret), created_at=self._clock())
-            )
-        self.note("operator", "key.create", key_id, found.id)
+            project_id, now = project_of(session, project, self._clock()), self._clock()
+            session.add(Key(id=key_id, project_id=project_id, name=name, secret_sha256=_hash(secret), created_at=now))
+            session.add(self.action("operator", "key.create", key_id, project_id))
         return f"adv_{key_id}_{secret}"
 
     def revoke(self, key_id: str) -> None:
@@ -63,8 +58,7 @@ class KeyRing:
                 raise RequestError(f"There is no key {key_id!r}: `advisor keys list` shows all.")
             key.revoked_at = key.revoked_at or self._clock()
             session.execute(delete(Visit).where(Visit.key_id == key_id))
-            project_id = key.project_id
-        self.note("operator", "key.revoke", key_id, project_id)
+            session.add(self.action("operator", "key.revoke", key_id, key.project_id))
 
     def all(self) -> Sequence[tuple[Key, str]]:
         """Every key with the name of its project."""

@@ -62,11 +62,7 @@ class Store:
     def project(self, name: str) -> str:
         """The id of the project of that name, which is created where there is none."""
         with writing(self._engine) as session:
-            found = session.scalar(select(Project).where(Project.name == name))
-            if found is None:
-                found = Project(id=uuid.uuid4().hex, name=name, created_at=self._clock())
-                session.add(found)
-            return found.id
+            return project_of(session, name, self._clock())
 
     def submit(
         self, project_id: str, id: str, asked: Asked, most_waiting: int, action: Action | None = None
@@ -298,6 +294,16 @@ class Store:
     def _tell(self, session: Session, row: Comparison, kind: str, data: dict[str, Any]) -> None:
         row.events += 1
         session.add(Event(comparison_id=row.id, number=row.events, at=self._clock(), kind=kind, data=data))
+
+
+def project_of(session: Session, name: str, now: float) -> str:
+    """The id of the project of that name, which is created where there is none."""
+    found = session.scalar(select(Project).where(Project.name == name))
+    if found is None:
+        found = Project(id=uuid.uuid4().hex, name=name, created_at=now)
+        session.add(found)
+        session.flush()
+    return found.id
 
 
 def _add(session: Session, action: Action | None) -> None:

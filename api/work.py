@@ -5,13 +5,18 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from advisor.request import CompareRequest, make_request
 from eval.contracts import Solution
 from eval.errors import RequestError
 from eval.reading.tables import read_table
+from strategies.models.shelf import ModelShelf
+
+if TYPE_CHECKING:
+    from advisor.data import Data
 
 FIRST_ROWS = 5
 SHOWN_LETTERS = 500
@@ -32,33 +37,30 @@ def check_rows(request: CompareRequest, most: int) -> None:
 
 def audit(options: dict[str, Any], estimate: bool, most_rows: int) -> dict[str, Any]:
     """What is in the files of a request, what is wrong with them, and what a comparison would take."""
-    from advisor.auditing import audit_only
+    from advisor.auditing import is_hopeless, judged
     from advisor.data import audited
 
     request = make_request(**options)
     check_rows(request, most_rows)
-    data = audited(request)
-    gravest_first = sorted(audit_only(request), key=lambda finding: GRAVITY.index(finding.severity))
-    findings = [{**asdict(finding), "rows": list(finding.rows[:MOST_ROWS_NAMED])} for finding in gravest_first]
-    hopeless = any(finding["severity"] == "error" for finding in findings)
+    shelf, data = ModelShelf(request.device), audited(request)
+    gravest_first = sorted(judged(data, request, shelf).findings, key=lambda finding: GRAVITY.index(finding.severity))
     return {
-        "findings": findings,
+        "findings": [{**asdict(finding), "rows": list(finding.rows[:MOST_ROWS_NAMED])} for finding in gravest_first],
         "columns": list(read_table(request.examples).columns),
         "examples": len(data.examples),
         "documents": len(data.documents),
         "first_rows": [
             {"input": e.input[:SHOWN_LETTERS], "output": e.target[:SHOWN_LETTERS]} for e in data.examples[:FIRST_ROWS]
         ],
-        "plan": _plan(request) if estimate and not hopeless else None,
+        "plan": _plan(request, data, shelf) if estimate and not is_hopeless(data) else None,
     }
 
 
-def _plan(request: Any) -> dict[str, Any]:
+def _plan(request: CompareRequest, data: Data, shelf: ModelShelf) -> dict[str, Any]:
     from advisor.comparison import prepare
-    from advisor.data import read_data
     from advisor.progress import Silent
 
-    plan = prepare(request, read_data(request), time.monotonic(), Silent()).plan
+    plan = prepare(request, data, time.monotonic(), Silent(), shelf).plan
     return {"predicted_seconds": plan.total, "folds": plan.folds, "cuts": list(plan.cuts)}
 
 
@@ -66,24 +68,19 @@ def predict(run: str, inputs: list[str], device: str) -> list[dict[str, Any]]:
     """Answers of a run's kept solution; the last few that were used stay loaded."""
     from advisor.further import answers
     from advisor.runs import find_solution
-    from strategies.models.shelf import ModelShelf
     from strategies.solutions import load_solution
 
     folder = find_solution(Path(run))
     key = str(folder), folder.stat().st_mtime
     if key not in _loaded:
-        _loaded[key] = load_solution(folder, _shelf(device, ModelShelf))
+        _loaded[key] = load_solution(folder, _shelf(device))
     _loaded.move_to_end(key)
     while len(_loaded) > MOST_LOADED:
         _loaded.popitem(last=False)
     return list(answers(_loaded[key], inputs))
 
 
-_shelves: dict[str, Any] = {}
-
-
-def _shelf(device: str, make: Any) -> Any:
-    """One shelf for all solutions: they share their base model."""
-    if device not in _shelves:
-        _shelves[device] = make(device)
-    return _shelves[device]
+@cache
+def _shelf(device: str) -> ModelShelf:
+    """One for all solutions: they share their base model."""
+    return ModelShelf(device)

@@ -8,8 +8,6 @@ from strategies.models.batching import MOST_ROWS, MOST_TOKENS
 
 LABEL_COST = 2.0
 """A label's token in tokens of a prompt: all its logits are needed, and it looks at all of the prompt."""
-
-
 LAST_ROW = 1.5
 """The longest answer of a batch, in answers of ordinary length: so long the batch goes on."""
 LOOKS_TRAINING = 3.0
