@@ -14,7 +14,7 @@ from strategies.pipeline import DocumentRetriever, ExampleRetriever, Pipeline
 from strategies.prompts import Demonstration, PromptTemplate, instruction, question
 from strategies.retrieval.index import ExampleIndex
 from strategies.tuning import choose
-from strategies.workload import Profile, Workload, answering
+from strategies.workload import Profile, Tokens, Workload, answering
 
 WITHOUT_DOCUMENTS = "there are no documents to retrieve from"
 
@@ -41,11 +41,13 @@ class FewShot:
     name = "few_shot"
     family: Family = "prompt"
     needs_documents = False
-    configurations = (
+    configurations: tuple[dict[str, Any], ...] = (
+        {"demonstrations": 24, "choice": "diverse"},
+        {"demonstrations": 24, "choice": "typical"},
         {"demonstrations": 12, "choice": "diverse"},
         {"demonstrations": 12, "choice": "typical"},
-        {"demonstrations": 6, "choice": "diverse"},
     )
+    """Read once for all queries, demonstrations cost little: many come first."""
 
     def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
         def make(configuration: dict[str, Any], rows: Sequence[Example]) -> Solution:
@@ -55,12 +57,13 @@ class FewShot:
             shown = pick(rows, count, workshop.embedder, by_label=by_label, choice=choice)
             words = instruction(task, answers, rows)
             template = PromptTemplate(words, tuple(Demonstration(e.input, e.target) for e in shown))
-            return Pipeline(workshop.language_model, template, answers)
+            return Pipeline(workshop.language_model, template.within(workshop.language_model), answers)
 
         return choose(task, train, workshop, self.configurations, make)
 
     def workload(self, profile: Profile, allowance: Allowance) -> Workload:
-        query = answering(profile, profile.input_tokens, tuned=False)
+        most = max(configuration["demonstrations"] for configuration in self.configurations)
+        query = answering(profile, profile.input_tokens, tuned=False, shared=most * profile.example_tokens)
         return Workload(fit=query * tuning_rows(allowance, len(self.configurations)), query=query)
 
 
@@ -70,7 +73,7 @@ class NearestExamples:
     name = "nearest_examples"
     family: Family = "prompt"
     needs_documents = False
-    counts = (8, 4)
+    counts = (8, 16)
 
     def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
         def make(configuration: dict[str, Any], rows: Sequence[Example]) -> Solution:
@@ -82,9 +85,11 @@ class NearestExamples:
         return choose(task, train, workshop, [{"demonstrations": n} for n in self.counts], make)
 
     def workload(self, profile: Profile, allowance: Allowance) -> Workload:
-        shown = self.counts[0] * (profile.input_tokens + profile.output_tokens + 10)
-        query = answering(profile, profile.input_tokens + shown, tuned=False)
-        return Workload(fit=query * tuning_rows(allowance, len(self.counts)), query=query)
+        prompts = [profile.input_tokens + count * profile.example_tokens for count in self.counts]
+        queries = [answering(profile, tokens, tuned=False) for tokens in prompts]
+        if not tuning_rows(allowance, len(self.counts)):
+            return Workload(query=queries[0])
+        return Workload(fit=sum(queries, Tokens()) * allowance.dev_rows, query=queries[-1])
 
 
 class Rag:
@@ -117,9 +122,9 @@ class Rag:
                     for e, passages in zip(shown, found, strict=True)
                 ),
             )
-            return Pipeline(
-                workshop.language_model, template, answers, workshop.embedder, documents=DocumentRetriever(index, count)
-            )
+            model = workshop.language_model
+            retriever = DocumentRetriever(index, count)
+            return Pipeline(model, template.within(model), answers, workshop.embedder, documents=retriever)
 
         return choose(task, train, workshop, self.configurations, make)
 

@@ -42,6 +42,13 @@ class PromptTemplate:
             own += [Turn("user", pair.input), Turn("assistant", pair.answer)]
         return Prompt((*fixed, *own, Turn("user", question(text, passages))), shared=len(fixed))
 
+    def within(self, model: LanguageModel) -> PromptTemplate:
+        """The same with as many of the demonstrations, from the first on, as fit into a quarter of the context."""
+        shown = self.demonstrations
+        while shown and model.prompt_tokens(replace(self, demonstrations=shown).prompt("")) > model.context_tokens // 4:
+            shown = shown[:-1]
+        return replace(self, demonstrations=shown)
+
     def to_json(self) -> dict[str, Any]:
         """Plain values for a manifest."""
         return asdict(self)

@@ -8,6 +8,8 @@ from strategies.models.batching import MOST_ROWS, MOST_TOKENS
 
 LABEL_COST = 2.0
 """A label's token in tokens of a prompt: all its logits are needed, and it looks at all of the prompt."""
+DEMONSTRATION_FRAME = 10
+"""Tokens that the chat template puts around the answer of a demonstration."""
 LAST_ROW = 1.5
 """The longest answer of a batch, in answers of ordinary length: so long the batch goes on."""
 LOOKS_TRAINING = 3.0
@@ -29,6 +31,11 @@ class Profile:
     passage_tokens: float
     """Of a passage of the documents; 0 without documents."""
     instruction_tokens: int
+
+    @property
+    def example_tokens(self) -> float:
+        """Of a demonstration."""
+        return self.input_tokens + self.output_tokens + DEMONSTRATION_FRAME
 
 
 @dataclass(frozen=True)
@@ -66,18 +73,18 @@ class Workload:
         return replace(self.query, steps=self.query.written)
 
 
-def answering(profile: Profile, own_prompt: float, *, tuned: bool) -> Tokens:
-    """One query whose prompt has `own_prompt` tokens that no other query shares.
+def answering(profile: Profile, own_prompt: float, *, tuned: bool, shared: float = 0.0) -> Tokens:
+    """One query whose prompt has `own_prompt` tokens of its own, after `shared` ones that are the same for all.
 
     A tuned model stops when its answer ends; an untuned one is planned halfway to the cut.
     """
-    reading = Tokens(read=own_prompt, looks_reading=own_prompt**2 / 2)
+    reading = Tokens(read=own_prompt, looks_reading=own_prompt * (own_prompt / 2 + shared))
     if profile.label_tokens:
         return reading + Tokens(read=LABEL_COST * profile.label_tokens)
     written = profile.output_tokens if tuned else (profile.output_tokens + profile.longest_output) / 2
     rows = min(MOST_ROWS, max(1.0, MOST_TOKENS / (own_prompt + profile.longest_output)))
     steps = min(LAST_ROW * profile.output_tokens, profile.longest_output) if tuned else profile.longest_output
-    return reading + Tokens(written=written, steps=steps / rows, looks_writing=written * own_prompt)
+    return reading + Tokens(written=written, steps=steps / rows, looks_writing=written * (own_prompt + shared))
 
 
 def training(a_row: float, rows: float) -> Tokens:

@@ -55,6 +55,17 @@ def test_a_template_survives_its_file() -> None:
     assert PromptTemplate.from_json(json.loads(json.dumps(TEMPLATE.to_json()))) == TEMPLATE
 
 
+def test_as_many_demonstrations_are_shown_as_fit_into_a_quarter_of_the_context() -> None:
+    model = ScriptedModel(lambda prompt: "", context_tokens=80)
+    shown = tuple(Demonstration(f"question {i} of six words", "answer") for i in range(20))
+    fitting = PromptTemplate("Do it.", shown).within(model)
+    assert 0 < len(fitting.demonstrations) < 20
+    assert fitting.demonstrations == shown[: len(fitting.demonstrations)], "the first are the best chosen"
+    assert model.prompt_tokens(fitting.prompt("")) <= 20
+    too_long = PromptTemplate("Do it.", (Demonstration("word " * 100, "answer"),))
+    assert too_long.within(model).demonstrations == ()
+
+
 def test_the_instruction_says_what_form_the_answer_has() -> None:
     sort = Task("Sort it.", Kind.CLASSIFICATION, "accuracy")
     assert instruction(sort, AnswerFormat(labels=("a", "b")), rows("a", "b")) == (

@@ -32,6 +32,13 @@ def test_a_prompt_of_twice_the_length_looks_back_four_times_as_much() -> None:
     assert (long.written, long.looks_writing) == (short.written, 2 * short.looks_writing)
 
 
+def test_shared_demonstrations_are_not_read_again_but_looked_back_at() -> None:
+    alone, after = (answering(WRITING, 100, tuned=False, shared=shared) for shared in (0, 1000))
+    assert after.read == alone.read
+    assert after.looks_reading == alone.looks_reading + 100 * 1000
+    assert after.looks_writing == alone.looks_writing + alone.written * 1000
+
+
 def test_of_long_prompts_fewer_are_answered_at_once_and_each_has_a_larger_share_of_the_steps() -> None:
     short, long = (answering(WRITING, tokens, tuned=False).steps for tokens in (100, 2000))
     assert long > 8 * short > 0
