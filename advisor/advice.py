@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from advisor.decide import Candidate, Decision, Evidence
+from advisor.evidence import Weighed
 from advisor.planning import CURVE_SHARES
 from advisor.report import schema, wording
 from advisor.sensitivity import Flip, break_evens, what_would_flip
 from advisor.trials import INCUMBENT
 from eval.statistics import expected_loss, probability_best
 from strategies.base import TRAINED
-
-if TYPE_CHECKING:
-    from advisor.comparison import Comparison
-    from advisor.reporting import Measured
 
 MOST_BREAK_EVENS = 6
 SMALL_TEST = 100
@@ -27,36 +23,50 @@ MOST_ROWS_ASKED = 20
 
 @dataclass(frozen=True)
 class Case:
-    """A decision with what it was made from."""
+    """What the report says besides, and the decision with what it was made from."""
 
-    comparison: Comparison
-    results: dict[str, schema.StrategyResult]
-    measured: Measured
-    decision: Decision
+    data: schema.DataPart
+    environment: schema.Environment
+    settings: schema.Settings
+    results: Mapping[str, schema.StrategyResult]
+    weighed: Weighed
+
+    @property
+    def decision(self) -> Decision:
+        assert self.weighed.decision is not None
+        return self.weighed.decision
 
     @property
     def candidates(self) -> Sequence[Candidate]:
-        return self.measured.weighed.assumptions.candidates
+        return self.weighed.assumptions.candidates
 
     @property
     def evidence(self) -> Evidence:
-        return self.measured.weighed.assumptions.evidence
+        return self.weighed.assumptions.evidence
+
+    def models(self, role: str) -> str:
+        """Names of the language models, or of the embedder."""
+        return ", ".join(model.name for model in self.environment.models if model.role == role)
 
 
 def recommend(
-    comparison: Comparison, results: Sequence[schema.StrategyResult], measured: Measured
+    data: schema.DataPart,
+    environment: schema.Environment,
+    settings: schema.Settings,
+    results: Sequence[schema.StrategyResult],
+    weighed: Weighed,
 ) -> schema.Recommendation:
     """Say in plain words what was decided."""
-    decision = measured.weighed.decision
+    case = Case(data, environment, settings, {r.name: r for r in results}, weighed)
+    decision = weighed.decision
     if decision is None:
-        return _nothing_measured(comparison)
-    case = Case(comparison, {r.name: r for r in results}, measured, decision)
+        return _nothing_measured(case)
     resampled = {name: values for name, values in case.evidence.resampled.items() if name != INCUMBENT}
     return schema.Recommendation(
         strategy=decision.pick,
         verdict=decision.verdict,
         headline=_headline(case),
-        scope=_scope(comparison),
+        scope=_scope(case),
         probability_best=probability_best(resampled),
         expected_loss=expected_loss(resampled),
         runner_up=decision.runner_up,
@@ -70,12 +80,12 @@ def recommend(
     )
 
 
-def _nothing_measured(comparison: Comparison) -> schema.Recommendation:
+def _nothing_measured(case: Case) -> schema.Recommendation:
     return schema.Recommendation(
         strategy=None,
         verdict="insufficient_evidence",
         headline="No strategy could be measured as planned.",
-        scope=_scope(comparison),
+        scope=_scope(case),
         reasons=["Every strategy failed, did not apply, or was stopped by the time budget; the table says which."],
         next_step="Raise --time-budget, or look at the reasons in the table of strategies.",
     )
@@ -106,11 +116,11 @@ def _quality(case: Case, name: str) -> str:
     return wording.quality_sentence(quality)
 
 
-def _scope(comparison: Comparison) -> str:
-    models = comparison.request.model
+def _scope(case: Case) -> str:
+    models = case.models("language_model")
     return (
-        f"This holds for the language model{'s' if len(models) > 1 else ''} tested ({', '.join(models)}), the embedder "
-        f"{comparison.request.embedder} and questions like the {len(comparison.data.examples)} examples given. "
+        f"This holds for the language model{'s' if ', ' in models else ''} tested ({models}), the embedder "
+        f"{case.models('embedder')} and questions like the {case.data.examples} examples given. "
         "A larger model may change it."
     )
 
@@ -123,7 +133,7 @@ def _reasons(case: Case) -> list[str]:
     reasons = [_against_best(case), _cost_reason(case), _against_incumbent(case)]
     llm_free = _best_of(case, lambda r: r.family == "baseline")
     if _no_model_needed(case):
-        tested = ", ".join(case.comparison.request.model)
+        tested = case.models("language_model")
         reasons.append(f"No language model is needed here, as far as those tested can tell ({tested}).")
     if llm_free and llm_free not in (decision.pick, decision.best, decision.runner_up):
         reasons.append(f"The best without a language model is {_title(llm_free)}: {_quality(case, llm_free)}.")
@@ -152,7 +162,7 @@ def _against_best(case: Case) -> str:
             return f"It has the highest quality, {_points(gap)} ahead of {other} ({figure})."
         return f"It has the highest quality, level with {other}, and costs no more."
     gap = _value(case, decision.best) - _value(case, decision.pick)
-    error_cost = case.comparison.request.error_cost
+    error_cost = case.settings.error_cost
     why = (
         "a gap too small to pay for: it is within the tolerance or half its own standard error"
         if error_cost is None
@@ -166,7 +176,7 @@ def _against_incumbent(case: Case) -> str:
     pick = case.decision.pick
     if case.decision.gain is None or pick is None:
         return ""
-    found = next(c for c in case.measured.weighed.comparisons if {c.a, c.b} == {pick, INCUMBENT})
+    found = next(c for c in case.weighed.comparisons if {c.a, c.b} == {pick, INCUMBENT})
     low, high = found.ci95 if found.a == pick else (-found.ci95[1], -found.ci95[0])
     return (
         f"Against today's system ({_quality(case, INCUMBENT)}) it gains {wording.points(case.decision.gain)} points "
@@ -187,7 +197,7 @@ def _cost_reason(case: Case) -> str:
     result = case.results[str(case.decision.pick)]
     assert result.cost is not None
     latency = f", and answers one query in {wording.latency(result.latency.p50_ms)}" if result.latency else ""
-    volume = f"{case.comparison.request.volume:,} queries"
+    volume = f"{case.settings.volume:,} queries"
     return (
         f"It costs {wording.per_thousand(result.cost.per_1k_usd)} of busy machine time on this machine "
         f"({wording.money(result.cost.monthly_usd)} a month at {volume}, training included){latency}."
@@ -208,7 +218,7 @@ def _and(words: Sequence[str]) -> str:
 
 
 def _caveats(case: Case) -> list[str]:
-    plan, rows = case.comparison.plan, case.evidence.rows
+    plan, rows = case.data.plan, case.evidence.rows
     caveats = [*_doubts(case), *_lacking(case)]
     if rows < SMALL_TEST and case.decision.verdict != "insufficient_evidence":
         caveats.append(f"{rows} test rows show large differences only.")
@@ -246,8 +256,9 @@ def _lacking(case: Case) -> list[str]:
 
 def _about_fits(case: Case) -> list[str]:
     """What was measured, what is kept, and how far the one speaks for the other."""
-    plan, pick = case.comparison.plan, case.decision.pick
-    refit = case.measured.refits.get(pick) if pick else None
+    plan, pick = case.data.plan, case.decision.pick
+    fit = case.results[pick].fit if pick else None
+    refit = fit.refit if fit else None
     if plan.folds > 1:
         about = f"The figures are of the procedure ({plan.folds} fits, each tested on rows it had not seen)"
     else:
@@ -264,7 +275,7 @@ def _about_fits(case: Case) -> list[str]:
 
 def _sensitivity(case: Case) -> list[str]:
     """What would flip the decision, the nearest value on either side, and what more examples would bring."""
-    assumed = case.measured.weighed.assumptions
+    assumed = case.weighed.assumptions
     flips = [_flip(case, flip) for flip in what_would_flip(assumed)]
     if case.decision.pick is not None and not flips:
         flips = ["No other volume, price, limit or tolerance changes the pick."]
@@ -272,13 +283,13 @@ def _sensitivity(case: Case) -> list[str]:
 
 
 def _flip(case: Case, flip: Flip) -> str:
-    settings, pick = case.comparison.request, _title(flip.pick)
+    settings, pick = case.settings, _title(flip.pick)
     if flip.what == "volume":
         side = "Above" if flip.value > settings.volume else "Below"
         return f"{side} {flip.value:,.0f} queries a month, the pick is {pick}."
     if flip.what == "price":
         side = "above" if flip.value > 1 else "below"
-        hourly = wording.money(flip.value * case.comparison.prices.hourly_usd)
+        hourly = wording.money(flip.value * settings.machine_hourly_usd)
         return f"With the machine's price {side} {hourly} an hour, the pick is {pick}."
     if flip.what == "error_cost":
         side = "above" if flip.value > (settings.error_cost or 0.0) else "below"
@@ -318,15 +329,20 @@ def _next_step(case: Case) -> str:
 
 
 def _to_settle(case: Case) -> str:
-    needed, examples = case.decision.rows_needed, len(case.comparison.data.examples)
+    needed, examples, plan = case.decision.rows_needed, case.data.examples, case.data.plan
     if needed == 0:
         return "It is settled that the others are not better by more than the tolerance."
     if needed is None or needed > MOST_ROWS_ASKED * examples:
         return "The leaders are so close that no reasonable number of examples would part them."
+    if plan.test_source == "file":
+        return f"If the difference matters to you: about {_tens(needed):,} more test rows would settle it."
     # With cross-fitting every further example is a further test row; of a holdout only a part is.
-    test = case.comparison.plan.test_rows
-    more = math.ceil(needed * examples / max(1, test) / 10) * 10
+    more = _tens(needed * examples / max(1, plan.test))
     return f"If the difference matters to you: about {more:,} more examples would settle it."
+
+
+def _tens(number: float) -> int:
+    return math.ceil(number / 10) * 10
 
 
 def _curve_sentences(case: Case) -> list[str]:

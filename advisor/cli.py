@@ -307,6 +307,51 @@ def predict(
 
 
 @app.command()
+def report(
+    run: Annotated[Path, typer.Argument(metavar="RUN")],
+    volume: Annotated[int | None, typer.Option(help="Queries a month.")] = None,
+    prices: Annotated[str | None, typer.Option(help="As for compare.")] = None,
+    tolerance: Annotated[float | None, typer.Option(help="As for compare.")] = None,
+    min_quality: Annotated[float | None, typer.Option(help="As for compare.")] = None,
+    max_cost_per_1k: Annotated[float | None, typer.Option("--max-cost-per-1k", help="As for compare.")] = None,
+    max_latency_ms: Annotated[float | None, typer.Option(help="As for compare.")] = None,
+    error_cost: Annotated[float | None, typer.Option(help="As for compare.")] = None,
+    form: Annotated[str | None, typer.Option("--format", help="html, md or json; a summary by default.")] = None,
+    output: Annotated[Path | None, typer.Option(help="File to write; standard output by default.")] = None,
+) -> None:
+    """Decide again from what a finished run measured, with other prices, volumes or limits. No model is loaded."""
+    from advisor.economics import read_prices
+    from advisor.recompute import report_again
+    from advisor.report.forms import rendered, written
+
+    changes = {
+        "volume": volume,
+        "tolerance": tolerance,
+        "min_quality": min_quality,
+        "max_cost_per_1k": max_cost_per_1k,
+        "max_latency_ms": max_latency_ms,
+        "error_cost": error_cost,
+    }
+    again = report_again(
+        run,
+        prices=read_prices(prices) if prices else None,
+        **{name: value for name, value in changes.items() if value is not None},
+    )
+    if output is not None:
+        written(again, output, form)
+    elif form is not None:
+        sys.stdout.write(rendered(again, form))
+    else:
+        from rich.console import Console
+
+        from advisor.report.terminal import print_report
+
+        print_report(again, Console(), {})
+    if again.recommendation.verdict == "none_feasible":
+        raise typer.Exit(NONE_FEASIBLE)
+
+
+@app.command()
 def audit(
     examples: Annotated[str, typer.Option(help="Labelled rows, as for compare.")],
     task: Annotated[str, typer.Option(help="One sentence, or a JSON/YAML file.")] = "Answer as the examples do.",

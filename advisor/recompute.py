@@ -2,45 +2,61 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from advisor.advice import recommend
 from advisor.economics import Prices
-from advisor.evidence import Weighed, weigh
+from advisor.evidence import weigh
 from advisor.records import Record
-from advisor.report.schema import Report, Settings, StrategyResult
-from advisor.request import Options
+from advisor.report.schema import Artefact, Plan, Report, Settings, StrategyResult
+from advisor.reporting import artefact_of, cost_of, power_of, samples_of, settings_of
+from advisor.request import Options, checked
 from advisor.runs import REPORT, RunFolder
-from advisor.trials import INCUMBENT
 from eval.errors import RequestError
 from eval.metrics import get_metric
 
 
-@dataclass(frozen=True)
-class Decided:
-    """A decision and what it was made with."""
+def report_again(run: Path, *, prices: Prices | None = None, **changes: Any) -> Report:
+    """The report of a finished run, with the decision made again under other options (names as in `Options`).
 
-    weighed: Weighed
-    options: Options
-    prices: Prices
-
-
-def decide_again(run: Path, *, prices: Prices | None = None, **changes: Any) -> Decided:
-    """Decide with the settings of a run's report but for the changes (names as in `Options`).
-
-    Today's system takes no part: it is compared with in the report, and never picked. Raises RequestError where there
-    is no finished run.
+    What was measured stays as it is: strategies, their quality, latency and comparisons. Nothing is written. Raises
+    RequestError where there is no finished run, or an option is not as it should be.
     """
-    try:
-        report = Report.model_validate_json((run / REPORT).read_bytes())
-    except (OSError, ValueError) as error:
-        raise RequestError(f"{run} holds no finished run.") from error
-    options = Options(**{**_options(report.settings), "seed": report.seed, **changes})
-    folder, own = RunFolder(run), report.settings
-    records = [_record(folder, result) for result in report.strategies if result.name != INCUMBENT]
+    report, folder = _read(run), RunFolder(run)
+    options = checked(Options, {**_options(report.settings), "seed": report.seed, **changes})
+    own = report.settings
     used = prices or Prices(own.machine, own.machine_hourly_usd, own.price_source)
-    return Decided(weigh(records, options, used, get_metric(report.task.metric)), options, used)
+    records = [_record(folder, result) for result in report.strategies]
+    weighed = weigh(records, options, used, get_metric(report.task.metric))
+    costs = {record.name: cost_of(record, used, options.volume) for record in records}
+    results = [result.model_copy(update={"cost": costs[result.name]}) for result in report.strategies]
+    pick = weighed.decision.pick if weighed.decision else None
+    data = report.data.model_copy(update={"plan": _plan(report.data.plan, results, pick, power_of(weighed))})
+    settings = settings_of(options, used)
+    advice = recommend(data, report.environment, settings, results, weighed)
+    artefact = _artefact(report, folder, pick)
+    if pick is not None and artefact is None:
+        advice.caveats.append(f"Its solution was not kept in {run}: compare in a new folder with --keep all.")
+    return report.model_copy(
+        update={
+            "data": data,
+            "settings": settings,
+            "strategies": results,
+            "comparisons": list(weighed.comparisons),
+            "recommendation": advice,
+            "artefact": artefact,
+            "samples": samples_of(advice, records),
+        }
+    )
+
+
+def _read(run: Path) -> Report:
+    try:
+        return Report.model_validate_json((run / REPORT).read_bytes())
+    except (OSError, ValueError) as error:
+        raise RequestError(f"{run} holds no finished run that this version can read.") from error
 
 
 def _options(settings: Settings) -> dict[str, Any]:
@@ -57,4 +73,21 @@ def _options(settings: Settings) -> dict[str, Any]:
 def _record(folder: RunFolder, result: StrategyResult) -> Record:
     strategy = result.name.split("@")[0]
     fits = tuple(folder.fits(result.name))
+    if result.quality is not None and not fits:
+        raise RequestError(f"{folder.path} has lost what was measured of {result.name}: compare again.")
     return Record(result.name, strategy, result.family, result.model, result.status, result.reason, fits)
+
+
+def _plan(plan: Plan, results: Sequence[StrategyResult], pick: str | None, power: float | None) -> Plan:
+    """What a plan says about the pick."""
+    fit = next((result.fit for result in results if result.name == pick), None)
+    refit = fit is not None and fit.refit is not None and not fit.refit.rejected
+    return plan.model_copy(update={"refit": refit, "smallest_difference": power})
+
+
+def _artefact(report: Report, folder: RunFolder, pick: str | None) -> Artefact | None:
+    """Where the pick's solution is; None where it was not kept."""
+    if pick is None or pick == report.recommendation.strategy:
+        return report.artefact if pick else None
+    kept = folder.solution(pick)
+    return artefact_of(kept, folder) if kept.is_dir() else None

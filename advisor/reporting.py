@@ -19,7 +19,8 @@ from advisor.evidence import Weighed, money_of
 from advisor.parts import source_of
 from advisor.records import Fit, Record, Refit
 from advisor.report import schema
-from advisor.runs import REPORT, RunFolder, write_atomically
+from advisor.request import Options
+from advisor.runs import RunFolder, write_atomically
 from advisor.trials import INCUMBENT
 from eval.contracts import Evaluation, Kind
 from eval.harness import paired_fits, scored_rows
@@ -51,7 +52,12 @@ def build_report(comparison: Comparison, measured: Measured, folder: RunFolder, 
     """Put everything into the report's form. `kept` is the folder of the kept solution."""
     request, metric = comparison.request, get_metric(comparison.data.task.metric)
     results = [_result(record, comparison, measured, metric) for record in measured.records]
-    advice = recommend(comparison, results, measured)
+    data, environment, settings = (
+        _data(comparison, measured),
+        _environment(comparison),
+        settings_of(request, comparison.prices),
+    )
+    advice = recommend(data, environment, settings, results, measured.weighed)
     if advice.strategy is not None and kept is None:
         advice.caveats.append("Its solution was removed when this run first ended; compare again in a new folder.")
     return schema.Report(
@@ -59,14 +65,14 @@ def build_report(comparison: Comparison, measured: Measured, folder: RunFolder, 
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         seed=request.seed,
         task=_task(comparison),
-        data=_data(comparison, measured),
-        environment=_environment(comparison),
-        settings=_settings(comparison),
+        data=data,
+        environment=environment,
+        settings=settings,
         strategies=results,
         comparisons=list(measured.weighed.comparisons),
         recommendation=advice,
-        artefact=_artefact(kept, folder) if kept and advice.strategy else None,
-        samples=_samples(advice, measured.records),
+        artefact=artefact_of(kept, folder) if kept and advice.strategy else None,
+        samples=samples_of(advice, measured.records),
         timing=_timing(measured, time.monotonic() - comparison.started),
     )
 
@@ -115,13 +121,13 @@ def _plan(comparison: Comparison, measured: Measured) -> schema.Plan:
             )
             for o in plan.offers
         ],
-        smallest_difference=_smallest_difference(weighed),
+        smallest_difference=power_of(weighed),
         predicted_seconds=plan.total,
         time_budget=comparison.request.time_budget,
     )  # fmt: skip
 
 
-def _smallest_difference(weighed: Weighed) -> float | None:
+def power_of(weighed: Weighed) -> float | None:
     """Of the pick to the runner-up (or the two best): what their rows would show with 80 % power."""
     decision = weighed.decision
     if decision is None or decision.runner_up is None:
@@ -140,16 +146,16 @@ def _environment(comparison: Comparison) -> schema.Environment:
     return environment.describe(models, shelf.embedder(request.embedder), device)
 
 
-def _settings(comparison: Comparison) -> schema.Settings:
-    request, prices = comparison.request, comparison.prices
+def settings_of(options: Options, prices: economics.Prices) -> schema.Settings:
+    """The options that a decision depends on."""
     return schema.Settings(
-        volume=request.volume,
+        volume=options.volume,
         months=economics.MONTHS,
-        tolerance_points=request.tolerance,
-        min_quality=request.min_quality,
-        max_cost_per_1k=request.max_cost_per_1k,
-        max_latency_ms=request.max_latency_ms,
-        error_cost=request.error_cost,
+        tolerance_points=options.tolerance,
+        min_quality=options.min_quality,
+        max_cost_per_1k=options.max_cost_per_1k,
+        max_latency_ms=options.max_latency_ms,
+        error_cost=options.error_cost,
         machine=prices.machine,
         machine_hourly_usd=prices.hourly_usd,
         price_source=prices.source,
@@ -177,7 +183,7 @@ def _result(record: Record, comparison: Comparison, measured: Measured, metric: 
         update={
             "quality": _quality(record, metric, comparison),
             "secondary": {**evaluation.secondary, **_robustness(evaluation, metric, comparison)},
-            "cost": _cost(record, comparison) if record.strategy != INCUMBENT else None,
+            "cost": cost_of(record, comparison.prices, comparison.request.volume),
             "latency": _latency(evaluation),
             "fit": _fit(record, measured, metric, comparison),
             "footprint": schema.Footprint(
@@ -260,10 +266,12 @@ def _per_label(evaluation: Evaluation) -> dict[str, float]:
     return {label: sum(scores) / len(scores) for label, scores in sorted(right.items())}
 
 
-def _cost(record: Record, comparison: Comparison) -> schema.Cost:
-    evaluation, prices = record.evaluation, comparison.prices
-    assert evaluation is not None
-    money = money_of(record, prices, comparison.request.volume)
+def cost_of(record: Record, prices: economics.Prices, volume: int) -> schema.Cost | None:
+    """What a strategy costs; None where nothing was measured, and for today's system, whose costs are not known."""
+    evaluation = record.evaluation
+    if evaluation is None or record.strategy == INCUMBENT:
+        return None
+    money = money_of(record, prices, volume)
     usage, n = evaluation.usage, max(1, len(evaluation.outcomes))
     return schema.Cost(
         per_query_usd=money.per_query,
@@ -297,7 +305,8 @@ def _latency(evaluation: Evaluation) -> schema.LatencyPart | None:
 _PARTS = {"adapter": "LoRA adapter", "passages_shown": "document index", "examples_shown": "example index"}
 
 
-def _artefact(kept: Path, folder: RunFolder) -> schema.Artefact:
+def artefact_of(kept: Path, folder: RunFolder) -> schema.Artefact:
+    """The kept solution, file by file."""
     manifest = read_manifest(kept)
     parts = [title for key, title in _PARTS.items() if manifest.get(key)]
     kind = str(manifest["kind"]) + (f" with {', '.join(parts)}" if parts else "")
@@ -310,7 +319,7 @@ def _artefact(kept: Path, folder: RunFolder) -> schema.Artefact:
     )
 
 
-def _samples(advice: schema.Recommendation, records: Sequence[Record]) -> list[schema.SampleAnswer]:
+def samples_of(advice: schema.Recommendation, records: Sequence[Record]) -> list[schema.SampleAnswer]:
     """Rows that the recommended strategy got most wrong, beside the runner-up's answers."""
     by_name = {r.name: r.evaluation for r in records if r.evaluation is not None}
     shown = [name for name in (advice.strategy, advice.runner_up) if name in by_name]
@@ -343,13 +352,11 @@ def _timing(measured: Measured, total: float) -> schema.Timing:
 
 def write_report(report: schema.Report, records: Sequence[Record], folder: Path) -> None:
     """Write report.json, report.md, report.html and predictions.parquet."""
-    from advisor.report.html import render_html
-    from advisor.report.markdown import render_markdown
+    from advisor.report.forms import FORMS
 
     write_predictions(records, folder / "predictions.parquet")
-    write_atomically(folder / "report.md", render_markdown(report))
-    write_atomically(folder / "report.html", render_html(report))
-    write_atomically(folder / REPORT, report.model_dump_json(indent=1) + "\n")
+    for form in ("md", "html", "json"):  # the last one says that the run has ended
+        write_atomically(folder / f"report.{form}", FORMS[form](report))
 
 
 def write_predictions(records: Sequence[Record], path: Path) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -74,6 +75,9 @@ class Options(BaseModel):
         return list(dict.fromkeys(names))
 
 
+Form = TypeVar("Form", bound=Options)
+
+
 class CompareRequest(Options):
     """A comparison with the files that it is made from."""
 
@@ -92,16 +96,20 @@ class CompareRequest(Options):
 
 def make_request(**options: object) -> CompareRequest:
     """A checked request. Raises RequestError that names the flag and what it may be; None means the default."""
-    given = {name: value for name, value in options.items() if value is not None}
-    try:
-        request = CompareRequest.model_validate(given)
-    except ValidationError as error:
-        raise RequestError(_sentence(error)) from error
+    request = checked(CompareRequest, {name: value for name, value in options.items() if value is not None})
     if request.test is not None and Path(request.test).resolve() == Path(request.examples).resolve():
         raise RequestError(
             "--test names the same file as --examples: a test on rows that were learnt from says nothing."
         )
     return request
+
+
+def checked(form: type[Form], values: Mapping[str, object]) -> Form:
+    """Options of that form. Raises RequestError that names the flag and what it may be."""
+    try:
+        return form.model_validate(values)
+    except ValidationError as error:
+        raise RequestError(_sentence(error)) from error
 
 
 def _sentence(error: ValidationError) -> str:

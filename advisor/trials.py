@@ -207,4 +207,6 @@ def _incumbent(bench: Bench) -> Record:
         Fit("ok", fold=fold, evaluation=evaluate_outputs([outputs[e.id] for e in parts.test], parts.test, metric))
         for fold, parts in enumerate(bench.folds)
     )
+    for fit in fits:  # for deciding once more
+        bench.folder.finish(INCUMBENT, fit.slot, fit)
     return Record(INCUMBENT, INCUMBENT, "baseline", None, "ok", fits=fits)

@@ -7,8 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from advisor.decide import Lack, Verdict
-from advisor.report.schema import Finding
+from advisor.report.schema import Finding, Verdict
 from advisor.request import Name, Options
 from advisor.runs import REPORT
 from api.tables import Comparison, State
@@ -280,32 +279,6 @@ class Change(BaseModel):
     max_cost_per_1k: float | None = Field(default=None, gt=0)
     max_latency_ms: float | None = Field(default=None, gt=0)
     error_cost: float | None = Field(default=None, gt=0)
-
-
-class Candidate(BaseModel):
-    """A strategy in a decision."""
-
-    name: str
-    quality: float
-    per_1k_usd: float
-    monthly_usd: float
-    p95_ms: float
-    broken_limits: list[str]
-
-
-class DecisionView(BaseModel):
-    """A decision from a finished comparison's measurements."""
-
-    strategy: str | None
-    verdict: Verdict
-    best: str | None
-    runner_up: str | None
-    equals: list[str]
-    confidence: float
-    lacks: list[Lack]
-    candidates: list[Candidate]
-    settings: dict[str, Any]
-    """With which it was made."""
 
 
 class Health(BaseModel):

@@ -20,7 +20,7 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 
 from advisor.economics import Prices
-from advisor.recompute import decide_again
+from advisor.recompute import report_again
 from advisor.report.html import CONTENT_SECURITY_POLICY
 from advisor.report.schema import Report
 from advisor.runs import REPORT, SOLUTION
@@ -305,38 +305,12 @@ def delete(id: str, request: Request, caller: Known, served: Served) -> schemas.
 
 
 @router.post("/{id}/decision", responses=documented(403, 409, *CLIENTS))
-def decision(id: str, change: schemas.Change, caller: Known, served: Served) -> schemas.DecisionView:
-    """Decide once more from what was measured, with another volume, other prices or limits. Nothing is kept of it."""
+def decision(id: str, change: schemas.Change, caller: Known, served: Served) -> Report:
+    """The report with the decision made again, for another volume, other prices or limits. Nothing is kept of it."""
     run = _run_file(served, _own(served, caller, id), REPORT).parent
     price = change.prices
     prices = Prices(price.machine, price.hourly_usd, "given with the request") if price else None
-    given = change.model_dump(exclude={"prices"}, exclude_unset=True)
-    decided = decide_again(run, prices=prices, **{name: value for name, value in given.items() if value is not None})
-    assumed, found = decided.weighed.assumptions, decided.weighed.decision
-    if found is None:
-        raise Problem(409, "Nothing was measured in this comparison, so that there is nothing to decide.")
-    return schemas.DecisionView(
-        strategy=found.pick,
-        verdict=found.verdict,
-        best=found.best,
-        runner_up=found.runner_up,
-        equals=list(found.equals),
-        confidence=found.confidence,
-        lacks=list(found.lacks),
-        candidates=[
-            schemas.Candidate(
-                name=c.name, quality=c.quality, per_1k_usd=c.money.per_query * 1000, monthly_usd=c.money.monthly,
-                p95_ms=c.p95_ms, broken_limits=found.broken.get(c.name, []),
-            )
-            for c in assumed.candidates
-        ],
-        settings={
-            "volume": assumed.volume, "tolerance": decided.options.tolerance, "error_cost": assumed.error_cost,
-            "min_quality": assumed.limits.min_quality, "max_cost_per_1k": assumed.limits.max_cost_per_1k,
-            "max_latency_ms": assumed.limits.max_latency_ms, "machine": decided.prices.machine,
-            "hourly_usd": decided.prices.hourly_usd,
-        },
-    )  # fmt: skip
+    return report_again(run, prices=prices, **change.model_dump(exclude={"prices"}, exclude_none=True))
 
 
 @router.post("/{id}/predict", responses=documented(403, 409, 413, 503, 504, *CLIENTS))

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
 import pytest
 
 from advisor.advice import recommend
-from advisor.comparison import Comparison
 from advisor.decide import Candidate, Evidence, Limits
 from advisor.economics import Money, Prices
 from advisor.evidence import Weighed
-from advisor.planning import RunPlan
-from advisor.records import Refit
 from advisor.report import schema
-from advisor.reporting import Measured
-from advisor.request import make_request
+from advisor.reporting import settings_of
+from advisor.request import CompareRequest, make_request
 from advisor.sensitivity import Assumptions
 from advisor.trials import INCUMBENT
-from strategies.base import Allowance
 
 FAMILIES = {"few_shot": "prompt", "zero_shot": "prompt", "rag": "retrieval", "lora": "finetune"}
 SIMPLICITY = ["majority", "tfidf_linear", "zero_shot", "few_shot", "rag", "lora", INCUMBENT]
@@ -33,7 +28,12 @@ def quality(value: float, rows: int) -> schema.Quality:
 
 
 def result(
-    name: str, value: float, monthly: float, rows: int, points: list[schema.LearningPoint] | None = None
+    name: str,
+    value: float,
+    monthly: float,
+    rows: int,
+    points: list[schema.LearningPoint] | None = None,
+    refit: schema.Refit | None = None,
 ) -> schema.StrategyResult:
     today = name == INCUMBENT
     return schema.StrategyResult(
@@ -51,8 +51,22 @@ def result(
             tokens=schema.Tokens(input=0, output=0),
             basis="busy seconds",
         ),
-        fit=schema.Fit(seconds=1.0, train_examples=64, learning_curve=points),
+        fit=schema.Fit(seconds=1.0, train_examples=64, learning_curve=points, refit=refit),
     )
+
+
+def with_models(request: CompareRequest) -> schema.Environment:
+    models = [schema.ModelInfo(name=name, role="language_model") for name in request.model]
+    models.append(schema.ModelInfo(name=request.embedder, role="embedder"))
+    return schema.Environment(device="cpu", cpu="a processor", threads=2, libraries={}, models=models)
+
+
+def data_of(rows: int, examples: int, plan: dict[str, Any] | None = None) -> schema.DataPart:
+    known = {
+        "kind": "cross_fit", "folds": 5, "repeats": 3, "train": 64, "dev": 16, "test": rows, "predicted_seconds": 60,
+        "time_budget": 600,
+    }  # fmt: skip
+    return schema.DataPart(examples=examples, documents=0, plan=schema.Plan.model_validate({**known, **(plan or {})}))
 
 
 class Told:
@@ -69,7 +83,7 @@ class Told:
         evidence: dict[str, Any] | None = None,
         decision: dict[str, Any] | None = None,
         plan: dict[str, Any] | None = None,
-        refits: dict[str, Refit] | None = None,
+        refits: dict[str, schema.Refit] | None = None,
         curves: dict[str, list[schema.LearningPoint]] | None = None,
         **options: Any,
     ) -> None:
@@ -107,19 +121,13 @@ class Told:
             for b in names[i + 1 :]
             for d in [qualities[a] - qualities[b]]
         ]
-        planned = RunPlan(
-            **{"folds": 5, "repeats": 3, "test_rows": rows, "allowance": Allowance(), "predicted": {}, **(plan or {})}
-        )
-        comparison = SimpleNamespace(
-            request=request,
-            data=SimpleNamespace(examples=range(examples)),
-            plan=planned,
-            prices=Prices("a machine", 0.1, "assumed"),
-        )
-        results = [result(n, v, costs[n], rows, (curves or {}).get(n)) for n, v in qualities.items()]
-        measured = Measured((), Weighed({}, comparisons, assumed, decided), {}, refits or {})
+        results = [
+            result(n, v, costs[n], rows, (curves or {}).get(n), (refits or {}).get(n)) for n, v in qualities.items()
+        ]
+        settings = settings_of(request, Prices("a machine", 0.1, "assumed"))
+        weighed = Weighed({}, comparisons, assumed, decided)
         self.decision = decided
-        self.advice = recommend(cast(Comparison, comparison), results, measured)
+        self.advice = recommend(data_of(rows, examples, plan), with_models(request), settings, results, weighed)
 
     @property
     def reasons(self) -> str:
@@ -260,10 +268,16 @@ def test_a_tie_says_how_many_more_examples_would_settle_it(rows_needed: int | No
     assert told.advice.rows_needed == rows_needed
 
 
+def test_with_a_test_file_the_rows_that_would_settle_it_are_test_rows() -> None:
+    decision = {"verdict": "tie", "rows_needed": 63}
+    told = Told(CLOSE, rows=50, decision=decision, plan={"folds": 1, "test": 50, "test_source": "file"})
+    assert "about 70 more test rows would settle it" in told.advice.next_step
+
+
 def test_of_a_holdout_only_a_part_of_further_examples_is_tested_on() -> None:
     """A quarter of the examples was: a further 63 test rows take about four times as many examples."""
     decision = {"verdict": "tie", "rows_needed": 63}
-    told = Told(CLOSE, rows=50, decision=decision, plan={"folds": 1, "test_rows": 50})
+    told = Told(CLOSE, rows=50, decision=decision, plan={"folds": 1, "test": 50})
     assert "about 260 more examples" in told.advice.next_step
 
 
@@ -296,12 +310,11 @@ def test_few_test_rows_are_said_to_show_large_differences_only() -> None:
 
 
 def test_nothing_measured_says_where_the_reasons_are() -> None:
-    comparison = SimpleNamespace(
-        request=make_request(task="Sort.", examples="tickets.csv"), data=SimpleNamespace(examples=range(40))
-    )
+    request = make_request(task="Sort.", examples="tickets.csv")
+    settings = settings_of(request, Prices("a machine", 0.1, "assumed"))
     evidence = Evidence({}, {}, 0)
     weighed = Weighed({}, [], Assumptions([], evidence, Limits(), 0.01, 10_000), None)
-    advice = recommend(cast(Comparison, comparison), [], Measured((), weighed, {}, {}))
+    advice = recommend(data_of(0, 40), with_models(request), settings, [], weighed)
     assert (advice.strategy, advice.verdict) == (None, "insufficient_evidence")
     assert "--time-budget" in advice.next_step
     assert "the table" in advice.reasons[0]
@@ -309,8 +322,8 @@ def test_nothing_measured_says_where_the_reasons_are() -> None:
 
 # ---- what was measured, and what is kept -----------------------------------------------------------------------------
 
-GOOD_REFIT = Refit(3.0, 200, 10)
-BAD_REFIT = Refit(3.0, 200, 10, rejected="it failed (ValueError)")
+GOOD_REFIT = schema.Refit(seconds=3.0, train_examples=200, artefact_bytes=10)
+BAD_REFIT = schema.Refit(seconds=3.0, train_examples=200, artefact_bytes=10, rejected="it failed (ValueError)")
 
 
 def test_after_cross_fitting_the_figures_are_of_the_procedure() -> None:
@@ -328,7 +341,7 @@ def test_after_one_holdout_the_figures_are_of_one_split() -> None:
 
 
 @pytest.mark.parametrize("refits", [{}, {"majority": GOOD_REFIT}])
-def test_without_a_refit_of_the_pick_none_is_claimed(refits: dict[str, Refit]) -> None:
+def test_without_a_refit_of_the_pick_none_is_claimed(refits: dict[str, schema.Refit]) -> None:
     assert "one more fit" not in Told(CLEAR, refits=refits).caveats
 
 

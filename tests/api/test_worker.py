@@ -123,16 +123,17 @@ def test_from_request_to_report_decision_solution_and_answer(service: Any, worke
     assert "<html" in client.get(links["html"]).text
     assert client.get(links["md"]).text.startswith("#")
 
-    again = client.post(f"{links['self']}/decision", json={}).json()
-    assert (again["strategy"], again["verdict"]) == (
-        report["recommendation"]["strategy"],
-        report["recommendation"]["verdict"],
-    )
-    dear = client.post(f"{links['self']}/decision", json={"prices": {"hourly_usd": 1000}, "volume": 5}).json()
-    assert dear["settings"]["hourly_usd"] == 1000
-    assert all(b["per_1k_usd"] >= a["per_1k_usd"] for a, b in zip(again["candidates"], dear["candidates"], strict=True))
-    none = client.post(f"{links['self']}/decision", json={"max_latency_ms": 1e-9}).json()
-    assert (none["strategy"], none["verdict"]) == (None, "none_feasible")
+    def decided(**change: Any) -> Any:
+        return client.post(f"{links['self']}/decision", json=change).json()
+
+    assert decided() == report
+    dear = decided(prices={"hourly_usd": 1000}, volume=5)
+    assert (dear["settings"]["machine_hourly_usd"], dear["settings"]["volume"]) == (1000, 5)
+    for before, after in zip(report["strategies"], dear["strategies"], strict=True):
+        assert after["quality"] == before["quality"]
+        assert after["cost"] is None or after["cost"]["per_1k_usd"] >= before["cost"]["per_1k_usd"]
+    none = decided(max_latency_ms=1e-9)
+    assert (none["recommendation"]["strategy"], none["recommendation"]["verdict"]) == (None, "none_feasible")
 
     archive = zipfile.ZipFile(BytesIO(client.get(links["solution"]).content))
     assert "solution/solution.json" in archive.namelist()

@@ -1,0 +1,140 @@
+"""A finished run, decided again under other assumptions."""
+
+from __future__ import annotations
+
+import csv
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from advisor import cli
+from advisor.comparison import compare
+from advisor.economics import Prices
+from advisor.recompute import report_again
+from advisor.report.schema import Report
+from advisor.trials import INCUMBENT
+from eval.errors import RequestError
+from strategies.models.fake import ScriptedModel
+from strategies.models.shelf import ModelShelf
+
+STRATEGIES = ["majority", "nearest_copy", "few_shot"]
+
+
+@pytest.fixture
+def run(
+    tickets: Path,
+    clerk: ScriptedModel,
+    shelf_with: Callable[[ScriptedModel], ModelShelf],
+    fakes: dict[str, Any],
+    tmp_path: Path,
+) -> Path:
+    """A finished comparison in which today's system takes part, and `few_shot` is right."""
+    with tickets.open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    today = tmp_path / "today.csv"
+    with today.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([("text", "prediction"), *((row["text"], "billing") for row in rows)])
+    asked = {**fakes, "strategies": STRATEGIES, "incumbent": str(today), "output": tmp_path / "run"}
+    compare("Route the ticket.", tickets, shelf=shelf_with(clerk), **asked)
+    return tmp_path / "run"
+
+
+def original(run: Path) -> Report:
+    return Report.model_validate_json((run / "report.json").read_bytes())
+
+
+def test_the_same_options_give_the_same_report(run: Path) -> None:
+    assert report_again(run) == original(run)
+
+
+def test_other_prices_change_costs_and_nothing_that_was_measured(run: Path) -> None:
+    before, after = original(run), report_again(run, prices=Prices("a big one", 100.0, "the bill"), volume=50)
+    assert (after.settings.machine, after.settings.volume) == ("a big one", 50)
+    for was, now in zip(before.strategies, after.strategies, strict=True):
+        assert now.model_copy(update={"cost": was.cost}) == was
+        if was.cost and now.cost:
+            factor = 100.0 / before.settings.machine_hourly_usd
+            assert now.cost.per_query_usd == pytest.approx(was.cost.per_query_usd * factor)
+    assert after.result(INCUMBENT).cost is None
+    assert after.recommendation.gain_over_incumbent == before.recommendation.gain_over_incumbent
+    assert "100.00 an hour" not in json.dumps(before.model_dump(mode="json"))
+
+
+def test_another_pick_says_that_its_solution_was_not_kept(run: Path) -> None:
+    assert original(run).recommendation.strategy == "few_shot"
+    again = report_again(run, error_cost=1e-9, volume=1)
+    assert again.recommendation.strategy != "few_shot"
+    assert again.artefact is None
+    assert any("--keep all" in caveat for caveat in again.recommendation.caveats)
+    assert again.samples
+    assert set(again.samples[0].answers) == {again.recommendation.strategy, again.recommendation.runner_up}
+
+
+def test_limits_that_nothing_meets_leave_no_pick(run: Path) -> None:
+    again = report_again(run, max_latency_ms=1e-9)
+    assert (again.recommendation.strategy, again.recommendation.verdict) == (None, "none_feasible")
+    assert again.artefact is None
+
+
+def test_no_model_is_loaded_and_nothing_is_written(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("a model was asked for")
+
+    monkeypatch.setattr(ModelShelf, "language_model", refuse)
+    monkeypatch.setattr(ModelShelf, "embedder", refuse)
+    before = {p: p.read_bytes() for p in run.rglob("*") if p.is_file()}
+    start = time.perf_counter()
+    report_again(run, volume=123)
+    assert time.perf_counter() - start < 2
+    assert {p: p.read_bytes() for p in run.rglob("*") if p.is_file()} == before
+
+
+def test_what_is_no_run_or_has_lost_its_records_is_refused(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="holds no finished run"):
+        report_again(tmp_path / "nothing")
+    with pytest.raises(RequestError, match=r"--tolerance: .*less than or equal to 100"):
+        report_again(run, tolerance=101)
+    for record in (run / "finished" / "few_shot").iterdir():
+        record.unlink()
+    with pytest.raises(RequestError, match="has lost what was measured of few_shot"):
+        report_again(run)
+
+
+# ---- the command -----------------------------------------------------------------------------------------------------
+
+
+def told(*arguments: object) -> tuple[int, str]:
+    result = CliRunner().invoke(cli.app, ["report", *map(str, arguments)])
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.exit_code, result.stdout
+
+
+@pytest.mark.parametrize(("form", "starts"), [("html", "<!doctype html>"), ("md", "# "), ("json", "{")])
+def test_the_command_writes_each_form(run: Path, tmp_path: Path, form: str, starts: str) -> None:
+    status, text = told(run, "--volume", 77, "--format", form)
+    assert status == 0
+    assert text.lower().startswith(starts)
+    assert "77" in text
+    path = tmp_path / f"again.{form}"
+    assert told(run, "--volume", 77, "--output", path) == (0, "")
+    assert path.read_text(encoding="utf-8") == text
+
+
+def test_the_command_prints_a_summary_and_tells_by_its_status_that_nothing_is_within_the_limits(run: Path) -> None:
+    assert "Prompt with fixed examples" in told(run)[1]
+    assert told(run, "--max-latency-ms", 1e-9)[0] == cli.NONE_FEASIBLE
+
+
+def test_the_command_refuses_in_a_sentence(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="--format: 'pdf' is none of html, md, json"):
+        told(run, "--format", "pdf")
+    with pytest.raises(RequestError, match=r"again\.txt ends in none of \.html, \.md, \.json: add --format"):
+        told(run, "--output", tmp_path / "again.txt")
+    with pytest.raises(RequestError, match=r"--output: .* cannot be written"):
+        told(run, "--output", run / "report.json" / "again.md")
