@@ -4,8 +4,8 @@ The strongest way of dividing the examples that fits is taken: 5-fold cross-fitt
 the three, what does not fit is given up in this order, each step only if the ones before were not enough:
 
 - three fits of each fine-tuned strategy, that differ in their seed alone (one fit a fold then),
-- more than 4 passes of fine-tuning over the training rows (6 otherwise),
-- the learning curve.
+- the learning curve,
+- more than 4 passes of fine-tuning over the training rows (6 otherwise).
 
 Where one holdout is all that fits, further steps are:
 
@@ -16,6 +16,8 @@ Where one holdout is all that fits, further steps are:
 5. fewer test rows (60),
 6. fine-tuning passes over half, then a quarter of the training rows,
 7. the strategies that take longest are left out.
+
+One large thing given up may leave room for smaller ones given up before it: these are taken back, the last one first.
 """
 
 from __future__ import annotations
@@ -53,6 +55,8 @@ REPEATS = 3
 CURVE_SHARES = (0.25, 0.5)
 """Parts of the training rows that the leading strategies are fitted on as well."""
 CURVE_STRATEGIES = 2
+FEWEST_TRAIN_ROWS = 32
+"""Fewer are not worth a pass of fine-tuning."""
 SHORT, LONG = 6, 30
 """Sentences of the prompts that speeds are measured with: about 130 and 600 tokens."""
 FEW, MANY = 8, 32
@@ -60,6 +64,7 @@ FEW, MANY = 8, 32
 STEPS = 16
 ONE_FIT = f"fine-tuned strategies were fitted once, not {REPEATS} times with different seeds"
 NO_CURVE = "no learning curve"
+NO_TUNING = "strategies took their first configuration instead of trying several"
 NO_REFIT = "the kept solution is the measured one, not fitted again on all examples"
 
 
@@ -141,13 +146,41 @@ class RunPlan:
     """Seconds that were gone when the plan was made."""
     total: float = 0.0
 
-    def cut(self, say: str, **changes: Any) -> RunPlan:
-        """The same with less of something, and the words that say so; its seconds are still to be predicted."""
-        return replace(self, cuts=(*self.cuts, say), **changes)
 
-    def allow(self, say: str, **changes: Any) -> RunPlan:
-        """As `cut`, of what each strategy may spend."""
-        return self.cut(say, allowance=replace(self.allowance, **changes))
+@dataclass(frozen=True)
+class Cut:
+    """Something that a plan may do without."""
+
+    say: str
+    plan: Mapping[str, Any] = field(default_factory=dict)
+    """Changed fields of the plan."""
+    allowance: Mapping[str, Any] = field(default_factory=dict)
+    """Changed fields of what each strategy may spend."""
+
+    def of(self, plan: RunPlan) -> RunPlan:
+        """The plan without it, and the words that say so; its seconds are still to be predicted."""
+        allowance = replace(plan.allowance, **self.allowance)
+        return replace(plan, cuts=(*plan.cuts, self.say), allowance=allowance, **self.plan)
+
+    def goes_further_than(self, other: Cut) -> bool:
+        """Whether the other says nothing any more beside this one."""
+        return (self.plan.keys(), self.allowance.keys()) == (other.plan.keys(), other.allowance.keys())
+
+
+@dataclass(frozen=True)
+class Division:
+    """A way of dividing the examples, with nothing cut, and what may be cut, in order."""
+
+    whole: RunPlan
+    cuts: Sequence[Cut]
+
+    def without(self, cuts: Sequence[Cut]) -> RunPlan:
+        """The plan with these cuts; of several that reduce the same thing the last counts."""
+        plan = self.whole
+        for number, cut in enumerate(cuts):
+            if not any(later.goes_further_than(cut) for later in cuts[number + 1 :]):
+                plan = cut.of(plan)
+        return plan
 
 
 def make_plan(
@@ -165,69 +198,83 @@ def make_plan(
 
     `spent` seconds of the budget are gone already: with loading, reading and measuring speeds.
     """
-    first = [replace(plan, spent=spent) for plan in _ladder(sizes)]
-    plans = [_timed_plan(plan, strategies, profiles, speeds, sizes, keep_all, index_seconds) for plan in first]
-    offers = tuple(Offer(p.folds, p.total) for p in _leanest(plans))
-    fitting = next((plan for plan in plans if plan.total <= RESERVE * time_budget), None)
-    return replace(fitting or _leave_out(plans[-1], time_budget), offers=offers)
+
+    def timed(plan: RunPlan) -> RunPlan:
+        return _timed_plan(replace(plan, spent=spent), strategies, profiles, speeds, sizes, keep_all, index_seconds)
+
+    limit = RESERVE * time_budget
+    divisions = _divisions(sizes)
+    offers = tuple(_offer(division, timed) for division in divisions)
+    for division in divisions:
+        for given_up in range(len(division.cuts) + 1):
+            cuts = list(division.cuts[:given_up])
+            if timed(division.without(cuts)).total <= limit:
+                return replace(timed(division.without(_fewest(division, cuts, timed, limit))), offers=offers)
+    return replace(_leave_out(timed(divisions[-1].without(divisions[-1].cuts)), time_budget), offers=offers)
 
 
-def _leanest(plans: Sequence[RunPlan]) -> list[RunPlan]:
-    """For each number of folds the quickest plan that still tunes, passes 4 times and tests all its rows."""
-    whole = [p for p in plans if p.allowance.tune and p.allowance.epochs >= ENOUGH_EPOCHS]
-    return [[p for p in whole if p.folds == folds][-1] for folds in dict.fromkeys(p.folds for p in whole)]
+def _fewest(division: Division, cuts: list[Cut], timed: Callable[[RunPlan], RunPlan], limit: float) -> list[Cut]:
+    """Those of the cuts that are needed: the last one given up is taken back first."""
+    for cut in reversed(cuts[:-1]):
+        others = [other for other in cuts if other is not cut]
+        if timed(division.without(others)).total <= limit:
+            cuts = others
+    return cuts
 
 
-def _ladder(sizes: Sizes) -> list[RunPlan]:
-    steps: list[RunPlan] = []
-    if sizes.crossable:
-        for folds in FOLDS:
-            steps += _crossed(sizes.examples, folds)
-    return steps + _held_out(sizes)
+def _offer(division: Division, timed: Callable[[RunPlan], RunPlan]) -> Offer:
+    """With all cut but what quality hangs on."""
+    plan = division.without([cut for cut in division.cuts if cut.say in HARMLESS])
+    return Offer(plan.folds, timed(plan).total)
 
 
-def _crossed(examples: int, folds: int) -> list[RunPlan]:
+def _divisions(sizes: Sizes) -> list[Division]:
+    """The strongest first."""
+    crossed = [_crossed(sizes.examples, folds) for folds in FOLDS] if sizes.crossable else []
+    return [*crossed, _held_out(sizes)]
+
+
+def _crossed(examples: int, folds: int) -> Division:
     """Cross-fitting; every example is tested once."""
     whole = RunPlan(folds, REPEATS, examples, Allowance(epochs=MOST_EPOCHS))
     if folds != FOLDS[0]:
         whole = replace(whole, cuts=(f"{folds}-fold cross-fitting instead of {FOLDS[0]}-fold",))
-    once = whole.cut(ONE_FIT, repeats=1)
-    shorter = once.allow(_passes(ENOUGH_EPOCHS), epochs=ENOUGH_EPOCHS)
-    return [whole, once, shorter, shorter.cut(NO_CURVE, learning_curve=False)]
+    return Division(whole, _FIRST_CUTS)
 
 
-def _held_out(sizes: Sizes) -> list[RunPlan]:
-    """One holdout, cut further and further."""
-    step = RunPlan(1, REPEATS, sizes.holdout_test, Allowance(epochs=MOST_EPOCHS))
+def _held_out(sizes: Sizes) -> Division:
+    """One holdout, which may be cut further and further."""
+    whole = RunPlan(1, REPEATS, sizes.holdout_test, Allowance(epochs=MOST_EPOCHS))
     if sizes.crossable:
-        step = replace(step, cuts=("one holdout instead of cross-fitting",))
+        whole = replace(whole, cuts=("one holdout instead of cross-fitting",))
     if sizes.fixed_test:
-        step = replace(step, refit=False)  # all that may be learnt from is learnt from already
-    steps = [step, step.cut(ONE_FIT, repeats=1)]
+        whole = replace(whole, refit=False)  # all that may be learnt from is learnt from already
 
-    def fewer_test_rows(most: int) -> None:
-        if most < steps[-1].test_rows and not sizes.fixed_test:
-            steps.append(steps[-1].cut(f"{most} test rows instead of {sizes.holdout_test}", test_rows=most))
+    def fewer_test_rows(*numbers: int) -> list[Cut]:
+        fewer = [] if sizes.fixed_test else [most for most in numbers if most < sizes.holdout_test]
+        return [Cut(f"{most} test rows instead of {sizes.holdout_test}", {"test_rows": most}) for most in fewer]
 
-    steps.append(steps[-1].allow(_passes(ENOUGH_EPOCHS), epochs=ENOUGH_EPOCHS))
-    steps.append(steps[-1].cut(NO_CURVE, learning_curve=False))
-    if steps[-1].refit:
-        steps.append(steps[-1].cut(NO_REFIT, refit=False))
-    steps.append(steps[-1].allow("strategies took their first configuration instead of trying several", tune=False))
-    fewer_test_rows(150)
-    fewer_test_rows(100)
-    steps.append(steps[-1].allow(_passes(3), epochs=3))
-    steps.append(steps[-1].allow(_passes(2), epochs=2))
-    fewer_test_rows(60)
+    cuts = [*_FIRST_CUTS, *([Cut(NO_REFIT, {"refit": False})] if whole.refit else [])]
+    cuts.append(Cut(NO_TUNING, allowance={"tune": False}))
+    cuts += [*fewer_test_rows(150, 100), _passes(3), _passes(2), *fewer_test_rows(60)]
     for share, words in ((2, "half"), (4, "a quarter")):
         rows = sizes.holdout_train // share
-        if rows >= 32:
-            steps.append(steps[-1].allow(f"fine-tuning learns from {words} of the training rows", train_rows=rows))
-    return steps
+        if rows >= FEWEST_TRAIN_ROWS:
+            cuts.append(Cut(f"fine-tuning learns from {words} of the training rows", allowance={"train_rows": rows}))
+    return Division(whole, cuts)
 
 
-def _passes(most: int) -> str:
-    return f"fine-tuning passes over the training rows at most {most} times"
+def _passes(most: int) -> Cut:
+    return Cut(f"fine-tuning passes over the training rows at most {most} times", allowance={"epochs": most})
+
+
+_FIRST_CUTS = (
+    Cut(ONE_FIT, {"repeats": 1}),
+    Cut(NO_CURVE, {"learning_curve": False}),
+    _passes(ENOUGH_EPOCHS),
+)
+HARMLESS = {*(cut.say for cut in _FIRST_CUTS), NO_REFIT}
+"""What may be given up before quality suffers."""
 
 
 def _timed_plan(

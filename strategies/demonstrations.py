@@ -1,8 +1,8 @@
-"""Which training examples to show in every prompt: typical, and different from each other."""
+"""Which training examples to show in every prompt."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -16,19 +16,20 @@ MOST_CANDIDATES = 1000
 Vectors = NDArray[np.float32]
 
 
-Choice = Literal["diverse", "typical"]
+Choice = Literal["typical", "diverse", "random"]
 
 
 def pick(
     examples: Sequence[Example], count: int, embedder: Embedder, *, by_label: bool, choice: Choice = "diverse"
 ) -> list[Example]:
-    """`count` demonstrations: spread over the inputs (`diverse`), or one from the middle of each cluster (`typical`).
+    """`count` demonstrations, what is most typical first.
 
-    With `by_label` the labels take turns, the commonest first, so that as many as possible are shown.
+    They are one from the middle of each cluster of inputs (`typical`), spread over the inputs (`diverse`), or drawn
+    (`random`). With `by_label` the labels take turns, the commonest first, so that as many as possible are shown.
     """
     rows = list(examples)[:MOST_CANDIDATES]
     vectors = embedder.encode([e.input for e in rows])
-    select = _farthest_first if choice == "diverse" else _typical
+    select = _SELECT[choice]
     if not by_label:
         return [rows[i] for i in select(vectors, count)]
     groups: dict[str, list[int]] = {}
@@ -63,3 +64,16 @@ def _typical(vectors: Vectors, count: int) -> list[int]:
     distances = model.transform(vectors)
     nearest = [int(np.where(model.labels_ == c, distances[:, c], np.inf).argmin()) for c in range(count)]
     return [nearest[c] for c in np.argsort(-sizes, kind="stable")]
+
+
+def _drawn(vectors: Vectors, count: int) -> list[int]:
+    """Any, the same each time."""
+    drawn = np.random.default_rng(0).permutation(len(vectors))[:count]
+    return [int(row) for row in drawn]
+
+
+_SELECT: dict[Choice, Callable[[Vectors, int], list[int]]] = {
+    "typical": _typical,
+    "diverse": _farthest_first,
+    "random": _drawn,
+}

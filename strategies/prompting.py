@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from eval.contracts import Example, Kind, Solution, Task
@@ -42,12 +43,14 @@ class FewShot:
     family: Family = "prompt"
     needs_documents = False
     configurations: tuple[dict[str, Any], ...] = (
-        {"demonstrations": 24, "choice": "diverse"},
-        {"demonstrations": 24, "choice": "typical"},
-        {"demonstrations": 12, "choice": "diverse"},
-        {"demonstrations": 12, "choice": "typical"},
+        {"demonstrations": 24, "choice": "typical", "most_typical": "first"},
+        {"demonstrations": 24, "choice": "typical", "most_typical": "last"},
+        {"demonstrations": 24, "choice": "random", "most_typical": "first"},
+        {"demonstrations": 24, "choice": "diverse", "most_typical": "last"},
+        {"demonstrations": 12, "choice": "typical", "most_typical": "first"},
     )
-    """Read once for all queries, demonstrations cost little: many come first."""
+    """Small models lean towards what they read last (Zhao 2021, arXiv 2102.09690), so that the order is tried as well.
+    Read once for all queries, demonstrations cost little: many come first."""
 
     def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
         def make(configuration: dict[str, Any], rows: Sequence[Example]) -> Solution:
@@ -57,7 +60,10 @@ class FewShot:
             shown = pick(rows, count, workshop.embedder, by_label=by_label, choice=choice)
             words = instruction(task, answers, rows)
             template = PromptTemplate(words, tuple(Demonstration(e.input, e.target) for e in shown))
-            return Pipeline(workshop.language_model, template.within(workshop.language_model), answers)
+            template = template.within(workshop.language_model)
+            if configuration["most_typical"] == "last":
+                template = replace(template, demonstrations=template.demonstrations[::-1])
+            return Pipeline(workshop.language_model, template, answers)
 
         return choose(task, train, workshop, self.configurations, make)
 

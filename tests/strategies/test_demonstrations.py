@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from eval.contracts import Example
-from strategies.demonstrations import MOST_CANDIDATES, pick
-from strategies.models.fake import HashingEmbedder
+from eval.contracts import Example, Kind, Task
+from strategies.base import Workshop
+from strategies.demonstrations import MOST_CANDIDATES, Choice, pick
+from strategies.models.fake import HashingEmbedder, ScriptedModel
+from strategies.pipeline import Pipeline
+from strategies.prompting import FewShot
 
 EMBEDDER = HashingEmbedder()
 ROWS = [
@@ -19,8 +24,9 @@ ROWS = [
 
 @pytest.mark.parametrize("by_label", [True, False])
 @pytest.mark.parametrize("count", [1, 5, 20, 99])
-def test_as_many_are_shown_as_asked_for_and_none_twice(count: int, by_label: bool) -> None:
-    shown = pick(ROWS, count, EMBEDDER, by_label=by_label)
+@pytest.mark.parametrize("choice", ["typical", "diverse", "random"])
+def test_as_many_are_shown_as_asked_for_and_none_twice(choice: Choice, count: int, by_label: bool) -> None:
+    shown = pick(ROWS, count, EMBEDDER, by_label=by_label, choice=choice)
     assert len(shown) == min(count, len(ROWS))
     assert len({e.id for e in shown}) == len(shown)
     assert set(shown) <= set(ROWS)
@@ -52,8 +58,24 @@ def test_each_is_the_farthest_from_all_before_it() -> None:
         assert nearness[shown[n]] == pytest.approx(nearness.min())
 
 
-def test_the_same_rows_are_picked_every_time() -> None:
-    assert pick(ROWS, 7, EMBEDDER, by_label=True) == pick(ROWS, 7, EMBEDDER, by_label=True)
+@pytest.mark.parametrize("choice", ["typical", "diverse", "random"])
+def test_the_same_rows_are_picked_every_time(choice: Choice) -> None:
+    first, again = (pick(ROWS, 7, EMBEDDER, by_label=True, choice=choice) for _ in range(2))
+    assert first == again
+
+
+def test_the_most_typical_may_stand_next_to_the_question(tmp_path: Path) -> None:
+    """The same demonstrations, in the opposite order."""
+
+    def shown(most_typical: str) -> list[str]:
+        strategy = FewShot()
+        strategy.configurations = ({"demonstrations": 5, "choice": "typical", "most_typical": most_typical},)
+        workshop = Workshop(ScriptedModel(lambda prompt: "a"), EMBEDDER, [], tmp_path)
+        solution = strategy.fit(Task("Sort.", Kind.CLASSIFICATION, "accuracy"), ROWS, workshop)
+        assert isinstance(solution, Pipeline)
+        return [demonstration.question for demonstration in solution.template.demonstrations]
+
+    assert shown("last") == shown("first")[::-1]
 
 
 def test_rows_with_the_same_input_are_all_picked_in_the_end() -> None:
