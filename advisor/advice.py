@@ -195,13 +195,16 @@ def _points(gap: float) -> str:
 
 def _cost_reason(case: Case) -> str:
     result = case.results[str(case.decision.pick)]
-    assert result.cost is not None
+    cost, settings = result.cost, case.settings
+    assert cost is not None
     latency = f", and answers one query in {wording.latency(result.latency.p50_ms)}" if result.latency else ""
-    volume = f"{case.settings.volume:,} queries"
-    return (
-        f"It costs {wording.per_thousand(result.cost.per_1k_usd)} of busy machine time on this machine "
-        f"({wording.money(result.cost.monthly_usd)} a month at {volume}, training included){latency}."
-    )
+    each, monthly = wording.per_thousand(cost.per_1k_usd), wording.money(cost.monthly_usd)
+    month = f"{monthly} a month at {settings.volume:,} queries"
+    if settings.hosting == "always-on":
+        on = wording.count(cost.machines, "machine")
+        return f"It costs {month} on {on} always on, idle time included ({each}){latency}."
+    of = "in tokens" if settings.hosting == "per-token" and result.model else "of busy machine time on this machine"
+    return f"It costs {each} {of} ({month}, training included){latency}."
 
 
 def _best_of(case: Case, wanted) -> str | None:  # type: ignore[no-untyped-def]
@@ -287,6 +290,8 @@ def _flip(case: Case, flip: Flip) -> str:
     if flip.what == "volume":
         side = "Above" if flip.value > settings.volume else "Below"
         return f"{side} {flip.value:,.0f} queries a month, the pick is {pick}."
+    if flip.what == "price" and settings.hosting == "per-token":
+        return f"With all prices {flip.value:.2g} times as high, the pick is {pick}."
     if flip.what == "price":
         side = "above" if flip.value > 1 else "below"
         hourly = wording.money(flip.value * settings.machine_hourly_usd)

@@ -110,13 +110,20 @@ def compare(
         float | None, typer.Option(help="Points of quality not worth paying for. [default: 1]")
     ] = None,
     volume: Annotated[int | None, typer.Option(help="Queries a month. [default: 10000]")] = None,
+    hosting: Annotated[
+        str | None, typer.Option(help="scale-to-zero, always-on or per-token. [default: scale-to-zero]")
+    ] = None,
+    min_replicas: Annotated[int | None, typer.Option(help="Machines always on, at the least. [default: 1]")] = None,
+    peak_qps: Annotated[
+        float | None, typer.Option(help="Queries a second at the busiest time. [default: 10 times the mean]")
+    ] = None,
     min_quality: Annotated[float | None, typer.Option(help="Lowest acceptable quality, 0 to 1.")] = None,
     max_cost_per_1k: Annotated[float | None, typer.Option("--max-cost-per-1k", help="USD per 1,000 queries.")] = None,
     max_latency_ms: Annotated[float | None, typer.Option(help="p95 of one query at a time.")] = None,
     error_cost: Annotated[
         float | None, typer.Option(help="USD that a wrong answer costs: the pick is then the lowest total cost.")
     ] = None,
-    prices: Annotated[str | None, typer.Option(help="YAML file with machine and hourly_usd.")] = None,
+    prices: Annotated[str | None, typer.Option(help="YAML file of prices (docs/economics.md).")] = None,
     keep: Annotated[str | None, typer.Option(help="winner or all. [default: winner]")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda. [default: auto]")] = None,
     config: Annotated[Path | None, typer.Option("-c", "--config", help="All of these from a YAML file.")] = None,
@@ -151,6 +158,9 @@ def compare(
         "seed": seed,
         "tolerance": tolerance,
         "volume": volume,
+        "hosting": hosting,
+        "min_replicas": min_replicas,
+        "peak_qps": peak_qps,
         "min_quality": min_quality,
         "max_cost_per_1k": max_cost_per_1k,
         "max_latency_ms": max_latency_ms,
@@ -310,6 +320,9 @@ def predict(
 def report(
     run: Annotated[Path, typer.Argument(metavar="RUN")],
     volume: Annotated[int | None, typer.Option(help="Queries a month.")] = None,
+    hosting: Annotated[str | None, typer.Option(help="scale-to-zero, always-on or per-token.")] = None,
+    min_replicas: Annotated[int | None, typer.Option(help="As for compare.")] = None,
+    peak_qps: Annotated[float | None, typer.Option(help="As for compare.")] = None,
     prices: Annotated[str | None, typer.Option(help="As for compare.")] = None,
     tolerance: Annotated[float | None, typer.Option(help="As for compare.")] = None,
     min_quality: Annotated[float | None, typer.Option(help="As for compare.")] = None,
@@ -326,6 +339,9 @@ def report(
 
     changes = {
         "volume": volume,
+        "hosting": hosting,
+        "min_replicas": min_replicas,
+        "peak_qps": peak_qps,
         "tolerance": tolerance,
         "min_quality": min_quality,
         "max_cost_per_1k": max_cost_per_1k,

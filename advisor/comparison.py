@@ -112,8 +112,10 @@ def _quick_collections() -> Iterator[None]:
 
 def check(request: CompareRequest, data: Data, shelf: ModelShelf | None) -> None:
     """Everything that can be refused before a folder is made or a model loaded."""
-    if request.prices:
-        economics.read_prices(request.prices)
+    prices = economics.read_prices(request.prices) if request.prices else None
+    if request.hosting == "per-token":
+        for name in request.model:
+            economics.token_prices(prices or economics.assumed_prices(1, None), name)
     sizes_of(data, request.seed)
     known = shelf or ModelShelf(request.device)
     for name in (*request.model, request.embedder):

@@ -2,26 +2,151 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from eval.errors import RequestError
 
 MONTHS = 12
 HOURS = 3600.0
+HOURS_A_MONTH = 730.0
+MILLION = 1e6
+WINDOW = 200
+"""Numbers of machines that are looked at on either side of a volume."""
+PEAK_RATIO = 10.0
+"""Load at its peak over the mean load of a month, where the client does not say; said wherever it counts."""
 
 CPU_CORE_HOURLY_USD = 0.05
 GPU_HOURLY_USD = 4.0
 
+Hosting = Literal["scale-to-zero", "always-on", "per-token"]
+"""What is paid for: busy machine-seconds, machines that run all day, or a provider's tokens."""
+
+
+class TokenPrices(BaseModel):
+    """USD per million tokens."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    input: float = Field(ge=0, lt=1e6)
+    output: float = Field(ge=0, lt=1e6)
+    cached_input: float | None = Field(default=None, ge=0, lt=1e6)
+    """Of input that the provider has read before; as `input` where not given."""
+
+    def of(self, read: float, cached: float, written: float) -> float:
+        """USD of a query with so many tokens; `cached` are among those read."""
+        cheaper = self.input if self.cached_input is None else self.cached_input
+        return ((read - cached) * self.input + cached * cheaper + written * self.output) / MILLION
+
+
+class PriceFile(BaseModel):
+    """What `--prices` may hold."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    hourly_usd: float = Field(ge=0, lt=1e6)
+    machine: str = Field(default="the machine", max_length=500)
+    watts: float | None = Field(default=None, gt=0, lt=1e6)
+    """Of the machine at work."""
+    tokens: dict[str, TokenPrices] = Field(default={}, max_length=100)
+    """By the model's name."""
+    effort_usd: dict[Literal["baseline", "prompt", "retrieval", "finetune", "combination"], float] = {}
+    """What setting up a strategy of a family costs once, in people's time."""
+    retrainings_per_year: float = Field(default=0.0, ge=0, le=366)
+    """How often what was trained is to be trained again."""
+
+    def prices(self, source: str) -> Prices:
+        """The prices, and where they come from."""
+        effort = {str(family): usd for family, usd in self.effort_usd.items()}
+        return Prices(self.machine, self.hourly_usd, source, self.watts, self.tokens, effort, self.retrainings_per_year)
+
 
 @dataclass(frozen=True)
 class Prices:
-    """What the machine costs."""
+    """What machines, tokens and people cost."""
 
     machine: str
     hourly_usd: float
     source: str
-    """Where the price comes from; said wherever a cost is shown."""
+    """Where the prices come from; said wherever a cost is shown."""
+    watts: float | None = None
+    tokens: Mapping[str, TokenPrices] = field(default_factory=dict)
+    effort_usd: Mapping[str, float] = field(default_factory=dict)
+    retrainings_per_year: float = 0.0
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Prices, and what is paid for."""
+
+    prices: Prices
+    hosting: Hosting = "scale-to-zero"
+    fewest_machines: int = 1
+    """That are always on, if any are."""
+    peak_ratio: float = PEAK_RATIO
+    """Load at its peak over the mean load."""
+
+
+@dataclass(frozen=True)
+class Use:
+    """What a strategy takes, as measured."""
+
+    query_seconds: float
+    """Busy machine-seconds of one query, of many that are answered together."""
+    fit_seconds: float
+    model: str | None = None
+    """The language model; None where there is none."""
+    family: str = "baseline"
+    read: float = 0.0
+    """Tokens of one query, the cached ones among them."""
+    cached: float = 0.0
+    written: float = 0.0
+
+
+@dataclass(frozen=True)
+class Tariff:
+    """How a strategy's cost depends on the volume: by the query, by the machine, and whatever the volume."""
+
+    per_query: float
+    """USD that one more query costs, as long as no further machine is needed."""
+    once: float
+    """USD paid at the start."""
+    standing: float = 0.0
+    """USD a month."""
+    machine: float = 0.0
+    """USD a month of one machine that is always on."""
+    carries: float = math.inf
+    """Queries a month that one such machine answers, with room for the peak."""
+    fewest: int = 0
+    """Such machines."""
+
+    def machines(self, volume: float) -> int:
+        """How many must be on."""
+        return max(self.fewest, math.ceil(volume / self.carries - 1e-9))
+
+    def at(self, volume: float, months: int = MONTHS) -> Money:
+        """What it costs at so many queries a month; what is paid once is spread over `months`."""
+        machines = self.machines(volume) * self.machine
+        monthly = self.per_query * volume + machines + self.standing + self.once / months
+        idle = machines / volume if volume else 0.0
+        return Money(self.per_query + idle, self.once, monthly, self)
+
+    def times(self, factor: float) -> Tariff:
+        """The same with all prices multiplied."""
+        return Tariff(
+            self.per_query * factor, self.once * factor, self.standing * factor, self.machine * factor, self.carries,
+            self.fewest,
+        )  # fmt: skip
+
+    def line(self, volume: float, months: int = MONTHS) -> tuple[float, float]:
+        """The monthly cost as a line (its value at 0, its slope) that holds while as many machines are on as here."""
+        return self.machines(volume) * self.machine + self.standing + self.once / months, self.per_query
 
 
 @dataclass(frozen=True)
@@ -29,9 +154,51 @@ class Money:
     """A strategy's cost at a volume."""
 
     per_query: float
+    """The share of idle machines included."""
     training: float
+    """What is paid once."""
     monthly: float
-    """Queries of a month, and the month's share of training."""
+    """All of a month, with its share of what is paid once."""
+    tariff: Tariff | None = field(default=None, compare=False, repr=False)
+    """How it depends on the volume; where none is given, no machine is always on."""
+
+    @property
+    def rule(self) -> Tariff:
+        """The tariff, in any case."""
+        return self.tariff or Tariff(self.per_query, self.training)
+
+
+def tariff(use: Use, terms: Terms) -> Tariff:
+    """What a strategy costs under these terms. Raises RequestError where a price that is needed is not known."""
+    prices = terms.prices
+    second = prices.hourly_usd / HOURS
+    training = use.fit_seconds * second
+    once = training + prices.effort_usd.get(use.family, 0.0)
+    standing = training * prices.retrainings_per_year / MONTHS
+    if terms.hosting == "always-on":
+        carries = HOURS_A_MONTH * HOURS / (use.query_seconds * terms.peak_ratio) if use.query_seconds else math.inf
+        return Tariff(0.0, once, standing, HOURS_A_MONTH * prices.hourly_usd, carries, terms.fewest_machines)
+    if terms.hosting == "per-token" and use.model is not None:
+        return Tariff(token_prices(prices, use.model).of(use.read, use.cached, use.written), once, standing)
+    return Tariff(use.query_seconds * second, once, standing)
+
+
+def token_prices(prices: Prices, model: str) -> TokenPrices:
+    """A model's. Raises RequestError where they are not known: no price is invented."""
+    if model not in prices.tokens:
+        raise RequestError(
+            f"--hosting per-token: no token prices of {model} are known: give them with --prices, as "
+            f"`tokens: {{{model}: {{input: USD, output: USD}}}}` per million tokens."
+        )
+    return prices.tokens[model]
+
+
+def watt_hours(query_seconds: float, prices: Prices) -> float | None:
+    """Energy of a query; None where the machine's power is not known."""
+    return None if prices.watts is None else query_seconds * prices.watts / HOURS
+
+
+# ---- where prices come from ------------------------------------------------------------------------------------------
 
 
 def assumed_prices(cores: int, gpu: str | None) -> Prices:
@@ -42,34 +209,77 @@ def assumed_prices(cores: int, gpu: str | None) -> Prices:
 
 
 def read_prices(path: str) -> Prices:
-    """Prices from a YAML file with `machine` and `hourly_usd`. Raises RequestError that names the field."""
+    """Prices from a YAML file (see PriceFile). Raises RequestError that names the field."""
     import yaml
 
     try:
         values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise RequestError(f"--prices: the file {path} cannot be read as YAML: {_first_line(error)}.") from error
-    hourly = values.get("hourly_usd") if isinstance(values, dict) else None
-    if isinstance(hourly, bool) or not isinstance(hourly, int | float) or not 0 <= hourly < 1e6:
+    if not isinstance(values, dict) or not _is_number(values.get("hourly_usd")):
         raise RequestError(f"--prices: {path} must give hourly_usd, the price of a machine-hour in USD, as a number.")
-    return Prices(str(values.get("machine", "the machine")), float(hourly), path)
+    try:
+        return PriceFile.model_validate(values).prices(path)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise RequestError(f"--prices: {path}: {where}: {first['msg'][0].lower()}{first['msg'][1:]}.") from error
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < MILLION
 
 
 def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
-def cost(query_seconds: float, fit_seconds: float, prices: Prices, volume: int, months: int = MONTHS) -> Money:
-    """Busy machine-seconds at the hourly price; fitting once, spread over `months` at `volume` queries a month."""
-    per_query = query_seconds * prices.hourly_usd / HOURS
-    training = fit_seconds * prices.hourly_usd / HOURS
-    return Money(per_query, training, per_query * volume + training / months)
+# ---- where costs change places ---------------------------------------------------------------------------------------
+
+
+def pieces(tariffs: Sequence[Tariff], around: float = 0.0) -> list[tuple[float, float]]:
+    """Ranges of volumes, in order and without gaps, in each of which all of the tariffs are lines.
+
+    Where machines are always on, a range ends wherever one of them needs a further machine. So many that they cannot
+    all be looked at are, `WINDOW` on either side of a volume.
+    """
+    low, high, steps = 0.0, math.inf, set()
+    for one in tariffs:
+        if not one.machine or math.isinf(one.carries):
+            continue
+        now = one.machines(around)
+        numbers = range(max(one.fewest, now - WINDOW), max(one.fewest, now) + WINDOW + 1)
+        own = [number * one.carries for number in numbers]
+        steps |= set(own)
+        low = max(low, own[0] if numbers[0] > one.fewest else 0.0)
+        high = min(high, own[-1])
+    inside = sorted(step for step in steps if low < step < high)
+    return list(pairwise([low, *inside, high]))
+
+
+def middle(low: float, high: float) -> float:
+    """A volume between the two."""
+    return (low + high) / 2 if math.isfinite(high) else 2 * low + 1
 
 
 def break_even(a: Money, b: Money, months: int = MONTHS) -> float | None:
-    """Queries a month above which `a` is the cheaper of the two; None where it is so at every volume or at none."""
-    saving = b.per_query - a.per_query
-    extra = (a.training - b.training) / months
-    if saving <= 0 or extra <= 0:
-        return None
-    return extra / saving
+    """Queries a month above which `a` is the cheaper of the two, having been the dearer.
+
+    None where it is never so; where they change places several times (machines are always on), the first time.
+    """
+    dearer = False
+    for volume, difference in _differences(a.rule, b.rule, months):
+        if difference < 0 and dearer:
+            return volume
+        dearer = dearer or difference > 0
+    return None
+
+
+def _differences(a: Tariff, b: Tariff, months: int) -> Iterator[tuple[float, float]]:
+    """Volumes at which the sign of what `a` costs more may change, and that difference just above each."""
+    for low, high in pieces([a, b]):
+        (a_start, a_slope), (b_start, b_slope) = (one.line(middle(low, high), months) for one in (a, b))
+        start, slope = a_start - b_start, a_slope - b_slope
+        yield low, start + slope * low or slope
+        if slope and low < (meeting := -start / slope) < high:
+            yield meeting, slope

@@ -15,6 +15,7 @@ from advisor.report import schema
 from advisor.request import Options
 from advisor.sensitivity import Assumptions
 from advisor.trials import INCUMBENT
+from eval.contracts import NO_USAGE
 from eval.harness import paired_fits
 from eval.metrics import Metric, ScoredRow
 from eval.statistics import holm, paired_difference_over_fits, resample_over_fits
@@ -35,6 +36,7 @@ class Weighed:
 
 def weigh(records: Sequence[Record], request: Options, prices: economics.Prices, metric: Metric) -> Weighed:
     """Compare the strategies that were measured as planned, and decide."""
+    terms = terms_of(request, prices)
     measured = {r.name: r.evaluations for r in records if r.status == "ok" and r.evaluation is not None}
     fits = {name: of_name for name, of_name in paired_fits(measured).items() if of_name[0]}
     comparisons = compare_pairs(metric, fits, request.seed)
@@ -43,7 +45,7 @@ def weigh(records: Sequence[Record], request: Options, prices: economics.Prices,
     for record in records:
         if record.name in fits:
             quality = mean(metric.aggregate(rows) for rows in fits[record.name])
-            candidates.append(_candidate(record, quality, money_of(record, prices, request.volume)))
+            candidates.append(_candidate(record, quality, money_of(record, terms, request.volume)))
     assumed = Assumptions(
         candidates,
         evidence,
@@ -56,9 +58,28 @@ def weigh(records: Sequence[Record], request: Options, prices: economics.Prices,
     return Weighed(fits, comparisons, assumed, decision)
 
 
-def money_of(record: Record, prices: economics.Prices, volume: int) -> economics.Money:
-    """What a strategy costs: a query in batches, and one fit."""
-    return economics.cost(record.query_seconds, record.fit_seconds, prices, volume)
+def terms_of(options: Options, prices: economics.Prices) -> economics.Terms:
+    """Prices and hosting; a peak load that the client states is one at the volume that they state."""
+    mean_qps = options.volume / (economics.HOURS_A_MONTH * economics.HOURS)
+    known = options.peak_qps is not None and mean_qps > 0
+    ratio = float(options.peak_qps or 0) / mean_qps if known else economics.PEAK_RATIO
+    return economics.Terms(prices, options.hosting, options.min_replicas, ratio)
+
+
+def money_of(record: Record, terms: economics.Terms, volume: float) -> economics.Money:
+    """What a strategy costs, by what it took: a query in batches, and one fit."""
+    usage = sum((e.usage for e in record.evaluations), NO_USAGE)
+    rows = max(1, sum(len(e.outcomes) for e in record.evaluations))
+    use = economics.Use(
+        query_seconds=record.query_seconds,
+        fit_seconds=record.fit_seconds,
+        model=record.model,
+        family=record.family,
+        read=usage.input_tokens / rows,
+        cached=usage.cached_tokens / rows,
+        written=usage.output_tokens / rows,
+    )
+    return economics.tariff(use, terms).at(volume)
 
 
 def _candidate(record: Record, quality: float, money: economics.Money) -> Candidate:

@@ -10,8 +10,8 @@ from advisor.advice import recommend
 from advisor.economics import Prices
 from advisor.evidence import weigh
 from advisor.records import Record
-from advisor.report.schema import Artefact, Plan, Report, Settings, StrategyResult
-from advisor.reporting import artefact_of, cost_of, power_of, samples_of, settings_of
+from advisor.report.schema import Artefact, Plan, Report, StrategyResult
+from advisor.reporting import artefact_of, cost_of, options_in, power_of, prices_in, samples_of, settings_of
 from advisor.request import Options, checked
 from advisor.runs import REPORT, RunFolder
 from eval.errors import RequestError
@@ -25,12 +25,11 @@ def report_again(run: Path, *, prices: Prices | None = None, **changes: Any) -> 
     RequestError where there is no finished run, or an option is not as it should be.
     """
     report, folder = _read(run), RunFolder(run)
-    options = checked(Options, {**_options(report.settings), "seed": report.seed, **changes})
-    own = report.settings
-    used = prices or Prices(own.machine, own.machine_hourly_usd, own.price_source)
+    options = checked(Options, {**options_in(report.settings), "seed": report.seed, **changes})
+    used = prices or prices_in(report.settings)
     records = [_record(folder, result) for result in report.strategies]
     weighed = weigh(records, options, used, get_metric(report.task.metric))
-    costs = {record.name: cost_of(record, used, options.volume) for record in records}
+    costs = {record.name: cost_of(record, options, used) for record in records}
     results = [result.model_copy(update={"cost": costs[result.name]}) for result in report.strategies]
     pick = weighed.decision.pick if weighed.decision else None
     data = report.data.model_copy(update={"plan": _plan(report.data.plan, results, pick, power_of(weighed))})
@@ -57,17 +56,6 @@ def _read(run: Path) -> Report:
         return Report.model_validate_json((run / REPORT).read_bytes())
     except (OSError, ValueError) as error:
         raise RequestError(f"{run} holds no finished run that this version can read.") from error
-
-
-def _options(settings: Settings) -> dict[str, Any]:
-    return {
-        "volume": settings.volume,
-        "tolerance": settings.tolerance_points,
-        "min_quality": settings.min_quality,
-        "max_cost_per_1k": settings.max_cost_per_1k,
-        "max_latency_ms": settings.max_latency_ms,
-        "error_cost": settings.error_cost,
-    }
 
 
 def _record(folder: RunFolder, result: StrategyResult) -> Record:

@@ -11,11 +11,11 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import mean, median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from advisor import economics, environment
 from advisor.advice import recommend
-from advisor.evidence import Weighed, money_of
+from advisor.evidence import Weighed, money_of, terms_of
 from advisor.parts import source_of
 from advisor.records import Fit, Record, Refit
 from advisor.report import schema
@@ -156,9 +156,36 @@ def settings_of(options: Options, prices: economics.Prices) -> schema.Settings:
         max_cost_per_1k=options.max_cost_per_1k,
         max_latency_ms=options.max_latency_ms,
         error_cost=options.error_cost,
+        hosting=options.hosting,
+        min_replicas=options.min_replicas,
+        peak_qps=options.peak_qps,
+        peak_ratio=terms_of(options, prices).peak_ratio,
         machine=prices.machine,
         machine_hourly_usd=prices.hourly_usd,
         price_source=prices.source,
+        watts=prices.watts,
+        token_prices=dict(prices.tokens),
+        effort_usd=dict(prices.effort_usd),
+        retrainings_per_year=prices.retrainings_per_year,
+    )
+
+
+def options_in(settings: schema.Settings) -> dict[str, Any]:
+    """The options that `settings_of` was given."""
+    kept = settings.model_dump(include=set(Options.model_fields))
+    return {**kept, "tolerance": settings.tolerance_points}
+
+
+def prices_in(settings: schema.Settings) -> economics.Prices:
+    """The prices that `settings_of` was given."""
+    return economics.Prices(
+        settings.machine,
+        settings.machine_hourly_usd,
+        settings.price_source,
+        settings.watts,
+        settings.token_prices,
+        settings.effort_usd,
+        settings.retrainings_per_year,
     )
 
 
@@ -183,7 +210,7 @@ def _result(record: Record, comparison: Comparison, measured: Measured, metric: 
         update={
             "quality": _quality(record, metric, comparison),
             "secondary": {**evaluation.secondary, **_robustness(evaluation, metric, comparison)},
-            "cost": cost_of(record, comparison.prices, comparison.request.volume),
+            "cost": cost_of(record, comparison.request, comparison.prices),
             "latency": _latency(evaluation),
             "fit": _fit(record, measured, metric, comparison),
             "footprint": schema.Footprint(
@@ -266,26 +293,41 @@ def _per_label(evaluation: Evaluation) -> dict[str, float]:
     return {label: sum(scores) / len(scores) for label, scores in sorted(right.items())}
 
 
-def cost_of(record: Record, prices: economics.Prices, volume: int) -> schema.Cost | None:
+def cost_of(record: Record, options: Options, prices: economics.Prices) -> schema.Cost | None:
     """What a strategy costs; None where nothing was measured, and for today's system, whose costs are not known."""
     evaluation = record.evaluation
     if evaluation is None or record.strategy == INCUMBENT:
         return None
-    money = money_of(record, prices, volume)
+    money = money_of(record, terms_of(options, prices), options.volume)
     usage, n = evaluation.usage, max(1, len(evaluation.outcomes))
+    energy = economics.watt_hours(record.query_seconds, prices)
     return schema.Cost(
         per_query_usd=money.per_query,
         per_1k_usd=money.per_query * 1000,
         training_usd=money.training,
         monthly_usd=money.monthly,
+        machines=money.rule.machines(options.volume),
+        watt_hours_per_1k=None if energy is None else energy * 1000,
         tokens=schema.Tokens(
             input=usage.input_tokens / n, output=usage.output_tokens / n, cached=usage.cached_tokens / n
         ),
-        basis=(
-            f"busy machine-seconds, measured in batches, at {prices.hourly_usd:g} USD an hour for {prices.machine} "
-            f"({prices.source}); idle hours are not counted"
-        ),
+        basis=_basis(record, options, prices),
     )
+
+
+def _basis(record: Record, options: Options, prices: economics.Prices) -> str:
+    """What the cost counts, and at which prices."""
+    machine = f"{prices.hourly_usd:g} USD an hour for {prices.machine} ({prices.source})"
+    if options.hosting == "always-on":
+        peak = (
+            f"{options.peak_qps:g} queries a second" if options.peak_qps else f"{economics.PEAK_RATIO:g} times the mean"
+        )
+        return f"machines that are always on, at {machine}, enough for a peak load of {peak}"
+    if options.hosting == "per-token" and record.model is not None:
+        each = economics.token_prices(prices, record.model)
+        read, written = f"{each.input:g} USD per million tokens read", f"{each.output:g} per million written"
+        return f"tokens of the language model, at {read} and {written} ({prices.source})"
+    return f"busy machine-seconds, measured in batches, at {machine}; idle hours are not counted"
 
 
 def _latency(evaluation: Evaluation) -> schema.LatencyPart | None:
@@ -302,6 +344,7 @@ def _latency(evaluation: Evaluation) -> schema.LatencyPart | None:
     )
 
 
+_ASSUMED_PEAK = f"{economics.PEAK_RATIO:g} times the mean (assumed; give yours with --peak-qps)"
 _PARTS = {"adapter": "LoRA adapter", "passages_shown": "document index", "examples_shown": "example index"}
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from advisor.economics import Hosting
 from eval.errors import RequestError
 from eval.findings import Code
 from strategies.models.catalogue import DEFAULT_EMBEDDER, DEFAULT_LANGUAGE_MODEL
@@ -42,6 +43,12 @@ class Options(BaseModel):
     """Points of quality (hundredths) that are not worth paying for."""
     volume: int = Field(default=10_000, ge=0, le=10**12)
     """Queries a month."""
+    hosting: Hosting = "scale-to-zero"
+    """What is paid for: busy machine-seconds, machines that run all day, or a provider's tokens."""
+    min_replicas: int = Field(default=1, ge=1, le=10_000)
+    """Machines that are always on, at the least."""
+    peak_qps: float | None = Field(default=None, gt=0)
+    """Queries a second at the busiest time; ten times the month's mean where not given."""
     min_quality: float | None = Field(default=None, ge=0, le=1)
     max_cost_per_1k: float | None = Field(default=None, gt=0)
     max_latency_ms: float | None = Field(default=None, gt=0)

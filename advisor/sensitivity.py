@@ -7,6 +7,7 @@ decision is made again at or between them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,10 +15,11 @@ from itertools import pairwise, product
 from typing import NamedTuple
 
 from advisor.decide import EQUAL_COST, Candidate, Decision, Evidence, Limits, decide
-from advisor.economics import Money, break_even
+from advisor.economics import Money, break_even, middle, pieces
 
 PRICES = (0.1, 10.0)
 """Between which factors the price of the machine is varied."""
+EVERYWHERE = (0.0, math.inf)
 _STEP = 1e-9
 
 
@@ -59,21 +61,25 @@ class Assumptions:
         return self.decide().pick
 
     def at_volume(self, volume: float) -> Assumptions:
-        """The same at another volume: a query costs the same, and so does a month's share of training."""
+        """The same at another volume."""
         moved = [replace(c, money=_at_volume(c.money, self.volume, volume)) for c in self.candidates]
         return replace(self, candidates=moved, volume=volume)
 
     def at_price(self, factor: float) -> Assumptions:
         """The same with every cost multiplied."""
-        moved = [replace(c, money=_times(c.money, factor)) for c in self.candidates]
+        moved = [replace(c, money=_times(c.money, factor, self.volume)) for c in self.candidates]
         return replace(self, candidates=moved)
 
 
 def _at_volume(money: Money, now: float, volume: float) -> Money:
+    if money.tariff is not None:
+        return money.tariff.at(volume)
     return replace(money, monthly=money.monthly + money.per_query * (volume - now))
 
 
-def _times(money: Money, factor: float) -> Money:
+def _times(money: Money, factor: float, volume: float) -> Money:
+    if money.tariff is not None:
+        return money.tariff.times(factor).at(volume)
     return Money(money.per_query * factor, money.training * factor, money.monthly * factor)
 
 
@@ -91,13 +97,29 @@ def what_would_flip(assumed: Assumptions) -> list[Flip]:
 
 
 def _volumes(assumed: Assumptions) -> Iterator[Flip]:
-    error = assumed.error_cost or 0.0
-    lines = []
-    for c in _strategies(assumed):
-        slope = c.money.per_query + error * (1 - c.quality)
-        lines.append((c.money.monthly - c.money.per_query * assumed.volume, slope))
-    points = _crossings(lines, by_total=assumed.error_cost is not None)
-    yield from _changes("volume", assumed, points, assumed.volume, assumed.at_volume)
+    """Costs are lines over the volume, piece by piece where machines are always on."""
+    error, limit, points = assumed.error_cost or 0.0, assumed.limits.max_cost_per_1k, list[float]()
+    strategies = _strategies(assumed)
+    found = pieces([c.money.tariff for c in strategies if c.money.tariff], assumed.volume)
+    for low, high in found:
+        at = assumed.volume if found == [EVERYWHERE] else middle(low, high)
+        moved = [(c, _at_volume(c.money, assumed.volume, at)) for c in strategies]
+        slopes = [money.rule.per_query for _, money in moved]
+        starts = [money.monthly - slope * at for (_, money), slope in zip(moved, slopes, strict=True)]
+        totals = [slope + error * (1 - c.quality) for c, slope in zip(strategies, slopes, strict=True)]
+        here = _crossings(list(zip(starts, totals, strict=True)), by_total=assumed.error_cost is not None)
+        if limit is not None:
+            here += [_spread_until(limit, money, at) for _, money in moved]
+        points += [low, *(point for point in here if low < point < high)]
+    points = [point for point in points if point > 0]
+    bounds = (found[0][0], found[-1][1])
+    yield from _changes("volume", assumed, points, assumed.volume, assumed.at_volume, bounds=bounds)
+
+
+def _spread_until(limit: float, money: Money, volume: float) -> float:
+    """The volume from which on the machines that are on at this one cost less per 1,000 queries than a limit."""
+    rule, left = money.rule, limit / 1000 - money.rule.per_query
+    return rule.machines(volume) * rule.machine / left if left > 0 else 0.0
 
 
 def _prices(assumed: Assumptions) -> Iterator[Flip]:

@@ -16,8 +16,9 @@ from pydantic import BaseModel, ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 
+from advisor.economics import PriceFile
 from api.problems import Problem
-from api.schemas import MachinePrice, TaskFields
+from api.schemas import TaskFields
 from api.settings import Settings
 from api.uploads import Stored, Upload, store_documents, store_table
 
@@ -150,7 +151,7 @@ def store_task(task: TaskFields | str, folder: Path) -> Stored:
     return _store_json(fields, folder, "task.json")
 
 
-def store_prices(prices: MachinePrice, folder: Path) -> Stored:
+def store_prices(prices: PriceFile, folder: Path) -> Stored:
     """Keep prices as the file that the comparison reads."""
     return _store_json(prices.model_dump(), folder, "prices.json")
 

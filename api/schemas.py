@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from advisor.economics import Hosting, PriceFile
 from advisor.report.schema import Finding, Verdict
 from advisor.request import Name, Options
 from advisor.runs import REPORT
@@ -29,21 +30,12 @@ class TaskFields(BaseModel):
     json_keys: list[Name] | None = Field(default=None, max_length=1000)
 
 
-class MachinePrice(BaseModel):
-    """What an hour of the machine costs."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
-
-    machine: Name = "the machine"
-    hourly_usd: float = Field(ge=0, lt=1e6)
-
-
 class Asked(Options):
     """The options of `advisor compare`, with underscores."""
 
     task: TaskFields | str
     """A sentence, or fields; as a form field, fields are JSON."""
-    prices: MachinePrice | None = None
+    prices: PriceFile | None = None
 
     @field_validator("task")
     @classmethod
@@ -273,7 +265,10 @@ class Change(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     volume: int | None = Field(default=None, ge=0, le=10**12)
-    prices: MachinePrice | None = None
+    hosting: Hosting | None = None
+    min_replicas: int | None = Field(default=None, ge=1, le=10_000)
+    peak_qps: float | None = Field(default=None, gt=0)
+    prices: PriceFile | None = None
     tolerance: float | None = Field(default=None, ge=0, le=100)
     min_quality: float | None = Field(default=None, ge=0, le=1)
     max_cost_per_1k: float | None = Field(default=None, gt=0)

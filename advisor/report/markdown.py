@@ -177,6 +177,8 @@ def _costs(report: Report) -> str:
             wording.rate(s.cost.per_1k_usd),
             wording.amount(s.cost.training_usd),
             wording.amount(s.cost.monthly_usd),
+            wording.amount(12 * s.cost.monthly_usd),
+            *view.further_costs(report, s.cost),
         ]
         for s in view.ranked(report)
         if s.cost is not None
@@ -187,8 +189,11 @@ def _costs(report: Report) -> str:
     basis = [text if len(bases) == 1 else f"{text} ({', '.join(names)})" for text, names in bases]
     basis.append(f"Machine: {view.price(report)}")
     basis.extend(wording.break_even_sentence(item) for item in report.recommendation.break_even)
-    headers = ["Strategy", "USD per 1,000 queries:", "USD to train, once:", "USD a month:"]
-    about = f"At {report.settings.volume:,} queries a month, training spread over {report.settings.months} months."
+    headers = ["Strategy", "USD per 1,000 queries:", "USD once:", "USD a month:", "USD in 12 months:"]
+    headers += [f"{title}:" for title in view.further_cost_titles(report)]
+    about = (
+        f"At {report.settings.volume:,} queries a month, what is paid once spread over {report.settings.months} months."
+    )
     return _section("Costs and their basis", about, table(headers, rows), bullets(basis))
 
 

@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from advisor.economics import PEAK_RATIO, Hosting, TokenPrices
+
 SCHEMA_VERSION = "1.0"
 
 Family = Literal["baseline", "prompt", "retrieval", "finetune", "combination"]
@@ -124,10 +126,16 @@ class Tokens(Model):
 
 class Cost(Model):
     per_query_usd: float
+    """At the stated volume, the idle hours of machines that are always on included."""
     per_1k_usd: float
     training_usd: float
+    """Paid once: training, and the effort of setting up where its price was given."""
     monthly_usd: float
-    """At the stated volume, with training spread over the stated months."""
+    """At the stated volume, with what is paid once spread over the stated months."""
+    machines: int = 0
+    """That are always on."""
+    watt_hours_per_1k: float | None = None
+    """Of busy time; None where the machine's power was not given."""
     tokens: Tokens
     """Per query, on average."""
     basis: str
@@ -266,9 +274,20 @@ class Settings(Model):
     max_latency_ms: float | None = None
     error_cost: float | None = None
     """USD that a wrong answer costs."""
+    hosting: Hosting = "scale-to-zero"
+    min_replicas: int = 1
+    peak_qps: float | None = None
+    """As stated; None where a peak of `peak_ratio` times the mean load was assumed."""
+    peak_ratio: float = PEAK_RATIO
     machine: str
     machine_hourly_usd: float
     price_source: str
+    watts: float | None = None
+    token_prices: dict[str, TokenPrices] = Field(default_factory=dict)
+    """By model, USD per million tokens."""
+    effort_usd: dict[str, float] = Field(default_factory=dict)
+    """By family, paid once."""
+    retrainings_per_year: float = 0.0
 
 
 class SampleAnswer(Model):

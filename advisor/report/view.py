@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from advisor.report import wording
-from advisor.report.schema import Comparison, LearningPoint, Quality, Report, StrategyResult
+from advisor.report.schema import Comparison, Cost, LearningPoint, Quality, Report, Settings, StrategyResult
 
 INCUMBENT = "incumbent"
 """Name of today's system, as in `advisor.trials`."""
@@ -148,6 +148,7 @@ def limits(report: Report) -> list[str]:
     tolerance = f"{settings.tolerance_points:g} point{'' if settings.tolerance_points == 1 else 's'}"
     words = [
         f"{settings.volume:,} queries a month over {wording.count(settings.months, 'month')}",
+        _hosting(settings),
         f"strategies within {tolerance} of the best count as equal in quality",
     ]
     if settings.min_quality is not None:
@@ -159,6 +160,31 @@ def limits(report: Report) -> list[str]:
     if settings.error_cost is not None:
         words.append(f"a wrong answer costs {wording.money(settings.error_cost)}")
     return words
+
+
+def _hosting(settings: Settings) -> str:
+    if settings.hosting == "always-on":
+        least = f", at least {wording.count(settings.min_replicas, 'machine')}"
+        peak = (
+            f"{settings.peak_qps:g} queries a second"
+            if settings.peak_qps
+            else f"{settings.peak_ratio:g} times the mean"
+        )
+        return f"machines are always on{least}, enough for a peak of {peak}"
+    return "tokens are paid for" if settings.hosting == "per-token" else "busy machine-seconds are paid for"
+
+
+def further_cost_titles(report: Report) -> list[str]:
+    """Columns of the costs that only some reports have."""
+    machines = ["Machines"] if report.settings.hosting == "always-on" else []
+    return [*machines, *(["Wh per 1,000"] if report.settings.watts is not None else [])]
+
+
+def further_costs(report: Report, cost: Cost) -> list[str]:
+    """A strategy's entries in these columns."""
+    machines = [f"{cost.machines:,}"] if report.settings.hosting == "always-on" else []
+    energy = cost.watt_hours_per_1k or 0.0
+    return [*machines, *([f"{energy:.3g}"] if report.settings.watts is not None else [])]
 
 
 def price(report: Report) -> str:

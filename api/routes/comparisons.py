@@ -19,7 +19,6 @@ from fastapi.responses import FileResponse, JSONResponse
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 
-from advisor.economics import Prices
 from advisor.recompute import report_again
 from advisor.report.html import CONTENT_SECURITY_POLICY
 from advisor.report.schema import Report
@@ -308,8 +307,7 @@ def delete(id: str, request: Request, caller: Known, served: Served) -> schemas.
 def decision(id: str, change: schemas.Change, caller: Known, served: Served) -> Report:
     """The report with the decision made again, for another volume, other prices or limits. Nothing is kept of it."""
     run = _run_file(served, _own(served, caller, id), REPORT).parent
-    price = change.prices
-    prices = Prices(price.machine, price.hourly_usd, "given with the request") if price else None
+    prices = change.prices.prices("given with the request") if change.prices else None
     return report_again(run, prices=prices, **change.model_dump(exclude={"prices"}, exclude_none=True))
 
 

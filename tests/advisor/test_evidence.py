@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from advisor.decide import Limits
-from advisor.economics import Prices
-from advisor.evidence import Weighed, money_of, weigh
+from advisor.economics import PEAK_RATIO, Prices, Terms
+from advisor.evidence import Weighed, money_of, terms_of, weigh
 from advisor.records import Fit, Record
 from advisor.request import make_request
 from advisor.trials import INCUMBENT
@@ -256,7 +256,17 @@ def test_the_price_of_an_error_can_change_the_pick() -> None:
 
 
 def test_money_is_that_of_a_query_and_of_one_fit() -> None:
-    money = money_of(record("lora", always, always, always), PRICES, volume=1000)
+    money = money_of(record("lora", always, always, always), Terms(PRICES), volume=1000)
     assert money.per_query == pytest.approx(0.1)
     assert money.training == pytest.approx(10.0)
     assert money.monthly == pytest.approx(100 + 10 / 12)
+
+
+def test_a_peak_that_is_stated_is_one_at_the_stated_volume() -> None:
+    mean_qps = 26_280 / (730 * 3600)
+    options = make_request(task="x", examples="y", volume=26_280, peak_qps=1.0, hosting="always-on", min_replicas=2)
+    terms = terms_of(options, PRICES)
+    assert (terms.hosting, terms.fewest_machines) == ("always-on", 2)
+    assert terms.peak_ratio == pytest.approx(1 / mean_qps)
+    assert terms_of(make_request(task="x", examples="y"), PRICES).peak_ratio == PEAK_RATIO
+    assert terms_of(make_request(task="x", examples="y", volume=0, peak_qps=1.0), PRICES).peak_ratio == PEAK_RATIO

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from advisor.decide import Candidate, Evidence, Limits
-from advisor.economics import Money
+from advisor.economics import Money, Tariff
 from advisor.sensitivity import Assumptions, Flip, break_evens, what_would_flip
 
 POINT = 0.01
@@ -183,3 +183,63 @@ def test_between_the_values_given_the_pick_is_the_same_and_beyond_them_another(a
     for flip in flips:
         beyond = flip.value * (1 + 1e-5 if flip.value > now else 1 - 1e-5)
         assert move(beyond).pick() == flip.pick != assumed.pick()
+
+
+# ---- machines that are always on -------------------------------------------------------------------------------------
+
+
+def hosted(name: str, quality: float, rule: Tariff, simplicity: int = 0) -> Candidate:
+    return Candidate(name, quality, rule.at(VOLUME), 100.0, simplicity)
+
+
+def test_the_volume_that_pays_for_a_machine_is_found() -> None:
+    """At 10,000 queries tokens cost 100 USD; from 80,300 on they are over 10 % dearer than the machine."""
+    on = hosted("on", 0.9, Tariff(0.0, 0.0, machine=730.0, carries=1e6, fewest=1), simplicity=5)
+    tokens = hosted("tokens", 0.9, Tariff(0.01, 0.0))
+    found = [flip for flip in what_would_flip(assume(on, tokens)) if flip.what == "volume"]
+    assert found == [Flip("volume", pytest.approx(80_300), "on")]
+
+
+def test_the_volume_at_which_another_machine_is_needed_is_found() -> None:
+    """A slow one, a little better, needs a second machine at 12,000 queries: within a point, that is not worth it."""
+    slow = hosted("slow", 0.905, Tariff(0.0, 0.0, machine=730.0, carries=12_000, fewest=1))
+    quick = hosted("quick", 0.9, Tariff(0.0, 0.0, machine=730.0, carries=1e6, fewest=1), simplicity=5)
+    found = [flip for flip in what_would_flip(assume(slow, quick)) if flip.what == "volume"]
+    assert found == [Flip("volume", 12_000, "quick")]
+
+
+def test_a_limit_on_the_cost_of_a_query_is_met_where_enough_queries_share_the_machine() -> None:
+    on = hosted("on", 0.95, Tariff(0.0, 0.0, machine=730.0, carries=1e6, fewest=1))
+    plain = hosted("plain", 0.7, Tariff(0.001, 0.0))
+    assumed = assume(on, plain, limits=Limits(max_cost_per_1k=36.5))
+    assert assumed.pick() == "plain"
+    found = [flip for flip in what_would_flip(assumed) if flip.what == "volume"]
+    assert found == [Flip("volume", pytest.approx(20_000), "on")]
+
+
+rules = st.builds(
+    Tariff,
+    per_query=st.sampled_from([0.0, 0.001, 0.01, 0.1]),
+    once=st.sampled_from([0.0, 50.0, 2000.0]),
+    machine=st.sampled_from([0.0, 70.0, 700.0]),
+    carries=st.sampled_from([3_000.0, 17_000.0, 400_000.0]),
+    fewest=st.integers(1, 2),
+)
+
+
+@given(st.lists(st.tuples(rules, st.sampled_from([0.8, 0.895, 0.9])), min_size=2, max_size=4), st.data())
+@settings(max_examples=150, deadline=None)
+def test_between_here_and_the_volume_that_is_told_nothing_changes_and_beyond_it_does(
+    made: list[tuple[Tariff, float]], data: st.DataObject
+) -> None:
+    assumed = assume(*(hosted(f"c{n}", quality, rule, n) for n, (rule, quality) in enumerate(made)))
+    pick = assumed.pick()
+    told = {flip.value > VOLUME: flip for flip in what_would_flip(assumed) if flip.what == "volume"}
+    for above in (False, True):
+        flip = told.get(above)
+        end = flip.value if flip else (20 * VOLUME if above else 0.0)
+        share = data.draw(st.floats(0.01, 0.99))
+        assert assumed.at_volume(VOLUME + share * (end - VOLUME)).pick() == pick
+        if flip:
+            beyond = flip.value * (1 + 1e-6 if above else 1 - 1e-6)
+            assert assumed.at_volume(beyond).pick() == flip.pick

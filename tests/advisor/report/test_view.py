@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from advisor.report import view
+from advisor.report.html import render_html
+from advisor.report.markdown import render_markdown
 from advisor.report.schema import LearningPoint, Report
 
 Build = Callable[..., Report]
@@ -48,11 +50,26 @@ def test_todays_system_is_neither_a_baseline_nor_the_best_to_choose(sample_repor
     ]  # fmt: skip
 
 
+def test_hosting_and_what_it_adds_to_the_costs_are_told(sample_report: Build) -> None:
+    report = sample_report()
+    cost = next(s.cost for s in report.strategies if s.cost)
+    assert (view.further_cost_titles(report), view.further_costs(report, cost)) == ([], [])
+    settings = {"hosting": "always-on", "min_replicas": 2, "peak_ratio": 10.0, "watts": 65.0}
+    on = report.model_copy(update={"settings": report.settings.model_copy(update=settings)})
+    dear = cost.model_copy(update={"machines": 2, "watt_hours_per_1k": 0.5})
+    assert view.further_cost_titles(on) == ["Machines", "Wh per 1,000"]
+    assert view.further_costs(on, dear) == ["2", "0.5"]
+    assert view.limits(on)[1] == "machines are always on, at least 2 machines, enough for a peak of 10 times the mean"
+    for render in (render_markdown, render_html):
+        assert "Wh per 1,000" in render(on)
+
+
 def test_the_decisions_terms_are_told_all(sample_report: Build) -> None:
     report = sample_report()
     report.settings.min_quality, report.settings.max_cost_per_1k, report.settings.error_cost = 0.8, 2.0, 1.5
     assert view.limits(report) == [
         "10,000 queries a month over 12 months",
+        "busy machine-seconds are paid for",
         "strategies within 1 point of the best count as equal in quality",
         "quality at least 80 of 100",
         "at most 2.00 USD per 1,000 queries",
