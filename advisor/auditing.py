@@ -15,7 +15,6 @@ from eval.errors import RequestError
 from eval.findings import Finding
 from eval.folds import k_folds
 from strategies.linear import EmbeddingFeatures, LinearClassifier
-from strategies.models.catalogue import is_fetched
 from strategies.models.embedding_cache import CachingEmbedder
 from strategies.models.shelf import ModelShelf
 
@@ -32,8 +31,8 @@ def audit_only(request: CompareRequest, shelf: ModelShelf | None = None) -> list
 
 
 def judged(data: Data, request: CompareRequest, shelf: ModelShelf) -> Data:
-    """Audited data with their labels judged, unless they are hopeless or the embedder is not fetched."""
-    if is_hopeless(data) or not (shelf.holds(request.embedder) or is_fetched(request.embedder)):
+    """Audited data with their labels judged, unless they are hopeless or the embedder is not here."""
+    if is_hopeless(data) or not shelf.has(request.embedder):
         return data
     return with_suspects(data, CachingEmbedder(shelf.embedder(request.embedder)), request.seed, request.accept)
 

@@ -28,7 +28,6 @@ from advisor.trials import Bench, Entry, entries_of, try_all
 from eval.metrics import get_metric
 from strategies.answers import AnswerFormat
 from strategies.base import Strategy
-from strategies.models import catalogue
 from strategies.models.embedding_cache import CachingEmbedder
 from strategies.models.shelf import ModelShelf
 from strategies.registry import make_strategy
@@ -119,8 +118,7 @@ def check(request: CompareRequest, data: Data, shelf: ModelShelf | None) -> None
     sizes_of(data, request.seed)
     known = shelf or ModelShelf(request.device)
     for name in (*request.model, request.embedder):
-        if not known.holds(name):
-            catalogue.locate(name)
+        known.require(name)
 
 
 def prepare(

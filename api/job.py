@@ -42,20 +42,19 @@ def scratch_of(settings: Settings) -> Path:
 
 
 def request_of(row: Comparison, settings: Settings) -> CompareRequest:
-    """The comparison that a row asks for, as seen from its folder, its models as the operator named them."""
+    """The comparison that a row asks for, as seen from its folder."""
     files = {role: f"{UPLOADS}/{stored['path']}" for role, stored in row.files.items()}
     withdrawn = [name for name in row.options["model"] if name not in settings.models]
     if withdrawn or row.options["embedder"] not in settings.embedders:
         raise RequestError("A model that this comparison names is not offered here any more: ask for it anew.")
-    options = {**row.options, "model": [settings.models[name] for name in row.options["model"]]}
-    options["embedder"] = settings.embedders[row.options["embedder"]]
-    return make_request(**options, **files, output=Path(RUN), device=settings.device)
+    return make_request(**row.options, **files, output=Path(RUN), device=settings.device)
 
 
 def carry_out(settings: Settings, lease: Lease, parent: Connection) -> None:
     """Run a leased comparison to its end; the target of a process. Finished strategies of earlier attempts stand."""
     from advisor.cli import quieten_libraries
     from advisor.comparison import run
+    from strategies.models.shelf import ModelShelf
 
     die_with(parent)
     quieten_libraries()
@@ -67,7 +66,7 @@ def carry_out(settings: Settings, lease: Lease, parent: Connection) -> None:
             request = request_of(store.request_of(lease), settings)
             enter(folder_of(settings, lease.project_id, lease.id))
             check_rows(request, settings.most_rows)
-            report, _ = run(request, StoredProgress(store, lease))
+            report, _ = run(request, StoredProgress(store, lease), ModelShelf(settings.device, places=settings.places))
         except (LeaseLost, SQLAlchemyError):
             raise
         except FolderBusy:  # an attempt whose lease has ended has not noticed yet

@@ -72,6 +72,11 @@ class Settings(BaseSettings):
         return {name: str(Path(where).absolute()) if Path(where).is_dir() else where for name, where in offered.items()}
 
     @property
+    def places(self) -> dict[str, str]:
+        """What the names of models stand for on this machine."""
+        return {**self.models, **self.embedders}
+
+    @property
     def database(self) -> str:
         """The database's URL."""
         return self.database_url or f"sqlite:///{self.data / 'advisor.db'}"

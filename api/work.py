@@ -35,14 +35,14 @@ def check_rows(request: CompareRequest, most: int) -> None:
             raise RequestError(f"--{role}: at most {most} rows here.")
 
 
-def audit(options: dict[str, Any], estimate: bool, most_rows: int) -> dict[str, Any]:
+def audit(options: dict[str, Any], places: dict[str, str], estimate: bool, most_rows: int) -> dict[str, Any]:
     """What is in the files of a request, what is wrong with them, and what a comparison would take."""
     from advisor.auditing import is_hopeless, judged
     from advisor.data import audited
 
     request = make_request(**options)
     check_rows(request, most_rows)
-    shelf, data = ModelShelf(request.device), audited(request)
+    shelf, data = ModelShelf(request.device, places=places), audited(request)
     gravest_first = sorted(judged(data, request, shelf).findings, key=lambda finding: GRAVITY.index(finding.severity))
     return {
         "findings": [{**asdict(finding), "rows": list(finding.rows[:MOST_ROWS_NAMED])} for finding in gravest_first],
@@ -64,7 +64,7 @@ def _plan(request: CompareRequest, data: Data, shelf: ModelShelf) -> dict[str, A
     return {"predicted_seconds": plan.total, "folds": plan.folds, "cuts": list(plan.cuts)}
 
 
-def predict(run: str, inputs: list[str], device: str) -> list[dict[str, Any]]:
+def predict(run: str, inputs: list[str], places: dict[str, str], device: str) -> list[dict[str, Any]]:
     """Answers of a run's kept solution; the last few that were used stay loaded."""
     from advisor.further import answers
     from advisor.runs import find_solution
@@ -73,7 +73,7 @@ def predict(run: str, inputs: list[str], device: str) -> list[dict[str, Any]]:
     folder = find_solution(Path(run))
     key = str(folder), folder.stat().st_mtime
     if key not in _loaded:
-        _loaded[key] = load_solution(folder, _shelf(device))
+        _loaded[key] = load_solution(folder, _shelf(device, tuple(places.items())))
     _loaded.move_to_end(key)
     while len(_loaded) > MOST_LOADED:
         _loaded.popitem(last=False)
@@ -81,6 +81,6 @@ def predict(run: str, inputs: list[str], device: str) -> list[dict[str, Any]]:
 
 
 @cache
-def _shelf(device: str) -> ModelShelf:
+def _shelf(device: str, places: tuple[tuple[str, str], ...]) -> ModelShelf:
     """One for all solutions: they share their base model."""
-    return ModelShelf(device)
+    return ModelShelf(device, places=dict(places))

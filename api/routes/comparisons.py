@@ -323,7 +323,9 @@ def answers(served: Services, caller: Caller, id: str, inputs: list[str]) -> lis
     if len(inputs) > most or sum(map(len, inputs)) > MOST_LETTERS * 10 or max(map(len, inputs)) > MOST_LETTERS:
         raise Problem(413, f"inputs: at most {most} texts, of at most {MOST_LETTERS} characters each.")
     run = _run_file(served, _own(served, caller, id), SOLUTION).parent
-    found = served.predictor.call(str(run), inputs, served.settings.device, seconds=PREDICT_SECONDS)
+    found = served.predictor.call(
+        str(run), inputs, served.settings.places, served.settings.device, seconds=PREDICT_SECONDS
+    )
     return [schemas.Answer.model_validate(answer) for answer in found]
 
 

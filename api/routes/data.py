@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import uuid
-from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -16,7 +15,7 @@ from api.job import scratch_of
 from api.problems import documented
 from api.routes.comparisons import ROWS
 from eval.errors import RequestError
-from strategies.models.catalogue import is_fetched
+from strategies.models.catalogue import is_here
 
 AUDIT_SECONDS = 120.0
 
@@ -62,11 +61,11 @@ def _audit(body: asking.Body, served: Services) -> Any:
         options = {
             **asked.model_dump(exclude={"task", "estimate"}, exclude_none=True),
             **{role: str(folder / stored.path) for role, stored in files.items()},
-            "model": list(settings.models.values())[:1],
-            "embedder": next(iter(settings.embedders.values())),
+            "model": list(settings.models)[:1],
+            "embedder": next(iter(settings.embedders)),
             "device": settings.device,
         }
-        return served.auditor.call(options, asked.estimate, settings.most_rows, seconds=AUDIT_SECONDS)
+        return served.auditor.call(options, settings.places, asked.estimate, settings.most_rows, seconds=AUDIT_SECONDS)
     except RequestError as error:
         raise RequestError(str(error).replace(f"{folder}/", "")) from error
     finally:
@@ -82,4 +81,4 @@ def models(caller: Known, served: Served) -> schemas.Models:
 
 
 def _model(name: str, role: schemas.Role, where: str) -> schemas.ModelView:
-    return schemas.ModelView(name=name, role=role, available=Path(where).is_dir() or is_fetched(where))
+    return schemas.ModelView(name=name, role=role, available=is_here(where))

@@ -85,6 +85,11 @@ def is_fetched(name: str) -> bool:
     return (cache_folder() / name / "COMPLETE").exists()
 
 
+def is_here(place: str) -> bool:
+    """Whether it is a folder, or a catalogue name that was fetched."""
+    return is_fetched(place) or Path(place).is_dir()
+
+
 def locate(name: str) -> Path:
     """The folder, in Hugging Face format, of a catalogue name, a local folder or a Hugging Face id.
 
@@ -250,20 +255,20 @@ def weights_sha256(folder: Path) -> str:
     return hashlib.sha256("".join(file_sha256(file) for file in files).encode()).hexdigest()
 
 
-def load_language_model(name: str, device: str = "auto") -> LanguageModel:
-    """Load the language model of that name, ready to answer."""
-    folder = locate(name)
+def load_language_model(name: str, place: str, device: str = "auto") -> LanguageModel:
+    """Load a language model, ready to answer. `place` is what the name stands for: itself, or a folder."""
+    folder = locate(place)
     from strategies.models.transformers_lm import TransformersModel
 
-    return TransformersModel.load(name, folder, device, licence_of(name))
+    return TransformersModel.load(name, folder, device, licence_of(place))
 
 
-def load_embedder(name: str, device: str = "auto") -> Embedder:
-    """Load the embedder of that name."""
-    folder = locate(name)
+def load_embedder(name: str, place: str, device: str = "auto") -> Embedder:
+    """Load an embedder. `place` is what the name stands for: itself, or a folder."""
+    folder = locate(place)
     from strategies.models.sentence_embedder import SentenceEmbedder
 
-    return SentenceEmbedder.load(name, folder, device, licence_of(name))
+    return SentenceEmbedder.load(name, folder, device, licence_of(place))
 
 
 def licence_of(name: str) -> str | None:

@@ -41,7 +41,7 @@ class SentenceEmbedder:
             )
         except (OSError, ValueError, KeyError, SafetensorError) as error:
             reason = str(error).strip().splitlines()[0]
-            raise ModelUnavailable(f"The embedder {name} in {folder} cannot be loaded: {reason}") from error
+            raise ModelUnavailable(f"The embedder {name} cannot be loaded: {reason}") from error
         count = sum(p.numel() for p in network.parameters())
         return cls(ModelIdentity(name, weights_sha256(folder), licence, count), network)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 from strategies.models import catalogue
@@ -17,26 +18,40 @@ class ModelShelf:
         device: str = "auto",
         language_models: dict[str, LanguageModel] | None = None,
         embedders: dict[str, Embedder] | None = None,
+        places: Mapping[str, str] | None = None,
     ) -> None:
         self.device = device
+        self.places = dict(places or {})
+        """What a name stands for on this machine, where that is not what the name says: a folder, or another name."""
         self._language_models = dict(language_models or {})
         self._embedders = dict(embedders or {})
 
-    def holds(self, name: str) -> bool:
-        """Whether a model of that name is loaded already."""
-        return name in self._language_models or name in self._embedders
+    def has(self, name: str) -> bool:
+        """Whether a model of that name is loaded already, or can be loaded from this machine."""
+        return self._holds(name) or catalogue.is_here(self._place(name))
+
+    def require(self, name: str) -> None:
+        """Raise ModelUnavailable, which says how to fetch it, where a model of that name is not on this machine."""
+        if not self._holds(name):
+            catalogue.locate(self._place(name))
 
     def language_model(self, name: str = catalogue.DEFAULT_LANGUAGE_MODEL) -> LanguageModel:
         """The language model of that name. Raises ModelUnavailable, which says how to fetch it."""
         if name not in self._language_models:
-            self._language_models[name] = catalogue.load_language_model(name, self.device)
+            self._language_models[name] = catalogue.load_language_model(name, self._place(name), self.device)
         return self._language_models[name]
 
     def embedder(self, name: str = catalogue.DEFAULT_EMBEDDER) -> Embedder:
         """The embedder of that name."""
         if name not in self._embedders:
-            self._embedders[name] = catalogue.load_embedder(name, self.device)
+            self._embedders[name] = catalogue.load_embedder(name, self._place(name), self.device)
         return self._embedders[name]
+
+    def _holds(self, name: str) -> bool:
+        return name in self._language_models or name in self._embedders
+
+    def _place(self, name: str) -> str:
+        return self.places.get(name, name)
 
     def language_model_for(self, entry: dict[str, Any]) -> LanguageModel:
         """The language model that a manifest names."""

@@ -52,7 +52,7 @@ class TransformersModel:
             )
         except (OSError, ValueError, KeyError, SafetensorError) as error:
             reason = str(error).strip().splitlines()[0]
-            raise ModelUnavailable(f"The model {name} in {folder} cannot be loaded: {reason}") from error
+            raise ModelUnavailable(f"The model {name} cannot be loaded: {reason}") from error
         network.to(chosen).eval().requires_grad_(False)
         count = sum(p.numel() for p in network.parameters())
         return cls(ModelIdentity(name, weights_sha256(folder), licence, count), network, tokenizer, chosen)

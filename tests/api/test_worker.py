@@ -107,7 +107,9 @@ def submit(client: TestClient, body: dict[str, Any] = BODY) -> str:
     return str(answer.json()["id"])
 
 
-def test_from_request_to_report_decision_solution_and_answer(service: Any, worker_on: Any) -> None:
+def test_from_request_to_report_decision_solution_and_answer(
+    service: Any, worker_on: Any, tiny_model_folder: Path
+) -> None:
     client = service()
     worker_on(client)
     answer = client.post("/v1/comparisons?wait=120", json=BODY)
@@ -120,6 +122,8 @@ def test_from_request_to_report_decision_solution_and_answer(service: Any, worke
     assert view["recommendation"]["strategy"] == report["recommendation"]["strategy"]
     links = view["links"]
     assert client.get(links["json"]).json() == report
+    assert [model["name"] for model in report["environment"]["models"]] == ["smollm2-135m-instruct", "all-minilm-l6-v2"]
+    assert str(tiny_model_folder.parent) not in answer.text, "where the server keeps its models is nobody's business"
     assert "<html" in client.get(links["html"]).text
     assert client.get(links["md"]).text.startswith("#")
 

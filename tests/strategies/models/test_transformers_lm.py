@@ -381,13 +381,13 @@ def damaged(source: Path, target: Path, file: str, content: bytes) -> Path:
 
 def test_a_damaged_config_is_one_sentence(tiny_model_folder: Path, tmp_path: Path) -> None:
     folder = damaged(tiny_model_folder, tmp_path / "m", "config.json", b"{")
-    with pytest.raises(ModelUnavailable, match=r"The model tiny in .* cannot be loaded: "):
+    with pytest.raises(ModelUnavailable, match=r"The model tiny cannot be loaded: "):
         TransformersModel.load("tiny", folder, device="cpu")
 
 
 def test_damaged_weights_are_one_sentence(tiny_model_folder: Path, tmp_path: Path) -> None:
     folder = damaged(tiny_model_folder, tmp_path / "m", "model.safetensors", b"\x10\0\0\0\0\0\0\0not safetensors")
-    with pytest.raises(ModelUnavailable, match=r"The model tiny in .* cannot be loaded: "):
+    with pytest.raises(ModelUnavailable, match=r"The model tiny cannot be loaded: "):
         TransformersModel.load("tiny", folder, device="cpu")
 
 
