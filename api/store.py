@@ -22,6 +22,8 @@ from api.problems import Problem
 from api.tables import ENDED, Action, Comparison, Event, Project, State, Worker
 
 WORKER_SILENT_SECONDS = 60.0
+PASSING = "phase"
+"""Kind of the events that say how far it is: many, and nothing to anybody once it has ended."""
 NOT_THERE = "There is no such comparison."
 ID = re.compile(r"[0-9a-z-]{1,64}")
 
@@ -288,6 +290,7 @@ class Store:
         row.phase = ""
         if state == State.SUCCEEDED:
             row.progress = 1.0
+        session.execute(delete(Event).where(Event.comparison_id == row.id, Event.kind == PASSING))
         told = {"state": state, "reason": reason, "recommendation": row.recommendation}
         self._tell(session, row, "state", {name: value for name, value in told.items() if value is not None})
 

@@ -197,6 +197,16 @@ def test_progress_is_kept_with_the_event_that_tells_it(store: Store, project: st
     assert (row.phase, row.progress, row.seconds_left) == ("lora: training", 0.5, 12.0)
 
 
+def test_how_far_it_was_is_forgotten_when_it_ends(store: Store, project: str, asked: Make) -> None:
+    submitted(store, project, asked)
+    lease = leased(store)
+    for done in range(3):
+        store.tell(lease, "phase", {"done": done})
+    store.end(lease, State.SUCCEEDED)
+    events, _ = store.events(project, "a", 3)
+    assert [(event.number, event.kind) for event in events] == [(6, "state")], "numbers are not given twice"
+
+
 def test_the_same_key_with_the_same_content_asks_once(store: Store, project: str, asked: Make) -> None:
     first, new = store.submit(project, "a", asked(idempotency_key="k"), most_waiting=10)
     second, again = store.submit(project, "b", asked(idempotency_key="k"), most_waiting=10)

@@ -151,7 +151,8 @@ def test_from_request_to_report_decision_solution_and_answer(
         line.removeprefix("event: ") for line in client.get(links["events"]).text.splitlines() if "event: " in line
     ]
     assert kinds[0] == "state"
-    assert {"said", "planned", "phase", "strategy"} <= set(kinds)
+    assert {"said", "planned", "strategy"} <= set(kinds)
+    assert "phase" not in kinds, "how far it was, twice a second, is forgotten when it ends"
 
 
 def test_what_the_data_lack_is_said_without_the_services_folders(service: Any, worker_on: Any) -> None:
