@@ -66,11 +66,11 @@ def terms_of(options: Options, prices: economics.Prices) -> economics.Terms:
     return economics.Terms(prices, options.hosting, options.min_replicas, ratio)
 
 
-def money_of(record: Record, terms: economics.Terms, volume: float) -> economics.Money:
-    """What a strategy costs, by what it took: a query in batches, and one fit."""
+def use_of(record: Record) -> economics.Use:
+    """What a strategy took: a query in batches, on average over all fits, and one fit."""
     usage = sum((e.usage for e in record.evaluations), NO_USAGE)
     rows = max(1, sum(len(e.outcomes) for e in record.evaluations))
-    use = economics.Use(
+    return economics.Use(
         query_seconds=record.query_seconds,
         fit_seconds=record.fit_seconds,
         model=record.model,
@@ -79,7 +79,11 @@ def money_of(record: Record, terms: economics.Terms, volume: float) -> economics
         cached=usage.cached_tokens / rows,
         written=usage.output_tokens / rows,
     )
-    return economics.tariff(use, terms).at(volume)
+
+
+def money_of(record: Record, terms: economics.Terms, volume: float) -> economics.Money:
+    """What a strategy costs at so many queries a month."""
+    return economics.tariff(use_of(record), terms).at(volume)
 
 
 def _candidate(record: Record, quality: float, money: economics.Money) -> Candidate:

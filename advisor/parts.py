@@ -41,14 +41,14 @@ def sizes_of(data: Data, seed: int) -> Sizes:
         holdout_train=len(whole.train),
         holdout_test=len(whole.test),
         fixed_test=data.test is not None,
-        crossable=source_of(data) == "split" and _crossable(data, seed),
+        folds=[folds for folds in FOLDS if source_of(data) == "split" and _crossable(data, seed, folds)],
     )
 
 
-def _crossable(data: Data, seed: int) -> bool:
-    """Whether there are enough groups for the planned folds; a client's `--group-by` may leave a handful."""
+def _crossable(data: Data, seed: int, folds: int) -> bool:
+    """Whether there are enough groups for so many folds; a client's `--group-by` may leave a handful."""
     try:
-        return bool(divide(data, seed, folds=max(FOLDS)))
+        return bool(divide(data, seed, folds=folds))
     except RequestError:
         return False
 

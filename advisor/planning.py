@@ -106,8 +106,9 @@ class Sizes:
     holdout_test: int
     fixed_test: bool = False
     """The client's own test set: it is neither cut nor crossed."""
-    crossable: bool = True
-    """Whether any row may be a test row; not so with a test set, or a test on the latest rows."""
+    folds: Sequence[int] = FOLDS
+    """Numbers of folds that the rows can be dealt into; none where not every row may be a test row (with a test set, or
+    a test on the latest rows), and fewer where rows hang together in a handful of groups."""
 
 
 @dataclass(frozen=True)
@@ -230,7 +231,7 @@ def _offer(division: Division, timed: Callable[[RunPlan], RunPlan]) -> Offer:
 
 def _divisions(sizes: Sizes) -> list[Division]:
     """The strongest first."""
-    crossed = [_crossed(sizes.examples, folds) for folds in FOLDS] if sizes.crossable else []
+    crossed = [_crossed(sizes.examples, folds) for folds in sizes.folds]
     return [*crossed, _held_out(sizes)]
 
 
@@ -245,7 +246,7 @@ def _crossed(examples: int, folds: int) -> Division:
 def _held_out(sizes: Sizes) -> Division:
     """One holdout, which may be cut further and further."""
     whole = RunPlan(1, REPEATS, sizes.holdout_test, Allowance(epochs=MOST_EPOCHS))
-    if sizes.crossable:
+    if sizes.folds:
         whole = replace(whole, cuts=("one holdout instead of cross-fitting",))
     if sizes.fixed_test:
         whole = replace(whole, refit=False)  # all that may be learnt from is learnt from already

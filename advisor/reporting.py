@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from advisor import economics, environment
 from advisor.advice import recommend
-from advisor.evidence import Weighed, money_of, terms_of
+from advisor.evidence import Weighed, money_of, terms_of, use_of
 from advisor.parts import source_of
 from advisor.records import Fit, Record, Refit
 from advisor.report import schema
@@ -209,7 +209,7 @@ def _result(record: Record, comparison: Comparison, measured: Measured, metric: 
     return base.model_copy(
         update={
             "quality": _quality(record, metric, comparison),
-            "secondary": {**evaluation.secondary, **_robustness(evaluation, metric, comparison)},
+            "secondary": _mean_of([{**e.secondary, **_robustness(e, metric, comparison)} for e in record.evaluations]),
             "cost": cost_of(record, comparison.request, comparison.prices),
             "latency": _latency(evaluation),
             "fit": _fit(record, measured, metric, comparison),
@@ -269,6 +269,7 @@ def _quality(record: Record, metric: Metric, comparison: Comparison) -> schema.Q
     rows, seed = fits[0], comparison.request.seed
     evaluation = record.evaluations[0]
     values = [metric.aggregate(of_fit) for of_fit in fits]
+    by_label = comparison.data.task.kind is Kind.CLASSIFICATION
     by_fold = [metric.aggregate(scored_rows(f.evaluation.outcomes)) for f in record.fits if f.evaluation]
     return schema.Quality(
         metric=metric.name,
@@ -278,10 +279,16 @@ def _quality(record: Record, metric: Metric, comparison: Comparison) -> schema.Q
         correct=round(mean(sum(row.score for row in of_fit) for of_fit in fits)) if metric.binary else None,
         unscored=len(evaluation.outcomes) - len(rows),
         unusable=sum(1 for o in evaluation.outcomes if o.score is not None and o.problem),
-        per_label=_per_label(evaluation) if comparison.data.task.kind is Kind.CLASSIFICATION else None,
+        per_label=_mean_of([_per_label(e) for e in record.evaluations]) if by_label else None,
         per_fold=by_fold if len(by_fold) > 1 else None,
         per_fit=values if len(values) > 1 else None,
     )
+
+
+def _mean_of(figures: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Each figure's mean over the fits that have it."""
+    names = sorted({name for of_fit in figures for name in of_fit})
+    return {name: mean(of_fit[name] for of_fit in figures if name in of_fit) for name in names}
 
 
 def _per_label(evaluation: Evaluation) -> dict[str, float]:
@@ -295,12 +302,11 @@ def _per_label(evaluation: Evaluation) -> dict[str, float]:
 
 def cost_of(record: Record, options: Options, prices: economics.Prices) -> schema.Cost | None:
     """What a strategy costs; None where nothing was measured, and for today's system, whose costs are not known."""
-    evaluation = record.evaluation
-    if evaluation is None or record.strategy == INCUMBENT:
+    if record.evaluation is None or record.strategy == INCUMBENT:
         return None
-    money = money_of(record, terms_of(options, prices), options.volume)
-    usage, n = evaluation.usage, max(1, len(evaluation.outcomes))
-    energy = economics.watt_hours(record.query_seconds, prices)
+    terms = terms_of(options, prices)
+    use, money = use_of(record), money_of(record, terms, options.volume)
+    energy = economics.watt_hours(use.query_seconds, prices)
     return schema.Cost(
         per_query_usd=money.per_query,
         per_1k_usd=money.per_query * 1000,
@@ -308,9 +314,7 @@ def cost_of(record: Record, options: Options, prices: economics.Prices) -> schem
         monthly_usd=money.monthly,
         machines=money.rule.machines(options.volume),
         watt_hours_per_1k=None if energy is None else energy * 1000,
-        tokens=schema.Tokens(
-            input=usage.input_tokens / n, output=usage.output_tokens / n, cached=usage.cached_tokens / n
-        ),
+        tokens=schema.Tokens(input=use.read, output=use.written, cached=use.cached),
         basis=_basis(record, options, prices),
     )
 

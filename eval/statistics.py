@@ -208,14 +208,6 @@ def expected_loss(values: Mapping[str, Floats]) -> dict[str, float]:
 # ---- power -----------------------------------------------------------------------------------------------------------
 
 
-def planned_standard_error(n: int, discordant: float = 0.2) -> float:
-    """Of the paired difference on n rows, before any is measured.
-
-    Assumes two equally good strategies of which one alone is right on this share of the rows (McNemar's variance).
-    """
-    return float(np.sqrt(discordant / n))
-
-
 def smallest_difference(standard_error: float, *, power: float = 0.8, significance: float = 0.05) -> float:
     """The smallest true difference that a two-sided test would show with this power (Miller 2024).
 

@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 
 import advisor.comparison as use_case
-from advisor import planning, trials
+from advisor import parts, planning, trials
 from advisor.comparison import compare, prepare
 from advisor.data import read_data
 from advisor.parts import Parts, divide
@@ -376,6 +376,7 @@ def test_a_given_test_file_is_the_test_and_is_never_cut(
 def test_with_several_models_each_competes_under_its_name_and_baselines_once(
     tickets: Path, clerk: ScriptedModel, fakes: dict[str, Any], tmp_path: Path
 ) -> None:
+    clerk.name = "good"
     shelf = ModelShelf(
         language_models={"good": clerk, "org/bad": ScriptedModel(lambda prompt: "returns", name="org/bad")},
         embedders={"hashing": HashingEmbedder()},
@@ -550,7 +551,7 @@ def test_a_budget_too_small_for_cross_fitting_takes_one_holdout(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(planning, "FOLDS", ())
+    monkeypatch.setattr(parts, "FOLDS", ())
     options = {**fakes, "strategies": QUICK, "keep": "all"}
     report = compare(TASK, tickets, shelf=shelf_with(clerk), output=tmp_path / "run", **options)
     plan = report.data.plan

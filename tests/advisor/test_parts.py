@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from advisor.data import Data, read_data
-from advisor.parts import Parts, divide, source_of
+from advisor.parts import Parts, divide, sizes_of, source_of
 from advisor.request import make_request
 from eval.errors import RequestError
 
@@ -88,3 +88,12 @@ def test_a_test_file_that_repeats_all_examples_is_refused(mixed: Path, tmp_path:
     copy = write(tmp_path / "copy.csv", MIXED)
     with pytest.raises(RequestError, match="--test repeats all examples"):
         holdout(read(mixed, test=str(copy)))
+
+
+def test_rows_of_four_customers_make_three_folds_and_not_five(tmp_path: Path) -> None:
+    path = tmp_path / "customers.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        rows = [(*row, f"customer {i % 4}") for i, row in enumerate(MIXED)]
+        csv.writer(file).writerows([("text", "label", "customer"), *rows])
+    assert sizes_of(read(path, group_by="customer", input_columns=["text"]), 0).folds == [3]
+    assert sizes_of(read(path, input_columns=["text"]), 0).folds == [5, 3]

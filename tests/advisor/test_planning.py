@@ -85,7 +85,7 @@ REAL = {name: make_strategy(name) for name in STRATEGIES}
 
 
 def sizes(test: int = 200, *, train: int = 400, fixed: bool = False, crossable: bool = True) -> Sizes:
-    return Sizes(train + (0 if fixed else test), train, test, fixed, crossable and not fixed)
+    return Sizes(train + (0 if fixed else test), train, test, fixed, planning.FOLDS if crossable and not fixed else ())
 
 
 def plan(
@@ -233,6 +233,15 @@ def test_a_test_on_the_latest_rows_is_not_crossed_but_may_be_cut() -> None:
             sizes=sizes(crossable=False), keep_all=False, index_seconds=0, time_budget=budget,
         )  # fmt: skip
         assert (found.folds, found.test_rows) == (1, rows)
+
+
+def test_where_rows_make_few_groups_there_are_few_folds() -> None:
+    three = replace(sizes(), folds=(3,))
+    found = make_plan(
+        {"lora": REAL["lora"]}, {"lora": PROFILE}, {"lora": SPEEDS},
+        sizes=three, keep_all=False, index_seconds=0, time_budget=1e6,
+    )  # fmt: skip
+    assert (found.folds, [offer.folds for offer in found.offers]) == (3, [3, 1])
 
 
 def test_a_small_test_part_is_not_cut_to_more_rows() -> None:
