@@ -20,7 +20,7 @@ from eval.errors import RequestError
 
 VISIT_SECONDS = 12 * 3600.0
 _FORM = re.compile(r"adv_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
-_NAME = re.compile(r"[\w][\w .-]{0,63}")
+_NAME = re.compile(r"[\w][\w .'-]{0,63}")
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,9 @@ class KeyRing:
         """A new key of a project, which is created where there is none; its secret (256 random bits) is not kept."""
         for value, what in ((project, "project"), (name, "key")):
             if not _NAME.fullmatch(value):
-                raise RequestError(f"The name of a {what} has 1 to 64 letters, digits, spaces, dots and dashes.")
+                raise RequestError(
+                    f"The name of a {what} has 1 to 64 letters, digits, spaces, dots, dashes and apostrophes."
+                )
         key_id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
         with writing(self._engine) as session:
             project_id, now = project_of(session, project, self._clock()), self._clock()

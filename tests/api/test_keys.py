@@ -66,6 +66,11 @@ def test_names_are_plain(ring: KeyRing, name: str) -> None:
         ring.create(name, "ci")
 
 
+@pytest.mark.parametrize("name", ["acme", "Jane's laptop", "Zürich 2", "v1.0-beta"])
+def test_names_may_be_what_people_write(ring: KeyRing, name: str) -> None:
+    assert ring.caller(ring.create(name, name))
+
+
 def test_the_audit_log_says_who_did_what(ring: KeyRing, engine: Engine) -> None:
     caller = ring.caller(ring.create("one", "ci"))
     assert caller is not None
