@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from advisor.decide import Candidate, Decision, Evidence
+from advisor.economics import is_hosted
 from advisor.evidence import Weighed
 from advisor.planning import CURVE_SHARES
 from advisor.report import schema, wording
@@ -200,10 +201,11 @@ def _cost_reason(case: Case) -> str:
     latency = f", and answers one query in {wording.latency(result.latency.p50_ms)}" if result.latency else ""
     each, monthly = wording.per_thousand(cost.per_1k_usd), wording.money(cost.monthly_usd)
     month = f"{monthly} a month at {settings.volume:,} queries"
-    if settings.hosting == "always-on":
+    by_token = result.model is not None and (settings.hosting == "per-token" or is_hosted(result.model))
+    if settings.hosting == "always-on" and not by_token:
         on = wording.count(cost.machines, "machine")
         return f"It costs {month} on {on} always on, idle time included ({each}){latency}."
-    of = "in tokens" if settings.hosting == "per-token" and result.model else "of busy machine time on this machine"
+    of = "in tokens" if by_token else "of busy machine time on this machine"
     return f"It costs {each} {of} ({month}, training included){latency}."
 
 

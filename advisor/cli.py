@@ -84,7 +84,13 @@ def compare(
     documents: Annotated[
         str | None, typer.Option(help="A table of documents, or a folder of txt, md, html, pdf, docx.")
     ] = None,
-    model: Annotated[list[str] | None, typer.Option(help="Base model; repeat to compare several.")] = None,
+    model: Annotated[
+        list[str] | None, typer.Option(help="Base model, or openai:NAME for a hosted one; repeat to compare several.")
+    ] = None,
+    endpoint: Annotated[
+        str | None, typer.Option(help="URL of the server of hosted models, such as http://127.0.0.1:8000/v1.")
+    ] = None,
+    max_spend: Annotated[float | None, typer.Option(help="USD that hosted models may cost in all.")] = None,
     embedder: Annotated[str | None, typer.Option(help="Embedding model.")] = None,
     strategies: Annotated[str | None, typer.Option(help="Names with commas; all that apply by default.")] = None,
     input_columns: Annotated[str | None, typer.Option(help="Columns that make the input, with commas.")] = None,
@@ -143,6 +149,8 @@ def compare(
         "examples": examples or examples_file,
         "documents": documents or documents_path,
         "model": model,
+        "endpoint": endpoint,
+        "max_spend": max_spend,
         "embedder": embedder,
         "strategies": _names(strategies),
         "input_columns": _names(input_columns),

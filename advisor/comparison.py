@@ -15,6 +15,7 @@ from advisor.auditing import with_suspects
 from advisor.data import Data, default_output, fingerprint, read_data
 from advisor.evidence import Weighed, weigh
 from advisor.learning_curve import learning_curve
+from advisor.models import check_models, prices_of, shelf_of
 from advisor.parts import Parts, divide, sizes_of
 from advisor.planning import CURVE_STRATEGIES, RunPlan, Speeds
 from advisor.progress import Progress, Silent
@@ -31,6 +32,9 @@ from strategies.base import Strategy
 from strategies.models.embedding_cache import CachingEmbedder
 from strategies.models.shelf import ModelShelf
 from strategies.registry import make_strategy
+
+ANSWERS = "hosted-answers.jsonl"
+"""In the run folder: what hosted models answered, so that nothing is paid for twice."""
 
 
 @dataclass
@@ -111,12 +115,9 @@ def _quick_collections() -> Iterator[None]:
 
 def check(request: CompareRequest, data: Data, shelf: ModelShelf | None) -> None:
     """Everything that can be refused before a folder is made or a model loaded."""
-    prices = economics.read_prices(request.prices) if request.prices else None
-    if request.hosting == "per-token":
-        for name in request.model:
-            economics.token_prices(prices or economics.assumed_prices(1, None), name)
+    check_models(request, data)
     sizes_of(data, request.seed)
-    known = shelf or ModelShelf(request.device)
+    known = shelf or shelf_of(request)
     for name in (*request.model, request.embedder):
         known.require(name)
 
@@ -130,18 +131,16 @@ def prepare(
     folder: RunFolder | None = None,
 ) -> Comparison:
     """Load the models and plan the run; a plan that the run folder holds already is used as it is."""
-    shelf = shelf or ModelShelf(request.device)
+    shelf = shelf or shelf_of(request)
     embedder = CachingEmbedder(shelf.embedder(request.embedder))
     if folder:
         embedder.load(folder.cache)
     data = with_suspects(data, embedder, request.seed, request.accept)
-    prices = (
-        economics.read_prices(request.prices)
-        if request.prices
-        else economics.assumed_prices(environment.cores(), _gpu(shelf, request))
-    )
+    prices = prices_of(request, _gpu(shelf, request))
     for sentence in (*(f.message for f in data.findings if f.code in _STATED), *data.stated):
         progress.say(sentence)
+    if folder:
+        shelf.keep_answers(folder.path / ANSWERS)
     entries = entries_of(request)
     stored = folder.read_plan().get("plan") if folder else None
     if stored:

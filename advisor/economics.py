@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal
@@ -12,6 +13,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from eval.errors import RequestError
+from strategies.models.hosted import PREFIX
 
 MONTHS = 12
 HOURS = 3600.0
@@ -38,6 +40,8 @@ class TokenPrices(BaseModel):
     output: float = Field(ge=0, lt=1e6)
     cached_input: float | None = Field(default=None, ge=0, lt=1e6)
     """Of input that the provider has read before; as `input` where not given."""
+    source: str | None = Field(default=None, max_length=500)
+    """Where they come from, if not from where the other prices do."""
 
     def of(self, read: float, cached: float, written: float) -> float:
         """USD of a query with so many tokens; `cached` are among those read."""
@@ -175,11 +179,11 @@ def tariff(use: Use, terms: Terms) -> Tariff:
     training = use.fit_seconds * second
     once = training + prices.effort_usd.get(use.family, 0.0)
     standing = training * prices.retrainings_per_year / MONTHS
+    if use.model is not None and (terms.hosting == "per-token" or is_hosted(use.model)):
+        return Tariff(token_prices(prices, use.model).of(use.read, use.cached, use.written), once, standing)
     if terms.hosting == "always-on":
         carries = HOURS_A_MONTH * HOURS / (use.query_seconds * terms.peak_ratio) if use.query_seconds else math.inf
         return Tariff(0.0, once, standing, HOURS_A_MONTH * prices.hourly_usd, carries, terms.fewest_machines)
-    if terms.hosting == "per-token" and use.model is not None:
-        return Tariff(token_prices(prices, use.model).of(use.read, use.cached, use.written), once, standing)
     return Tariff(use.query_seconds * second, once, standing)
 
 
@@ -187,10 +191,39 @@ def token_prices(prices: Prices, model: str) -> TokenPrices:
     """A model's. Raises RequestError where they are not known: no price is invented."""
     if model not in prices.tokens:
         raise RequestError(
-            f"--hosting per-token: no token prices of {model} are known: give them with --prices, as "
-            f"`tokens: {{{model}: {{input: USD, output: USD}}}}` per million tokens."
+            f"No token prices of {model} are known: give them with --prices, as "
+            f"`tokens: {{{model!r}: {{input: USD, output: USD}}}}` per million tokens."
         )
     return prices.tokens[model]
+
+
+def is_hosted(model: str) -> bool:
+    """Whether somebody else runs the model, and is paid by the token."""
+    return model.startswith(PREFIX)
+
+
+def with_list_prices(prices: Prices, models: Sequence[str]) -> Prices:
+    """The prices, with those of hosted models from a maintained list where the client has not given them."""
+    listed = {name: found for name in models if is_hosted(name) and (found := _list_price(name))}
+    return replace(prices, tokens={**listed, **prices.tokens})
+
+
+def _list_price(model: str) -> TokenPrices | None:
+    """From the data of the genai-prices package; None where it does not know the model."""
+    import genai_prices
+
+    def usd(**tokens: int) -> float:
+        usage = genai_prices.Usage(**{"input_tokens": 0, "output_tokens": 0, **tokens})
+        return 1000 * float(genai_prices.calc_price(usage, model_ref=model.removeprefix(PREFIX)).total_price)
+
+    try:  # of a thousand tokens: some models cost more where a prompt is very long
+        read, written = usd(input_tokens=1000), usd(output_tokens=1000)
+        cached = usd(input_tokens=1000, cache_read_tokens=1000)
+    except (LookupError, ValueError):
+        return None
+    return TokenPrices(
+        input=read, output=written, cached_input=cached, source=f"genai-prices {version('genai-prices')}, list price"
+    )
 
 
 def watt_hours(query_seconds: float, prices: Prices) -> float | None:

@@ -42,7 +42,7 @@ def _info(model: LanguageModel | Embedder, role: str) -> ModelInfo:
         {
             "name": identity.name,
             "role": role,
-            "sha256": identity.sha256,
+            "sha256": identity.sha256 or None,
             "licence": identity.licence,
             "parameters": identity.parameters,
         }

@@ -322,15 +322,15 @@ def cost_of(record: Record, options: Options, prices: economics.Prices) -> schem
 def _basis(record: Record, options: Options, prices: economics.Prices) -> str:
     """What the cost counts, and at which prices."""
     machine = f"{prices.hourly_usd:g} USD an hour for {prices.machine} ({prices.source})"
+    if record.model is not None and (options.hosting == "per-token" or economics.is_hosted(record.model)):
+        each = economics.token_prices(prices, record.model)
+        read, written = f"{each.input:g} USD per million tokens read", f"{each.output:g} per million written"
+        return f"tokens of the language model, at {read} and {written} ({each.source or prices.source})"
     if options.hosting == "always-on":
         peak = (
             f"{options.peak_qps:g} queries a second" if options.peak_qps else f"{economics.PEAK_RATIO:g} times the mean"
         )
         return f"machines that are always on, at {machine}, enough for a peak load of {peak}"
-    if options.hosting == "per-token" and record.model is not None:
-        each = economics.token_prices(prices, record.model)
-        read, written = f"{each.input:g} USD per million tokens read", f"{each.output:g} per million written"
-        return f"tokens of the language model, at {read} and {written} ({prices.source})"
     return f"busy machine-seconds, measured in batches, at {machine}; idle hours are not counted"
 
 

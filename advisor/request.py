@@ -97,6 +97,10 @@ class CompareRequest(Options):
     incumbent: str | None = None
     """A file with the outputs of the system in use today."""
     prices: str | None = None
+    endpoint: str | None = None
+    """Base URL of the server of hosted models (`openai:NAME`)."""
+    max_spend: float | None = Field(default=None, gt=0)
+    """USD that calls of hosted models may cost in all."""
     output: Path | None = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
 

@@ -20,7 +20,7 @@ from eval.errors import NotApplicable
 from eval.harness import OUT_OF_TIME, evaluate, measure_latency
 from eval.metrics import get_metric
 from strategies.base import Allowance, Strategy, Workshop
-from strategies.models.embedding_cache import uncached
+from strategies.models.caches import uncached
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def run_trial(trial: Trial, strategy: Strategy, workshop: Workshop, folder: RunF
         shutil.rmtree(trial.kept, ignore_errors=True)
         solution.save(trial.kept)
     with uncached(workshop.embedder):  # what is timed here is what a query costs
-        evaluation = _measure(trial, solution, phase)
+        evaluation = _measure(trial, solution, workshop, phase)
     unasked = sum(1 for o in evaluation.outcomes if o.problem == OUT_OF_TIME)
     stopped = own.log.guard_fired or unasked > 0
     gc.collect()
@@ -103,7 +103,9 @@ def run_trial(trial: Trial, strategy: Strategy, workshop: Workshop, folder: RunF
     )
 
 
-def _measure(trial: Trial, solution: Solution, phase: Callable[[str, int, int], None]) -> Evaluation:
+def _measure(
+    trial: Trial, solution: Solution, workshop: Workshop, phase: Callable[[str, int, int], None]
+) -> Evaluation:
     """Answers to the test rows and, if wanted, the latency of some of them."""
     evaluation = evaluate(
         solution,
@@ -116,7 +118,8 @@ def _measure(trial: Trial, solution: Solution, phase: Callable[[str, int, int], 
         return evaluation
     phase("timing", 0, 1)
     left = max(0.0, min(LATENCY_SECONDS, trial.deadline - time.monotonic()))
-    latency = measure_latency(solution, [example.input for example in trial.test], max_seconds=left)
+    with uncached(workshop.language_model):
+        latency = measure_latency(solution, [example.input for example in trial.test], max_seconds=left)
     return replace(evaluation, latency=latency)
 
 

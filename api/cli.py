@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import ipaddress
 import os
 import signal
@@ -72,6 +73,7 @@ def api(
     watchers = [threading.Thread(target=_keep_worker, args=(stop, workers)) for _ in range(workers)]
     for watcher in watchers:
         watcher.start()
+    gc.freeze()  # a full collection need not pass over the libraries: that would stop every answer for half a second
     print(f"Advisor listens on http://{host}:{port}", file=sys.stderr, flush=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises it again, and workers are to be ended first
     try:

@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from eval.errors import RequestError
 from strategies.models.catalogue import DEFAULT_EMBEDDER, DEFAULT_LANGUAGE_MODEL
+from strategies.models.hosted import PREFIX
 
 MIB = 2**20
 GIB = 2**30
@@ -69,6 +70,9 @@ class Settings(BaseSettings):
     def _named(cls, offered: dict[str, str]) -> dict[str, str]:
         if not offered:
             raise ValueError("name at least one")
+        renamed = [name for name, where in offered.items() if where.startswith(PREFIX) and name != where]
+        if renamed:
+            raise ValueError(f"a hosted model goes by its own name, {offered[renamed[0]]}")
         return {name: str(Path(where).absolute()) if Path(where).is_dir() else where for name, where in offered.items()}
 
     @property

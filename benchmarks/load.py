@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import random
 import shutil
@@ -90,6 +91,7 @@ def percentiles(seconds: list[float]) -> dict[str, float]:
 
 async def load(url: str, arguments: argparse.Namespace) -> Tally:
     """All clients at once, until the time is up."""
+    gc.disable()  # the pauses of the clients' own process are none of the service's
     tally, end = Tally(), time.monotonic() + arguments.seconds
     context = ssl.create_default_context()  # made once: every client has a connection of its own, as people have
 

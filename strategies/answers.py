@@ -49,7 +49,8 @@ class AnswerFormat:
             return Prediction("", scores.usage, error=scores.error)
         values = np.asarray(scores.log_likelihoods)
         best = int(values.argmax())
-        confidence = float(1.0 / np.exp(values - values[best]).sum())
+        weighed = len(values) == 1 or bool(np.isfinite(values).all())  # a hosted model names one and weighs none
+        confidence = float(1.0 / np.exp(values - values[best]).sum()) if weighed else None
         return Prediction(self.labels[best], scores.usage, confidence=confidence)
 
     def to_json(self) -> dict[str, Any]:

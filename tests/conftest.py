@@ -1,10 +1,12 @@
-"""What tests of several rooms share: a tiny language model, an embedder without weights, and small tasks."""
+"""What tests of several rooms share: a tiny language model, an embedder without weights, small tasks, a server."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -142,3 +144,82 @@ def exact_model(tiny_model_folder: Path) -> TransformersModel:
 def embedder() -> HashingEmbedder:
     """Bags of words: no weights needed."""
     return HashingEmbedder()
+
+
+class Server(ThreadingHTTPServer):
+    """Answers with the last turn in capitals, unless a fault is due. `faults` are used up one a call."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.faults: list[str] = []
+        self.asked: list[dict[str, Any]] = []
+        self.answered = 0
+        self.keys: set[str] = set()
+        self.supports = "json_schema"
+        self.reply: Callable[[dict[str, Any]], str] = lambda body: body["messages"][-1]["content"].upper()
+        self.lock = threading.Lock()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/v1"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        with self.server.lock:
+            self.server.asked.append(body)
+            self.server.keys.add(self.headers["authorization"])
+            fault = self.server.faults.pop(0) if self.server.faults else ""
+        form = body.get("response_format", {}).get("type", "text")
+        if fault == "cut":
+            self.connection.close()
+        elif fault == "garbled":
+            self.say(200, b'{"choices": [{"mess')
+        elif fault == "empty":
+            self.say(200, b'{"choices": []}')
+        elif fault:
+            self.say(int(fault), json.dumps({"error": {"message": "this model's context is 10 tokens"}}).encode())
+        elif form not in ("text", self.server.supports):
+            self.say(400, b'{"error": {"message": "response_format is not supported"}}')
+        else:
+            with self.server.lock:
+                self.server.answered += 1
+            said = {"role": "assistant", "content": self.server.reply(body)}
+            usage = {"prompt_tokens": 7, "completion_tokens": 2, "total_tokens": 9}
+            usage["prompt_tokens_details"] = {"cached_tokens": 3}  # type: ignore[assignment]
+            answer = {"id": "x", "object": "chat.completion", "created": 0, "model": "big", "usage": usage}
+            answer["choices"] = [{"index": 0, "finish_reason": "stop", "message": said}]
+            self.say(200, json.dumps(answer).encode())
+
+    def say(self, status: int, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        if status == 429:
+            self.send_header("retry-after", "0")
+        self.end_headers()
+        self.wfile.write(body)
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """An OpenAI-compatible server of a scripted model, with a key for it in the environment."""
+    from strategies.models import hosted
+
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    monkeypatch.setattr(hosted, "FIRST_WAIT", 0.001)
+    started = Server()
+    thread = threading.Thread(target=started.serve_forever, daemon=True)
+    thread.start()
+    yield started
+    started.shutdown()
+    started.server_close()

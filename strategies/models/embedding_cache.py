@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,8 +79,3 @@ class CachingEmbedder:
         texts = [row["text"] for row in read_json_lines(folder / "texts.jsonl")]
         self._known.update(zip(texts, vectors, strict=False))  # texts are written first: there may be more of them
         self._saved = len(self._known)
-
-
-def uncached(embedder: Embedder) -> Any:
-    """A context in which the embedder's cache, if it has one, is off."""
-    return embedder.bypassed() if isinstance(embedder, CachingEmbedder) else nullcontext()

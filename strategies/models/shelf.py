@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from strategies.models import catalogue
 from strategies.models.base import Embedder, LanguageModel
+from strategies.models.hosted import PREFIX, Hosted, HostedModel
 
 
 class ModelShelf:
@@ -19,10 +21,13 @@ class ModelShelf:
         language_models: dict[str, LanguageModel] | None = None,
         embedders: dict[str, Embedder] | None = None,
         places: Mapping[str, str] | None = None,
+        hosted: Hosted | None = None,
     ) -> None:
         self.device = device
         self.places = dict(places or {})
         """What a name stands for on this machine, where that is not what the name says: a folder, or another name."""
+        self.hosted = hosted or Hosted()
+        self._answers: Path | None = None
         self._language_models = dict(language_models or {})
         self._embedders = dict(embedders or {})
 
@@ -30,16 +35,33 @@ class ModelShelf:
         """Whether a model of that name is loaded already, or can be loaded from this machine."""
         return self._holds(name) or catalogue.is_here(self._place(name))
 
+    def keep_answers(self, file: Path) -> None:
+        """Keep the answers of hosted models that are loaded from now on in a file: none is paid for twice."""
+        self._answers = file
+
     def require(self, name: str) -> None:
         """Raise ModelUnavailable, which says how to fetch it, where a model of that name is not on this machine."""
-        if not self._holds(name):
-            catalogue.locate(self._place(name))
+        place = self._place(name)
+        if self._holds(name):
+            return
+        if place.startswith(PREFIX):
+            self.hosted.check(place)
+        else:
+            catalogue.locate(place)
 
     def language_model(self, name: str = catalogue.DEFAULT_LANGUAGE_MODEL) -> LanguageModel:
         """The language model of that name. Raises ModelUnavailable, which says how to fetch it."""
         if name not in self._language_models:
-            self._language_models[name] = catalogue.load_language_model(name, self._place(name), self.device)
+            self._language_models[name] = self._load(name, self._place(name))
         return self._language_models[name]
+
+    def _load(self, name: str, place: str) -> LanguageModel:
+        if place.startswith(PREFIX):
+            model = HostedModel.connect(place, self.hosted)
+            if self._answers is not None:
+                model.keep_answers(self._answers)
+            return model
+        return catalogue.load_language_model(name, place, self.device)
 
     def embedder(self, name: str = catalogue.DEFAULT_EMBEDDER) -> Embedder:
         """The embedder of that name."""

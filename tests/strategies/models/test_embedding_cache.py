@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from strategies.models.base import ModelIdentity
-from strategies.models.embedding_cache import CachingEmbedder, uncached
+from strategies.models.caches import uncached
+from strategies.models.embedding_cache import CachingEmbedder
 from strategies.models.fake import HashingEmbedder
 
 

@@ -1,0 +1,49 @@
+"""The models of a request: where they are, what they cost, and what may be sent to them."""
+
+from __future__ import annotations
+
+from advisor import economics, environment
+from advisor.data import Data
+from advisor.request import CompareRequest
+from eval.errors import RequestError
+from eval.findings import Code
+from strategies.models.hosted import Hosted, TokenPrice
+from strategies.models.shelf import ModelShelf
+
+
+def check_models(request: CompareRequest, data: Data) -> None:
+    """Raise RequestError where a price that is needed is not known, or data may not leave the machine."""
+    prices = prices_of(request)
+    for name in request.model:
+        if request.hosting == "per-token" or economics.is_hosted(name):
+            economics.token_prices(prices, name)
+    _refuse_to_send(request, data)
+
+
+def prices_of(request: CompareRequest, gpu: str | None = None) -> economics.Prices:
+    """The client's prices, or assumed ones; list prices of hosted models besides."""
+    given = economics.read_prices(request.prices) if request.prices else None
+    return economics.with_list_prices(given or economics.assumed_prices(environment.cores(), gpu), request.model)
+
+
+def shelf_of(request: CompareRequest) -> ModelShelf:
+    """A shelf on which hosted models are found where the request says, within what may be spent."""
+    prices = prices_of(request).tokens.items()
+    each = {name: TokenPrice(p.input / economics.MILLION, p.output / economics.MILLION) for name, p in prices}
+    return ModelShelf(request.device, hosted=Hosted(request.endpoint, request.max_spend, each))
+
+
+def _refuse_to_send(request: CompareRequest, data: Data) -> None:
+    """Raise RequestError where a hosted model would be sent what the client has not said may leave the machine."""
+    hosted = [name for name in request.model if economics.is_hosted(name)]
+    codes = {finding.code: finding.count for finding in data.findings}
+    if hosted and Code.PERSONAL_DATA in codes and not request.redact and Code.PERSONAL_DATA not in request.accept:
+        raise RequestError(
+            f"{hosted[0]} is hosted, and {codes[Code.PERSONAL_DATA]} rows or documents hold personal data: mask them "
+            "with --redact, or send them as they are with --accept personal_data."
+        )
+    if hosted and Code.PROMPT_INJECTION in codes and Code.PROMPT_INJECTION not in request.accept:
+        raise RequestError(
+            f"{hosted[0]} is hosted, and {codes[Code.PROMPT_INJECTION]} rows or documents try to instruct the model: "
+            "send them as they are with --accept prompt_injection."
+        )

@@ -1,0 +1,280 @@
+"""A model behind an OpenAI-compatible endpoint: prompts go out, answers come back, and no answer is paid for twice.
+
+Any server that speaks chat completions will do: a provider's, vLLM, Ollama, llama.cpp. The key comes from the
+environment (OPENAI_API_KEY) and is written nowhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from math import inf
+from pathlib import Path
+from typing import Any
+
+from eval.contracts import NO_USAGE, Usage
+from eval.errors import InfrastructureError, ModelUnavailable, RequestError
+from eval.harness import INFRASTRUCTURE
+from strategies.models.answer_store import AnswerStore
+from strategies.models.base import Completion, Decoding, JsonShape, LabelScores, ModelIdentity, Prompt
+from strategies.models.purse import Purse
+
+PREFIX = "openai:"
+ATTEMPTS = 6
+FIRST_WAIT, LONGEST_WAIT = 0.5, 8.0
+LONGEST_STATED_WAIT = 60.0
+"""Of a server's own Retry-After; beyond, it is not waited for."""
+TIMEOUT_SECONDS = 120.0
+CONCURRENCY = 8
+CONTEXT_TOKENS = 16_384
+"""Assumed, since no server says: prompts are kept within it, and a longer context is not used."""
+LETTERS_A_TOKEN = 3.5
+"""An estimate; what is paid is what the server counted."""
+FRAME_TOKENS = 8
+"""Around each turn, at the most."""
+UNSUPPORTED = (400, 404, 422)
+FORMATS = ("json_schema", "json_object", "text")
+"""Ways of asking for a form of answer, the strictest first; what a server refuses is not asked for again."""
+
+
+@dataclass(frozen=True)
+class TokenPrice:
+    """USD per token."""
+
+    read: float
+    written: float
+
+
+@dataclass(frozen=True)
+class Hosted:
+    """Where hosted models are, and what may be spent on them."""
+
+    endpoint: str | None = None
+    """Base URL; without it OPENAI_BASE_URL, else OpenAI's own."""
+    most_usd: float | None = None
+    prices: Mapping[str, TokenPrice] = field(default_factory=dict)
+    """By name, prefix included; needed for a spending cap."""
+    concurrency: int = CONCURRENCY
+
+    def check(self, name: str) -> None:
+        """Raise ModelUnavailable where a model cannot be reached for want of a key, or capped for want of a price."""
+        if not os.environ.get("OPENAI_API_KEY") and not self._own_server:
+            raise ModelUnavailable(
+                f"{name} needs a key: set OPENAI_API_KEY, or name a server of your own with --endpoint URL."
+            )
+        if self.most_usd is not None and name not in self.prices:
+            raise RequestError(f"--max-spend: the token prices of {name} are not known: give them with --prices.")
+
+    @property
+    def _own_server(self) -> bool:
+        return bool(self.endpoint or os.environ.get("OPENAI_BASE_URL"))
+
+
+class HostedModel:
+    """Implements `LanguageModel`. It names a label rather than weighing all of them, and carries no adapter."""
+
+    def __init__(self, name: str, client: Any, hosted: Hosted) -> None:
+        self.identity = ModelIdentity(name, sha256="")
+        self.context_tokens = CONTEXT_TOKENS
+        self.answers = AnswerStore()
+        self._client, self._concurrency = client, hosted.concurrency
+        self._model = name.removeprefix(PREFIX)
+        self._endpoint = str(client.base_url)
+        price = hosted.prices.get(name, TokenPrice(0.0, 0.0))
+        self._purse = Purse(hosted.most_usd, price.read, price.written)
+        self._format = 0
+        self._bypassed = False
+
+    @classmethod
+    def connect(cls, name: str, hosted: Hosted) -> HostedModel:
+        """A client for the model; nothing is sent yet. Raises ModelUnavailable without a key or server."""
+        import openai
+
+        hosted.check(name)
+        client = openai.OpenAI(
+            api_key=os.environ.get("OPENAI_API_KEY", "none"),
+            base_url=hosted.endpoint,
+            timeout=TIMEOUT_SECONDS,
+            max_retries=0,  # every attempt is paid for, and counted here
+        )
+        return cls(name, client, hosted)
+
+    def keep_answers(self, file: Path) -> None:
+        """Keep answers in a file, and take up those that are there: they are paid for, and count as spent."""
+        for usage in self.answers.keep_in(file):
+            self._purse.spend(usage)
+
+    @contextmanager
+    def bypassed(self) -> Iterator[None]:
+        """Ask anew for a while, whatever is known: what is timed must not come from memory."""
+        self._bypassed = True
+        try:
+            yield
+        finally:
+            self._bypassed = False
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        return [int(len(text) / LETTERS_A_TOKEN) + 1 for text in texts]
+
+    def prompt_tokens(self, prompt: Prompt) -> int:
+        return sum(self.count_tokens([turn.content for turn in prompt.turns])) + FRAME_TOKENS * len(prompt.turns)
+
+    def use_adapter(self, folder: Path | None) -> None:
+        if folder is not None:
+            raise RequestError(f"The model {self.identity.name} cannot carry an adapter: its weights are not at hand.")
+
+    def generate(self, prompts: Sequence[Prompt], decoding: Decoding) -> list[Completion]:
+        schema = json_schema(decoding.json_shape) if decoding.json_shape else None
+        return self._ask(prompts, decoding.max_new_tokens, schema)
+
+    def score_labels(self, prompts: Sequence[Prompt], labels: Sequence[str]) -> list[LabelScores]:
+        """The label that is named gets 0 and the others minus infinity: there is no confidence to be had from that."""
+        schema = {
+            "type": "object", "properties": {"label": {"type": "string", "enum": list(labels)}}, "required": ["label"],
+            "additionalProperties": False,
+        }  # fmt: skip
+        longest = max(self.count_tokens(labels), default=0) + 16
+        return [_chosen(completion, labels) for completion in self._ask(prompts, longest, schema)]
+
+    # One call
+
+    def _ask(self, prompts: Sequence[Prompt], most_tokens: int, schema: dict[str, Any] | None) -> list[Completion]:
+        if not prompts:
+            return []
+        with ThreadPoolExecutor(min(self._concurrency, len(prompts))) as pool:
+            return list(pool.map(lambda prompt: self._answer(prompt, most_tokens, schema), prompts))
+
+    def _answer(self, prompt: Prompt, most_tokens: int, schema: dict[str, Any] | None) -> Completion:
+        """One answer: known, or asked for until it comes."""
+        messages = [{"role": turn.role, "content": turn.content} for turn in prompt.turns]
+        key = _key(self._endpoint, self._model, messages, most_tokens, schema)
+        known = None if self._bypassed else self.answers.get(key)
+        if known is not None:
+            return known
+        try:
+            found = self._attempts(messages, most_tokens, schema)
+        except InfrastructureError as error:
+            return Completion("", error=f"{INFRASTRUCTURE}{error}")
+        if not self._bypassed:
+            self.answers.put(key, found)
+        return found
+
+    def _attempts(self, messages: list[dict[str, str]], most: int, schema: dict[str, Any] | None) -> Completion:
+        import openai
+
+        failure = ""
+        for attempt in range(ATTEMPTS):
+            form = self._format
+            reserved = self._purse.reserve(_most_tokens(messages), most)
+            try:
+                answer = self._client.chat.completions.create(
+                    model=self._model, messages=messages, max_tokens=most, temperature=0, **_asked(form, schema)
+                )
+                found = _completion(answer)
+            except openai.APIStatusError as error:
+                self._purse.release(reserved)
+                if error.status_code in UNSUPPORTED and schema is not None and form < len(FORMATS) - 1:
+                    self._format = max(self._format, form + 1)
+                    continue
+                if error.status_code not in (408, 409, 429) and error.status_code < 500:
+                    return self._refused(error)
+                failure, wait = f"the server answered {error.status_code}", _wait(attempt, error.response.headers)
+            except (openai.APIError, ValueError, TypeError, AttributeError, IndexError) as error:
+                # cut off, too late or garbled: it may have been paid for all the same, so that it stays reserved
+                failure, wait = f"no answer that can be read came back ({type(error).__name__})", _wait(attempt, {})
+            else:
+                self._purse.settle(reserved, found.usage)
+                return found
+            if attempt < ATTEMPTS - 1:
+                time.sleep(wait)
+        raise InfrastructureError(f"{failure}, {ATTEMPTS} times")
+
+    def _refused(self, error: Any) -> Completion:
+        """What is wrong with this prompt is an answer's error; what is wrong with all of them ends the strategy."""
+        said = str(getattr(error, "message", ""))
+        if error.status_code in (400, 413, 422) and ("context" in said.lower() or "too long" in said.lower()):
+            return Completion("", error="the prompt overflows the model's context")
+        if error.status_code in (401, 403):
+            raise RequestError(f"{self.identity.name}: the server does not accept the key in OPENAI_API_KEY.")
+        raise RequestError(f"{self.identity.name}: the server refuses the request ({error.status_code}: {said[:200]}).")
+
+
+def _asked(form: int, schema: dict[str, Any] | None) -> dict[str, Any]:
+    if schema is None or FORMATS[form] == "text":
+        return {}
+    if FORMATS[form] == "json_object":
+        return {"response_format": {"type": "json_object"}}
+    return {"response_format": {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}}
+
+
+def _completion(answer: Any) -> Completion:
+    choice = answer.choices[0]
+    details = getattr(answer.usage, "prompt_tokens_details", None)
+    usage = NO_USAGE
+    if answer.usage is not None:
+        cached = int(getattr(details, "cached_tokens", 0) or 0)
+        usage = Usage(int(answer.usage.prompt_tokens), int(answer.usage.completion_tokens), cached)
+    if choice.finish_reason == "content_filter":
+        return Completion("", usage, error="the server's filter withheld the answer")
+    return Completion(str(choice.message.content or "").strip(), usage)
+
+
+def _chosen(completion: Completion, labels: Sequence[str]) -> LabelScores:
+    """The label that an answer names, in JSON or in plain words."""
+    if completion.error is not None:
+        return LabelScores((), completion.usage, completion.error)
+    said = _label_in(completion.text)
+    plain = {label.strip().casefold(): number for number, label in reversed(list(enumerate(labels)))}
+    number = labels.index(said) if said in labels else plain.get(said.strip(" .\"'`\n").casefold())
+    if number is None:
+        return LabelScores((), completion.usage, f"the answer is none of the labels: {said[:80]!r}")
+    return LabelScores(tuple(0.0 if i == number else -inf for i in range(len(labels))), completion.usage)
+
+
+def _label_in(text: str) -> str:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    if isinstance(value, dict) and len(value) == 1:
+        value = next(iter(value.values()))
+    return value if isinstance(value, str) else text
+
+
+_TYPES = {"string": "string", "number": "number", "boolean": "boolean", "null": "null"}
+
+
+def json_schema(shape: JsonShape) -> dict[str, Any]:
+    """The JSON Schema of a shape."""
+    properties = {}
+    for key, kinds in shape.keys:
+        types = [_TYPES[kind] for kind in kinds if kind in _TYPES]
+        properties[key] = {} if "any" in kinds or not types else {"type": types[0] if len(types) == 1 else types}
+    return {"type": "object", "properties": properties, "additionalProperties": False}
+
+
+def _most_tokens(messages: Sequence[Mapping[str, str]]) -> int:
+    """No tokeniser makes more tokens of a text than it has bytes."""
+    return sum(len(message["content"].encode()) + FRAME_TOKENS for message in messages)
+
+
+def _wait(attempt: int, headers: Mapping[str, str]) -> float:
+    """Seconds until the next attempt: what the server says, else twice as long each time, and never all at once."""
+    try:
+        stated = float(headers.get("retry-after", ""))
+    except ValueError:
+        stated = -1.0
+    if 0 <= stated <= LONGEST_STATED_WAIT:
+        return stated
+    return min(LONGEST_WAIT, FIRST_WAIT * 2.0**attempt) * random.uniform(0.75, 1.25)
+
+
+def _key(*parts: Any) -> str:
+    return hashlib.sha256(json.dumps(parts, ensure_ascii=False, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,226 @@
+"""Models behind an endpoint, against a server that answers, errs, garbles, cuts off and counts."""
+
+from __future__ import annotations
+
+from math import inf
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from eval.contracts import Example, Kind, Task, Usage
+from eval.errors import InfrastructureError, ModelUnavailable, RequestError
+from eval.harness import INFRASTRUCTURE, evaluate
+from eval.metrics import get_metric
+from strategies.answers import AnswerFormat
+from strategies.models.answer_store import AnswerStore
+from strategies.models.base import Completion, Decoding, JsonShape, Prompt, Turn
+from strategies.models.caches import uncached
+from strategies.models.hosted import ATTEMPTS, Hosted, HostedModel, TokenPrice, json_schema
+from strategies.models.purse import Purse
+from strategies.models.shelf import ModelShelf
+from strategies.pipeline import Pipeline
+from strategies.prompts import PromptTemplate
+
+NAME = "openai:big"
+CENT = TokenPrice(read=0.01, written=0.10)
+
+
+def model_at(server: Any, **options: Any) -> HostedModel:
+    return HostedModel.connect(NAME, Hosted(server.url, **options))
+
+
+def ask(text: str) -> Prompt:
+    return Prompt((Turn("system", "Shout."), Turn("user", text)), 1)
+
+
+def texts(completions: list[Completion]) -> list[str]:
+    return [completion.text for completion in completions]
+
+
+# ---- answers ---------------------------------------------------------------------------------------------------------
+
+
+def test_answers_come_in_the_order_of_the_prompts_with_what_the_server_counted(server: Any) -> None:
+    model = model_at(server)
+    found = model.generate([ask(f"row {n}") for n in range(30)], Decoding(9))
+    assert texts(found) == [f"ROW {n}" for n in range(30)]
+    assert found[0].usage == Usage(7, 2, 3)
+    asked = server.asked[0]
+    assert (asked["model"], asked["temperature"], asked["max_tokens"]) == ("big", 0, 9)
+    assert "response_format" not in asked
+    assert server.keys == {"Bearer sk-secret"}
+    assert model.generate([], Decoding(9)) == []
+
+
+def test_no_answer_is_paid_for_twice(server: Any, tmp_path: Path) -> None:
+    model = model_at(server)
+    model.keep_answers(tmp_path / "answers.jsonl")
+    prompts = [ask("a"), ask("b")]
+    first = model.generate(prompts, Decoding(9))
+    assert model.generate(prompts, Decoding(9)) == first
+    again = model_at(server)
+    again.keep_answers(tmp_path / "answers.jsonl")
+    assert again.generate(prompts, Decoding(9)) == first
+    assert server.answered == 2
+    assert len({*texts(model.generate([ask("a")], Decoding(5)))}) == 1
+    assert server.answered == 3, "another length is another question"
+    with uncached(model):
+        model.generate(prompts, Decoding(9))
+    assert server.answered == 5, "what is timed is asked anew"
+
+
+def test_a_label_is_named_in_json_or_in_plain_words(server: Any) -> None:
+    labels = ("billing", "Power cut")
+    model = model_at(server)
+    for said, number in (('{"label": "Power cut"}', 1), ("power cut.", 1), (" Billing\n", 0), ('"billing"', 0)):
+        server.reply = lambda body, said=said: said  # type: ignore[misc]
+        (scores,) = model.score_labels([ask(said)], labels)
+        assert scores.log_likelihoods == tuple(0.0 if i == number else -inf for i in range(2))
+    server.reply = lambda body: "I would say billing, but who knows"
+    (scores,) = model.score_labels([ask("x")], labels)
+    assert "none of the labels" in str(scores.error)
+    assert server.asked[-1]["response_format"]["json_schema"]["schema"]["properties"]["label"]["enum"] == list(labels)
+
+
+def test_a_label_that_is_only_named_has_no_confidence(server: Any) -> None:
+    server.reply = lambda body: "outage"
+    (answer,) = AnswerFormat(labels=("billing", "outage")).answer(model_at(server), [ask("dark")])
+    assert (answer.text, answer.confidence, answer.error) == ("outage", None, None)
+
+
+def test_a_form_of_answer_that_the_server_refuses_is_not_asked_for_again(server: Any) -> None:
+    shape = JsonShape((("city", ("string",)), ("guests", ("number", "null")), ("more", ("any",))))
+    assert json_schema(shape)["properties"] == {
+        "city": {"type": "string"}, "guests": {"type": ["number", "null"]}, "more": {},
+    }  # fmt: skip
+    server.supports = "json_object"
+    model = model_at(server, concurrency=1)
+    assert texts(model.generate([ask("a"), ask("b")], Decoding(9, shape))) == ["A", "B"]
+    forms = [body.get("response_format", {}).get("type") for body in server.asked]
+    assert forms == ["json_schema", "json_object", "json_object"]
+    server.supports = "text"
+    assert texts(model.generate([ask("c")], Decoding(9, shape))) == ["C"]
+
+
+# ---- failures --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fault", ["429", "500", "503", "cut", "garbled", "empty"])
+def test_a_failure_that_passes_is_tried_again(server: Any, fault: str) -> None:
+    server.faults = [fault] * (ATTEMPTS - 1)
+    assert texts(model_at(server).generate([ask("a")], Decoding(9))) == ["A"]
+    assert (len(server.asked), server.answered) == (ATTEMPTS, 1)
+
+
+def test_a_failure_that_stays_leaves_its_row_unscored_and_the_others_are_answered(server: Any) -> None:
+    server.faults = ["500"] * ATTEMPTS
+    model = model_at(server, concurrency=1)
+    found = model.generate([ask("a"), ask("b")], Decoding(9))
+    assert str(found[0].error).startswith(f"{INFRASTRUCTURE}the server answered 500")
+    assert found[1].text == "B"
+    server.faults = ["500"] * 100
+    task = Task("Shout.", Kind.GENERATION, "exact_match")
+    solution = Pipeline(model, PromptTemplate(task.description), AnswerFormat(max_new_tokens=9))
+    outcome = evaluate(solution, [Example("1", "c", ("C",))], get_metric("exact_match"), retry_waits=()).outcomes[0]
+    assert outcome.score is None
+    server.faults = []
+    assert evaluate(solution, [Example("1", "c", ("C",))], get_metric("exact_match")).scores == [1.0]
+
+
+def test_under_many_faults_no_answer_is_lost_counted_twice_or_given_to_another_row(server: Any) -> None:
+    kinds = ["429", "", "cut", "500", "", "garbled", "empty", ""]
+    server.faults = [kinds[n % len(kinds)] for n in range(120)]
+    model = model_at(server)
+    prompts = [ask(f"row {n}") for n in range(80)]
+    for _ in range(3):  # as the harness does; a row may meet six faults in a row
+        found = model.generate(prompts, Decoding(9))
+        assert all(c.text == f"ROW {n}" or str(c.error).startswith(INFRASTRUCTURE) for n, c in enumerate(found))
+    assert texts(found) == [f"ROW {n}" for n in range(80)]
+    assert server.answered == 80
+    assert len(server.asked) == 80 + sum(1 for n in range(120) if kinds[n % len(kinds)])
+
+
+def test_a_prompt_too_long_is_an_answers_error_and_a_wrong_key_ends_the_strategy(server: Any) -> None:
+    model = model_at(server, concurrency=1)
+    server.faults = ["400"]
+    assert model.generate([ask("a")], Decoding(9))[0].error == "the prompt overflows the model's context"
+    server.faults = ["401"]
+    with pytest.raises(RequestError, match="does not accept the key in OPENAI_API_KEY") as refused:
+        model.generate([ask("b")], Decoding(9))
+    assert "sk-secret" not in str(refused.value)
+    server.faults = ["404"]
+    with pytest.raises(RequestError, match="refuses the request"):
+        model.generate([ask("c")], Decoding(9))
+
+
+# ---- money -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_cap_is_kept_before_each_call(server: Any) -> None:
+    """A call costs 0.27 USD, and can cost 10 × 0.10 for what is written and 0.01 a byte read: about 1.30."""
+    model = model_at(server, most_usd=3.0, prices={NAME: CENT}, concurrency=4)
+    found = model.generate([ask(f"row {n}") for n in range(40)], Decoding(10))
+    answered = [completion for completion in found if completion.error is None]
+    assert 2 <= len(answered) == server.answered <= 11
+    assert 0.27 * server.answered <= 3.0
+    assert {str(c.error) for c in found if c.error} == {
+        f"{INFRASTRUCTURE}the spending cap of 3 USD is reached: raise --max-spend"
+    }
+
+
+def test_what_an_earlier_attempt_has_paid_counts(server: Any, tmp_path: Path) -> None:
+    for number in range(2):
+        model = model_at(server, most_usd=1.5, prices={NAME: CENT})
+        model.keep_answers(tmp_path / "answers.jsonl")
+        found = model.generate([ask("first"), ask(f"further {number}" * 9)], Decoding(8))
+        assert found[0].text == "FIRST"
+    assert server.answered == 1, "for the second there was never enough left"
+
+
+def test_calls_that_may_have_been_paid_for_count() -> None:
+    purse = Purse(1.0, 0.01, 0.1)
+    first = purse.reserve(20, 2)
+    assert purse.spent == pytest.approx(0.4)
+    purse.settle(first, Usage(10, 1))
+    assert purse.spent == pytest.approx(0.2)
+    purse.settle(purse.reserve(10, 1), Usage())
+    assert purse.spent == pytest.approx(0.4), "the server did not say"
+    purse.release(purse.reserve(50, 1))
+    assert purse.spent == pytest.approx(0.4)
+    with pytest.raises(InfrastructureError, match="the spending cap of 1 USD is reached"):
+        purse.reserve(51, 1)
+
+
+def test_without_a_key_or_a_price_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    with pytest.raises(ModelUnavailable, match="set OPENAI_API_KEY, or name a server of your own with --endpoint"):
+        ModelShelf().require(NAME)
+    ModelShelf(hosted=Hosted("http://127.0.0.1:1/v1")).require(NAME)
+    with pytest.raises(RequestError, match="--max-spend: the token prices of openai:big are not known"):
+        ModelShelf(hosted=Hosted("http://127.0.0.1:1/v1", most_usd=1.0)).require(NAME)
+
+
+def test_the_key_is_written_nowhere(server: Any, tmp_path: Path) -> None:
+    model = model_at(server)
+    model.keep_answers(tmp_path / "answers.jsonl")
+    Pipeline(model, PromptTemplate("Shout."), AnswerFormat()).predict(["a"])
+    Pipeline(model, PromptTemplate("Shout."), AnswerFormat()).save(tmp_path / "solution")
+    assert not [p for p in tmp_path.rglob("*") if p.is_file() and b"sk-secret" in p.read_bytes()]
+
+
+def test_a_line_that_was_cut_off_is_passed_over_and_spoils_no_other(tmp_path: Path) -> None:
+    file, store = tmp_path / "answers.jsonl", AnswerStore()
+    store.keep_in(file)
+    store.put("a", Completion("A", Usage(1, 2, 3)))
+    with file.open("a") as half:
+        half.write('{"key": "b", "te')
+    second = AnswerStore()
+    assert second.keep_in(file) == [Usage(1, 2, 3)]
+    second.put("c", Completion("C", Usage(4, 5)))
+    third = AnswerStore()
+    third.keep_in(file)
+    assert (third.get("a"), third.get("b"), third.get("c")) == (
+        Completion("A", Usage(1, 2, 3)), None, Completion("C", Usage(4, 5)),
+    )  # fmt: skip
