@@ -255,16 +255,18 @@ def weights_sha256(folder: Path) -> str:
     return hashlib.sha256("".join(file_sha256(file) for file in files).encode()).hexdigest()
 
 
-def load_language_model(name: str, place: str, device: str = "auto") -> LanguageModel:
-    """Load a language model, ready to answer. `place` is what the name stands for: itself, or a folder."""
+def load_language_model(name: str, device: str = "auto", place: str | None = None) -> LanguageModel:
+    """Load a language model, ready to answer. `place` is what the name stands for, if not itself: a folder, say."""
+    place = place or name
     folder = locate(place)
     from strategies.models.transformers_lm import TransformersModel
 
     return TransformersModel.load(name, folder, device, licence_of(place))
 
 
-def load_embedder(name: str, place: str, device: str = "auto") -> Embedder:
-    """Load an embedder. `place` is what the name stands for: itself, or a folder."""
+def load_embedder(name: str, device: str = "auto", place: str | None = None) -> Embedder:
+    """Load an embedder. `place` is what the name stands for, if not itself: a folder, say."""
+    place = place or name
     folder = locate(place)
     from strategies.models.sentence_embedder import SentenceEmbedder
 

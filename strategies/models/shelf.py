@@ -61,12 +61,12 @@ class ModelShelf:
             if self._answers is not None:
                 model.keep_answers(self._answers)
             return model
-        return catalogue.load_language_model(name, place, self.device)
+        return catalogue.load_language_model(name, self.device, place)
 
     def embedder(self, name: str = catalogue.DEFAULT_EMBEDDER) -> Embedder:
         """The embedder of that name."""
         if name not in self._embedders:
-            self._embedders[name] = catalogue.load_embedder(name, self._place(name), self.device)
+            self._embedders[name] = catalogue.load_embedder(name, self.device, self._place(name))
         return self._embedders[name]
 
     def _holds(self, name: str) -> bool:
