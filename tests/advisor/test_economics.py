@@ -138,7 +138,7 @@ def test_what_needs_no_language_model_is_paid_by_the_second_where_tokens_are_pai
 
 
 def test_no_token_price_is_invented() -> None:
-    with pytest.raises(RequestError, match="no token prices of big are known: give them with --prices"):
+    with pytest.raises(RequestError, match="No token prices of big are known: give them with --prices"):
         tariff(Use(1, 1, "big"), Terms(A_DOLLAR, "per-token"))
 
 
