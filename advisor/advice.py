@@ -163,6 +163,8 @@ def _against_best(case: Case) -> str:
             return f"It has the highest quality, {_points(gap)} ahead of {other} ({figure})."
         return f"It has the highest quality, level with {other}, and costs no more."
     gap = _value(case, decision.best) - _value(case, decision.pick)
+    if gap == 0:
+        return f"It has the highest quality, level with {_title(str(decision.best))}, and costs less or is simpler."
     error_cost = case.settings.error_cost
     why = (
         "a gap too small to pay for: it is within the tolerance or half its own standard error"

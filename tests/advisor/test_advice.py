@@ -164,6 +164,13 @@ def test_a_cheaper_pick_within_the_margin_says_what_it_gives_up_and_why() -> Non
     assert "within the tolerance or half its own standard error" in told.reasons
 
 
+def test_a_cheaper_pick_that_is_level_with_the_best_gives_up_nothing() -> None:
+    told = Told({"majority": 0.9, "few_shot": 0.9}, {"majority": 9.0, "few_shot": 1.0})
+    assert told.decision.pick == "few_shot"
+    assert "level with always the commonest label" in told.reasons
+    assert "0 points" not in told.reasons
+
+
 def test_with_a_price_of_errors_the_reason_is_the_total_cost() -> None:
     """Ten points more right save 0.1 x 10,000 x 0.01 = 10 USD a month, and cost 49 more."""
     told = Told({"tfidf_linear": 0.8, "few_shot": 0.9}, {"tfidf_linear": 1.0, "few_shot": 50.0}, error_cost=0.01)
