@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from advisor.decide import Candidate, Decision, Evidence
-from advisor.economics import is_hosted
+from advisor.economics import is_paid_by_token
 from advisor.evidence import Weighed
 from advisor.planning import CURVE_SHARES
 from advisor.report import schema, wording
@@ -203,7 +203,7 @@ def _cost_reason(case: Case) -> str:
     latency = f", and answers one query in {wording.latency(result.latency.p50_ms)}" if result.latency else ""
     each, monthly = wording.per_thousand(cost.per_1k_usd), wording.money(cost.monthly_usd)
     month = f"{monthly} a month at {settings.volume:,} queries"
-    by_token = result.model is not None and (settings.hosting == "per-token" or is_hosted(result.model))
+    by_token = is_paid_by_token(result.model, settings.hosting)
     if settings.hosting == "always-on" and not by_token:
         on = wording.count(cost.machines, "machine")
         return f"It costs {month} on {on} always on, idle time included ({each}){latency}."

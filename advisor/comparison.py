@@ -33,8 +33,8 @@ from strategies.models.embedding_cache import CachingEmbedder
 from strategies.models.shelf import ModelShelf
 from strategies.registry import make_strategy
 
-ANSWERS = "hosted-answers.jsonl"
-"""In the run folder: what hosted models answered, so that nothing is paid for twice."""
+ANSWERS = "hosted-answers"
+"""A folder in the run folder: what hosted models answered, so that nothing is paid for twice."""
 
 
 @dataclass

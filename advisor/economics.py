@@ -179,7 +179,7 @@ def tariff(use: Use, terms: Terms) -> Tariff:
     training = use.fit_seconds * second
     once = training + prices.effort_usd.get(use.family, 0.0)
     standing = training * prices.retrainings_per_year / MONTHS
-    if use.model is not None and (terms.hosting == "per-token" or is_hosted(use.model)):
+    if use.model is not None and is_paid_by_token(use.model, terms.hosting):
         return Tariff(token_prices(prices, use.model).of(use.read, use.cached, use.written), once, standing)
     if terms.hosting == "always-on":
         carries = HOURS_A_MONTH * HOURS / (use.query_seconds * terms.peak_ratio) if use.query_seconds else math.inf
@@ -200,6 +200,11 @@ def token_prices(prices: Prices, model: str) -> TokenPrices:
 def is_hosted(model: str) -> bool:
     """Whether somebody else runs the model, and is paid by the token."""
     return model.startswith(PREFIX)
+
+
+def is_paid_by_token(model: str | None, hosting: Hosting) -> bool:
+    """Whether a query of a strategy with this language model, if it has one, costs its tokens."""
+    return model is not None and (hosting == "per-token" or is_hosted(model))
 
 
 def with_list_prices(prices: Prices, models: Sequence[str]) -> Prices:

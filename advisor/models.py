@@ -15,7 +15,7 @@ def check_models(request: CompareRequest, data: Data) -> None:
     """Raise RequestError where a price that is needed is not known, or data may not leave the machine."""
     prices = prices_of(request)
     for name in request.model:
-        if request.hosting == "per-token" or economics.is_hosted(name):
+        if economics.is_paid_by_token(name, request.hosting):
             economics.token_prices(prices, name)
     _refuse_to_send(request, data)
 

@@ -322,7 +322,7 @@ def cost_of(record: Record, options: Options, prices: economics.Prices) -> schem
 def _basis(record: Record, options: Options, prices: economics.Prices) -> str:
     """What the cost counts, and at which prices."""
     machine = f"{prices.hourly_usd:g} USD an hour for {prices.machine} ({prices.source})"
-    if record.model is not None and (options.hosting == "per-token" or economics.is_hosted(record.model)):
+    if record.model is not None and economics.is_paid_by_token(record.model, options.hosting):
         each = economics.token_prices(prices, record.model)
         read, written = f"{each.input:g} USD per million tokens read", f"{each.output:g} per million written"
         return f"tokens of the language model, at {read} and {written} ({each.source or prices.source})"

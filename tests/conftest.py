@@ -158,6 +158,7 @@ class Server(ThreadingHTTPServer):
         self.answered = 0
         self.keys: set[str] = set()
         self.supports = "json_schema"
+        self.counts = True
         self.reply: Callable[[dict[str, Any]], str] = lambda body: body["messages"][-1]["content"].upper()
         self.lock = threading.Lock()
 
@@ -195,7 +196,8 @@ class Handler(BaseHTTPRequestHandler):
             said = {"role": "assistant", "content": self.server.reply(body)}
             usage = {"prompt_tokens": 7, "completion_tokens": 2, "total_tokens": 9}
             usage["prompt_tokens_details"] = {"cached_tokens": 3}  # type: ignore[assignment]
-            answer = {"id": "x", "object": "chat.completion", "created": 0, "model": "big", "usage": usage}
+            answer = {"id": "x", "object": "chat.completion", "created": 0, "model": "big"}
+            answer |= {"usage": usage} if self.server.counts else {}
             answer["choices"] = [{"index": 0, "finish_reason": "stop", "message": said}]
             self.say(200, json.dumps(answer).encode())
 

@@ -1,4 +1,4 @@
-"""Switching caches off while something is timed."""
+"""Switching memories off while something is timed."""
 
 from __future__ import annotations
 
@@ -6,12 +6,26 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 
+class Bypassable:
+    """A model that remembers its answers, and can be made to work anew."""
+
+    _bypassed = False
+
+    @contextmanager
+    def bypassed(self) -> Iterator[None]:
+        """Work anew for a while, whatever is known: what is timed must not come from memory."""
+        self._bypassed = True
+        try:
+            yield
+        finally:
+            self._bypassed = False
+
+
 @contextmanager
 def uncached(*models: object) -> Iterator[None]:
-    """A context in which the models that remember their answers (those with `bypassed`) work anew."""
+    """A context in which those of the models that have a memory work anew."""
     with ExitStack() as stack:
         for model in models:
-            bypassed = getattr(model, "bypassed", None)
-            if bypassed is not None:
-                stack.enter_context(bypassed())
+            if isinstance(model, Bypassable):
+                stack.enter_context(model.bypassed())
         yield

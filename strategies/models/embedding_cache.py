@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from strategies.models.base import Embedder, ModelIdentity
+from strategies.models.caches import Bypassable
 
 
-class CachingEmbedder:
+class CachingEmbedder(Bypassable):
     """Implements `Embedder` by another one, remembering its vectors.
 
     In bfloat16 a vector depends a little on the texts that it was computed with, so the memory is also what makes a
@@ -23,7 +23,6 @@ class CachingEmbedder:
         self._embedder = embedder
         self._known: dict[str, NDArray[np.float32]] = {}
         self._saved = 0
-        self._bypassed = False
 
     @property
     def identity(self) -> ModelIdentity:
@@ -40,15 +39,6 @@ class CachingEmbedder:
         if new:
             self._known.update(zip(new, self._embedder.encode(new), strict=True))
         return np.stack([self._known[text] for text in texts])
-
-    @contextmanager
-    def bypassed(self) -> Iterator[None]:
-        """Embed everything anew for a while: what is timed must not come from memory."""
-        self._bypassed = True
-        try:
-            yield
-        finally:
-            self._bypassed = False
 
     def save(self, folder: Path) -> None:
         """Write what is known as safetensors and JSON, where anything was learnt since the last time."""

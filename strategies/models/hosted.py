@@ -11,9 +11,8 @@ import json
 import os
 import random
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
@@ -24,6 +23,7 @@ from eval.errors import InfrastructureError, ModelUnavailable, RequestError
 from eval.harness import INFRASTRUCTURE
 from strategies.models.answer_store import AnswerStore
 from strategies.models.base import Completion, Decoding, JsonShape, LabelScores, ModelIdentity, Prompt
+from strategies.models.caches import Bypassable
 from strategies.models.purse import Purse
 
 PREFIX = "openai:"
@@ -51,6 +51,10 @@ class TokenPrice:
     read: float
     written: float
 
+    def of(self, read: int, written: int) -> float:
+        """USD of so many tokens."""
+        return read * self.read + written * self.written
+
 
 @dataclass(frozen=True)
 class Hosted:
@@ -62,6 +66,11 @@ class Hosted:
     prices: Mapping[str, TokenPrice] = field(default_factory=dict)
     """By name, prefix included; needed for a spending cap."""
     concurrency: int = CONCURRENCY
+    purse: Purse = field(init=False, compare=False, repr=False)
+    """One for all hosted models: the cap is on what they cost together."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "purse", Purse(self.most_usd))
 
     def check(self, name: str) -> None:
         """Raise ModelUnavailable where a model cannot be reached for want of a key, or capped for want of a price."""
@@ -77,7 +86,7 @@ class Hosted:
         return bool(self.endpoint or os.environ.get("OPENAI_BASE_URL"))
 
 
-class HostedModel:
+class HostedModel(Bypassable):
     """Implements `LanguageModel`. It names a label rather than weighing all of them, and carries no adapter."""
 
     def __init__(self, name: str, client: Any, hosted: Hosted) -> None:
@@ -87,10 +96,8 @@ class HostedModel:
         self._client, self._concurrency = client, hosted.concurrency
         self._model = name.removeprefix(PREFIX)
         self._endpoint = str(client.base_url)
-        price = hosted.prices.get(name, TokenPrice(0.0, 0.0))
-        self._purse = Purse(hosted.most_usd, price.read, price.written)
+        self._price, self._purse = hosted.prices.get(name, TokenPrice(0.0, 0.0)), hosted.purse
         self._format = 0
-        self._bypassed = False
 
     @classmethod
     def connect(cls, name: str, hosted: Hosted) -> HostedModel:
@@ -109,16 +116,7 @@ class HostedModel:
     def keep_answers(self, file: Path) -> None:
         """Keep answers in a file, and take up those that are there: they are paid for, and count as spent."""
         for usage in self.answers.keep_in(file):
-            self._purse.spend(usage)
-
-    @contextmanager
-    def bypassed(self) -> Iterator[None]:
-        """Ask anew for a while, whatever is known: what is timed must not come from memory."""
-        self._bypassed = True
-        try:
-            yield
-        finally:
-            self._bypassed = False
+            self._purse.spend(self._price.of(usage.input_tokens, usage.output_tokens))
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         return [int(len(text) / LETTERS_A_TOKEN) + 1 for text in texts]
@@ -172,7 +170,8 @@ class HostedModel:
         failure = ""
         for attempt in range(ATTEMPTS):
             form = self._format
-            reserved = self._purse.reserve(_most_tokens(messages), most)
+            reserved = self._price.of(_most_tokens(messages), most)
+            self._purse.reserve(reserved)
             try:
                 answer = self._client.chat.completions.create(
                     model=self._model, messages=messages, max_tokens=most, temperature=0, **_asked(form, schema)
@@ -190,7 +189,11 @@ class HostedModel:
                 # cut off, too late or garbled: it may have been paid for all the same, so that it stays reserved
                 failure, wait = f"no answer that can be read came back ({type(error).__name__})", _wait(attempt, {})
             else:
-                self._purse.settle(reserved, found.usage)
+                used = self._price.of(found.usage.input_tokens, found.usage.output_tokens)
+                told = (
+                    found.usage != NO_USAGE
+                )  # where the server did not say what it used, all that was set aside counts
+                self._purse.settle(reserved, used if told else reserved)
                 return found
             if attempt < ATTEMPTS - 1:
                 time.sleep(wait)

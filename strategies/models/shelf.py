@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,9 +36,9 @@ class ModelShelf:
         """Whether a model of that name is loaded already, or can be loaded from this machine."""
         return self._holds(name) or catalogue.is_here(self._place(name))
 
-    def keep_answers(self, file: Path) -> None:
-        """Keep the answers of hosted models that are loaded from now on in a file: none is paid for twice."""
-        self._answers = file
+    def keep_answers(self, folder: Path) -> None:
+        """Keep the answers of hosted models that are loaded from now on in a folder: none is paid for twice."""
+        self._answers = folder
 
     def require(self, name: str) -> None:
         """Raise ModelUnavailable, which says how to fetch it, where a model of that name is not on this machine."""
@@ -59,7 +60,8 @@ class ModelShelf:
         if place.startswith(PREFIX):
             model = HostedModel.connect(place, self.hosted)
             if self._answers is not None:
-                model.keep_answers(self._answers)
+                name_hash = hashlib.sha256(place.encode()).hexdigest()[:16]  # a name may hold a slash
+                model.keep_answers(self._answers / f"{name_hash}.jsonl")
             return model
         return catalogue.load_language_model(name, self.device, place)
 

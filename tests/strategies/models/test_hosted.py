@@ -179,17 +179,46 @@ def test_what_an_earlier_attempt_has_paid_counts(server: Any, tmp_path: Path) ->
 
 
 def test_calls_that_may_have_been_paid_for_count() -> None:
-    purse = Purse(1.0, 0.01, 0.1)
-    first = purse.reserve(20, 2)
+    purse = Purse(1.0)
+    purse.reserve(0.4)
     assert purse.spent == pytest.approx(0.4)
-    purse.settle(first, Usage(10, 1))
+    purse.settle(0.4, 0.2)
     assert purse.spent == pytest.approx(0.2)
-    purse.settle(purse.reserve(10, 1), Usage())
-    assert purse.spent == pytest.approx(0.4), "the server did not say"
-    purse.release(purse.reserve(50, 1))
+    purse.reserve(0.2)
+    purse.settle(0.2, 0.2)
+    assert purse.spent == pytest.approx(0.4)
+    purse.reserve(0.6)
+    purse.release(0.6)
     assert purse.spent == pytest.approx(0.4)
     with pytest.raises(InfrastructureError, match="the spending cap of 1 USD is reached"):
-        purse.reserve(51, 1)
+        purse.reserve(0.61)
+
+
+def test_where_the_server_does_not_count_all_that_was_set_aside_counts(server: Any) -> None:
+    server.counts = False
+    hosted = Hosted(server.url, most_usd=100.0, prices={NAME: CENT})
+    HostedModel.connect(NAME, hosted).generate([ask("a")], Decoding(8))
+    assert hosted.purse.spent == pytest.approx(8 * 0.10 + 0.01 * (len("Shout.a") + 2 * 8))
+
+
+def test_the_cap_is_on_what_all_hosted_models_cost_together(server: Any, tmp_path: Path) -> None:
+    """Either model alone could answer for about 0.27 USD a call."""
+    prices = {NAME: CENT, "openai:other": CENT}
+
+    def shelf() -> ModelShelf:
+        made = ModelShelf(hosted=Hosted(server.url, most_usd=2.0, prices=prices, concurrency=1))
+        made.keep_answers(tmp_path / "answers")
+        return made
+
+    first = shelf()
+    for name in prices:
+        first.language_model(name).generate([ask(f"row {n}") for n in range(20)], Decoding(8))
+    assert 2 <= server.answered <= 2.0 / 0.27
+    paid = server.answered
+    again = shelf()
+    for name in prices:
+        again.language_model(name)
+    assert again.hosted.purse.spent == pytest.approx(0.27 * paid), "each is counted once, at its own price"
 
 
 def test_without_a_key_or_a_price_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
