@@ -18,6 +18,7 @@ from strategies.manifest import model_entry, read_manifest, write_manifest
 from strategies.models.base import Embedder
 from strategies.models.shelf import ModelShelf
 from strategies.prompting import WITHOUT_DOCUMENTS
+from strategies.retrieval.contexts import best_search
 from strategies.retrieval.index import ExampleIndex, PassageIndex
 from strategies.tuning import choose
 from strategies.workload import Profile, Workload
@@ -133,11 +134,16 @@ class PassageCopy:
     embedder: Embedder
     unit: str
     """`passage` or `sentence`."""
+    word_share: float
+    """How much words count in the search; the rest is meaning."""
 
     def predict(self, inputs: Sequence[str]) -> list[Prediction]:
-        best = [hits[0] for hits in self.index.search(inputs, 1)]
-        texts = [p.text for p in best] if self.unit == "passage" else self._sentences(inputs, [p.text for p in best])
-        return [Prediction(text, sources=(p.document_id,)) for text, p in zip(texts, best, strict=True)]
+        found = self.index.search(inputs, 1, self.word_share)
+        texts = [hits[0].text if hits else "" for hits in found]
+        if self.unit == "sentence":
+            texts = self._sentences(inputs, texts)
+        sources = [tuple(p.document_id for p in hits) for hits in found]
+        return [Prediction(text, sources=shown) for text, shown in zip(texts, sources, strict=True)]
 
     def _sentences(self, inputs: Sequence[str], passages: Sequence[str]) -> list[str]:
         split = [[s for s in _SENTENCE.split(p) if s.strip()] or [p] for p in passages]
@@ -152,13 +158,15 @@ class PassageCopy:
 
     def save(self, folder: Path) -> None:
         self.index.save(folder / "documents")
-        write_manifest(folder, "passage_copy", {"embedder": model_entry(self.embedder.identity), "unit": self.unit})
+        entry = model_entry(self.embedder.identity)
+        write_manifest(folder, "passage_copy", {"embedder": entry, "unit": self.unit, "word_share": self.word_share})
 
     @classmethod
     def load(cls, folder: Path, shelf: ModelShelf) -> PassageCopy:
         manifest = read_manifest(folder)
         embedder = shelf.embedder_for(manifest["embedder"])
-        return cls(PassageIndex.load(folder / "documents", embedder), embedder, manifest["unit"])
+        index = PassageIndex.load(folder / "documents", embedder)
+        return cls(index, embedder, manifest["unit"], manifest.get("word_share", 0.0))
 
 
 class CopyPassage(Baseline):
@@ -175,6 +183,9 @@ class CopyPassage(Baseline):
             raise NotApplicable("the task is not to answer questions")
 
         def make(configuration: dict[str, Any], rows: Sequence[Example]) -> Solution:
-            return PassageCopy(workshop.index(), workshop.embedder, configuration["unit"])
+            index = workshop.index()
+            words = best_search(rows, index, 1, workshop.seed).word_share
+            workshop.log.config["word_share"] = words
+            return PassageCopy(index, workshop.embedder, configuration["unit"], words)
 
         return choose(task, train, workshop, self.configurations, make)

@@ -92,9 +92,9 @@ class LoraRag(Lora):
         return super().fit(task, train, workshop)
 
     def _pipeline(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Pipeline:
-        context = shortest_context(train, workshop.index, workshop.seed)
-        workshop.log.config |= {"passages": context.passages, "passage_words": context.words}
-        retriever = DocumentRetriever(workshop.index(context.words), context.passages)
+        context, words = shortest_context(train, workshop.index, workshop.seed)
+        workshop.log.config |= {"passages": context.passages, "passage_words": context.words, "word_share": words}
+        retriever = DocumentRetriever(workshop.index(context.words), context.passages, words)
         return replace(super()._pipeline(task, train, workshop), embedder=workshop.embedder, documents=retriever)
 
 

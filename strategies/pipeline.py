@@ -16,6 +16,7 @@ from strategies.manifest import model_entry, read_manifest, write_manifest
 from strategies.models.base import Embedder, LanguageModel, Prompt
 from strategies.models.shelf import ModelShelf
 from strategies.prompts import PromptTemplate, within_context
+from strategies.retrieval.chunks import Passage
 from strategies.retrieval.index import ExampleIndex, Pair, PassageIndex
 
 KIND = "pipeline"
@@ -27,6 +28,12 @@ class DocumentRetriever:
 
     index: PassageIndex
     count: int
+    word_share: float
+    """How much words count in the search; the rest is meaning."""
+
+    def search(self, queries: Sequence[str]) -> list[list[Passage]]:
+        """For each query what it is shown, best first."""
+        return self.index.search(queries, self.count, self.word_share)
 
 
 @dataclass(frozen=True)
@@ -59,7 +66,7 @@ class Pipeline:
 
     def prompts(self, inputs: Sequence[str]) -> tuple[list[Prompt], list[tuple[str, ...]]]:
         """The prompt of each input, and the ids of what was retrieved for it."""
-        passages = self.documents.index.search(inputs, self.documents.count) if self.documents else [[] for _ in inputs]
+        passages = self.documents.search(inputs) if self.documents else [[] for _ in inputs]
         nearest: list[list[Pair]] = [[] for _ in inputs]
         if self.examples:
             found = self.examples.index.search(inputs, self.examples.count)
@@ -91,6 +98,7 @@ class Pipeline:
             "embedder": model_entry(self.embedder.identity) if self.embedder else None,
             "answers": self.answers.to_json(),
             "passages_shown": self.documents.count if self.documents else None,
+            "word_share": self.documents.word_share if self.documents else None,
             "examples_shown": self.examples.count if self.examples else None,
             "adapter": "adapter" if self.adapter else None,
         }
@@ -103,7 +111,8 @@ class Pipeline:
         embedder = shelf.embedder_for(manifest["embedder"]) if manifest["embedder"] else None
         documents = examples = None
         if embedder is not None and manifest["passages_shown"]:
-            documents = DocumentRetriever(PassageIndex.load(folder / "documents", embedder), manifest["passages_shown"])
+            index = PassageIndex.load(folder / "documents", embedder)
+            documents = DocumentRetriever(index, manifest["passages_shown"], manifest.get("word_share", 0.0))
         if embedder is not None and manifest["examples_shown"]:
             examples = ExampleRetriever(ExampleIndex.load(folder / "examples", embedder), manifest["examples_shown"])
         return cls(

@@ -13,6 +13,7 @@ from strategies.base import Allowance, Family, Workshop
 from strategies.demonstrations import pick
 from strategies.pipeline import DocumentRetriever, ExampleRetriever, Pipeline
 from strategies.prompts import Demonstration, PromptTemplate, instruction, question
+from strategies.retrieval.contexts import best_search
 from strategies.retrieval.index import ExampleIndex
 from strategies.tuning import choose
 from strategies.workload import Profile, Tokens, Workload, answering
@@ -117,10 +118,13 @@ class Rag:
         def make(configuration: dict[str, Any], rows: Sequence[Example]) -> Solution:
             answers = AnswerFormat.infer(task, rows, workshop.language_model)
             index, count = workshop.index(), configuration["passages"]
+            words = best_search(rows, index, count, workshop.seed).word_share
+            workshop.log.config["word_share"] = words
+            retriever = DocumentRetriever(index, count, words)
             by_label = task.kind is Kind.CLASSIFICATION
             wanted = configuration["demonstrations"]
             shown = pick(rows, wanted, workshop.embedder, by_label=by_label) if wanted else []
-            found = index.search([e.input for e in shown], count)
+            found = retriever.search([e.input for e in shown])
             template = PromptTemplate(
                 instruction(task, answers, rows, with_context=True),
                 tuple(
@@ -129,7 +133,6 @@ class Rag:
                 ),
             )
             model = workshop.language_model
-            retriever = DocumentRetriever(index, count)
             return Pipeline(model, template.within(model), answers, workshop.embedder, documents=retriever)
 
         return choose(task, train, workshop, self.configurations, make)
