@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Sequence
 
@@ -16,6 +17,7 @@ class WordIndex:
     def __init__(self, texts: Sequence[str]) -> None:
         import bm25s
 
+        logging.getLogger("bm25s").setLevel(logging.WARNING)  # it turns its own debugging messages on
         tokens = [words(text) for text in texts]
         self._scores = bm25s.BM25() if any(tokens) else None
         if self._scores is not None:
