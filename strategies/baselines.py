@@ -18,6 +18,7 @@ from strategies.manifest import model_entry, read_manifest, write_manifest
 from strategies.models.base import Embedder
 from strategies.models.shelf import ModelShelf
 from strategies.prompting import WITHOUT_DOCUMENTS
+from strategies.prompts import in_prompt
 from strategies.retrieval.chunks import MOST_WORDS, cut_documents
 from strategies.retrieval.contexts import best_search
 from strategies.retrieval.index import ExampleIndex, PassageIndex
@@ -146,8 +147,10 @@ class PassageCopy:
         texts = [hits[0].text if hits else "" for hits in found]
         if self.unit == "sentence":
             texts = self._sentences(inputs, texts)
-        sources = [tuple(p.document_id for p in hits) for hits in found]
-        return [Prediction(text, sources=shown) for text, shown in zip(texts, sources, strict=True)]
+        return [
+            Prediction(text, sources=tuple(p.document_id for p in hits), context=in_prompt(hits))
+            for text, hits in zip(texts, found, strict=True)
+        ]
 
     def with_documents(self, documents: Sequence[Document]) -> PassageCopy:
         """The same over other documents."""

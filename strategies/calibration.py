@@ -25,7 +25,7 @@ MOST_ROWS = 32
 def calibrated(pipeline: Pipeline, rows: Sequence[Example], workshop: Workshop) -> Pipeline:
     """The pipeline with the labels' handicaps found on training examples, at most `MOST_ROWS` of them."""
     drawn = list(rows) if len(rows) <= MOST_ROWS else random.Random(workshop.seed).sample(list(rows), MOST_ROWS)
-    prompts, _ = pipeline.prompts([e.input for e in drawn], unseen=False)
+    prompts = pipeline.prompts([e.input for e in drawn], unseen=False)
     pipeline.model.use_adapter(pipeline.adapter)
     labels = pipeline.answers.labels
     scores = pipeline.model.score_labels(prompts, labels, every=True)

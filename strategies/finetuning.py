@@ -45,7 +45,7 @@ class Lora:
         learning = self._remembering(pipeline, fit_rows, workshop)  # dev rows must not find themselves
         fixed = workshop.allowance.fixed_epochs
         settings = replace(_settings(model), epochs=fixed or workshop.allowance.epochs, seed=workshop.seed)
-        prompts, _ = learning.prompts([e.input for e in rows], unseen=False)
+        prompts = learning.prompts([e.input for e in rows], unseen=False)
         answers = [canonical(e.target, pipeline.answers) for e in rows]
         adapter = workshop.folder / "adapter"
         log = train_lora(

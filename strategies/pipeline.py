@@ -16,14 +16,13 @@ from strategies.answers import AnswerFormat
 from strategies.manifest import model_entry, read_manifest, write_manifest
 from strategies.models.base import Embedder, LanguageModel, Prompt
 from strategies.models.shelf import ModelShelf
-from strategies.prompts import PromptTemplate, within_context
+from strategies.prompts import Fitted, PromptTemplate, within_context
 from strategies.retrieval.chunks import MOST_WORDS, Passage, cut_documents
 from strategies.retrieval.index import ExampleIndex, Pair, PassageIndex
 
 KIND = "pipeline"
 SELVES = 5
 """So many examples may have the very same input."""
-READS_NOTHING = "The kept solution looks into no documents: there is nothing to refresh."
 
 
 @dataclass(frozen=True)
@@ -78,31 +77,36 @@ class Pipeline:
     def with_documents(self, documents: Sequence[Document]) -> Pipeline:
         """The same over other documents. Raises RequestError where it looks into none."""
         if self.documents is None or self.embedder is None:
-            raise RequestError(READS_NOTHING)
+            raise RequestError("This solution looks into no documents; there is nothing to refresh.")
         return replace(self, documents=self.documents.over(documents, self.embedder))
 
     def predict(self, inputs: Sequence[str]) -> list[Prediction]:
         """Answer each input, in order; inputs given together are batched together."""
         self.model.use_adapter(self.adapter)
-        prompts, sources = self.prompts(inputs)
-        answers = self.answers.answer(self.model, prompts)
-        return [replace(answer, sources=found) for answer, found in zip(answers, sources, strict=True)]
+        fitted = self._fitted(inputs)
+        answers = self.answers.answer(self.model, [f.prompt for f in fitted])
+        reads = self.documents and not self.answers.labels
+        return [
+            replace(answer, sources=f.sources, context=f.context if reads else None)
+            for answer, f in zip(answers, fitted, strict=True)
+        ]
 
-    def prompts(self, inputs: Sequence[str], *, unseen: bool = True) -> tuple[list[Prompt], list[tuple[str, ...]]]:
-        """The prompt of each input, and the ids of what was retrieved for it.
+    def prompts(self, inputs: Sequence[str], *, unseen: bool = True) -> list[Prompt]:
+        """The prompt of each input.
 
         Inputs that are not `unseen` are examples of the index themselves: such a text is not shown with its own answer.
         """
+        return [fitted.prompt for fitted in self._fitted(inputs, unseen=unseen)]
+
+    def _fitted(self, inputs: Sequence[str], *, unseen: bool = True) -> list[Fitted]:
         passages = self.documents.search(inputs) if self.documents else [[] for _ in inputs]
         nearest: list[list[Pair]] = [[] for _ in inputs]
         if self.examples:
             nearest = self.examples.search(inputs, unseen=unseen)
-        fitted = [
+        return [
             within_context(self.model, partial(self.template.prompt, text), shown, pairs, self.answers.max_new_tokens)
             for text, shown, pairs in zip(inputs, passages, nearest, strict=True)
         ]
-        sources = [(*(p.document_id for p in f.passages), *(pair.id for pair in f.nearest)) for f in fitted]
-        return [f.prompt for f in fitted], sources
 
     def save(self, folder: Path) -> None:
         """Write manifest, prompt, indexes and adapter."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from eval.contracts import Example
-from eval.metrics import squad_tokens
+from eval.metrics import words_held
 from strategies.retrieval.chunks import MOST_WORDS
 from strategies.retrieval.index import PassageIndex
 
@@ -31,8 +31,9 @@ PASSAGE_WORDS = tuple(dict.fromkeys(context.words for context in CONTEXTS))
 """In passages of these sizes the documents are embedded."""
 
 
-WORD_SHARES = (0.3, 0.5, 0.2, 0.0, 1.0)
-"""How much words count in a search beside meaning: both, embeddings alone, BM25 alone. Equals go to the first."""
+WORD_SHARES = (0.3, 0.5, 0.2, 0.0, 0.8)
+"""How much words count in a search beside meaning. Equals go to the first. Words alone would find nothing for a
+question that shares none with the documents."""
 
 
 @dataclass(frozen=True)
@@ -67,14 +68,7 @@ def best_search(train: Sequence[Example], index: PassageIndex, passages: int, se
 
     def found(word_share: float) -> Found:
         shown = [" ".join(p.shown for p in index.best(ranks, passages, word_share)) for ranks in ranked]
-        held = sum(_held(e, text) for e, text in zip(rows, shown, strict=True)) / max(1, len(rows))
+        held = sum(words_held(text, e.targets) for e, text in zip(rows, shown, strict=True)) / max(1, len(rows))
         return Found(word_share, held, sum(len(text.split()) for text in shown))
 
     return max((found(share) for share in WORD_SHARES), key=lambda f: f.held)
-
-
-def _held(example: Example, text: str) -> float:
-    """The share of the answer's words that a text holds, for the accepted answer that it holds most of."""
-    words = set(squad_tokens(text))
-    answers = [squad_tokens(target) for target in example.targets]
-    return max((sum(w in words for w in answer) / len(answer) for answer in answers if answer), default=0.0)

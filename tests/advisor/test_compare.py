@@ -475,7 +475,7 @@ def test_preparing_alone_writes_nothing(
     assert comparison.plan.test_rows == 80
     assert set(comparison.plan.predicted) == {
         "majority", "copy_input", "nearest_copy", "tfidf_linear", "embedding_linear", "zero_shot", "few_shot",
-        "nearest_examples", "lora",
+        "nearest_examples", "lora", "lora_examples",
     }  # fmt: skip
     assert contents(tmp_path) == before
 
