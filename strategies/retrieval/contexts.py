@@ -31,9 +31,8 @@ PASSAGE_WORDS = tuple(dict.fromkeys(context.words for context in CONTEXTS))
 """In passages of these sizes the documents are embedded."""
 
 
-WORD_SHARES = (0.3, 0.5, 0.2, 0.0, 0.8)
-"""How much words count in a search beside meaning. Equals go to the first. Words alone would find nothing for a
-question that shares none with the documents."""
+WORD_SHARES = (0.3, 0.5, 0.2, 0.0, 1.0)
+"""How much words count in a search beside meaning: both, embeddings alone, BM25 alone. Equals go to the first."""
 
 
 @dataclass(frozen=True)

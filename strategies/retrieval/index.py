@@ -16,6 +16,7 @@ from strategies.retrieval.words import WordIndex
 
 FUSED, RANK_CONSTANT = 50, 60
 """Of reciprocal rank fusion (Cormack et al. 2009): hits taken of each search, and how little the first ranks count."""
+NEXT_TO_NOTHING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -88,15 +89,14 @@ class Ranks:
     words: Sequence[int]
 
     def fused(self, word_share: float) -> list[int]:
-        """Both rankings as one, by weighted reciprocal rank fusion; at 0 or 1 the one ranking alone.
+        """Both rankings as one, by weighted reciprocal rank fusion. At 0 or 1 the other only adds what the one lacks.
 
         Ties go to what stands first by meaning.
         """
         worth: dict[int, float] = {}
         for ranking, weight in ((self.meaning, 1 - word_share), (self.words, word_share)):
             for rank, position in enumerate(ranking, 1):
-                if weight:
-                    worth[position] = worth.get(position, 0.0) + weight / (RANK_CONSTANT + rank)
+                worth[position] = worth.get(position, 0.0) + max(weight, NEXT_TO_NOTHING) / (RANK_CONSTANT + rank)
         return sorted(worth, key=lambda position: -worth[position])
 
 
@@ -117,7 +117,7 @@ class PassageIndex:
         return WordIndex([p.shown for p in self.passages])
 
     def search(self, queries: Sequence[str], k: int, word_share: float) -> list[list[Passage]]:
-        """For each query its `k` best passages, best first; by words alone there may be fewer, or none."""
+        """For each query its `k` best passages, best first."""
         return [self.best(ranks, k, word_share) for ranks in self.rank(queries, max(k, FUSED))]
 
     def rank(self, queries: Sequence[str], depth: int = FUSED) -> list[Ranks]:

@@ -46,7 +46,7 @@ def test_it_answers_from_the_new_documents_and_keeps_all_else(
     assert refresh_kept(tmp_path, changed, "cpu") == folder
     (answer,) = load_solution(folder, shelf()).predict(["When does the zeppelin of Zorbul land?"])
     assert answer.sources == ("new",)
-    assert "Zorbul" in answer.text
+    assert "zeppelin" in answer.text.lower()
     assert {p.name: p.read_bytes() for p in folder.glob("*.json")} == before
     assert not [p.name for p in tmp_path.iterdir() if p.name.startswith(".")]
 
