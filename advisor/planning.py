@@ -39,6 +39,7 @@ from strategies.models.base import Decoding, Embedder, LanguageModel, Prompt, Tu
 from strategies.models.label_trie import LabelTrie
 from strategies.retrieval.chunks import Passage, cut_documents
 from strategies.retrieval.contexts import PASSAGE_WORDS
+from strategies.side_effects import MOST_INPUTS
 from strategies.workload import Profile, Tokens, Workload
 
 MOST_EPOCHS, ENOUGH_EPOCHS = 6, 4
@@ -63,6 +64,10 @@ SHORT, LONG = 6, 30
 FEW, MANY = 8, 32
 """Rows of them."""
 STEPS = 16
+PROBE_SECONDS = 6.0
+"""Of the general questions, before and after."""
+ASKED_AGAIN = 5 * MOST_INPUTS
+"""Queries that steadiness is measured by, and `MOST_INPUTS` more that are asked alone."""
 ONE_FIT = f"fine-tuned strategies were fitted once, not {REPEATS} times with different seeds"
 NO_CURVE = "no learning curve"
 NO_TUNING = "strategies took their first configuration instead of trying several"
@@ -142,6 +147,8 @@ class RunPlan:
     refit_seconds: float = 0.0
     learning_curve: bool = True
     curve_seconds: float = 0.0
+    side_effects_seconds: float = 0.0
+    """Of finding out what tuning did to the model besides the task."""
     left_out: Sequence[str] = ()
     cuts: Sequence[str] = field(default_factory=tuple)
     """What was cut, in words, in order."""
@@ -298,7 +305,7 @@ def _timed_plan(
 ) -> RunPlan:
     """The plan with the seconds that its parts should take."""
     train_rows = sizes.examples - sizes.examples // plan.folds if plan.folds > 1 else sizes.holdout_train
-    predicted, after_fit, refits, curves = {}, {}, [], []
+    predicted, after_fit, refits, curves, effects = {}, {}, [], [], [0.0]
     for name, strategy in strategies.items():
 
         def fit_seconds(rows: float, name: str = name, strategy: Plannable = strategy) -> float:
@@ -315,14 +322,22 @@ def _timed_plan(
         predicted[name] = repeats * (plan.folds * fit_seconds(train_rows) + answering) + latency
         if name in plan.left_out:
             continue
+        if work.fit.trained:
+            effects.append(PROBE_SECONDS + MOST_INPUTS * alone + ASKED_AGAIN * query)
         refits.append(fit_seconds(sizes.examples))
         curves.append(sum(fit_seconds(share * train_rows) + answering / plan.folds for share in CURVE_SHARES))
     refit = (sum(refits) if keep_all else max(refits, default=0.0)) if plan.refit else 0.0
     curve = sum(sorted(curves)[-CURVE_STRATEGIES:]) if plan.learning_curve else 0.0
     tried = sum(seconds for name, seconds in predicted.items() if name not in plan.left_out)
-    total = plan.spent + FIXED_SECONDS + index_seconds + tried + refit + curve
+    total = plan.spent + FIXED_SECONDS + index_seconds + tried + refit + curve + max(effects)
     return replace(
-        plan, predicted=predicted, after_fit=after_fit, refit_seconds=refit, curve_seconds=curve, total=total
+        plan,
+        predicted=predicted,
+        after_fit=after_fit,
+        refit_seconds=refit,
+        curve_seconds=curve,
+        side_effects_seconds=max(effects),
+        total=total,
     )
 
 

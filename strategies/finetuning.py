@@ -22,6 +22,8 @@ from strategies.tuning import parts, quality
 from strategies.workload import Profile, Workload, answering, training
 
 FEWEST_ROWS = 16
+DEV_LOSS_ROWS = 16
+"""Rows whose loss is compared with that of the rows learnt from."""
 SMALL_MODEL = 1_000_000_000
 
 
@@ -47,6 +49,8 @@ class Lora:
         settings = replace(_settings(model), epochs=fixed or workshop.allowance.epochs, seed=workshop.seed)
         prompts = learning.prompts([e.input for e in rows], unseen=False)
         answers = [canonical(e.target, pipeline.answers) for e in rows]
+        watched = dev[:DEV_LOSS_ROWS]
+        unlearnt = zip(learning.prompts([e.input for e in watched]), watched, strict=True)
         adapter = workshop.folder / "adapter"
         log = train_lora(
             model,
@@ -54,6 +58,7 @@ class Lora:
             settings,
             adapter,
             (lambda: quality(task, learning, dev)) if dev and not fixed else None,
+            dev_pairs=[(prompt, canonical(e.target, pipeline.answers)) for prompt, e in unlearnt],
             on_step=lambda done, total: workshop.progress("training", done, total),
             deadline=workshop.allowance.deadline,
         )
