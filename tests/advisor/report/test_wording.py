@@ -234,8 +234,8 @@ def test_side_effects_are_told_in_counts_and_for_the_epoch_that_was_kept() -> No
     )  # fmt: skip
     overfitting, forgetting, steadiness = wording.side_effect_sentences(tuned(curve, effects))
     assert overfitting == (
-        "Overfitting: in the epoch that was kept, the loss per token is 0.30 on rows it learnt from and 0.65 on others; "
-        "this gap has grown by 0.25 since the first epoch."
+        "Overfitting: in the epoch that was kept, the loss per token is 0.30 on rows it learnt from and 0.65 on "
+        "others; this gap has grown by 0.25 since the first epoch."
     )
     assert (
         "of 32 general questions, which have nothing to do with the task, the model answered 24 rightly" in forgetting
