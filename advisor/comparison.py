@@ -12,6 +12,7 @@ from typing import Any
 
 from advisor import economics, environment, planning
 from advisor.auditing import with_suspects
+from advisor.closer_look import leaders, look_closer
 from advisor.data import Data, default_output, fingerprint, read_data
 from advisor.evidence import Weighed, weigh
 from advisor.learning_curve import learning_curve
@@ -25,7 +26,6 @@ from advisor.report.schema import Report
 from advisor.reporting import Measured, build_report, write_report
 from advisor.request import CompareRequest, make_request
 from advisor.runs import RunFolder, log
-from advisor.side_effects import best_tuned, measure_side_effects
 from advisor.trials import Bench, Entry, entries_of, try_all
 from eval.metrics import get_metric
 from strategies.answers import AnswerFormat
@@ -210,8 +210,7 @@ def _measure(comparison: Comparison, folder: RunFolder, progress: Progress) -> M
     records = try_all(bench, c.entries)
     weighed = weigh(records, request, c.prices, get_metric(c.data.task.metric))
     by_name = {r.name: r for r in records}
-    tuned = best_tuned(bench, records)
-    effects = measure_side_effects(bench, tuned) if tuned else None
+    looks = look_closer(bench, records, leaders(bench, records, _pick(weighed)))
     curves: dict[str, list[Fit]] = {}
     refits: dict[str, Refit] = {}
     if c.plan.learning_curve:
@@ -221,7 +220,7 @@ def _measure(comparison: Comparison, folder: RunFolder, progress: Progress) -> M
         refit = keep_solution(bench, entry, by_name[entry.name])
         if refit is not None:
             refits[entry.name] = refit
-    return Measured(records, weighed, curves, refits, {tuned.name: effects} if tuned and effects else {})
+    return Measured(records, weighed, curves, refits, looks)
 
 
 def _pick(weighed: Weighed) -> str | None:

@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from eval.contracts import Document, Example, Task
-from eval.harness import MIN_QUERIES, WARM_UP
+from eval.harness import FEWEST_BATCHES, MIN_QUERIES, WARM_UP
 from strategies.answers import AnswerFormat
 from strategies.base import Allowance
 from strategies.models.base import Decoding, Embedder, LanguageModel, Prompt, Turn
@@ -49,6 +49,8 @@ FIXED_SECONDS = 5.0
 """Statistics and report."""
 LATENCY_SECONDS = 4.0
 """Longest measurement of latency, per strategy with a language model."""
+LOAD_SECONDS = 8.0
+"""Longest measurement of how the pick bears load."""
 STRATEGY_SECONDS = 0.5
 """What any fit takes besides its tokens."""
 FOLDS = (5, 3)
@@ -147,8 +149,8 @@ class RunPlan:
     refit_seconds: float = 0.0
     learning_curve: bool = True
     curve_seconds: float = 0.0
-    side_effects_seconds: float = 0.0
-    """Of finding out what tuning did to the model besides the task."""
+    closer_look_seconds: float = 0.0
+    """At the pick and at the best fine-tuned strategy."""
     left_out: Sequence[str] = ()
     cuts: Sequence[str] = field(default_factory=tuple)
     """What was cut, in words, in order."""
@@ -221,7 +223,7 @@ def make_plan(
             cuts = list(division.cuts[:given_up])
             if timed(division.without(cuts)).total <= limit:
                 return replace(timed(division.without(_fewest(division, cuts, timed, limit))), offers=offers)
-    return replace(_leave_out(timed(divisions[-1].without(divisions[-1].cuts)), time_budget), offers=offers)
+    return replace(_leave_out(divisions[-1].without(divisions[-1].cuts), timed, limit), offers=offers)
 
 
 def _fewest(division: Division, cuts: list[Cut], timed: Callable[[RunPlan], RunPlan], limit: float) -> list[Cut]:
@@ -305,7 +307,7 @@ def _timed_plan(
 ) -> RunPlan:
     """The plan with the seconds that its parts should take."""
     train_rows = sizes.examples - sizes.examples // plan.folds if plan.folds > 1 else sizes.holdout_train
-    predicted, after_fit, refits, curves, effects = {}, {}, [], [], [0.0]
+    predicted, after_fit, refits, curves, effects, loads = {}, {}, [], [], [0.0], [0.0]
     for name, strategy in strategies.items():
 
         def fit_seconds(rows: float, name: str = name, strategy: Plannable = strategy) -> float:
@@ -322,6 +324,7 @@ def _timed_plan(
         predicted[name] = repeats * (plan.folds * fit_seconds(train_rows) + answering) + latency
         if name in plan.left_out:
             continue
+        loads.append(max(LOAD_SECONDS, (1 + FEWEST_BATCHES) * alone) if query else 0.0)
         if work.fit.trained:
             effects.append(PROBE_SECONDS + MOST_INPUTS * alone + ASKED_AGAIN * query)
         refits.append(fit_seconds(sizes.examples))
@@ -329,14 +332,14 @@ def _timed_plan(
     refit = (sum(refits) if keep_all else max(refits, default=0.0)) if plan.refit else 0.0
     curve = sum(sorted(curves)[-CURVE_STRATEGIES:]) if plan.learning_curve else 0.0
     tried = sum(seconds for name, seconds in predicted.items() if name not in plan.left_out)
-    total = plan.spent + FIXED_SECONDS + index_seconds + tried + refit + curve + max(effects)
+    total = plan.spent + FIXED_SECONDS + index_seconds + tried + refit + curve + max(loads) + max(effects)
     return replace(
         plan,
         predicted=predicted,
         after_fit=after_fit,
         refit_seconds=refit,
         curve_seconds=curve,
-        side_effects_seconds=max(effects),
+        closer_look_seconds=max(loads) + max(effects),
         total=total,
     )
 
@@ -354,18 +357,15 @@ def from_json(values: dict[str, Any]) -> RunPlan:
     return RunPlan(**{**values, "allowance": Allowance(**values["allowance"]), "offers": offers})
 
 
-def _leave_out(plan: RunPlan, time_budget: float) -> RunPlan:
+def _leave_out(plan: RunPlan, timed: Callable[[RunPlan], RunPlan], limit: float) -> RunPlan:
     """What takes longest goes first."""
-    left_out = list(plan.left_out)
-    total = plan.total
+    plan = timed(plan)
     for name in sorted(plan.predicted, key=lambda name: -plan.predicted[name]):
-        if total <= RESERVE * time_budget:
+        if plan.total <= limit:
             break
-        if name not in left_out:
-            left_out.append(name)
-            total -= plan.predicted[name]
-    cuts = (*plan.cuts, *(_left_out([name]) for name in left_out if name not in plan.left_out))
-    return replace(plan, left_out=tuple(left_out), cuts=cuts, total=total)
+        if name not in plan.left_out:
+            plan = timed(replace(plan, left_out=(*plan.left_out, name), cuts=(*plan.cuts, _left_out([name]))))
+    return plan
 
 
 def profile_of(

@@ -9,9 +9,10 @@ from statistics import median
 from typing import Any
 
 from advisor.report.schema import Status
-from eval.contracts import Evaluation
+from eval.contracts import Evaluation, Load
 from eval.harness import pool
 from strategies.base import Family
+from strategies.side_effects import SideEffects
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,16 @@ class Refit:
     """Lower end of the 95 % interval of the measured fits, on the same rows where they were test rows."""
     rejected: str | None = None
     """Why a measured fit is kept instead."""
+
+
+@dataclass(frozen=True)
+class CloserLook:
+    """What is measured of the leaders alone."""
+
+    load: tuple[Load, ...] = ()
+    """Of the pick."""
+    side_effects: SideEffects | None = None
+    """Of the best fine-tuned strategy."""
 
 
 @dataclass(frozen=True)

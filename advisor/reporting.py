@@ -17,7 +17,7 @@ from advisor import economics, environment
 from advisor.advice import recommend
 from advisor.evidence import Weighed, money_of, terms_of, use_of
 from advisor.parts import source_of
-from advisor.records import Fit, Record, Refit
+from advisor.records import CloserLook, Fit, Record, Refit
 from advisor.report import schema
 from advisor.request import Options
 from advisor.runs import RunFolder, write_atomically
@@ -48,8 +48,8 @@ class Measured:
     curves: Mapping[str, Sequence[Fit]]
     """Fits on parts of the training rows, of the leading strategies."""
     refits: Mapping[str, Refit]
-    side_effects: Mapping[str, SideEffects]
-    """Of the best fine-tuned strategy."""
+    looks: Mapping[str, CloserLook]
+    """At the leaders."""
 
 
 def build_report(comparison: Comparison, measured: Measured, folder: RunFolder, kept: Path | None) -> schema.Report:
@@ -210,14 +210,15 @@ def _result(record: Record, comparison: Comparison, measured: Measured, metric: 
     if evaluation is None or not evaluation.scores:
         return base
     assert first is not None
+    look = measured.looks.get(record.name, CloserLook())
     return base.model_copy(
         update={
             "quality": _quality(record, metric, comparison),
             "secondary": _mean_of([{**e.secondary, **_robustness(e, metric, comparison)} for e in record.evaluations]),
             "cost": cost_of(record, comparison.request, comparison.prices),
-            "latency": _latency(evaluation),
+            "latency": _latency(evaluation, look),
             "fit": _fit(record, measured, metric, comparison),
-            "side_effects": _side_effects(measured.side_effects.get(record.name)),
+            "side_effects": _side_effects(look.side_effects),
             "footprint": schema.Footprint(
                 artefact_bytes=max(f.artefact_bytes for f in record.fits),
                 peak_memory_bytes=max(f.peak_memory_bytes for f in record.fits),
@@ -354,7 +355,7 @@ def _basis(record: Record, options: Options, prices: economics.Prices) -> str:
     return f"busy machine-seconds, measured in batches, at {machine}; idle hours are not counted"
 
 
-def _latency(evaluation: Evaluation) -> schema.LatencyPart | None:
+def _latency(evaluation: Evaluation, look: CloserLook) -> schema.LatencyPart | None:
     latency = evaluation.latency
     if latency is None:
         return None
@@ -365,6 +366,15 @@ def _latency(evaluation: Evaluation) -> schema.LatencyPart | None:
         n=latency.n,
         first_token_p50_ms=first * 1000 if first is not None else None,
         throughput_qps=evaluation.throughput,
+        load=[
+            schema.LoadLevel(
+                parallel=level.parallel,
+                p50_ms=level.p50 * 1000,
+                p95_ms=level.p95 * 1000,
+                throughput_qps=level.throughput,
+            )
+            for level in look.load
+        ],
     )
 
 

@@ -14,14 +14,13 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
 
-from advisor.records import Fit, Refit
+from advisor.records import CloserLook, Fit, Refit
 from eval.errors import FolderBusy, RequestError
-from strategies.side_effects import SideEffects
 
 PLAN = "plan.json"
 FINISHED = "finished"
 REFIT = "refit"
-SIDE_EFFECTS = "side-effects"
+CLOSER_LOOK = "closer-look"
 SOLUTIONS = "solutions"
 FOLD_SOLUTIONS = "fold_solutions"
 SOLUTION = "solution"
@@ -34,7 +33,7 @@ Kept = TypeVar("Kept")
 
 _FIT: TypeAdapter[Fit] = TypeAdapter(Fit)
 _REFIT: TypeAdapter[Refit] = TypeAdapter(Refit)
-_SIDE_EFFECTS: TypeAdapter[SideEffects] = TypeAdapter(SideEffects)
+_CLOSER_LOOK: TypeAdapter[CloserLook] = TypeAdapter(CloserLook)
 
 
 class RunFolder:
@@ -140,13 +139,13 @@ class RunFolder:
         """Keep the record of the fit on all examples."""
         write_atomically(self._record_file(name, REFIT), _REFIT.dump_json(refit).decode())
 
-    def side_effects(self, name: str) -> SideEffects | None:
-        """What tuning a strategy's model did to it, where that was measured."""
-        return self._read(self._record_file(name, SIDE_EFFECTS), _SIDE_EFFECTS)
+    def looked_at(self, name: str) -> CloserLook | None:
+        """What was measured of a leader alone."""
+        return self._read(self._record_file(name, CLOSER_LOOK), _CLOSER_LOOK)
 
-    def finish_side_effects(self, name: str, found: SideEffects) -> None:
-        """Keep what was measured."""
-        write_atomically(self._record_file(name, SIDE_EFFECTS), _SIDE_EFFECTS.dump_json(found).decode())
+    def finish_look(self, name: str, look: CloserLook) -> None:
+        """Keep what was measured of a leader alone."""
+        write_atomically(self._record_file(name, CLOSER_LOOK), _CLOSER_LOOK.dump_json(look).decode())
 
     def _record_file(self, name: str, slot: str) -> Path:
         return self.path / FINISHED / file_name(name) / f"{slot}.json"

@@ -166,7 +166,7 @@ def make_fit(bench: Bench, entry: Entry, trial: Trial, predicted: float, later: 
     blank = trial.unfinished
     if predicted and time.monotonic() + 0.3 * predicted > bench.deadline:
         return replace(blank, reason="the time budget was used up before its turn; raise --time-budget")
-    later += bench.plan.after_fit.get(trial.name, 0.0) + bench.plan.refit_seconds + bench.plan.side_effects_seconds
+    later += bench.plan.after_fit.get(trial.name, 0.0) + bench.plan.refit_seconds + bench.plan.closer_look_seconds
     end = bench.deadline - later - GUARD_SECONDS
     trial = replace(trial, allowance=replace(trial.allowance, deadline=end))
     try:

@@ -138,6 +138,20 @@ class Latency:
 
 
 @dataclass(frozen=True)
+class Load:
+    """So many queries at once, again and again: each answered in a batch with those that arrived with it."""
+
+    parallel: int
+    p50: float
+    """Seconds until the batch is answered, which is how long each of its queries takes."""
+    p95: float
+    throughput: float
+    """Queries a second."""
+    n: int
+    """Batches."""
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """What one solution did on one set of examples."""
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import cycle, islice
 
 import numpy as np
 
-from eval.contracts import Evaluation, Example, Latency, Outcome, Prediction, Solution
+from eval.contracts import Evaluation, Example, Latency, Load, Outcome, Prediction, Solution
 from eval.errors import InfrastructureError
 from eval.metrics import Metric, ScoredRow, get_metric, secondary_metrics, words_held
 
@@ -20,6 +20,8 @@ CHUNK = 256
 WARM_UP = 2
 MIN_QUERIES = 5
 """Fewest queries that latency is measured on."""
+PARALLEL = (1, 2, 4, 8)
+LOAD_BATCHES, FEWEST_BATCHES = 5, 2
 FEWEST_FOUND = 10
 """Rows whose answer was in what was retrieved, for a figure of how well such rows are answered."""
 INFRASTRUCTURE = "infrastructure: "
@@ -132,6 +134,41 @@ def measure_latency(
     p50, p95 = np.percentile([answer.seconds for answer in answered], [50, 95])
     first = [s for answer in answered if (s := answer.prediction.first_token_seconds) is not None]
     return Latency(float(p50), float(p95), len(answered), float(np.median(first)) if first else None)
+
+
+def measure_load(
+    solution: Solution, inputs: Sequence[str], *, levels: Sequence[int] = PARALLEL, max_seconds: float = 8
+) -> list[Load]:
+    """Time batches of each size, after one that does not count; inputs repeat if need be.
+
+    Ends before a level that is likely to take it beyond `max_seconds`; the first is measured whatever it takes. Batches
+    that the infrastructure failed in part are left out, and a level with none left is too.
+    """
+    if not inputs:
+        raise ValueError("load needs at least one input")
+    queries, found, begin = cycle(inputs), list[Load](), time.perf_counter()
+    share = max_seconds / len(levels)
+    for parallel in levels:
+        batch = found[-1].p50 * parallel / found[-1].parallel if found else 0.0
+        if found and time.perf_counter() - begin + (1 + FEWEST_BATCHES) * batch > max_seconds:
+            break
+        seconds = _batch_seconds(solution, queries, parallel, share)
+        if seconds:
+            p50, p95 = np.percentile(seconds, [50, 95])
+            found.append(Load(parallel, float(p50), float(p95), parallel * len(seconds) / sum(seconds), len(seconds)))
+    return found
+
+
+def _batch_seconds(solution: Solution, queries: Iterator[str], parallel: int, max_seconds: float) -> list[float]:
+    """Of batches that were answered, the first not counted."""
+    begin, timed = time.perf_counter(), list[float]()
+    for number in range(1 + LOAD_BATCHES):
+        if number > FEWEST_BATCHES and time.perf_counter() - begin >= max_seconds:
+            break
+        answers = _attempt(solution, list(islice(queries, parallel)))
+        if number and all(answer.failure is None for answer in answers):
+            timed.append(sum(answer.seconds for answer in answers))
+    return timed
 
 
 def scored_rows(outcomes: Iterable[Outcome]) -> list[ScoredRow]:

@@ -141,6 +141,15 @@ class Cost(Model):
     basis: str
 
 
+class LoadLevel(Model):
+    """So many queries at once, answered as one batch, again and again."""
+
+    parallel: int
+    p50_ms: float
+    p95_ms: float
+    throughput_qps: float
+
+
 class LatencyPart(Model):
     p50_ms: float
     p95_ms: float
@@ -148,6 +157,8 @@ class LatencyPart(Model):
     first_token_p50_ms: float | None = None
     throughput_qps: float
     concurrency: int = 1
+    load: list[LoadLevel] = Field(default_factory=list)
+    """Of the pick: how latency and throughput go with the queries that arrive together."""
 
 
 class LearningPoint(Model):

@@ -115,7 +115,7 @@ def strength(found: RunPlan) -> tuple[int, int, int]:
 
 
 def parts(found: RunPlan) -> float:
-    return sum(found.predicted.values()) + found.refit_seconds + found.curve_seconds + found.side_effects_seconds
+    return sum(found.predicted.values()) + found.refit_seconds + found.curve_seconds + found.closer_look_seconds
 
 
 def test_a_big_budget_cuts_nothing_and_tests_every_example() -> None:

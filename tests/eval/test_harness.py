@@ -15,6 +15,7 @@ from eval.harness import (
     evaluate,
     evaluate_outputs,
     measure_latency,
+    measure_load,
     paired_fits,
     pool,
     scored_rows,
@@ -216,3 +217,30 @@ def test_a_handful_of_rows_gives_no_figure_of_reading() -> None:
     assert evaluation.secondary["context_recall"] == 0.5
     assert "quality_where_found" not in evaluation.secondary
     assert "context_recall" not in evaluate(Parity(right), EXAMPLES, ACCURACY).secondary
+
+
+def test_load_is_measured_in_batches_that_arrive_together() -> None:
+    solution = Parity(right)
+    found = measure_load(solution, [e.input for e in EXAMPLES], levels=(1, 4))
+    assert [len(call) for call in solution.calls] == [1] * 6 + [4] * 6, "one of each does not count"
+    assert [(load.parallel, load.n) for load in found] == [(1, 5), (4, 5)]
+    for load in found:
+        assert 0 < load.p50 <= load.p95
+        assert load.throughput > 0
+
+
+def test_levels_that_would_take_too_long_are_left_out() -> None:
+    def slow(text: str) -> Prediction:
+        sleep(0.02)
+        return right(text)
+
+    (load,) = measure_load(Parity(slow), ["text 1"], levels=(2, 4), max_seconds=0.0)
+    assert load.n == 2
+    assert load.p50 == pytest.approx(0.04, abs=0.03)
+    assert load.throughput == pytest.approx(2 / 0.04, rel=0.5)
+
+
+def test_a_level_that_the_infrastructure_failed_is_left_out() -> None:
+    assert measure_load(Parity(right, failures=99), ["text 1"], levels=(2,)) == []
+    with pytest.raises(ValueError, match="at least one input"):
+        measure_load(Parity(right), [])

@@ -1,0 +1,77 @@
+"""What is measured of the leaders alone: how the pick bears load, and what tuning did to the best tuned model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+
+from advisor.planning import LOAD_SECONDS
+from advisor.records import CloserLook, Record
+from advisor.runs import log
+from advisor.trials import Bench
+from eval.contracts import Load, Solution
+from eval.harness import measure_load
+from strategies.base import TRAINED
+from strategies.models.caches import uncached
+from strategies.pipeline import Pipeline
+from strategies.side_effects import side_effects
+from strategies.solutions import load_solution
+
+
+@dataclass(frozen=True)
+class Leaders:
+    """Names of strategies; one may be both."""
+
+    pick: str | None
+    tuned: str | None
+
+
+def leaders(bench: Bench, records: Sequence[Record], pick: str | None) -> Leaders:
+    """The pick, and the fine-tuned strategy that measured best; None where there is none."""
+    tuned = [(quality, r.name) for r in records if r.family in TRAINED and (quality := bench.quality(r)) is not None]
+    return Leaders(pick, max(tuned)[1] if tuned else None)
+
+
+def look_closer(bench: Bench, records: Sequence[Record], found: Leaders) -> dict[str, CloserLook]:
+    """What is found out about each of them, on the solution of its first fit.
+
+    What is known from an earlier attempt is not measured again. What cannot be measured is left out, and the log says
+    why: a figure less is no reason to lose a comparison.
+    """
+    looks = {}
+    for record in records:
+        if record.name in (found.pick, found.tuned) and record.fits:
+            known = bench.folder.looked_at(record.name) or CloserLook()
+            look = _look(bench, record, known, found)
+            if look != known:
+                bench.folder.finish_look(record.name, look)
+            looks[record.name] = look
+    return looks
+
+
+def _look(bench: Bench, record: Record, look: CloserLook, found: Leaders) -> CloserLook:
+    wants_load = record.name == found.pick and not look.load
+    wants_effects = record.name == found.tuned and look.side_effects is None
+    kept = bench.folder.fold_solution(record.name, record.fits[0].slot)
+    if not (wants_load or wants_effects) or not kept.is_dir():
+        return look
+    inputs = [example.input for example in bench.folds[0].test]
+    bench.progress.phase(record.name, "taking a closer look", 0, 1)
+    try:
+        solution = load_solution(kept, bench.shelf)
+        if wants_effects and isinstance(solution, Pipeline):
+            look = replace(look, side_effects=side_effects(solution, inputs, bench.request.seed))
+        if wants_load:
+            look = replace(look, load=_load(bench, solution, inputs))
+    except Exception:
+        log.exception("a closer look at %s failed", record.name)
+    return look
+
+
+def _load(bench: Bench, solution: Solution, inputs: Sequence[str]) -> tuple[Load, ...]:
+    with ExitStack() as stack:
+        stack.enter_context(uncached(bench.embedder))
+        if isinstance(solution, Pipeline):
+            stack.enter_context(uncached(solution.model))
+        return tuple(measure_load(solution, inputs, max_seconds=LOAD_SECONDS))
