@@ -131,8 +131,8 @@ def _other_way(case: Case) -> str:
 
 def _with_training(case: Case, pick: str, other: str) -> str:
     title, most = wording.strategy_title(other), _difference(case, other, pick)[1]
-    brings = f"gains at most {_points(most)}" if most > 0 else f"loses at least {_points(-most)}"
-    return f"{title} {brings} against it and {_pays(case, pick, other)}."
+    brings = f"gains at most {_points(most)}" if most > 0 else f"measures at least {_points(-most)} lower"
+    return f"{title} {brings} and {_pays(case, pick, other)}."
 
 
 def _without_training(case: Case, pick: str, other: str) -> str:

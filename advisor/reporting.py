@@ -369,9 +369,7 @@ def artefact_of(kept: Path, folder: RunFolder) -> schema.Artefact:
     )
 
 
-def drawn_from(
-    advice: schema.Recommendation, records: Sequence[Record], weighed: Weighed
-) -> dict[str, Any]:
+def drawn_from(advice: schema.Recommendation, records: Sequence[Record], weighed: Weighed) -> dict[str, Any]:
     """What a report shows of the rows, and by the volume."""
     families = {record.name: record.family for record in records}
     return {
@@ -389,9 +387,7 @@ def samples_of(advice: schema.Recommendation, records: Sequence[Record]) -> list
     return _beside(wrong[:SAMPLES], shown, records, ANSWER_LETTERS)
 
 
-def rows_of(
-    advice: schema.Recommendation, records: Sequence[Record], weighed: Weighed
-) -> list[schema.SampleAnswer]:
+def rows_of(advice: schema.Recommendation, records: Sequence[Record], weighed: Weighed) -> list[schema.SampleAnswer]:
     """Test rows with shortened texts: the recommended strategy beside the runner-up, a baseline and today's system."""
     baselines = {r.name for r in records if r.family == "baseline" and r.strategy != INCUMBENT}
     plain = max(
@@ -420,7 +416,9 @@ def _beside(
             id=o.example.id,
             input=o.example.input[:letters],
             target=o.example.target[:letters],
-            answers={n: rows[o.example.id].prediction.text[:letters] for n, rows in others.items() if o.example.id in rows},
+            answers={
+                n: rows[o.example.id].prediction.text[:letters] for n, rows in others.items() if o.example.id in rows
+            },
             scores={n: rows[o.example.id].score for n, rows in others.items() if o.example.id in rows},
         )
         for o in outcomes

@@ -111,7 +111,7 @@ def _volumes(assumed: Assumptions) -> Iterator[Flip]:
 def picks_by_volume(assumed: Assumptions, low: float, high: float) -> list[tuple[float, str | None]]:
     """The picks between two volumes, in order, each with the volume from which on it is the pick; the first from `low`.
 
-    Where machines are always on, so many that not all are looked at, a change far from the volume assumed can be missed.
+    Where machines are always on, and too many to look at each, changes far from the volume assumed can be missed.
     """
     points, _ = _volume_points(assumed)
     ends = [low, *(point for point in _apart(points) if low < point < high), high]

@@ -11,7 +11,7 @@ import math
 import re
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -98,7 +98,7 @@ def quality_chart(report: Report, is_narrow: bool = False) -> Drawing | None:
         for i, ((s, q), title) in enumerate(zip(rows, titles, strict=True))
     ]  # fmt: skip
     scale = alt.Scale(domain=[100 * low, 100 * high], nice=False, zero=False)
-    x_axis = alt.Axis(title=_scale_name(rows[0][1].metric), tickCount=6, grid=True)
+    x_axis = alt.Axis(title=scale_name(rows[0][1].metric), tickCount=6, grid=True)
     y = alt.Y("row:Q", scale=alt.Scale(domain=[-0.5, len(rows) - 0.5], reverse=True, nice=False), axis=None)
     base = alt.Chart(alt.Data(values=values)).encode(y=y, description="tip:N")
     colour = _emphasis(alt)
@@ -121,11 +121,14 @@ def quality_chart(report: Report, is_narrow: bool = False) -> Drawing | None:
 
 
 def cost_chart(report: Report, is_narrow: bool = False) -> Drawing | None:
-    """Quality against cost per 1,000 queries, with intervals and the Pareto front; dots carry the table's numbers."""
+    """Quality against the cost of a month, with intervals and the Pareto front; dots carry the table's numbers.
+
+    A month's cost is what the pick is made by; per query, machines that are always on would all cost the same.
+    """
     rows = [
-        (number, s, q, s.cost.per_1k_usd)
+        (number, s, q, s.cost.monthly_usd)
         for number, (s, q) in enumerate(measured(report), start=1)
-        if s.cost is not None and math.isfinite(s.cost.per_1k_usd) and math.isfinite(q.value)
+        if s.cost is not None and math.isfinite(s.cost.monthly_usd) and math.isfinite(q.value)
     ]
     positive = [cost for *_, cost in rows if cost > 0]
     if len(rows) < 2 or not positive:
@@ -138,18 +141,18 @@ def cost_chart(report: Report, is_narrow: bool = False) -> Drawing | None:
         {
             "number": str(number), "cost": cost if cost > 0 else least, "value": 100 * q.value,
             "low": 100 * q.ci95[0], "high": 100 * q.ci95[1], "is_pick": _is_pick(report, s),
-            "tip": f"{wording.strategy_title(s.name)}: {wording.quality_sentence(q)}, {wording.rate(cost)} USD",
+            "tip": f"{wording.strategy_title(s.name)}: {wording.quality_sentence(q)}, {wording.rate(cost)} USD a month",
         }
         for number, s, q, cost in rows
     ]  # fmt: skip
     width, height = (NARROW, 260) if is_narrow else (WIDE, 320)
     inner = width - 40 - 18
     domain = [least * (0.8 if has_free else 1.6), max(positive) * 1.6]
-    ticks = _decades(*domain, most=4 if is_narrow else 8)
+    ticks = _decades(domain[0], domain[1], most=4 if is_narrow else 8)
     x = alt.X(
         "cost:Q",
         scale=alt.Scale(type="log", domain=domain, nice=False),
-        axis=_amounts(alt, ticks, "USD per 1,000 queries, logarithmic scale"),
+        axis=_amounts(alt, ticks, f"USD a month at {report.settings.volume:,} queries, logarithmic scale"),
     )
     y_scale = alt.Scale(domain=[100 * low, 100 * high], nice=False, zero=False)
     y = alt.Y("value:Q", scale=y_scale, axis=alt.Axis(title=None, tickCount=6, grid=True))
@@ -168,7 +171,7 @@ def cost_chart(report: Report, is_narrow: bool = False) -> Drawing | None:
     described = "; ".join(str(row["tip"]) for row in values)
     chart = alt.layer(front, whiskers, dots, numbers).properties(width=inner, height=height - 54)
     padding = {"left": 40, "right": 18, "top": 10, "bottom": 44}
-    svg = _svg(chart, padding, _id("cost", is_narrow), "Quality against cost per 1,000 queries", described)
+    svg = _svg(chart, padding, _id("cost", is_narrow), "Quality against the cost of a month", described)
     keys = [Key(number, s.name, _key(q, cost)) for number, s, q, cost in rows]
     return Drawing(svg, keys, has_free)
 
@@ -205,7 +208,7 @@ def volume_chart(report: Report, is_narrow: bool = False) -> Drawing | None:
     y = alt.Y(
         "usd:Q",
         scale=alt.Scale(type="log", domain=domain, nice=False),
-        axis=_amounts(alt, _decades(*domain, most=6), "USD a month", grid=True),
+        axis=_amounts(alt, _decades(domain[0], domain[1], most=6), "USD a month", grid=True),
     )
     names = [str(n) for n in range(1, len(volumes.lines) + 1)]
     colour = alt.Color(
@@ -252,7 +255,7 @@ def _ends(volumes: Volumes, line: int) -> str:
 
 
 def _key(quality: Quality, cost: float) -> str:
-    return f"{wording.quality_short(quality)}; {wording.rate(cost)} USD"
+    return f"{wording.quality_short(quality)}; {wording.rate(cost)} USD a month"
 
 
 def _is_pick(report: Report, result: StrategyResult) -> bool:
@@ -284,7 +287,7 @@ def _altair() -> ModuleType:
     return altair
 
 
-def _svg(chart: Any, padding: dict[str, float], name: str, title: str, description: str) -> str:
+def _svg(chart: Any, padding: Mapping[str, float], name: str, title: str, description: str) -> str:
     """The chart as an accessible SVG that takes its font from the page; each mark with its words as a tooltip."""
     quiet = {"domainColor": "var(--soft)", "tickColor": "var(--soft)", "gridColor": "var(--line)"}
     words = {"labelColor": "var(--soft)", "titleColor": "var(--soft)", "titleFontWeight": "normal"}
@@ -293,7 +296,7 @@ def _svg(chart: Any, padding: dict[str, float], name: str, title: str, descripti
         "view": {"stroke": None},
         "text": {"fontSize": 12, "color": "var(--ink)"},
         "autosize": {"type": "none"},
-        "padding": padding,
+        "padding": dict(padding),
         "background": None,
     }
     spec = chart.to_dict(validate=False)
@@ -365,7 +368,8 @@ def _front(values: Sequence[dict[str, Any]]) -> list[dict[str, float]]:
     return points
 
 
-def _scale_name(metric: str) -> str:
+def scale_name(metric: str) -> str:
+    """What an axis of quality counts."""
     if metric.lower() in wording.COUNTED_METRICS:
         return "Rows right, %"
     title = _clipped(wording.metric_title(metric), 24)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +60,7 @@ def render_html(report: Report) -> str:
             quality_charts=[charts.quality_chart(report), charts.quality_chart(report, is_narrow=True)],
             cost_charts=[charts.cost_chart(report), charts.cost_chart(report, is_narrow=True)],
             volume_charts=volume_charts,
+            scale_name=charts.scale_name(report.task.metric),
             stops=_stops(report, volume_charts),
             picks=view.picks_by_volume(report),
             latencies=view.latencies(report),
@@ -105,7 +107,15 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["configuration"] = _configuration
+    environment.filters["commands"] = _commands
     return environment
+
+
+def _commands(text: str) -> str:
+    """The text, escaped, with this program's own commands as code; nothing else in backticks is."""
+    from markupsafe import Markup, escape
+
+    return Markup(re.sub(r"`(advisor [a-z]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 def _configuration(result: StrategyResult) -> str:

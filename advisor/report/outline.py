@@ -151,15 +151,15 @@ def _row(report: Report, result: StrategyResult) -> list[str]:
 
 def _volumes(report: Report) -> list[Block]:
     table = view.costs_by_volume(report)
-    if table is None:
-        return []
-    facts = [*view.picks_by_volume(report), *map(wording.break_even_sentence, report.recommendation.break_even)]
+    if not table:
+        return _section("Cost and the monthly volume", Bullets(view.break_evens(report)))
+    facts = [*view.picks_by_volume(report), *view.break_evens(report)]
     return _section(
         "Cost and the monthly volume",
         Bullets(facts),
         Figure("volumes"),
         Paragraph(view.volumes_caption(report)),
-        Table(["Queries a month:", *(f"{title}:" for title in table.titles), "Recommended"], table.rows),
+        Table([table[0][0], *(f"{volume}:" for volume in table[0][1:])], table[1:]),
     )
 
 
@@ -201,7 +201,9 @@ def _labels(report: Report) -> list[Block]:
     ]
     return _section(
         "Quality by label",
-        Paragraph(f"Share of each label's rows that {wording.strategy_title(pick.name)} finds (recall), weakest first."),
+        Paragraph(
+            f"Share of each label's rows that {wording.strategy_title(pick.name)} finds (recall), weakest first."
+        ),
         Table(["Label", "Found:", *(["Test rows:"] if report.label_rows else [])], rows),
     )
 

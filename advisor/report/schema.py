@@ -307,7 +307,7 @@ class CostLine(Model):
 
     strategy: str
     counts: bool
-    """Whether its cost can make it the pick: it is as good as the best for this purpose, or wrong answers have a price."""
+    """Whether its cost can make it the pick: it is as good as the best for this purpose, or errors have a price."""
     monthly_usd: list[float]
     """At each volume, that of wrong answers included where they have a price."""
 

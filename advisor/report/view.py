@@ -8,7 +8,15 @@ from dataclasses import dataclass
 
 from advisor.report import wording
 from advisor.report.schema import (
-    Comparison, Cost, LearningPoint, Quality, Recommendation, Report, Settings, StrategyResult, Volumes,
+    Comparison,
+    Cost,
+    LearningPoint,
+    Quality,
+    Recommendation,
+    Report,
+    Settings,
+    StrategyResult,
+    Volumes,
 )  # fmt: skip
 
 INCUMBENT = "incumbent"
@@ -229,7 +237,14 @@ LATENCY_ABOUT = "Measured one query at a time, after a warm-up, on the machine n
 def latency_titles(report: Report) -> list[str]:
     """Columns of the latencies; the time to the first token is there where it was measured."""
     first = ["First token, median"] if _has_first_token(report) else []
-    return ["Strategy", "Half within (p50)", "95 of 100 within (p95)", *first, "Queries a second, in batches", "Queries"]
+    return [
+        "Strategy",
+        "Half within (p50)",
+        "95 of 100 within (p95)",
+        *first,
+        "Queries a second, in batches",
+        "Queries",
+    ]
 
 
 def latencies(report: Report) -> list[tuple[StrategyResult, list[str]]]:
@@ -241,7 +256,7 @@ def latencies(report: Report) -> list[tuple[StrategyResult, list[str]]]:
         token = latency.first_token_p50_ms
         first = [wording.latency(token) if token is not None else "–"] if _has_first_token(report) else []
         figures = [wording.latency(latency.p50_ms), wording.latency(latency.p95_ms), *first]
-        figures += [f"{latency.throughput_qps:.3g}", f"{latency.n:,}"]
+        figures += [wording.per_second(latency.throughput_qps), f"{latency.n:,}"]
         rows.append((result, [wording.strategy_title(result.name), *figures]))
     return rows
 
@@ -272,24 +287,27 @@ def secondary(report: Report) -> tuple[list[str], list[list[str]]]:
 # By the volume
 
 
-@dataclass(frozen=True)
-class CostTable:
-    titles: list[str]
-    rows: list[list[str]]
-    """The volume, each strategy's cost of a month, and the pick."""
+def costs_by_volume(report: Report) -> list[list[str]]:
+    """Monthly costs at each power of ten and at the volume stated: a row of volumes, one a strategy, one of the picks.
 
-
-def costs_by_volume(report: Report) -> CostTable | None:
-    """Monthly costs at each power of ten and at the volume stated; None where they are not known."""
+    Empty where they are not known.
+    """
     if report.volumes is None:
-        return None
+        return []
     volumes = report.volumes
     shown = [
         i
         for i, volume in enumerate(volumes.queries_per_month)
         if volume == report.settings.volume or math.log10(volume).is_integer()
     ]
-    return CostTable([wording.strategy_title(line.strategy) for line in volumes.lines], costs_at(volumes, shown))
+    titles = ["Queries a month", *(wording.strategy_title(line.strategy) for line in volumes.lines), "Recommended"]
+    return [[title, *cells] for title, *cells in zip(titles, *costs_at(volumes, shown), strict=True)]
+
+
+def break_evens(report: Report) -> list[str]:
+    """Where two strategies change places in cost, in sentences; below one query a month is nowhere."""
+    found = report.recommendation.break_even
+    return [wording.break_even_sentence(item) for item in found if (item.queries_per_month or 1) >= 1]
 
 
 def costs_at(volumes: Volumes, shown: Sequence[int]) -> list[list[str]]:
@@ -331,4 +349,4 @@ def volumes_caption(report: Report) -> str:
     if not out:
         return f"{total}, {spread}."
     names = ", ".join(wording.strategy_title(name) for name in out)
-    return f"{total}, {spread}. Dashed, too far behind in quality to be picked for its cost: {names}."
+    return f"{total}, {spread}. Too far behind in quality to be picked for its cost (dashed in the chart): {names}."

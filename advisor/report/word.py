@@ -17,7 +17,7 @@ DRAWN: dict[str, Callable[[Report], charts.Drawing | None]] = {
 }
 CAPTIONS = {
     "quality": "Quality of each strategy: the dot is what was measured, the line its 95 % range.",
-    "cost": "Quality against cost per 1,000 queries. The dashed line joins the strategies that no other is both cheaper "
+    "cost": "Quality against the cost of a month. The dashed line joins the strategies that no other is both cheaper "
     "and better than. Dots carry the place in the table above.",
     "volumes": "Cost of a month over the monthly volume, both logarithmic. The first line is the recommended strategy.",
 }
