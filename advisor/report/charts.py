@@ -222,7 +222,9 @@ def volume_chart(report: Report, is_narrow: bool = False) -> Drawing | None:
             y=y,
             color=colour,
             detail="line:N",
-            strokeDash=alt.condition("datum.counts", alt.value([1, 0]), alt.value([5, 4])),
+            strokeDash=alt.StrokeDash(
+                "counts:N", scale=alt.Scale(domain=[True, False], range=[[1, 0], [5, 4]]), legend=None
+            ),
         )
     )
     changes = [{"volume": change.queries_per_month} for change in volumes.changes[1:]]
@@ -328,7 +330,8 @@ def _draw(spec: dict[str, Any]) -> str:
 
 def _emphasis(alt: ModuleType) -> Any:
     """The recommended strategy stands out."""
-    return alt.condition("datum.is_pick", alt.value("var(--accent)"), alt.value("var(--soft)"))
+    scale = alt.Scale(domain=[True, False], range=["var(--accent)", "var(--soft)"])
+    return alt.Color("is_pick:N", scale=scale, legend=None)
 
 
 def _amounts(alt: ModuleType, ticks: Sequence[float], title: str, *, grid: bool = False) -> Any:

@@ -37,7 +37,7 @@ TUNED = candidate("tuned", 0.9, Tariff(0.001, 1200.0), simplicity=5)
 
 
 def test_the_pick_changes_where_costs_begin_to_differ_by_more_than_a_tenth() -> None:
-    """100 a month more for a thousandth less a query: level at 100,000; the simpler stays until it costs a tenth more."""
+    """100 a month more, a thousandth less a query: level at 100,000; the simpler stays until it costs a tenth more."""
     found = made(assume(PROMPT, TUNED))
     assert [(c.strategy, c.queries_per_month) for c in found.changes] == [
         ("prompt", 100.0), ("tuned", pytest.approx(110.0 / 0.0009)),
