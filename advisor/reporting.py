@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from advisor import economics, environment
 from advisor.advice import recommend
 from advisor.evidence import Weighed, money_of, terms_of, use_of
+from advisor.fields import by_field
 from advisor.parts import source_of
 from advisor.records import Fit, Record, Refit
 from advisor.report import schema
@@ -25,7 +26,7 @@ from advisor.trials import INCUMBENT
 from advisor.volumes import by_volume
 from eval.contracts import Evaluation, Kind, Outcome
 from eval.harness import paired_fits, scored_rows
-from eval.metrics import Metric, get_metric
+from eval.metrics import JSON_FIELD_F1, Metric, get_metric
 from eval.statistics import interval, interval_over_fits, paired_difference, smallest_difference
 from strategies.manifest import read_manifest
 from strategies.models.catalogue import file_sha256
@@ -372,10 +373,12 @@ def artefact_of(kept: Path, folder: RunFolder) -> schema.Artefact:
 def drawn_from(advice: schema.Recommendation, records: Sequence[Record], weighed: Weighed) -> dict[str, Any]:
     """What a report shows of the rows, and by the volume."""
     families = {record.name: record.family for record in records}
+    pick = next((r.evaluation for r in records if r.name == advice.strategy), None)
     return {
         "samples": samples_of(advice, records),
         "rows": rows_of(advice, records, weighed),
         "label_rows": dict(sorted(weighed.label_rows.items())),
+        "fields": by_field(pick.outcomes) if pick and pick.metric == JSON_FIELD_F1.name else [],
         "volumes": by_volume(weighed.assumptions, weighed.decision, families) if weighed.decision else None,
     }
 

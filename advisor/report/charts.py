@@ -37,6 +37,8 @@ COLOURS = {
     "s6": "#59626c",
 }
 """Of a light page, for where there is no style sheet."""
+LINE_COLOURS = ("dark blue", "orange", "green", "purple", "ochre", "grey")
+"""Of the lines s1 to s6, in words."""
 
 
 _NOISE = re.compile(r' (?:font-family|pointer-events|aria-roledescription|aria-hidden|role|class|opacity)="[^"]*"')
@@ -56,6 +58,7 @@ class Key:
 class Drawing:
     svg: str
     """Colours are the style sheet's variables."""
+    description: str
     keys: Sequence[Key] = ()
     has_free: bool = False
     """Whether a strategy without any cost stands at the left edge of a logarithmic axis."""
@@ -117,7 +120,7 @@ def quality_chart(report: Report, is_narrow: bool = False) -> Drawing | None:
     chart = alt.layer(whiskers, dots, names, figures).properties(width=inner, height=step * len(rows))
     padding = {"left": beside, "right": 62, "top": 14 if is_narrow else 4, "bottom": 44}
     svg = _svg(chart, padding, _id("quality", is_narrow), "Quality of each strategy with its 95 % range", described)
-    return Drawing(svg)
+    return Drawing(svg, described)
 
 
 def cost_chart(report: Report, is_narrow: bool = False) -> Drawing | None:
@@ -173,7 +176,7 @@ def cost_chart(report: Report, is_narrow: bool = False) -> Drawing | None:
     padding = {"left": 40, "right": 18, "top": 10, "bottom": 44}
     svg = _svg(chart, padding, _id("cost", is_narrow), "Quality against the cost of a month", described)
     keys = [Key(number, s.name, _key(q, cost)) for number, s, q, cost in rows]
-    return Drawing(svg, keys, has_free)
+    return Drawing(svg, described, keys, has_free)
 
 
 def volume_chart(report: Report, is_narrow: bool = False) -> Drawing | None:
@@ -233,7 +236,7 @@ def volume_chart(report: Report, is_narrow: bool = False) -> Drawing | None:
     chart = alt.layer(rules, drawn).properties(width=inner, height=height - 54)
     padding = {"left": left, "right": right, "top": 10, "bottom": 44}
     svg = _svg(chart, padding, _id("volumes", is_narrow), "Cost of a month by the monthly volume", described)
-    return Drawing(svg, marks_at=[_percent(volume, at, left, inner, width) for volume in at])
+    return Drawing(svg, described, marks_at=[_percent(volume, at, left, inner, width) for volume in at])
 
 
 def _percent(volume: float, at: Sequence[int], left: float, inner: float, width: float) -> float:

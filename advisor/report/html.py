@@ -26,8 +26,8 @@ CONTENT_SECURITY_POLICY = (
     f"{base64.b64encode(hashlib.sha256(SCRIPT.encode('utf-8')).digest()).decode('ascii')}'"
 )
 
-MOST_LABELS = 16
-"""Labels shown at once; the others fold away."""
+MOST_PARTS = 16
+"""Labels or fields shown at once; the others fold away."""
 
 
 def render_html(report: Report) -> str:
@@ -35,7 +35,7 @@ def render_html(report: Report) -> str:
     report = view.legible(report)
     best, differences = view.differences_to_best(report)
     pick = view.find(report, report.recommendation.strategy)
-    labels = view.labels_worst_first(pick.quality) if pick and pick.quality else []
+    parts = view.parts(report)
     ranked = view.ranked(report)
     volume_charts = [charts.volume_chart(report), charts.volume_chart(report, is_narrow=True)]
     return (
@@ -55,8 +55,9 @@ def render_html(report: Report) -> str:
             best=best,
             differences=differences,
             pick=pick,
-            labels=labels[:MOST_LABELS],
-            more_labels=labels[MOST_LABELS:],
+            parts=parts,
+            shown_parts=parts.parts[:MOST_PARTS] if parts else [],
+            more_parts=parts.parts[MOST_PARTS:] if parts else [],
             quality_charts=[charts.quality_chart(report), charts.quality_chart(report, is_narrow=True)],
             cost_charts=[charts.cost_chart(report), charts.cost_chart(report, is_narrow=True)],
             volume_charts=volume_charts,

@@ -74,7 +74,7 @@ def outline(report: Report) -> list[Block]:
         _latency(report),
         _differences(report),
         _section("What would change the answer", Bullets(advice.sensitivity)),
-        _labels(report),
+        _parts(report),
         _samples(report),
         _findings(report),
         _method(report),
@@ -191,21 +191,17 @@ def _differences(report: Report) -> list[Block]:
     )
 
 
-def _labels(report: Report) -> list[Block]:
-    pick = view.find(report, report.recommendation.strategy)
-    if pick is None or pick.quality is None or not pick.quality.per_label:
+def _parts(report: Report) -> list[Block]:
+    parts = view.parts(report)
+    if parts is None:
         return []
+    kind, unit = parts.columns
     rows = [
-        [label, f"{wording.hundredths(recall)} %", *view.label_rows(report, label)]
-        for label, recall in view.labels_worst_first(pick.quality)
+        [part.name, *([f"{part.rows or 0:,}"] if parts.are_counted else []), f"{wording.hundredths(part.found)} %"]
+        for part in parts.parts
     ]
-    return _section(
-        "Quality by label",
-        Paragraph(
-            f"Share of each label's rows that {wording.strategy_title(pick.name)} finds (recall), weakest first."
-        ),
-        Table(["Label", "Found:", *(["Test rows:"] if report.label_rows else [])], rows),
-    )
+    headers = [kind, *([f"{unit}:"] if parts.are_counted else []), "Found:"]
+    return _section(parts.heading, Paragraph(f"{parts.about}."), Table(headers, rows))
 
 
 def _samples(report: Report) -> list[Block]:

@@ -302,6 +302,17 @@ class SampleAnswer(Model):
     scores: dict[str, float | None]
 
 
+class FieldQuality(Model):
+    """How often the recommended strategy is right on one field of a JSON answer."""
+
+    field: str
+    """`a.b` for nested keys, `a[]` for items of a list."""
+    values: int
+    """In the targets of the test rows."""
+    found: float
+    """Share of them that the answers have."""
+
+
 class CostLine(Model):
     """What a strategy costs by the volume."""
 
@@ -349,6 +360,8 @@ class Report(Model):
     """The test rows behind the figures, with shortened texts, the recommended strategy's worst first."""
     label_rows: dict[str, int] = Field(default_factory=dict)
     """Test rows of each label (classification)."""
+    fields: list[FieldQuality] = Field(default_factory=list)
+    """Of JSON answers, the recommended strategy's."""
     volumes: Volumes | None = None
     timing: Timing
 

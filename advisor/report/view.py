@@ -150,9 +150,50 @@ def _reversed(c: Comparison) -> Comparison:
     return c.model_copy(update=turned)
 
 
-def labels_worst_first(quality: Quality) -> list[tuple[str, float]]:
-    """Recall of each label, the weakest first."""
-    return sorted((quality.per_label or {}).items(), key=lambda item: (_sortable(item[1]), item[0]))
+@dataclass(frozen=True)
+class Part:
+    """A label or a field, and how much of it the recommended strategy gets right."""
+
+    name: str
+    found: float
+    rows: int | None
+    """Test rows of the label, or values of the field; None where that is not known."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Quality by label or by field, the weakest first."""
+
+    heading: str
+    about: str
+    columns: tuple[str, str]
+    """What the parts are, and what they are counted in."""
+    parts: list[Part]
+
+    @property
+    def are_counted(self) -> bool:
+        return any(part.rows is not None for part in self.parts)
+
+
+def parts(report: Report) -> Parts | None:
+    """The recommended strategy's quality by label or by field; None where there is neither."""
+    pick = find(report, report.recommendation.strategy)
+    if pick is None or pick.quality is None:
+        return None
+    title = wording.strategy_title(pick.name)
+    if pick.quality.per_label:
+        found = [Part(name, share, report.label_rows.get(name)) for name, share in pick.quality.per_label.items()]
+        about = f"Share of each label's rows that {title} finds (recall), weakest first"
+        return Parts("Quality by label", about, ("Label", "Test rows"), _weakest_first(found))
+    if report.fields:
+        found = [Part(field.field, field.found, field.values) for field in report.fields]
+        about = f"Share of each field's expected values that {title} gives (recall), weakest first"
+        return Parts("Quality by field", about, ("Field", "Values"), _weakest_first(found))
+    return None
+
+
+def _weakest_first(found: Sequence[Part]) -> list[Part]:
+    return sorted(found, key=lambda part: (_sortable(part.found), part.name))
 
 
 def learning_rows(points: Sequence[LearningPoint]) -> list[list[str]]:
@@ -263,11 +304,6 @@ def latencies(report: Report) -> list[tuple[StrategyResult, list[str]]]:
 
 def _has_first_token(report: Report) -> bool:
     return any(s.latency and s.latency.first_token_p50_ms is not None for s in report.strategies)
-
-
-def label_rows(report: Report, label: str) -> list[str]:
-    """How many test rows a label has, as cells: none where that is not known of any."""
-    return [f"{report.label_rows.get(label, 0):,}"] if report.label_rows else []
 
 
 def secondary(report: Report) -> tuple[list[str], list[list[str]]]:

@@ -6,7 +6,7 @@ import io
 from collections.abc import Callable
 from typing import Any
 
-from advisor.report import charts, view
+from advisor.report import charts, view, wording
 from advisor.report.outline import Block, Bullets, Code, Figure, Heading, Paragraph, Sample, Table, outline
 from advisor.report.schema import Report
 
@@ -19,7 +19,7 @@ CAPTIONS = {
     "quality": "Quality of each strategy: the dot is what was measured, the line its 95 % range.",
     "cost": "Quality against the cost of a month. The dashed line joins the strategies that no other is both cheaper "
     "and better than. Dots carry the place in the table above.",
-    "volumes": "Cost of a month over the monthly volume, both logarithmic. The first line is the recommended strategy.",
+    "volumes": "Cost of a month over the monthly volume, both logarithmic.",
 }
 MOST_CONFIGURATION = 4000
 """Letters of a code block; a document is no archive."""
@@ -115,5 +115,13 @@ def _add_figure(document: Any, report: Report, block: Figure) -> None:
     shape = document.add_picture(io.BytesIO(drawing.png()), width=Mm(170))
     described = shape._inline.docPr
     described.set("title", CAPTIONS[block.name])
-    described.set("descr", CAPTIONS[block.name])
-    document.add_paragraph(CAPTIONS[block.name], style="Caption")
+    described.set("descr", drawing.description)
+    document.add_paragraph(" ".join([CAPTIONS[block.name], *_legend(report, block.name)]), style="Caption")
+
+
+def _legend(report: Report, name: str) -> list[str]:
+    """Which line is whose, where the document's table cannot show a line's colour."""
+    if name != "volumes" or report.volumes is None:
+        return []
+    lines = zip(charts.LINE_COLOURS, report.volumes.lines, strict=False)
+    return [f"{colour.capitalize()}: {wording.strategy_title(line.strategy)}." for colour, line in lines]

@@ -232,6 +232,7 @@ def sample_data() -> dict[str, Any]:
             },
         ],
         "label_rows": {"billing": 30, "outage": 20, "moving house": 13, "meter reading": 15, "contract": 16, "legal": 6},
+        "fields": [{"field": "team", "values": 100, "found": 0.91}, {"field": "since[]", "values": 12, "found": 0.25}],
         "volumes": {
             "queries_per_month": [1_000, 10_000, 40_000, 100_000],
             "picks": ["embedding_linear", "lora", "lora", None],

@@ -288,6 +288,18 @@ def test_a_report_with_nothing_measured_still_renders(sample_report: Build) -> N
     assert not page.find_all("svg")
 
 
+def test_without_labels_quality_is_told_by_field(sample_report: Build) -> None:
+    report = sample_report()
+    assert [h.text for h in soup(report).select("#parts h2")] == ["Quality by label"]
+    quality = report.result("lora").quality
+    assert quality is not None
+    quality.per_label = None
+    rows = [[cell.text for cell in row.find_all(["th", "td"])][:3] for row in soup(report).select("#parts tbody tr")]
+    assert rows == [["since[]", "12", "25 %"], ["team", "100", "91 %"]]
+    report.fields = []
+    assert not soup(report).select("#parts")
+
+
 def test_many_labels_fold_away_the_weakest_stay(sample_report: Build) -> None:
     report = sample_report()
     quality = report.result("lora").quality
