@@ -18,6 +18,8 @@ from strategies.base import TRAINED
 
 MOST_BREAK_EVENS = 6
 MOST_LABELS_NAMED = 3
+FAR = 100
+"""Times under the volume stated, where a break-even is no news."""
 ENOUGH_ROWS_OF_A_LABEL = 50
 """For a range of some 14 points on either side at most."""
 SMALL_TEST = 100
@@ -143,15 +145,16 @@ def _without_training(case: Case, pick: str, other: str) -> str:
 
 
 def _pays(case: Case, pick: str, other: str) -> str:
-    """From which volume on the other is the cheaper of the two."""
+    """From which volume on the other is the cheaper of the two, where such a volume is anywhere near."""
     money = {c.name: c.money for c in case.candidates}
     above, below = break_even(money[other], money[pick]), break_even(money[pick], money[other])
-    if above is not None and above >= 1:
-        return f"is cheaper above {above:,.0f} queries a month"
-    if below is not None and below >= 1:
-        return f"is cheaper below {below:,.0f} queries a month"
-    cheaper = money[other].monthly < money[pick].monthly
-    return f"is {'cheaper' if cheaper else 'cheaper at no volume' if money[other] != money[pick] else 'as dear'}"
+    near = case.settings.volume / FAR
+    if above is not None and above >= near:
+        return f"costs less above {above:,.0f} queries a month"
+    if below is not None and below >= near:
+        return f"costs less below {below:,.0f} queries a month"
+    difference = money[other].monthly - money[pick].monthly
+    return "costs more" if difference > 0 else "costs less" if difference < 0 else "costs the same"
 
 
 def _difference(case: Case, a: str, b: str) -> tuple[float, float]:

@@ -1,7 +1,7 @@
 """The charts: Altair's specifications, drawn to SVG by vl-convert, with the page's own style for their colours.
 
 Each is drawn once for wide pages and once for narrow ones. No script is needed to show them, so that they look the
-same on a page, on paper and in a word processor (docs/decisions/0007-static-charts.md).
+same on a page, on paper and in a word processor (docs/decisions/0007-charts-without-vega-in-the-page.md).
 """
 
 from __future__ import annotations

@@ -155,14 +155,14 @@ def test_the_summary_gives_the_cost_the_gain_over_today_and_what_fine_tuning_wou
     assert told.advice.strategy == "few_shot"
     assert "Against today's system" in told.summary
     assert "2.00 USD a month at 10,000 queries" in told.summary
-    assert "Fine-tuning (LoRA) gains at most 2 points and is cheaper at no volume." in told.summary
+    assert "Fine-tuning (LoRA) gains at most 2 points and costs more." in told.summary
     assert set(told.advice.summary) & set(told.advice.reasons)  # the same words, so that no form says them twice
 
 
 def test_where_fine_tuning_is_picked_the_summary_says_what_the_best_without_it_loses() -> None:
     told = Told({"few_shot": 0.7, "lora": 0.9}, {"few_shot": 2.0, "lora": 5.0})
     assert told.advice.strategy == "lora"
-    assert "Without fine-tuning, the best is prompt with fixed examples: it loses 16 to 24 points and is cheaper" in (
+    assert "Without fine-tuning, the best is prompt with fixed examples: it loses 16 to 24 points and costs less" in (
         told.summary
     )
 

@@ -136,12 +136,12 @@ def test_the_command_writes_a_word_document(run: Path, tmp_path: Path) -> None:
     text = "\n".join(paragraph.text for paragraph in Document(str(path)).paragraphs)
     assert original(run).recommendation.headline in text
     assert "at 77 queries" in text
-    assert "parcel 0" in text  # of the rows that went worst
+    assert "How it was measured" in text
 
 
 def test_the_rows_behind_the_figures_and_the_decision_by_the_volume_are_kept(run: Path) -> None:
     report = original(run)
-    assert set(report.rows[0].answers) == {"few_shot", report.recommendation.runner_up, "nearest_copy", INCUMBENT}
+    assert {"few_shot", report.recommendation.runner_up, INCUMBENT} <= set(report.rows[0].answers)
     assert len(report.rows) == report.data.plan.test
     scores = [row.scores["few_shot"] or 0.0 for row in report.rows]
     assert scores == sorted(scores)
