@@ -60,8 +60,8 @@ def _shown(
     feasible = [c for c in assumed.candidates if not c.incumbent and c.name not in decision.broken]
     best = {families[c.name]: c.name for c in sorted(feasible, key=lambda c: c.quality)}
     wanted = [decision.pick, *picks, *decision.equals, decision.runner_up, *best.values()]
-    names = {c.name for c in feasible}
-    return list(dict.fromkeys(name for name in wanted if name in names))[:MOST_LINES]
+    names = {*picks, *(c.name for c in feasible)}  # a limit can rule out at the volume stated what is picked at others
+    return list(dict.fromkeys(name for name in wanted if name is not None and name in names))[:MOST_LINES]
 
 
 def _monthly(assumed: Assumptions, name: str) -> float:

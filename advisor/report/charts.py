@@ -302,7 +302,7 @@ def _svg(chart: Any, padding: Mapping[str, float], name: str, title: str, descri
         "text": {"fontSize": 12, "color": "var(--ink)"},
         "autosize": {"type": "none"},
         "padding": dict(padding),
-        "background": None,
+        "background": "transparent",
     }
     spec = chart.to_dict(validate=False)
     spec["config"] = config

@@ -84,6 +84,12 @@ def test_a_limit_that_only_few_idle_hours_break_leaves_no_pick_there() -> None:
     on = candidate("on", 0.9, Tariff(0.0, 0.0, machine=73.0, fewest=1))
     found = picks_by_volume(assume(on, limits=Limits(max_cost_per_1k=1.0)), 100.0, 1e6)
     assert found == [(100.0, None), (pytest.approx(73_000.0), "on")]
+    assumed = assume(on, limits=Limits(max_cost_per_1k=1.0))
+    assert assumed.pick() is None
+    shown = by_volume(assumed, assumed.decide(), {"on": "prompt"})
+    assert shown is not None
+    assert [line.strategy for line in shown.lines] == ["on"]
+    assert (shown.picks[0], shown.picks[-1]) == (None, "on")
 
 
 def test_without_a_pick_at_any_volume_there_is_nothing_to_show() -> None:
