@@ -211,10 +211,26 @@ def _reasons(case: Case) -> list[str]:
         reasons.append(f"No language model is needed here, as far as those tested can tell ({tested}).")
     if llm_free and llm_free not in (decision.pick, decision.best, decision.runner_up):
         reasons.append(f"The best without a language model is {_title(llm_free)}: {_quality(case, llm_free)}.")
+    reasons.append(_retrieval(case))
     if decision.broken:
         names = _and([_title(name) for name in decision.broken])
         reasons.append(f"Not considered, since beyond your limits: {names}.")
     return [reason for reason in reasons if reason]
+
+
+def _retrieval(case: Case) -> str:
+    """Whether what the best strategy that reads documents lacks is lost in finding the passages, or in reading them."""
+    reader = _best_of(case, lambda r: r.family != "baseline" and "context_recall" in r.secondary)
+    if reader is None:
+        return ""
+    secondary, quality = case.results[reader].secondary, _value(case, reader)
+    recall, where_found = secondary["context_recall"], secondary.get("quality_where_found")
+    held = wording.hundredths(recall)
+    said = f"The passages that {_title(reader)} is shown hold {held} of 100 words of the right answers"
+    if where_found is not None:
+        said += f"; where they hold all, quality is {wording.hundredths(where_found)} of 100"
+    lost = "in finding the passages" if 1 - recall > recall - quality else "in reading them"
+    return f"{said}. Most of what is missing is lost {lost}."
 
 
 def _no_model_needed(case: Case) -> bool:

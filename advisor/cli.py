@@ -325,6 +325,23 @@ def predict(
 
 
 @app.command()
+def refresh(
+    run: Annotated[Path, typer.Argument(metavar="RUN_OR_SOLUTION")],
+    documents: Annotated[str, typer.Option(help="The documents as they are now, as for compare.")],
+    device: Annotated[str, typer.Option()] = "auto",
+) -> None:
+    """Let a kept solution look into changed documents. Nothing is fitted again, and nothing measured."""
+    from advisor.further import refresh_kept
+    from eval.reading.documents import read_documents
+
+    found = read_documents(documents)
+    for finding in found.findings:
+        typer.echo(finding.message, err=True)
+    folder = refresh_kept(run, found.documents, device)
+    typer.echo(f"{folder} now looks into {len(found.documents):,} documents. The report speaks of those of then.")
+
+
+@app.command()
 def report(
     run: Annotated[Path, typer.Argument(metavar="RUN")],
     volume: Annotated[int | None, typer.Option(help="Queries a month.")] = None,

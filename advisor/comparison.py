@@ -25,6 +25,7 @@ from advisor.report.schema import Report
 from advisor.reporting import Measured, build_report, write_report
 from advisor.request import CompareRequest, make_request
 from advisor.runs import RunFolder, log
+from advisor.side_effects import best_tuned, measure_side_effects
 from advisor.trials import Bench, Entry, entries_of, try_all
 from eval.contracts import Kind
 from eval.metrics import get_metric
@@ -211,6 +212,8 @@ def _measure(comparison: Comparison, folder: RunFolder, progress: Progress) -> M
     by_label = c.data.task.kind is Kind.CLASSIFICATION
     weighed = weigh(records, request, c.prices, get_metric(c.data.task.metric), by_label=by_label)
     by_name = {r.name: r for r in records}
+    tuned = best_tuned(bench, records)
+    effects = measure_side_effects(bench, tuned) if tuned else None
     curves: dict[str, list[Fit]] = {}
     refits: dict[str, Refit] = {}
     if c.plan.learning_curve:
@@ -220,7 +223,7 @@ def _measure(comparison: Comparison, folder: RunFolder, progress: Progress) -> M
         refit = keep_solution(bench, entry, by_name[entry.name])
         if refit is not None:
             refits[entry.name] = refit
-    return Measured(records, weighed, curves, refits)
+    return Measured(records, weighed, curves, refits, {tuned.name: effects} if tuned and effects else {})
 
 
 def _pick(weighed: Weighed) -> str | None:

@@ -1,8 +1,9 @@
-"""Work with kept solutions: score them on further data, and answer with them."""
+"""Work with kept solutions: score them on further data, answer with them, and give them changed documents."""
 
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -16,13 +17,13 @@ from rich.table import Table
 from advisor.progress import Progress
 from advisor.report.wording import hundredths, latency, strategy_title
 from advisor.runs import REPORT, SOLUTION, SOLUTIONS, find_solution
-from eval.contracts import Evaluation, Example, Solution
+from eval.contracts import Document, Evaluation, Example, Solution
 from eval.errors import RequestError
 from eval.harness import evaluate, measure_latency, scored_rows
 from eval.metrics import get_metric
 from eval.statistics import interval
 from strategies.models.shelf import ModelShelf
-from strategies.solutions import load_solution
+from strategies.solutions import Refreshable, load_solution
 
 LATENCY_SECONDS = 5.0
 CHUNK = 64
@@ -128,6 +129,30 @@ def answers(solution: Solution, inputs: Sequence[str]) -> Iterator[dict[str, Any
             if answer.error is not None:
                 line["error"] = answer.error
             yield line
+
+
+def refresh_kept(run: Path, documents: Sequence[Document], device: str) -> Path:
+    """Let a kept solution look into these documents instead of those it has; prompt, adapter and settings stay.
+
+    Returns its folder, which holds the old solution until the new one is written. Raises RequestError where the
+    solution looks into no documents, or these hold no text.
+    """
+    folder = find_solution(run)
+    solution = load_solution(folder, ModelShelf(device))
+    if not isinstance(solution, Refreshable):
+        raise RequestError(f"{folder}: this solution looks into no documents; there is nothing to refresh.")
+    fresh = solution.with_documents(documents)
+    scratch, old = folder.with_name(f".{folder.name}.new"), folder.with_name(f".{folder.name}.old")
+    try:
+        for leftover in (scratch, old):
+            shutil.rmtree(leftover, ignore_errors=True)
+        fresh.save(scratch)
+        folder.rename(old)
+        scratch.rename(folder)
+        shutil.rmtree(old)
+    except OSError as error:
+        raise RequestError(f"{folder} cannot be written ({error.strerror}).") from error
+    return folder
 
 
 def inputs_of(path: str) -> list[str]:

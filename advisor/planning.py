@@ -10,12 +10,13 @@ the three, what does not fit is given up in this order, each step only if the on
 Where one holdout is all that fits, further steps are:
 
 1. the kept solution is the measured one, not fitted again on all examples,
-2. strategies take their first configuration instead of trying several,
-3. fewer test rows (150, 100),
-4. fine-tuning passes over the training rows 3 times, then twice,
-5. fewer test rows (60),
-6. fine-tuning passes over half, then a quarter of the training rows,
-7. the strategies that take longest are left out.
+2. the strategies that say they can be done without are left out,
+3. strategies take their first configuration instead of trying several,
+4. fewer test rows (150, 100),
+5. fine-tuning passes over the training rows 3 times, then twice,
+6. fewer test rows (60),
+7. fine-tuning passes over half, then a quarter of the training rows,
+8. the strategies that take longest are left out.
 
 One large thing given up may leave room for smaller ones given up before it: these are taken back, the last one first.
 """
@@ -38,6 +39,7 @@ from strategies.models.base import Decoding, Embedder, LanguageModel, Prompt, Tu
 from strategies.models.label_trie import LabelTrie
 from strategies.retrieval.chunks import Passage, cut_documents
 from strategies.retrieval.contexts import PASSAGE_WORDS
+from strategies.side_effects import MOST_INPUTS
 from strategies.workload import Profile, Tokens, Workload
 
 MOST_EPOCHS, ENOUGH_EPOCHS = 6, 4
@@ -62,6 +64,10 @@ SHORT, LONG = 6, 30
 FEW, MANY = 8, 32
 """Rows of them."""
 STEPS = 16
+PROBE_SECONDS = 6.0
+"""Of the general questions, before and after."""
+ASKED_AGAIN = 5 * MOST_INPUTS
+"""Queries that steadiness is measured by, and `MOST_INPUTS` more that are asked alone."""
 ONE_FIT = f"fine-tuned strategies were fitted once, not {REPEATS} times with different seeds"
 NO_CURVE = "no learning curve"
 NO_TUNING = "strategies took their first configuration instead of trying several"
@@ -92,6 +98,8 @@ class Speeds:
 
 class Plannable(Protocol):
     """The part of a strategy that planning needs."""
+
+    dispensable: bool
 
     def workload(self, profile: Profile, allowance: Allowance) -> Workload: ...
 
@@ -139,6 +147,8 @@ class RunPlan:
     refit_seconds: float = 0.0
     learning_curve: bool = True
     curve_seconds: float = 0.0
+    side_effects_seconds: float = 0.0
+    """Of finding out what tuning did to the model besides the task."""
     left_out: Sequence[str] = ()
     cuts: Sequence[str] = field(default_factory=tuple)
     """What was cut, in words, in order."""
@@ -204,7 +214,7 @@ def make_plan(
         return _timed_plan(replace(plan, spent=spent), strategies, profiles, speeds, sizes, keep_all, index_seconds)
 
     limit = RESERVE * time_budget
-    divisions = _divisions(sizes)
+    divisions = _divisions(sizes, [name for name, strategy in strategies.items() if strategy.dispensable])
     offers = tuple(_offer(division, timed) for division in divisions)
     for division in divisions:
         for given_up in range(len(division.cuts) + 1):
@@ -229,10 +239,10 @@ def _offer(division: Division, timed: Callable[[RunPlan], RunPlan]) -> Offer:
     return Offer(plan.folds, timed(plan).total)
 
 
-def _divisions(sizes: Sizes) -> list[Division]:
+def _divisions(sizes: Sizes, dispensable: Sequence[str]) -> list[Division]:
     """The strongest first."""
     crossed = [_crossed(sizes.examples, folds) for folds in sizes.folds]
-    return [*crossed, _held_out(sizes)]
+    return [*crossed, _held_out(sizes, dispensable)]
 
 
 def _crossed(examples: int, folds: int) -> Division:
@@ -243,7 +253,7 @@ def _crossed(examples: int, folds: int) -> Division:
     return Division(whole, _FIRST_CUTS)
 
 
-def _held_out(sizes: Sizes) -> Division:
+def _held_out(sizes: Sizes, dispensable: Sequence[str]) -> Division:
     """One holdout, which may be cut further and further."""
     whole = RunPlan(1, REPEATS, sizes.holdout_test, Allowance(epochs=MOST_EPOCHS))
     if sizes.folds:
@@ -256,6 +266,8 @@ def _held_out(sizes: Sizes) -> Division:
         return [Cut(f"{most} test rows instead of {sizes.holdout_test}", {"test_rows": most}) for most in fewer]
 
     cuts = [*_FIRST_CUTS, *([Cut(NO_REFIT, {"refit": False})] if whole.refit else [])]
+    if dispensable:
+        cuts.append(Cut(_left_out(dispensable), {"left_out": tuple(dispensable)}))
     cuts.append(Cut(NO_TUNING, allowance={"tune": False}))
     cuts += [*fewer_test_rows(150, 100), _passes(3), _passes(2), *fewer_test_rows(60)]
     for share, words in ((2, "half"), (4, "a quarter")):
@@ -263,6 +275,10 @@ def _held_out(sizes: Sizes) -> Division:
         if rows >= FEWEST_TRAIN_ROWS:
             cuts.append(Cut(f"fine-tuning learns from {words} of the training rows", allowance={"train_rows": rows}))
     return Division(whole, cuts)
+
+
+def _left_out(names: Sequence[str]) -> str:
+    return f"{', '.join(names)} {'was' if len(names) == 1 else 'were'} left out"
 
 
 def _passes(most: int) -> Cut:
@@ -289,7 +305,7 @@ def _timed_plan(
 ) -> RunPlan:
     """The plan with the seconds that its parts should take."""
     train_rows = sizes.examples - sizes.examples // plan.folds if plan.folds > 1 else sizes.holdout_train
-    predicted, after_fit, refits, curves = {}, {}, [], []
+    predicted, after_fit, refits, curves, effects = {}, {}, [], [], [0.0]
     for name, strategy in strategies.items():
 
         def fit_seconds(rows: float, name: str = name, strategy: Plannable = strategy) -> float:
@@ -304,13 +320,24 @@ def _timed_plan(
         answering = plan.test_rows * query
         after_fit[name] = answering / plan.folds + latency
         predicted[name] = repeats * (plan.folds * fit_seconds(train_rows) + answering) + latency
+        if name in plan.left_out:
+            continue
+        if work.fit.trained:
+            effects.append(PROBE_SECONDS + MOST_INPUTS * alone + ASKED_AGAIN * query)
         refits.append(fit_seconds(sizes.examples))
         curves.append(sum(fit_seconds(share * train_rows) + answering / plan.folds for share in CURVE_SHARES))
     refit = (sum(refits) if keep_all else max(refits, default=0.0)) if plan.refit else 0.0
     curve = sum(sorted(curves)[-CURVE_STRATEGIES:]) if plan.learning_curve else 0.0
-    total = plan.spent + FIXED_SECONDS + index_seconds + sum(predicted.values()) + refit + curve
+    tried = sum(seconds for name, seconds in predicted.items() if name not in plan.left_out)
+    total = plan.spent + FIXED_SECONDS + index_seconds + tried + refit + curve + max(effects)
     return replace(
-        plan, predicted=predicted, after_fit=after_fit, refit_seconds=refit, curve_seconds=curve, total=total
+        plan,
+        predicted=predicted,
+        after_fit=after_fit,
+        refit_seconds=refit,
+        curve_seconds=curve,
+        side_effects_seconds=max(effects),
+        total=total,
     )
 
 
@@ -328,14 +355,16 @@ def from_json(values: dict[str, Any]) -> RunPlan:
 
 
 def _leave_out(plan: RunPlan, time_budget: float) -> RunPlan:
-    left_out: list[str] = []
+    """What takes longest goes first."""
+    left_out = list(plan.left_out)
     total = plan.total
     for name in sorted(plan.predicted, key=lambda name: -plan.predicted[name]):
         if total <= RESERVE * time_budget:
             break
-        left_out.append(name)
-        total -= plan.predicted[name]
-    cuts = (*plan.cuts, *(f"{name} was left out" for name in left_out))
+        if name not in left_out:
+            left_out.append(name)
+            total -= plan.predicted[name]
+    cuts = (*plan.cuts, *(_left_out([name]) for name in left_out if name not in plan.left_out))
     return replace(plan, left_out=tuple(left_out), cuts=cuts, total=total)
 
 

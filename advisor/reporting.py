@@ -30,6 +30,8 @@ from eval.metrics import JSON_FIELD_F1, Metric, get_metric
 from eval.statistics import interval, interval_over_fits, paired_difference, smallest_difference
 from strategies.manifest import read_manifest
 from strategies.models.catalogue import file_sha256
+from strategies.probe import QUESTIONS
+from strategies.side_effects import SideEffects
 
 if TYPE_CHECKING:
     from advisor.comparison import Comparison
@@ -50,6 +52,8 @@ class Measured:
     curves: Mapping[str, Sequence[Fit]]
     """Fits on parts of the training rows, of the leading strategies."""
     refits: Mapping[str, Refit]
+    side_effects: Mapping[str, SideEffects]
+    """Of the best fine-tuned strategy."""
 
 
 def build_report(comparison: Comparison, measured: Measured, folder: RunFolder, kept: Path | None) -> schema.Report:
@@ -217,6 +221,7 @@ def _result(record: Record, comparison: Comparison, measured: Measured, metric: 
             "cost": cost_of(record, comparison.request, comparison.prices),
             "latency": _latency(evaluation),
             "fit": _fit(record, measured, metric, comparison),
+            "side_effects": _side_effects(measured.side_effects.get(record.name)),
             "footprint": schema.Footprint(
                 artefact_bytes=max(f.artefact_bytes for f in record.fits),
                 peak_memory_bytes=max(f.peak_memory_bytes for f in record.fits),
@@ -242,6 +247,21 @@ def _fit(record: Record, measured: Measured, metric: Metric, comparison: Compari
         curve=first.curve or None,
         refit=schema.Refit.model_validate(asdict(refit)) if refit else None,
         learning_curve=_learning_curve(measured.curves.get(record.name, ()), first, metric, comparison.request.seed),
+    )
+
+
+def _side_effects(found: SideEffects | None) -> schema.SideEffects | None:
+    if found is None:
+        return None
+    return schema.SideEffects(
+        general_before=found.before.questions,
+        general_after=found.after.questions,
+        general_questions=len(QUESTIONS),
+        perplexity_before=found.before.perplexity,
+        perplexity_after=found.after.perplexity,
+        same_when_repeated=found.steadiness.repeated,
+        same_when_reworded=found.steadiness.reworded,
+        inputs=found.steadiness.inputs,
     )
 
 

@@ -16,10 +16,12 @@ from pydantic import TypeAdapter
 
 from advisor.records import Fit, Refit
 from eval.errors import FolderBusy, RequestError
+from strategies.side_effects import SideEffects
 
 PLAN = "plan.json"
 FINISHED = "finished"
 REFIT = "refit"
+SIDE_EFFECTS = "side-effects"
 SOLUTIONS = "solutions"
 FOLD_SOLUTIONS = "fold_solutions"
 SOLUTION = "solution"
@@ -32,6 +34,7 @@ Kept = TypeVar("Kept")
 
 _FIT: TypeAdapter[Fit] = TypeAdapter(Fit)
 _REFIT: TypeAdapter[Refit] = TypeAdapter(Refit)
+_SIDE_EFFECTS: TypeAdapter[SideEffects] = TypeAdapter(SideEffects)
 
 
 class RunFolder:
@@ -136,6 +139,14 @@ class RunFolder:
     def finish_refit(self, name: str, refit: Refit) -> None:
         """Keep the record of the fit on all examples."""
         write_atomically(self._record_file(name, REFIT), _REFIT.dump_json(refit).decode())
+
+    def side_effects(self, name: str) -> SideEffects | None:
+        """What tuning a strategy's model did to it, where that was measured."""
+        return self._read(self._record_file(name, SIDE_EFFECTS), _SIDE_EFFECTS)
+
+    def finish_side_effects(self, name: str, found: SideEffects) -> None:
+        """Keep what was measured."""
+        write_atomically(self._record_file(name, SIDE_EFFECTS), _SIDE_EFFECTS.dump_json(found).decode())
 
     def _record_file(self, name: str, slot: str) -> Path:
         return self.path / FINISHED / file_name(name) / f"{slot}.json"

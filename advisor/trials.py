@@ -89,6 +89,11 @@ class Bench:
         """Keep what was embedded, for an attempt that goes on with this run."""
         self.embedder.save(self.folder.cache)
 
+    def quality(self, record: Record) -> float | None:
+        """The metric on the test rows, of the first fits; None where nothing was scored."""
+        rows = scored_rows(record.evaluation.outcomes) if record.evaluation else []
+        return get_metric(self.data.task.metric).aggregate(rows) if rows else None
+
     def trials(self, entry: Entry) -> list[Trial]:
         """What is to be tried of a strategy, fold by fold."""
         trained = make_strategy(entry.strategy).family in TRAINED
@@ -122,7 +127,7 @@ def try_all(bench: Bench, entries: Sequence[Entry]) -> list[Record]:
         record = _try_one(bench, entry)
         records.append(record)
         log.info("%s: %s %s", record.name, record.status, record.reason or "")
-        bench.progress.finished(record.name, record.status, _quality(bench, record))
+        bench.progress.finished(record.name, record.status, bench.quality(record))
     if bench.data.incumbent is not None:
         records.append(_incumbent(bench))
     return records
@@ -161,7 +166,7 @@ def make_fit(bench: Bench, entry: Entry, trial: Trial, predicted: float, later: 
     blank = trial.unfinished
     if predicted and time.monotonic() + 0.3 * predicted > bench.deadline:
         return replace(blank, reason="the time budget was used up before its turn; raise --time-budget")
-    later += bench.plan.after_fit.get(trial.name, 0.0) + bench.plan.refit_seconds
+    later += bench.plan.after_fit.get(trial.name, 0.0) + bench.plan.refit_seconds + bench.plan.side_effects_seconds
     end = bench.deadline - later - GUARD_SECONDS
     trial = replace(trial, allowance=replace(trial.allowance, deadline=end))
     try:
@@ -182,12 +187,6 @@ def _seconds_after(plan: RunPlan, name: str) -> float:
     names = [n for n in plan.predicted if n not in plan.left_out]
     later = names[names.index(name) + 1 :] if name in names else []
     return sum(plan.predicted[n] for n in later)
-
-
-def _quality(bench: Bench, record: Record) -> float | None:
-    """The metric on the test rows, of the first fits; None where nothing was scored."""
-    rows = scored_rows(record.evaluation.outcomes) if record.evaluation else []
-    return get_metric(bench.data.task.metric).aggregate(rows) if rows else None
 
 
 def _reason(error: Exception) -> str:

@@ -92,6 +92,8 @@ class Prediction:
     """Probability of the answer among the labels, where the model gives one."""
     sources: tuple[str, ...] = ()
     """Ids of the documents or examples that were shown to the model, best first."""
+    context: str | None = None
+    """The passages of documents that were shown to the model; None where it looks into none."""
     error: str | None = None
     """Why the answer is unusable (context overflow, say). Such an answer scores 0."""
     first_token_seconds: float | None = None
@@ -121,6 +123,8 @@ class Outcome:
     """Wall-clock share of this row in its batch."""
     problem: str | None = None
     """Why the score is 0 or missing, where that is known: invalid JSON, not a known label, time-out."""
+    context_recall: float | None = None
+    """The share of the answer's words that the passages shown to the model hold; the passages are not kept."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 
 from eval.contracts import Evaluation, Example, Latency, Outcome, Prediction, Solution
 from eval.errors import InfrastructureError
-from eval.metrics import Metric, ScoredRow, get_metric, secondary_metrics
+from eval.metrics import Metric, ScoredRow, get_metric, secondary_metrics, words_held
 
 Progress = Callable[[int, int], None]
 """Called with (rows done, rows in total)."""
@@ -20,6 +20,8 @@ CHUNK = 256
 WARM_UP = 2
 MIN_QUERIES = 5
 """Fewest queries that latency is measured on."""
+FEWEST_FOUND = 10
+"""Rows whose answer was in what was retrieved, for a figure of how well such rows are answered."""
 INFRASTRUCTURE = "infrastructure: "
 """A `Prediction.error` that starts so is the infrastructure's failure, such as one row's time-out in a good batch."""
 OUT_OF_TIME = "the time budget was used up"
@@ -87,7 +89,17 @@ def pool(evaluations: Sequence[Evaluation]) -> Evaluation:
 def _evaluation(metric: Metric, outcomes: tuple[Outcome, ...], seconds: float) -> Evaluation:
     rows = scored_rows(outcomes)
     secondary = secondary_metrics(metric.name, [row.output for row in rows], [row.targets for row in rows])
-    return Evaluation(metric.name, outcomes, seconds, secondary)
+    return Evaluation(metric.name, outcomes, seconds, {**secondary, **_retrieval(metric, outcomes)})
+
+
+def _retrieval(metric: Metric, outcomes: Sequence[Outcome]) -> dict[str, float]:
+    """How much was found, and how well answers are where all was: whether retrieval or reading fails."""
+    found = [o.context_recall for o in outcomes if o.context_recall is not None]
+    if not found:
+        return {}
+    whole = scored_rows(o for o in outcomes if o.context_recall == 1.0)
+    reading = {"quality_where_found": metric.aggregate(whole)} if len(whole) >= FEWEST_FOUND else {}
+    return {"context_recall": float(np.mean(found)), **reading}
 
 
 def measure_latency(
@@ -188,9 +200,11 @@ def _unanswered(reason: str, seconds: float = 0.0) -> _Answer:
 
 def _outcome(example: Example, answer: _Answer, metric: Metric) -> Outcome:
     """Score an answer: an unusable one is worth 0, a missing one nothing that could be said."""
+    prediction, context = replace(answer.prediction, context=None), answer.prediction.context
+    recall = None if context is None else words_held(context, example.targets)
     if answer.failure is not None:
-        return Outcome(example, answer.prediction, None, answer.seconds, answer.failure)
-    if answer.prediction.error is not None:
-        return Outcome(example, answer.prediction, 0.0, answer.seconds, answer.prediction.error)
-    scored = metric.row(answer.prediction.text, example.targets)
-    return Outcome(example, answer.prediction, scored.score, answer.seconds, scored.problem)
+        return Outcome(example, prediction, None, answer.seconds, answer.failure)
+    if prediction.error is not None:
+        return Outcome(example, prediction, 0.0, answer.seconds, prediction.error, recall)
+    scored = metric.row(prediction.text, example.targets)
+    return Outcome(example, prediction, scored.score, answer.seconds, scored.problem, recall)

@@ -160,6 +160,16 @@ def squad_tokens(text: str) -> list[str]:
     return re.sub(r"\b(a|an|the)\b", " ", bare).split() or bare.split() or text.lower().split()
 
 
+def words_held(text: str, targets: Sequence[str]) -> float:
+    """The share of an accepted answer's words that a text holds, for the answer that it holds most of.
+
+    Of what was retrieved this is the context recall, by words.
+    """
+    words = set(squad_tokens(text))
+    answers = [squad_tokens(target) for target in targets]
+    return max((sum(w in words for w in answer) / len(answer) for answer in answers if answer), default=0.0)
+
+
 def f1_of_bags(predicted: Counter[Any], wanted: Counter[Any]) -> float:
     """F1 of two multisets; two empty ones agree."""
     if not predicted or not wanted:

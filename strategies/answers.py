@@ -25,6 +25,8 @@ class AnswerFormat:
 
     labels: tuple[str, ...] = ()
     """Where given, the answer is the label with the highest log-likelihood, summed over its tokens and the end."""
+    handicaps: tuple[float, ...] = ()
+    """Subtracted from the labels' log-likelihoods before the best is taken (see `strategies.calibration`)."""
     json_shape: JsonShape | None = None
     max_new_tokens: int = 64
 
@@ -40,14 +42,15 @@ class AnswerFormat:
     def answer(self, model: LanguageModel, prompts: Sequence[Prompt]) -> list[Prediction]:
         """Answer each prompt in this format."""
         if self.labels:
-            return [self._chosen(scores) for scores in model.score_labels(prompts, self.labels)]
+            every = bool(self.handicaps)
+            return [self._chosen(scores) for scores in model.score_labels(prompts, self.labels, every=every)]
         decoding = Decoding(self.max_new_tokens, self.json_shape)
         return [_written(completion) for completion in model.generate(prompts, decoding)]
 
     def _chosen(self, scores: LabelScores) -> Prediction:
         if scores.error is not None:
             return Prediction("", scores.usage, error=scores.error)
-        values = np.asarray(scores.log_likelihoods)
+        values = np.asarray(scores.log_likelihoods) - (np.asarray(self.handicaps) if self.handicaps else 0.0)
         best = int(values.argmax())
         weighed = len(values) == 1 or bool(np.isfinite(values).all())  # a hosted model names one and weighs none
         confidence = float(1.0 / np.exp(values - values[best]).sum()) if weighed else None
@@ -57,7 +60,8 @@ class AnswerFormat:
         """Plain values for a manifest."""
         return {
             "labels": list(self.labels),
-            "label_choice": "highest log-likelihood, summed over the label's tokens and the end token",
+            "label_choice": "highest log-likelihood over the label's tokens and the end token, less its handicap",
+            "handicaps": list(self.handicaps),
             "json_keys": [[key, list(kinds)] for key, kinds in self.json_shape.keys] if self.json_shape else None,
             "json_ordered": self.json_shape.ordered if self.json_shape else None,
             "max_new_tokens": self.max_new_tokens,
@@ -69,7 +73,8 @@ class AnswerFormat:
         keys = values["json_keys"]
         pairs = tuple((key, tuple(kinds)) for key, kinds in keys) if keys is not None else ()
         shape = JsonShape(pairs, bool(values["json_ordered"])) if keys is not None else None
-        return cls(tuple(values["labels"]), shape, int(values["max_new_tokens"]))
+        handicaps = tuple(values.get("handicaps", ()))
+        return cls(tuple(values["labels"]), handicaps, shape, int(values["max_new_tokens"]))
 
 
 def _written(completion: Completion) -> Prediction:

@@ -95,6 +95,8 @@ class Strategy(Protocol):
     name: str
     family: Family
     needs_documents: bool
+    dispensable: bool
+    """Costly, and left out before the others are given less."""
 
     def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
         """Make a solution from the training examples and the workshop's documents.

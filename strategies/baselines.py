@@ -5,19 +5,22 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from eval.contracts import Example, Kind, Prediction, Solution, Task
+from eval.contracts import Document, Example, Kind, Prediction, Solution, Task
 from eval.errors import NotApplicable
 from strategies.base import Allowance, Family, Workshop
 from strategies.manifest import model_entry, read_manifest, write_manifest
 from strategies.models.base import Embedder
 from strategies.models.shelf import ModelShelf
 from strategies.prompting import WITHOUT_DOCUMENTS
+from strategies.prompts import in_prompt
+from strategies.retrieval.chunks import MOST_WORDS, cut_documents
+from strategies.retrieval.contexts import best_search
 from strategies.retrieval.index import ExampleIndex, PassageIndex
 from strategies.tuning import choose
 from strategies.workload import Profile, Workload
@@ -30,6 +33,7 @@ class Baseline:
 
     family: Family = "baseline"
     needs_documents = False
+    dispensable = False
 
     def workload(self, profile: Profile, allowance: Allowance) -> Workload:
         return Workload()
@@ -133,11 +137,24 @@ class PassageCopy:
     embedder: Embedder
     unit: str
     """`passage` or `sentence`."""
+    passage_words: int
+    """The documents are cut into passages of at most so many."""
+    word_share: float
+    """How much words count in the search; the rest is meaning."""
 
     def predict(self, inputs: Sequence[str]) -> list[Prediction]:
-        best = [hits[0] for hits in self.index.search(inputs, 1)]
-        texts = [p.text for p in best] if self.unit == "passage" else self._sentences(inputs, [p.text for p in best])
-        return [Prediction(text, sources=(p.document_id,)) for text, p in zip(texts, best, strict=True)]
+        found = self.index.search(inputs, 1, self.word_share)
+        texts = [hits[0].text if hits else "" for hits in found]
+        if self.unit == "sentence":
+            texts = self._sentences(inputs, texts)
+        return [
+            Prediction(text, sources=tuple(p.document_id for p in hits), context=in_prompt(hits))
+            for text, hits in zip(texts, found, strict=True)
+        ]
+
+    def with_documents(self, documents: Sequence[Document]) -> PassageCopy:
+        """The same over other documents."""
+        return replace(self, index=PassageIndex.build(cut_documents(documents, self.passage_words), self.embedder))
 
     def _sentences(self, inputs: Sequence[str], passages: Sequence[str]) -> list[str]:
         split = [[s for s in _SENTENCE.split(p) if s.strip()] or [p] for p in passages]
@@ -152,13 +169,16 @@ class PassageCopy:
 
     def save(self, folder: Path) -> None:
         self.index.save(folder / "documents")
-        write_manifest(folder, "passage_copy", {"embedder": model_entry(self.embedder.identity), "unit": self.unit})
+        values = {"unit": self.unit, "passage_words": self.passage_words, "word_share": self.word_share}
+        write_manifest(folder, "passage_copy", {"embedder": model_entry(self.embedder.identity), **values})
 
     @classmethod
     def load(cls, folder: Path, shelf: ModelShelf) -> PassageCopy:
         manifest = read_manifest(folder)
         embedder = shelf.embedder_for(manifest["embedder"])
-        return cls(PassageIndex.load(folder / "documents", embedder), embedder, manifest["unit"])
+        index = PassageIndex.load(folder / "documents", embedder)
+        words = manifest.get("passage_words", MOST_WORDS)
+        return cls(index, embedder, manifest["unit"], words, manifest.get("word_share", 0.0))
 
 
 class CopyPassage(Baseline):
@@ -175,6 +195,9 @@ class CopyPassage(Baseline):
             raise NotApplicable("the task is not to answer questions")
 
         def make(configuration: dict[str, Any], rows: Sequence[Example]) -> Solution:
-            return PassageCopy(workshop.index(), workshop.embedder, configuration["unit"])
+            index = workshop.index()
+            words = best_search(rows, index, 1, workshop.seed).word_share
+            workshop.log.config["word_share"] = words
+            return PassageCopy(index, workshop.embedder, configuration["unit"], MOST_WORDS, words)
 
         return choose(task, train, workshop, self.configurations, make)

@@ -1,4 +1,4 @@
-"""Strategies that change the model: LoRA adapters, with and without retrieved passages."""
+"""Strategies that change the model: LoRA adapters, alone, with retrieved passages, or with similar examples."""
 
 from __future__ import annotations
 
@@ -13,14 +13,17 @@ from strategies.base import Allowance, Family, Workshop
 from strategies.models.base import LanguageModel
 from strategies.models.batching import PACK_TOKENS
 from strategies.models.label_trie import MOST_TRIE_NODES
-from strategies.pipeline import DocumentRetriever, Pipeline
+from strategies.pipeline import DocumentRetriever, ExampleRetriever, Pipeline
 from strategies.prompting import WITHOUT_DOCUMENTS
 from strategies.prompts import PromptTemplate
 from strategies.retrieval.contexts import shortest_context
+from strategies.retrieval.index import ExampleIndex
 from strategies.tuning import parts, quality
 from strategies.workload import Profile, Workload, answering, training
 
 FEWEST_ROWS = 16
+DEV_LOSS_ROWS = 16
+"""Rows whose loss is compared with that of the rows learnt from."""
 SMALL_MODEL = 1_000_000_000
 
 
@@ -30,6 +33,7 @@ class Lora:
     name = "lora"
     family: Family = "finetune"
     needs_documents = False
+    dispensable = False
 
     def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
         from strategies.training.lora import train_lora
@@ -40,17 +44,21 @@ class Lora:
         fit_rows, dev = parts(task, train, workshop)
         rows = _sample(fit_rows, workshop.allowance.train_rows, workshop.seed)
         pipeline = self._pipeline(task, train, workshop)
+        learning = self._remembering(pipeline, fit_rows, workshop)  # dev rows must not find themselves
         fixed = workshop.allowance.fixed_epochs
         settings = replace(_settings(model), epochs=fixed or workshop.allowance.epochs, seed=workshop.seed)
-        prompts, _ = pipeline.prompts([e.input for e in rows])
+        prompts = learning.prompts([e.input for e in rows], unseen=False)
         answers = [canonical(e.target, pipeline.answers) for e in rows]
+        watched = dev[:DEV_LOSS_ROWS]
+        unlearnt = zip(learning.prompts([e.input for e in watched]), watched, strict=True)
         adapter = workshop.folder / "adapter"
         log = train_lora(
             model,
             list(zip(prompts, answers, strict=True)),
             settings,
             adapter,
-            (lambda: quality(task, pipeline, dev)) if dev and not fixed else None,
+            (lambda: quality(task, learning, dev)) if dev and not fixed else None,
+            dev_pairs=[(prompt, canonical(e.target, pipeline.answers)) for prompt, e in unlearnt],
             on_step=lambda done, total: workshop.progress("training", done, total),
             deadline=workshop.allowance.deadline,
         )
@@ -61,14 +69,22 @@ class Lora:
         workshop.log.train_examples = len(rows)
         workshop.log.held_out = tuple(e.id for e in dev)
         workshop.log.guard_fired = log.guard_fired
-        return replace(pipeline, adapter=adapter)
+        return replace(self._remembering(pipeline, train, workshop), adapter=adapter)
 
     def _pipeline(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Pipeline:
         answers = AnswerFormat.infer(task, train, workshop.language_model)
         return Pipeline(workshop.language_model, PromptTemplate(task.description), answers)
 
+    def _remembering(self, pipeline: Pipeline, rows: Sequence[Example], workshop: Workshop) -> Pipeline:
+        """The pipeline with these examples at hand, if it shows any."""
+        return pipeline
+
+    def _shown_tokens(self, profile: Profile) -> float:
+        """Of what a prompt holds besides the input."""
+        return 0.0
+
     def workload(self, profile: Profile, allowance: Allowance) -> Workload:
-        own = profile.input_tokens + (profile.passage_tokens if self.needs_documents else 0.0)
+        own = profile.input_tokens + self._shown_tokens(profile)
         # a tuned model finds all but a few labels hopeless, and weighs one tree of them
         likely = replace(profile, label_tokens=min(profile.label_tokens, MOST_TRIE_NODES))
         query = answering(likely, own, tuned=True)
@@ -92,10 +108,31 @@ class LoraRag(Lora):
         return super().fit(task, train, workshop)
 
     def _pipeline(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Pipeline:
-        context = shortest_context(train, workshop.index, workshop.seed)
-        workshop.log.config |= {"passages": context.passages, "passage_words": context.words}
-        retriever = DocumentRetriever(workshop.index(context.words), context.passages)
+        context, words = shortest_context(train, workshop.index, workshop.seed)
+        workshop.log.config |= {"passages": context.passages, "passage_words": context.words, "word_share": words}
+        retriever = DocumentRetriever(workshop.index(context.words), context.passages, context.words, words)
         return replace(super()._pipeline(task, train, workshop), embedder=workshop.embedder, documents=retriever)
+
+    def _shown_tokens(self, profile: Profile) -> float:
+        return profile.passage_tokens
+
+
+class LoraExamples(Lora):
+    """An adapter trained to follow the most similar examples, which its prompts show as its queries will."""
+
+    name = "lora_examples"
+    family: Family = "combination"
+    dispensable = True
+    count = 3
+    """Demonstrations; each makes every training row as long again."""
+
+    def _remembering(self, pipeline: Pipeline, rows: Sequence[Example], workshop: Workshop) -> Pipeline:
+        workshop.log.config["demonstrations"] = self.count
+        retriever = ExampleRetriever(ExampleIndex.build(rows, workshop.embedder), self.count)
+        return replace(pipeline, embedder=workshop.embedder, examples=retriever)
+
+    def _shown_tokens(self, profile: Profile) -> float:
+        return self.count * profile.example_tokens
 
 
 def _trainable(model: LanguageModel):  # type: ignore[no-untyped-def]

@@ -10,15 +10,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from eval.contracts import Prediction
+from eval.contracts import Document, Prediction
+from eval.errors import RequestError
 from strategies.answers import AnswerFormat
 from strategies.manifest import model_entry, read_manifest, write_manifest
 from strategies.models.base import Embedder, LanguageModel, Prompt
 from strategies.models.shelf import ModelShelf
-from strategies.prompts import PromptTemplate, within_context
+from strategies.prompts import Fitted, PromptTemplate, within_context
+from strategies.retrieval.chunks import MOST_WORDS, Passage, cut_documents
 from strategies.retrieval.index import ExampleIndex, Pair, PassageIndex
 
 KIND = "pipeline"
+SELVES = 5
+"""So many examples may have the very same input."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,18 @@ class DocumentRetriever:
 
     index: PassageIndex
     count: int
+    passage_words: int
+    """The documents are cut into passages of at most so many."""
+    word_share: float
+    """How much words count in the search; the rest is meaning."""
+
+    def search(self, queries: Sequence[str]) -> list[list[Passage]]:
+        """For each query what it is shown, best first."""
+        return self.index.search(queries, self.count, self.word_share)
+
+    def over(self, documents: Sequence[Document], embedder: Embedder) -> DocumentRetriever:
+        """The same over other documents."""
+        return replace(self, index=PassageIndex.build(cut_documents(documents, self.passage_words), embedder))
 
 
 @dataclass(frozen=True)
@@ -35,6 +51,14 @@ class ExampleRetriever:
 
     index: ExampleIndex
     count: int
+
+    def search(self, queries: Sequence[str], *, unseen: bool = True) -> list[list[Pair]]:
+        """For each query what it is shown, best first. One that is not `unseen` is not shown itself."""
+        if unseen:
+            return [[pair for pair, _ in hits] for hits in self.index.search(queries, self.count)]
+        found = self.index.search(queries, self.count + SELVES)
+        others = [[p for p, _ in hits if p.input != query] for query, hits in zip(queries, found, strict=True)]
+        return [pairs[: self.count] for pairs in others]
 
 
 @dataclass(frozen=True)
@@ -50,26 +74,39 @@ class Pipeline:
     adapter: Path | None = None
     """A PEFT folder."""
 
+    def with_documents(self, documents: Sequence[Document]) -> Pipeline:
+        """The same over other documents. Raises RequestError where it looks into none."""
+        if self.documents is None or self.embedder is None:
+            raise RequestError("This solution looks into no documents; there is nothing to refresh.")
+        return replace(self, documents=self.documents.over(documents, self.embedder))
+
     def predict(self, inputs: Sequence[str]) -> list[Prediction]:
         """Answer each input, in order; inputs given together are batched together."""
         self.model.use_adapter(self.adapter)
-        prompts, sources = self.prompts(inputs)
-        answers = self.answers.answer(self.model, prompts)
-        return [replace(answer, sources=found) for answer, found in zip(answers, sources, strict=True)]
+        fitted = self._fitted(inputs)
+        answers = self.answers.answer(self.model, [f.prompt for f in fitted])
+        reads = self.documents and not self.answers.labels
+        return [
+            replace(answer, sources=f.sources, context=f.context if reads else None)
+            for answer, f in zip(answers, fitted, strict=True)
+        ]
 
-    def prompts(self, inputs: Sequence[str]) -> tuple[list[Prompt], list[tuple[str, ...]]]:
-        """The prompt of each input, and the ids of what was retrieved for it."""
-        passages = self.documents.index.search(inputs, self.documents.count) if self.documents else [[] for _ in inputs]
+    def prompts(self, inputs: Sequence[str], *, unseen: bool = True) -> list[Prompt]:
+        """The prompt of each input.
+
+        Inputs that are not `unseen` are examples of the index themselves: such a text is not shown with its own answer.
+        """
+        return [fitted.prompt for fitted in self._fitted(inputs, unseen=unseen)]
+
+    def _fitted(self, inputs: Sequence[str], *, unseen: bool = True) -> list[Fitted]:
+        passages = self.documents.search(inputs) if self.documents else [[] for _ in inputs]
         nearest: list[list[Pair]] = [[] for _ in inputs]
         if self.examples:
-            found = self.examples.index.search(inputs, self.examples.count)
-            nearest = [[pair for pair, _ in hits] for hits in found]
-        fitted = [
+            nearest = self.examples.search(inputs, unseen=unseen)
+        return [
             within_context(self.model, partial(self.template.prompt, text), shown, pairs, self.answers.max_new_tokens)
             for text, shown, pairs in zip(inputs, passages, nearest, strict=True)
         ]
-        sources = [(*(p.document_id for p in f.passages), *(pair.id for pair in f.nearest)) for f in fitted]
-        return [f.prompt for f in fitted], sources
 
     def save(self, folder: Path) -> None:
         """Write manifest, prompt, indexes and adapter."""
@@ -91,6 +128,8 @@ class Pipeline:
             "embedder": model_entry(self.embedder.identity) if self.embedder else None,
             "answers": self.answers.to_json(),
             "passages_shown": self.documents.count if self.documents else None,
+            "passage_words": self.documents.passage_words if self.documents else None,
+            "word_share": self.documents.word_share if self.documents else None,
             "examples_shown": self.examples.count if self.examples else None,
             "adapter": "adapter" if self.adapter else None,
         }
@@ -103,7 +142,9 @@ class Pipeline:
         embedder = shelf.embedder_for(manifest["embedder"]) if manifest["embedder"] else None
         documents = examples = None
         if embedder is not None and manifest["passages_shown"]:
-            documents = DocumentRetriever(PassageIndex.load(folder / "documents", embedder), manifest["passages_shown"])
+            index = PassageIndex.load(folder / "documents", embedder)
+            words = manifest.get("passage_words", MOST_WORDS)
+            documents = DocumentRetriever(index, manifest["passages_shown"], words, manifest.get("word_share", 0.0))
         if embedder is not None and manifest["examples_shown"]:
             examples = ExampleRetriever(ExampleIndex.load(folder / "examples", embedder), manifest["examples_shown"])
         return cls(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,12 +10,15 @@ from eval.contracts import Example, Kind, Solution, Task
 from eval.errors import NotApplicable
 from strategies.answers import AnswerFormat
 from strategies.base import Allowance, Family, Workshop
+from strategies.calibration import MOST_ROWS, calibrated
 from strategies.demonstrations import pick
 from strategies.pipeline import DocumentRetriever, ExampleRetriever, Pipeline
 from strategies.prompts import Demonstration, PromptTemplate, instruction, question
+from strategies.retrieval.chunks import MOST_WORDS
+from strategies.retrieval.contexts import best_search
 from strategies.retrieval.index import ExampleIndex
 from strategies.tuning import choose
-from strategies.workload import Profile, Tokens, Workload, answering
+from strategies.workload import Profile, Workload, answering
 
 WITHOUT_DOCUMENTS = "there are no documents to retrieve from"
 
@@ -26,14 +29,18 @@ class ZeroShot:
     name = "zero_shot"
     family: Family = "prompt"
     needs_documents = False
+    dispensable = False
 
     def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
-        answers = AnswerFormat.infer(task, train, workshop.language_model)
-        workshop.log.train_examples = len(train)
-        return Pipeline(workshop.language_model, PromptTemplate(instruction(task, answers, train)), answers)
+        def make(configuration: dict[str, Any], rows: Sequence[Example]) -> Pipeline:
+            answers = AnswerFormat.infer(task, rows, workshop.language_model)
+            return Pipeline(workshop.language_model, PromptTemplate(instruction(task, answers, rows)), answers)
+
+        return _choose(task, train, workshop, [{}], make)
 
     def workload(self, profile: Profile, allowance: Allowance) -> Workload:
-        return Workload(query=answering(profile, profile.input_tokens, tuned=False))
+        query = answering(profile, profile.input_tokens, tuned=False)
+        return Workload(fit=query * _trying(profile, allowance, 1), query=query)
 
 
 class FewShot:
@@ -42,6 +49,7 @@ class FewShot:
     name = "few_shot"
     family: Family = "prompt"
     needs_documents = False
+    dispensable = False
     configurations: tuple[dict[str, Any], ...] = (
         {"demonstrations": 24, "choice": "typical", "most_typical": "first"},
         {"demonstrations": 24, "choice": "typical", "most_typical": "last"},
@@ -53,7 +61,7 @@ class FewShot:
     Read once for all queries, demonstrations cost little: many come first."""
 
     def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
-        def make(configuration: dict[str, Any], rows: Sequence[Example]) -> Solution:
+        def make(configuration: dict[str, Any], rows: Sequence[Example]) -> Pipeline:
             answers = AnswerFormat.infer(task, rows, workshop.language_model)
             by_label = task.kind is Kind.CLASSIFICATION
             count, choice = configuration["demonstrations"], configuration["choice"]
@@ -65,12 +73,12 @@ class FewShot:
                 template = replace(template, demonstrations=template.demonstrations[::-1])
             return Pipeline(workshop.language_model, template, answers)
 
-        return choose(task, train, workshop, self.configurations, make)
+        return _choose(task, train, workshop, self.configurations, make)
 
     def workload(self, profile: Profile, allowance: Allowance) -> Workload:
         most = max(configuration["demonstrations"] for configuration in self.configurations)
         query = answering(profile, profile.input_tokens, tuned=False, shared=most * profile.example_tokens)
-        return Workload(fit=query * tuning_rows(allowance, len(self.configurations)), query=query)
+        return Workload(fit=query * _trying(profile, allowance, len(self.configurations)), query=query)
 
 
 class NearestExamples:
@@ -79,23 +87,24 @@ class NearestExamples:
     name = "nearest_examples"
     family: Family = "prompt"
     needs_documents = False
+    dispensable = False
     counts = (8, 16)
 
     def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
-        def make(configuration: dict[str, Any], rows: Sequence[Example]) -> Solution:
+        def make(configuration: dict[str, Any], rows: Sequence[Example]) -> Pipeline:
             answers = AnswerFormat.infer(task, rows, workshop.language_model)
             retriever = ExampleRetriever(ExampleIndex.build(rows, workshop.embedder), configuration["demonstrations"])
             template = PromptTemplate(task.description)
             return Pipeline(workshop.language_model, template, answers, workshop.embedder, examples=retriever)
 
-        return choose(task, train, workshop, [{"demonstrations": n} for n in self.counts], make)
+        return _choose(task, train, workshop, [{"demonstrations": n} for n in self.counts], make)
 
     def workload(self, profile: Profile, allowance: Allowance) -> Workload:
         prompts = [profile.input_tokens + count * profile.example_tokens for count in self.counts]
         queries = [answering(profile, tokens, tuned=False) for tokens in prompts]
-        if not tuning_rows(allowance, len(self.counts)):
-            return Workload(query=queries[0])
-        return Workload(fit=sum(queries, Tokens()) * allowance.dev_rows, query=queries[-1])
+        if not allowance.tune:
+            return Workload(fit=queries[0] * _trying(profile, allowance, 1), query=queries[0])
+        return Workload(fit=queries[-1] * _trying(profile, allowance, len(queries)), query=queries[-1])
 
 
 class Rag:
@@ -104,6 +113,7 @@ class Rag:
     name = "rag"
     family: Family = "retrieval"
     needs_documents = True
+    dispensable = False
     configurations = (
         {"passages": 1, "demonstrations": 0},
         {"passages": 3, "demonstrations": 0},
@@ -114,13 +124,16 @@ class Rag:
         if not workshop.has_passages:
             raise NotApplicable(WITHOUT_DOCUMENTS)
 
-        def make(configuration: dict[str, Any], rows: Sequence[Example]) -> Solution:
+        def make(configuration: dict[str, Any], rows: Sequence[Example]) -> Pipeline:
             answers = AnswerFormat.infer(task, rows, workshop.language_model)
             index, count = workshop.index(), configuration["passages"]
+            words = best_search(rows, index, count, workshop.seed).word_share
+            workshop.log.config["word_share"] = words
+            retriever = DocumentRetriever(index, count, MOST_WORDS, words)
             by_label = task.kind is Kind.CLASSIFICATION
             wanted = configuration["demonstrations"]
             shown = pick(rows, wanted, workshop.embedder, by_label=by_label) if wanted else []
-            found = index.search([e.input for e in shown], count)
+            found = retriever.search([e.input for e in shown])
             template = PromptTemplate(
                 instruction(task, answers, rows, with_context=True),
                 tuple(
@@ -129,16 +142,38 @@ class Rag:
                 ),
             )
             model = workshop.language_model
-            retriever = DocumentRetriever(index, count)
             return Pipeline(model, template.within(model), answers, workshop.embedder, documents=retriever)
 
-        return choose(task, train, workshop, self.configurations, make)
+        return _choose(task, train, workshop, self.configurations, make)
 
     def workload(self, profile: Profile, allowance: Allowance) -> Workload:
         query = answering(profile, profile.input_tokens + 3 * profile.passage_tokens, tuned=False)
-        return Workload(fit=query * tuning_rows(allowance, len(self.configurations)), query=query)
+        return Workload(fit=query * _trying(profile, allowance, len(self.configurations)), query=query)
 
 
-def tuning_rows(allowance: Allowance, configurations: int) -> float:
-    """How many dev queries choosing among so many configurations takes."""
-    return allowance.dev_rows * configurations if allowance.tune and configurations > 1 else 0
+def _choose(
+    task: Task,
+    train: Sequence[Example],
+    workshop: Workshop,
+    configurations: Sequence[dict[str, Any]],
+    make: Callable[[dict[str, Any], Sequence[Example]], Pipeline],
+) -> Solution:
+    """The best of the configurations; where labels are weighed, all of them calibrated, and the first also as it is."""
+    if not (task.kind is Kind.CLASSIFICATION and workshop.language_model.weighs_labels):
+        return choose(task, train, workshop, configurations, make)
+
+    def weighing(configuration: dict[str, Any], rows: Sequence[Example]) -> Solution:
+        made = make(configuration, rows)
+        return calibrated(made, rows, workshop) if configuration["calibrated"] else made
+
+    both = [{**c, "calibrated": True} for c in configurations] + [{**configurations[0], "calibrated": False}]
+    return choose(task, train, workshop, both, weighing)
+
+
+def _trying(profile: Profile, allowance: Allowance, configurations: int) -> float:
+    """How many queries choosing among so many configurations takes, with calibration where labels are weighed."""
+    calibrating = MOST_ROWS if profile.label_tokens else 0
+    several = configurations + (1 if profile.label_tokens else 0)
+    if not allowance.tune or several == 1:
+        return calibrating
+    return several * allowance.dev_rows + (configurations + 1) * calibrating

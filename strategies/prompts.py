@@ -63,8 +63,12 @@ def question(text: str, passages: Sequence[Passage] = ()) -> str:
     """The user turn: passages first, then the input."""
     if not passages:
         return text
-    shown = "\n\n".join(passage.shown for passage in passages)
-    return f"Context:\n{shown}\n\nQuestion: {text}"
+    return f"Context:\n{in_prompt(passages)}\n\nQuestion: {text}"
+
+
+def in_prompt(passages: Sequence[Passage]) -> str:
+    """Passages as a prompt holds them."""
+    return "\n\n".join(passage.shown for passage in passages)
 
 
 def instruction(task: Task, answers: AnswerFormat, train: Sequence[Example], *, with_context: bool = False) -> str:
@@ -98,6 +102,16 @@ class Fitted:
     prompt: Prompt
     passages: Sequence[Passage]
     nearest: Sequence[Pair]
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Ids of what is in it."""
+        return (*(p.document_id for p in self.passages), *(pair.id for pair in self.nearest))
+
+    @property
+    def context(self) -> str:
+        """The passages as they are shown."""
+        return in_prompt(self.passages)
 
 
 def within_context(

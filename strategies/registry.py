@@ -21,6 +21,7 @@ STRATEGIES: dict[str, str] = {
     "nearest_examples": "strategies.prompting:NearestExamples",
     "rag": "strategies.prompting:Rag",
     "lora": "strategies.finetuning:Lora",
+    "lora_examples": "strategies.finetuning:LoraExamples",
     "lora_rag": "strategies.finetuning:LoraRag",
 }
 """Lazy names, the simplest strategy first: this is the order in which equal ones are preferred."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
-from eval.contracts import Solution
+from eval.contracts import Document, Solution
 from eval.errors import RequestError
 from strategies.manifest import FILE, read_manifest
 from strategies.models.shelf import ModelShelf
@@ -20,6 +21,15 @@ KINDS: dict[str, str] = {
     "linear": "strategies.linear:LinearClassifier",
 }
 """Kinds of solution that a manifest may name, and the class that loads each."""
+
+
+@runtime_checkable
+class Refreshable(Protocol):
+    """A solution that looks into documents."""
+
+    def with_documents(self, documents: Sequence[Document]) -> Solution:
+        """The same over other documents. Raises RequestError where it looks into none after all."""
+        ...
 
 
 def load_solution(folder: Path, shelf: ModelShelf) -> Solution:

@@ -67,6 +67,7 @@ def render_html(report: Report) -> str:
             latencies=view.latencies(report),
             secondary=view.secondary(report),
             learning=[(s, s.fit.learning_curve) for s in ranked if s.fit and s.fit.learning_curve],
+            side_effects=[(s, said) for s in ranked if (said := wording.side_effect_sentences(s))],
             curves=[(s, s.fit.curve) for s in ranked if s.fit and s.fit.curve],
             view=view,
             words=wording,

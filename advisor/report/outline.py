@@ -81,6 +81,7 @@ def outline(report: Report) -> list[Block]:
         _learning_curves(report),
         _curves(report),
         _side_effects(report),
+        _other_measures(report),
         _costs(report),
         _section("Scope and limits", Paragraph(advice.scope), Bullets(advice.caveats)),
         _section("Next step", Paragraph(advice.next_step)),
@@ -274,6 +275,14 @@ def _curves(report: Report) -> list[Block]:
 
 
 def _side_effects(report: Report) -> list[Block]:
+    blocks: list[Block] = []
+    for result in view.ranked(report):
+        if sentences := wording.side_effect_sentences(result):
+            blocks += [Paragraph("", wording.strategy_title(result.name)), Bullets(sentences)]
+    return [Heading("Side effects of tuning"), *blocks] if blocks else []
+
+
+def _other_measures(report: Report) -> list[Block]:
     names, rows = view.secondary(report)
     headers = ["Strategy", *(f"{wording.metric_title(name)}:" for name in names)]
     return _section("Other measures of the same answers", Table(headers, rows))

@@ -195,6 +195,24 @@ class Footprint(Model):
     peak_memory_bytes: int
 
 
+class SideEffects(Model):
+    """What tuning did to the model besides the task, in its first fit."""
+
+    general_before: float
+    """Share of general questions, which have nothing to do with the task, that the base model answers rightly."""
+    general_after: float
+    general_questions: int
+    perplexity_before: float
+    """Of ordinary text, per token; the higher, the less natural it seems to the model."""
+    perplexity_after: float
+    same_when_repeated: float
+    """Share of answers that are the same when a question is asked alone instead of among others."""
+    same_when_reworded: float
+    """The same with other case, other punctuation, or a slip of the pen."""
+    inputs: int
+    """Questions that were asked so."""
+
+
 class StrategyResult(Model):
     name: str
     family: Family
@@ -207,6 +225,8 @@ class StrategyResult(Model):
     cost: Cost | None = None
     latency: LatencyPart | None = None
     fit: Fit | None = None
+    side_effects: SideEffects | None = None
+    """Measured for the best fine-tuned strategy."""
     footprint: Footprint | None = None
 
 

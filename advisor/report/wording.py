@@ -8,7 +8,18 @@ from __future__ import annotations
 import math
 from datetime import datetime
 
-from advisor.report.schema import BreakEven, Plan, Quality, Refit, Severity, Status, Tokens, Verdict
+from advisor.report.schema import (
+    BreakEven,
+    Plan,
+    Quality,
+    Refit,
+    Severity,
+    SideEffects,
+    Status,
+    StrategyResult,
+    Tokens,
+    Verdict,
+)
 
 STRATEGY_TITLES = {
     "zero_shot": "Prompt only",
@@ -16,6 +27,7 @@ STRATEGY_TITLES = {
     "nearest_examples": "Prompt with the nearest examples",
     "rag": "Retrieval (RAG)",
     "lora": "Fine-tuning (LoRA)",
+    "lora_examples": "Fine-tuning + the nearest examples",
     "lora_rag": "Fine-tuning + retrieval",
     "majority": "Always the commonest label",
     "nearest_copy": "Copy the nearest example's answer",
@@ -364,6 +376,40 @@ def refit_sentence(refit: Refit) -> str:
             f" {hundredths(refit.quality)} of 100, where the measured fits' range begins at {hundredths(refit.floor)}"
         )
     return text + "."
+
+
+def side_effect_sentences(result: StrategyResult) -> list[str]:
+    """Overfitting, forgetting and steadiness of a tuned strategy, as far as they were measured."""
+    return [*_overfitting(result), *(_forgetting(result.side_effects) if result.side_effects else [])]
+
+
+def _overfitting(result: StrategyResult) -> list[str]:
+    """Of the epoch that was kept."""
+    curve = (result.fit.curve if result.fit else None) or []
+    kept = next((row for row in curve if row.get("epoch") == result.config.get("best_epoch")), None)
+    if kept is None or "dev_loss" not in kept:
+        return []
+    first, loss, unseen = curve[0], kept["train_loss"], kept["dev_loss"]
+    grown = unseen - loss - (first["dev_loss"] - first["train_loss"])
+    since = f"this gap has {'grown' if grown > 0 else 'shrunk'} by {abs(grown):.2f} since the first epoch"
+    return [
+        f"Overfitting: in the epoch that was kept, the loss per token is {loss:.2f} on rows it learnt from and "
+        f"{unseen:.2f} on others; {since}."
+    ]
+
+
+def _forgetting(found: SideEffects) -> list[str]:
+    n = found.general_questions
+    before, after = round(found.general_before * n), round(found.general_after * n)
+    repeated, reworded = hundredths(found.same_when_repeated), hundredths(found.same_when_reworded)
+    perplexity = f"from {found.perplexity_before:.1f} to {found.perplexity_after:.1f}"
+    return [
+        f"Forgetting: of {n} general questions, which have nothing to do with the task, the model answered {before} "
+        f"rightly before tuning and {after} after; the perplexity of ordinary text went {perplexity}. "
+        "It matters where the same model is to serve other purposes as well.",
+        f"Steadiness: of {found.inputs} test questions asked alone instead of together, {repeated} of 100 answers stay "
+        f"the same; with other case, other punctuation or a slip of the pen, {reworded} of 100.",
+    ]
 
 
 def break_even_sentence(item: BreakEven) -> str:

@@ -92,6 +92,11 @@ class LanguageModel(Protocol):
         """Longest prompt plus answer, in tokens."""
         ...
 
+    @property
+    def weighs_labels(self) -> bool:
+        """Whether `score_labels` gives every label a log-likelihood, and not only names one."""
+        ...
+
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text, without a chat template."""
         ...
@@ -111,8 +116,13 @@ class LanguageModel(Protocol):
         """Continue each chat, in order. Batches depend on the prompts alone."""
         ...
 
-    def score_labels(self, prompts: Sequence[Prompt], labels: Sequence[str]) -> list[LabelScores]:
-        """Weigh every label as the answer to each chat, in order."""
+    def score_labels(
+        self, prompts: Sequence[Prompt], labels: Sequence[str], *, every: bool = False
+    ) -> list[LabelScores]:
+        """Weigh every label as the answer to each chat, in order.
+
+        A label that cannot be the best may be given an upper bound, unless `every` one is asked for.
+        """
         ...
 
 

@@ -132,13 +132,21 @@ class Engine:
 
     # Weighing
 
-    def weigh(self, prefix: tuple[int, ...], rows: Sequence[Row], labels: Sequence[Row]) -> list[Weighed]:
-        """Log-likelihood of every label as the continuation of every row, end token included."""
+    def weigh(
+        self, prefix: tuple[int, ...], rows: Sequence[Row], labels: Sequence[Row], *, every: bool = False
+    ) -> list[Weighed]:
+        """Log-likelihood of every label as the continuation of every row, end token included.
+
+        Of a hopeless one only a bound, unless `every` label is to be weighed to its end.
+        """
+        margin = math.inf if every else HOPELESS
         trie = LabelTrie.build(labels)
         at_once = len(trie.tokens) <= MOST_TRIE_NODES
 
         def weigh(batch: Sequence[Row]) -> list[Weighed]:
-            return self._weigh_at_once(prefix, batch, trie) if at_once else self._weigh_by_rank(prefix, batch, labels)
+            if at_once:
+                return self._weigh_at_once(prefix, batch, trie)
+            return self._weigh_by_rank(prefix, batch, labels, margin)
 
         room = min(len(trie.tokens), max(MOST_TRIE_NODES, *map(len, labels)))
         return in_batches(weigh, rows, room, most_tokens=min(self._line, MOST_LOGIT_ROWS))
@@ -154,10 +162,12 @@ class Engine:
         sums = self._path_sums(trie, logits[:, 0].float() - norms[:, :1], logits[:, 1:], norms[:, 1:])
         return [Weighed(values, len(trie.tokens)) for values in sums.tolist()]
 
-    def _weigh_by_rank(self, prefix: tuple[int, ...], rows: Sequence[Row], labels: Sequence[Row]) -> list[Weighed]:
+    def _weigh_by_rank(
+        self, prefix: tuple[int, ...], rows: Sequence[Row], labels: Sequence[Row], margin: float
+    ) -> list[Weighed]:
         """The likeliest first tokens first, as many labels at once as a tree holds.
 
-        No label is likelier than its first token. So once that falls `HOPELESS` below the best label found, the rest
+        No label is likelier than its first token. So once that falls `margin` below the best label found, the rest
         cannot be the answer, and keep the likelihood of their first token: an upper bound, and practically nothing.
         """
         memory, logits = self._read(prefix, rows, room=0)
@@ -170,7 +180,7 @@ class Engine:
         while True:
             for row in alive:
                 bounds = found[row].tolist()
-                waiting[row] = [i for i in waiting[row] if bounds[i] > best[row] - HOPELESS]
+                waiting[row] = [i for i in waiting[row] if bounds[i] > best[row] - margin]
             open_rows = [i for i, row in enumerate(alive) if waiting[row]]
             if not open_rows:
                 break

@@ -28,6 +28,10 @@ class ScriptedModel:
     def identity(self) -> ModelIdentity:
         return ModelIdentity(self.name, sha256="0" * 64)
 
+    @property
+    def weighs_labels(self) -> bool:
+        return True
+
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         return [len(text.split()) for text in texts]
 
@@ -49,7 +53,9 @@ class ScriptedModel:
         words = self.reply(prompt).split()[: decoding.max_new_tokens]
         return Completion(" ".join(words), Usage(tokens, len(words)), first_token_seconds=0.0)
 
-    def score_labels(self, prompts: Sequence[Prompt], labels: Sequence[str]) -> list[LabelScores]:
+    def score_labels(
+        self, prompts: Sequence[Prompt], labels: Sequence[str], *, every: bool = False
+    ) -> list[LabelScores]:
         """The label that the function answers gets 0, the others -10."""
         self.seen += prompts
         return [self._scores(prompt, labels) for prompt in prompts]

@@ -89,6 +89,8 @@ class Hosted:
 class HostedModel(Bypassable):
     """Implements `LanguageModel`. It names a label rather than weighing all of them, and carries no adapter."""
 
+    weighs_labels = False
+
     def __init__(self, name: str, client: Any, hosted: Hosted) -> None:
         self.identity = ModelIdentity(name, sha256="")
         self.context_tokens = CONTEXT_TOKENS
@@ -132,7 +134,9 @@ class HostedModel(Bypassable):
         schema = json_schema(decoding.json_shape) if decoding.json_shape else None
         return self._ask(prompts, decoding.max_new_tokens, schema)
 
-    def score_labels(self, prompts: Sequence[Prompt], labels: Sequence[str]) -> list[LabelScores]:
+    def score_labels(
+        self, prompts: Sequence[Prompt], labels: Sequence[str], *, every: bool = False
+    ) -> list[LabelScores]:
         """The label that is named gets 0 and the others minus infinity: there is no confidence to be had from that."""
         schema = {
             "type": "object", "properties": {"label": {"type": "string", "enum": list(labels)}}, "required": ["label"],

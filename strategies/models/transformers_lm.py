@@ -26,6 +26,8 @@ from strategies.models.label_trie import MOST_TRIE_NODES
 class TransformersModel:
     """Implements `LanguageModel`."""
 
+    weighs_labels = True
+
     def __init__(self, identity: ModelIdentity, network: Any, tokenizer: Any, device: torch.device) -> None:
         self.identity = identity
         self.network = network
@@ -128,12 +130,14 @@ class TransformersModel:
         return [found[i] for i in range(len(prompts))]
 
     @torch.inference_mode()
-    def score_labels(self, prompts: Sequence[Prompt], labels: Sequence[str]) -> list[LabelScores]:
+    def score_labels(
+        self, prompts: Sequence[Prompt], labels: Sequence[str], *, every: bool = False
+    ) -> list[LabelScores]:
         tokenised = [self.chat.answer_tokens(label) or [self.chat.end_token] for label in labels]
         room = max(MOST_TRIE_NODES, *(len(label) for label in tokenised))
         found: dict[int, LabelScores] = {}
         for group in self._groups(prompts, room, found, LabelScores((), error="")):
-            weighed = self.engine.weigh(group.prefix, group.rows, tokenised)
+            weighed = self.engine.weigh(group.prefix, group.rows, tokenised, every=every)
             for index, row, own in zip(group.places, group.rows, weighed, strict=True):
                 shared = len(group.prefix)
                 found[index] = LabelScores(tuple(own.log_likelihoods), Usage(shared + len(row) + own.nodes, 0, shared))

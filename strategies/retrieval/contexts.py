@@ -1,4 +1,5 @@
-"""How much of the documents a prompt shows: as little as retrieval allows, since every token of it is paid for."""
+"""How the documents are searched, and how much of them a prompt shows: as little as retrieval allows, since every token
+of it is paid for. Both are chosen by how much of the training answers' words is found."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from eval.contracts import Example
-from eval.metrics import squad_tokens
+from eval.metrics import words_held
 from strategies.retrieval.chunks import MOST_WORDS
 from strategies.retrieval.index import PassageIndex
 
@@ -30,24 +31,43 @@ PASSAGE_WORDS = tuple(dict.fromkeys(context.words for context in CONTEXTS))
 """In passages of these sizes the documents are embedded."""
 
 
-def shortest_context(train: Sequence[Example], index: Callable[[int], PassageIndex], seed: int) -> Context:
+WORD_SHARES = (0.3, 0.5, 0.2, 0.0, 1.0)
+"""How much words count in a search beside meaning: both, embeddings alone, BM25 alone. Equals go to the first."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What one way of searching finds for the training examples."""
+
+    word_share: float
+    held: float
+    """Mean share of the answers' words that are in what is shown."""
+    words: int
+    """Shown, over all examples."""
+
+
+def shortest_context(
+    train: Sequence[Example], index: Callable[[int], PassageIndex], seed: int
+) -> tuple[Context, float]:
     """The context of the fewest words that holds nearly as much of the training answers' words as the best does.
 
-    `index` gives the documents in passages of at most so many words. Looks at training examples alone.
+    And the share of words in the search for it. `index` gives the documents in passages of at most so many words.
+    Looks at training examples alone.
     """
+    found = {context: best_search(train, index(context.words), context.passages, seed) for context in CONTEXTS}
+    best = max(f.held for f in found.values())
+    chosen = min((c for c in CONTEXTS if found[c].held >= best - SLACK), key=lambda c: found[c].words)
+    return chosen, found[chosen].word_share
+
+
+def best_search(train: Sequence[Example], index: PassageIndex, passages: int, seed: int) -> Found:
+    """The way of searching whose first `passages` hold most of the training answers' words."""
     rows = list(train) if len(train) <= MOST_ROWS else random.Random(seed).sample(list(train), MOST_ROWS)
-    found = {}
-    for context in CONTEXTS:
-        hits = index(context.words).search([e.input for e in rows], context.passages)
-        shown = [" ".join(p.shown for p in passages) for passages in hits]
-        held = sum(_held(e, text) for e, text in zip(rows, shown, strict=True)) / len(rows)
-        found[context] = (held, sum(len(text.split()) for text in shown))
-    best = max(held for held, _ in found.values())
-    return min((c for c in CONTEXTS if found[c][0] >= best - SLACK), key=lambda c: found[c][1])
+    ranked = index.rank([e.input for e in rows])
 
+    def found(word_share: float) -> Found:
+        shown = [" ".join(p.shown for p in index.best(ranks, passages, word_share)) for ranks in ranked]
+        held = sum(words_held(text, e.targets) for e, text in zip(rows, shown, strict=True)) / max(1, len(rows))
+        return Found(word_share, held, sum(len(text.split()) for text in shown))
 
-def _held(example: Example, text: str) -> float:
-    """The share of the answer's words that a text holds, for the accepted answer that it holds most of."""
-    words = set(squad_tokens(text))
-    answers = [squad_tokens(target) for target in example.targets]
-    return max((sum(w in words for w in answer) / len(answer) for answer in answers if answer), default=0.0)
+    return max((found(share) for share in WORD_SHARES), key=lambda f: f.held)

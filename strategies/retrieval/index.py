@@ -5,12 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from eval.contracts import Example
 from strategies.models.base import Embedder
 from strategies.retrieval.chunks import Passage
+from strategies.retrieval.words import WordIndex
+
+FUSED, RANK_CONSTANT = 50, 60
+"""Of reciprocal rank fusion (Cormack et al. 2009): hits taken of each search, and how little the first ranks count."""
+NEXT_TO_NOTHING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -75,8 +81,27 @@ class VectorIndex:
         return cls(faiss.read_index(str(path)), embedder)
 
 
+@dataclass(frozen=True)
+class Ranks:
+    """Positions of passages, best first, by each of the two searches."""
+
+    meaning: Sequence[int]
+    words: Sequence[int]
+
+    def fused(self, word_share: float) -> list[int]:
+        """Both rankings as one, by weighted reciprocal rank fusion. At 0 or 1 the other only adds what the one lacks.
+
+        Ties go to what stands first by meaning.
+        """
+        worth: dict[int, float] = {}
+        for ranking, weight in ((self.meaning, 1 - word_share), (self.words, word_share)):
+            for rank, position in enumerate(ranking, 1):
+                worth[position] = worth.get(position, 0.0) + max(weight, NEXT_TO_NOTHING) / (RANK_CONSTANT + rank)
+        return sorted(worth, key=lambda position: -worth[position])
+
+
 class PassageIndex:
-    """Passages of documents, searched by meaning."""
+    """Passages of documents, searched by meaning, by words, or by both."""
 
     def __init__(self, passages: Sequence[Passage], vectors: VectorIndex) -> None:
         self.passages = list(passages)
@@ -87,9 +112,23 @@ class PassageIndex:
         """Embed and index passages."""
         return cls(passages, VectorIndex.build([p.shown for p in passages], embedder))
 
-    def search(self, queries: Sequence[str], k: int) -> list[list[Passage]]:
-        """For each query its `k` nearest passages, best first."""
-        return [[self.passages[hit.position] for hit in hits] for hits in self._vectors.search(queries, k)]
+    @cached_property
+    def _words(self) -> WordIndex:
+        return WordIndex([p.shown for p in self.passages])
+
+    def search(self, queries: Sequence[str], k: int, word_share: float) -> list[list[Passage]]:
+        """For each query its `k` best passages, best first."""
+        return [self.best(ranks, k, word_share) for ranks in self.rank(queries, max(k, FUSED))]
+
+    def rank(self, queries: Sequence[str], depth: int = FUSED) -> list[Ranks]:
+        """For each query the first so many passages, by either search."""
+        by_meaning = [[hit.position for hit in hits] for hits in self._vectors.search(queries, depth)]
+        by_words = self._words.search(queries, depth)
+        return [Ranks(meaning, words) for meaning, words in zip(by_meaning, by_words, strict=True)]
+
+    def best(self, ranks: Ranks, k: int, word_share: float) -> list[Passage]:
+        """The `k` best passages where words count so much, and meaning the rest."""
+        return [self.passages[position] for position in ranks.fused(word_share)[:k]]
 
     def save(self, folder: Path) -> None:
         """Write passages.jsonl and passages.faiss."""

@@ -50,6 +50,8 @@ class Epoch:
     train_loss: float
     dev_quality: float | None
     """None where there are no dev rows to measure on."""
+    dev_loss: float | None = None
+    """Of the dev rows' answers, per token: what it exceeds the training loss by is learnt by heart."""
 
 
 @dataclass(frozen=True)
@@ -79,13 +81,14 @@ def train_lora(
     folder: Path,
     dev_quality: Callable[[], float] | None,
     *,
+    dev_pairs: Sequence[tuple[Prompt, str]] = (),
     on_step: Callable[[int, int], None] = lambda done, total: None,
     deadline: float = math.inf,
 ) -> TrainingLog:
     """Train an adapter on pairs of prompt and answer and save the best epoch's to `folder`.
 
     `dev_quality` is called after each epoch while the model answers with the adapter; without it the last epoch is
-    kept. `deadline` is a
+    kept. `dev_pairs` are not learnt from: their loss is told for each epoch. `deadline` is a
     `time.monotonic()` value; past it, training ends after the step under way (the first epoch's result is still
     measured and kept). Raises NotApplicable where no pair fits the model's context, and
     AdvisorError where training diverges.
@@ -93,9 +96,11 @@ def train_lora(
     prefix, rows = tokenised(model, pairs)
     if not rows:
         raise NotApplicable("no training example fits the model's context")
+    dev_prefix, dev_rows = tokenised(model, dev_pairs)
+    dev = dev_rows if dev_prefix == prefix else []
     wrapped = _wrap(model, settings)
     try:
-        return _Run(model, wrapped, prefix, rows, settings, folder, dev_quality, on_step, deadline).train()
+        return _Run(model, wrapped, prefix, rows, dev, settings, folder, dev_quality, on_step, deadline).train()
     finally:
         wrapped.unload()
         model.forget_prefix()
@@ -144,6 +149,7 @@ class _Run:
         wrapped: Any,
         prefix: tuple[int, ...],
         rows: list[_Row],
+        dev: list[_Row],
         settings: LoraSettings,
         folder: Path,
         dev_quality: Callable[[], float] | None,
@@ -151,7 +157,8 @@ class _Run:
         deadline: float,
     ) -> None:
         self.model, self.wrapped, self.prefix, self.rows = model, wrapped, prefix, rows
-        self.settings, self.folder, self.dev_quality = settings, folder, dev_quality
+        self.dev, self.dev_quality = dev, dev_quality
+        self.settings, self.folder = settings, folder
         self.on_step, self.deadline = on_step, deadline
         self.weights = [p for p in wrapped.parameters() if p.requires_grad]
         self.optimizer = torch.optim.AdamW(self.weights, lr=settings.learning_rate, weight_decay=0.0, fused=True)
@@ -169,7 +176,7 @@ class _Run:
             if math.isnan(loss):
                 break
             quality = self._quality()
-            epochs.append(Epoch(number, loss, quality))
+            epochs.append(Epoch(number, loss, quality, self._dev_loss()))
             if not best or quality is None or quality > (epochs[best - 1].dev_quality or 0.0):
                 best = number
                 self.wrapped.save_pretrained(self.folder, save_embedding_layers=False)
@@ -185,6 +192,15 @@ class _Run:
             return None
         with torch.no_grad(), self.model.merged(self.wrapped):
             return self.dev_quality()
+
+    @torch.no_grad()
+    def _dev_loss(self) -> float | None:
+        """Mean loss per answer token of rows that are not learnt from."""
+        if not self.dev:
+            return None
+        self.wrapped.eval()
+        loss = sum(float(self._loss(pack)) for pack in packs(self.dev, len(self.prefix)))
+        return loss / sum(row.answer for row in self.dev)
 
     def _epoch(self, number: int) -> float:
         """Mean loss per answer token; NaN where the clock ended a later epoch before it was whole."""

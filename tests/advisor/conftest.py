@@ -162,6 +162,7 @@ class Tuned:
     name: str = "lora"
     family: Family = "finetune"
     needs_documents: bool = False
+    dispensable: bool = False
     fits: list[TunedFit] = field(default_factory=list)
     epochs: Callable[[TunedFit], int] = lambda fit: 2
     """The best epoch of a fit that may choose."""

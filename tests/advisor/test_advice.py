@@ -34,6 +34,7 @@ def result(
     rows: int,
     points: list[schema.LearningPoint] | None = None,
     refit: schema.Refit | None = None,
+    secondary: dict[str, float] | None = None,
 ) -> schema.StrategyResult:
     today = name == INCUMBENT
     return schema.StrategyResult(
@@ -41,6 +42,7 @@ def result(
         family=cast(Any, FAMILIES.get(name, "baseline")),
         status="ok",
         quality=quality(value, rows),
+        secondary=secondary or {},
         cost=None
         if today
         else schema.Cost(
@@ -86,6 +88,7 @@ class Told:
         refits: dict[str, schema.Refit] | None = None,
         curves: dict[str, list[schema.LearningPoint]] | None = None,
         label_rows: dict[str, int] | None = None,
+        secondary: dict[str, dict[str, float]] | None = None,
         **options: Any,
     ) -> None:
         costs = {name: float(n + 1) for n, name in enumerate(qualities)} | (costs or {})
@@ -123,7 +126,8 @@ class Told:
             for d in [qualities[a] - qualities[b]]
         ]
         results = [
-            result(n, v, costs[n], rows, (curves or {}).get(n), (refits or {}).get(n)) for n, v in qualities.items()
+            result(n, v, costs[n], rows, (curves or {}).get(n), (refits or {}).get(n), (secondary or {}).get(n))
+            for n, v in qualities.items()
         ]
         settings = settings_of(request, Prices("a machine", 0.1, "assumed"))
         weighed = Weighed({}, comparisons, assumed, decided, label_rows or {})
@@ -231,6 +235,19 @@ def test_what_is_beyond_the_limits_is_named() -> None:
     told = Told({"majority": 0.5, "few_shot": 0.9, "rag": 0.95}, {"rag": 900.0}, max_cost_per_1k=50)
     assert told.advice.strategy == "few_shot"
     assert "Not considered, since beyond your limits: retrieval (RAG)." in told.reasons
+
+
+@pytest.mark.parametrize(
+    ("found", "lost"), [(0.95, "in reading them"), (0.65, "in finding the passages"), (0.8, "in reading them")]
+)
+def test_where_retrieval_or_reading_fails_is_told(found: float, lost: str) -> None:
+    figures = {"rag": {"context_recall": found, "quality_where_found": 0.75}}
+    told = Told({"majority": 0.3, "rag": 0.6, "few_shot": 0.9}, secondary=figures)
+    assert (
+        f"hold {found * 100:.0f} of 100 words of the right answers; where they hold all, quality is 75" in told.reasons
+    )
+    assert f"Most of what is missing is lost {lost}." in told.reasons
+    assert "right answers" not in Told(CLEAR).reasons
 
 
 def test_the_best_without_a_language_model_is_named_once() -> None:

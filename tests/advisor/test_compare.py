@@ -99,7 +99,7 @@ def test_a_classification_is_compared_recommended_and_kept(
     plan = report.data.plan
     assert (plan.kind, plan.folds, plan.train, plan.test) == ("cross_fit", 5, 64, 80)
     not_applicable = {s.name: s.reason for s in report.strategies if s.status == "not_applicable"}
-    assert set(not_applicable) == {"copy_input", "passage_copy", "rag", "lora", "lora_rag"}
+    assert set(not_applicable) == {"copy_input", "passage_copy", "rag", "lora", "lora_examples", "lora_rag"}
     assert "no documents" in str(not_applicable["rag"])
     assert "cannot be fine-tuned" in str(not_applicable["lora"])
     assert all(s.reason is None for s in report.strategies if s.status == "ok")
@@ -134,8 +134,8 @@ def test_questions_over_documents_are_compared_and_all_are_kept(
     assert report.task.kind == "qa"
     assert report.recommendation.strategy == "rag"
     assert values(report)["rag"] == 1.0
-    lora = [s for s in report.strategies if s.name in ("lora", "lora_rag")]
-    assert [s.status for s in lora] == ["not_applicable"] * 2
+    lora = [s for s in report.strategies if s.name.startswith("lora")]
+    assert [s.status for s in lora] == ["not_applicable"] * 3
     assert all("cannot be fine-tuned" in str(s.reason) for s in lora)
     measured = {name for name, state in status(report).items() if state == "ok"}
     assert {p.name for p in (run / "solutions").iterdir()} == measured
@@ -435,7 +435,9 @@ class Throttled(ScriptedModel):
 
     refused = ""
 
-    def score_labels(self, prompts: Sequence[Prompt], labels: Sequence[str]) -> list[LabelScores]:
+    def score_labels(
+        self, prompts: Sequence[Prompt], labels: Sequence[str], *, every: bool = False
+    ) -> list[LabelScores]:
         return [
             replace(scores, error="infrastructure: 429 from the server") if self._refuses(prompt) else scores
             for prompt, scores in zip(prompts, super().score_labels(prompts, labels), strict=True)
@@ -473,7 +475,7 @@ def test_preparing_alone_writes_nothing(
     assert comparison.plan.test_rows == 80
     assert set(comparison.plan.predicted) == {
         "majority", "copy_input", "nearest_copy", "tfidf_linear", "embedding_linear", "zero_shot", "few_shot",
-        "nearest_examples", "lora",
+        "nearest_examples", "lora", "lora_examples",
     }  # fmt: skip
     assert contents(tmp_path) == before
 

@@ -198,3 +198,21 @@ def test_latency_leaves_out_queries_that_the_infrastructure_failed() -> None:
     assert measure_latency(Parity(right, failures=3), [e.input for e in EXAMPLES]).n == 7
     with pytest.raises(InfrastructureError, match="Latency could not be measured: 429 from the server"):
         measure_latency(Parity(right, failures=99), ["text 1"])
+
+
+def test_what_was_retrieved_is_judged_apart_and_not_kept() -> None:
+    """Even rows are shown their answer, odd ones half of nothing; all answer "even"."""
+    shown = {e.input: "The row is even." if e.target == "even" else "The row is unknown." for e in EXAMPLES * 1}
+    rows = [Example(str(i), e.input, e.targets) for i, e in enumerate(EXAMPLES * 4)]
+    evaluation = evaluate(Parity(lambda text: Prediction("even", context=shown[text])), rows, ACCURACY)
+    assert evaluation.secondary["context_recall"] == 0.5
+    assert evaluation.secondary["quality_where_found"] == 1.0
+    assert {o.context_recall for o in evaluation.outcomes} == {0.0, 1.0}
+    assert all(o.prediction.context is None for o in evaluation.outcomes)
+
+
+def test_a_handful_of_rows_gives_no_figure_of_reading() -> None:
+    evaluation = evaluate(Parity(lambda text: Prediction("even", context="even")), EXAMPLES, ACCURACY)
+    assert evaluation.secondary["context_recall"] == 0.5
+    assert "quality_where_found" not in evaluation.secondary
+    assert "context_recall" not in evaluate(Parity(right), EXAMPLES, ACCURACY).secondary

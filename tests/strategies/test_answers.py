@@ -33,7 +33,9 @@ class Weighing(ScriptedModel):
         super().__init__(lambda prompt: "")
         self.values, self.error = values, error
 
-    def score_labels(self, prompts: Sequence[Prompt], labels: Sequence[str]) -> list[LabelScores]:
+    def score_labels(
+        self, prompts: Sequence[Prompt], labels: Sequence[str], *, every: bool = False
+    ) -> list[LabelScores]:
         return [LabelScores(() if self.error else self.values, Usage(7), self.error) for _ in prompts]
 
 

@@ -20,9 +20,10 @@ from eval.folds import split
 from eval.harness import evaluate
 from eval.metrics import get_metric
 from strategies.base import Allowance, Family, Workshop
-from strategies.models.base import LanguageModel
+from strategies.models.base import LanguageModel, Prompt
 from strategies.models.fake import HashingEmbedder, ScriptedModel
 from strategies.models.transformers_lm import TransformersModel
+from strategies.prompts import PromptTemplate
 from strategies.registry import STRATEGIES, make_strategy
 from strategies.workload import Profile, Tokens
 
@@ -31,12 +32,16 @@ SEED = 5
 APPLICABLE = {
     Kind.CLASSIFICATION: {
         "majority", "nearest_copy", "tfidf_linear", "embedding_linear",
-        "zero_shot", "few_shot", "nearest_examples", "lora",
+        "zero_shot", "few_shot", "nearest_examples", "lora", "lora_examples",
     },
-    Kind.EXTRACTION: {"nearest_copy", "zero_shot", "few_shot", "nearest_examples", "lora"},
-    Kind.QA: {"nearest_copy", "passage_copy", "zero_shot", "few_shot", "nearest_examples", "rag", "lora", "lora_rag"},
+    Kind.EXTRACTION: {"nearest_copy", "zero_shot", "few_shot", "nearest_examples", "lora", "lora_examples"},
+    Kind.QA: {
+        "nearest_copy", "passage_copy", "zero_shot", "few_shot", "nearest_examples", "rag",
+        "lora", "lora_examples", "lora_rag",
+    },
     Kind.GENERATION: {
-        "copy_input", "nearest_copy", "zero_shot", "few_shot", "nearest_examples", "rag", "lora", "lora_rag",
+        "copy_input", "nearest_copy", "zero_shot", "few_shot", "nearest_examples", "rag",
+        "lora", "lora_examples", "lora_rag",
     },
 }  # fmt: skip
 """What works on the small tasks, of which the questions and the rewriting come with documents."""
@@ -321,7 +326,7 @@ def test_the_workload_is_finite_and_never_negative(name: str) -> None:
             assert (work.query == Tokens()) == (strategy.family == "baseline")
 
 
-@pytest.mark.parametrize("name", ["lora", "lora_rag"])
+@pytest.mark.parametrize("name", ["lora", "lora_examples", "lora_rag"])
 def test_training_less_is_less_work(name: str) -> None:
     strategy = make_strategy(name)
     whole = strategy.workload(PROFILE, Allowance()).fit.trained
@@ -336,6 +341,31 @@ def test_too_few_examples_to_tune_on_are_said_so(
     small = small_tasks[Kind.CLASSIFICATION]
     done = fit("lora", replace(small, examples=small.examples[:25]), tiny_model, tmp_path)
     assert done.reason == "13 training examples are too few to fine-tune on: 16 are needed"
+
+
+def test_a_training_example_is_never_shown_its_own_answer(
+    small_tasks: dict[Kind, Any], tiny_model: TransformersModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither in training nor where epochs are chosen by dev rows; the kept solution knows all examples."""
+    small = small_tasks[Kind.EXTRACTION]
+    asked: list[Prompt] = []
+
+    def noted(self: PromptTemplate, *arguments: Any) -> Prompt:
+        prompt = plain(self, *arguments)
+        asked.append(prompt)
+        return prompt
+
+    plain = PromptTemplate.prompt
+    monkeypatch.setattr(PromptTemplate, "prompt", noted)
+    workshop = Workshop(tiny_model, HashingEmbedder(), (), tmp_path, SEED, Allowance(**ALLOWANCE))
+    solution = make_strategy("lora_examples").fit(small.task, small.examples, workshop)
+    assert len(asked) > len(small.examples)
+    for prompt in asked:
+        assert prompt.turns[-1].content not in [turn.content for turn in prompt.turns[:-1]]
+    assert workshop.log.held_out
+    solution.save(tmp_path / "kept")
+    kept = (tmp_path / "kept" / "examples" / "examples.jsonl").read_text(encoding="utf-8")
+    assert len(kept.splitlines()) == len(small.examples)
 
 
 def test_without_dev_rows_all_epochs_are_trained_and_the_last_is_kept(

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from advisor.report import view
 from advisor.report.html import render_html
 from advisor.report.markdown import render_markdown
-from advisor.report.schema import LearningPoint, Report
+from advisor.report.schema import LearningPoint, Report, SideEffects
 
 Build = Callable[..., Report]
 
@@ -96,3 +96,15 @@ def test_the_decisions_terms_are_told_all(sample_report: Build) -> None:
     ]
     report.settings.error_cost = None
     assert not [term for term in view.limits(report) if "wrong answer" in term]
+
+
+def test_side_effects_of_tuning_are_told_in_every_form(sample_report: Build) -> None:
+    report = sample_report()
+    report.result("lora").side_effects = SideEffects(
+        general_before=0.75, general_after=0.5, general_questions=32, perplexity_before=20.0, perplexity_after=31.0,
+        same_when_repeated=1.0, same_when_reworded=0.75, inputs=12,
+    )  # fmt: skip
+    for render in (render_markdown, render_html):
+        assert "Side effects of tuning" in render(report)
+        assert "Forgetting: of 32 general questions" in render(report)
+        assert "Side effects" not in render(sample_report())

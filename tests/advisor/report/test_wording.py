@@ -7,7 +7,17 @@ from typing import Any
 import pytest
 
 from advisor.report import wording
-from advisor.report.schema import BreakEven, Plan, PlanOffer, Quality, Refit, Tokens
+from advisor.report.schema import (
+    BreakEven,
+    Fit,
+    Plan,
+    PlanOffer,
+    Quality,
+    Refit,
+    SideEffects,
+    StrategyResult,
+    Tokens,
+)
 
 
 def quality(metric: str, value: float, ci95: tuple[float, float], n: int, correct: int | None = None) -> Quality:
@@ -211,3 +221,38 @@ def test_right_to_left_text_is_left_alone() -> None:
 )
 def test_throughput_is_a_plain_number(queries: float, words: str) -> None:
     assert wording.per_second(queries) == words
+
+
+def tuned(curve: list[dict[str, float]], effects: SideEffects | None = None) -> StrategyResult:
+    fit = Fit(seconds=1.0, train_examples=10, curve=curve)
+    return StrategyResult(
+        name="lora", family="finetune", status="ok", config={"best_epoch": 2}, fit=fit, side_effects=effects
+    )
+
+
+def test_side_effects_are_told_in_counts_and_for_the_epoch_that_was_kept() -> None:
+    curve = [
+        {"epoch": 1, "train_loss": 0.9, "dev_loss": 1.0, "dev_quality": 0.5},
+        {"epoch": 2, "train_loss": 0.3, "dev_loss": 0.65, "dev_quality": 0.7},
+        {"epoch": 3, "train_loss": 0.1, "dev_loss": 0.9, "dev_quality": 0.7},
+    ]
+    effects = SideEffects(
+        general_before=0.75, general_after=0.5, general_questions=32, perplexity_before=20.04, perplexity_after=31.0,
+        same_when_repeated=1.0, same_when_reworded=0.75, inputs=12,
+    )  # fmt: skip
+    overfitting, forgetting, steadiness = wording.side_effect_sentences(tuned(curve, effects))
+    assert overfitting == (
+        "Overfitting: in the epoch that was kept, the loss per token is 0.30 on rows it learnt from and 0.65 on others;"
+        " this gap has grown by 0.25 since the first epoch."
+    )
+    assert (
+        "of 32 general questions, which have nothing to do with the task, the model answered 24 rightly" in forgetting
+    )
+    assert "16 after; the perplexity of ordinary text went from 20.0 to 31.0." in forgetting
+    assert "of 12 test questions asked alone instead of together, 100 of 100 answers stay the same" in steadiness
+    assert "slip of the pen, 75 of 100." in steadiness
+
+
+def test_what_was_not_measured_is_not_told() -> None:
+    assert wording.side_effect_sentences(tuned([{"epoch": 2, "train_loss": 0.3}])) == []
+    assert wording.side_effect_sentences(tuned([])) == []

@@ -56,7 +56,7 @@ def test_no_more_is_found_than_there_is() -> None:
 
 def test_nothing_is_found_where_nothing_is() -> None:
     assert VectorIndex.build([], EMBEDDER).search(["a"], 3) == [[]]
-    assert PassageIndex.build(cut_documents([Document("d", " ")]), EMBEDDER).search(["a"], 1) == [[]]
+    assert PassageIndex.build(cut_documents([Document("d", " ")]), EMBEDDER).search(["a"], 1, 0.5) == [[]]
 
 
 def test_passages_survive_the_disk(tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_passages_survive_the_disk(tmp_path: Path) -> None:
     loaded = PassageIndex.load(tmp_path / "new" / "folder", EMBEDDER)
     assert loaded.passages == passages
     queries = ["odd separator", "line two", ""]
-    assert loaded.search(queries, 2) == index.search(queries, 2)
+    assert loaded.search(queries, 2, 0.5) == index.search(queries, 2, 0.5)
 
 
 def test_examples_survive_the_disk_with_the_preferred_answer_only(tmp_path: Path) -> None:

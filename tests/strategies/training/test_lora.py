@@ -92,7 +92,9 @@ def test_packed_loss_and_gradients_equal_those_of_separate_rows(
     pairs = [(Prompt(prompt.turns, shared), answer) for prompt, answer in PAIRS]
     prefix, rows = lora.tokenised(model, pairs)
     assert bool(prefix) == bool(shared)
-    run = lora._Run(model, randomised, prefix, rows, QUICK, tmp_path, lambda: 0.0, lambda done, total: None, math.inf)
+    run = lora._Run(
+        model, randomised, prefix, rows, [], QUICK, tmp_path, lambda: 0.0, lambda done, total: None, math.inf
+    )
     packed = 0.0
     packs = lora.packs(rows, len(prefix), most_tokens)
     for pack in packs:
@@ -166,6 +168,23 @@ def test_the_epoch_with_the_best_dev_quality_is_kept(model: TransformersModel, t
     assert torch.allclose(kept, seen[1], atol=1e-4)
     assert not torch.allclose(kept, seen[0], atol=1e-2)
     assert not torch.allclose(kept, seen[2], atol=1e-2)
+
+
+def test_the_loss_of_rows_not_learnt_from_is_told(model: TransformersModel, tmp_path: Path) -> None:
+    settings = QUICK
+    unlearnt = [(prompt, "somewhere else altogether") for prompt, _ in PAIRS[:3]]
+    told = train_lora(model, PAIRS, settings, tmp_path / "a", lambda: 0.5, dev_pairs=unlearnt)
+    same = train_lora(model, PAIRS, settings, tmp_path / "b", lambda: 0.5, dev_pairs=PAIRS)
+    silent = train_lora(model, PAIRS, settings, tmp_path / "c", lambda: 0.5)
+    assert [epoch.train_loss for epoch in told.epochs] == [epoch.train_loss for epoch in silent.epochs]
+    assert all(epoch.dev_loss is None for epoch in silent.epochs)
+    for mine, other in zip(same.epochs, told.epochs, strict=True):
+        assert mine.dev_loss is not None
+        assert other.dev_loss is not None
+        assert mine.dev_loss < min(mine.train_loss * 1.1, other.dev_loss)
+    assert (tmp_path / "a" / "adapter_model.safetensors").read_bytes() == (
+        tmp_path / "c" / "adapter_model.safetensors"
+    ).read_bytes()
 
 
 def test_training_ends_without_progress_and_when_nothing_is_left_to_gain(

@@ -1,0 +1,114 @@
+"""What tuning a model has done to it besides the task: what it forgot, and how steadily it answers.
+
+Forgetting is measured as in Luo et al. 2023 (arXiv 2308.08747): general questions and the perplexity of ordinary text,
+before and after. Steadiness is the share of answers that stay the same when a question is asked again in other company,
+or with other case, punctuation or a slip of the pen.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from eval.contracts import Solution
+from eval.metrics import collapse
+from strategies.models.base import LanguageModel, Prompt, Turn
+from strategies.pipeline import Pipeline
+from strategies.probe import QUESTIONS, REQUEST, TEXTS
+
+MOST_INPUTS = 12
+"""Asked again, in each way."""
+
+
+@dataclass(frozen=True)
+class General:
+    """A model on what has nothing to do with the task."""
+
+    questions: float
+    """Share of `strategies.probe.QUESTIONS` answered rightly."""
+    perplexity: float
+    """Of `strategies.probe.TEXTS`, per token."""
+
+
+@dataclass(frozen=True)
+class Steadiness:
+    """Shares of answers that stayed the same."""
+
+    repeated: float
+    reworded: float
+    inputs: int
+
+
+@dataclass(frozen=True)
+class SideEffects:
+    """Of one tuned solution."""
+
+    before: General
+    after: General
+    steadiness: Steadiness
+
+
+def side_effects(solution: Pipeline, inputs: Sequence[str], seed: int) -> SideEffects:
+    """Ask the base and the tuned model the same things. `inputs` are questions of the task."""
+    model = solution.model
+    model.use_adapter(None)
+    before = general(model)
+    model.use_adapter(solution.adapter)
+    after = general(model)
+    return SideEffects(before, after, steadiness(solution, inputs, seed))
+
+
+def general(model: LanguageModel) -> General:
+    """The model as it answers now."""
+    right = 0
+    for question in QUESTIONS:
+        prompt = Prompt((Turn("user", question.text),))
+        (scores,) = model.score_labels([prompt], question.answers)
+        right += max(range(len(question.answers)), key=lambda i: scores.log_likelihoods[i]) == 0
+    asked = Prompt((Turn("user", REQUEST),))
+    likelihoods = [model.score_labels([asked], [text])[0].log_likelihoods[0] for text in TEXTS]
+    tokens = sum(model.count_tokens(TEXTS)) + len(TEXTS)
+    return General(right / len(QUESTIONS), math.exp(-sum(likelihoods) / tokens))
+
+
+def steadiness(solution: Solution, inputs: Sequence[str], seed: int) -> Steadiness:
+    """Answers to some inputs, together and one by one, and as somebody else would have typed them."""
+    rng = random.Random(seed)
+    asked = list(inputs) if len(inputs) <= MOST_INPUTS else rng.sample(list(inputs), MOST_INPUTS)
+    answers = _said(solution, asked)
+    alone = [_said(solution, [text])[0] for text in asked]
+    reworded = [_said(solution, [change(text, rng) for text in asked]) for change in CHANGES]
+    return Steadiness(
+        _shared(answers, alone), sum(_shared(answers, other) for other in reworded) / len(CHANGES), len(asked)
+    )
+
+
+def _shared(some: Sequence[str], others: Sequence[str]) -> float:
+    return sum(a == b for a, b in zip(some, others, strict=True)) / max(1, len(some))
+
+
+def _said(solution: Solution, asked: Sequence[str]) -> list[str]:
+    return [collapse(answer.text).casefold() for answer in solution.predict(asked)]
+
+
+def _other_case(text: str, rng: random.Random) -> str:
+    return text.lower() if text != text.lower() else text[:1].upper() + text[1:]
+
+
+def _other_end(text: str, rng: random.Random) -> str:
+    bare = text.rstrip()
+    return bare[:-1] if bare.endswith((".", "?", "!")) else bare + "."
+
+
+def _slip(text: str, rng: random.Random) -> str:
+    """Two neighbouring letters within a word have changed places."""
+    places = [i for i in range(1, len(text) - 2) if text[i : i + 2].isalpha() and text[i - 1].isalpha()]
+    if not places:
+        return text
+    at = rng.choice(places)
+    return text[:at] + text[at + 1] + text[at] + text[at + 2 :]
+
+
+CHANGES: tuple[Callable[[str, random.Random], str], ...] = (_other_case, _other_end, _slip)

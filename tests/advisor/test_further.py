@@ -1,0 +1,75 @@
+"""A kept solution is given changed documents."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from advisor import further
+from advisor.further import refresh_kept
+from eval.contracts import Document, Kind
+from eval.errors import RequestError
+from strategies.base import Allowance, Workshop
+from strategies.models.fake import HashingEmbedder, ScriptedModel
+from strategies.models.shelf import ModelShelf
+from strategies.registry import make_strategy
+from strategies.solutions import load_solution
+
+MODEL = ScriptedModel(lambda prompt: prompt.turns[-1].content)
+
+
+def shelf(device: str = "cpu") -> ModelShelf:
+    return ModelShelf(device, {"scripted": MODEL}, {"hashing": HashingEmbedder()})
+
+
+@pytest.fixture(autouse=True)
+def _fakes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(further, "ModelShelf", shelf)
+
+
+def kept(name: str, small_tasks: dict[Kind, Any], folder: Path) -> Path:
+    small = small_tasks[Kind.QA]
+    workshop = Workshop(MODEL, HashingEmbedder(), small.documents, folder / "work", 0, Allowance(dev_rows=8))
+    make_strategy(name).fit(small.task, small.examples, workshop).save(folder / "solution")
+    return folder / "solution"
+
+
+@pytest.mark.parametrize("name", ["rag", "passage_copy"])
+def test_it_answers_from_the_new_documents_and_keeps_all_else(
+    name: str, small_tasks: dict[Kind, Any], tmp_path: Path
+) -> None:
+    folder = kept(name, small_tasks, tmp_path)
+    before = {p.name: p.read_bytes() for p in folder.glob("*.json")}
+    changed = [Document("new", "The zeppelin of Zorbul lands on Sunday.", "Zeppelin")]
+    assert refresh_kept(tmp_path, changed, "cpu") == folder
+    (answer,) = load_solution(folder, shelf()).predict(["When does the zeppelin of Zorbul land?"])
+    assert answer.sources == ("new",)
+    assert "zeppelin" in answer.text.lower()
+    assert {p.name: p.read_bytes() for p in folder.glob("*.json")} == before
+    assert not [p.name for p in tmp_path.iterdir() if p.name.startswith(".")]
+
+
+def test_what_looks_into_no_documents_is_left_as_it_is(small_tasks: dict[Kind, Any], tmp_path: Path) -> None:
+    for name in ("nearest_copy", "zero_shot"):
+        folder = kept(name, small_tasks, tmp_path / name)
+        before = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+        with pytest.raises(RequestError, match="looks into no documents; there is nothing to refresh"):
+            refresh_kept(folder, [Document("d", "text")], "cpu")
+        assert {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()} == before
+
+
+def test_a_failure_while_writing_leaves_the_old_solution(
+    small_tasks: dict[Kind, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = kept("passage_copy", small_tasks, tmp_path)
+
+    def full(*arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("strategies.retrieval.index.PassageIndex.save", full)
+    with pytest.raises(RequestError, match="cannot be written \\(No space left on device\\)"):
+        refresh_kept(folder, [Document("d", "text")], "cpu")
+    monkeypatch.undo()
+    assert load_solution(folder, shelf()).predict(["anything"])[0].text
