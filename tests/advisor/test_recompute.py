@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import resource
 import subprocess
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from docx import Document
 from typer.testing import CliRunner
@@ -20,6 +22,7 @@ from advisor import cli
 from advisor.comparison import compare
 from advisor.economics import Prices
 from advisor.recompute import report_again
+from advisor.report.forms import FORMS, rendered
 from advisor.report.schema import Report
 from advisor.trials import INCUMBENT
 from eval.errors import RequestError
@@ -153,6 +156,28 @@ def test_the_rows_behind_the_figures_and_the_decision_by_the_volume_are_kept(run
         cost = report.result(line.strategy).cost
         assert cost is not None
         assert line.monthly_usd[stated] == pytest.approx(cost.monthly_usd)
+
+
+def test_what_is_masked_is_in_no_form_of_the_report_and_in_no_file_of_the_run(
+    tickets: Path,
+    clerk: ScriptedModel,
+    shelf_with: Callable[[ScriptedModel], ModelShelf],
+    fakes: dict[str, Any],
+    tmp_path: Path,
+) -> None:
+    name = "anna.schmidt@example.org"
+    tickets.write_text(tickets.read_text(encoding="utf-8").replace("parcel", f"{name} parcel"), encoding="utf-8")
+    folder = tmp_path / "masked"
+    asked = {**fakes, "strategies": ["nearest_copy", "few_shot"], "redact": True, "output": folder}
+    compare("Route the ticket.", tickets, shelf=shelf_with(clerk), **asked)
+    for form in FORMS:
+        assert name.encode() not in rendered(report_again(folder), form)
+    shown = "".join(p.text for p in Document(io.BytesIO(rendered(report_again(folder), "docx"))).paragraphs)
+    assert name not in shown
+    assert name not in pd.read_parquet(folder / "predictions.parquet").to_json()
+    assert "parcel" in report_again(folder).rows[0].input
+    kept = [path for path in folder.rglob("*") if path.is_file() and name.encode() in path.read_bytes()]
+    assert kept == []
 
 
 def test_a_page_is_made_from_a_run_in_under_two_seconds(run: Path) -> None:
