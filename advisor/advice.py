@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from advisor.decide import Candidate, Decision, Evidence
-from advisor.economics import is_paid_by_token
+from advisor.decide import FEWEST_ROWS_OF_A_LABEL, Candidate, Decision, Evidence
+from advisor.economics import break_even, is_paid_by_token
 from advisor.evidence import Weighed
 from advisor.planning import CURVE_SHARES
 from advisor.report import schema, wording
@@ -17,6 +17,11 @@ from eval.statistics import expected_loss, probability_best
 from strategies.base import TRAINED
 
 MOST_BREAK_EVENS = 6
+MOST_LABELS_NAMED = 3
+FAR = 100
+"""Times under the volume stated, where a break-even is no news."""
+ENOUGH_ROWS_OF_A_LABEL = 50
+"""For a range of some 14 points on either side at most."""
 SMALL_TEST = 100
 MOST_ROWS_ASKED = 20
 """Times the examples there are; nobody labels more for one decision."""
@@ -67,6 +72,7 @@ def recommend(
         strategy=decision.pick,
         verdict=decision.verdict,
         headline=_headline(case),
+        summary=_summary(case),
         scope=_scope(case),
         probability_best=probability_best(resampled),
         expected_loss=expected_loss(resampled),
@@ -104,6 +110,73 @@ def _headline(case: Case) -> str:
     if decision.verdict == "insufficient_evidence":
         return f"Too little evidence for a recommendation; what these rows favour is {figures}."
     return f"Use {figures}."
+
+
+def _summary(case: Case) -> list[str]:
+    """What a client asks next: today's system, the cost, the other way, what is not sure."""
+    if case.decision.pick is None:
+        return []
+    said = [_against_incumbent(case), _cost_reason(case), _other_way(case), _unsure_labels(case)]
+    return [sentence for sentence in said if sentence]
+
+
+def _other_way(case: Case) -> str:
+    """What fine-tuning would bring where it was not picked, and what the best without it loses where it was."""
+    pick = str(case.decision.pick)
+    trained = case.results[pick].family in TRAINED
+    if trained:
+        other = _best_of(case, lambda r: r.family not in TRAINED)
+        return _without_training(case, pick, other) if other else ""
+    other = _best_of(case, lambda r: r.family in TRAINED)
+    return _with_training(case, pick, other) if other else ""
+
+
+def _with_training(case: Case, pick: str, other: str) -> str:
+    title, most = wording.strategy_title(other), _difference(case, other, pick)[1]
+    brings = f"gains at most {_points(most)}" if most > 0 else f"measures at least {_points(-most)} lower"
+    return f"{title} {brings} and {_pays(case, pick, other)}."
+
+
+def _without_training(case: Case, pick: str, other: str) -> str:
+    low, high = _difference(case, other, pick)
+    span = f"{wording.hundredths(max(0.0, -high))} to {_points(-low)}"
+    loses = f"loses {span}" if low < 0 else f"is level or better, by {_points(low)} or more"
+    return f"Without fine-tuning, the best is {_title(other)}: it {loses} and {_pays(case, pick, other)}."
+
+
+def _pays(case: Case, pick: str, other: str) -> str:
+    """From which volume on the other is the cheaper of the two, where such a volume is anywhere near."""
+    money = {c.name: c.money for c in case.candidates}
+    above, below = break_even(money[other], money[pick]), break_even(money[pick], money[other])
+    near = case.settings.volume / FAR
+    if above is not None and above >= near:
+        return f"costs less above {above:,.0f} queries a month"
+    if below is not None and below >= near:
+        return f"costs less below {below:,.0f} queries a month"
+    difference = money[other].monthly - money[pick].monthly
+    return "costs more" if difference > 0 else "costs less" if difference < 0 else "costs the same"
+
+
+def _difference(case: Case, a: str, b: str) -> tuple[float, float]:
+    """Interval of what `a` is better by than `b`."""
+    found = next(c for c in case.weighed.comparisons if {c.a, c.b} == {a, b})
+    return found.ci95 if found.a == a else (-found.ci95[1], -found.ci95[0])
+
+
+def _unsure_labels(case: Case) -> str:
+    """Labels with so few test rows that little can be said of them."""
+    rows = case.weighed.label_rows
+    scarce = sorted((count, label) for label, count in rows.items() if count < FEWEST_ROWS_OF_A_LABEL)
+    if not scarce:
+        return ""
+    named = _and([f"{label} ({wording.count(count, 'test row')})" for count, label in scarce[:MOST_LABELS_NAMED]])
+    if len(scarce) <= MOST_LABELS_NAMED:
+        more = _tens(ENOUGH_ROWS_OF_A_LABEL - scarce[0][0])
+        return f"I am not sure about {named}: label {more} more{' of each' if len(scarce) > 1 else ''}."
+    few = f"have under {FEWEST_ROWS_OF_A_LABEL} test rows"
+    if len(scarce) == len(rows):
+        return f"I am not sure about any single label: all {len(rows)} {few}."
+    return f"I am not sure about {len(scarce)} of {len(rows)} labels, which {few}; the fewest have {named}."
 
 
 def _title(name: str) -> str:
@@ -195,8 +268,7 @@ def _against_incumbent(case: Case) -> str:
     pick = case.decision.pick
     if case.decision.gain is None or pick is None:
         return ""
-    found = next(c for c in case.weighed.comparisons if {c.a, c.b} == {pick, INCUMBENT})
-    low, high = found.ci95 if found.a == pick else (-found.ci95[1], -found.ci95[0])
+    low, high = _difference(case, pick, INCUMBENT)
     return (
         f"Against today's system ({_quality(case, INCUMBENT)}) it gains {wording.points(case.decision.gain)} points "
         f"({wording.points_range((low, high))})."

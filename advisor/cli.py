@@ -354,13 +354,18 @@ def report(
     max_cost_per_1k: Annotated[float | None, typer.Option("--max-cost-per-1k", help="As for compare.")] = None,
     max_latency_ms: Annotated[float | None, typer.Option(help="As for compare.")] = None,
     error_cost: Annotated[float | None, typer.Option(help="As for compare.")] = None,
-    form: Annotated[str | None, typer.Option("--format", help="html, md or json; a summary by default.")] = None,
+    form: Annotated[str | None, typer.Option("--format", help="html, md, json or docx; a summary by default.")] = None,
     output: Annotated[Path | None, typer.Option(help="File to write; standard output by default.")] = None,
 ) -> None:
     """Decide again from what a finished run measured, with other prices, volumes or limits. No model is loaded."""
+    from advisor.report.forms import form_of, rendered, written
+
+    form = form_of(form, output)
+    if form == "docx" and output is None and sys.stdout.isatty():
+        raise RequestError("--format docx: name the file with --output report.docx.")
+
     from advisor.economics import read_prices
     from advisor.recompute import report_again
-    from advisor.report.forms import rendered, written
 
     changes = {
         "volume": volume,
@@ -378,10 +383,11 @@ def report(
         prices=read_prices(prices) if prices else None,
         **{name: value for name, value in changes.items() if value is not None},
     )
-    if output is not None:
+    if output is not None and form is not None:
         written(again, output, form)
     elif form is not None:
-        sys.stdout.write(rendered(again, form))
+        sys.stdout.flush()
+        sys.stdout.buffer.write(rendered(again, form))
     else:
         from rich.console import Console
 

@@ -27,6 +27,7 @@ from advisor.reporting import Measured, build_report, write_report
 from advisor.request import CompareRequest, make_request
 from advisor.runs import RunFolder, log
 from advisor.trials import Bench, Entry, entries_of, try_all
+from eval.contracts import Kind
 from eval.metrics import get_metric
 from strategies.answers import AnswerFormat
 from strategies.base import Strategy
@@ -208,7 +209,8 @@ def _measure(comparison: Comparison, folder: RunFolder, progress: Progress) -> M
     deadline = c.started + request.time_budget
     bench = Bench(request, c.data, c.folds, c.plan, c.shelf, c.embedder, folder, progress, deadline)
     records = try_all(bench, c.entries)
-    weighed = weigh(records, request, c.prices, get_metric(c.data.task.metric))
+    by_label = c.data.task.kind is Kind.CLASSIFICATION
+    weighed = weigh(records, request, c.prices, get_metric(c.data.task.metric), by_label=by_label)
     by_name = {r.name: r for r in records}
     looks = look_closer(bench, records, leaders(bench, records, _pick(weighed)))
     curves: dict[str, list[Fit]] = {}

@@ -170,13 +170,11 @@ def decide(
     `volume` of queries a month, the pick has the lowest total of its monthly cost and that of its wrong answers, and
     tolerance and confidence are about that total.
     """
-    if error_cost is not None and volume is None:
-        raise ValueError("with an error cost, the decision needs the volume")
-    aim = Aim(tolerance, None if error_cost is None or volume is None else error_cost * volume)
+    aim = _aim(tolerance, error_cost, volume)
     incumbent = next((c for c in candidates if c.incumbent), None)
     choice = [c for c in candidates if not c.incumbent]
     broken = {c.name: b for c in choice if (b := limits.broken_by(c))}
-    feasible = sorted((c for c in choice if c.name not in broken), key=_by_quality)
+    feasible = _feasible(candidates, limits)
     if not feasible:
         return Decision("none_feasible", None, None, None, broken=broken, keeps_incumbent=incumbent is not None)
     pick, equals = _pick(feasible, evidence, aim)
@@ -200,6 +198,31 @@ def decide(
         gain=pick.quality - incumbent.quality if incumbent else None,
         keeps_incumbent=not beaten,
     )
+
+
+def picked(
+    candidates: Sequence[Candidate],
+    evidence: Evidence,
+    limits: Limits,
+    tolerance: float,
+    *,
+    error_cost: float | None = None,
+    volume: float | None = None,
+) -> str | None:
+    """The pick of `decide` alone, for when it is asked often: how sure it is takes most of the time."""
+    feasible = _feasible(candidates, limits)
+    return _pick(feasible, evidence, _aim(tolerance, error_cost, volume))[0].name if feasible else None
+
+
+def _aim(tolerance: float, error_cost: float | None, volume: float | None) -> Aim:
+    if error_cost is not None and volume is None:
+        raise ValueError("with an error cost, the decision needs the volume")
+    return Aim(tolerance, None if error_cost is None or volume is None else error_cost * volume)
+
+
+def _feasible(candidates: Sequence[Candidate], limits: Limits) -> list[Candidate]:
+    """Those that can be picked, the best quality first."""
+    return sorted((c for c in candidates if not c.incumbent and not limits.broken_by(c)), key=_by_quality)
 
 
 def _by_quality(candidate: Candidate) -> tuple[float, int, str]:

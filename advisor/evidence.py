@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 from statistics import mean
 
@@ -32,10 +32,14 @@ class Weighed:
     assumptions: Assumptions
     decision: Decision | None
     """None where nothing could be measured."""
+    label_rows: Mapping[str, int] = field(default_factory=dict)
+    """Test rows of each label, for classification."""
 
 
-def weigh(records: Sequence[Record], request: Options, prices: economics.Prices, metric: Metric) -> Weighed:
-    """Compare the strategies that were measured as planned, and decide."""
+def weigh(
+    records: Sequence[Record], request: Options, prices: economics.Prices, metric: Metric, *, by_label: bool = False
+) -> Weighed:
+    """Compare the strategies that were measured as planned, and decide. `by_label`: whether answers are labels."""
     terms = terms_of(request, prices)
     measured = {r.name: r.evaluations for r in records if r.status == "ok" and r.evaluation is not None}
     fits = {name: of_name for name, of_name in paired_fits(measured).items() if of_name[0]}
@@ -55,7 +59,8 @@ def weigh(records: Sequence[Record], request: Options, prices: economics.Prices,
         request.error_cost,
     )
     decision = assumed.decide() if any(not c.incumbent for c in candidates) else None
-    return Weighed(fits, comparisons, assumed, decision)
+    label_rows = _rows_per_label([r for r in records if r.name in fits]) if by_label else {}
+    return Weighed(fits, comparisons, assumed, decision, label_rows)
 
 
 def terms_of(options: Options, prices: economics.Prices) -> economics.Terms:

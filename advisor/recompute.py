@@ -11,9 +11,10 @@ from advisor.economics import Prices
 from advisor.evidence import weigh
 from advisor.records import Record
 from advisor.report.schema import Artefact, Plan, Report, StrategyResult
-from advisor.reporting import artefact_of, cost_of, options_in, power_of, prices_in, samples_of, settings_of
+from advisor.reporting import artefact_of, cost_of, drawn_from, options_in, power_of, prices_in, settings_of
 from advisor.request import Options, checked
 from advisor.runs import REPORT, RunFolder
+from eval.contracts import Kind
 from eval.errors import RequestError
 from eval.metrics import get_metric
 
@@ -28,7 +29,8 @@ def report_again(run: Path, *, prices: Prices | None = None, **changes: Any) -> 
     options = checked(Options, {**options_in(report.settings), "seed": report.seed, **changes})
     used = prices or prices_in(report.settings)
     records = [_record(folder, result) for result in report.strategies]
-    weighed = weigh(records, options, used, get_metric(report.task.metric))
+    by_label = report.task.kind == Kind.CLASSIFICATION.value
+    weighed = weigh(records, options, used, get_metric(report.task.metric), by_label=by_label)
     costs = {record.name: cost_of(record, options, used) for record in records}
     results = [result.model_copy(update={"cost": costs[result.name]}) for result in report.strategies]
     pick = weighed.decision.pick if weighed.decision else None
@@ -46,7 +48,7 @@ def report_again(run: Path, *, prices: Prices | None = None, **changes: Any) -> 
             "comparisons": list(weighed.comparisons),
             "recommendation": advice,
             "artefact": artefact,
-            "samples": samples_of(advice, records),
+            **drawn_from(advice, records, weighed),
         }
     )
 

@@ -16,15 +16,17 @@ from typing import TYPE_CHECKING, Any
 from advisor import economics, environment
 from advisor.advice import recommend
 from advisor.evidence import Weighed, money_of, terms_of, use_of
+from advisor.fields import by_field
 from advisor.parts import source_of
 from advisor.records import CloserLook, Fit, Record, Refit
 from advisor.report import schema
 from advisor.request import Options
 from advisor.runs import RunFolder, write_atomically
 from advisor.trials import INCUMBENT
-from eval.contracts import Evaluation, Kind
+from advisor.volumes import by_volume
+from eval.contracts import Evaluation, Kind, Outcome
 from eval.harness import paired_fits, scored_rows
-from eval.metrics import Metric, get_metric
+from eval.metrics import JSON_FIELD_F1, Metric, get_metric
 from eval.statistics import interval, interval_over_fits, paired_difference, smallest_difference
 from strategies.manifest import read_manifest
 from strategies.models.catalogue import file_sha256
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
 MOST_ROWS_NAMED = 100
 SAMPLES = 8
 ANSWER_LETTERS = 2000
+ROWS = 200
+ROW_LETTERS = 240
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,7 @@ def build_report(comparison: Comparison, measured: Measured, folder: RunFolder, 
         comparisons=list(measured.weighed.comparisons),
         recommendation=advice,
         artefact=artefact_of(kept, folder) if kept and advice.strategy else None,
-        samples=samples_of(advice, measured.records),
+        **drawn_from(advice, measured.records, measured.weighed),
         timing=_timing(measured, time.monotonic() - comparison.started),
     )
 
@@ -396,24 +400,61 @@ def artefact_of(kept: Path, folder: RunFolder) -> schema.Artefact:
     )
 
 
+def drawn_from(advice: schema.Recommendation, records: Sequence[Record], weighed: Weighed) -> dict[str, Any]:
+    """What a report shows of the rows, and by the volume."""
+    families = {record.name: record.family for record in records}
+    pick = next((r.evaluation for r in records if r.name == advice.strategy), None)
+    return {
+        "samples": samples_of(advice, records),
+        "rows": rows_of(advice, records, weighed),
+        "label_rows": dict(sorted(weighed.label_rows.items())),
+        "fields": by_field(pick.outcomes) if pick and pick.metric == JSON_FIELD_F1.name else [],
+        "volumes": by_volume(weighed.assumptions, weighed.decision, families) if weighed.decision else None,
+    }
+
+
 def samples_of(advice: schema.Recommendation, records: Sequence[Record]) -> list[schema.SampleAnswer]:
     """Rows that the recommended strategy got most wrong, beside the runner-up's answers."""
-    by_name = {r.name: r.evaluation for r in records if r.evaluation is not None}
-    shown = [name for name in (advice.strategy, advice.runner_up) if name in by_name]
-    if not shown or advice.strategy is None:
-        return []
-    outcomes = {name: {o.example.id: o for o in by_name[name].outcomes} for name in shown if name}
-    first = by_name[advice.strategy].outcomes
-    worst = sorted((o for o in first if o.score is not None and o.score < 1), key=lambda o: (o.score, o.example.id))
+    shown = [name for name in (advice.strategy, advice.runner_up) if name]
+    wrong = [o for o in _worst_first(advice, records) if o.score is not None and o.score < 1]
+    return _beside(wrong[:SAMPLES], shown, records, ANSWER_LETTERS)
+
+
+def rows_of(advice: schema.Recommendation, records: Sequence[Record], weighed: Weighed) -> list[schema.SampleAnswer]:
+    """Test rows with shortened texts: the recommended strategy beside the runner-up, a baseline and today's system."""
+    baselines = {r.name for r in records if r.family == "baseline" and r.strategy != INCUMBENT}
+    plain = max(
+        (c for c in weighed.assumptions.candidates if c.name in baselines), key=lambda c: c.quality, default=None
+    )
+    wanted = [advice.strategy, advice.runner_up, plain.name if plain else None, INCUMBENT]
+    shown = list(dict.fromkeys(name for name in wanted if name is not None))
+    return _beside(_worst_first(advice, records)[:ROWS], shown, records, ROW_LETTERS)
+
+
+def _worst_first(advice: schema.Recommendation, records: Sequence[Record]) -> list[Outcome]:
+    """The recommended strategy's test rows; those without a score come last."""
+    evaluation = next((r.evaluation for r in records if r.name == advice.strategy), None)
+    outcomes = evaluation.outcomes if evaluation else []
+    return sorted(outcomes, key=lambda o: (o.score is None, o.score or 0.0, o.example.id))
+
+
+def _beside(
+    outcomes: Sequence[Outcome], names: Sequence[str], records: Sequence[Record], letters: int
+) -> list[schema.SampleAnswer]:
+    """These rows, with the answers of several strategies."""
+    evaluations = {r.name: r.evaluation for r in records if r.evaluation is not None}
+    others = {n: {o.example.id: o for o in evaluations[n].outcomes} for n in names if n in evaluations}
     return [
         schema.SampleAnswer(
             id=o.example.id,
-            input=o.example.input[:ANSWER_LETTERS],
-            target=o.example.target[:ANSWER_LETTERS],
-            answers={n: outcomes[n][o.example.id].prediction.text[:ANSWER_LETTERS] for n in outcomes},
-            scores={n: outcomes[n][o.example.id].score for n in outcomes},
+            input=o.example.input[:letters],
+            target=o.example.target[:letters],
+            answers={
+                n: rows[o.example.id].prediction.text[:letters] for n, rows in others.items() if o.example.id in rows
+            },
+            scores={n: rows[o.example.id].score for n, rows in others.items() if o.example.id in rows},
         )
-        for o in worst[:SAMPLES]
+        for o in outcomes
     ]
 
 
@@ -429,11 +470,11 @@ def _timing(measured: Measured, total: float) -> schema.Timing:
 
 def write_report(report: schema.Report, records: Sequence[Record], folder: Path) -> None:
     """Write report.json, report.md, report.html and predictions.parquet."""
-    from advisor.report.forms import FORMS
+    from advisor.report.forms import KEPT, rendered
 
     write_predictions(records, folder / "predictions.parquet")
-    for form in ("md", "html", "json"):  # the last one says that the run has ended
-        write_atomically(folder / f"report.{form}", FORMS[form](report))
+    for form in KEPT:
+        write_atomically(folder / f"report.{form}", rendered(report, form))
 
 
 def write_predictions(records: Sequence[Record], path: Path) -> None:

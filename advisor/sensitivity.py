@@ -14,7 +14,7 @@ from functools import partial
 from itertools import pairwise, product
 from typing import NamedTuple
 
-from advisor.decide import EQUAL_COST, Candidate, Decision, Evidence, Limits, decide
+from advisor.decide import EQUAL_COST, Candidate, Decision, Evidence, Limits, decide, picked
 from advisor.economics import Money, break_even, middle, pieces
 
 PRICES = (0.1, 10.0)
@@ -58,7 +58,14 @@ class Assumptions:
 
     def pick(self) -> str | None:
         """Its pick."""
-        return self.decide().pick
+        return picked(
+            self.candidates,
+            self.evidence,
+            self.limits,
+            self.tolerance,
+            error_cost=self.error_cost,
+            volume=self.volume,
+        )
 
     def at_volume(self, volume: float) -> Assumptions:
         """The same at another volume."""
@@ -97,7 +104,30 @@ def what_would_flip(assumed: Assumptions) -> list[Flip]:
 
 
 def _volumes(assumed: Assumptions) -> Iterator[Flip]:
-    """Costs are lines over the volume, piece by piece where machines are always on."""
+    points, bounds = _volume_points(assumed)
+    yield from _changes("volume", assumed, points, assumed.volume, assumed.at_volume, bounds=bounds)
+
+
+def picks_by_volume(assumed: Assumptions, low: float, high: float) -> list[tuple[float, str | None]]:
+    """The picks between two volumes, in order, each with the volume from which on it is the pick; the first from `low`.
+
+    Where machines are always on, and too many to look at each, changes far from the volume assumed can be missed.
+    """
+    points, _ = _volume_points(assumed)
+    ends = [low, *(point for point in _apart(points) if low < point < high), high]
+    found: list[tuple[float, str | None]] = []
+    for start, end in pairwise(ends):
+        pick = assumed.at_volume((start + end) / 2).pick()
+        if not found or found[-1][1] != pick:
+            found.append((start, pick))
+    return found
+
+
+def _volume_points(assumed: Assumptions) -> tuple[list[float], tuple[float, float]]:
+    """Volumes between which the pick is one, and how far they were looked for.
+
+    Costs are lines over the volume, piece by piece where machines are always on.
+    """
     error, limit, points = assumed.error_cost or 0.0, assumed.limits.max_cost_per_1k, list[float]()
     strategies = _strategies(assumed)
     found = pieces([c.money.tariff for c in strategies if c.money.tariff], assumed.volume)
@@ -111,9 +141,7 @@ def _volumes(assumed: Assumptions) -> Iterator[Flip]:
         if limit is not None:
             here += [_spread_until(limit, money, at) for _, money in moved]
         points += [low, *(point for point in here if low < point < high)]
-    points = [point for point in points if point > 0]
-    bounds = (found[0][0], found[-1][1])
-    yield from _changes("volume", assumed, points, assumed.volume, assumed.at_volume, bounds=bounds)
+    return [point for point in points if point > 0], (found[0][0], found[-1][1])
 
 
 def _spread_until(limit: float, money: Money, volume: float) -> float:

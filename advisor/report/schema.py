@@ -266,6 +266,8 @@ class Recommendation(Model):
     verdict: Verdict
     headline: str
     """One sentence a client can read."""
+    summary: list[str] = Field(default_factory=list)
+    """What follows it, in plain words: today's system, the cost, the alternative, what is not sure."""
     scope: str
     probability_best: dict[str, float] = Field(default_factory=dict)
     expected_loss: dict[str, float] = Field(default_factory=dict)
@@ -331,6 +333,45 @@ class SampleAnswer(Model):
     scores: dict[str, float | None]
 
 
+class FieldQuality(Model):
+    """How often the recommended strategy is right on one field of a JSON answer."""
+
+    field: str
+    """`a.b` for nested keys, `a[]` for items of a list."""
+    values: int
+    """In the targets of the test rows."""
+    found: float
+    """Share of them that the answers have."""
+
+
+class CostLine(Model):
+    """What a strategy costs by the volume."""
+
+    strategy: str
+    counts: bool
+    """Whether its cost can make it the pick: it is as good as the best for this purpose, or errors have a price."""
+    monthly_usd: list[float]
+    """At each volume, that of wrong answers included where they have a price."""
+
+
+class PickFrom(Model):
+    """The strategy that is picked from a volume on."""
+
+    queries_per_month: float
+    strategy: str | None
+
+
+class Volumes(Model):
+    """The decision by the volume, all else as it is."""
+
+    queries_per_month: list[int]
+    picks: list[str | None]
+    """At each volume."""
+    lines: list[CostLine]
+    changes: list[PickFrom]
+    """Exactly where the pick changes, from the least volume on."""
+
+
 class Report(Model):
     schema_version: str = SCHEMA_VERSION
     run_id: str
@@ -346,6 +387,13 @@ class Report(Model):
     artefact: Artefact | None = None
     samples: list[SampleAnswer] = Field(default_factory=list)
     """Some of the rows that the recommended strategy got most wrong."""
+    rows: list[SampleAnswer] = Field(default_factory=list)
+    """The test rows behind the figures, with shortened texts, the recommended strategy's worst first."""
+    label_rows: dict[str, int] = Field(default_factory=dict)
+    """Test rows of each label (classification)."""
+    fields: list[FieldQuality] = Field(default_factory=list)
+    """Of JSON answers, the recommended strategy's."""
+    volumes: Volumes | None = None
     timing: Timing
 
     def result(self, name: str) -> StrategyResult:

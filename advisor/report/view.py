@@ -7,7 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from advisor.report import wording
-from advisor.report.schema import Comparison, Cost, LearningPoint, Quality, Report, Settings, StrategyResult
+from advisor.report.schema import (
+    Comparison,
+    Cost,
+    LearningPoint,
+    Quality,
+    Recommendation,
+    Report,
+    Settings,
+    StrategyResult,
+    Volumes,
+)  # fmt: skip
 
 INCUMBENT = "incumbent"
 """Name of today's system, as in `advisor.trials`."""
@@ -75,23 +85,50 @@ class Contender:
 
 
 def contenders(report: Report) -> list[Contender]:
-    """The winner, the runner-up and the best strategy that needs no language model, each once.
-
-    Today's system is none of these: nothing is known of it but its answers.
-    """
-    best = [(s, quality) for s, quality in measured(report) if s.name != INCUMBENT]
+    """The winner, the runner-up, today's system and the best strategy that needs no language model, each once."""
+    best = [s for s, _ in measured(report) if s.name != INCUMBENT]
     roles: dict[str, list[str]] = {}
     if find(report, report.recommendation.strategy):
         roles[str(report.recommendation.strategy)] = ["Recommended"]
     elif best:
-        roles[best[0][0].name] = ["Best measured"]
+        roles[best[0].name] = ["Best measured"]
     if find(report, report.recommendation.runner_up):
         roles.setdefault(str(report.recommendation.runner_up), []).append("Runner-up")
-    plain = next((s for s, _ in best if s.family == "baseline"), None)
+    if find(report, INCUMBENT):
+        roles[INCUMBENT] = ["In use today"]
+    plain = next((s for s in best if s.family == "baseline"), None)
     if plain:
         words = "Needs no language model" if plain.name in roles else "Best without a language model"
         roles.setdefault(plain.name, []).append(words)
     return [Contender(report.result(name), tuple(words)) for name, words in roles.items()]
+
+
+def other_baselines(report: Report) -> list[StrategyResult]:
+    """Measured strategies without a language model that are no contenders, the best first."""
+    shown = {contender.result.name for contender in contenders(report)}
+    return [s for s, _ in measured(report) if s.family == "baseline" and s.name not in (*shown, INCUMBENT)]
+
+
+def baselines_sentence(results: Sequence[StrategyResult]) -> str:
+    """Several such strategies in one row; empty where there are none."""
+    if not results:
+        return ""
+    return f"Others without a language model: {'; '.join(brief(result) for result in results)}."
+
+
+def brief(result: StrategyResult) -> str:
+    """A strategy with its three figures, in one line."""
+    figures = [
+        wording.quality_short(result.quality) if result.quality else "not measured",
+        f"{wording.rate(result.cost.per_1k_usd)} USD per 1,000" if result.cost else "cost unknown",
+        f"p95 {wording.latency(result.latency.p95_ms)}" if result.latency else "latency unknown",
+    ]
+    return f"{wording.strategy_title(result.name)} ({'; '.join(figures)})"
+
+
+def further_reasons(advice: Recommendation) -> list[str]:
+    """Those that the summary does not give already."""
+    return [reason for reason in advice.reasons if reason not in advice.summary]
 
 
 def differences_to_best(report: Report) -> tuple[str | None, list[Comparison]]:
@@ -113,9 +150,50 @@ def _reversed(c: Comparison) -> Comparison:
     return c.model_copy(update=turned)
 
 
-def labels_worst_first(quality: Quality) -> list[tuple[str, float]]:
-    """Recall of each label, the weakest first."""
-    return sorted((quality.per_label or {}).items(), key=lambda item: (_sortable(item[1]), item[0]))
+@dataclass(frozen=True)
+class Part:
+    """A label or a field, and how much of it the recommended strategy gets right."""
+
+    name: str
+    found: float
+    rows: int | None
+    """Test rows of the label, or values of the field; None where that is not known."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Quality by label or by field, the weakest first."""
+
+    heading: str
+    about: str
+    columns: tuple[str, str]
+    """What the parts are, and what they are counted in."""
+    parts: list[Part]
+
+    @property
+    def are_counted(self) -> bool:
+        return any(part.rows is not None for part in self.parts)
+
+
+def parts(report: Report) -> Parts | None:
+    """The recommended strategy's quality by label or by field; None where there is neither."""
+    pick = find(report, report.recommendation.strategy)
+    if pick is None or pick.quality is None:
+        return None
+    title = wording.strategy_title(pick.name)
+    if pick.quality.per_label:
+        found = [Part(name, share, report.label_rows.get(name)) for name, share in pick.quality.per_label.items()]
+        about = f"Share of each label's rows that {title} finds (recall), weakest first"
+        return Parts("Quality by label", about, ("Label", "Test rows"), _weakest_first(found))
+    if report.fields:
+        found = [Part(field.field, field.found, field.values) for field in report.fields]
+        about = f"Share of each field's expected values that {title} gives (recall), weakest first"
+        return Parts("Quality by field", about, ("Field", "Values"), _weakest_first(found))
+    return None
+
+
+def _weakest_first(found: Sequence[Part]) -> list[Part]:
+    return sorted(found, key=lambda part: (_sortable(part.found), part.name))
 
 
 def learning_rows(points: Sequence[LearningPoint]) -> list[list[str]]:
@@ -191,3 +269,120 @@ def price(report: Report) -> str:
     """The machine, its price, and where the price comes from."""
     settings = report.settings
     return f"{settings.machine} at {wording.money(settings.machine_hourly_usd)} an hour ({settings.price_source})"
+
+
+LATENCY_ABOUT = "Measured one query at a time, after a warm-up, on the machine named under Environment."
+"""How latencies came about."""
+
+
+def latency_titles(report: Report) -> list[str]:
+    """Columns of the latencies; the time to the first token is there where it was measured."""
+    first = ["First token, median"] if _has_first_token(report) else []
+    return [
+        "Strategy",
+        "Half within (p50)",
+        "95 of 100 within (p95)",
+        *first,
+        "Queries a second, in batches",
+        "Queries",
+    ]
+
+
+def latencies(report: Report) -> list[tuple[StrategyResult, list[str]]]:
+    """Each strategy with a latency, and its cells."""
+    rows = []
+    for result in ranked(report):
+        if (latency := result.latency) is None:
+            continue
+        token = latency.first_token_p50_ms
+        first = [wording.latency(token) if token is not None else "–"] if _has_first_token(report) else []
+        figures = [wording.latency(latency.p50_ms), wording.latency(latency.p95_ms), *first]
+        figures += [wording.per_second(latency.throughput_qps), f"{latency.n:,}"]
+        rows.append((result, [wording.strategy_title(result.name), *figures]))
+    return rows
+
+
+def _has_first_token(report: Report) -> bool:
+    return any(s.latency and s.latency.first_token_p50_ms is not None for s in report.strategies)
+
+
+def secondary(report: Report) -> tuple[list[str], list[list[str]]]:
+    """Names of the further measures, and a row of them for each strategy that has any."""
+    names = list(dict.fromkeys(name for result in ranked(report) for name in result.secondary))
+    rows = [
+        [
+            wording.strategy_title(result.name),
+            *(wording.hundredths(result.secondary[name]) if name in result.secondary else "" for name in names),
+        ]
+        for result in ranked(report)
+        if result.secondary
+    ]
+    return names, rows
+
+
+# By the volume
+
+
+def costs_by_volume(report: Report) -> list[list[str]]:
+    """Monthly costs at each power of ten and at the volume stated: a row of volumes, one a strategy, one of the picks.
+
+    Empty where they are not known.
+    """
+    if report.volumes is None:
+        return []
+    volumes = report.volumes
+    shown = [
+        i
+        for i, volume in enumerate(volumes.queries_per_month)
+        if volume == report.settings.volume or math.log10(volume).is_integer()
+    ]
+    titles = ["Queries a month", *(wording.strategy_title(line.strategy) for line in volumes.lines), "Recommended"]
+    return [[title, *cells] for title, *cells in zip(titles, *costs_at(volumes, shown), strict=True)]
+
+
+def break_evens(report: Report) -> list[str]:
+    """Where two strategies change places in cost, in sentences; below one query a month is nowhere."""
+    found = report.recommendation.break_even
+    return [wording.break_even_sentence(item) for item in found if (item.queries_per_month or 1) >= 1]
+
+
+def costs_at(volumes: Volumes, shown: Sequence[int]) -> list[list[str]]:
+    """The rows of these volumes."""
+    return [
+        [
+            f"{volumes.queries_per_month[i]:,}",
+            *(wording.rate(line.monthly_usd[i]) for line in volumes.lines),
+            pick_title(volumes.picks[i]),
+        ]
+        for i in shown
+    ]
+
+
+def pick_title(name: str | None) -> str:
+    """The title of a pick, or words for none."""
+    return "none within the limits" if name is None else wording.strategy_title(name)
+
+
+def picks_by_volume(report: Report) -> list[str]:
+    """From which volume on which strategy is recommended, in sentences."""
+    if report.volumes is None:
+        return []
+    changes = report.volumes.changes
+    if len(changes) == 1:
+        span = f"{report.volumes.queries_per_month[0]:,} to {report.volumes.queries_per_month[-1]:,} queries a month"
+        return [f"{pick_title(changes[0].strategy)} is recommended at any volume shown, {span}."]
+    first = f"Up to {changes[1].queries_per_month:,.0f} queries a month: {pick_title(changes[0].strategy)}."
+    later = [f"Above {c.queries_per_month:,.0f} queries a month: {pick_title(c.strategy)}." for c in changes[1:]]
+    return [first, *later]
+
+
+def volumes_caption(report: Report) -> str:
+    """What the costs by the volume are, and which of them decide."""
+    settings = report.settings
+    total = "USD a month in all" if settings.error_cost is None else "USD a month in all, wrong answers included"
+    spread = f"what is paid once spread over {wording.count(settings.months, 'month')}"
+    out = [line.strategy for line in report.volumes.lines if not line.counts] if report.volumes else []
+    if not out:
+        return f"{total}, {spread}."
+    names = ", ".join(wording.strategy_title(name) for name in out)
+    return f"{total}, {spread}. Too far behind in quality to be picked for its cost (dashed in the chart): {names}."

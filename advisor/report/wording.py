@@ -274,6 +274,13 @@ def size(number: int) -> str:
     return f"{value:.0f} {name}" if value >= 10 or name == "B" else f"{value:.1f} {name}"
 
 
+def per_second(queries: float) -> str:
+    """A throughput: `0.31`, `6.3`, `372`, `19,500`."""
+    if not math.isfinite(queries):
+        return UNKNOWN
+    return f"{float(f'{queries:.3g}'):,.0f}" if queries >= 99.5 else f"{queries:.2g}"
+
+
 def tokens(per_query: Tokens) -> str:
     """Tokens of a query: `412 in, 3 out`; `none` where no language model reads."""
     if per_query.input == 0 and per_query.output == 0:

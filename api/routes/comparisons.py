@@ -247,9 +247,9 @@ def report_json(id: str, caller: Known, served: Served) -> FileResponse:
     response_class=FileResponse,
 )
 def report_html(id: str, caller: Known, served: Served) -> FileResponse:
-    """The report to read: one page that loads nothing."""
+    """The report to read: one page that loads nothing, and runs nothing but its own script, apart from this site."""
     file = _run_file(served, _own(served, caller, id), "report.html")
-    policy = f"{CONTENT_SECURITY_POLICY}; sandbox; frame-ancestors 'none'; base-uri 'none'"
+    policy = f"{CONTENT_SECURITY_POLICY}; sandbox allow-scripts; frame-ancestors 'none'; base-uri 'none'"
     return FileResponse(file, media_type="text/html", headers={"content-security-policy": policy})
 
 

@@ -87,6 +87,7 @@ class Told:
         plan: dict[str, Any] | None = None,
         refits: dict[str, schema.Refit] | None = None,
         curves: dict[str, list[schema.LearningPoint]] | None = None,
+        label_rows: dict[str, int] | None = None,
         secondary: dict[str, dict[str, float]] | None = None,
         **options: Any,
     ) -> None:
@@ -129,7 +130,7 @@ class Told:
             for n, v in qualities.items()
         ]
         settings = settings_of(request, Prices("a machine", 0.1, "assumed"))
-        weighed = Weighed({}, comparisons, assumed, decided)
+        weighed = Weighed({}, comparisons, assumed, decided, label_rows or {})
         self.decision = decided
         self.advice = recommend(data_of(rows, examples, plan), with_models(request), settings, results, weighed)
 
@@ -141,9 +142,48 @@ class Told:
     def caveats(self) -> str:
         return " ".join(self.advice.caveats)
 
+    @property
+    def summary(self) -> str:
+        return " ".join(self.advice.summary)
+
 
 CLEAR = {"majority": 0.5, "few_shot": 0.9}
 CLOSE = {"tfidf_linear": 0.88, "few_shot": 0.9}
+
+
+# ---- the opening -----------------------------------------------------------------------------------------------------
+
+
+def test_the_summary_gives_the_cost_the_gain_over_today_and_what_fine_tuning_would_bring() -> None:
+    told = Told({INCUMBENT: 0.8, "few_shot": 0.9, "lora": 0.88}, {"few_shot": 2.0, "lora": 5.0})
+    assert told.advice.strategy == "few_shot"
+    assert "Against today's system" in told.summary
+    assert "2.00 USD a month at 10,000 queries" in told.summary
+    assert "Fine-tuning (LoRA) gains at most 2 points and costs more." in told.summary
+    assert set(told.advice.summary) & set(told.advice.reasons)  # the same words, so that no form says them twice
+
+
+def test_where_fine_tuning_is_picked_the_summary_says_what_the_best_without_it_loses() -> None:
+    told = Told({"few_shot": 0.7, "lora": 0.9}, {"few_shot": 2.0, "lora": 5.0})
+    assert told.advice.strategy == "lora"
+    assert "Without fine-tuning, the best is prompt with fixed examples: it loses 16 to 24 points and costs less" in (
+        told.summary
+    )
+
+
+def test_fine_tuning_that_is_clearly_behind_gains_nothing() -> None:
+    assert "Fine-tuning (LoRA) measures at least 16 points lower and" in Told({"few_shot": 0.9, "lora": 0.7}).summary
+
+
+def test_labels_with_hardly_any_test_rows_are_named_with_what_to_do() -> None:
+    one = Told(CLEAR, label_rows={"Legal": 9, "Billing": 91})
+    assert "I am not sure about Legal (9 test rows): label 50 more." in one.summary
+    two = Told(CLEAR, label_rows={"Legal": 9, "Moving": 1, "Billing": 90})
+    assert "about Moving (1 test row) and Legal (9 test rows): label 50 more of each." in two.summary
+    many = Told(CLEAR, label_rows={**{f"l{i}": 3 for i in range(8)}, "Billing": 90})
+    assert "I am not sure about 8 of 9 labels, which have under 10 test rows; the fewest have l0 (3" in many.summary
+    assert "about any single label: all 8 have" in Told(CLEAR, label_rows={f"l{i}": 3 for i in range(8)}).summary
+    assert "not sure" not in Told(CLEAR, label_rows={"Billing": 90}).summary
 
 
 # ---- the pick --------------------------------------------------------------------------------------------------------

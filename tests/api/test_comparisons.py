@@ -234,7 +234,7 @@ def test_reports_come_with_a_comparison_that_succeeded_alone(client: TestClient)
     assert client.post(f"/v1/comparisons/{id}/predict", json={"inputs": ["x"]}).status_code == 409
 
 
-def test_the_html_report_is_shown_under_a_policy_that_lets_it_do_nothing(client: TestClient) -> None:
+def test_the_html_report_is_shown_under_a_policy_that_lets_it_run_its_own_script_alone(client: TestClient) -> None:
     id = post(client).json()["id"]
     store_of(client).end(leased(client), State.SUCCEEDED)
     (folder,) = folders(client)
@@ -244,7 +244,9 @@ def test_the_html_report_is_shown_under_a_policy_that_lets_it_do_nothing(client:
     assert answer.text == "<h1>Report</h1>"
     policy = answer.headers["content-security-policy"]
     assert "default-src 'none'" in policy
-    assert "sandbox" in policy
+    assert "sandbox allow-scripts;" in policy
+    assert "script-src 'sha256-" in policy
+    assert "allow-same-origin" not in policy
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 

@@ -185,6 +185,10 @@ def sample_data() -> dict[str, Any]:
         "recommendation": {
             "strategy": "lora", "verdict": "clear", "runner_up": "embedding_linear",
             "headline": "Fine-tune the small model: it routes 91 of 100 messages to the right team, 84 to 95 of 100 in the long run.",
+            "summary": [
+                "It costs under 0.01 USD per 1,000 queries of busy machine time on this machine.",
+                "I am not sure about legal (6 test rows): label 40 more.",
+            ],
             "scope": "This holds for smollm2-135m-instruct and data like these 250 messages. A larger model may rank the strategies differently.",
             "probability_best": {"lora": 0.79, "embedding_linear": 0.17, "nearest_examples": 0.04},
             "expected_loss": {"lora": 0.003, "embedding_linear": 0.021, "nearest_examples": 0.052},
@@ -217,6 +221,32 @@ def sample_data() -> dict[str, Any]:
                 "scores": {"lora": 0.0, "embedding_linear": 1.0},
             },
         ],
+        "rows": [
+            {
+                "id": "134", "input": "I was told by the ombudsman to ask you for a deadlock letter. Who sends that?", "target": "legal",
+                "answers": {"lora": "contract", "embedding_linear": "billing"}, "scores": {"lora": 0.0, "embedding_linear": 0.0},
+            },
+            {
+                "id": "7", "input": "My bill is too high.", "target": "billing",
+                "answers": {"lora": "billing", "embedding_linear": "billing"}, "scores": {"lora": 1.0, "embedding_linear": None},
+            },
+        ],
+        "label_rows": {"billing": 30, "outage": 20, "moving house": 13, "meter reading": 15, "contract": 16, "legal": 6},
+        "fields": [{"field": "team", "values": 100, "found": 0.91}, {"field": "since[]", "values": 12, "found": 0.25}],
+        "volumes": {
+            "queries_per_month": [1_000, 10_000, 40_000, 100_000],
+            "picks": ["embedding_linear", "lora", "lora", None],
+            "lines": [
+                {"strategy": "lora", "counts": True, "monthly_usd": [0.0024, 0.0222, 0.088, 0.22]},
+                {"strategy": "embedding_linear", "counts": True, "monthly_usd": [0.0011, 0.0223, 0.09, 0.25]},
+                {"strategy": "few_shot", "counts": False, "monthly_usd": [0.0068, 0.068, 0.27, 0.68]},
+            ],
+            "changes": [
+                {"queries_per_month": 1_000.0, "strategy": "embedding_linear"},
+                {"queries_per_month": 9_950.5, "strategy": "lora"},
+                {"queries_per_month": 90_000.0, "strategy": None},
+            ],
+        },
         "timing": {
             "total_seconds": 251.3,
             "phases": {"Audit and plan": 2.1, "Fit": 96.0, "Answer the test rows": 118.4, "Latency": 31.2, "Statistics and report": 3.6},
@@ -240,6 +270,7 @@ def _poisoned(value: Any, key: str = "") -> Any:
             "phases",
             "answers",
             "scores",
+            "label_rows",
         )
         return {k if keep and not free else k + HOSTILE: _poisoned(v, k) for k, v in value.items()}
     if isinstance(value, list):

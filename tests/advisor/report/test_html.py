@@ -1,14 +1,17 @@
-"""The HTML report: one file, no network, no script, readable by all, and client text that stays text."""
+"""The HTML report: one file, no network, readable by all and without its script, client text that stays text."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 import re
 from collections.abc import Callable
 
 import pytest
 from bs4 import BeautifulSoup
 
-from advisor.report.html import CONTENT_SECURITY_POLICY, render_html
+from advisor.report.html import CONTENT_SECURITY_POLICY, SCRIPT, render_html
 from advisor.report.schema import Report
 
 Build = Callable[..., Report]
@@ -87,8 +90,9 @@ def test_todays_system_is_in_the_table_without_a_cost(sample_report: Build) -> N
     )
     page = soup(report.model_copy(update={"strategies": [*report.strategies, today]}))
     (row,) = (r for r in page.select(".strategies tbody tr") if "Today's system" in r.text)
-    assert [cell.text for cell in row.find_all("td")][2:5] == ["–", "–", "–"]
-    assert not [card for card in page.select(".contender") if "Today's system" in card.text]
+    assert [cell.text for cell in row.find_all("td")][1:] == ["–", "–", "–"]
+    (card,) = (card for card in page.select(".contender") if "Today's system" in card.text)
+    assert [b.text for b in card.find_all("b")] == ["31 of 100 right", "unknown", "unknown"]
 
 
 def test_labels_in_advice_are_shown_and_never_obeyed(sample_report: Build) -> None:
@@ -102,14 +106,15 @@ def test_labels_in_advice_are_shown_and_never_obeyed(sample_report: Build) -> No
     assert not page.find_all("img")
 
 
-def test_it_loads_nothing_and_runs_nothing(sample_report: Build, hostile_report: Report) -> None:
+def test_it_loads_nothing_and_runs_its_own_script_alone(sample_report: Build, hostile_report: Report) -> None:
     for report in (sample_report(), hostile_report):
         text, page = render_html(report), soup(report)
-        assert "<script" not in text.lower()
-        assert not re.search(r"https?://", text)
-        assert not page.find_all(["script", "link", "img", "iframe", "object", "embed", "base", "form", "a"])
+        assert [script.get("type") for script in page.find_all("script")] == ["application/json", None]
+        assert page.find_all("script")[1].string == SCRIPT
+        assert not re.search(r"https?://", text.replace('xmlns="http://www.w3.org/2000/svg"', ""))
+        assert not page.find_all(["link", "img", "iframe", "object", "embed", "base", "form"])
         assert not page.find_all(attrs={"src": True})
-        assert not page.find_all(attrs={"href": True})
+        assert {str(tag["href"])[0] for tag in page.find_all(href=True)} == {"#"}
         assert not [a for tag in page.find_all(True) for a in tag.attrs if a.startswith("on")]
         assert "url(" not in text
         assert "@import" not in text
@@ -119,7 +124,70 @@ def test_it_states_its_own_content_policy(sample_report: Build) -> None:
     meta = soup(sample_report()).find("meta", attrs={"http-equiv": "Content-Security-Policy"})
     assert meta is not None
     assert meta["content"] == CONTENT_SECURITY_POLICY
-    assert CONTENT_SECURITY_POLICY == "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+    policy = dict(part.strip().split(" ", 1) for part in CONTENT_SECURITY_POLICY.split(";"))
+    digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
+    assert policy == {
+        "default-src": "'none'", "style-src": "'unsafe-inline'", "img-src": "data:", "script-src": f"'sha256-{digest}'",
+    }  # fmt: skip
+
+
+def test_every_figure_leads_to_where_it_comes_from(sample_report: Build) -> None:
+    page = soup(sample_report())
+    ids = {str(tag["id"]) for tag in page.find_all(id=True)}
+    links = [str(tag["href"])[1:] for tag in page.find_all(href=True)]
+    assert set(links) <= ids
+    card = page.select(".contender")[0]
+    assert [str(a["href"]) for a in card.find_all("a")] == ["#rows", "#cost-1", "#latency-1"]
+    cost = page.find(id="cost-1")
+    assert cost is not None
+    assert "Fine-tuning (LoRA)" in cost.text
+    assert "ombudsman" in page.select_one("#rows table").text  # type: ignore[union-attr]
+    assert "#s-5" in [str(a["href"]) for a in page.select(".strategies a")]  # no rows of this one are shown
+
+
+def test_the_decision_by_the_volume_is_told_without_the_script(sample_report: Build) -> None:
+    page = soup(sample_report())
+    section = page.find(id="volume")
+    assert section is not None
+    text = section.get_text(" ", strip=True)
+    assert "Up to 9,950 queries a month: Embeddings + linear classifier." in text
+    assert "Above 90,000 queries a month: none within the limits." in text
+    assert "At 10,000 queries a month: Fine-tuning (LoRA) ." in text
+    assert [row.get_text(" ", strip=True) for row in section.select(".volumes tr")][0::4] == [
+        "Queries a month 1,000 10,000 100,000",
+        "Recommended Embeddings + linear classifier Fine-tuning (LoRA) none within the limits",
+    ]
+    control = section.find(id="volume-control")
+    assert control is not None
+    assert control.has_attr("hidden")
+    stops = json.loads(page.find(id="volume-stops").string)  # type: ignore[union-attr, arg-type]
+    assert [stop["line"] for stop in stops] == [1, 0, 0, -1]
+    assert stops[2]["costs"] == ["0.088", "0.090", "0.27"]
+    assert "volume-control" not in render_html(sample_report(volumes=None)).split("</style>")[1].split("<script")[0]
+
+
+def test_the_script_ends_where_it_says_whatever_names_hold(sample_report: Build) -> None:
+    report = sample_report()
+    assert report.volumes is not None
+    report.volumes.lines[0].strategy = "</script><script>alert(1)</script><!--"
+    report.volumes.picks[1] = report.volumes.lines[0].strategy
+    page = soup(report)
+    assert len(page.find_all("script")) == 2
+    assert "alert(1)" in json.loads(page.find(id="volume-stops").string)[1]["pick"]  # type: ignore[union-attr, arg-type]
+
+
+def test_a_report_stays_small(sample_report: Build) -> None:
+    """The most rows and labels that a run writes, with long texts in five scripts."""
+    text = "消息 сообщение μήνυμα message संदेश "
+    row = {
+        "id": "7", "input": text * 6, "target": text * 6, "scores": {},
+        "answers": dict.fromkeys(("lora", "rag", "majority"), text * 6),
+    }  # fmt: skip
+    report = sample_report(rows=[row] * 200)
+    quality = report.result("lora").quality
+    assert quality is not None
+    quality.per_label = {f"{text}{i}": 0.5 for i in range(500)}
+    assert len(render_html(report).encode()) < 1_000_000
 
 
 def test_tables_have_captions_and_scopes_and_charts_have_titles(sample_report: Build) -> None:
@@ -130,7 +198,7 @@ def test_tables_have_captions_and_scopes_and_charts_have_titles(sample_report: B
         assert table.caption is not None
         assert all(th.get("scope") in ("col", "row") for th in table.find_all("th"))
     charts = page.find_all("svg")
-    assert len(charts) == 4
+    assert len(charts) == 6
     for chart in charts:
         assert chart["role"] == "img"
         named = str(chart["aria-labelledby"]).split()
@@ -164,21 +232,30 @@ def test_costs_that_are_all_equal_or_zero_do_not_break_the_charts(sample_report:
     report = sample_report()
     for strategy in report.strategies:
         if strategy.cost:
-            strategy.cost.per_1k_usd = cost
+            strategy.cost.monthly_usd = cost
+    assert report.volumes is not None
+    for line in report.volumes.lines:
+        line.monthly_usd = [cost] * 4
     page = soup(report)
-    assert len(page.find_all("svg")) == (2 if cost == 0 else 4)
+    assert len(page.find_all("svg")) == (2 if cost == 0 else 6)
     assert "nan" not in str(page.find_all("svg")).lower()
 
 
-def test_long_names_become_numbers_with_a_key_in_the_cost_chart(sample_report: Build) -> None:
+def test_dots_of_the_cost_chart_are_numbered_as_in_the_table(sample_report: Build) -> None:
     report = sample_report()
-    assert soup(report).select_one(".key.shown") is None
     report.strategies[2].name = "nearest_examples@smollm2-135m-instruct"
     page = soup(report)
-    key = page.select_one(".key.shown")
-    assert key is not None
-    assert "Prompt with the nearest examples on smollm2-135m-instruct" in key.text
-    assert [t.text for t in page.select("svg.wide .label")][-9:] == [str(n) for n in range(1, 10)]
+    keys = page.select(".key li")
+    assert "Prompt with the nearest examples on smollm2-135m-instruct" in keys[2].text
+    rows = page.select(".strategies tbody tr")
+    for key in keys:
+        assert key.a is not None
+        row = next(row for row in rows if f"#{row['id']}" == key.a["href"])
+        assert row.th is not None
+        assert row.th.text.startswith(f"{key['value']}. {key.a.text}")
+    (drawn,) = (svg for svg in page.select("svg.wide") if "cost-wide" in str(svg))
+    numbers = [text.text for text in drawn.find_all("text")]
+    assert {key["value"] for key in keys} <= set(numbers)
 
 
 def test_perfect_and_single_results_draw(sample_report: Build) -> None:
@@ -186,7 +263,7 @@ def test_perfect_and_single_results_draw(sample_report: Build) -> None:
     only = report.result("lora")
     assert only.quality is not None
     only.quality.value, only.quality.ci95, only.quality.correct = 1.0, (1.0, 1.0), 100
-    page = soup(report.model_copy(update={"strategies": [only], "comparisons": []}))
+    page = soup(report.model_copy(update={"strategies": [only], "comparisons": [], "volumes": None}))
     assert len(page.find_all("svg")) == 2
     assert "100 of 100 right" in page.text
 
@@ -197,12 +274,30 @@ def test_a_report_with_nothing_measured_still_renders(sample_report: Build) -> N
         update={"strategy": None, "runner_up": None, "verdict": "none_feasible", "break_even": []}
     )
     report = sample_report(
-        strategies=[failed], comparisons=[], samples=[], artefact=None, recommendation=advice.model_dump()
+        strategies=[failed],
+        comparisons=[],
+        samples=[],
+        rows=[],
+        volumes=None,
+        artefact=None,
+        recommendation=advice.model_dump(),
     )
     page = soup(report)
     assert "No strategy meets the limits" in page.text
     assert "The disk is full." in page.text
     assert not page.find_all("svg")
+
+
+def test_without_labels_quality_is_told_by_field(sample_report: Build) -> None:
+    report = sample_report()
+    assert [h.text for h in soup(report).select("#parts h2")] == ["Quality by label"]
+    quality = report.result("lora").quality
+    assert quality is not None
+    quality.per_label = None
+    rows = [[cell.text for cell in row.find_all(["th", "td"])][:3] for row in soup(report).select("#parts tbody tr")]
+    assert rows == [["since[]", "12", "25 %"], ["team", "100", "91 %"]]
+    report.fields = []
+    assert not soup(report).select("#parts")
 
 
 def test_many_labels_fold_away_the_weakest_stay(sample_report: Build) -> None:

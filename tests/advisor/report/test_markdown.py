@@ -19,8 +19,8 @@ def test_the_recommendation_comes_first_then_the_table(sample_report: Build) -> 
     text = render_markdown(report)
     assert text.startswith(f"# {report.recommendation.headline}")
     order = [line for line in text.splitlines() if line.startswith("## ")]
-    assert order[0] == "## All strategies"
-    assert order[-1] == "## Appendix: configuration"
+    assert order[:2] == ["## Why", "## All strategies"]
+    assert order[-1] == "## Appendix: configuration of every strategy"
     assert "## What the audit of the data found" in order
 
 
@@ -37,7 +37,13 @@ def test_a_report_with_nothing_measured_still_renders(sample_report: Build) -> N
         update={"strategy": None, "runner_up": None, "verdict": "none_feasible", "probability_best": {}}
     )
     report = sample_report(
-        strategies=[failed], comparisons=[], samples=[], artefact=None, recommendation=advice.model_dump()
+        strategies=[failed],
+        comparisons=[],
+        samples=[],
+        rows=[],
+        volumes=None,
+        artefact=None,
+        recommendation=advice.model_dump(),
     )
     text = render_markdown(report)
     assert "No strategy meets the limits" in text
@@ -123,7 +129,7 @@ def test_hostile_text_opens_no_html_link_or_image(hostile_report: Report) -> Non
 def test_every_row_of_a_table_has_as_many_cells_as_its_header(hostile_report: Report) -> None:
     """Counted in the source, because renderers drop surplus cells without a word."""
     blocks = [block.splitlines() for block in render_markdown(hostile_report).split("\n\n") if block.startswith("| ")]
-    assert len(blocks) == 10
+    assert len(blocks) == 13
     for block in blocks:
         assert len({len(re.findall(r"(?<!\\)\|", line)) for line in block}) == 1, block[0]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from advisor.report import view
 from advisor.report.html import render_html
 from advisor.report.markdown import render_markdown
-from advisor.report.schema import LearningPoint, Report
+from advisor.report.schema import LearningPoint, Report, SideEffects
 
 Build = Callable[..., Report]
 
@@ -39,15 +39,33 @@ def test_todays_system_is_ranked_among_the_strategies(sample_report: Build) -> N
     assert [s.name for s in view.ranked(with_todays_system(sample_report(), 0.99))][:2] == ["incumbent", "lora"]
 
 
-def test_todays_system_is_neither_a_baseline_nor_the_best_to_choose(sample_report: Build) -> None:
+def test_todays_system_stands_beside_the_others_but_is_neither_a_baseline_nor_the_best_to_choose(
+    sample_report: Build,
+) -> None:
     """It may well be a language model; nothing is known of it but its answers."""
     report = with_todays_system(sample_report(), 0.99)
+    today = ("incumbent", ("In use today",))
     shown = [(c.result.name, c.roles) for c in view.contenders(report)]
-    assert shown == [("lora", ("Recommended",)), ("embedding_linear", ("Runner-up", "Needs no language model"))]
+    assert shown == [("lora", ("Recommended",)), ("embedding_linear", ("Runner-up", "Needs no language model")), today]
     report.recommendation.strategy = report.recommendation.runner_up = None
     assert [(c.result.name, c.roles) for c in view.contenders(report)] == [
-        ("lora", ("Best measured",)), ("embedding_linear", ("Best without a language model",)),
+        ("lora", ("Best measured",)), today, ("embedding_linear", ("Best without a language model",)),
     ]  # fmt: skip
+    assert [s.name for s in view.other_baselines(report)] == ["tfidf_linear", "nearest_copy", "majority"]
+    sentence = view.baselines_sentence(view.other_baselines(report))
+    assert "TF-IDF + linear classifier (82 of 100, 73–88 %; under 0.0001 USD per 1,000; p95 under 1 ms)" in sentence
+
+
+def test_reasons_that_the_summary_gives_are_not_given_twice(sample_report: Build) -> None:
+    advice = sample_report().recommendation
+    advice.reasons = [*advice.summary[:1], "It is the simplest."]
+    assert view.further_reasons(advice) == ["It is the simplest."]
+
+
+def test_break_evens_below_one_query_a_month_are_left_out(sample_report: Build) -> None:
+    report = sample_report()
+    report.recommendation.break_even[0].queries_per_month = 0.4
+    assert [text for text in view.break_evens(report) if "Above" in text] == []
 
 
 def test_hosting_and_what_it_adds_to_the_costs_are_told(sample_report: Build) -> None:
@@ -78,3 +96,15 @@ def test_the_decisions_terms_are_told_all(sample_report: Build) -> None:
     ]
     report.settings.error_cost = None
     assert not [term for term in view.limits(report) if "wrong answer" in term]
+
+
+def test_side_effects_of_tuning_are_told_in_every_form(sample_report: Build) -> None:
+    report = sample_report()
+    report.result("lora").side_effects = SideEffects(
+        general_before=0.75, general_after=0.5, general_questions=32, perplexity_before=20.0, perplexity_after=31.0,
+        same_when_repeated=1.0, same_when_reworded=0.75, inputs=12,
+    )  # fmt: skip
+    for render in (render_markdown, render_html):
+        assert "Side effects of tuning" in render(report)
+        assert "Forgetting: of 32 general questions" in render(report)
+        assert "Side effects" not in render(sample_report())

@@ -215,6 +215,14 @@ def test_right_to_left_text_is_left_alone() -> None:
     assert wording.legible("שלום, مرحبا") == "שלום, مرحبا"
 
 
+@pytest.mark.parametrize(
+    ("queries", "words"),
+    [(0.314, "0.31"), (6.25, "6.2"), (99.4, "99"), (371.8, "372"), (19_480.0, "19,500"), (float("inf"), "unknown")],
+)
+def test_throughput_is_a_plain_number(queries: float, words: str) -> None:
+    assert wording.per_second(queries) == words
+
+
 def tuned(curve: list[dict[str, float]], effects: SideEffects | None = None) -> StrategyResult:
     fit = Fit(seconds=1.0, train_examples=10, curve=curve)
     return StrategyResult(

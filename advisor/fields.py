@@ -1,0 +1,38 @@
+"""How often each field of a JSON answer is right: where an extraction goes wrong."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+
+from advisor.report.schema import FieldQuality
+from eval.contracts import Outcome
+from eval.metrics import flatten, parse_json
+
+MOST_FIELDS = 60
+
+
+def by_field(outcomes: Sequence[Outcome]) -> list[FieldQuality]:
+    """Of the values that the targets have in each field, the share that the answers have too; the commonest fields.
+
+    Of several accepted targets, the one that the answer is nearest to counts. Rows without a score are left out.
+    """
+    found: defaultdict[str, list[bool]] = defaultdict(list)
+    for outcome in outcomes:
+        wanted = [fields for fields in map(_fields, outcome.example.targets) if fields is not None]
+        if outcome.score is None or not wanted:
+            continue
+        given = _fields(outcome.prediction.text) or Counter()
+        target = max(wanted, key=lambda fields: (fields & given).total())
+        for (path, value), times in target.items():
+            right = min(times, given[path, value])
+            found[path] += [True] * right + [False] * (times - right)
+    commonest = sorted(found.items(), key=lambda item: (-len(item[1]), item[0]))[:MOST_FIELDS]
+    return [FieldQuality(field=path, values=len(right), found=sum(right) / len(right)) for path, right in commonest]
+
+
+def _fields(text: str) -> Counter[tuple[str, str]] | None:
+    try:
+        return Counter(flatten(parse_json(text)))
+    except ValueError:
+        return None

@@ -1,0 +1,33 @@
+"""How often each field of a JSON answer is right."""
+
+from __future__ import annotations
+
+from advisor.fields import MOST_FIELDS, by_field
+from eval.contracts import Example, Outcome, Prediction
+
+
+def answered(text: str, *targets: str, score: float | None = 0.5) -> Outcome:
+    return Outcome(Example("1", "x", targets), Prediction(text), score, 0.1)
+
+
+def test_each_field_counts_the_values_it_should_have() -> None:
+    rows = [
+        answered('{"city": "Bonn", "tags": ["a", "b"]}', '{"city": "Bonn", "tags": ["b", "c"]}'),
+        answered('{"city": "Ulm", "extra": 1}', '{"city": "Bonn", "day": {"of": 3}}'),
+        answered("no JSON", '{"city": "Bonn"}'),
+        answered('{"city": "Bonn"}', '{"city": "Bonn"}', score=None),
+    ]
+    assert [(f.field, f.values, round(f.found, 2)) for f in by_field(rows)] == [
+        ("city", 3, 0.33), ("tags[]", 2, 0.5), ("day.of", 1, 0.0),
+    ]  # fmt: skip
+
+
+def test_of_several_targets_the_nearest_counts_and_a_target_that_is_no_json_does_not() -> None:
+    (found,) = by_field([answered('{"a": 2}', '{"a": 1}', '{"a": 2}', "text")])
+    assert (found.field, found.values, found.found) == ("a", 1, 1.0)
+    assert by_field([answered('{"a": 2}', "text")]) == []
+
+
+def test_only_the_commonest_fields_are_told() -> None:
+    wide = "{" + ", ".join(f'"k{i}": 1' for i in range(200)) + "}"
+    assert len(by_field([answered(wide, wide), answered(wide, '{"k99": 1}')])) == MOST_FIELDS
