@@ -384,6 +384,7 @@ def profile_of(
         label_tokens=len(trie.tokens),
         passage_tokens=sum(passages) / len(passages) if passages else 0.0,
         instruction_tokens=model.count_tokens([task.description])[0] + 8,
+        context_tokens=model.context_tokens,
     )
 
 

@@ -132,7 +132,7 @@ class LoraExamples(Lora):
         return replace(pipeline, embedder=workshop.embedder, examples=retriever)
 
     def _shown_tokens(self, profile: Profile) -> float:
-        return self.count * profile.example_tokens
+        return profile.own_tokens(self.count) - profile.input_tokens
 
 
 def _trainable(model: LanguageModel):  # type: ignore[no-untyped-def]

@@ -77,7 +77,7 @@ class FewShot:
 
     def workload(self, profile: Profile, allowance: Allowance) -> Workload:
         most = max(configuration["demonstrations"] for configuration in self.configurations)
-        query = answering(profile, profile.input_tokens, tuned=False, shared=most * profile.example_tokens)
+        query = answering(profile, profile.input_tokens, tuned=False, shared=profile.shared_tokens(most))
         return Workload(fit=query * _trying(profile, allowance, len(self.configurations)), query=query)
 
 
@@ -100,7 +100,7 @@ class NearestExamples:
         return _choose(task, train, workshop, [{"demonstrations": n} for n in self.counts], make)
 
     def workload(self, profile: Profile, allowance: Allowance) -> Workload:
-        prompts = [profile.input_tokens + count * profile.example_tokens for count in self.counts]
+        prompts = [profile.own_tokens(count) for count in self.counts]
         queries = [answering(profile, tokens, tuned=False) for tokens in prompts]
         if not allowance.tune:
             return Workload(fit=queries[0] * _trying(profile, allowance, 1), query=queries[0])

@@ -31,11 +31,22 @@ class Profile:
     passage_tokens: float
     """Of a passage of the documents; 0 without documents."""
     instruction_tokens: int
+    context_tokens: int = 1_000_000
+    """The longest prompt and answer that the model takes."""
 
     @property
     def example_tokens(self) -> float:
         """Of a demonstration."""
         return self.input_tokens + self.output_tokens + DEMONSTRATION_FRAME
+
+    def shared_tokens(self, demonstrations: int) -> float:
+        """Of as many fixed demonstrations as there are, or as fit (see `PromptTemplate.within`)."""
+        return min(demonstrations * self.example_tokens, self.context_tokens / 4)
+
+    def own_tokens(self, demonstrations: int) -> float:
+        """Of an input with demonstrations of its own, as many as fit."""
+        room = self.context_tokens - self.longest_output
+        return max(self.input_tokens, min(self.input_tokens + demonstrations * self.example_tokens, room))
 
 
 @dataclass(frozen=True)

@@ -167,7 +167,8 @@ def _volumes(report: Report) -> list[Block]:
 def _latency(report: Report) -> list[Block]:
     headers = [f"{title}:" if i else title for i, title in enumerate(view.latency_titles(report))]
     rows = [cells for _, cells in view.latencies(report)]
-    return _section("Latency", Paragraph(view.LATENCY_ABOUT) if rows else None, Table(headers, rows))
+    about = Paragraph(view.LATENCY_ABOUT) if rows else None
+    return _section("Latency", about, Table(headers, rows), Paragraph(" ".join(view.load_sentences(report))))
 
 
 def _differences(report: Report) -> list[Block]:

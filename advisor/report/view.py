@@ -302,6 +302,11 @@ def latencies(report: Report) -> list[tuple[StrategyResult, list[str]]]:
     return rows
 
 
+def load_sentences(report: Report) -> list[str]:
+    """How the pick bears load."""
+    return [said for result in ranked(report) if (said := wording.load_sentence(result))]
+
+
 def _has_first_token(report: Report) -> bool:
     return any(s.latency and s.latency.first_token_p50_ms is not None for s in report.strategies)
 

@@ -378,6 +378,20 @@ def refit_sentence(refit: Refit) -> str:
     return text + "."
 
 
+def load_sentence(result: StrategyResult) -> str:
+    """How a strategy bears queries that arrive together; empty where that was not measured."""
+    levels = result.latency.load if result.latency else []
+    if not levels:
+        return ""
+    said = [
+        f"{level.parallel} at once in {latency(level.p50_ms)} ({per_second(level.throughput_qps)} a second)"
+        for level in levels
+    ]
+    return (
+        f"Queries that arrive together are answered as one batch: {', '.join(said)} with {strategy_title(result.name)}."
+    )
+
+
 def side_effect_sentences(result: StrategyResult) -> list[str]:
     """Overfitting, forgetting and steadiness of a tuned strategy, as far as they were measured."""
     return [*_overfitting(result), *(_forgetting(result.side_effects) if result.side_effects else [])]

@@ -310,6 +310,7 @@ PROFILES = [
     replace(PROFILE, passage_tokens=80.0),
     replace(PROFILE, train_rows=1, output_tokens=0.0),
     replace(PROFILE, train_rows=5),
+    replace(PROFILE, context_tokens=64),
 ]
 ALLOWANCES = [Allowance(), Allowance(tune=False), Allowance(epochs=0), Allowance(train_rows=10, dev_rows=0)]
 
@@ -333,6 +334,14 @@ def test_training_less_is_less_work(name: str) -> None:
     assert strategy.workload(PROFILE, Allowance(epochs=2)).fit.trained == pytest.approx(whole / 2)
     assert strategy.workload(PROFILE, Allowance(train_rows=9)).fit.trained < whole / 2
     assert strategy.workload(PROFILE, Allowance(epochs=0)).fit == Tokens()
+
+
+@pytest.mark.parametrize("name", ["few_shot", "nearest_examples"])
+def test_no_more_demonstrations_are_planned_than_fit(name: str) -> None:
+    roomy, narrow = replace(PROFILE, input_tokens=300.0), replace(PROFILE, input_tokens=300.0, context_tokens=2048)
+    strategy = make_strategy(name)
+    read, less = (strategy.workload(profile, Allowance()).query for profile in (roomy, narrow))
+    assert less.looks_reading + less.read < read.looks_reading + read.read
 
 
 def test_too_few_examples_to_tune_on_are_said_so(

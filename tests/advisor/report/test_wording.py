@@ -10,6 +10,8 @@ from advisor.report import wording
 from advisor.report.schema import (
     BreakEven,
     Fit,
+    LatencyPart,
+    LoadLevel,
     Plan,
     PlanOffer,
     Quality,
@@ -256,3 +258,14 @@ def test_side_effects_are_told_in_counts_and_for_the_epoch_that_was_kept() -> No
 def test_what_was_not_measured_is_not_told() -> None:
     assert wording.side_effect_sentences(tuned([{"epoch": 2, "train_loss": 0.3}])) == []
     assert wording.side_effect_sentences(tuned([])) == []
+
+
+def test_load_is_told_level_by_level_where_it_was_measured() -> None:
+    levels = [
+        LoadLevel(parallel=1, p50_ms=300, p95_ms=400, throughput_qps=3.3),
+        LoadLevel(parallel=8, p50_ms=800, p95_ms=900, throughput_qps=10.0),
+    ]
+    latency = LatencyPart(p50_ms=300, p95_ms=400, n=9, throughput_qps=20.0, load=levels)
+    said = wording.load_sentence(tuned([]).model_copy(update={"latency": latency}))
+    assert "1 at once in 300 ms (3.3 a second), 8 at once in 800 ms (10 a second) with Fine-tuning (LoRA)." in said
+    assert wording.load_sentence(tuned([])) == ""
