@@ -12,6 +12,7 @@ from advisor.parts import Parts
 from advisor.planning import RunPlan
 from advisor.progress import Progress
 from advisor.records import Fit, Record
+from advisor.report.schema import Status
 from advisor.request import CompareRequest
 from advisor.runs import RunFolder, log
 from advisor.trial import Trial, run_trial
@@ -139,7 +140,8 @@ def _try_one(bench: Bench, entry: Entry) -> Record:
     model = entry.model if strategy.family != "baseline" else None
     blank = Record(entry.name, entry.strategy, strategy.family, model, "stopped_early")
     if entry.name in bench.plan.left_out:
-        return replace(blank, reason="the time budget has no room for it; raise --time-budget")
+        status: Status = "not_applicable" if strategy.dispensable else "stopped_early"
+        return replace(blank, status=status, reason="the time budget has no room for it; raise --time-budget")
     fits: list[Fit] = []
     for fit in _fits(bench, entry):
         fits.append(fit)
