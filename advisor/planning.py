@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from eval.contracts import Document, Example, Task
-from eval.harness import FEWEST_BATCHES, MIN_QUERIES, WARM_UP
+from eval.harness import FEWEST_BATCHES, LEVEL_GROWTH, MIN_QUERIES, PARALLEL, WARM_UP
 from strategies.answers import AnswerFormat
 from strategies.base import Allowance
 from strategies.models.base import Decoding, Embedder, LanguageModel, Prompt, Turn
@@ -49,7 +49,7 @@ FIXED_SECONDS = 5.0
 """Statistics and report."""
 LATENCY_SECONDS = 4.0
 """Longest measurement of latency, per strategy with a language model."""
-LOAD_SECONDS = 8.0
+LOAD_SECONDS = 16.0
 """Longest measurement of how the pick bears load."""
 STRATEGY_SECONDS = 0.5
 """What any fit takes besides its tokens."""
@@ -324,7 +324,7 @@ def _timed_plan(
         predicted[name] = repeats * (plan.folds * fit_seconds(train_rows) + answering) + latency
         if name in plan.left_out:
             continue
-        loads.append(max(LOAD_SECONDS, (1 + FEWEST_BATCHES) * alone) if query else 0.0)
+        loads.append(_load_seconds(alone) if query else 0.0)
         if work.fit.trained:
             effects.append(PROBE_SECONDS + MOST_INPUTS * alone + ASKED_AGAIN * query)
         refits.append(fit_seconds(sizes.examples))
@@ -342,6 +342,12 @@ def _timed_plan(
         closer_look_seconds=max(loads) + max(effects),
         total=total,
     )
+
+
+def _load_seconds(alone: float) -> float:
+    """Of measuring how a solution bears load whose queries take so long one at a time."""
+    level = (1 + FEWEST_BATCHES) * alone
+    return max(level, min(LOAD_SECONDS, level * sum(LEVEL_GROWTH**n for n in range(len(PARALLEL)))))
 
 
 def to_json(plan: RunPlan) -> dict[str, Any]:

@@ -22,6 +22,8 @@ MIN_QUERIES = 5
 """Fewest queries that latency is measured on."""
 PARALLEL = (1, 2, 4, 8)
 LOAD_BATCHES, FEWEST_BATCHES = 5, 2
+LEVEL_GROWTH = 1.5
+"""How much longer a batch of the next level is expected to take."""
 FEWEST_FOUND = 10
 """Rows whose answer was in what was retrieved, for a figure of how well such rows are answered."""
 INFRASTRUCTURE = "infrastructure: "
@@ -137,7 +139,7 @@ def measure_latency(
 
 
 def measure_load(
-    solution: Solution, inputs: Sequence[str], *, levels: Sequence[int] = PARALLEL, max_seconds: float = 8
+    solution: Solution, inputs: Sequence[str], *, levels: Sequence[int] = PARALLEL, max_seconds: float = 16
 ) -> list[Load]:
     """Time batches of each size, after one that does not count; inputs repeat if need be.
 
@@ -149,7 +151,7 @@ def measure_load(
     queries, found, begin = cycle(inputs), list[Load](), time.perf_counter()
     share = max_seconds / len(levels)
     for parallel in levels:
-        batch = found[-1].p50 * parallel / found[-1].parallel if found else 0.0
+        batch = found[-1].p50 * LEVEL_GROWTH if found else 0.0
         if found and time.perf_counter() - begin + (1 + FEWEST_BATCHES) * batch > max_seconds:
             break
         seconds = _batch_seconds(solution, queries, parallel, share)
