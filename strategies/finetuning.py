@@ -19,7 +19,7 @@ from strategies.prompts import PromptTemplate
 from strategies.retrieval.contexts import shortest_context
 from strategies.retrieval.index import ExampleIndex
 from strategies.tuning import parts, quality
-from strategies.workload import Profile, Workload, answering, training
+from strategies.workload import Profile, Tokens, Workload, answering, training
 
 FEWEST_ROWS = 16
 DEV_LOSS_ROWS = 16
@@ -85,14 +85,15 @@ class Lora:
 
     def workload(self, profile: Profile, allowance: Allowance) -> Workload:
         own = profile.input_tokens + self._shown_tokens(profile)
-        # a tuned model finds all but a few labels hopeless, and weighs one tree of them
+        # a tuned model finds all but a few labels hopeless, and weighs one tree of them; one half tuned does not
         likely = replace(profile, label_tokens=min(profile.label_tokens, MOST_TRIE_NODES))
-        query = answering(likely, own, tuned=True)
+        query, unsure = answering(likely, own, tuned=True), answering(profile, own, tuned=True)
         dev = min(allowance.dev_rows, profile.train_rows // 4)
         rows = min(profile.train_rows - dev, allowance.train_rows)
         a_row = own + profile.output_tokens + 6
         a_row += profile.instruction_tokens * min(1.0, a_row / PACK_TOKENS)  # shared by the rows of a pack
-        return Workload(fit=(training(a_row, rows) + query * dev) * allowance.epochs, query=query)
+        watched = Tokens(read=a_row * min(dev, DEV_LOSS_ROWS))
+        return Workload(fit=(training(a_row, rows) + unsure * dev + watched) * allowance.epochs, query=query)
 
 
 class LoraRag(Lora):

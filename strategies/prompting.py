@@ -97,7 +97,8 @@ class NearestExamples:
             template = PromptTemplate(task.description)
             return Pipeline(workshop.language_model, template, answers, workshop.embedder, examples=retriever)
 
-        return _choose(task, train, workshop, [{"demonstrations": n} for n in self.counts], make)
+        configurations = [{"demonstrations": n} for n in self.counts]
+        return _choose(task, train, workshop, configurations, make, calibrated_first=False)
 
     def workload(self, profile: Profile, allowance: Allowance) -> Workload:
         prompts = [profile.own_tokens(count) for count in self.counts]
@@ -157,8 +158,13 @@ def _choose(
     workshop: Workshop,
     configurations: Sequence[dict[str, Any]],
     make: Callable[[dict[str, Any], Sequence[Example]], Pipeline],
+    *,
+    calibrated_first: bool = True,
 ) -> Solution:
-    """The best of the configurations; where labels are weighed, all of them calibrated, and the first also as it is."""
+    """The best of the configurations; where labels are weighed, with calibration and, the first one, without.
+
+    The other way round where demonstrations are retrieved: what they lean towards is mostly what is right.
+    """
     if not (task.kind is Kind.CLASSIFICATION and workshop.language_model.weighs_labels):
         return choose(task, train, workshop, configurations, make)
 
@@ -166,8 +172,8 @@ def _choose(
         made = make(configuration, rows)
         return calibrated(made, rows, workshop) if configuration["calibrated"] else made
 
-    both = [{**c, "calibrated": True} for c in configurations] + [{**configurations[0], "calibrated": False}]
-    return choose(task, train, workshop, both, weighing)
+    tried = [{**c, "calibrated": calibrated_first} for c in configurations]
+    return choose(task, train, workshop, [*tried, {**configurations[0], "calibrated": not calibrated_first}], weighing)
 
 
 def _trying(profile: Profile, allowance: Allowance, configurations: int) -> float:

@@ -104,6 +104,7 @@ def test_prompting_finds_out_whether_it_helps(model: Leaning, tmp_path: Path, na
     train = rows(30, 30)
     made = make_strategy(name).fit(TASK, train, own := workshop(model, tmp_path))
     assert own.log.config["calibrated"] is True
+    assert own.log.trials[0]["calibrated"] is (name != "nearest_examples")
     assert {trial["calibrated"] for trial in own.log.trials} == {True, False}
     made.save(tmp_path / "kept")
     again = load_solution(
