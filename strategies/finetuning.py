@@ -24,7 +24,9 @@ from strategies.workload import Profile, Tokens, Workload, answering, training
 FEWEST_ROWS = 16
 DEV_LOSS_ROWS = 16
 """Rows whose loss is compared with that of the rows learnt from."""
-SMALL_MODEL = 1_000_000_000
+LEARNING_RATES = ((250_000_000, 2e-3), (1_000_000_000, 1e-3))
+"""For models of fewer parameters than so many."""
+LARGE_MODEL_RATE = 2e-4
 
 
 class Lora:
@@ -149,8 +151,9 @@ def _settings(model: LanguageModel):  # type: ignore[no-untyped-def]
     """Small models bear, and need, a higher learning rate."""
     from strategies.training.lora import LoraSettings
 
-    small = (model.identity.parameters or 0) < SMALL_MODEL
-    return LoraSettings(learning_rate=1e-3 if small else 2e-4)
+    parameters = model.identity.parameters or 0
+    rate = next((rate for most, rate in LEARNING_RATES if parameters < most), LARGE_MODEL_RATE)
+    return LoraSettings(learning_rate=rate)
 
 
 def _sample(rows: Sequence[Example], most: int, seed: int) -> list[Example]:
