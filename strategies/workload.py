@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from strategies.models.batching import MOST_ROWS, MOST_TOKENS
 
 LABEL_COST = 2.0
-"""A label's token in tokens of a prompt: all its logits are needed, and it looks at all of the prompt."""
+"""A label's token in tokens of a prompt: all its logits are needed."""
 DEMONSTRATION_FRAME = 10
 """Tokens that the chat template puts around the answer of a demonstration."""
 LAST_ROW = 1.5
@@ -91,7 +91,8 @@ def answering(profile: Profile, own_prompt: float, *, tuned: bool, shared: float
     """
     reading = Tokens(read=own_prompt, looks_reading=own_prompt * (own_prompt / 2 + shared))
     if profile.label_tokens:
-        return reading + Tokens(read=LABEL_COST * profile.label_tokens)
+        looks = profile.label_tokens * (own_prompt + shared)
+        return reading + Tokens(read=LABEL_COST * profile.label_tokens, looks_reading=looks)
     written = profile.output_tokens if tuned else (profile.output_tokens + profile.longest_output) / 2
     rows = min(MOST_ROWS, max(1.0, MOST_TOKENS / (own_prompt + profile.longest_output)))
     steps = min(LAST_ROW * profile.output_tokens, profile.longest_output) if tuned else profile.longest_output
