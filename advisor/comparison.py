@@ -13,7 +13,8 @@ from typing import Any
 from advisor import economics, environment, planning
 from advisor.auditing import with_suspects
 from advisor.closer_look import leaders, look_closer
-from advisor.data import Data, default_output, fingerprint, read_data
+from advisor.data import Data, default_output, fingerprint, labels_of, read_data
+from advisor.error_costs import check_labels
 from advisor.evidence import Weighed, weigh
 from advisor.learning_curve import learning_curve
 from advisor.models import check_models, prices_of, shelf_of
@@ -27,7 +28,6 @@ from advisor.reporting import Measured, build_report, write_report
 from advisor.request import CompareRequest, make_request
 from advisor.runs import RunFolder, log
 from advisor.trials import Bench, Entry, entries_of, try_all
-from eval.contracts import Kind
 from eval.metrics import get_metric
 from strategies.answers import AnswerFormat
 from strategies.base import Strategy
@@ -118,6 +118,7 @@ def _quick_collections() -> Iterator[None]:
 def check(request: CompareRequest, data: Data, shelf: ModelShelf | None) -> None:
     """Everything that can be refused before a folder is made or a model loaded."""
     check_models(request, data)
+    check_labels(request.error_cost, request.min_recall, labels_of(data))
     sizes_of(data, request.seed)
     known = shelf or shelf_of(request)
     for name in (*request.model, request.embedder):
@@ -209,8 +210,7 @@ def _measure(comparison: Comparison, folder: RunFolder, progress: Progress) -> M
     deadline = c.started + request.time_budget
     bench = Bench(request, c.data, c.folds, c.plan, c.shelf, c.embedder, folder, progress, deadline)
     records = try_all(bench, c.entries)
-    by_label = c.data.task.kind is Kind.CLASSIFICATION
-    weighed = weigh(records, request, c.prices, get_metric(c.data.task.metric), by_label=by_label)
+    weighed = weigh(records, request, c.prices, get_metric(c.data.task.metric), labels=labels_of(c.data))
     by_name = {r.name: r for r in records}
     looks = look_closer(bench, records, leaders(bench, records, _pick(weighed)))
     curves: dict[str, list[Fit]] = {}
