@@ -62,7 +62,8 @@ class ComparisonBody(Asked, Rows):
 
 
 class ComparisonForm(Asked):
-    """A comparison as a form with files. Lists have commas; `task` and `prices` may be JSON."""
+    """A comparison as a form with files. Lists have commas; `task`, `prices` and `error_cost` may be JSON; `min_recall`
+    is JSON, or comes once for each LABEL=RATE."""
 
     examples: bytes = Field(json_schema_extra={"format": "binary"})
     documents: list[bytes] | None = None
