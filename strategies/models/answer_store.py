@@ -34,10 +34,10 @@ class AnswerStore:
             for line in text.split("\n"):
                 try:
                     row = json.loads(line)
-                    usd = float(row["usd"])
+                    usd = float(row.get("usd", 0.0))
                     if "key" in row:
                         self._known[row["key"]] = Completion(row["text"], Usage(**row["usage"]), row["error"])
-                except (ValueError, KeyError, TypeError):
+                except (ValueError, KeyError, TypeError, AttributeError):
                     continue
                 spent += usd
         return spent
