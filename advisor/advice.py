@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 from advisor.decide import FEWEST_ROWS_OF_A_LABEL, Candidate, Decision, Evidence
 from advisor.economics import break_even, is_paid_by_token
+from advisor.error_costs import ErrorCosts
 from advisor.evidence import Weighed
 from advisor.planning import CURVE_SHARES
 from advisor.report import schema, wording
 from advisor.sensitivity import Flip, break_evens, what_would_flip
 from advisor.trials import INCUMBENT
-from eval.statistics import expected_loss, probability_best
+from eval.statistics import expected_loss, probability_best, wilson
 from strategies.base import TRAINED
 
 MOST_BREAK_EVENS = 6
@@ -172,7 +173,10 @@ def _unsure_labels(case: Case) -> str:
     named = _and([f"{label} ({wording.count(count, 'test row')})" for count, label in scarce[:MOST_LABELS_NAMED]])
     if len(scarce) <= MOST_LABELS_NAMED:
         more = _tens(ENOUGH_ROWS_OF_A_LABEL - scarce[0][0])
-        return f"I am not sure about {named}: label {more} more{' of each' if len(scarce) > 1 else ''}."
+        if len(scarce) == 1:
+            return f"I am not sure about {named}: {_label_more(case, more)}."
+        cost = _labelling(case, more * len(scarce))
+        return f"I am not sure about {named}: label {more} more of each{cost}."
     few = f"have under {FEWEST_ROWS_OF_A_LABEL} test rows"
     if len(scarce) == len(rows):
         return f"I am not sure about any single label: all {len(rows)} {few}."
@@ -203,8 +207,10 @@ def _reasons(case: Case) -> list[str]:
     decision = case.decision
     if decision.pick is None:
         broken = decision.broken.items()
-        return [f"{wording.strategy_title(name)} breaks {_and(_flags(flags))}." for name, flags in broken]
-    reasons = [_against_best(case), _cost_reason(case), _against_incumbent(case)]
+        breaks = [f"{wording.strategy_title(name)} breaks {_and(_flags(flags))}." for name, flags in broken]
+        return [*breaks, *_most_found(case)]
+    reasons = [_against_best(case), _errors_reason(case), *_recall_reasons(case)]
+    reasons += [_cost_reason(case), _against_incumbent(case)]
     llm_free = _best_of(case, lambda r: r.family == "baseline")
     if _no_model_needed(case):
         tested = case.models("language_model")
@@ -255,12 +261,81 @@ def _against_best(case: Case) -> str:
     if gap == 0:
         return f"It has the highest quality, level with {_title(str(decision.best))}, and costs less or is simpler."
     error_cost = case.settings.error_cost
-    why = (
-        "a gap too small to pay for: it is within the tolerance or half its own standard error"
-        if error_cost is None
-        else f"but costs more in all, a wrong answer counted at {wording.money(error_cost)}"
-    )
+    if error_cost is None:
+        why = "a gap too small to pay for: it is within the tolerance or half its own standard error"
+    elif isinstance(error_cost, ErrorCosts):
+        why = "but costs more in all, each wrong answer counted at its own cost"
+    else:
+        why = f"but costs more in all, a wrong answer counted at {wording.money(error_cost)}"
     return f"{wording.strategy_title(str(decision.best))} measured {_points(gap)} more, {why}."
+
+
+def _errors_reason(case: Case) -> str:
+    """What wrong answers cost where they do not all cost the same."""
+    if not isinstance(case.settings.error_cost, ErrorCosts):
+        return ""
+    pick, other = str(case.decision.pick), case.decision.runner_up
+    said = f"Each wrong answer counted at its own cost, those of {_title(pick)} cost {_errors(case, pick)}"
+    against = f" (of {_title(other)}: {_errors(case, other)})" if other else ""
+    return f"{said}{against}; with what it costs itself that is the lowest total."
+
+
+def _errors(case: Case, name: str) -> str:
+    cost = case.results[name].cost
+    assert cost is not None
+    assert cost.errors_per_1k_usd is not None
+    return wording.per_thousand(cost.errors_per_1k_usd)
+
+
+def _recall_reasons(case: Case) -> list[str]:
+    """How often the pick finds the labels that must be found, and how sure that is."""
+    pick = next(c for c in case.candidates if c.name == case.decision.pick)
+    return [
+        f"It finds {_found(case, pick, label)}; at least {wording.hundredths(least)} of 100 were asked for."
+        for label, least in case.settings.min_recall.items()
+    ]
+
+
+def _most_found(case: Case) -> list[str]:
+    """The highest recall of each label that one is asked for of, whatever other limits say."""
+    strategies = [c for c in case.candidates if not c.incumbent]
+    said = []
+    for label, least in case.settings.min_recall.items():
+        best = max(strategies, key=lambda c: c.recall.get(label, 0.0))
+        asked = f"at least {wording.hundredths(least)} were asked for"
+        said.append(f"The most that any finds is {_found(case, best, label)}, by {_title(best.name)}; {asked}.")
+    return said
+
+
+def _found(case: Case, candidate: Candidate, label: str) -> str:
+    rows, recall = case.weighed.label_rows.get(label, 0), candidate.recall.get(label, 0.0)
+    low, high = wilson(recall * rows, rows)
+    span = f"{wording.hundredths(low)} to {wording.hundredths(high)}"
+    return f"{wording.hundredths(recall)} of 100 {label} ({wording.count(rows, 'test row')}, {span})"
+
+
+def _unsure_recalls(case: Case) -> list[str]:
+    """Limits on the recall of labels with so few test rows that it is hardly known."""
+    said = []
+    for label in case.settings.min_recall:
+        rows = case.weighed.label_rows.get(label, 0)
+        if rows == 0:
+            said.append(f"No test row is {label}, so that nothing shows how often it is found.")
+        elif rows < ENOUGH_ROWS_OF_A_LABEL:
+            counted = wording.count(rows, "test row")
+            more = _label_more(case, _tens(ENOUGH_ROWS_OF_A_LABEL - rows), " more of it")
+            said.append(f"How often {label} is found was measured on {counted}, which is few: {more}.")
+    return said
+
+
+def _label_more(case: Case, number: int, words: str = " more") -> str:
+    """To label so many more, and what that costs where it is known."""
+    return f"label {number:,}{words}{_labelling(case, number)}"
+
+
+def _labelling(case: Case, number: int) -> str:
+    each = case.settings.label_usd
+    return "" if each is None else f" (about {wording.money(each * number)})"
 
 
 def _against_incumbent(case: Case) -> str:
@@ -305,7 +380,9 @@ def _best_of(case: Case, wanted) -> str | None:  # type: ignore[no-untyped-def]
 
 
 def _flags(broken: Sequence[str]) -> list[str]:
-    return ["--" + name.replace("_", "-") for name in broken]
+    """Of a recall with its label."""
+    parts = [name.partition(" ") for name in broken]
+    return [f"--{flag.replace('_', '-')}{space}{label}" for flag, space, label in parts]
 
 
 def _and(words: Sequence[str]) -> str:
@@ -314,7 +391,7 @@ def _and(words: Sequence[str]) -> str:
 
 def _caveats(case: Case) -> list[str]:
     plan, rows = case.data.plan, case.evidence.rows
-    caveats = [*_doubts(case), *_lacking(case)]
+    caveats = [*_doubts(case), *_lacking(case), *_unsure_recalls(case)]
     if rows < SMALL_TEST and case.decision.verdict != "insufficient_evidence":
         caveats.append(f"{rows} test rows show large differences only.")
     if case.evidence.unscored:
@@ -382,23 +459,42 @@ def _flip(case: Case, flip: Flip) -> str:
     if flip.what == "volume":
         side = "Above" if flip.value > settings.volume else "Below"
         return f"{side} {flip.value:,.0f} queries a month, the pick is {pick}."
-    if flip.what == "price" and settings.hosting == "per-token":
-        return f"With all prices {flip.value:.2g} times as high, the pick is {pick}."
+    if flip.what == "price" and _by_token(case):
+        of = "all prices, those of tokens and of the machine," if _by_token(case) == "some" else "all prices"
+        return f"With {of} {_times(flip.value)}, the pick is {pick}."
     if flip.what == "price":
         side = "above" if flip.value > 1 else "below"
         hourly = wording.money(flip.value * settings.machine_hourly_usd)
         return f"With the machine's price {side} {hourly} an hour, the pick is {pick}."
     if flip.what == "error_cost":
-        side = "above" if flip.value > (settings.error_cost or 0.0) else "below"
+        now = case.weighed.assumptions.error_cost or 0.0
+        if isinstance(settings.error_cost, ErrorCosts):
+            return f"With all costs of wrong answers {_times(flip.value / now)}, the pick is {pick}."
+        side = "above" if flip.value > now else "below"
         return f"With a wrong answer's cost {side} {wording.money(flip.value)}, the pick is {pick}."
     if flip.what == "tolerance":
         return f"With a tolerance of {_points(flip.value)}, the pick is {pick}."
+    if flip.what.startswith("min_recall "):
+        least, label = wording.hundredths(flip.value), flip.what.partition(" ")[2]
+        return f"With at least {least} of 100 {label} to be found, the pick is {pick}."
     limits = {
         "min_quality": f"With a quality of at least {wording.hundredths(flip.value)} of 100 asked for",
         "max_cost_per_1k": f"With at most {wording.rate(flip.value)} USD per 1,000 queries allowed",
         "max_latency_ms": f"With 95 of 100 answers wanted within {wording.latency(flip.value)}",
     }
     return f"{limits[flip.what]}, the pick is {pick}."
+
+
+def _times(factor: float) -> str:
+    """A bound of a factor, from which on something holds."""
+    return f"more than {factor:.2g} times as high" if factor > 1 else f"less than {factor:.2g} times as high"
+
+
+def _by_token(case: Case) -> str:
+    """Whether tokens are what is paid for: of all strategies with a language model, of some, or of none."""
+    models = [case.results[c.name].model for c in case.candidates if not c.incumbent]
+    paid = [is_paid_by_token(model, case.settings.hosting) for model in models]
+    return "all" if all(paid) else "some" if any(paid) else ""
 
 
 def _break_evens(case: Case) -> list[schema.BreakEven]:
@@ -417,7 +513,8 @@ def _next_step(case: Case) -> str:
         return "Relax a limit, add examples, or try a larger model with --model."
     if decision.label_rows_needed:
         wanted = ", ".join(f"{rows} more of {label}" for label, rows in decision.label_rows_needed.items())
-        return f"Label more examples and run again: at least {wanted}, better some dozens."
+        cost = _labelling(case, sum(decision.label_rows_needed.values()))
+        return f"Label more examples and run again: at least {wanted}{cost}, better some dozens."
     if decision.verdict == "insufficient_evidence":
         return "Label more examples and run again; 100 test rows are a fair start."
     if decision.verdict == "tie":
@@ -432,10 +529,13 @@ def _to_settle(case: Case) -> str:
     if needed is None or needed > MOST_ROWS_ASKED * examples:
         return "The leaders are so close that no reasonable number of examples would part them."
     if plan.test_source == "file":
-        return f"If the difference matters to you: about {_tens(needed):,} more test rows would settle it."
+        more = _tens(needed)
+        return (
+            f"If the difference matters to you: about {more:,} more test rows{_labelling(case, more)} would settle it."
+        )
     # With cross-fitting every further example is a further test row; of a holdout only a part is.
     more = _tens(needed * examples / max(1, plan.test))
-    return f"If the difference matters to you: about {more:,} more examples would settle it."
+    return f"If the difference matters to you: about {more:,} more examples{_labelling(case, more)} would settle it."
 
 
 def _tens(number: float) -> int:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 compare_on: Callable[..., tuple[Report, Path]] | None = None
 """Carries out a request on a server; set by `api.cli`, since nothing here knows of HTTP."""
+REPEATED = ("model", "min_recall")
+"""Flags that may come several times; none is an empty list, which means nothing here."""
 UNUSABLE, NONE_FEASIBLE, INTERRUPTED = 2, 3, 130
 
 app = typer.Typer(
@@ -126,8 +128,17 @@ def compare(
     min_quality: Annotated[float | None, typer.Option(help="Lowest acceptable quality, 0 to 1.")] = None,
     max_cost_per_1k: Annotated[float | None, typer.Option("--max-cost-per-1k", help="USD per 1,000 queries.")] = None,
     max_latency_ms: Annotated[float | None, typer.Option(help="p95 of one query at a time.")] = None,
+    min_recall: Annotated[
+        list[str] | None,
+        typer.Option(metavar="LABEL=RATE", help="Least share of a label's rows to be found, 0 to 1; repeatable."),
+    ] = None,
     error_cost: Annotated[
-        float | None, typer.Option(help="USD that a wrong answer costs: the pick is then the lowest total cost.")
+        str | None,
+        typer.Option(
+            metavar="USD|FILE",
+            help="What a wrong answer costs, or a file of what each costs (docs/economics.md): "
+            "the pick is then the lowest total cost.",
+        ),
     ] = None,
     prices: Annotated[str | None, typer.Option(help="YAML file of prices (docs/economics.md).")] = None,
     keep: Annotated[str | None, typer.Option(help="winner or all. [default: winner]")] = None,
@@ -172,6 +183,7 @@ def compare(
         "min_quality": min_quality,
         "max_cost_per_1k": max_cost_per_1k,
         "max_latency_ms": max_latency_ms,
+        "min_recall": min_recall,
         "error_cost": error_cost,
         "prices": prices,
         "keep": keep,
@@ -186,7 +198,9 @@ def _names(value: str | None) -> list[str] | None:
 
 def _with_config(options: dict[str, Any], config: Path | None) -> dict[str, Any]:
     """Options from the file, overruled by those on the command line."""
-    given = {name: value for name, value in options.items() if value is not None and (name, value) != ("model", [])}
+    given = {
+        name: value for name, value in options.items() if value is not None and (name not in REPEATED or value != [])
+    }
     if config is None:
         return given
     import yaml
@@ -353,7 +367,8 @@ def report(
     min_quality: Annotated[float | None, typer.Option(help="As for compare.")] = None,
     max_cost_per_1k: Annotated[float | None, typer.Option("--max-cost-per-1k", help="As for compare.")] = None,
     max_latency_ms: Annotated[float | None, typer.Option(help="As for compare.")] = None,
-    error_cost: Annotated[float | None, typer.Option(help="As for compare.")] = None,
+    min_recall: Annotated[list[str] | None, typer.Option(metavar="LABEL=RATE", help="As for compare.")] = None,
+    error_cost: Annotated[str | None, typer.Option(metavar="USD|FILE", help="As for compare.")] = None,
     form: Annotated[str | None, typer.Option("--format", help="html, md, json or docx; a summary by default.")] = None,
     output: Annotated[Path | None, typer.Option(help="File to write; standard output by default.")] = None,
 ) -> None:
@@ -365,6 +380,7 @@ def report(
         raise RequestError("--format docx: name the file with --output report.docx.")
 
     from advisor.economics import read_prices
+    from advisor.error_costs import read_error_cost
     from advisor.recompute import report_again
 
     changes = {
@@ -376,7 +392,8 @@ def report(
         "min_quality": min_quality,
         "max_cost_per_1k": max_cost_per_1k,
         "max_latency_ms": max_latency_ms,
-        "error_cost": error_cost,
+        "min_recall": min_recall or None,
+        "error_cost": read_error_cost(error_cost) if error_cost is not None else None,
     }
     again = report_again(
         run,

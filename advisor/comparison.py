@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +13,11 @@ from typing import Any
 from advisor import economics, environment, planning
 from advisor.auditing import with_suspects
 from advisor.closer_look import leaders, look_closer
-from advisor.data import Data, default_output, fingerprint, read_data
+from advisor.data import Data, default_output, fingerprint, labels_of, read_data
+from advisor.error_costs import check_labels
 from advisor.evidence import Weighed, weigh
 from advisor.learning_curve import learning_curve
-from advisor.models import check_models, prices_of, shelf_of
+from advisor.models import check_models, on_gpu, prices_of, shelf_of
 from advisor.parts import Parts, divide, sizes_of
 from advisor.planning import CURVE_STRATEGIES, RunPlan, Speeds
 from advisor.progress import Progress, Silent
@@ -27,7 +28,6 @@ from advisor.reporting import Measured, build_report, write_report
 from advisor.request import CompareRequest, make_request
 from advisor.runs import RunFolder, log
 from advisor.trials import Bench, Entry, entries_of, try_all
-from eval.contracts import Kind
 from eval.metrics import get_metric
 from strategies.answers import AnswerFormat
 from strategies.base import Strategy
@@ -81,18 +81,27 @@ def _plain(options: dict[str, Any]) -> dict[str, Any]:
     return {k: str(v) if isinstance(v, Path) and k != "output" else v for k, v in options.items()}
 
 
-def run(request: CompareRequest, progress: Progress, shelf: ModelShelf | None = None) -> tuple[Report, RunFolder]:
-    """Carry out a request: read, plan, try every strategy, decide, keep the winner, write."""
+def run(
+    request: CompareRequest,
+    progress: Progress,
+    shelf: ModelShelf | None = None,
+    places: Mapping[str, str] | None = None,
+) -> tuple[Report, RunFolder]:
+    """Carry out a request: read, plan, try every strategy, decide, keep the winner, write.
+
+    Models come from `shelf` where one is given; else `places` says what their names stand for on this machine.
+    """
     started = time.monotonic()
-    data = read_data(request)
+    data, prices = read_data(request), prices_of(request)
+    shelf = shelf or shelf_of(request, prices, places)
     path, mark = request.output or default_output(), fingerprint(request, data)
     RunFolder(path).refuse_others(mark)
-    check(request, data, shelf)
+    check(request, data, shelf, prices)
     folder = RunFolder.open(path, mark)
     handler = folder.log_to_file()
     try:
         with folder.locked():
-            comparison = prepare(request, data, started, progress, shelf, folder)
+            comparison = prepare(request, data, started, progress, shelf, folder, prices)
             with _quick_collections():
                 measured = _measure(comparison, folder, progress)
             kept = folder.keep(_pick(measured.weighed), everything=request.keep == "all")
@@ -115,13 +124,13 @@ def _quick_collections() -> Iterator[None]:
         gc.unfreeze()
 
 
-def check(request: CompareRequest, data: Data, shelf: ModelShelf | None) -> None:
+def check(request: CompareRequest, data: Data, shelf: ModelShelf, prices: economics.Prices) -> None:
     """Everything that can be refused before a folder is made or a model loaded."""
-    check_models(request, data)
+    check_models(request, data, prices)
+    check_labels(request.error_cost, request.min_recall, labels_of(data))
     sizes_of(data, request.seed)
-    known = shelf or shelf_of(request)
     for name in (*request.model, request.embedder):
-        known.require(name)
+        shelf.require(name)
 
 
 def prepare(
@@ -131,18 +140,20 @@ def prepare(
     progress: Progress,
     shelf: ModelShelf | None = None,
     folder: RunFolder | None = None,
+    prices: economics.Prices | None = None,
 ) -> Comparison:
     """Load the models and plan the run; a plan that the run folder holds already is used as it is."""
-    shelf = shelf or shelf_of(request)
+    prices = prices or prices_of(request)
+    shelf = shelf or shelf_of(request, prices)
+    if folder:
+        shelf.keep_answers(folder.path / ANSWERS)  # before any language model is loaded
     embedder = CachingEmbedder(shelf.embedder(request.embedder))
     if folder:
         embedder.load(folder.cache)
     data = with_suspects(data, embedder, request.seed, request.accept)
-    prices = prices_of(request, _gpu(shelf, request))
+    prices = on_gpu(request, prices, _gpu(shelf, request))
     for sentence in (*(f.message for f in data.findings if f.code in _STATED), *data.stated):
         progress.say(sentence)
-    if folder:
-        shelf.keep_answers(folder.path / ANSWERS)
     entries = entries_of(request)
     stored = folder.read_plan().get("plan") if folder else None
     if stored:
@@ -209,8 +220,7 @@ def _measure(comparison: Comparison, folder: RunFolder, progress: Progress) -> M
     deadline = c.started + request.time_budget
     bench = Bench(request, c.data, c.folds, c.plan, c.shelf, c.embedder, folder, progress, deadline)
     records = try_all(bench, c.entries)
-    by_label = c.data.task.kind is Kind.CLASSIFICATION
-    weighed = weigh(records, request, c.prices, get_metric(c.data.task.metric), by_label=by_label)
+    weighed = weigh(records, request, c.prices, get_metric(c.data.task.metric), labels=labels_of(c.data))
     by_name = {r.name: r for r in records}
     looks = look_closer(bench, records, leaders(bench, records, _pick(weighed)))
     curves: dict[str, list[Fit]] = {}

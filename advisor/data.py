@@ -39,6 +39,14 @@ class Data:
     """The outputs of today's system, one for each row of `test` where there is a test set, else for each example."""
 
 
+def labels_of(data: Data) -> list[str] | None:
+    """All labels that the client states or the rows have; None where answers are no labels."""
+    if data.task.kind is not Kind.CLASSIFICATION:
+        return None
+    found = {target for example in (*data.examples, *(data.test or ())) for target in example.targets}
+    return sorted(found | set(data.task.labels))
+
+
 def read_data(request: CompareRequest) -> Data:
     """Read and audit all that a request names. Raises RequestError where it cannot be used."""
     data = audited(request)
@@ -110,6 +118,7 @@ _UNFINGERPRINTED = {
     "min_quality",
     "max_cost_per_1k",
     "max_latency_ms",
+    "min_recall",
     "error_cost",
     "prices",
 }

@@ -2,7 +2,8 @@
 
 The pick is the cheapest strategy whose observed gap to the best is within max(tolerance, half the standard error of
 the paired difference). "The cheapest that is not significantly worse" would reward a lack of evidence: not
-significant is not equal. Where a wrong answer has a price, the pick is the lowest expected total cost instead.
+significant is not equal. Where a wrong answer has a price, the pick is the lowest expected total cost instead; what a
+wrong answer costs may depend on what it is (`Candidate.loss`).
 docs/decisions/0004-the-pick.md has the rules that lost.
 """
 
@@ -40,9 +41,11 @@ class Limits:
     min_quality: float | None = None
     max_cost_per_1k: float | None = None
     max_latency_ms: float | None = None
+    min_recall: Mapping[str, float] = field(default_factory=dict)
+    """By label."""
 
     def broken_by(self, candidate: Candidate) -> list[str]:
-        """Names of the limits that a candidate does not meet."""
+        """Names of the limits that a candidate does not meet; of a recall with its label, as `min_recall LABEL`."""
         broken = []
         if self.min_quality is not None and candidate.quality < self.min_quality:
             broken.append("min_quality")
@@ -50,7 +53,11 @@ class Limits:
             broken.append("max_cost_per_1k")
         if self.max_latency_ms is not None and candidate.p95_ms > self.max_latency_ms:
             broken.append("max_latency_ms")
-        return broken
+        return broken + [
+            f"min_recall {label}"
+            for label, least in self.min_recall.items()
+            if candidate.recall.get(label, 0.0) < least
+        ]
 
 
 @dataclass(frozen=True)
@@ -66,6 +73,28 @@ class Candidate:
     incumbent: bool = False
     """Today's system, at most one: only its answers are known, so it is compared with, but never picked; its money and
     p95_ms are not read."""
+    loss: float | None = None
+    """What errors cost on average of all queries, in units of the cost of one wrong answer; where none is given all
+    errors cost the same, and it is what is missing in quality."""
+    recall: Mapping[str, float] = field(default_factory=dict)
+    """Share of the test rows of a label that are answered rightly, for labels with test rows."""
+
+    @property
+    def errors(self) -> float:
+        """The loss, in any case."""
+        return 1 - self.quality if self.loss is None else self.loss
+
+
+@dataclass(frozen=True)
+class Losses:
+    """What the measurements say about losses, where not all errors cost the same; in the units of `Candidate.loss`."""
+
+    standard_errors: Mapping[tuple[str, str], float]
+    """Of the paired difference, for each ordered pair of names."""
+    resampled: Mapping[str, NDArray[np.float64]]
+    """Of each strategy, on the same resamples as quality."""
+    worst: float
+    """Of the dearest error."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +113,8 @@ class Evidence:
     """Test rows of each label, for classification."""
     metric_is_macro: bool = False
     """The metric is the mean of one value per label, so that a rare label weighs as much as a frequent one."""
+    losses: Losses | None = None
+    """Where candidates have losses of their own."""
 
     def scarce_labels(self) -> dict[str, int]:
         """How many more test rows each label needs that much of the metric hangs on and that has hardly any."""
@@ -125,12 +156,12 @@ class Decision:
 
 @dataclass(frozen=True)
 class Aim:
-    """What is to be had: quality, or with a stake the money that it is worth less the money that it costs."""
+    """What is to be had: quality, or with a stake the least sum of what errors cost and what the strategy does."""
 
     tolerance: float
     """In units of quality."""
     stake: float | None = None
-    """What a quality of 1 rather than 0 is worth, in USD a month: volume × the cost of one wrong answer."""
+    """What it costs to answer every query wrongly, in USD a month: volume × the cost of one wrong answer."""
 
     @property
     def slack(self) -> float:
@@ -138,17 +169,23 @@ class Aim:
         return self.tolerance if self.stake is None else self.tolerance * self.stake
 
     def worth(self, candidate: Candidate) -> float:
-        """Quality, or minus the total monthly cost up to a constant, in USD."""
-        return candidate.quality if self.stake is None else self.stake * candidate.quality - candidate.money.monthly
+        """Quality, or minus the total monthly cost, in USD."""
+        return candidate.quality if self.stake is None else -self.stake * candidate.errors - candidate.money.monthly
 
     def worths(self, candidate: Candidate, evidence: Evidence) -> NDArray[np.float64]:
         """The worth on each resample."""
         quality = evidence.resampled[candidate.name]
-        return quality if self.stake is None else self.stake * quality - candidate.money.monthly
+        if self.stake is None:
+            return quality
+        losses = evidence.losses.resampled[candidate.name] if evidence.losses else 1 - quality
+        return -self.stake * losses - candidate.money.monthly
 
     def error(self, a: Candidate, b: Candidate, evidence: Evidence) -> float:
         """Standard error of the difference in worth."""
-        return evidence.standard_errors.get((a.name, b.name), 0.0) * (1.0 if self.stake is None else self.stake)
+        if self.stake is None:
+            return evidence.standard_errors.get((a.name, b.name), 0.0)
+        errors = evidence.losses.standard_errors if evidence.losses else evidence.standard_errors
+        return errors.get((a.name, b.name), 0.0) * self.stake
 
     def margin(self, a: Candidate, b: Candidate, evidence: Evidence) -> float:
         """How far apart two may be and count as equal."""
@@ -166,9 +203,9 @@ def decide(
 ) -> Decision:
     """Recommend one of the candidates.
 
-    `tolerance` is in units of quality (0.01 is a point). With `error_cost`, the USD that a wrong answer costs, and the
-    `volume` of queries a month, the pick has the lowest total of its monthly cost and that of its wrong answers, and
-    tolerance and confidence are about that total.
+    `tolerance` is in units of quality (0.01 is a point). With `error_cost`, the USD that a wrong answer costs (of which
+    candidates' losses are multiples), and the `volume` of queries a month, the pick has the lowest total of its monthly
+    cost and that of its wrong answers, and tolerance and confidence are about that total.
     """
     aim = _aim(tolerance, error_cost, volume)
     incumbent = next((c for c in candidates if c.incumbent), None)
@@ -313,9 +350,11 @@ def _could_win(other: Candidate, pick: Candidate, evidence: Evidence, aim: Aim) 
     A dearer one would have to get ahead of the pick by more than the tolerance, a cheaper one only within it.
     """
     share = evidence.unscored / (evidence.rows + evidence.unscored)
-    lead = (other.quality - pick.quality) * (1 - share) + share
     if aim.stake is not None:
-        return aim.stake * lead > other.money.monthly - pick.money.monthly
+        worst = evidence.losses.worst if evidence.losses else 1.0
+        spared = (pick.errors - other.errors) * (1 - share) + worst * share
+        return aim.stake * spared > other.money.monthly - pick.money.monthly
+    lead = (other.quality - pick.quality) * (1 - share) + share
     cheaper = other.money.monthly < pick.money.monthly
     return lead > (-aim.margin(pick, other, evidence) if cheaper else aim.tolerance)
 

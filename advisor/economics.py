@@ -64,11 +64,16 @@ class PriceFile(BaseModel):
     """What setting up a strategy of a family costs once, in people's time."""
     retrainings_per_year: float = Field(default=0.0, ge=0, le=366)
     """How often what was trained is to be trained again."""
+    label_usd: float | None = Field(default=None, ge=0, lt=1e6)
+    """What labelling one example costs."""
 
     def prices(self, source: str) -> Prices:
         """The prices, and where they come from."""
         effort = {str(family): usd for family, usd in self.effort_usd.items()}
-        return Prices(self.machine, self.hourly_usd, source, self.watts, self.tokens, effort, self.retrainings_per_year)
+        return Prices(
+            self.machine, self.hourly_usd, source, self.watts, self.tokens, effort, self.retrainings_per_year,
+            self.label_usd,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -83,6 +88,8 @@ class Prices:
     tokens: Mapping[str, TokenPrices] = field(default_factory=dict)
     effort_usd: Mapping[str, float] = field(default_factory=dict)
     retrainings_per_year: float = 0.0
+    label_usd: float | None = None
+    """Of one labelled example; told with what it would bring, and in no strategy's cost."""
 
 
 @dataclass(frozen=True)

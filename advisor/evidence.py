@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from statistics import mean
 
 from advisor import economics
-from advisor.decide import Candidate, Decision, Evidence, Limits
+from advisor.decide import Candidate, Decision, Evidence, Limits, Losses
+from advisor.error_costs import ErrorCosts
 from advisor.records import Record
 from advisor.report import schema
 from advisor.request import Options
@@ -17,7 +18,7 @@ from advisor.sensitivity import Assumptions
 from advisor.trials import INCUMBENT
 from eval.contracts import NO_USAGE
 from eval.harness import paired_fits
-from eval.metrics import Metric, ScoredRow
+from eval.metrics import Metric, RowScore, ScoredRow, collapse
 from eval.statistics import holm, paired_difference_over_fits, resample_over_fits
 from strategies.registry import STRATEGIES
 
@@ -37,9 +38,14 @@ class Weighed:
 
 
 def weigh(
-    records: Sequence[Record], request: Options, prices: economics.Prices, metric: Metric, *, by_label: bool = False
+    records: Sequence[Record],
+    request: Options,
+    prices: economics.Prices,
+    metric: Metric,
+    *,
+    labels: Collection[str] | None = None,
 ) -> Weighed:
-    """Compare the strategies that were measured as planned, and decide. `by_label`: whether answers are labels."""
+    """Compare the strategies that were measured as planned, and decide. `labels` are those that answers are to be."""
     terms = terms_of(request, prices)
     measured = {r.name: r.evaluations for r in records if r.status == "ok" and r.evaluation is not None}
     fits = {name: of_name for name, of_name in paired_fits(measured).items() if of_name[0]}
@@ -49,17 +55,24 @@ def weigh(
     for record in records:
         if record.name in fits:
             quality = mean(metric.aggregate(rows) for rows in fits[record.name])
-            candidates.append(_candidate(record, quality, money_of(record, terms, request.volume)))
+            candidates.append(
+                _candidate(record, quality, money_of(record, terms, request.volume), recall_of(fits[record.name]))
+            )
+    error_cost = request.error_cost
+    if isinstance(error_cost, ErrorCosts) and evidence.rows:
+        error_cost, candidates, evidence = _by_kind_of_error(
+            error_cost, fits, labels or (), candidates, evidence, request.seed
+        )
     assumed = Assumptions(
         candidates,
         evidence,
-        Limits(request.min_quality, request.max_cost_per_1k, request.max_latency_ms),
+        Limits(request.min_quality, request.max_cost_per_1k, request.max_latency_ms, request.min_recall),
         request.tolerance / 100,
         request.volume,
-        request.error_cost,
+        None if isinstance(error_cost, ErrorCosts) else error_cost,
     )
     decision = assumed.decide() if any(not c.incumbent for c in candidates) else None
-    label_rows = _rows_per_label([r for r in records if r.name in fits]) if by_label else {}
+    label_rows = _rows_per_label([r for r in records if r.name in fits]) if labels is not None else {}
     return Weighed(fits, comparisons, assumed, decision, label_rows)
 
 
@@ -91,7 +104,7 @@ def money_of(record: Record, terms: economics.Terms, volume: float) -> economics
     return economics.tariff(use_of(record), terms).at(volume)
 
 
-def _candidate(record: Record, quality: float, money: economics.Money) -> Candidate:
+def _candidate(record: Record, quality: float, money: economics.Money, recall: Mapping[str, float]) -> Candidate:
     order = [*STRATEGIES, INCUMBENT]
     latency = record.evaluation.latency if record.evaluation else None
     return Candidate(
@@ -101,7 +114,52 @@ def _candidate(record: Record, quality: float, money: economics.Money) -> Candid
         p95_ms=latency.p95 * 1000 if latency else 0.0,
         simplicity=order.index(record.strategy),
         incumbent=record.strategy == INCUMBENT,
+        recall=recall,
     )
+
+
+def recall_of(fits: Sequence[Sequence[ScoredRow]]) -> dict[str, float]:
+    """Share of each label's rows that are answered rightly, on average over fits."""
+    right: defaultdict[str, list[float]] = defaultdict(list)
+    for rows in fits:
+        for row in rows:
+            right[row.targets[0]].append(row.score)
+    return {label: mean(scores) for label, scores in right.items()}
+
+
+SPARED = Metric(
+    "spared", "Error cost spared", "share of the dearest error's cost", lambda *_: RowScore(0.0), binary=True
+)
+"""Of rows that are scored otherwise. It is treated as a proportion, since no variable in [0, 1] varies more than one
+with the same mean: that few rows have not shown the dearest error is no proof that it does not happen."""
+
+
+def _by_kind_of_error(
+    costs: ErrorCosts,
+    fits: Mapping[str, Sequence[Sequence[ScoredRow]]],
+    labels: Collection[str],
+    candidates: Sequence[Candidate],
+    evidence: Evidence,
+    seed: int,
+) -> tuple[float, list[Candidate], Evidence]:
+    """What one error costs on average, the candidates with their losses in that unit, and the evidence about these."""
+    known = {collapse(label) for label in labels}
+    rows = next(iter(fits.values()))[0]
+    unit, dearest = costs.of_one_error([collapse(row.targets[0]) for row in rows], known), costs.dearest
+    worst = dearest / unit
+
+    def spared(row: ScoredRow) -> ScoredRow:
+        return replace(row, score=1 - costs.of(row.targets, row.output, known) / dearest)
+
+    scored = {name: [[spared(row) for row in of_fit] for of_fit in of_name] for name, of_name in fits.items()}
+    errors = {}
+    for a, b in combinations(scored, 2):
+        found = paired_difference_over_fits(SPARED, scored[a], scored[b], seed, resamples=1)  # p-values are not needed
+        errors[a, b] = errors[b, a] = found.standard_error * worst
+    resampled = {name: (1 - of_name) * worst for name, of_name in resample_over_fits(SPARED, scored, seed).items()}
+    losses = {name: worst * (1 - mean(map(SPARED.aggregate, of_name))) for name, of_name in scored.items()}
+    priced = [replace(c, loss=losses[c.name]) for c in candidates]
+    return unit, priced, replace(evidence, losses=Losses(errors, resampled, worst))
 
 
 def compare_pairs(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 from advisor import economics, environment
 from advisor.data import Data
 from advisor.request import CompareRequest
@@ -11,26 +14,35 @@ from strategies.models.hosted import Hosted, TokenPrice
 from strategies.models.shelf import ModelShelf
 
 
-def check_models(request: CompareRequest, data: Data) -> None:
+def check_models(request: CompareRequest, data: Data, prices: economics.Prices) -> None:
     """Raise RequestError where a price that is needed is not known, or data may not leave the machine."""
-    prices = prices_of(request)
     for name in request.model:
         if economics.is_paid_by_token(name, request.hosting):
             economics.token_prices(prices, name)
     _refuse_to_send(request, data)
 
 
-def prices_of(request: CompareRequest, gpu: str | None = None) -> economics.Prices:
+def prices_of(request: CompareRequest) -> economics.Prices:
     """The client's prices, or assumed ones; list prices of hosted models besides."""
     given = economics.read_prices(request.prices) if request.prices else None
-    return economics.with_list_prices(given or economics.assumed_prices(environment.cores(), gpu), request.model)
+    return economics.with_list_prices(given or economics.assumed_prices(environment.cores(), None), request.model)
 
 
-def shelf_of(request: CompareRequest) -> ModelShelf:
-    """A shelf on which hosted models are found where the request says, within what may be spent."""
-    prices = prices_of(request).tokens.items()
-    each = {name: TokenPrice(p.input / economics.MILLION, p.output / economics.MILLION) for name, p in prices}
-    return ModelShelf(request.device, hosted=Hosted(request.endpoint, request.max_spend, each))
+def on_gpu(request: CompareRequest, prices: economics.Prices, gpu: str | None) -> economics.Prices:
+    """The prices once it is known that there is a GPU: another machine is assumed where the client names none."""
+    if request.prices or gpu is None:
+        return prices
+    return replace(economics.assumed_prices(environment.cores(), gpu), tokens=prices.tokens)
+
+
+def shelf_of(request: CompareRequest, prices: economics.Prices, places: Mapping[str, str] | None = None) -> ModelShelf:
+    """A shelf on which hosted models are found where the request says, within what may be spent.
+
+    `places` says what names of models stand for on this machine.
+    """
+    tokens = prices.tokens.items()
+    each = {name: TokenPrice(p.input / economics.MILLION, p.output / economics.MILLION) for name, p in tokens}
+    return ModelShelf(request.device, places=places, hosted=Hosted(request.endpoint, request.max_spend, each))
 
 
 def _refuse_to_send(request: CompareRequest, data: Data) -> None:

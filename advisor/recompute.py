@@ -8,10 +8,20 @@ from typing import Any
 
 from advisor.advice import recommend
 from advisor.economics import Prices
+from advisor.error_costs import check_labels
 from advisor.evidence import weigh
 from advisor.records import Record
 from advisor.report.schema import Artefact, Plan, Report, StrategyResult
-from advisor.reporting import artefact_of, cost_of, drawn_from, options_in, power_of, prices_in, settings_of
+from advisor.reporting import (
+    artefact_of,
+    cost_of,
+    drawn_from,
+    options_in,
+    power_of,
+    prices_in,
+    settings_of,
+    with_errors,
+)
 from advisor.request import Options, checked
 from advisor.runs import REPORT, RunFolder
 from eval.contracts import Kind
@@ -29,10 +39,12 @@ def report_again(run: Path, *, prices: Prices | None = None, **changes: Any) -> 
     options = checked(Options, {**options_in(report.settings), "seed": report.seed, **changes})
     used = prices or prices_in(report.settings)
     records = [_record(folder, result) for result in report.strategies]
-    by_label = report.task.kind == Kind.CLASSIFICATION.value
-    weighed = weigh(records, options, used, get_metric(report.task.metric), by_label=by_label)
+    labels = report.task.labels if report.task.kind == Kind.CLASSIFICATION.value else None
+    check_labels(options.error_cost, options.min_recall, labels)
+    weighed = weigh(records, options, used, get_metric(report.task.metric), labels=labels)
     costs = {record.name: cost_of(record, options, used) for record in records}
     results = [result.model_copy(update={"cost": costs[result.name]}) for result in report.strategies]
+    results = with_errors(results, weighed)
     pick = weighed.decision.pick if weighed.decision else None
     data = report.data.model_copy(update={"plan": _plan(report.data.plan, results, pick, power_of(weighed))})
     settings = settings_of(options, used)

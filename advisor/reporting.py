@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from advisor import economics, environment
 from advisor.advice import recommend
+from advisor.data import labels_of
 from advisor.evidence import Weighed, money_of, terms_of, use_of
 from advisor.fields import by_field
 from advisor.parts import source_of
@@ -60,6 +61,7 @@ def build_report(comparison: Comparison, measured: Measured, folder: RunFolder, 
     """Put everything into the report's form. `kept` is the folder of the kept solution."""
     request, metric = comparison.request, get_metric(comparison.data.task.metric)
     results = [_result(record, comparison, measured, metric) for record in measured.records]
+    results = with_errors(results, measured.weighed)
     data, environment, settings = (
         _data(comparison, measured),
         _environment(comparison),
@@ -86,10 +88,7 @@ def build_report(comparison: Comparison, measured: Measured, folder: RunFolder, 
 
 
 def _task(comparison: Comparison) -> schema.TaskPart:
-    task = comparison.data.task
-    labels = (
-        sorted({t for e in comparison.data.examples for t in e.targets}) if task.kind is Kind.CLASSIFICATION else None
-    )
+    task, labels = comparison.data.task, labels_of(comparison.data)
     return schema.TaskPart(
         name=task.name, description=task.description, kind=task.kind.value, metric=task.metric, labels=labels
     )
@@ -163,6 +162,7 @@ def settings_of(options: Options, prices: economics.Prices) -> schema.Settings:
         min_quality=options.min_quality,
         max_cost_per_1k=options.max_cost_per_1k,
         max_latency_ms=options.max_latency_ms,
+        min_recall=dict(options.min_recall),
         error_cost=options.error_cost,
         hosting=options.hosting,
         min_replicas=options.min_replicas,
@@ -175,6 +175,7 @@ def settings_of(options: Options, prices: economics.Prices) -> schema.Settings:
         token_prices=dict(prices.tokens),
         effort_usd=dict(prices.effort_usd),
         retrainings_per_year=prices.retrainings_per_year,
+        label_usd=prices.label_usd,
     )
 
 
@@ -194,6 +195,7 @@ def prices_in(settings: schema.Settings) -> economics.Prices:
         settings.token_prices,
         settings.effort_usd,
         settings.retrainings_per_year,
+        settings.label_usd,
     )
 
 
@@ -342,6 +344,22 @@ def cost_of(record: Record, options: Options, prices: economics.Prices) -> schem
         tokens=schema.Tokens(input=use.read, output=use.written, cached=use.cached),
         basis=_basis(record, options, prices),
     )
+
+
+def with_errors(results: Sequence[schema.StrategyResult], weighed: Weighed) -> list[schema.StrategyResult]:
+    """The results with what their wrong answers cost, where these have a price."""
+    error_cost = weighed.assumptions.error_cost
+    if error_cost is None:
+        return list(results)
+    losses = {c.name: c.errors for c in weighed.assumptions.candidates}
+    return [
+        r.model_copy(
+            update={"cost": r.cost.model_copy(update={"errors_per_1k_usd": 1000 * error_cost * losses[r.name]})}
+        )
+        if r.cost is not None and r.name in losses
+        else r
+        for r in results
+    ]
 
 
 def _basis(record: Record, options: Options, prices: economics.Prices) -> str:

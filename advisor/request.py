@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from advisor.economics import Hosting
+from advisor.error_costs import TAGS, ErrorCost, read_error_cost
 from eval.errors import RequestError
 from eval.findings import Code
 from strategies.models.catalogue import DEFAULT_EMBEDDER, DEFAULT_LANGUAGE_MODEL
@@ -52,8 +53,10 @@ class Options(BaseModel):
     min_quality: float | None = Field(default=None, ge=0, le=1)
     max_cost_per_1k: float | None = Field(default=None, gt=0)
     max_latency_ms: float | None = Field(default=None, gt=0)
-    error_cost: float | None = Field(default=None, gt=0)
-    """USD that a wrong answer costs; with it the pick has the lowest expected total cost."""
+    min_recall: dict[Name, Annotated[float, Field(ge=0, le=1)]] = Field(default={}, max_length=100)
+    """By label, the least share of its test rows that must be answered rightly."""
+    error_cost: ErrorCost | None = None
+    """USD that a wrong answer costs, or a matrix of these; with it the pick has the lowest expected total cost."""
     keep: Literal["winner", "all"] = "winner"
 
     @field_validator("model", "strategies", "input_columns", "accept", mode="before")
@@ -61,6 +64,13 @@ class Options(BaseModel):
     def _listed(cls, value: object) -> object:
         """One name, or several with commas, for a list of them."""
         return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
+
+    @field_validator("min_recall", mode="before")
+    @classmethod
+    def _recalls(cls, value: object) -> object:
+        """LABEL=RATE, once or several times."""
+        given = [value] if isinstance(value, str) else value
+        return _pairs(given) if isinstance(given, Sequence) else value
 
     @field_validator("strategies")
     @classmethod
@@ -80,6 +90,14 @@ class Options(BaseModel):
     @classmethod
     def _once(cls, names: list[str]) -> list[str]:
         return list(dict.fromkeys(names))
+
+
+def _pairs(given: Sequence[object]) -> dict[str, str]:
+    """Labels may hold the sign themselves: the last one parts."""
+    parts = [str(one).rpartition("=") for one in given]
+    if any(not label.strip() or not rate.strip() for label, _, rate in parts):
+        raise ValueError("say LABEL=RATE, such as complaint=0.9")
+    return {label.strip(): rate.strip() for label, _, rate in parts}
 
 
 Form = TypeVar("Form", bound=Options)
@@ -107,7 +125,10 @@ class CompareRequest(Options):
 
 def make_request(**options: object) -> CompareRequest:
     """A checked request. Raises RequestError that names the flag and what it may be; None means the default."""
-    request = checked(CompareRequest, {name: value for name, value in options.items() if value is not None})
+    given = {name: value for name, value in options.items() if value is not None}
+    if isinstance(given.get("error_cost"), str):  # here, where it is the user's own machine, it may be a file
+        given["error_cost"] = read_error_cost(str(given["error_cost"]))
+    request = checked(CompareRequest, given)
     if request.test is not None and Path(request.test).resolve() == Path(request.examples).resolve():
         raise RequestError(
             "--test names the same file as --examples: a test on rows that were learnt from says nothing."
@@ -130,4 +151,6 @@ def _sentence(error: ValidationError) -> str:
         known = ", ".join(sorted(CompareRequest.model_fields, key=lambda name: name in Options.model_fields))
         return f"{flag} is no option of compare; known are {known}."
     given = f" (given: {first['input']!r})" if first["type"] != "missing" else ""
-    return f"{flag}: {first['msg'][0].lower()}{first['msg'][1:]}{given}."
+    said, place = first["msg"].removeprefix("Value error, "), [p for p in first["loc"][1:] if str(p) not in TAGS]
+    inside = f" {'.'.join(map(str, place))}:" if place and all(isinstance(p, str) for p in place) else ""
+    return f"{flag}:{inside} {said[0].lower()}{said[1:]}{given}."

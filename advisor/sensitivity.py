@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise, product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from advisor.decide import EQUAL_COST, Candidate, Decision, Evidence, Limits, decide, picked
 from advisor.economics import Money, break_even, middle, pieces
@@ -27,7 +27,7 @@ class Flip(NamedTuple):
     """Another assumption under which another strategy is picked."""
 
     what: str
-    """volume, price, error_cost, tolerance, or the name of a limit."""
+    """volume, price, error_cost, tolerance, or the name of a limit (`Limits.broken_by`)."""
     value: float
     """The value nearest to the one assumed at which the pick changes: from there on, away from the one assumed."""
     pick: str
@@ -44,6 +44,7 @@ class Assumptions:
     volume: float
     """Queries a month at which the candidates' monthly costs hold."""
     error_cost: float | None = None
+    """USD of one wrong answer, of which candidates' losses are multiples."""
 
     def decide(self) -> Decision:
         """The decision under these assumptions."""
@@ -136,7 +137,7 @@ def _volume_points(assumed: Assumptions) -> tuple[list[float], tuple[float, floa
         moved = [(c, _at_volume(c.money, assumed.volume, at)) for c in strategies]
         slopes = [money.rule.per_query for _, money in moved]
         starts = [money.monthly - slope * at for (_, money), slope in zip(moved, slopes, strict=True)]
-        totals = [slope + error * (1 - c.quality) for c, slope in zip(strategies, slopes, strict=True)]
+        totals = [slope + error * c.errors for c, slope in zip(strategies, slopes, strict=True)]
         here = _crossings(list(zip(starts, totals, strict=True)), by_total=assumed.error_cost is not None)
         if limit is not None:
             here += [_spread_until(limit, money, at) for _, money in moved]
@@ -157,7 +158,7 @@ def _prices(assumed: Assumptions) -> Iterator[Flip]:
         points += [assumed.limits.max_cost_per_1k / (1000 * c.money.per_query) for c in strategies if c.money.per_query]
     if assumed.error_cost is not None:
         stake = assumed.error_cost * assumed.volume
-        points += _crossings([(stake * (1 - c.quality), c.money.monthly) for c in strategies], by_total=True)
+        points += _crossings([(stake * c.errors, c.money.monthly) for c in strategies], by_total=True)
     within = [p for p in points if PRICES[0] <= p <= PRICES[1]]
     yield from _changes("price", assumed, within, 1.0, assumed.at_price, bounds=PRICES)
 
@@ -165,7 +166,7 @@ def _prices(assumed: Assumptions) -> Iterator[Flip]:
 def _error_costs(assumed: Assumptions) -> Iterator[Flip]:
     if assumed.error_cost is None:
         return
-    lines = [(c.money.monthly, assumed.volume * (1 - c.quality)) for c in _strategies(assumed)]
+    lines = [(c.money.monthly, assumed.volume * c.errors) for c in _strategies(assumed)]
     points = _crossings(lines, by_total=True)
     yield from _changes(
         "error_cost", assumed, points, assumed.error_cost, lambda value: replace(assumed, error_cost=value)
@@ -232,10 +233,26 @@ def _limits(assumed: Assumptions) -> Iterator[Flip]:
         for side in (-looser, looser) if now is not None else (-looser,):  # Nothing is looser than no limit.
             beyond = [v for v in set(values) if now is None or (v - now) * side > 0]
             yield from _first_change(name, assumed, sorted(beyond, reverse=side < 0), at)
+    yield from _recalls(assumed)
+
+
+def _recalls(assumed: Assumptions) -> Iterator[Flip]:
+    """The same for the recall of each label that one is asked for of."""
+    for label, now in assumed.limits.min_recall.items():
+        values, at = {c.recall.get(label, 0.0) for c in _strategies(assumed)}, partial(_with_recall, assumed, label)
+        for side in (1, -1):
+            beyond = [v for v in values if (v - now) * side > 0]
+            yield from _first_change(f"min_recall {label}", assumed, sorted(beyond, reverse=side < 0), at)
+
+
+def _with_recall(assumed: Assumptions, label: str, value: float) -> Assumptions:
+    recalls = {**assumed.limits.min_recall, label: value}
+    return replace(assumed, limits=replace(assumed.limits, min_recall=recalls))
 
 
 def _with_limit(assumed: Assumptions, name: str, value: float) -> Assumptions:
-    return replace(assumed, limits=replace(assumed.limits, **{name: value}))
+    changed: dict[str, Any] = {name: value}
+    return replace(assumed, limits=replace(assumed.limits, **changed))
 
 
 def _tolerances(assumed: Assumptions) -> Iterator[Flip]:

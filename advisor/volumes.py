@@ -66,5 +66,5 @@ def _shown(
 
 def _monthly(assumed: Assumptions, name: str) -> float:
     candidate = next(c for c in assumed.candidates if c.name == name)
-    errors = (assumed.error_cost or 0.0) * assumed.volume * (1 - candidate.quality)
+    errors = (assumed.error_cost or 0.0) * assumed.volume * candidate.errors
     return candidate.money.monthly + errors

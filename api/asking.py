@@ -17,6 +17,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 
 from advisor.economics import PriceFile
+from advisor.error_costs import TAGS
 from api.problems import Problem
 from api.schemas import TaskFields
 from api.settings import Settings
@@ -24,6 +25,8 @@ from api.uploads import Stored, Upload, store_documents, store_table
 
 FILES = ("examples", "test", "incumbent", "documents")
 LISTS = ("model", "strategies", "input_columns", "accept")
+PAIRS = ("min_recall",)
+"""Fields that may come several times, each with one pair, or once as an object."""
 OBJECTS = ("prices",)
 MOST_FIELDS = 100
 
@@ -96,6 +99,8 @@ def _from_form(form: FormData) -> Body:
             raise Problem(422, f"{name}: send a file.")
         elif name in LISTS:
             options.setdefault(name, []).extend(part.strip() for part in value.split(",") if part.strip())
+        elif name in PAIRS and not value.lstrip().startswith("{"):
+            options.setdefault(name, []).extend([value.strip()] if value.strip() else [])
         elif value.strip():
             options[name] = _object(value, name) if name in OBJECTS or value.lstrip().startswith("{") else value
     return Body({name: value for name, value in options.items() if value != []}, files)
@@ -115,8 +120,11 @@ def checked(form: type[Form], options: Mapping[str, Any]) -> Form:
         return form.model_validate(options)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"] if part not in ("str", "TaskFields")) or "the request"
-        raise Problem(422, f"{where}: {first['msg'][0].lower()}{first['msg'][1:]}.") from error
+        where = (
+            ".".join(str(part) for part in first["loc"] if part not in ("str", "TaskFields", *TAGS)) or "the request"
+        )
+        said = first["msg"].removeprefix("Value error, ")
+        raise Problem(422, f"{where}: {said[0].lower()}{said[1:]}.") from error
 
 
 def _encoded(text: str, what: str) -> bytes:

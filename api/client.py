@@ -20,7 +20,7 @@ from eval.errors import RequestError
 from eval.reading.files import EXTRACTORS
 
 FILES = ("examples", "test", "incumbent")
-NOT_SENT = {"task", "documents", "prices", "output", "device", *FILES}
+NOT_SENT = {"task", "documents", "prices", "output", "device", "endpoint", "max_spend", *FILES}
 KEY = "ADVISOR_KEY"
 RETRY_SECONDS = 2.0
 PATIENCE_SECONDS = 120.0
@@ -34,6 +34,7 @@ def compare_on(server: str, request: CompareRequest, progress: Progress) -> tupl
     """
     key = os.environ.get(KEY)
     headers = {"authorization": f"Bearer {key}"} if key else {}
+    refuse_hosted(request)
     folder = request.output or Path("advisor-run")
     if folder.exists() and any(folder.iterdir()):
         raise RequestError(f"--output: the folder {folder} is not empty: name a new one.")
@@ -49,6 +50,20 @@ def compare_on(server: str, request: CompareRequest, progress: Progress) -> tupl
         return _fetch(client, view, folder), folder
 
 
+def refuse_hosted(request: CompareRequest) -> None:
+    """Raise RequestError where options are given that are the service's own business, before anything is sent."""
+    if request.endpoint is not None:
+        raise RequestError(
+            "--endpoint: which servers a service asks is up to its operator (OPENAI_BASE_URL, ADVISOR_MODELS there): "
+            "leave it out with --server, or compare on this machine."
+        )
+    if request.max_spend is not None:
+        raise RequestError(
+            "--max-spend: what a comparison may spend on a service is up to its operator (ADVISOR_MAX_SPEND there): "
+            "leave it out with --server, or compare on this machine."
+        )
+
+
 def _fields(request: CompareRequest) -> dict[str, str]:
     """Options as form fields."""
     options = json.loads(request.model_dump_json(exclude=NOT_SENT, exclude_unset=True))
@@ -56,8 +71,15 @@ def _fields(request: CompareRequest) -> dict[str, str]:
     if request.prices:
         fields["prices"] = json.dumps(_yaml(Path(request.prices)))
     for name, value in options.items():
-        fields[name] = ",".join(value) if isinstance(value, list) else str(value)
+        fields[name] = _field(value)
     return fields
+
+
+def _field(value: Any) -> str:
+    """A list with commas, an object as JSON."""
+    if isinstance(value, dict):
+        return json.dumps(value)
+    return ",".join(value) if isinstance(value, list) else str(value)
 
 
 def _task(task: str) -> str:

@@ -47,14 +47,14 @@ def request_of(row: Comparison, settings: Settings) -> CompareRequest:
     withdrawn = [name for name in row.options["model"] if name not in settings.models]
     if withdrawn or row.options["embedder"] not in settings.embedders:
         raise RequestError("A model that this comparison names is not offered here any more: ask for it anew.")
-    return make_request(**row.options, **files, output=Path(RUN), device=settings.device)
+    own = {"output": Path(RUN), "device": settings.device, "max_spend": settings.max_spend}
+    return make_request(**row.options, **files, **own)
 
 
 def carry_out(settings: Settings, lease: Lease, parent: Connection) -> None:
     """Run a leased comparison to its end; the target of a process. Finished strategies of earlier attempts stand."""
     from advisor.cli import quieten_libraries
     from advisor.comparison import run
-    from strategies.models.shelf import ModelShelf
 
     die_with(parent)
     quieten_libraries()
@@ -66,7 +66,7 @@ def carry_out(settings: Settings, lease: Lease, parent: Connection) -> None:
             request = request_of(store.request_of(lease), settings)
             enter(folder_of(settings, lease.project_id, lease.id))
             check_rows(request, settings.most_rows)
-            report, _ = run(request, StoredProgress(store, lease), ModelShelf(settings.device, places=settings.places))
+            report, _ = run(request, StoredProgress(store, lease), places=settings.places)
         except (LeaseLost, SQLAlchemyError):
             raise
         except FolderBusy:  # an attempt whose lease has ended has not noticed yet

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from advisor.economics import Hosting, PriceFile
+from advisor.error_costs import ErrorCost
 from advisor.report.schema import Finding, Verdict
 from advisor.request import Name, Options
 from advisor.runs import REPORT
@@ -61,7 +62,8 @@ class ComparisonBody(Asked, Rows):
 
 
 class ComparisonForm(Asked):
-    """A comparison as a form with files. Lists have commas; `task` and `prices` may be JSON."""
+    """A comparison as a form with files. Lists have commas; `task`, `prices` and `error_cost` may be JSON; `min_recall`
+    is JSON, or comes once for each LABEL=RATE."""
 
     examples: bytes = Field(json_schema_extra={"format": "binary"})
     documents: list[bytes] | None = None
@@ -273,7 +275,8 @@ class Change(BaseModel):
     min_quality: float | None = Field(default=None, ge=0, le=1)
     max_cost_per_1k: float | None = Field(default=None, gt=0)
     max_latency_ms: float | None = Field(default=None, gt=0)
-    error_cost: float | None = Field(default=None, gt=0)
+    min_recall: dict[Name, Annotated[float, Field(ge=0, le=1)]] | None = Field(default=None, max_length=100)
+    error_cost: ErrorCost | None = None
 
 
 class Health(BaseModel):

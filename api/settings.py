@@ -42,6 +42,8 @@ class Settings(BaseSettings):
     """Documents in one request, those in an archive included."""
     most_seconds: float = Field(default=7200, gt=0)
     """The longest time budget that may be asked for."""
+    max_spend: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    """USD that calls of hosted models may cost in one comparison, all attempts together, or in the estimate for one."""
     most_memory_bytes: int = Field(default=16 * GIB, gt=0)
     """Of one comparison."""
     most_disk_bytes: int = Field(default=8 * GIB, gt=0)

@@ -39,10 +39,11 @@ def audit(options: dict[str, Any], places: dict[str, str], estimate: bool, most_
     """What is in the files of a request, what is wrong with them, and what a comparison would take."""
     from advisor.auditing import is_hopeless, judged
     from advisor.data import audited
+    from advisor.models import prices_of, shelf_of
 
     request = make_request(**options)
     check_rows(request, most_rows)
-    shelf, data = ModelShelf(request.device, places=places), audited(request)
+    shelf, data = shelf_of(request, prices_of(request), places), audited(request)
     gravest_first = sorted(judged(data, request, shelf).findings, key=lambda finding: GRAVITY.index(finding.severity))
     return {
         "findings": [{**asdict(finding), "rows": list(finding.rows[:MOST_ROWS_NAMED])} for finding in gravest_first],

@@ -327,15 +327,15 @@ def _differences(pairs: Sequence[Pair]) -> Floats:
 def _bonett_price(differences: Floats, clusters: Indices) -> tuple[float, float, float]:
     """Low, high and standard error from the rows that one alone gets right.
 
-    Bonett and Price (2012) add one row to each of the two kinds.
+    Bonett and Price (2012) add one row to each of the two kinds. Differences may be any in [-1, 1]: the rows added are
+    then of the greatest difference that there can be.
     """
     from scipy.stats import norm
 
     n = effective_rows(differences, clusters)
-    wins, losses = (float((differences * sign > 0).sum()) * (n / len(differences)) for sign in (1, -1))
-    total = n + 2
-    centre = (wins - losses) / total
-    error = float(np.sqrt(((wins + losses + 2) / total - centre**2) / total))
+    weight, total = n / len(differences), n + 2
+    centre = float(differences.sum()) * weight / total
+    error = float(np.sqrt(((float((differences**2).sum()) * weight + 2) / total - centre**2) / total))
     margin = float(norm.ppf(0.975)) * error
     return centre - margin, centre + margin, error
 

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from advisor.economics import PEAK_RATIO, Hosting, TokenPrices
+from advisor.error_costs import ErrorCost
 
 SCHEMA_VERSION = "1.0"
 
@@ -134,6 +135,8 @@ class Cost(Model):
     """At the stated volume, with what is paid once spread over the stated months."""
     machines: int = 0
     """That are always on."""
+    errors_per_1k_usd: float | None = None
+    """What its wrong answers cost, where they have a price; in no other figure here."""
     watt_hours_per_1k: float | None = None
     """Of busy time; None where the machine's power was not given."""
     tokens: Tokens
@@ -305,8 +308,10 @@ class Settings(Model):
     min_quality: float | None = None
     max_cost_per_1k: float | None = None
     max_latency_ms: float | None = None
-    error_cost: float | None = None
-    """USD that a wrong answer costs."""
+    min_recall: dict[str, float] = Field(default_factory=dict)
+    """By label."""
+    error_cost: ErrorCost | None = None
+    """USD that a wrong answer costs, or a matrix of these."""
     hosting: Hosting = "scale-to-zero"
     min_replicas: int = 1
     peak_qps: float | None = None
@@ -321,6 +326,8 @@ class Settings(Model):
     effort_usd: dict[str, float] = Field(default_factory=dict)
     """By family, paid once."""
     retrainings_per_year: float = 0.0
+    label_usd: float | None = None
+    """Of one labelled example."""
 
 
 class SampleAnswer(Model):

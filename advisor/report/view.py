@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from advisor.error_costs import ErrorCosts
 from advisor.report import wording
 from advisor.report.schema import (
     Comparison,
@@ -235,7 +236,13 @@ def limits(report: Report) -> list[str]:
         words.append(f"at most {wording.per_thousand(settings.max_cost_per_1k)}")
     if settings.max_latency_ms is not None:
         words.append(f"95 of 100 answers within {wording.latency(settings.max_latency_ms)}")
-    if settings.error_cost is not None:
+    words += [
+        f"at least {wording.hundredths(least)} of 100 {label} found" for label, least in settings.min_recall.items()
+    ]
+    if isinstance(settings.error_cost, ErrorCosts):
+        dearest = wording.money(settings.error_cost.dearest)
+        words.append(f"wrong answers cost up to {dearest}, by the right label and the answer")
+    elif settings.error_cost is not None:
         words.append(f"a wrong answer costs {wording.money(settings.error_cost)}")
     return words
 

@@ -64,6 +64,7 @@ def _audit(body: asking.Body, served: Services) -> Any:
             "model": list(settings.models)[:1],
             "embedder": next(iter(settings.embedders)),
             "device": settings.device,
+            "max_spend": settings.max_spend,
         }
         return served.auditor.call(options, settings.places, asked.estimate, settings.most_rows, seconds=AUDIT_SECONDS)
     except RequestError as error:

@@ -1,4 +1,4 @@
-"""Answers that were paid for, by what was asked."""
+"""Answers that were paid for, by what was asked, and what all calls have cost."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import threading
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from eval.contracts import Usage
 from strategies.models.base import Completion
@@ -19,13 +20,13 @@ class AnswerStore:
         self._file: Path | None = None
         self._lock = threading.Lock()
 
-    def keep_in(self, file: Path) -> list[Usage]:
-        """Write answers to a file of JSON lines from now on; the usage of those that were in it already.
+    def keep_in(self, file: Path) -> float:
+        """Write to a file of JSON lines from now on; USD that what was in it already has cost.
 
         A line that was cut off when an earlier process died is passed over.
         """
         self._file = file
-        found = []
+        spent = 0.0
         if file.exists():
             text = file.read_text(encoding="utf-8")
             if text and not text.endswith("\n"):
@@ -33,24 +34,32 @@ class AnswerStore:
             for line in text.split("\n"):
                 try:
                     row = json.loads(line)
-                    completion = Completion(row["text"], Usage(**row["usage"]), row["error"])
-                except (ValueError, KeyError, TypeError):
+                    usd = float(row.get("usd", 0.0))
+                    if "key" in row:
+                        self._known[row["key"]] = Completion(row["text"], Usage(**row["usage"]), row["error"])
+                except (ValueError, KeyError, TypeError, AttributeError):
                     continue
-                if row["key"] not in self._known:
-                    self._known[row["key"]] = completion
-                    found.append(completion.usage)
-        return found
+                spent += usd
+        return spent
 
     def get(self, key: str) -> Completion | None:
         """The answer, if it is known."""
         return self._known.get(key)
 
-    def put(self, key: str, answer: Completion) -> None:
-        """Remember an answer."""
-        row = {"key": key, "text": answer.text, "usage": asdict(answer.usage), "error": answer.error}
+    def put(self, key: str, answer: Completion, usd: float = 0.0) -> None:
+        """Remember an answer, and what it has cost."""
+        row = {"key": key, "text": answer.text, "usage": asdict(answer.usage), "error": answer.error, "usd": usd}
         with self._lock:
             self._known[key] = answer
-            if self._file is not None:
-                self._file.parent.mkdir(parents=True, exist_ok=True)
-                with self._file.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(row, ensure_ascii=False) + "\n")
+            self._write(row)
+
+    def pay(self, usd: float) -> None:
+        """Note what a call has cost whose answer is not remembered: one that was timed, or that never came."""
+        with self._lock:
+            self._write({"usd": usd})
+
+    def _write(self, row: dict[str, Any]) -> None:
+        if self._file is not None:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            with self._file.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(row, ensure_ascii=False) + "\n")

@@ -116,9 +116,8 @@ class HostedModel(Bypassable):
         return cls(name, client, hosted)
 
     def keep_answers(self, file: Path) -> None:
-        """Keep answers in a file, and take up those that are there: they are paid for, and count as spent."""
-        for usage in self.answers.keep_in(file):
-            self._purse.spend(self._price.of(usage.input_tokens, usage.output_tokens))
+        """Keep answers in a file, and take up those that are there. All calls noted there count as spent."""
+        self._purse.spend(self.answers.keep_in(file))
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         return [int(len(text) / LETTERS_A_TOKEN) + 1 for text in texts]
@@ -161,14 +160,19 @@ class HostedModel(Bypassable):
         if known is not None:
             return known
         try:
-            found = self._attempts(messages, most_tokens, schema)
+            found, usd = self._attempts(messages, most_tokens, schema)
         except InfrastructureError as error:
             return Completion("", error=f"{INFRASTRUCTURE}{error}")
-        if not self._bypassed:
-            self.answers.put(key, found)
+        if self._bypassed:
+            self.answers.pay(usd)
+        else:
+            self.answers.put(key, found, usd)
         return found
 
-    def _attempts(self, messages: list[dict[str, str]], most: int, schema: dict[str, Any] | None) -> Completion:
+    def _attempts(
+        self, messages: list[dict[str, str]], most: int, schema: dict[str, Any] | None
+    ) -> tuple[Completion, float]:
+        """The answer, and what this attempt has cost in USD."""
         import openai
 
         failure = ""
@@ -187,18 +191,17 @@ class HostedModel(Bypassable):
                     self._format = max(self._format, form + 1)
                     continue
                 if error.status_code not in (408, 409, 429) and error.status_code < 500:
-                    return self._refused(error)
+                    return self._refused(error), 0.0
                 failure, wait = f"the server answered {error.status_code}", _wait(attempt, error.response.headers)
             except (openai.APIError, ValueError, TypeError, AttributeError, IndexError) as error:
                 # cut off, too late or garbled: it may have been paid for all the same, so that it stays reserved
+                self.answers.pay(reserved)
                 failure, wait = f"no answer that can be read came back ({type(error).__name__})", _wait(attempt, {})
             else:
-                used = self._price.of(found.usage.input_tokens, found.usage.output_tokens)
-                told = (
-                    found.usage != NO_USAGE
-                )  # where the server did not say what it used, all that was set aside counts
-                self._purse.settle(reserved, used if told else reserved)
-                return found
+                told = found.usage != NO_USAGE  # where the server does not say, all that was set aside counts
+                used = self._price.of(found.usage.input_tokens, found.usage.output_tokens) if told else reserved
+                self._purse.settle(reserved, used)
+                return found, used
             if attempt < ATTEMPTS - 1:
                 time.sleep(wait)
         raise InfrastructureError(f"{failure}, {ATTEMPTS} times")

@@ -23,7 +23,8 @@ class Purse:
         """Set aside what a call can cost. Raises InfrastructureError where that is more than is left."""
         with self._lock:
             if self.most_usd is not None and self.spent + most > self.most_usd:
-                raise InfrastructureError(f"the spending cap of {self.most_usd:g} USD is reached: raise --max-spend")
+                cap = f"the spending cap of {self.most_usd:g} USD is reached"
+                raise InfrastructureError(f"{cap}: raise --max-spend (of a service, ADVISOR_MAX_SPEND)")
             self.spent += most
 
     def release(self, reserved: float) -> None:

@@ -11,9 +11,10 @@ import pytest
 from advisor.advice import recommend
 from advisor.decide import Candidate, Evidence, Limits
 from advisor.economics import Money, Prices
+from advisor.error_costs import ErrorCosts
 from advisor.evidence import Weighed
 from advisor.report import schema
-from advisor.reporting import settings_of
+from advisor.reporting import settings_of, with_errors
 from advisor.request import CompareRequest, make_request
 from advisor.sensitivity import Assumptions
 from advisor.trials import INCUMBENT
@@ -89,6 +90,10 @@ class Told:
         curves: dict[str, list[schema.LearningPoint]] | None = None,
         label_rows: dict[str, int] | None = None,
         secondary: dict[str, dict[str, float]] | None = None,
+        recalls: dict[str, dict[str, float]] | None = None,
+        losses: dict[str, float] | None = None,
+        models: dict[str, str] | None = None,
+        label_usd: float | None = None,
         **options: Any,
     ) -> None:
         costs = {name: float(n + 1) for n, name in enumerate(qualities)} | (costs or {})
@@ -101,6 +106,8 @@ class Told:
                 100.0,
                 SIMPLICITY.index(name),
                 incumbent=name == INCUMBENT,
+                loss=(losses or {}).get(name),
+                recall=(recalls or {}).get(name, {}),
             )
             for name, value in qualities.items()
         ]
@@ -113,8 +120,9 @@ class Told:
                 **(evidence or {}),
             }
         )
-        limits = Limits(request.min_quality, request.max_cost_per_1k, request.max_latency_ms)
-        assumed = Assumptions(candidates, known, limits, request.tolerance / 100, request.volume, request.error_cost)
+        limits = Limits(request.min_quality, request.max_cost_per_1k, request.max_latency_ms, request.min_recall)
+        priced = request.error_cost.dearest if isinstance(request.error_cost, ErrorCosts) else request.error_cost
+        assumed = Assumptions(candidates, known, limits, request.tolerance / 100, request.volume, priced)
         decided = replace(assumed.decide(), **(decision or {}))
         names = list(qualities)
         comparisons = [
@@ -129,8 +137,10 @@ class Told:
             result(n, v, costs[n], rows, (curves or {}).get(n), (refits or {}).get(n), (secondary or {}).get(n))
             for n, v in qualities.items()
         ]
-        settings = settings_of(request, Prices("a machine", 0.1, "assumed"))
+        results = [r.model_copy(update={"model": (models or {}).get(r.name)}) for r in results]
+        settings = settings_of(request, Prices("a machine", 0.1, "assumed", label_usd=label_usd))
         weighed = Weighed({}, comparisons, assumed, decided, label_rows or {})
+        results = with_errors(results, weighed)
         self.decision = decided
         self.advice = recommend(data_of(rows, examples, plan), with_models(request), settings, results, weighed)
 
@@ -221,6 +231,93 @@ def test_with_a_price_of_errors_the_reason_is_the_total_cost() -> None:
     assert told.advice.strategy == "tfidf_linear"
     assert "10 points more, but costs more in all, a wrong answer counted at 0.010 USD" in told.reasons
     assert "tolerance" not in told.reasons
+
+
+PAIR = {"tfidf_linear": 0.8, "few_shot": 0.9}
+
+
+def test_where_errors_differ_in_cost_the_reason_is_what_they_cost() -> None:
+    """Per 1,000 queries 0.1 × 2 × 1,000 = 200 USD against 0.05 × 2 × 1,000 = 100; itself few_shot costs 5."""
+    matrix = {"costs": {"bad": {"good": 2}, "good": {"bad": 0.1}}}
+    told = Told(PAIR, {"few_shot": 50.0}, losses={"tfidf_linear": 0.1, "few_shot": 0.05}, error_cost=matrix)
+    assert told.advice.strategy == "few_shot"
+    assert "those of prompt with fixed examples cost 100 USD per 1,000 queries" in told.reasons
+    assert "(of TF-IDF + linear classifier: 200 USD per 1,000 queries)" in told.reasons
+    flips = " ".join(told.advice.sensitivity)
+    assert "With all costs of wrong answers less than 0.049 times as high, the pick is TF-IDF" in flips
+
+
+def test_what_finds_too_few_of_a_label_is_named_and_few_rows_are_a_caveat() -> None:
+    recalls = {"tfidf_linear": {"complaint_new": 0.7}, "few_shot": {"complaint_new": 0.95}}
+    asked = {"min_recall": {"complaint_new": 0.9}, "recalls": recalls, "label_usd": 0.5}
+    told = Told(PAIR, {"few_shot": 50.0}, label_rows={"complaint_new": 20}, **asked)
+    assert (
+        "It finds 95 of 100 complaint_new (20 test rows, 76 to 99); at least 90 of 100 were asked for." in told.reasons
+    )
+    assert "beyond your limits: TF-IDF" in told.reasons
+    assert (
+        "How often complaint_new is found was measured on 20 test rows, which is few: label 30 more of it"
+        in told.caveats
+    )
+    assert "(about 15.00 USD)" in told.caveats
+    assert "is few" not in Told(PAIR, label_rows={"complaint_new": 60}, **asked).caveats
+    assert "No test row is complaint_new" in Told(PAIR, **asked).caveats
+
+
+def test_where_none_finds_enough_the_most_that_any_finds_is_told() -> None:
+    recalls = {"tfidf_linear": {"bad": 0.7}, "few_shot": {"bad": 0.8}}
+    told = Told(PAIR, min_recall="bad=0.9", recalls=recalls, label_rows={"bad": 50})
+    assert told.advice.verdict == "none_feasible"
+    assert "TF-IDF + linear classifier breaks --min-recall bad." in told.reasons
+    assert "The most that any finds is 80 of 100 bad (50 test rows, 67 to 89), by prompt with fixed" in told.reasons
+
+
+def test_another_recall_asked_for_can_change_the_pick() -> None:
+    recalls = {"tfidf_linear": {"bad": 0.7}, "few_shot": {"bad": 0.95}}
+    told = Told(PAIR, min_recall="bad=0.6", recalls=recalls, label_rows={"bad": 80}, error_cost=0.01)
+    assert told.advice.strategy == "few_shot"
+    cheap = Told({"tfidf_linear": 0.9, "few_shot": 0.9}, min_recall="bad=0.6", recalls=recalls, label_rows={"bad": 80})
+    assert cheap.advice.strategy == "tfidf_linear"
+    flips = " ".join(cheap.advice.sensitivity)
+    assert "With at least 95 of 100 bad to be found, the pick is prompt with fixed examples." in flips
+
+
+def test_further_examples_are_told_with_what_they_cost() -> None:
+    needed = {"decision": {"verdict": "tie", "rows_needed": 101, "label_rows_needed": {}}}
+    assert "about 110 more examples would settle it" in Told(PAIR, **needed).advice.next_step
+    told = Told(PAIR, label_usd=0.8, **needed)
+    assert "about 110 more examples (about 88.00 USD) would settle it" in told.advice.next_step
+    lacking = {
+        "decision": {"verdict": "insufficient_evidence", "label_rows_needed": {"bad": 6, "good": 4}},
+        "evidence": {"rows_per_label": {"bad": 4, "good": 6}},
+    }
+    assert (
+        "at least 6 more of bad, 4 more of good (about 8.00 USD)"
+        in Told(PAIR, label_usd=0.8, **lacking).advice.next_step
+    )
+    assert (
+        "I am not sure about bad (5 test rows): label 50 more (about 40.00 USD)."
+        in Told(PAIR, label_usd=0.8, label_rows={"bad": 5, "good": 90}).summary
+    )
+
+
+@pytest.mark.parametrize(
+    ("models", "words"),
+    [
+        ({}, "With the machine's price above"),
+        (
+            {"tfidf_linear": "local", "few_shot": "openai:big"},
+            "With all prices, those of tokens and of the machine, more",
+        ),
+        ({"tfidf_linear": "openai:small", "few_shot": "openai:big"}, "With all prices more than"),
+    ],
+)
+def test_the_price_that_would_change_the_pick_is_the_machines_only_where_nothing_else_is_paid(
+    models: dict[str, str], words: str
+) -> None:
+    told = Told(PAIR, {"few_shot": 50.0}, models=models, error_cost=0.1)
+    assert told.advice.strategy == "few_shot"
+    assert words in " ".join(told.advice.sensitivity)
 
 
 def test_titles_keep_their_capitals() -> None:

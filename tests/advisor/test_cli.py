@@ -207,6 +207,7 @@ def options_of(arguments: Sequence[str], monkeypatch: pytest.MonkeyPatch) -> dic
     ("flags", "name", "value"),
     [
         (("--error-cost", "2.5"), "error_cost", 2.5),
+        (("--min-recall", "delivery=0.9"), "min_recall", {"delivery": 0.9}),
         (("--accept", "rare_labels, duplicate_rows"), "accept", ["duplicate_rows", "rare_labels"]),
         (("--redact",), "redact", True),
         (("--group-by", "customer"), "group_by", "customer"),

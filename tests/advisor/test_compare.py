@@ -21,6 +21,7 @@ from advisor.comparison import compare, prepare
 from advisor.data import read_data
 from advisor.parts import Parts, divide
 from advisor.progress import Silent
+from advisor.recompute import report_again
 from advisor.report.schema import Report
 from advisor.request import make_request
 from eval.contracts import Example, Solution, Task
@@ -271,6 +272,30 @@ def test_limits_that_nothing_meets_recommend_nothing(
     assert report.artefact is None
     assert not (run / "solution").exists()
     assert "none_feasible" in (run / "report.json").read_text()
+
+
+def test_with_what_each_error_costs_and_a_least_recall_the_decision_is_about_these(
+    tickets: Path, clerk: ScriptedModel, shelf_with: MakeShelf, fakes: dict[str, Any], tmp_path: Path
+) -> None:
+    matrix = tmp_path / "errors.yaml"
+    matrix.write_text("costs: {delivery: {billing: 30}}\ndefault: 1\n")
+    options = {**fakes, "strategies": ["majority", "few_shot"], "error_cost": str(matrix)}
+    run = tmp_path / "run"
+    for wrong, said in (
+        ({"min_recall": "nowhere=0.9"}, "--min-recall: 'nowhere' is no label here; known are billing"),
+        ({"error_cost": {"costs": {"delivery": {"nowhere": 1}}, "default": 1}}, "names 'nowhere', which is no label"),
+    ):  # fmt: skip
+        with pytest.raises(RequestError, match=said):
+            compare(TASK, tickets, shelf=shelf_with(clerk), output=run, **{**options, **wrong})
+        assert not run.exists()
+    report = compare(TASK, tickets, shelf=shelf_with(clerk), output=run, min_recall=["delivery=0.9"], **options)
+    assert report.recommendation.strategy == "few_shot"
+    assert report.settings.min_recall == {"delivery": 0.9}
+    assert "errors.yaml" in str(report.settings.error_cost)
+    cost = report.result("few_shot").cost
+    assert cost is not None
+    assert cost.errors_per_1k_usd == 0
+    assert report_again(run) == report
 
 
 def test_a_limit_moves_the_pick_to_what_meets_it(

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from advisor import economics
 from advisor.comparison import ANSWERS, compare
 from advisor.economics import TokenPrices, assumed_prices, with_list_prices
 from advisor.recompute import report_again
@@ -17,7 +18,7 @@ from advisor.runs import RunFolder
 from eval.errors import RequestError
 from strategies.models.base import Prompt
 from strategies.models.fake import HashingEmbedder, ScriptedModel
-from strategies.models.hosted import Hosted
+from strategies.models.hosted import Hosted, TokenPrice
 from strategies.models.shelf import ModelShelf
 
 BIG = "openai:big"
@@ -98,7 +99,7 @@ def test_what_was_answered_is_not_paid_for_again_after_an_interruption(
     first_fold = len({body["messages"][-1]["content"] for body in server.asked[:before]})
     assert first_fold > 10
     repeated = [b for b in server.asked[before:] if b in server.asked[:before]]
-    assert len(repeated) <= 60, "only what is timed, speed and latency, is asked anew"
+    assert len(repeated) <= 130, "only what is timed, speed, latency and load, is asked anew"
 
 
 def test_what_may_not_leave_the_machine_is_not_sent(
@@ -124,6 +125,28 @@ def test_what_may_not_leave_the_machine_is_not_sent(
     report = compare("Route the ticket.", path, shelf=shelf, **{**options, "accept": ["prompt_injection"]})
     assert report.result("few_shot@openai:big").quality is not None
     assert server.asked
+
+
+def test_with_a_cap_too_small_for_a_call_nothing_is_sent_and_it_is_said(
+    server: Any, tickets: Path, options: dict[str, Any]
+) -> None:
+    capped = Hosted(server.url, 1e-6, {BIG: TokenPrice(0.001, 0.01)})
+    shelf = ModelShelf(embedders={"hashing": HashingEmbedder()}, hosted=capped)
+    options |= {"model": [BIG], "strategies": ["majority", "few_shot"], "embedder": "hashing"}
+    report = compare("Route the ticket.", tickets, shelf=shelf, **options)
+    assert server.asked == []
+    assert report.result("few_shot").status == "failed"
+    assert "the spending cap of 1e-06 USD is reached: raise --max-spend" in str(report.result("few_shot").reason)
+
+
+def test_the_price_file_is_read_once(
+    server: Any, shelf: ModelShelf, tickets: Path, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, paths = economics.read_prices, list[str]()
+    monkeypatch.setattr(economics, "read_prices", lambda path: paths.append(path) or read(path))
+    options |= {"model": [BIG], "strategies": ["majority"], "time_budget": 60}
+    compare("Route the ticket.", tickets, shelf=shelf, **options)
+    assert paths == [options["prices"]]
 
 
 def test_a_hosted_model_needs_prices(shelf: ModelShelf, tickets: Path, options: dict[str, Any]) -> None:

@@ -21,6 +21,7 @@ from typer.testing import CliRunner
 from advisor import cli
 from advisor.comparison import compare
 from advisor.economics import Prices
+from advisor.error_costs import ErrorCosts
 from advisor.recompute import report_again
 from advisor.report.forms import FORMS, rendered
 from advisor.report.schema import Report
@@ -80,6 +81,30 @@ def test_another_pick_says_that_its_solution_was_not_kept(run: Path) -> None:
     assert any("--keep all" in caveat for caveat in again.recommendation.caveats)
     assert again.samples
     assert set(again.samples[0].answers) == {again.recommendation.strategy, again.recommendation.runner_up}
+
+
+def test_what_each_error_costs_and_the_least_recall_are_kept_with_the_report(run: Path) -> None:
+    matrix = {"costs": {"delivery": {"billing": 30}}, "default": 1e-6}
+    again = report_again(run, error_cost=matrix, min_recall={"delivery": 0.9})
+    assert again.settings.min_recall == {"delivery": 0.9}
+    assert again.settings.error_cost == ErrorCosts.model_validate(matrix)
+    assert again.recommendation.strategy == "few_shot"
+    assert "finds 100 of 100 delivery" in " ".join(again.recommendation.reasons)
+    assert "Each wrong answer counted at its own cost" in " ".join(again.recommendation.reasons)
+    majority, best = again.result("majority").cost, again.result("few_shot").cost
+    assert majority is not None
+    assert best is not None
+    assert best.errors_per_1k_usd == 0
+    rows = again.label_rows["delivery"] / sum(again.label_rows.values())
+    assert majority.errors_per_1k_usd in (pytest.approx(30_000 * rows, rel=1e-3), pytest.approx(0, abs=0.01))
+    for form in FORMS:
+        assert rendered(again, form)
+    read = Report.model_validate_json(again.model_dump_json())
+    assert read == again
+    with pytest.raises(RequestError, match="'nowhere' is no label here; known are"):
+        report_again(run, min_recall={"nowhere": 0.9})
+    with pytest.raises(RequestError, match="names 'nowhere', which is no label here"):
+        report_again(run, error_cost={"costs": {"nowhere": {"billing": 1}}, "default": 1})
 
 
 def test_limits_that_nothing_meets_leave_no_pick(run: Path) -> None:
@@ -197,6 +222,15 @@ def test_a_page_is_made_from_a_run_in_under_two_seconds(run: Path) -> None:
 def test_the_command_prints_a_summary_and_tells_by_its_status_that_nothing_is_within_the_limits(run: Path) -> None:
     assert "Prompt with fixed examples" in told(run)[1]
     assert told(run, "--max-latency-ms", 1e-9)[0] == cli.NONE_FEASIBLE
+
+
+def test_the_command_takes_a_matrix_and_a_least_recall(run: Path, tmp_path: Path) -> None:
+    matrix = tmp_path / "errors.csv"
+    matrix.write_text(",delivery,billing\ndelivery,,30\n(default),1\n")
+    status, text = told(run, "--error-cost", matrix, "--min-recall", "delivery=0.9", "--format", "md")
+    assert status == 0
+    assert "up to 30" in text
+    assert "at least 90 of 100 delivery found" in text
 
 
 def test_the_command_refuses_in_a_sentence(run: Path, tmp_path: Path) -> None:

@@ -157,6 +157,8 @@ figures = st.builds(
 def cases(draw: st.DrawFn) -> Assumptions:
     rows = draw(st.lists(figures, min_size=1, max_size=4, unique_by=lambda f: f[3]))
     candidates = [candidate(f"s{i}", q, c, f, s) for i, (q, c, f, s) in enumerate(rows)]
+    if draw(st.booleans()):  # errors that do not all cost the same
+        candidates = [replace(c, loss=draw(st.integers(0, 40)) / 50) for c in candidates]
     limits = Limits(max_cost_per_1k=draw(st.none() | st.sampled_from([2.0, 5.0])))
     error_cost = draw(st.none() | st.sampled_from([0.001, 0.1]))
     return assume(*candidates, limits=limits, error=draw(st.sampled_from([0.0, 0.08])), error_cost=error_cost)

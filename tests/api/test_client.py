@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from fastapi.testclient import TestClient
 
 from advisor.progress import Silent
 from advisor.request import CompareRequest, make_request
+from api import client as own
 from api.client import compare_on
 from api.settings import Settings
 from api.worker import Worker
@@ -89,6 +91,22 @@ def test_what_the_service_refuses_or_cannot_do_is_told_in_its_words(
         compare_on(served[0], request_in(), Silent())
 
 
+@pytest.mark.parametrize("option", [{"endpoint": "http://127.0.0.1:8/v1"}, {"max_spend": 2.0}])
+def test_what_is_the_operators_business_is_refused_before_anything_is_sent(
+    option: dict[str, Any], request_in: Callable[..., CompareRequest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(own.httpx, "Client", None)
+    with pytest.raises(RequestError, match=r"is up to its operator .* leave it out with --server, or compare on this"):
+        compare_on("http://127.0.0.1:9", request_in(**option), Silent())
+
+
+def test_a_matrix_and_recalls_are_sent_as_objects(request_in: Callable[..., CompareRequest], tmp_path: Path) -> None:
+    (tmp_path / "errors.csv").write_text(",billing,outage\nbilling,,3\n(default),1\n")
+    fields = own._fields(request_in(error_cost=str(tmp_path / "errors.csv"), min_recall=["billing=0.9"]))
+    assert json.loads(fields["min_recall"]) == {"billing": 0.9}
+    assert json.loads(fields["error_cost"])["costs"] == {"billing": {"outage": 3.0}}
+
+
 def test_a_service_that_is_not_there_is_one_sentence(request_in: Callable[..., CompareRequest]) -> None:
     with pytest.raises(RequestError, match="does not answer"):
         compare_on("http://127.0.0.1:9", request_in(), Silent())
@@ -97,8 +115,6 @@ def test_a_service_that_is_not_there_is_one_sentence(request_in: Callable[..., C
 def test_the_key_comes_from_the_environment(
     client_for: Callable[..., TestClient], request_in: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from api import client as own
-
     guarded = client_for(require_keys=True)
     monkeypatch.setattr(own.httpx, "Client", lambda **options: _Through(guarded, options["headers"]))
     with pytest.raises(RequestError, match="ADVISOR_KEY"):

@@ -68,6 +68,19 @@ def test_a_form_with_files_asks_for_the_same(client: TestClient) -> None:
     assert json.loads((folder / "uploads/task.json").read_text())["metric"] == "accuracy"
 
 
+def test_in_a_form_recalls_come_one_by_one_and_a_matrix_as_json(client: TestClient) -> None:
+    matrix = {"costs": {"billing": {"outage": 3.0}}, "default": 1.0}
+    files = [("examples", ("tickets.csv", CSV))]
+    form = {"task": "x", "min_recall": ["billing=0.9", "a, b=0.5"], "error_cost": json.dumps(matrix)}
+    options = client.post("/v1/comparisons", data=form, files=files).json()["options"]
+    assert options["min_recall"] == {"billing": 0.9, "a, b": 0.5}
+    assert options["error_cost"] == {**matrix, "unusable": None, "source": None}
+    form = {"task": "x", "min_recall": json.dumps({"billing": 1}), "error_cost": "2.5"}
+    options = client.post("/v1/comparisons", data=form, files=files).json()["options"]
+    assert (options["min_recall"], options["error_cost"]) == ({"billing": 1.0}, 2.5)
+    assert client.post("/v1/comparisons", data={"task": "x", "min_recall": ""}, files=files).status_code == 202
+
+
 @pytest.mark.parametrize(
     ("changes", "status", "says"),
     [
@@ -87,6 +100,12 @@ def test_a_form_with_files_asks_for_the_same(client: TestClient) -> None:
         ({"device": "cuda"}, 422, "device"),
         ({"prices": {"hourly_usd": "many"}}, 422, "hourly_usd"),
         ({"min_quality": 2}, 422, "min_quality"),
+        ({"min_recall": {"bad": 2}}, 422, "min_recall.bad: input should be less than or equal to 1"),
+        ({"min_recall": ["bad"]}, 422, "min_recall: say LABEL=RATE"),
+        ({"error_cost": "/etc/passwd"}, 422, "error_cost: input should be a valid number"),
+        ({"error_cost": "errors.csv"}, 422, "error_cost: input should be a valid number"),
+        ({"error_cost": {"costs": {"a": {"b": -1}}}}, 422, "error_cost.costs.a.b: input should be greater than"),
+        ({"error_cost": {"default": 1}}, 422, "error_cost.costs: field required"),
         ({"task": "a\ud800b"}, 422, "surrogate"),
         ({"task": "a\0b"}, 422, "null character"),
         ({"examples": [{"input": "a\0", "output": "b"}]}, 422, "null character"),

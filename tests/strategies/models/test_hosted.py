@@ -165,7 +165,7 @@ def test_the_cap_is_kept_before_each_call(server: Any) -> None:
     assert 2 <= len(answered) == server.answered <= 11
     assert 0.27 * server.answered <= 3.0
     assert {str(c.error) for c in found if c.error} == {
-        f"{INFRASTRUCTURE}the spending cap of 3 USD is reached: raise --max-spend"
+        f"{INFRASTRUCTURE}the spending cap of 3 USD is reached: raise --max-spend (of a service, ADVISOR_MAX_SPEND)"
     }
 
 
@@ -176,6 +176,24 @@ def test_what_an_earlier_attempt_has_paid_counts(server: Any, tmp_path: Path) ->
         found = model.generate([ask("first"), ask(f"further {number}" * 9)], Decoding(8))
         assert found[0].text == "FIRST"
     assert server.answered == 1, "for the second there was never enough left"
+
+
+def test_calls_that_were_timed_or_never_came_back_are_counted_by_the_next_attempt(server: Any, tmp_path: Path) -> None:
+    """A call costs 0.27 USD; one that is cut off counts as all that was set aside for it."""
+    spent = []
+    for faults in ([], ["cut"], []):
+        server.faults = list(faults)
+        hosted = Hosted(server.url, most_usd=100.0, prices={NAME: CENT}, concurrency=1)
+        model = HostedModel.connect(NAME, hosted)
+        model.keep_answers(tmp_path / "answers.jsonl")
+        before = hosted.purse.spent
+        assert before == pytest.approx(spent[-1] if spent else 0.0)
+        model.generate([ask("a")], Decoding(8))
+        with uncached(model):
+            model.generate([ask("a")], Decoding(8))
+        spent.append(hosted.purse.spent)
+    cut_off = 8 * 0.10 + 0.01 * (len("Shout.a") + 2 * 8)
+    assert spent == pytest.approx([2 * 0.27, 3 * 0.27 + cut_off, 4 * 0.27 + cut_off])
 
 
 def test_calls_that_may_have_been_paid_for_count() -> None:
@@ -242,11 +260,11 @@ def test_the_key_is_written_nowhere(server: Any, tmp_path: Path) -> None:
 def test_a_line_that_was_cut_off_is_passed_over_and_spoils_no_other(tmp_path: Path) -> None:
     file, store = tmp_path / "answers.jsonl", AnswerStore()
     store.keep_in(file)
-    store.put("a", Completion("A", Usage(1, 2, 3)))
+    store.put("a", Completion("A", Usage(1, 2, 3)), usd=0.25)
     with file.open("a") as half:
         half.write('{"key": "b", "te')
     second = AnswerStore()
-    assert second.keep_in(file) == [Usage(1, 2, 3)]
+    assert second.keep_in(file) == 0.25
     second.put("c", Completion("C", Usage(4, 5)))
     third = AnswerStore()
     third.keep_in(file)

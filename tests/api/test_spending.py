@@ -1,0 +1,51 @@
+"""What hosted models may cost on a service: a setting of the operator, that no caller can change."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api.job import request_of
+from api.settings import Settings, read_settings
+from api.tables import Comparison
+from api.work import audit
+from eval.errors import RequestError
+
+BIG = "openai:big"
+WORDS = {"billing": "invoice payment refund", "outage": "power dark breaker"}
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "nan", "inf", "much"])
+def test_a_cap_that_is_none_is_refused_by_its_name(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ADVISOR_MAX_SPEND", value)
+    with pytest.raises(RequestError, match="ADVISOR_MAX_SPEND: Input should be"):
+        read_settings()
+
+
+def test_a_comparison_gets_the_operators_cap(make_settings: Callable[..., Settings]) -> None:
+    options = {"model": [BIG], "embedder": "all-minilm-l6-v2"}
+    files = {role: {"path": f"{role}.csv", "name": "", "bytes": 1, "sha256": ""} for role in ("task", "examples")}
+    row = Comparison(options=options, files=files)
+    assert request_of(row, make_settings(models={BIG: BIG}, max_spend=2.5)).max_spend == 2.5
+    assert request_of(row, make_settings(models={BIG: BIG})).max_spend is None
+
+
+def test_an_estimate_spends_no_more_than_the_cap(
+    server: Any, tmp_path: Path, tiny_embedder_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call costs 0.27 USD, and can cost much more than the cap."""
+    monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+    rows = [{"input": f"case {i}: {text}", "output": label} for i in range(20) for label, text in WORDS.items()]
+    (tmp_path / "examples.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "prices.yaml").write_text(f"hourly_usd: 0.1\ntokens: {{'{BIG}': {{input: 10000, output: 100000}}}}\n")
+    asked = {
+        "task": "Route the ticket.", "examples": str(tmp_path / "examples.jsonl"), "model": [BIG],
+        "prices": str(tmp_path / "prices.yaml"), "embedder": "all-minilm-l6-v2", "device": "cpu", "max_spend": 0.01,
+    }  # fmt: skip
+    places = {BIG: BIG, "all-minilm-l6-v2": str(tiny_embedder_folder)}
+    audit(asked, places, True, 1000)
+    assert server.asked == []
