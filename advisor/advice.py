@@ -274,17 +274,12 @@ def _errors_reason(case: Case) -> str:
     """What wrong answers cost where they do not all cost the same."""
     if not isinstance(case.settings.error_cost, ErrorCosts):
         return ""
-    pick, other = str(case.decision.pick), case.decision.runner_up
-    said = f"Each wrong answer counted at its own cost, those of {_title(pick)} cost {_errors(case, pick)}"
-    against = f" (of {_title(other)}: {_errors(case, other)})" if other else ""
-    return f"{said}{against}; with what it costs itself that is the lowest total."
-
-
-def _errors(case: Case, name: str) -> str:
-    cost = case.results[name].cost
-    assert cost is not None
-    assert cost.errors_per_1k_usd is not None
-    return wording.per_thousand(cost.errors_per_1k_usd)
+    each = {c.name: 1000 * c.errors * (case.weighed.assumptions.error_cost or 0.0) for c in case.candidates}
+    pick, runner_up = str(case.decision.pick), case.decision.runner_up
+    others = {"today's system": INCUMBENT, **({_title(runner_up): runner_up} if runner_up else {})}
+    against = _and([f"of {who}: {wording.money(each[name])}" for who, name in others.items() if name in each])
+    said = f"Each wrong answer counted at its own cost, those of {_title(pick)} cost {wording.per_thousand(each[pick])}"
+    return f"{said}{f' ({against})' if against else ''}; with what it costs itself that is the lowest total."
 
 
 def _recall_reasons(case: Case) -> list[str]:

@@ -294,7 +294,10 @@ def _dominates(a: Candidate, b: Candidate) -> bool:
 
 
 def _beats(candidate: Candidate, incumbent: Candidate, evidence: Evidence, tolerance: float) -> bool:
-    """By more than what counts as equal. In quality alone, for what today's system costs is not known."""
+    """By more than what counts as equal. In quality or losses alone, for what today's system costs is not known."""
+    if evidence.losses is not None:
+        error = evidence.losses.standard_errors.get((candidate.name, incumbent.name), 0.0)
+        return incumbent.errors - candidate.errors > max(tolerance, error / 2) + _ROUNDING
     return candidate.quality - incumbent.quality > Aim(tolerance).margin(candidate, incumbent, evidence) + _ROUNDING
 
 

@@ -18,7 +18,8 @@ Usd = Annotated[float, Field(ge=0, lt=1e9)]
 DEFAULT, UNUSABLE = "(default)", "(unusable)"
 """Rows of a table that give what the fields of these names give."""
 MOST_LABELS = 1000
-_SEPARATORS = {".csv": ",", ".tsv": "\t"}
+_SEPARATORS = {".csv": ",;\t", ".tsv": "\t"}
+"""Of which the one that the first row has most of is taken."""
 
 
 class ErrorCosts(BaseModel):
@@ -176,13 +177,16 @@ def _fields(text: str, suffix: str, path: str) -> dict[str, Any]:
 
 def _table(text: str, suffix: str, path: str) -> dict[str, Any]:
     """A matrix whose first row has the answers and whose first column the right labels; empty cells say nothing."""
-    lines = list(csv.reader(text.splitlines(), delimiter=_SEPARATORS[suffix]))
+    head = text.split("\n", 1)[0]
+    lines = list(csv.reader(text.splitlines(), delimiter=max(_SEPARATORS[suffix], key=head.count)))
     rows = [(n, [cell.strip() for cell in line]) for n, line in enumerate(lines, 1) if any(map(str.strip, line))]
     if len(rows) < 2 or len(rows[0][1]) < 2:
         raise RequestError(
             f"--error-cost: {path} must have a first row of answers, and a row of costs in USD for each right label."
         )
     answers, values = rows[0][1][1:], dict[str, Any]({"costs": {}})
+    if len(set(answers)) < len(answers) or "" in answers:
+        raise RequestError(f"--error-cost: {path}, row 1: each answer must have a name, and one column.")
     for number, (right, *cells) in rows[1:]:
         place = f"--error-cost: {path}, row {number} ({right})"
         if right in values["costs"]:

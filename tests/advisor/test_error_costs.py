@@ -17,6 +17,7 @@ from advisor.error_costs import ErrorCosts, check_labels, read_error_cost
 from advisor.evidence import Weighed, weigh
 from advisor.records import Fit, Record
 from advisor.request import make_request
+from advisor.trials import INCUMBENT
 from eval.contracts import Evaluation, Example, Outcome, Prediction
 from eval.errors import RequestError
 from eval.metrics import get_metric
@@ -45,6 +46,7 @@ def test_the_same_matrix_is_read_from_each_kind_of_file(tmp_path: Path) -> None:
         "m.json": json.dumps(MATRIX),
         "m.csv": table,
         "m.tsv": table.replace(",", "\t"),
+        "semicolons.csv": table.replace(",", ";"),
     }
     for name, text in files.items():
         path = written(tmp_path, name, text)
@@ -78,6 +80,7 @@ def test_labels_may_look_like_figures_or_like_yes_and_no(tmp_path: Path) -> None
         ("m.csv", ",bad,good\nbad,0,-3\n", r"row 2 \(bad\), column good: '-3' is no cost"),
         ("m.csv", ",bad,good\nbad,0,1\nbad,0,1\n", r"row 3 \(bad\): a second row of this label"),
         ("m.csv", ",bad,good\nbad,0,1,2\n", r"row 2 \(bad\): 3 costs for 2 answers"),
+        ("m.csv", ",bad,bad\nbad,0,1\n", "row 1: each answer must have a name, and one column"),
         ("m.csv", "bad\n", "must have a first row of answers"),
         ("m.txt", "1", r"is neither a figure in USD nor a \.yaml, \.json, \.csv or \.tsv file"),
     ],
@@ -265,6 +268,18 @@ def test_what_is_dearer_in_itself_and_in_its_errors_is_never_picked(seed: int, s
     found = weighed(record("majority", worse, seconds + 0.1), record("few_shot", better, seconds), error_cost=MATRIX)
     assert found.decision is not None
     assert found.decision.pick == "few_shot"
+
+
+def test_todays_system_is_beaten_by_what_makes_cheaper_errors() -> None:
+    """It is right as often as the careful one, and misses the unhappy."""
+    careful, plain = worked_example()
+    matrix = {"costs": {"bad": {"fine": 20}, "fine": {"bad": 0.5}}, "default": 1}
+    today = replace(plain, name=INCUMBENT, strategy=INCUMBENT)
+    by_kind, by_figure = weighed(careful, today, error_cost=matrix), weighed(careful, today, error_cost=1.0)
+    assert by_kind.decision is not None
+    assert by_figure.decision is not None
+    assert not by_kind.decision.keeps_incumbent
+    assert by_figure.decision.keeps_incumbent
 
 
 def test_few_rows_without_the_dearest_error_are_no_proof_that_it_does_not_happen() -> None:
