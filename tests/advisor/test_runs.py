@@ -212,13 +212,13 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyte
     write_atomically(path, "old ü")
     assert path.read_text(encoding="utf-8") == "old ü"
 
-    def full_disk(self: Path, text: str, encoding: str) -> int:
-        with self.open("w") as file:
-            file.write(text[:1])
+    def full_disk(self: Path, content: bytes) -> int:
+        with self.open("wb") as file:
+            file.write(content[:1])
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "write_text", full_disk)
+        patch.setattr(Path, "write_bytes", full_disk)
         with pytest.raises(OSError, match="No space"):
             write_atomically(path, "new")
     assert path.read_text(encoding="utf-8") == "old ü"

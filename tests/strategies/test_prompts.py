@@ -13,7 +13,7 @@ from strategies.models.base import JsonShape, Prompt
 from strategies.models.fake import HashingEmbedder, ScriptedModel
 from strategies.pipeline import DocumentRetriever, ExampleRetriever, Pipeline
 from strategies.prompts import Demonstration, PromptTemplate, instruction, question, within_context
-from strategies.retrieval.chunks import Passage
+from strategies.retrieval.chunks import MOST_WORDS, Passage
 from strategies.retrieval.index import ExampleIndex, Pair, PassageIndex
 
 TEMPLATE = PromptTemplate("Do it.", (Demonstration("q1", "a1"), Demonstration("q2", "a2")))
@@ -133,7 +133,7 @@ def pipeline(context: int) -> Pipeline:
         TEMPLATE,
         AnswerFormat(max_new_tokens=10),
         embedder,
-        DocumentRetriever(PassageIndex.build(PASSAGES, embedder), 2),
+        DocumentRetriever(PassageIndex.build(PASSAGES, embedder), 2, MOST_WORDS, 0.0),
         ExampleRetriever(ExampleIndex.build(examples, embedder), 3),
     )
 
