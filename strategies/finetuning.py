@@ -24,6 +24,10 @@ from strategies.workload import Profile, Tokens, Workload, answering, training
 FEWEST_ROWS = 16
 DEV_LOSS_ROWS = 16
 """Rows whose loss is compared with that of the rows learnt from."""
+SMALL_MODEL = 1_000_000_000
+TINY_MODEL = 250_000_000
+DEV_LOSS_ROWS = 16
+"""Rows whose loss is compared with that of the rows learnt from."""
 LEARNING_RATES = ((250_000_000, 2e-3), (1_000_000_000, 1e-3))
 """For models of fewer parameters than so many."""
 LARGE_MODEL_RATE = 2e-4
@@ -48,7 +52,9 @@ class Lora:
         pipeline = self._pipeline(task, train, workshop)
         learning = self._remembering(pipeline, fit_rows, workshop)  # dev rows must not find themselves
         fixed = workshop.allowance.fixed_epochs
-        settings = replace(_settings(model), epochs=fixed or workshop.allowance.epochs, seed=workshop.seed)
+        settings = replace(
+            _settings(model, pipeline.answers), epochs=fixed or workshop.allowance.epochs, seed=workshop.seed
+        )
         prompts = learning.prompts([e.input for e in rows], unseen=False)
         answers = [canonical(e.target, pipeline.answers) for e in rows]
         watched = dev[:DEV_LOSS_ROWS]
@@ -147,13 +153,18 @@ def _trainable(model: LanguageModel):  # type: ignore[no-untyped-def]
     return model
 
 
-def _settings(model: LanguageModel):  # type: ignore[no-untyped-def]
-    """Small models bear, and need, a higher learning rate."""
+def _settings(model: LanguageModel, answers: AnswerFormat):  # type: ignore[no-untyped-def]
+    """Small models bear, and need, a higher learning rate; the smallest a still higher one where answers have a form.
+
+    Free answers they learn by heart at that rate: with retrieved passages, the loss of rows not learnt from rises.
+    """
     from strategies.training.lora import LoraSettings
 
     parameters = model.identity.parameters or 0
-    rate = next((rate for most, rate in LEARNING_RATES if parameters < most), LARGE_MODEL_RATE)
-    return LoraSettings(learning_rate=rate)
+    has_form = bool(answers.labels) or answers.json_shape is not None
+    if parameters < TINY_MODEL and has_form:
+        return LoraSettings(learning_rate=2e-3)
+    return LoraSettings(learning_rate=1e-3 if parameters < SMALL_MODEL else 2e-4)
 
 
 def _sample(rows: Sequence[Example], most: int, seed: int) -> list[Example]:
