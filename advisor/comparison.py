@@ -226,7 +226,7 @@ def _measure(comparison: Comparison, folder: RunFolder, progress: Progress) -> M
     curves: dict[str, list[Fit]] = {}
     refits: dict[str, Refit] = {}
     if c.plan.learning_curve:
-        for entry in _named(c.entries, _leaders(weighed)):
+        for entry in _named(c.entries, _to_curve(weighed)):
             curves[entry.name] = learning_curve(bench, entry)
     for entry in _named(c.entries, _to_keep(request, records, weighed)):
         refit = keep_solution(bench, entry, by_name[entry.name])
@@ -239,8 +239,8 @@ def _pick(weighed: Weighed) -> str | None:
     return weighed.decision.pick if weighed.decision else None
 
 
-def _leaders(weighed: Weighed) -> list[str]:
-    """The pick, and the best of the others."""
+def _to_curve(weighed: Weighed) -> list[str]:
+    """Whose learning curves are drawn: the pick, and the best of the others."""
     decision = weighed.decision
     if decision is None:
         return []

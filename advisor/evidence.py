@@ -44,12 +44,17 @@ def weigh(
     metric: Metric,
     *,
     labels: Collection[str] | None = None,
+    comparisons: Sequence[schema.Comparison] | None = None,
 ) -> Weighed:
-    """Compare the strategies that were measured as planned, and decide. `labels` are those that answers are to be."""
+    """Compare the strategies that were measured as planned, and decide. `labels` are those that answers are to be.
+
+    `comparisons` are those found before with the same records, metric and seed, on which alone they rest.
+    """
     terms = terms_of(request, prices)
     measured = {r.name: r.evaluations for r in records if r.status == "ok" and r.evaluation is not None}
     fits = {name: of_name for name, of_name in paired_fits(measured).items() if of_name[0]}
-    comparisons = compare_pairs(metric, fits, request.seed)
+    if comparisons is None:
+        comparisons = compare_pairs(metric, fits, request.seed)
     evidence = _evidence(metric, fits, comparisons, records, request.seed)
     candidates = []
     for record in records:

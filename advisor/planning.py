@@ -10,7 +10,7 @@ the three, what does not fit is given up in this order, each step only if the on
 
 Where one holdout is all that fits, further steps are:
 
-1. the kept solution is the measured one, not fitted again on all examples (this before any strategy is left out),
+1. the kept solution is the measured one, not fitted again on all examples,
 2. strategies take their first configuration instead of trying several,
 3. fewer test rows (150, 100),
 4. fine-tuning passes over the training rows 3 times, then twice,

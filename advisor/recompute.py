@@ -41,7 +41,8 @@ def report_again(run: Path, *, prices: Prices | None = None, **changes: Any) -> 
     records = [_record(folder, result) for result in report.strategies]
     labels = report.task.labels if report.task.kind == Kind.CLASSIFICATION.value else None
     check_labels(options.error_cost, options.min_recall, labels)
-    weighed = weigh(records, options, used, get_metric(report.task.metric), labels=labels)
+    metric = get_metric(report.task.metric)
+    weighed = weigh(records, options, used, metric, labels=labels, comparisons=report.comparisons)
     costs = {record.name: cost_of(record, options, used) for record in records}
     results = [result.model_copy(update={"cost": costs[result.name]}) for result in report.strategies]
     results = with_errors(results, weighed)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise, product
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from advisor.decide import EQUAL_COST, Candidate, Decision, Evidence, Limits, decide, picked
 from advisor.economics import Money, break_even, middle, pieces
@@ -21,6 +21,7 @@ PRICES = (0.1, 10.0)
 """Between which factors the price of the machine is varied."""
 EVERYWHERE = (0.0, math.inf)
 _STEP = 1e-9
+_Found = TypeVar("_Found")
 
 
 class Flip(NamedTuple):
@@ -48,18 +49,14 @@ class Assumptions:
 
     def decide(self) -> Decision:
         """The decision under these assumptions."""
-        return decide(
-            self.candidates,
-            self.evidence,
-            self.limits,
-            self.tolerance,
-            error_cost=self.error_cost,
-            volume=self.volume,
-        )
+        return self._by(decide)
 
     def pick(self) -> str | None:
         """Its pick."""
-        return picked(
+        return self._by(picked)
+
+    def _by(self, rule: Callable[..., _Found]) -> _Found:
+        return rule(
             self.candidates,
             self.evidence,
             self.limits,

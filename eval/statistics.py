@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, hypot, lcm
+from statistics import NormalDist
 
 import numpy as np
 
@@ -213,9 +214,7 @@ def smallest_difference(standard_error: float, *, power: float = 0.8, significan
 
     Holds the standard error of the paired difference to be the same whatever the difference.
     """
-    from scipy.stats import norm
-
-    return float((norm.ppf(1 - significance / 2) + norm.ppf(power)) * standard_error)
+    return (NormalDist().inv_cdf(1 - significance / 2) + NormalDist().inv_cdf(power)) * standard_error
 
 
 def rows_needed(
@@ -226,12 +225,10 @@ def rows_needed(
     Settled: known, one-sided, on which side of -margin the difference (a minus b) lies, if it stays what it is and its
     standard error falls with the root of the rows. None where it is -margin itself, so that no number would do.
     """
-    from scipy.stats import norm
-
     distance = abs(difference + margin)
     if distance < EQUAL:
         return None
-    return max(1, ceil(n * (float(norm.ppf(confidence)) * standard_error / distance) ** 2))
+    return max(1, ceil(n * (NormalDist().inv_cdf(confidence) * standard_error / distance) ** 2))
 
 
 # ---- rows ------------------------------------------------------------------------------------------------------------
@@ -330,13 +327,11 @@ def _bonett_price(differences: Floats, clusters: Indices) -> tuple[float, float,
     Bonett and Price (2012) add one row to each of the two kinds. Differences may be any in [-1, 1]: the rows added are
     then of the greatest difference that there can be.
     """
-    from scipy.stats import norm
-
     n = effective_rows(differences, clusters)
     weight, total = n / len(differences), n + 2
     centre = float(differences.sum()) * weight / total
     error = float(np.sqrt(((float((differences**2).sum()) * weight + 2) / total - centre**2) / total))
-    margin = float(norm.ppf(0.975)) * error
+    margin = NormalDist().inv_cdf(0.975) * error
     return centre - margin, centre + margin, error
 
 

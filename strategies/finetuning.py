@@ -24,13 +24,8 @@ from strategies.workload import Profile, Tokens, Workload, answering, training
 FEWEST_ROWS = 16
 DEV_LOSS_ROWS = 16
 """Rows whose loss is compared with that of the rows learnt from."""
-SMALL_MODEL = 1_000_000_000
-TINY_MODEL = 250_000_000
-DEV_LOSS_ROWS = 16
-"""Rows whose loss is compared with that of the rows learnt from."""
-LEARNING_RATES = ((250_000_000, 2e-3), (1_000_000_000, 1e-3))
-"""For models of fewer parameters than so many."""
-LARGE_MODEL_RATE = 2e-4
+TINY_MODEL, SMALL_MODEL = 250_000_000, 1_000_000_000
+"""Of fewer parameters."""
 
 
 class Lora:
@@ -52,9 +47,8 @@ class Lora:
         pipeline = self._pipeline(task, train, workshop)
         learning = self._remembering(pipeline, fit_rows, workshop)  # dev rows must not find themselves
         fixed = workshop.allowance.fixed_epochs
-        settings = replace(
-            _settings(model, pipeline.answers), epochs=fixed or workshop.allowance.epochs, seed=workshop.seed
-        )
+        epochs = fixed or workshop.allowance.epochs
+        settings = replace(_settings(model, pipeline.answers), epochs=epochs, seed=workshop.seed)
         prompts = learning.prompts([e.input for e in rows], unseen=False)
         answers = [canonical(e.target, pipeline.answers) for e in rows]
         watched = dev[:DEV_LOSS_ROWS]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -225,3 +226,18 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     yield started
     started.shutdown()
     started.server_close()
+
+
+@pytest.fixture(scope="module")  # not longer: while it runs, no other event loop can
+def browser() -> Iterator[Any]:
+    """A real Chromium; what needs it is skipped where there is none."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("there is no Chromium")
+    from playwright.sync_api import sync_playwright
+
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=flags)
+        yield browser
+        browser.close()

@@ -9,7 +9,6 @@ import pytest
 
 from strategies.models import catalogue
 from strategies.models.base import Decoding, Embedder, Prompt, Turn
-from strategies.models.engine import HOPELESS
 from strategies.models.transformers_lm import TransformersModel
 
 pytestmark = pytest.mark.real_model
@@ -80,7 +79,7 @@ def test_label_scores_equal_those_of_one_forward_pass_a_label(model: Transformer
     exact = np.array([plain_scores(exact_model, prompt) for prompt in PROMPTS])
     in_float32 = np.array([scores.log_likelihoods for scores in exact_model.score_labels(PROMPTS, LABELS)])
     in_bfloat16 = np.array([scores.log_likelihoods for scores in model.score_labels(PROMPTS, LABELS)])
-    in_the_running = exact > exact.max(axis=1, keepdims=True) - HOPELESS + 1
+    in_the_running = exact > exact.max(axis=1, keepdims=True) - 8
     assert np.abs(in_float32 - exact)[in_the_running].max() < 1e-3
     assert np.abs(in_bfloat16 - exact)[in_the_running].max() < 0.5
     assert np.abs(in_bfloat16 - exact)[in_the_running].mean() < 0.3

@@ -121,7 +121,7 @@ class LanguageModel(Protocol):
     ) -> list[LabelScores]:
         """Weigh every label as the answer to each chat, in order.
 
-        A label that cannot be the best may be given an upper bound, unless `every` one is asked for.
+        Labels that cannot be the best may share what their beginning is given, unless `every` one is asked for.
         """
         ...
 

@@ -10,18 +10,20 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from strategies.models.batching import in_batches, stretches
-from strategies.models.label_trie import MOST_TRIE_NODES, LabelTrie, first_fitting
+from strategies.models.label_search import LabelSearch, LabelTree, Part
+from strategies.models.label_trie import MOST_TRIE_NODES, LabelTrie
 from strategies.models.packed_attention import use_packed_attention
 from strategies.models.packing import Layout, Memory, State
 from strategies.models.precision import keep_sums_wide, log_norms
 
-HOPELESS = 9.0
-"""Nats below the best label: e to the minus 9 is about a ten-thousandth of its probability."""
 CPU_LINE, GPU_LINE = 1536, 32_768
 """Tokens read at once. On CPU more would not stay in the processor's caches."""
 MOST_LOGIT_ROWS = 4096
@@ -57,7 +59,7 @@ class Weighed:
     """Labels weighed as continuations of a row."""
 
     log_likelihoods: list[float]
-    """Per label, its end token included; an upper bound where it is hopeless."""
+    """Per label, its end token included."""
     nodes: int
     """Tokens that were read for it."""
 
@@ -137,21 +139,17 @@ class Engine:
     ) -> list[Weighed]:
         """Log-likelihood of every label as the continuation of every row, end token included.
 
-        Of a hopeless one only a bound, unless `every` label is to be weighed to its end.
+        Of hopeless ones only what `LabelSearch` says, unless `every` label is to be weighed to its end.
         """
-        margin = math.inf if every else HOPELESS
         trie = LabelTrie.build(labels)
-        at_once = len(trie.tokens) <= MOST_TRIE_NODES
-
-        def weigh(batch: Sequence[Row]) -> list[Weighed]:
-            if at_once:
-                return self._weigh_at_once(prefix, batch, trie)
-            return self._weigh_by_rank(prefix, batch, labels, margin)
-
-        room = min(len(trie.tokens), max(MOST_TRIE_NODES, *map(len, labels)))
+        if len(trie.tokens) <= MOST_TRIE_NODES:
+            room, weigh = len(trie.tokens), partial(self._weigh_at_once, prefix, trie)
+        else:
+            tree = LabelTree(labels, self.end_token)
+            room, weigh = max(MOST_TRIE_NODES, *map(len, labels)), partial(self._weigh_by_mass, prefix, tree, every)
         return in_batches(weigh, rows, room, most_tokens=min(self._line, MOST_LOGIT_ROWS))
 
-    def _weigh_at_once(self, prefix: tuple[int, ...], rows: Sequence[Row], trie: LabelTrie) -> list[Weighed]:
+    def _weigh_at_once(self, prefix: tuple[int, ...], trie: LabelTrie, rows: Sequence[Row]) -> list[Weighed]:
         """All labels in the very pass that reads the rows."""
         memory = Memory(self._prefix_state(prefix), len(rows), 0, self.device)
         layout = memory.passing(rows, trie)
@@ -162,54 +160,42 @@ class Engine:
         sums = self._path_sums(trie, logits[:, 0].float() - norms[:, :1], logits[:, 1:], norms[:, 1:])
         return [Weighed(values, len(trie.tokens)) for values in sums.tolist()]
 
-    def _weigh_by_rank(
-        self, prefix: tuple[int, ...], rows: Sequence[Row], labels: Sequence[Row], margin: float
+    def _weigh_by_mass(
+        self, prefix: tuple[int, ...], tree: LabelTree, every: bool, rows: Sequence[Row]
     ) -> list[Weighed]:
-        """The likeliest first tokens first, as many labels at once as a tree holds.
-
-        No label is likelier than its first token. So once that falls `margin` below the best label found, the rest
-        cannot be the answer, and keep the likelihood of their first token: an upper bound, and practically nothing.
-        """
+        """The likeliest beginnings of labels first, until what is left is negligible."""
         memory, logits = self._read(prefix, rows, room=0)
-        after_row = logits.float() - log_norms(logits)[:, None]
-        found = after_row[:, [label[0] for label in labels]]
-        waiting = [order.tolist() for order in found.argsort(dim=1, descending=True, stable=True)]
-        best = [-math.inf] * len(rows)
-        nodes = [0] * len(rows)
+        first = (logits.float() - log_norms(logits)[:, None])[:, [tree.trie.tokens[node] for node in tree.roots]]
+        searches = [LabelSearch(tree, row, every=every) for row in first.double().cpu().numpy()]
+        counts = [0] * len(rows)
         alive = list(range(len(rows)))
         while True:
-            for row in alive:
-                bounds = found[row].tolist()
-                waiting[row] = [i for i in waiting[row] if bounds[i] > best[row] - margin]
-            open_rows = [i for i, row in enumerate(alive) if waiting[row]]
-            if not open_rows:
+            asked = [(row, nodes) for row in alive if (nodes := searches[row].next(MOST_TRIE_NODES))]
+            if not asked:
                 break
-            if len(open_rows) < len(alive):
-                memory.keep_rows(open_rows)
-                after_row, alive = after_row[open_rows], [alive[i] for i in open_rows]
-            taken, tries = zip(*(first_fitting(waiting[row], labels, MOST_TRIE_NODES) for row in alive), strict=True)
-            for row, indices, trie, values in zip(
-                alive, taken, tries, self._weigh_trees(memory, after_row, tries), strict=True
-            ):
-                found[row, indices] = values
-                best[row] = max(best[row], float(values.max()))
-                waiting[row] = waiting[row][len(indices) :]
-                nodes[row] += len(trie.tokens)
-        return [Weighed(values, count) for values, count in zip(found.tolist(), nodes, strict=True)]
+            if len(asked) < len(alive):
+                memory.keep_rows([alive.index(row) for row, _ in asked])
+                alive = [row for row, _ in asked]
+            parts = [tree.part(nodes) for _, nodes in asked]
+            for (row, nodes), part, steps in zip(asked, parts, self._read_trees(memory, parts), strict=True):
+                searches[row].learn(nodes, steps)
+                counts[row] += len(part.trie.tokens)
+        return [
+            Weighed(search.log_likelihoods().tolist(), count) for search, count in zip(searches, counts, strict=True)
+        ]
 
-    def _weigh_trees(self, memory: Memory, after_row: torch.Tensor, tries: Sequence[LabelTrie]) -> list[torch.Tensor]:
-        """For each row the log-likelihoods of its tree's labels."""
-        layout = memory.branching(tries)
-        logits = self._forward(layout, torch.arange(len(layout.tokens), device=self.device))
-        sizes = [len(trie.tokens) for trie in tries]
-        parts = zip(
-            tries,
-            torch.split(after_row, 1),
-            torch.split(logits, sizes),
-            torch.split(log_norms(logits), sizes),
-            strict=True,
-        )
-        return [self._path_sums(trie, after, own[None], norms[None])[0] for trie, after, own, norms in parts]
+    def _read_trees(self, memory: Memory, parts: Sequence[Part]) -> list[NDArray[np.float64]]:
+        """For each row the log-probabilities of what may follow at the nodes of its part."""
+        logits = self._forward(memory.branching([part.trie for part in parts]), None)
+        norms = log_norms(logits)
+        start, places, tokens = 0, list[int](), list[int]()
+        for part in parts:
+            places += [start + place for place in part.places]
+            tokens += part.tokens
+            start += len(part.trie.tokens)
+        steps = logits[places, tokens].float() - norms[places]
+        sizes = [len(part.places) for part in parts]
+        return [values.double().cpu().numpy() for values in torch.split(steps, sizes)]
 
     def _path_sums(
         self, trie: LabelTrie, after_row: torch.Tensor, logits: torch.Tensor, norms: torch.Tensor

@@ -51,20 +51,3 @@ class LabelTrie:
         for node, parent in enumerate(self.parents):
             seen.append([*seen[parent], node] if parent >= 0 else [node])
         return seen
-
-
-def first_fitting(
-    order: Sequence[int], labels: Sequence[Sequence[int]], most_nodes: int
-) -> tuple[list[int], LabelTrie]:
-    """The longest beginning of `order` (indices of labels) whose tree has at most `most_nodes` nodes, and that tree.
-
-    At least one label is taken, however long it is.
-    """
-    trie = LabelTrie()
-    taken: list[int] = []
-    for index in order:
-        if taken and len(trie.tokens) + len(labels[index]) > most_nodes:
-            break
-        trie.insert(labels[index])
-        taken.append(index)
-    return taken, trie

@@ -118,6 +118,8 @@ class PassageIndex:
 
     def search(self, queries: Sequence[str], k: int, word_share: float) -> list[list[Passage]]:
         """For each query its `k` best passages, best first."""
+        if word_share == 0:  # words would only add what comes after
+            return [[self.passages[hit.position] for hit in hits] for hits in self._vectors.search(queries, k)]
         return [self.best(ranks, k, word_share) for ranks in self.rank(queries, max(k, FUSED))]
 
     def rank(self, queries: Sequence[str], depth: int = FUSED) -> list[Ranks]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,23 +12,9 @@ import pytest
 from api.settings import Settings
 from api.worker import Worker
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 WORDS = {"billing": "invoice payment refund", "outage": "power dark breaker"}
 CSV = "text,label\n" + "".join(f"case {i}: {text},{label}\n" for i in range(20) for label, text in WORDS.items())
 HOSTILE = "<img src=x onerror=\"document.title='hacked'\">"
-
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -289,6 +289,28 @@ def sample_report() -> Callable[..., Report]:
 
 
 @pytest.fixture
+def nothing_measured(sample_report: Callable[..., Report]) -> Report:
+    """The sample's comparison with one strategy, which failed."""
+    failed = {"name": "rag", "family": "retrieval", "status": "failed", "reason": "The disk is full."}
+    nothing = {
+        "strategy": None,
+        "runner_up": None,
+        "verdict": "none_feasible",
+        "break_even": [],
+        "probability_best": {},
+    }
+    return sample_report(
+        strategies=[failed],
+        comparisons=[],
+        samples=[],
+        rows=[],
+        volumes=None,
+        artefact=None,
+        recommendation=sample_report().recommendation.model_copy(update=nothing).model_dump(),
+    )
+
+
+@pytest.fixture
 def hostile_report() -> Report:
     """The sample with hostile text in every field that takes text, keys and names included."""
     return Report.model_validate(_poisoned(sample_data()))

@@ -31,21 +31,8 @@ def test_every_strategy_is_in_the_table_failed_ones_with_their_reason(sample_rep
     assert "not applicable; The task is classification" in text
 
 
-def test_a_report_with_nothing_measured_still_renders(sample_report: Build) -> None:
-    failed = {"name": "rag", "family": "retrieval", "status": "failed", "reason": "The disk is full."}
-    advice = sample_report().recommendation.model_copy(
-        update={"strategy": None, "runner_up": None, "verdict": "none_feasible", "probability_best": {}}
-    )
-    report = sample_report(
-        strategies=[failed],
-        comparisons=[],
-        samples=[],
-        rows=[],
-        volumes=None,
-        artefact=None,
-        recommendation=advice.model_dump(),
-    )
-    text = render_markdown(report)
+def test_a_report_with_nothing_measured_still_renders(nothing_measured: Report) -> None:
+    text = render_markdown(nothing_measured)
     assert "No strategy meets the limits" in text
     assert "The disk is full." in text
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strategies.models.label_trie import LabelTrie, first_fitting
+from strategies.models.label_trie import LabelTrie
 
 LABELS = [[1, 2, 3], [1, 2], [1, 4], [5], [1, 2, 3]]
 Labels = st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=6), min_size=1, max_size=12)
@@ -31,21 +31,3 @@ def test_every_path_spells_its_label(labels: list[list[int]]) -> None:
         assert [trie.depths[node] for node in path] == list(range(len(label)))
         assert trie.ancestors()[path[-1]] == path
     assert len(trie.tokens) == len({tuple(label[: i + 1]) for label in labels for i in range(len(label))})
-
-
-@given(Labels, st.integers(1, 20))
-def test_labels_are_taken_in_order_until_the_tree_is_full(labels: list[list[int]], most: int) -> None:
-    waiting, seen = list(range(len(labels)))[::-1], []
-    while waiting:
-        taken, trie = first_fitting(waiting, labels, most)
-        assert taken
-        assert taken == waiting[: len(taken)]
-        assert len(trie.tokens) <= most or len(taken) == 1
-        assert [[trie.tokens[node] for node in path] for path in trie.paths] == [labels[i] for i in taken]
-        waiting, seen = waiting[len(taken) :], seen + taken
-    assert sorted(seen) == list(range(len(labels)))
-
-
-def test_no_labels_make_an_empty_tree() -> None:
-    taken, trie = first_fitting([], LABELS, 8)
-    assert (taken, trie.tokens, trie.paths) == ([], [], [])

@@ -14,9 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eval.errors import ModelUnavailable, RequestError
-from strategies.models import engine, packed_attention
+from strategies.models import engine, label_search, packed_attention
 from strategies.models.base import Decoding, JsonShape, Prompt, Turn
 from strategies.models.chat import ChatFormat
+from strategies.models.label_search import NEGLIGIBLE
 from strategies.models.transformers_lm import TransformersModel
 
 LABELS = ("billing", "billing dispute", "billing dispute closed", "outage", "out", "Größe", "yes")
@@ -97,7 +98,6 @@ def adapters(tiny_model_folder: Path, tmp_path_factory: pytest.TempPathFactory) 
 def test_label_scores_equal_those_of_one_forward_pass_a_label(
     model: TransformersModel, monkeypatch: pytest.MonkeyPatch, shared: int, read_at_once: int, stretch: int
 ) -> None:
-    monkeypatch.setattr(engine, "HOPELESS", 1e9)
     monkeypatch.setattr(packed_attention, "STRETCH", stretch)
     model.engine._line = read_at_once
     found = model.score_labels(prompts(shared), LABELS)
@@ -108,10 +108,9 @@ def test_label_scores_equal_those_of_one_forward_pass_a_label(
 def test_labels_weighed_in_several_trees_have_the_same_scores(
     model: TransformersModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "HOPELESS", 1e9)
     monkeypatch.setattr(engine, "MOST_TRIE_NODES", 6)
     for prompt in prompts():
-        (scores,) = model.score_labels([prompt], LABELS)
+        (scores,) = model.score_labels([prompt], LABELS, every=True)
         assert scores.log_likelihoods == pytest.approx(plain_scores(model, prompt, LABELS), abs=2e-3)
 
 
@@ -128,16 +127,15 @@ def test_labels_left_out_as_hopeless_could_not_have_won(model: TransformersModel
         found = torch.tensor(scores.log_likelihoods)
         weighed = (found - exact).abs() < 2e-3
         assert int(found.argmax()) == int(exact.argmax())
-        assert weighed[exact > exact.max() - engine.HOPELESS].all()
-        assert (found[~weighed] <= exact.max() - engine.HOPELESS + 2e-3).all()
+        assert found[~weighed].exp().sum() <= NEGLIGIBLE * found[weighed].exp().sum()
 
 
 def test_queries_that_need_different_numbers_of_trees_are_weighed_together(
     model: TransformersModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine, "MOST_TRIE_NODES", 6)
-    for hopeless in (2.0, 9.0, 1e9):
-        monkeypatch.setattr(engine, "HOPELESS", hopeless)
+    for negligible in (0.5, NEGLIGIBLE, 0.0):
+        monkeypatch.setattr(label_search, "NEGLIGIBLE", negligible)
         together = model.score_labels(prompts(), LABELS)
         for prompt, scores in zip(prompts(), together, strict=True):
             (alone,) = model.score_labels([prompt], LABELS)

@@ -1,0 +1,89 @@
+"""The search for the labels worth weighing, against a made-up model that is asked for everything."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from strategies.models.label_search import NEGLIGIBLE, LabelSearch, LabelTree
+
+END = 9
+Label = tuple[int, ...]
+label_sets = st.lists(
+    st.lists(st.integers(0, 3), min_size=1, max_size=6).map(tuple), min_size=1, max_size=30, unique=True
+)
+
+
+class Chance:
+    """A model that continues at random, but always alike."""
+
+    def __init__(self, seed: int, sharpness: float) -> None:
+        self._seed, self._sharpness = seed, sharpness
+
+    def after(self, beginning: Label) -> NDArray[np.float64]:
+        """Log-probabilities of the tokens 0 to 9."""
+        values = np.random.default_rng([self._seed, *beginning]).normal(size=END + 1) * self._sharpness
+        return np.asarray(values - np.log(np.exp(values).sum()))
+
+    def of(self, label: Label) -> float:
+        tokens = [*label, END]
+        return float(sum(self.after(tuple(tokens[:i]))[token] for i, token in enumerate(tokens)))
+
+
+def searched(model: Chance, labels: list[Label], most: int, *, every: bool = False) -> tuple[LabelSearch, int]:
+    """The search carried out, and how many nodes it read."""
+    tree = LabelTree(labels, END)
+    trie = tree.trie
+    search = LabelSearch(tree, model.after(())[[trie.tokens[node] for node in tree.roots]], every=every)
+    count = 0
+    while nodes := search.next(most):
+        part = tree.part(nodes)
+        spelled = [tuple(part.trie.tokens[above] for above in seen) for seen in part.trie.ancestors()]
+        steps = [model.after(spelled[at])[token] for at, token in zip(part.places, part.tokens, strict=True)]
+        search.learn(nodes, np.array(steps))
+        count += len(nodes)
+    return search, count
+
+
+@given(label_sets, st.integers(0, 99), st.integers(1, 20))
+def test_every_label_can_be_weighed_to_its_end(labels: list[Label], seed: int, most: int) -> None:
+    model = Chance(seed, 2.0)
+    search, count = searched(model, labels, most, every=True)
+    assert search.log_likelihoods() == pytest.approx([model.of(label) for label in labels])
+    assert count == LabelTree(labels, END).inner
+
+
+@given(label_sets, st.integers(0, 99), st.integers(1, 20), st.sampled_from([0.5, 2.0, 8.0]))
+def test_the_best_is_found_and_what_stays_unread_is_negligible(
+    labels: list[Label], seed: int, most: int, sharpness: float
+) -> None:
+    model = Chance(seed, sharpness)
+    search, count = searched(model, labels, most)
+    exact, found = np.array([model.of(label) for label in labels]), search.log_likelihoods()
+    assert int(found.argmax()) == int(exact.argmax())
+    weighed = np.isclose(found, exact)
+    assert np.exp(found[~weighed]).sum() <= NEGLIGIBLE * np.exp(found[weighed]).sum() + 1e-12
+    assert count <= LabelTree(labels, END).inner
+
+
+def test_a_sure_model_reads_little() -> None:
+    labels = [(a, b, c) for a in range(4) for b in range(4) for c in range(4)]
+    everything = LabelTree(labels, END).inner
+    assert searched(Chance(1, 0.1), labels, 64)[1] == everything
+    assert searched(Chance(1, 20.0), labels, 64)[1] < everything / 3
+
+
+def test_what_must_follow_is_read_with_what_it_follows() -> None:
+    tree = LabelTree([(1, 2, 3), (1, 2, 4), (5, 6, 7)], END)
+    search = LabelSearch(tree, np.log([0.5, 0.5]), every=False)
+    spelled = [[tree.trie.tokens[above] for above in tree.above[node]] for node in search.next(64)]
+    assert spelled == [[1], [1, 2], [5], [5, 6], [5, 6, 7]]
+
+
+def test_labels_that_are_the_same_tokens_are_weighed_alike() -> None:
+    search, _ = searched(Chance(3, 2.0), [(1, 2), (1, 2), (3,)], 64, every=True)
+    first, second, third = search.log_likelihoods()
+    assert first == second != third
