@@ -22,8 +22,8 @@ demo: models  ## the main job on the bundled sample
 serve: models  ## the service with one worker, for this machine alone, on http://127.0.0.1:8000
 	$(BIN)/advisor api
 
-test: models  ## all tests
-	$(BIN)/python -m pytest
+test: models  ## all tests, on two cores
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 check: lint types imports test  ## the one door for checks, the quick ones first
 
