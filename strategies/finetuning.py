@@ -12,14 +12,21 @@ from strategies.answers import AnswerFormat, canonical
 from strategies.base import Allowance, Family, Workshop
 from strategies.models.base import LanguageModel
 from strategies.models.batching import PACK_TOKENS
-from strategies.models.label_trie import MOST_TRIE_NODES
 from strategies.pipeline import DocumentRetriever, ExampleRetriever, Pipeline
 from strategies.prompting import WITHOUT_DOCUMENTS
 from strategies.prompts import PromptTemplate
 from strategies.retrieval.contexts import shortest_context
 from strategies.retrieval.index import ExampleIndex
 from strategies.tuning import parts, quality
-from strategies.workload import Profile, Tokens, Workload, answering, training
+from strategies.workload import (
+    SEARCHED_HALF_TUNED,
+    SEARCHED_TUNED,
+    Profile,
+    Tokens,
+    Workload,
+    answering,
+    training,
+)
 
 FEWEST_ROWS = 16
 DEV_LOSS_ROWS = 16
@@ -87,9 +94,8 @@ class Lora:
 
     def workload(self, profile: Profile, allowance: Allowance) -> Workload:
         own = profile.input_tokens + self._shown_tokens(profile)
-        # a tuned model finds all but a few labels hopeless, and weighs one tree of them; one half tuned does not
-        likely = replace(profile, label_tokens=min(profile.label_tokens, MOST_TRIE_NODES))
-        query, unsure = answering(likely, own, tuned=True), answering(profile, own, tuned=True)
+        query = answering(profile.searched(SEARCHED_TUNED), own, tuned=True)
+        unsure = answering(profile.searched(SEARCHED_HALF_TUNED), own, tuned=True)
         dev = min(allowance.dev_rows, profile.train_rows // 4)
         rows = min(profile.train_rows - dev, allowance.train_rows)
         a_row = own + profile.output_tokens + 6

@@ -18,7 +18,7 @@ from strategies.retrieval.chunks import MOST_WORDS
 from strategies.retrieval.contexts import best_search
 from strategies.retrieval.index import ExampleIndex
 from strategies.tuning import choose
-from strategies.workload import Profile, Workload, answering
+from strategies.workload import SEARCHED, Profile, Workload, answering
 
 WITHOUT_DOCUMENTS = "there are no documents to retrieve from"
 
@@ -101,11 +101,11 @@ class NearestExamples:
         return _choose(task, train, workshop, configurations, make, calibrated_first=False)
 
     def workload(self, profile: Profile, allowance: Allowance) -> Workload:
-        prompts = [profile.own_tokens(count) for count in self.counts]
-        queries = [answering(profile, tokens, tuned=False) for tokens in prompts]
         if not allowance.tune:
-            return Workload(fit=queries[0] * _trying(profile, allowance, 1), query=queries[0])
-        return Workload(fit=queries[-1] * _trying(profile, allowance, len(queries)), query=queries[-1])
+            searched = profile.searched(SEARCHED)
+            return Workload(query=answering(searched, profile.own_tokens(self.counts[0]), tuned=False))
+        longest = answering(profile, profile.own_tokens(self.counts[-1]), tuned=False)
+        return Workload(fit=longest * _trying(profile, allowance, len(self.counts)), query=longest)
 
 
 class Rag:

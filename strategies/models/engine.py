@@ -142,7 +142,7 @@ class Engine:
         Of hopeless ones only what `LabelSearch` says, unless `every` label is to be weighed to its end.
         """
         trie = LabelTrie.build(labels)
-        if len(trie.tokens) <= MOST_TRIE_NODES:
+        if len(trie.tokens) <= (self._line if every else MOST_TRIE_NODES):
             room, weigh = len(trie.tokens), partial(self._weigh_at_once, prefix, trie)
         else:
             tree = LabelTree(labels, self.end_token)

@@ -59,8 +59,8 @@ LADDER = [
     "150 test rows instead of 200",
     "100 test rows instead of 200",
     "fine-tuning passes over the training rows at most 3 times",
-    "fine-tuning passes over the training rows at most 2 times",
     "60 test rows instead of 200",
+    "fine-tuning passes over the training rows at most 2 times",
     "fine-tuning learns from half of the training rows",
     "fine-tuning learns from a quarter of the training rows",
 ]
