@@ -6,7 +6,7 @@ import gc
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from advisor.evidence import Weighed, weigh
 from advisor.learning_curve import learning_curve
 from advisor.models import check_models, on_gpu, prices_of, shelf_of
 from advisor.parts import Parts, divide, sizes_of
-from advisor.planning import CURVE_STRATEGIES, RunPlan, Speeds
+from advisor.planning import CURVE_STRATEGIES, RunPlan
 from advisor.progress import Progress, Silent
 from advisor.records import Fit, Record, Refit
 from advisor.refit import keep_solution
@@ -34,6 +34,7 @@ from strategies.base import Strategy
 from strategies.models.embedding_cache import CachingEmbedder
 from strategies.models.shelf import ModelShelf
 from strategies.registry import make_strategy
+from strategies.workload import Profile, Speeds
 
 ANSWERS = "hosted-answers"
 """A folder in the run folder: what hosted models answered, so that nothing is paid for twice."""
@@ -189,11 +190,10 @@ def _make_plan(
     progress.say("Measuring this machine's speed ...")
     (holdout,) = divide(data, request.seed, folds=1)
     strategies: dict[str, Strategy] = {e.name: make_strategy(e.strategy) for e in entries}
-    speeds: dict[str, Speeds] = {}
-    profiles = {}
+    by_model, speeds, profiles = dict[str, Speeds](), dict[str, Speeds](), dict[str, Profile]()
     for name in dict.fromkeys(e.model for e in entries):
         model = shelf.language_model(name)
-        measured = planning.measure_speeds(model, planning.training_speed)
+        by_model[name] = measured = planning.measure_speeds(model, planning.training_speed)
         answers = AnswerFormat.infer(data.task, holdout.train, model)
         profile = planning.profile_of(data.task, holdout.train, data.documents, model, answers)
         for entry in entries:
@@ -202,7 +202,7 @@ def _make_plan(
         log.info("speeds of %s: %s", name, measured)
     applicable = {name: s for name, s in strategies.items() if data.documents or not s.needs_documents}
     index_seconds = planning.index_seconds(data.documents, shelf.embedder(request.embedder))
-    return planning.make_plan(
+    plan = planning.make_plan(
         applicable,
         profiles,
         speeds,
@@ -212,6 +212,7 @@ def _make_plan(
         time_budget=request.time_budget,
         spent=time.monotonic() - started,
     )
+    return replace(plan, speeds=by_model)
 
 
 def _measure(comparison: Comparison, folder: RunFolder, progress: Progress) -> Measured:

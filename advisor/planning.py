@@ -5,6 +5,7 @@ the three, what does not fit is given up in this order, each step only if the on
 
 - three fits of each fine-tuned strategy, that differ in their seed alone (one fit a fold then),
 - the learning curve,
+- more than 30, then 15 model-seconds of choosing a configuration, for each strategy and fit (60 otherwise),
 - more than 4 passes of fine-tuning over the training rows (6 otherwise),
 - the strategies that say they can be done without.
 
@@ -40,7 +41,7 @@ from strategies.models.label_trie import LabelTrie
 from strategies.retrieval.chunks import Passage, cut_documents
 from strategies.retrieval.contexts import PASSAGE_WORDS
 from strategies.side_effects import MOST_INPUTS
-from strategies.workload import Profile, Tokens, Workload
+from strategies.workload import Profile, Speeds, Workload
 
 MOST_EPOCHS, ENOUGH_EPOCHS = 6, 4
 RESERVE = 0.85
@@ -73,29 +74,9 @@ ASKED_AGAIN = 5 * MOST_INPUTS
 ONE_FIT = f"fine-tuned strategies were fitted once, not {REPEATS} times with different seeds"
 NO_CURVE = "no learning curve"
 NO_TUNING = "strategies took their first configuration instead of trying several"
+TUNING_SECONDS = (60.0, 30.0, 15.0)
+"""Model-seconds that each strategy may spend in each fit on choosing its configuration: the most there is room for."""
 NO_REFIT = "the kept solution is the measured one, not fitted again on all examples"
-
-
-@dataclass(frozen=True)
-class Speeds:
-    """Of one language model on this machine."""
-
-    read: float
-    """Tokens a second, of short prompts."""
-    written: float
-    """Tokens a second that a further row of a batch writes."""
-    trained: float
-    step: float = 0.0
-    """Seconds that writing a token takes a batch, however many rows it has."""
-    look_reading: float = 0.0
-    """Seconds of looking back at one token."""
-    look_writing: float = 0.0
-
-    def seconds(self, tokens: Tokens) -> float:
-        """How long so much work takes."""
-        fluent = tokens.read / self.read + tokens.written / self.written + tokens.trained / self.trained
-        looks = tokens.looks_reading * self.look_reading + tokens.looks_writing * self.look_writing
-        return fluent + tokens.steps * self.step + looks
 
 
 class Plannable(Protocol):
@@ -158,6 +139,8 @@ class RunPlan:
     spent: float = 0.0
     """Seconds that were gone when the plan was made."""
     total: float = 0.0
+    speeds: Mapping[str, Speeds] = field(default_factory=dict)
+    """Of each model, by which the work of choosing is counted."""
 
 
 @dataclass(frozen=True)
@@ -249,7 +232,7 @@ def _divisions(sizes: Sizes, dispensable: Sequence[str]) -> list[Division]:
 
 def _crossed(examples: int, folds: int, dispensable: Sequence[str]) -> Division:
     """Cross-fitting; every example is tested once."""
-    whole = RunPlan(folds, REPEATS, examples, Allowance(epochs=MOST_EPOCHS))
+    whole = RunPlan(folds, REPEATS, examples, _WHOLE)
     if folds != FOLDS[0]:
         whole = replace(whole, cuts=(f"{folds}-fold cross-fitting instead of {FOLDS[0]}-fold",))
     return Division(whole, [*_FIRST_CUTS, *_without(dispensable)])
@@ -257,7 +240,7 @@ def _crossed(examples: int, folds: int, dispensable: Sequence[str]) -> Division:
 
 def _held_out(sizes: Sizes, dispensable: Sequence[str]) -> Division:
     """One holdout, which may be cut further and further."""
-    whole = RunPlan(1, REPEATS, sizes.holdout_test, Allowance(epochs=MOST_EPOCHS))
+    whole = RunPlan(1, REPEATS, sizes.holdout_test, _WHOLE)
     if sizes.folds:
         whole = replace(whole, cuts=("one holdout instead of cross-fitting",))
     if sizes.fixed_test:
@@ -269,7 +252,7 @@ def _held_out(sizes: Sizes, dispensable: Sequence[str]) -> Division:
 
     cuts = [*_FIRST_CUTS, *([Cut(NO_REFIT, {"refit": False})] if whole.refit else [])]
     cuts += _without(dispensable)
-    cuts.append(Cut(NO_TUNING, allowance={"tune": False}))
+    cuts.append(Cut(NO_TUNING, allowance={"tuning_seconds": 0.0}))
     cuts += [*fewer_test_rows(150, 100), _passes(3), *fewer_test_rows(60), _passes(2)]
     for share, words in ((2, "half"), (4, "a quarter")):
         rows = sizes.holdout_train // share
@@ -290,9 +273,16 @@ def _passes(most: int) -> Cut:
     return Cut(f"fine-tuning passes over the training rows at most {most} times", allowance={"epochs": most})
 
 
+def _tuning(seconds: float) -> Cut:
+    most = f"{seconds:.0f} model-seconds a strategy instead of {TUNING_SECONDS[0]:.0f}"
+    return Cut(f"choosing a configuration takes at most {most}", allowance={"tuning_seconds": seconds})
+
+
+_WHOLE = Allowance(epochs=MOST_EPOCHS, tuning_seconds=TUNING_SECONDS[0])
 _FIRST_CUTS = (
     Cut(ONE_FIT, {"repeats": 1}),
     Cut(NO_CURVE, {"learning_curve": False}),
+    *(_tuning(seconds) for seconds in TUNING_SECONDS[1:]),
     _passes(ENOUGH_EPOCHS),
 )
 HARMLESS = {*(cut.say for cut in _FIRST_CUTS), NO_REFIT}
@@ -315,7 +305,9 @@ def _timed_plan(
 
         def fit_seconds(rows: float, name: str = name, strategy: Plannable = strategy) -> float:
             profile = replace(profiles[name], train_rows=round(rows))
-            return STRATEGY_SECONDS + speeds[name].seconds(strategy.workload(profile, plan.allowance).fit)
+            work = strategy.workload(profile, plan.allowance)
+            tuning = min(plan.allowance.tuning_seconds, speeds[name].seconds(work.search))
+            return STRATEGY_SECONDS + speeds[name].seconds(work.fit) + tuning
 
         work = strategy.workload(profiles[name], plan.allowance)
         query = speeds[name].seconds(work.query)
@@ -363,7 +355,8 @@ def to_json(plan: RunPlan) -> dict[str, Any]:
 def from_json(values: dict[str, Any]) -> RunPlan:
     """Inverse of `to_json`."""
     offers = [Offer(**offer) for offer in values["offers"]]
-    return RunPlan(**{**values, "allowance": Allowance(**values["allowance"]), "offers": offers})
+    speeds = {model: Speeds(**of_model) for model, of_model in values["speeds"].items()}
+    return RunPlan(**{**values, "allowance": Allowance(**values["allowance"]), "offers": offers, "speeds": speeds})
 
 
 def _leave_out(plan: RunPlan, timed: Callable[[RunPlan], RunPlan], limit: float) -> RunPlan:

@@ -83,6 +83,7 @@ class Bench:
                 folder=self.folder.path,
                 seed=self.request.seed,
                 allowance=self.plan.allowance,
+                speeds=self.plan.speeds.get(model),
             )
         return self._workshops[model]
 

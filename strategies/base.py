@@ -10,9 +10,10 @@ from typing import Any, Literal, Protocol
 
 from eval.contracts import Document, Example, Solution, Task
 from strategies.models.base import Embedder, LanguageModel
+from strategies.racing import Meter
 from strategies.retrieval.chunks import MOST_WORDS, cut_documents
 from strategies.retrieval.index import PassageIndex
-from strategies.workload import Profile, Workload
+from strategies.workload import Profile, Speeds, Workload
 
 Family = Literal["baseline", "prompt", "retrieval", "finetune", "combination"]
 TRAINED: tuple[Family, ...] = ("finetune", "combination")
@@ -43,10 +44,11 @@ class Allowance:
     epochs: int = 4
     train_rows: int = 1_000_000
     """Rows that training passes over each epoch, at most."""
-    dev_rows: int = 32
-    """Rows of the training part that configurations and epochs are chosen by, at most."""
-    tune: bool = True
-    """Whether several configurations are tried, or only the first."""
+    dev_rows: int = 64
+    """Rows of the training part that are set aside to choose by, at most."""
+    tuning_seconds: float = math.inf
+    """Model-seconds (see `strategies.racing.Meter`) that choosing among configurations may take, beside one fit with
+    the first one: the same for every strategy."""
     fixed_epochs: int | None = None
     """Train for exactly so many epochs, without choosing among them: for a fit on all examples after cross-fitting."""
     deadline: float = math.inf
@@ -67,9 +69,16 @@ class Workshop:
     progress: Callable[[str, int, int], None] = lambda phase, done, total: None
     """Called with what is under way, how many steps are done and how many there are."""
     log: FitLog = field(default_factory=FitLog)
+    speeds: Speeds | None = None
+    """Of the language model, by which work is counted; without them it is free."""
+    meter: Meter = field(init=False)
+    """What choosing among configurations has taken in this fit, and may take."""
 
     indexes: dict[int, PassageIndex] = field(default_factory=dict, repr=False)
     """The documents by the most words of a passage, shared by all fits."""
+
+    def __post_init__(self) -> None:
+        self.meter = Meter(self.allowance.tuning_seconds, self.speeds)
 
     def index(self, words: int = MOST_WORDS) -> PassageIndex:
         """The documents, cut into passages of at most so many words and embedded, once for all fits."""

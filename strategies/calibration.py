@@ -15,7 +15,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from eval.contracts import Example
+from eval.contracts import NO_USAGE, Example
 from strategies.base import Workshop
 from strategies.pipeline import Pipeline
 
@@ -29,6 +29,7 @@ def calibrated(pipeline: Pipeline, rows: Sequence[Example], workshop: Workshop) 
     pipeline.model.use_adapter(pipeline.adapter)
     labels = pipeline.answers.labels
     scores = pipeline.model.score_labels(prompts, labels, every=True)
+    workshop.meter.read(sum((own.usage for own in scores), NO_USAGE))
     found = [own.log_likelihoods for own in scores if own.error is None]
     if not found:
         return pipeline

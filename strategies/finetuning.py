@@ -17,7 +17,7 @@ from strategies.prompting import WITHOUT_DOCUMENTS
 from strategies.prompts import PromptTemplate
 from strategies.retrieval.contexts import shortest_context
 from strategies.retrieval.index import ExampleIndex
-from strategies.tuning import parts, quality
+from strategies.tuning import EPOCH_ROWS, dev_rows, parts, quality
 from strategies.workload import (
     SEARCHED_HALF_TUNED,
     SEARCHED_TUNED,
@@ -49,7 +49,7 @@ class Lora:
         model = _trainable(workshop.language_model)
         if len(train) < FEWEST_ROWS:
             raise NotApplicable(f"{len(train)} training examples are too few to fine-tune on: {FEWEST_ROWS} are needed")
-        fit_rows, dev = parts(task, train, workshop)
+        fit_rows, dev = parts(task, train, workshop, EPOCH_ROWS)
         rows = _sample(fit_rows, workshop.allowance.train_rows, workshop.seed)
         pipeline = self._pipeline(task, train, workshop)
         learning = self._remembering(pipeline, fit_rows, workshop)  # dev rows must not find themselves
@@ -96,7 +96,7 @@ class Lora:
         own = profile.input_tokens + self._shown_tokens(profile)
         query = answering(profile.searched(SEARCHED_TUNED), own, tuned=True)
         unsure = answering(profile.searched(SEARCHED_HALF_TUNED), own, tuned=True)
-        dev = min(allowance.dev_rows, profile.train_rows // 4)
+        dev = dev_rows(profile.train_rows, allowance, EPOCH_ROWS)
         rows = min(profile.train_rows - dev, allowance.train_rows)
         a_row = own + profile.output_tokens + 6
         a_row += profile.instruction_tokens * min(1.0, a_row / PACK_TOKENS)  # shared by the rows of a pack

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
 from eval.contracts import Example, Kind, Solution, Task
 from eval.errors import NotApplicable
@@ -12,13 +11,15 @@ from strategies.answers import AnswerFormat
 from strategies.base import Allowance, Family, Workshop
 from strategies.calibration import MOST_ROWS, calibrated
 from strategies.demonstrations import pick
+from strategies.models.base import LanguageModel
 from strategies.pipeline import DocumentRetriever, ExampleRetriever, Pipeline
 from strategies.prompts import Demonstration, PromptTemplate, instruction, question
+from strategies.racing import most_answers
 from strategies.retrieval.chunks import MOST_WORDS
 from strategies.retrieval.contexts import best_search
 from strategies.retrieval.index import ExampleIndex
-from strategies.tuning import choose
-from strategies.workload import SEARCHED, Profile, Workload, answering
+from strategies.tuning import SEARCH_ROWS, Configuration, choose, dev_rows
+from strategies.workload import SEARCHED, Profile, Tokens, Workload, answering
 
 WITHOUT_DOCUMENTS = "there are no documents to retrieve from"
 
@@ -30,17 +31,19 @@ class ZeroShot:
     family: Family = "prompt"
     needs_documents = False
     dispensable = False
+    configurations: tuple[Configuration, ...] = ({"described": False}, {"described": True})
 
     def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
-        def make(configuration: dict[str, Any], rows: Sequence[Example]) -> Pipeline:
-            answers = AnswerFormat.infer(task, rows, workshop.language_model)
-            return Pipeline(workshop.language_model, PromptTemplate(instruction(task, answers, rows)), answers)
+        def make(configuration: Configuration, rows: Sequence[Example]) -> Pipeline:
+            model = workshop.language_model
+            answers = AnswerFormat.infer(task, rows, model)
+            return Pipeline(model, _template(task, answers, rows, model, configuration), answers)
 
-        return _choose(task, train, workshop, [{}], make)
+        return _choose(task, train, workshop, self.configurations, make)
 
     def workload(self, profile: Profile, allowance: Allowance) -> Workload:
         query = answering(profile, profile.input_tokens, tuned=False)
-        return Workload(fit=query * _trying(profile, allowance, 1), query=query)
+        return _workload(query, profile, allowance, len(self.configurations))
 
 
 class FewShot:
@@ -50,35 +53,42 @@ class FewShot:
     family: Family = "prompt"
     needs_documents = False
     dispensable = False
-    configurations: tuple[dict[str, Any], ...] = (
-        {"demonstrations": 24, "choice": "typical", "most_typical": "first"},
-        {"demonstrations": 24, "choice": "typical", "most_typical": "last"},
-        {"demonstrations": 24, "choice": "random", "most_typical": "first"},
-        {"demonstrations": 24, "choice": "diverse", "most_typical": "last"},
-        {"demonstrations": 12, "choice": "typical", "most_typical": "first"},
+    configurations: tuple[Configuration, ...] = (
+        {"demonstrations": 24, "choice": "typical", "most_typical": "first", "described": False},
+        {"demonstrations": 24, "choice": "typical", "most_typical": "last", "described": False},
+        {"demonstrations": 24, "choice": "random", "most_typical": "first", "described": False},
+        {"demonstrations": 24, "choice": "diverse", "most_typical": "last", "described": False},
+        {"demonstrations": 12, "choice": "typical", "most_typical": "first", "described": False},
+        {"demonstrations": 24, "choice": "diverse", "most_typical": "first", "described": False},
+        {"demonstrations": 12, "choice": "typical", "most_typical": "last", "described": False},
+        {"demonstrations": 24, "choice": "random", "most_typical": "last", "described": False},
+        {"demonstrations": 6, "choice": "typical", "most_typical": "last", "described": False},
+        {"demonstrations": 12, "choice": "random", "most_typical": "first", "described": False},
+        {"demonstrations": 24, "choice": "typical", "most_typical": "last", "described": True},
     )
     """Small models lean towards what they read last (Zhao 2021, arXiv 2102.09690), so that the order is tried as well.
     Read once for all queries, demonstrations cost little: many come first."""
 
     def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
-        def make(configuration: dict[str, Any], rows: Sequence[Example]) -> Pipeline:
-            answers = AnswerFormat.infer(task, rows, workshop.language_model)
+        def make(configuration: Configuration, rows: Sequence[Example]) -> Pipeline:
+            model = workshop.language_model
+            answers = AnswerFormat.infer(task, rows, model)
             by_label = task.kind is Kind.CLASSIFICATION
             count, choice = configuration["demonstrations"], configuration["choice"]
             shown = pick(rows, count, workshop.embedder, by_label=by_label, choice=choice)
-            words = instruction(task, answers, rows)
-            template = PromptTemplate(words, tuple(Demonstration(e.input, e.target) for e in shown))
-            template = template.within(workshop.language_model)
+            template = _template(task, answers, rows, model, configuration)
+            demonstrations = tuple(Demonstration(e.input, e.target) for e in shown)
+            template = replace(template, demonstrations=demonstrations).within(model)
             if configuration["most_typical"] == "last":
                 template = replace(template, demonstrations=template.demonstrations[::-1])
-            return Pipeline(workshop.language_model, template, answers)
+            return Pipeline(model, template, answers)
 
         return _choose(task, train, workshop, self.configurations, make)
 
     def workload(self, profile: Profile, allowance: Allowance) -> Workload:
         most = max(configuration["demonstrations"] for configuration in self.configurations)
         query = answering(profile, profile.input_tokens, tuned=False, shared=profile.shared_tokens(most))
-        return Workload(fit=query * _trying(profile, allowance, len(self.configurations)), query=query)
+        return _workload(query, profile, allowance, len(self.configurations))
 
 
 class NearestExamples:
@@ -88,24 +98,31 @@ class NearestExamples:
     family: Family = "prompt"
     needs_documents = False
     dispensable = False
-    counts = (8, 16)
+    configurations: tuple[Configuration, ...] = (
+        {"demonstrations": 8, "form_told": False},
+        {"demonstrations": 16, "form_told": False},
+        {"demonstrations": 8, "form_told": True},
+        {"demonstrations": 4, "form_told": True},
+    )
 
     def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
-        def make(configuration: dict[str, Any], rows: Sequence[Example]) -> Pipeline:
-            answers = AnswerFormat.infer(task, rows, workshop.language_model)
+        def make(configuration: Configuration, rows: Sequence[Example]) -> Pipeline:
+            model = workshop.language_model
+            answers = AnswerFormat.infer(task, rows, model)
             retriever = ExampleRetriever(ExampleIndex.build(rows, workshop.embedder), configuration["demonstrations"])
-            template = PromptTemplate(task.description)
-            return Pipeline(workshop.language_model, template, answers, workshop.embedder, examples=retriever)
+            words = instruction(task, answers, rows) if configuration["form_told"] else task.description
+            return Pipeline(model, PromptTemplate(words), answers, workshop.embedder, examples=retriever)
 
-        configurations = [{"demonstrations": n} for n in self.counts]
-        return _choose(task, train, workshop, configurations, make, calibrated_first=False)
+        return _choose(task, train, workshop, self.configurations, make, calibrated_first=False)
 
     def workload(self, profile: Profile, allowance: Allowance) -> Workload:
-        if not allowance.tune:
+        if not allowance.tuning_seconds:
             searched = profile.searched(SEARCHED)
-            return Workload(query=answering(searched, profile.own_tokens(self.counts[0]), tuned=False))
-        longest = answering(profile, profile.own_tokens(self.counts[-1]), tuned=False)
-        return Workload(fit=longest * _trying(profile, allowance, len(self.counts)), query=longest)
+            first = self.configurations[0]["demonstrations"]
+            return Workload(query=answering(searched, profile.own_tokens(first), tuned=False))
+        most = max(configuration["demonstrations"] for configuration in self.configurations)
+        query = answering(profile, profile.own_tokens(most), tuned=False)
+        return _workload(query, profile, allowance, len(self.configurations))
 
 
 class Rag:
@@ -115,22 +132,26 @@ class Rag:
     family: Family = "retrieval"
     needs_documents = True
     dispensable = False
-    configurations = (
-        {"passages": 1, "demonstrations": 0},
-        {"passages": 3, "demonstrations": 0},
-        {"passages": 1, "demonstrations": 3},
+    configurations: tuple[Configuration, ...] = (
+        {"passages": 1, "passage_words": MOST_WORDS, "demonstrations": 0},
+        {"passages": 3, "passage_words": MOST_WORDS, "demonstrations": 0},
+        {"passages": 1, "passage_words": MOST_WORDS, "demonstrations": 3},
+        {"passages": 2, "passage_words": 60, "demonstrations": 0},
+        {"passages": 2, "passage_words": 60, "demonstrations": 3},
+        {"passages": 3, "passage_words": 60, "demonstrations": 6},
     )
 
     def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
         if not workshop.has_passages:
             raise NotApplicable(WITHOUT_DOCUMENTS)
 
-        def make(configuration: dict[str, Any], rows: Sequence[Example]) -> Pipeline:
+        def make(configuration: Configuration, rows: Sequence[Example]) -> Pipeline:
             answers = AnswerFormat.infer(task, rows, workshop.language_model)
-            index, count = workshop.index(), configuration["passages"]
-            words = best_search(rows, index, count, workshop.seed).word_share
-            workshop.log.config["word_share"] = words
-            retriever = DocumentRetriever(index, count, MOST_WORDS, words)
+            count, words = configuration["passages"], configuration["passage_words"]
+            index = workshop.index(words)
+            word_share = best_search(rows, index, count, workshop.seed).word_share
+            workshop.log.config["word_share"] = word_share
+            retriever = DocumentRetriever(index, count, words, word_share)
             by_label = task.kind is Kind.CLASSIFICATION
             wanted = configuration["demonstrations"]
             shown = pick(rows, wanted, workshop.embedder, by_label=by_label) if wanted else []
@@ -149,15 +170,24 @@ class Rag:
 
     def workload(self, profile: Profile, allowance: Allowance) -> Workload:
         query = answering(profile, profile.input_tokens + 3 * profile.passage_tokens, tuned=False)
-        return Workload(fit=query * _trying(profile, allowance, len(self.configurations)), query=query)
+        return _workload(query, profile, allowance, len(self.configurations))
+
+
+def _template(
+    task: Task, answers: AnswerFormat, rows: Sequence[Example], model: LanguageModel, configuration: Configuration
+) -> PromptTemplate:
+    """The instruction alone; what describes the answers is left out where it would take too much of the context."""
+    plain = PromptTemplate(instruction(task, answers, rows))
+    described = PromptTemplate(instruction(task, answers, rows, described=configuration["described"]))
+    return described if described.is_short_for(model) else plain
 
 
 def _choose(
     task: Task,
     train: Sequence[Example],
     workshop: Workshop,
-    configurations: Sequence[dict[str, Any]],
-    make: Callable[[dict[str, Any], Sequence[Example]], Pipeline],
+    configurations: Sequence[Configuration],
+    make: Callable[[Configuration, Sequence[Example]], Pipeline],
     *,
     calibrated_first: bool = True,
 ) -> Solution:
@@ -165,21 +195,24 @@ def _choose(
 
     The other way round where demonstrations are retrieved: what they lean towards is mostly what is right.
     """
+    if task.kind not in (Kind.CLASSIFICATION, Kind.EXTRACTION):  # nothing in their form to describe
+        configurations = [c for c in configurations if not c.get("described")]
     if not (task.kind is Kind.CLASSIFICATION and workshop.language_model.weighs_labels):
         return choose(task, train, workshop, configurations, make)
 
-    def weighing(configuration: dict[str, Any], rows: Sequence[Example]) -> Solution:
+    def weighing(configuration: Configuration, rows: Sequence[Example]) -> Solution:
         made = make(configuration, rows)
         return calibrated(made, rows, workshop) if configuration["calibrated"] else made
 
-    tried = [{**c, "calibrated": calibrated_first} for c in configurations]
-    return choose(task, train, workshop, [*tried, {**configurations[0], "calibrated": not calibrated_first}], weighing)
+    both = [{**configurations[0], "calibrated": calibrated} for calibrated in (calibrated_first, not calibrated_first)]
+    others = [{**configuration, "calibrated": calibrated_first} for configuration in configurations[1:]]
+    return choose(task, train, workshop, [*both, *others], weighing)
 
 
-def _trying(profile: Profile, allowance: Allowance, configurations: int) -> float:
-    """How many queries choosing among so many configurations takes, with calibration where labels are weighed."""
-    calibrating = MOST_ROWS if profile.label_tokens else 0
+def _workload(query: Tokens, profile: Profile, allowance: Allowance, configurations: int) -> Workload:
+    """Where labels are weighed, with calibration, and with one configuration more: the first without it."""
+    calibrating = query * (MOST_ROWS if profile.label_tokens else 0)
     several = configurations + (1 if profile.label_tokens else 0)
-    if not allowance.tune or several == 1:
-        return calibrating
-    return several * allowance.dev_rows + (configurations + 1) * calibrating
+    answers = most_answers(several, dev_rows(profile.train_rows, allowance, SEARCH_ROWS))
+    search = query * answers + calibrating * configurations if answers else Tokens()
+    return Workload(fit=calibrating, query=query, search=search)

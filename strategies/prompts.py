@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from textwrap import shorten
+from typing import Any, Literal
 
 from eval.contracts import Example, Kind, Task
-from strategies.answers import AnswerFormat
+from strategies.answers import AnswerFormat, canonical
 from strategies.models.base import LanguageModel, Prompt, Turn
 from strategies.retrieval.chunks import Passage
 from strategies.retrieval.index import Pair
 
+DESCRIPTION_LETTERS = 100
+"""Of an example that describes a label."""
 SHORTEST_PASSAGE = 200
 """Letters; a passage that would have to be cut shorter to fit is left out."""
 
@@ -44,10 +47,14 @@ class PromptTemplate:
 
     def within(self, model: LanguageModel) -> PromptTemplate:
         """The same with as many of the demonstrations, from the first on, as fit into a quarter of the context."""
-        shown = self.demonstrations
-        while shown and model.prompt_tokens(replace(self, demonstrations=shown).prompt("")) > model.context_tokens // 4:
-            shown = shown[:-1]
-        return replace(self, demonstrations=shown)
+        fitting = self
+        while fitting.demonstrations and not fitting.is_short_for(model):
+            fitting = replace(fitting, demonstrations=fitting.demonstrations[:-1])
+        return fitting
+
+    def is_short_for(self, model: LanguageModel) -> bool:
+        """Whether it takes no more than a quarter of the context."""
+        return model.prompt_tokens(self.prompt("")) <= model.context_tokens // 4
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for a manifest."""
@@ -71,18 +78,44 @@ def in_prompt(passages: Sequence[Passage]) -> str:
     return "\n\n".join(passage.shown for passage in passages)
 
 
-def instruction(task: Task, answers: AnswerFormat, train: Sequence[Example], *, with_context: bool = False) -> str:
-    """The task sentence, with what an untuned model must be told about the form of the answer."""
+def instruction(
+    task: Task,
+    answers: AnswerFormat,
+    train: Sequence[Example],
+    *,
+    with_context: bool = False,
+    described: bool = False,
+) -> str:
+    """The task sentence, with what an untuned model must be told about the form of the answer.
+
+    `described`: each label with a training example of it, a JSON object with one.
+    """
     parts = [task.description]
     if with_context:
         parts.append("Use the context given with the question.")
     if answers.labels:
-        parts.append("Answer with exactly one of these labels:\n" + "\n".join(answers.labels))
+        typical = _typical_inputs(train) if described else {}
+        labels = [f"{label} (such as: {typical[label]})" if label in typical else label for label in answers.labels]
+        parts.append("Answer with exactly one of these labels:\n" + "\n".join(labels))
     elif answers.json_shape is not None:
         parts.append("Answer with one JSON object. Possible keys: " + ", ".join(k for k, _ in answers.json_shape.keys))
+        if described:
+            parts.append(f"For example: {canonical(_of_middle_length(train).target, answers)}")
     else:
         parts.append(_length_hint(task, train))
     return "\n".join(parts)
+
+
+def _typical_inputs(train: Sequence[Example]) -> dict[str, str]:
+    """Of each label, the beginning of an input of ordinary length."""
+    rows: dict[str, list[Example]] = {}
+    for example in train:
+        rows.setdefault(example.target, []).append(example)
+    return {label: shorten(_of_middle_length(own, "input").input, DESCRIPTION_LETTERS) for label, own in rows.items()}
+
+
+def _of_middle_length(rows: Sequence[Example], part: Literal["input", "target"] = "target") -> Example:
+    return sorted(rows, key=lambda e: (len(getattr(e, part)), e.id))[len(rows) // 2]
 
 
 def _length_hint(task: Task, train: Sequence[Example]) -> str:

@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
-from eval.contracts import Example, Kind, Solution, Task
+from eval.contracts import NO_USAGE, Example, Kind, Solution, Task
 from eval.folds import dev_split
 from eval.harness import evaluate, scored_rows
-from eval.metrics import get_metric
-from strategies.base import Workshop
+from eval.metrics import ScoredRow, get_metric
+from strategies.base import Allowance, Workshop
+from strategies.racing import race
 
-Configuration = TypeVar("Configuration")
+Configuration = dict[str, Any]
+"""Plain JSON values."""
 
+SEARCH_ROWS, EPOCH_ROWS = 64, 32
+"""Dev rows at the most: that configurations race on, and that every epoch of training is judged by."""
 SMALLEST_DEV = 8
 """Below this many dev rows a choice would be a lottery: the first configuration is taken instead."""
 
 
-def parts(task: Task, train: Sequence[Example], workshop: Workshop) -> tuple[tuple[Example, ...], tuple[Example, ...]]:
-    """The training examples in two: to fit on, and to choose by."""
-    size = min(workshop.allowance.dev_rows, len(train) // 4)
-    if size < SMALLEST_DEV:
+def dev_rows(train: int, allowance: Allowance, most: int) -> int:
+    """How many of so many training examples are set aside to choose by."""
+    size = min(allowance.dev_rows, most, train // 4)
+    return size if size >= SMALLEST_DEV else 0
+
+
+def parts(
+    task: Task, train: Sequence[Example], workshop: Workshop, most: int
+) -> tuple[tuple[Example, ...], tuple[Example, ...]]:
+    """The training examples in two: to fit on, and at most so many to choose by."""
+    size = dev_rows(len(train), workshop.allowance, most)
+    if not size:
         return tuple(train), ()
     return dev_split(train, dev_size=size, seed=workshop.seed, stratify=task.kind is Kind.CLASSIFICATION)
 
@@ -35,23 +48,48 @@ def choose(
     task: Task,
     train: Sequence[Example],
     workshop: Workshop,
-    configurations: Sequence[dict[str, Any]],
-    make: Callable[[dict[str, Any], Sequence[Example]], Solution],
+    configurations: Sequence[Configuration],
+    make: Callable[[Configuration, Sequence[Example]], Solution],
 ) -> Solution:
-    """Try each configuration on the dev part, and make the best from all training examples.
+    """Race the configurations on the dev part, and make the best from all training examples.
 
-    Ties go to the earlier configuration: list the simplest first. What was tried is logged in the workshop.
+    Ties go to the earlier configuration: list the simplest first, then what is likeliest to be better, since the
+    allowance may not last for all. What was tried, and what that took, is logged in the workshop.
     """
-    fit_rows, dev = parts(task, train, workshop)
+    fit_rows, dev = parts(task, train, workshop, SEARCH_ROWS)
     best = configurations[0]
-    if dev and workshop.allowance.tune and len(configurations) > 1:
-        best_quality = -1.0
-        for number, configuration in enumerate(configurations, 1):
-            workshop.progress("tuning", number, len(configurations))
-            reached = quality(task, make(configuration, fit_rows), dev)
-            workshop.log.trials.append({**configuration, "dev_quality": reached, "dev_rows": len(dev)})
-            if reached > best_quality:
-                best, best_quality = configuration, reached
+    if dev and workshop.meter.left > 0 and len(configurations) > 1:
+        best = _raced(task, fit_rows, dev, workshop, configurations, make)
     workshop.log.config.update(best)
     workshop.log.train_examples = len(train)
     return make(best, train)
+
+
+def _raced(
+    task: Task,
+    fit_rows: Sequence[Example],
+    dev: Sequence[Example],
+    workshop: Workshop,
+    configurations: Sequence[Configuration],
+    make: Callable[[Configuration, Sequence[Example]], Solution],
+) -> Configuration:
+    metric, made = get_metric(task.metric), dict[int, Solution]()
+    drawn = random.Random(workshop.seed).sample(sorted(dev, key=lambda e: e.id), len(dev))
+
+    def answer(number: int, rows: slice) -> list[ScoredRow | None]:
+        workshop.progress("tuning", len(made | {number: None}), len(configurations))
+        if number not in made:
+            made[number] = make(configurations[number], fit_rows)
+        outcomes = evaluate(made[number], drawn[rows], metric).outcomes
+        usage = sum((o.prediction.usage for o in outcomes), NO_USAGE)
+        workshop.meter.read(usage, steps=max((o.prediction.usage.output_tokens for o in outcomes), default=0))
+        return [next(iter(scored_rows([o])), None) for o in outcomes]
+
+    winner, runners = race(len(configurations), len(drawn), answer, metric.aggregate, workshop.meter)
+    for number, (configuration, runner) in enumerate(zip(configurations, runners, strict=True)):
+        if runner.rows:
+            scored = [row for row in runner.rows if row is not None]
+            reached = metric.aggregate(scored) if scored else None
+            ran = {"dev_rows": len(runner.rows), "model_seconds": round(runner.seconds, 2), "chosen": number == winner}
+            workshop.log.trials.append({**configuration, "dev_quality": reached, **ran})
+    return configurations[winner]

@@ -78,12 +78,37 @@ class Tokens:
 
 
 @dataclass(frozen=True)
+class Speeds:
+    """Of one language model on this machine."""
+
+    read: float
+    """Tokens a second, of short prompts."""
+    written: float
+    """Tokens a second that a further row of a batch writes."""
+    trained: float
+    step: float = 0.0
+    """Seconds that writing a token takes a batch, however many rows it has."""
+    look_reading: float = 0.0
+    """Seconds of looking back at one token."""
+    look_writing: float = 0.0
+
+    def seconds(self, tokens: Tokens) -> float:
+        """How long so much work takes."""
+        fluent = tokens.read / self.read + tokens.written / self.written + tokens.trained / self.trained
+        looks = tokens.looks_reading * self.look_reading + tokens.looks_writing * self.look_writing
+        return fluent + tokens.steps * self.step + looks
+
+
+@dataclass(frozen=True)
 class Workload:
     """Work of one strategy."""
 
     fit: Tokens = Tokens()
     query: Tokens = Tokens()
     """One of many that are answered together."""
+
+    search: Tokens = Tokens()
+    """The most that choosing among configurations takes; what it may take is another matter (`Allowance`)."""
 
     @property
     def alone(self) -> Tokens:

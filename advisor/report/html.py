@@ -66,6 +66,7 @@ def render_html(report: Report) -> str:
             picks=view.picks_by_volume(report),
             latencies=view.latencies(report),
             secondary=view.secondary(report),
+            tried=view.tried_rows(report),
             learning=[(s, s.fit.learning_curve) for s in ranked if s.fit and s.fit.learning_curve],
             side_effects=[(s, said) for s in ranked if (said := wording.side_effect_sentences(s))],
             curves=[(s, s.fit.curve) for s in ranked if s.fit and s.fit.curve],

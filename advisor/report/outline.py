@@ -78,6 +78,7 @@ def outline(report: Report) -> list[Block]:
         _samples(report),
         _findings(report),
         _method(report),
+        _tried(report),
         _learning_curves(report),
         _curves(report),
         _side_effects(report),
@@ -250,6 +251,12 @@ def _method(report: Report) -> list[Block]:
     ]
     rows = [[phase, wording.duration(seconds)] for phase, seconds in report.timing.phases.items()]
     return _section("How it was measured", Bullets(facts), Table(["Phase", "Time:"], rows))
+
+
+def _tried(report: Report) -> list[Block]:
+    rows = view.tried_rows(report)
+    headers = [f"{name}:" if number else name for number, name in enumerate(view.TRIED)]
+    return [Heading("How configurations were chosen"), Table(headers, rows)] if rows else []
 
 
 def _learning_curves(report: Report) -> list[Block]:

@@ -58,7 +58,9 @@ class Plan(Model):
     train: int
     """Rows for fitting (of a fold), the dev rows among them."""
     dev: int
-    """Rows of the training part that fine-tuning and tuning choose by."""
+    """Rows of the training part that fine-tuning and tuning choose by, at most."""
+    tuning_seconds: float | None = None
+    """Model-seconds that each strategy could spend, in each fit, on choosing its configuration."""
     test: int
     """Rows tested on, over all folds; with cross-fitting, every example is one."""
     test_source: Literal["split", "file", "latest"] = "split"
@@ -197,6 +199,8 @@ class Fit(Model):
     count: int = 1
     """Fits that were measured: folds times seeds."""
     trials: int = 1
+    tuning_seconds: float = 0.0
+    """Model-seconds that choosing among the trials took, in the first fit."""
     train_examples: int
     curve: list[dict[str, float]] | None = None
     """Per epoch of the first fit: epoch, train_loss, dev_quality."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from advisor.error_costs import ErrorCosts
 from advisor.report import wording
@@ -195,6 +196,38 @@ def parts(report: Report) -> Parts | None:
 
 def _weakest_first(found: Sequence[Part]) -> list[Part]:
     return sorted(found, key=lambda part: (_sortable(part.found), part.name))
+
+
+TRIED = ["Strategy", "Configurations tried", "Model-seconds", "Rows chosen by", "First configuration", "Chosen"]
+
+
+def tried_rows(report: Report) -> list[list[str]]:
+    """What choosing among configurations took and brought, a line for each strategy that had a choice.
+
+    The quality of the first and of the chosen configuration on the rows that both answered first, or more; rows differ,
+    since what is beaten early is not asked further.
+    """
+
+    def reached(trial: Mapping[str, Any]) -> str:
+        return "not scored" if trial["dev_quality"] is None else wording.hundredths(trial["dev_quality"])
+
+    lines = []
+    for result in ranked(report):
+        trials: Any = result.config.get("tried", [])
+        if result.fit is None or len(trials) < 2:
+            continue
+        chosen = next(trial for trial in trials if trial.get("chosen"))
+        lines.append(
+            [
+                wording.strategy_title(result.name),
+                f"{len(trials):,}",
+                f"{result.fit.tuning_seconds:.0f}",
+                f"{chosen['dev_rows']:,}",
+                f"{reached(trials[0])} on {trials[0]['dev_rows']:,}",
+                reached(chosen),
+            ]
+        )
+    return lines
 
 
 def learning_rows(points: Sequence[LearningPoint]) -> list[list[str]]:

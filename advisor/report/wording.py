@@ -331,7 +331,14 @@ def how_split(plan: Plan) -> str:
     if plan.repeats > 1:
         text += f" Fine-tuned strategies were fitted {plan.repeats} times with different seeds."
     if plan.dev:
-        text += f" Fine-tuning and tuning chose by {plan.dev:,} of the rows for fitting, never by the rows measured."
+        text += (
+            f" Fine-tuning and tuning chose by at most {plan.dev:,} of the rows for fitting, never by those measured."
+        )
+    if plan.tuning_seconds:
+        text += (
+            f" To find a better configuration than its first, each strategy could spend {plan.tuning_seconds:.0f}"
+            " model-seconds in each fit: work at the speeds measured before, the same for all."
+        )
     if plan.refit:
         text += " What is kept was then fitted in the same way on all examples."
     return text

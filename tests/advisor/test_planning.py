@@ -52,6 +52,8 @@ LADDER = [
     "one holdout instead of cross-fitting",
     "fine-tuned strategies were fitted once, not 3 times with different seeds",
     "no learning curve",
+    "choosing a configuration takes at most 30 model-seconds a strategy instead of 60",
+    "choosing a configuration takes at most 15 model-seconds a strategy instead of 60",
     "fine-tuning passes over the training rows at most 4 times",
     "the kept solution is the measured one, not fitted again on all examples",
     "lora_examples was left out",
@@ -78,9 +80,8 @@ class Work:
 
     def workload(self, profile: Profile, allowance: Allowance) -> Workload:
         rows = min(profile.train_rows, allowance.train_rows)
-        tuning = 64 if allowance.tune else 0
-        fit = Tokens(trained=self.trained * allowance.epochs * rows / profile.train_rows, read=self.read * tuning)
-        return Workload(fit=fit, query=Tokens(read=self.read))
+        fit = Tokens(trained=self.trained * allowance.epochs * rows / profile.train_rows)
+        return Workload(fit=fit, query=Tokens(read=self.read), search=Tokens(read=self.read * 64))
 
 
 REAL = {name: make_strategy(name) for name in STRATEGIES}
@@ -124,7 +125,7 @@ def test_a_big_budget_cuts_nothing_and_tests_every_example() -> None:
     assert (full.folds, full.repeats, full.test_rows) == (5, 3, 600)
     assert full.refit
     assert full.learning_curve
-    assert full.allowance == Allowance(epochs=MOST_EPOCHS)
+    assert full.allowance == Allowance(epochs=MOST_EPOCHS, tuning_seconds=60.0)
     assert set(full.predicted) == set(STRATEGIES)
     assert full.total == pytest.approx(FIXED_SECONDS + 3.0 + parts(full))
 
@@ -144,13 +145,16 @@ def test_the_strongest_way_of_dividing_that_fits_is_taken() -> None:
     assert plan(budget=one.seconds / RESERVE + 1).cuts[0] == HELD_OUT
 
 
-def test_what_cross_fitting_is_thrifty_with_is_seeds_then_the_curve_then_passes() -> None:
+def test_what_cross_fitting_is_thrifty_with_is_seeds_then_the_curve_then_tuning_then_passes() -> None:
     found = [plan(budget=1e6)]
     while found[-1].folds == 5:
         found.append(plan(budget=found[-1].total / RESERVE - 1))
-    assert [strength(p) for p in found[:5]] == [(5, 6, 3), (5, 6, 1), (5, 6, 1), (5, 4, 1), (5, 4, 1)]
-    assert [p.learning_curve for p in found[:5]] == [True, True, False, True, False], "two passes pay for a curve"
-    assert [p.left_out for p in found[4:6]] == [(), ("lora_examples",)]
+    assert [strength(p) for p in found[:6]] == [(5, 6, 3), *[(5, 6, 1)] * 4, (5, 4, 1)]
+    assert [p.learning_curve for p in found[:6]] == [True, True, False, False, False, True], (
+        "two passes pay for a curve"
+    )
+    assert [p.allowance.tuning_seconds for p in found[:6]] == [60, 60, 60, 30, 15, 60], "and for the tuning"
+    assert [p.left_out for p in found[8:10]] == [(), ("lora_examples",)]
     assert found[-1].folds == 3
     assert found[-1].cuts[0] == "3-fold cross-fitting instead of 5-fold"
 
@@ -209,7 +213,7 @@ def test_of_several_cuts_of_the_same_thing_the_last_is_said() -> None:
 def test_everything_is_cut_before_a_strategy_is_left_out() -> None:
     found = plan({"lora": Work(trained=80_000), "rag": Work(read=4000)}, budget=100)
     assert found.left_out
-    assert found.allowance == Allowance(epochs=2, tune=False, train_rows=100)
+    assert found.allowance == Allowance(epochs=2, tuning_seconds=0.0, train_rows=100)
     assert (found.test_rows, found.repeats, found.learning_curve, found.refit) == (60, 1, False, False)
 
 

@@ -114,7 +114,7 @@ def test_prompting_finds_out_whether_it_helps(model: Leaning, tmp_path: Path, na
 
 
 def test_without_tuning_it_is_done_unseen(model: Leaning, tmp_path: Path) -> None:
-    made = make_strategy("zero_shot").fit(TASK, rows(10, 10), own := workshop(model, tmp_path, tune=False))
+    made = make_strategy("zero_shot").fit(TASK, rows(10, 10), own := workshop(model, tmp_path, tuning_seconds=0))
     assert own.log.trials == []
     assert [p.text for p in made.predict(["a parcel"])] == ["post"]
 
@@ -125,7 +125,7 @@ def test_a_model_that_only_names_a_label_is_not_asked(tmp_path: Path) -> None:
 
     model = Naming(lambda prompt: "")
     made = make_strategy("zero_shot").fit(TASK, rows(10, 10), own := workshop(model, tmp_path))
-    assert (model.seen, own.log.config) == ([], {})
+    assert (model.seen, own.log.config) == ([], {"described": False})
     assert isinstance(made, Pipeline)
     assert made.answers.handicaps == ()
 

@@ -312,7 +312,7 @@ PROFILES = [
     replace(PROFILE, train_rows=5),
     replace(PROFILE, context_tokens=64),
 ]
-ALLOWANCES = [Allowance(), Allowance(tune=False), Allowance(epochs=0), Allowance(train_rows=10, dev_rows=0)]
+ALLOWANCES = [Allowance(), Allowance(tuning_seconds=0.0), Allowance(epochs=0), Allowance(train_rows=10, dev_rows=0)]
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
@@ -321,7 +321,7 @@ def test_the_workload_is_finite_and_never_negative(name: str) -> None:
     for profile in PROFILES:
         for allowance in ALLOWANCES:
             work = strategy.workload(profile, allowance)
-            for tokens in (work.fit, work.query):
+            for tokens in (work.fit, work.query, work.search):
                 values = [getattr(tokens, field.name) for field in fields(Tokens)]
                 assert all(math.isfinite(value) and value >= 0 for value in values)
             assert (work.query == Tokens()) == (strategy.family == "baseline")

@@ -58,31 +58,32 @@ def shares(*values: float) -> list[dict[str, Any]]:
 
 
 def test_the_parts_are_disjoint_and_complete() -> None:
-    fit, dev = parts(TASK, TRAIN, workshop(dev_rows=12))
+    fit, dev = parts(TASK, TRAIN, workshop(dev_rows=12), 64)
     ids = {e.id for e in fit} | {e.id for e in dev}
     assert (len(fit), len(dev), len(ids)) == (30, 10, 40)  # a quarter at most
     assert {e.target for e in dev} == {"odd", "even"}
-    assert parts(TASK, TRAIN, workshop(dev_rows=12)) == (fit, dev)
-    assert parts(TASK, TRAIN[::-1], workshop(dev_rows=12))[1] == dev[::-1]
+    assert parts(TASK, TRAIN, workshop(dev_rows=12), 64) == (fit, dev)
+    assert parts(TASK, TRAIN[::-1], workshop(dev_rows=12), 64)[1] == dev[::-1]
 
 
 def test_too_small_a_dev_part_is_no_dev_part() -> None:
-    assert parts(TASK, TRAIN[: 4 * SMALLEST_DEV - 1], workshop()) == (tuple(TRAIN[: 4 * SMALLEST_DEV - 1]), ())
-    assert parts(TASK, TRAIN, workshop(dev_rows=SMALLEST_DEV - 1))[1] == ()
-    assert len(parts(TASK, TRAIN[: 4 * SMALLEST_DEV], workshop())[1]) == SMALLEST_DEV
+    assert parts(TASK, TRAIN[: 4 * SMALLEST_DEV - 1], workshop(), 64) == (tuple(TRAIN[: 4 * SMALLEST_DEV - 1]), ())
+    assert parts(TASK, TRAIN, workshop(dev_rows=SMALLEST_DEV - 1), 64)[1] == ()
+    assert len(parts(TASK, TRAIN[: 4 * SMALLEST_DEV], workshop(), 64)[1]) == SMALLEST_DEV
 
 
 def test_the_best_on_dev_is_made_again_from_all_examples(made: Made, make: Any) -> None:
     shop = workshop()
     solution = choose(TASK, TRAIN, shop, shares(0.2, 0.9, 0.5), make)
-    fit, dev = parts(TASK, TRAIN, shop)
+    fit, _ = parts(TASK, TRAIN, shop, 64)
     assert isinstance(solution, Share)
     assert solution.share == 0.9
     fitted_on = tuple(e.id for e in fit)
     assert made == [(s, fitted_on) for s in (0.2, 0.9, 0.5)] + [(0.9, tuple(e.id for e in TRAIN))]
     assert [trial["share"] for trial in shop.log.trials] == [0.2, 0.9, 0.5]
-    assert [trial["dev_quality"] for trial in shop.log.trials] == pytest.approx([0.2, 0.9, 0.5])
-    assert {trial["dev_rows"] for trial in shop.log.trials} == {len(dev)}
+    assert [trial["dev_quality"] for trial in shop.log.trials] == pytest.approx([0.25, 0.875, 0.5])  # of eight rows
+    assert [trial["dev_rows"] for trial in shop.log.trials] == [8, 8, 8], "the others are clearly behind by then"
+    assert [trial["chosen"] for trial in shop.log.trials] == [False, True, False]
     assert (shop.log.config, shop.log.train_examples) == ({"share": 0.9}, 40)
 
 
@@ -96,7 +97,7 @@ def test_equally_good_configurations_give_the_earlier(made: Made, make: Any) -> 
 @pytest.mark.parametrize(
     ("allowance", "train", "configurations"),
     [
-        ({"tune": False}, TRAIN, shares(0.1, 0.9)),
+        ({"tuning_seconds": 0}, TRAIN, shares(0.1, 0.9)),
         ({}, TRAIN[:20], shares(0.1, 0.9)),
         ({}, TRAIN, shares(0.1)),
     ],
@@ -115,7 +116,7 @@ def test_progress_is_told_for_each_configuration(make: Any) -> None:
     seen: list[tuple[str, int, int]] = []
     shop = workshop()
     shop.progress = lambda phase, done, total: seen.append((phase, done, total))
-    choose(TASK, TRAIN, shop, shares(0.1, 0.2), make)
+    choose(TASK, TRAIN, shop, shares(0.1, 0.9), make)
     assert seen == [("tuning", 1, 2), ("tuning", 2, 2)]
 
 

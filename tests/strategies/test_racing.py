@@ -1,0 +1,107 @@
+"""The race among configurations, on made-up scores."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eval.contracts import Usage
+from eval.metrics import ScoredRow
+from strategies.racing import FIRST_LAP, Meter, laps, most_answers, race
+from strategies.workload import Speeds
+
+SECOND_A_ROW = Speeds(read=1.0, written=1.0, trained=1.0)
+
+
+def mean(rows: Sequence[ScoredRow]) -> float:
+    return sum(row.score for row in rows) / len(rows)
+
+
+class Field:
+    """Configurations whose score on each row is known; each row costs its configuration so many model-seconds."""
+
+    def __init__(self, scores: Sequence[Sequence[float | None]], costs: Sequence[int] | None = None) -> None:
+        self.scores, self.costs = scores, costs or [1] * len(scores)
+        self.asked: list[tuple[int, int, int]] = []
+
+    def run(self, seconds: float = float("inf")) -> tuple[int, list[int], float]:
+        """The winner, the rows that each answered, and what it took."""
+        meter = Meter(seconds, SECOND_A_ROW)
+
+        def answer(number: int, rows: slice) -> list[ScoredRow | None]:
+            self.asked.append((number, rows.start, rows.stop))
+            scores = self.scores[number][rows]
+            meter.read(Usage(input_tokens=self.costs[number] * len(scores)))
+            return [None if score is None else ScoredRow("", ("",), score) for score in scores]
+
+        winner, runners = race(len(self.scores), len(self.scores[0]), answer, mean, meter)
+        return winner, [len(runner.rows) for runner in runners], meter.spent
+
+
+def even(*means: float, rows: int = 64) -> list[list[float]]:
+    """Scores that are all the same."""
+    return [[value] * rows for value in means]
+
+
+def test_laps_double_up_to_all_rows() -> None:
+    assert laps(64) == [8, 16, 32, 64]
+    assert laps(20) == [8, 16, 20]
+    assert laps(8) == [8]
+    assert laps(0) == []
+
+
+def test_what_is_clearly_behind_is_out_after_the_first_lap() -> None:
+    assert Field(even(0.2, 0.9, 0.5, 0.4)).run() == (1, [8, 8, 8, 8], 32.0)
+
+
+def test_of_equals_half_go_on_but_two_to_the_end_and_the_first_wins() -> None:
+    winner, rows, _ = Field(even(0.5, 0.5, 0.5, 0.5, 0.5)).run()
+    assert (winner, rows) == (0, [64, 64, 16, 8, 8])
+
+
+def test_the_best_wins_over_a_lucky_start() -> None:
+    rng = random.Random(0)
+    lucky = [1.0] * 6 + [float(rng.random() < 0.5) for _ in range(58)]
+    steady = [float(rng.random() < 0.85) for _ in range(64)]
+    assert Field([lucky, steady]).run()[0] == 1
+
+
+def test_a_row_without_a_score_beats_no_one() -> None:
+    broken: list[float | None] = [None] * 64
+    assert Field([broken, *even(0.5)]).run()[0] == 1
+    assert Field([broken, broken]).run()[0] == 0
+
+
+def test_without_time_the_first_is_taken_untried() -> None:
+    assert Field(even(0.1, 0.9)).run(seconds=0.0) == (0, [0, 0], 0.0)
+
+
+def test_a_lap_that_not_all_can_run_decides_nothing() -> None:
+    near = [[float(i % 2 == number) for i in range(64)] for number in (0, 1)]  # equal after every lap
+    winner, rows, spent = Field(near).run(seconds=25.0)  # 16 for the first lap, 8 for one of them in the second
+    assert (winner, rows, spent) == (0, [16, 8], 24.0)
+
+
+@given(
+    st.lists(st.lists(st.floats(0, 1), min_size=40, max_size=40), min_size=2, max_size=12),
+    st.integers(1, 400),
+    st.data(),
+)
+def test_no_race_takes_more_than_its_share(scores: list[list[float]], seconds: int, data: st.DataObject) -> None:
+    costs = data.draw(st.lists(st.integers(1, 4), min_size=len(scores), max_size=len(scores)))
+    field = Field(scores, costs)
+    winner, rows, spent = field.run(float(seconds))
+    assert spent <= seconds + max(costs) * FIRST_LAP, "at most the first lap of a dearer configuration beyond it"
+    assert rows[winner] > 0
+    assert sum(rows) <= most_answers(len(scores), 40)
+    assert all(last <= first for first, last in zip(sorted(rows)[::-1], sorted(rows)[::-1][1:], strict=False))
+
+
+@pytest.mark.parametrize("count", [2, 5, 12])
+def test_a_race_of_equals_takes_what_was_planned_for_it(count: int) -> None:
+    _, rows, _ = Field(even(*[0.5] * count)).run()
+    assert sum(rows) == most_answers(count, 64)
