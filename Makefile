@@ -33,6 +33,7 @@ lint: install
 
 types: install
 	$(BIN)/mypy
+	$(BIN)/mypy benchmarks
 
 imports: install
 	$(BIN)/lint-imports

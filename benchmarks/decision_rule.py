@@ -73,17 +73,17 @@ class Draws:
     @property
     def gap(self) -> Floats:
         """Observed gap of each to the best."""
-        return self.observed.max(axis=1, keepdims=True) - self.observed
+        return np.asarray(self.observed.max(axis=1, keepdims=True) - self.observed)
 
     @property
     def error_to_best(self) -> Floats:
         """Standard error of each one's difference to the best observed."""
-        return self.error[np.arange(len(self.observed)), self.observed.argmax(axis=1)]
+        return np.asarray(self.error[np.arange(len(self.observed)), self.observed.argmax(axis=1)])
 
     @property
     def loss(self) -> Floats:
         """True loss of each, in points."""
-        return (self.truth.max(axis=1, keepdims=True) - self.truth) / POINT
+        return np.asarray((self.truth.max(axis=1, keepdims=True) - self.truth) / POINT)
 
 
 # ---- the world -------------------------------------------------------------------------------------------------------
@@ -117,7 +117,7 @@ def scores(field: Field, truth: Floats, scenario: Scenario, rng: np.random.Gener
         twin = latent[np.arange(draws), truth[:, :-1].argmax(axis=1)]
         latent[:, -1] = np.sqrt(TWINS_AGREE) * twin + np.sqrt(1 - TWINS_AGREE) * latent[:, -1]
     level = ndtri(truth)[..., None]
-    return ndtr(np.sqrt(2) * level - latent) if scenario.continuous else (latent < level).astype(np.float64)
+    return np.asarray(ndtr(np.sqrt(2) * level - latent) if scenario.continuous else (latent < level), dtype=np.float64)
 
 
 def observe(truth: Floats, rows: Floats, continuous: bool) -> Draws:
@@ -156,7 +156,7 @@ Rule = Callable[[Draws], Ints]
 
 def first(wanted: NDArray[np.bool_]) -> Ints:
     """The cheapest that is wanted."""
-    return wanted.argmax(axis=1)
+    return np.asarray(wanted.argmax(axis=1))
 
 
 def undominated(d: Draws) -> NDArray[np.bool_]:
@@ -225,7 +225,7 @@ def bayes_within(deviations: float) -> Rule:
 
 def resampled_loss(d: Draws) -> Floats:
     """Loss of each to the best of each resample, D × S × B."""
-    return d.resampled.max(axis=1, keepdims=True) - d.resampled
+    return np.asarray(d.resampled.max(axis=1, keepdims=True) - d.resampled)
 
 
 def probably_within_tolerance(d: Draws) -> Ints:
@@ -349,7 +349,7 @@ def run_verdicts(scenario: Scenario, draws: int) -> dict[str, float | None]:
     clear, right, agrees, confidence = [], [], [], []
     for d in comparisons("spread", scenario, draws):
         picks = RULES[DEFAULT](d)
-        for i, decision in enumerate(decisions(d, 1.5 ** np.arange(scenario.strategies))):
+        for i, decision in enumerate(decisions(d, 1.5 ** np.arange(scenario.strategies, dtype=np.float64))):
             pick = int(str(decision.pick)[1:])
             clear.append(decision.verdict == "clear")
             right.append(d.loss[i, pick] <= TOLERANCE / POINT + 1e-9)

@@ -61,7 +61,7 @@ def grow_examples(count: int, scratch: Path) -> dict[str, Any]:
     for name in ("embedding_linear", "few_shot", "nearest_examples", "lora"):
         folder = scratch / f"{name}-{count}"
         folder.mkdir()
-        allowance = Allowance(epochs=1, tune=False)
+        allowance = Allowance(epochs=1, tuning_seconds=0.0)
         workshop = Workshop(shelf.language_model(), embedder, (), folder, 0, allowance)
         start = time.perf_counter()
         solution = make_strategy(name).fit(data.task, data.examples, workshop)
@@ -94,7 +94,7 @@ def grow_documents(count: int, scratch: Path) -> dict[str, Any]:
     passages = cut_documents(data.documents)
     index = PassageIndex.build(passages, embedder)
     built = time.perf_counter()
-    index.search([row["input"] for row in questions], 3)
+    index.search([row["input"] for row in questions], 3, word_share=0.3)
     return {
         "documents": count,
         "passages": len(passages),

@@ -150,7 +150,8 @@ class Run:
     def noted(self) -> float:
         """USD that the run says it has spent, at the most."""
         files = self.folder.glob("hosted-answers/*")
-        return sum(json.loads(line).get("usd", 0.0) for file in files for line in file.read_text().splitlines() if line)
+        lines = [line for file in files for line in file.read_text().splitlines() if line]
+        return float(sum(json.loads(line).get("usd", 0.0) for line in lines))
 
 
 def differing(calm: Run, rough: Run) -> str:
