@@ -91,7 +91,7 @@ def draw(
     def answer(number: int, rows: slice) -> list[ScoredRow | None]:
         return [table[number][i] for i in dev[rows]]
 
-    winner, runners = race(len(table), len(dev), answer, value, Meter())
+    winner, runners = race(len(table), len(dev), lambda number: None, answer, value, Meter())
     qualities = [value([own[i] for i in dev]) for own in table]
     best = int(np.argmax(qualities))
     on_others = [value([own[i] for i in judged]) for own in table]

@@ -49,45 +49,54 @@ class Runner:
 
     rows: list[ScoredRow | None] = field(default_factory=list)
     """Those it answered, in order; None where one could not be scored."""
-    seconds: float = 0.0
-    """Model-seconds."""
-    beaten: bool = False
+    making: float = 0.0
+    """Model-seconds before it answered anything."""
+    answering: float = 0.0
+    """Model-seconds of all its answers."""
+
+    @property
+    def seconds(self) -> float:
+        """Model-seconds that it took."""
+        return self.making + self.answering
 
 
+Make = Callable[[int], object]
+"""Makes a configuration's solution; called once, before it answers."""
 Answer = Callable[[int, slice], Sequence[ScoredRow | None]]
 """Lets a configuration answer some of the rows."""
 Value = Callable[[Sequence[ScoredRow]], float]
 """The metric of some rows, higher is better."""
 
 
-def race(count: int, rows: int, answer: Answer, value: Value, meter: Meter) -> tuple[int, list[Runner]]:
+def race(count: int, rows: int, make: Make, answer: Answer, value: Value, meter: Meter) -> tuple[int, list[Runner]]:
     """The winner's number, and how each of `count` configurations ran over at most `rows` rows.
 
-    Where the meter has nothing left for a whole lap of all that are still in it, the laps before decide. Of equals the
-    earlier is taken: let the simplest be the first.
+    In the first lap as many run as the meter has room for, in order. Where it has none for a further lap of all that
+    are still in it, the laps before decide. Of equals the earlier is taken: let the simplest be the first.
     """
     runners = [Runner() for _ in range(count)]
     alive = list(range(count))
     start = 0
     for end in laps(rows):
+        if start and meter.left < sum(_expected(runners, runners[number], end - start) for number in alive):
+            break
         ran = []
         for number in alive:
-            if not _affords(meter, runners, number, end - start):
+            runner = runners[number]
+            if not start and (meter.left <= 0 or meter.left < _expected(runners, runner, end)):
                 break
             before = meter.spent
-            runners[number].rows += answer(number, slice(start, end))
-            runners[number].seconds += meter.spent - before
+            if not start:
+                make(number)
+            made = meter.spent
+            runner.rows += answer(number, slice(start, end))
+            runner.making, runner.answering = runner.making + made - before, runner.answering + meter.spent - made
             ran.append(number)
-        if start and len(ran) < len(alive):
-            break  # those that did not run are not beaten
         ranked = sorted(ran, key=lambda number: (-_quality(value, runners[number].rows), number))
         alive, start = _survivors(ranked, runners), end
         if len(alive) < 2:
             break
-    winner = alive[0] if alive else 0
-    for number, runner in enumerate(runners):
-        runner.beaten = bool(runner.rows) and number != winner
-    return winner, runners
+    return alive[0] if alive else 0, runners
 
 
 def laps(rows: int) -> list[int]:
@@ -114,11 +123,12 @@ def _half(count: int) -> int:
     return min(count, max(2, math.ceil(count / 2)))
 
 
-def _affords(meter: Meter, runners: Sequence[Runner], number: int, rows: int) -> bool:
-    """Whether what is left will do, going by what a row has cost this runner, or the dearest so far."""
-    own = [runners[number]] if runners[number].rows else [runner for runner in runners if runner.rows]
-    a_row = max((runner.seconds / len(runner.rows) for runner in own), default=0.0)
-    return meter.left > 0 and meter.left >= a_row * rows
+def _expected(runners: Sequence[Runner], runner: Runner, rows: int) -> float:
+    """Model-seconds of so many further rows, going by what this runner has taken; a new one, by the dearest so far."""
+    known = [runner] if runner.rows else [other for other in runners if other.rows]
+    a_row = max((other.answering / len(other.rows) for other in known), default=0.0)
+    making = 0.0 if runner.rows else max((other.making for other in known), default=0.0)
+    return making + a_row * rows
 
 
 def _quality(value: Value, rows: Sequence[ScoredRow | None]) -> float:

@@ -76,16 +76,17 @@ def _raced(
     metric, made = get_metric(task.metric), dict[int, Solution]()
     drawn = random.Random(workshop.seed).sample(sorted(dev, key=lambda e: e.id), len(dev))
 
+    def start(number: int) -> None:
+        workshop.progress("tuning", len(made) + 1, len(configurations))
+        made[number] = make(configurations[number], fit_rows)
+
     def answer(number: int, rows: slice) -> list[ScoredRow | None]:
-        workshop.progress("tuning", len(made | {number: None}), len(configurations))
-        if number not in made:
-            made[number] = make(configurations[number], fit_rows)
         outcomes = evaluate(made[number], drawn[rows], metric).outcomes
         usage = sum((o.prediction.usage for o in outcomes), NO_USAGE)
         workshop.meter.read(usage, steps=max((o.prediction.usage.output_tokens for o in outcomes), default=0))
         return [next(iter(scored_rows([o])), None) for o in outcomes]
 
-    winner, runners = race(len(configurations), len(drawn), answer, metric.aggregate, workshop.meter)
+    winner, runners = race(len(configurations), len(drawn), start, answer, metric.aggregate, workshop.meter)
     for number, (configuration, runner) in enumerate(zip(configurations, runners, strict=True)):
         if runner.rows:
             scored = [row for row in runner.rows if row is not None]

@@ -24,21 +24,24 @@ def mean(rows: Sequence[ScoredRow]) -> float:
 class Field:
     """Configurations whose score on each row is known; each row costs its configuration so many model-seconds."""
 
-    def __init__(self, scores: Sequence[Sequence[float | None]], costs: Sequence[int] | None = None) -> None:
-        self.scores, self.costs = scores, costs or [1] * len(scores)
-        self.asked: list[tuple[int, int, int]] = []
+    def __init__(
+        self, scores: Sequence[Sequence[float | None]], costs: Sequence[int] | None = None, making: int = 0
+    ) -> None:
+        self.scores, self.costs, self.making = scores, costs or [1] * len(scores), making
 
     def run(self, seconds: float = float("inf")) -> tuple[int, list[int], float]:
         """The winner, the rows that each answered, and what it took."""
         meter = Meter(seconds, SECOND_A_ROW)
 
         def answer(number: int, rows: slice) -> list[ScoredRow | None]:
-            self.asked.append((number, rows.start, rows.stop))
             scores = self.scores[number][rows]
             meter.read(Usage(input_tokens=self.costs[number] * len(scores)))
             return [None if score is None else ScoredRow("", ("",), score) for score in scores]
 
-        winner, runners = race(len(self.scores), len(self.scores[0]), answer, mean, meter)
+        def make(number: int) -> None:
+            meter.read(Usage(input_tokens=self.making))
+
+        winner, runners = race(len(self.scores), len(self.scores[0]), make, answer, mean, meter)
         return winner, [len(runner.rows) for runner in runners], meter.spent
 
 
@@ -80,10 +83,16 @@ def test_without_time_the_first_is_taken_untried() -> None:
     assert Field(even(0.1, 0.9)).run(seconds=0.0) == (0, [0, 0], 0.0)
 
 
-def test_a_lap_that_not_all_can_run_decides_nothing() -> None:
+def test_a_lap_that_not_all_can_run_is_not_run() -> None:
     near = [[float(i % 2 == number) for i in range(64)] for number in (0, 1)]  # equal after every lap
-    winner, rows, spent = Field(near).run(seconds=25.0)  # 16 for the first lap, 8 for one of them in the second
-    assert (winner, rows, spent) == (0, [16, 8], 24.0)
+    winner, rows, spent = Field(near).run(seconds=31.0)  # 16 for the first lap, and as much for the second
+    assert (winner, rows, spent) == (0, [8, 8], 16.0)
+
+
+def test_what_making_takes_is_not_taken_for_what_answers_do() -> None:
+    near = [[float(i % 2 == number) for i in range(64)] for number in (0, 1)]
+    assert Field(near, making=100).run(seconds=250.0) == (0, [16, 16], 232.0), "32 are then wanted for the third lap"
+    assert Field(near, making=100).run(seconds=120.0) == (0, [8, 0], 108.0), "a second one would take 108 as well"
 
 
 @given(

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from eval.contracts import Example, Kind, Prediction, Solution, Task
+from eval.errors import NotApplicable
 from strategies.base import Allowance, Workshop
 from strategies.models.fake import HashingEmbedder, ScriptedModel
+from strategies.registry import STRATEGIES, make_strategy
 from strategies.tuning import SMALLEST_DEV, choose, parts, quality
+from strategies.workload import Speeds
 
 TASK = Task("Sort.", Kind.CLASSIFICATION, "accuracy")
 TRAIN = [Example(f"{i:02}", f"text {i}", ("odd" if i % 2 else "even",)) for i in range(40)]
@@ -125,3 +130,26 @@ def test_quality_is_the_metric_of_the_task() -> None:
     macro = quality(Task("Sort.", Kind.CLASSIFICATION, "macro_f1"), Share(0.5), TRAIN)
     assert 0 < macro < 1
     assert macro != 0.5
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_no_strategy_gets_more_than_its_share(name: str, small_tasks: dict[Kind, Any], tmp_path: Path) -> None:
+    """All are given the same model-seconds; the last lap begun may end a little beyond them, and no other is begun."""
+    for small in small_tasks.values():
+        spent, most = dict[float, float](), dict[float, float]()
+        for seconds in (math.inf, 2.0, 0.0):
+            shop = replace(
+                workshop(tuning_seconds=seconds),
+                language_model=ScriptedModel(lambda prompt: "a few words"),
+                documents=small.documents,
+                folder=tmp_path,
+                speeds=Speeds(read=2000, written=200, trained=400),
+            )
+            try:
+                make_strategy(name).fit(small.task, small.examples, shop)
+            except NotApplicable:
+                break
+            taken = [trial["model_seconds"] for trial in shop.log.trials]
+            spent[seconds], most[seconds] = sum(taken), max(taken, default=0.0)
+        assert spent.get(0.0, 0.0) == 0.0
+        assert spent.get(2.0, 0.0) <= min(spent.get(math.inf, 0.0) + 0.1, 2.0 + most.get(2.0, 0.0))
