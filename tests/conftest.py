@@ -158,7 +158,7 @@ class Server(ThreadingHTTPServer):
         self.asked: list[dict[str, Any]] = []
         self.answered = 0
         self.keys: set[str] = set()
-        self.supports = "json_schema"
+        self.supports, self.refuses_with = "json_schema", 400
         self.counts = True
         self.reply: Callable[[dict[str, Any]], str] = lambda body: body["messages"][-1]["content"].upper()
         self.lock = threading.Lock()
@@ -190,7 +190,7 @@ class Handler(BaseHTTPRequestHandler):
         elif fault:
             self.say(int(fault), json.dumps({"error": {"message": "this model's context is 10 tokens"}}).encode())
         elif form not in ("text", self.server.supports):
-            self.say(400, b'{"error": {"message": "response_format is not supported"}}')
+            self.say(self.server.refuses_with, b'{"error": {"message": "response_format is not supported"}}')
         else:
             with self.server.lock:
                 self.server.answered += 1

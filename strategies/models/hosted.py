@@ -40,7 +40,7 @@ LETTERS_A_TOKEN = 3.5
 FRAME_TOKENS = 8
 """Around each turn, at the most."""
 UNSUPPORTED = (400, 404, 422)
-FORMATS = ("json_schema", "json_object", "text")
+FORMATS = ("json_schema", "json_object with schema", "json_object", "text")
 """Ways of asking for a form of answer, the strictest first; what a server refuses is not asked for again."""
 
 
@@ -187,7 +187,7 @@ class HostedModel(Bypassable):
                 found = _completion(answer)
             except openai.APIStatusError as error:
                 self._purse.release(reserved)
-                if error.status_code in UNSUPPORTED and schema is not None and form < len(FORMATS) - 1:
+                if schema is not None and form < len(FORMATS) - 1 and _is_refused_form(error):
                     self._format = max(self._format, form + 1)
                     continue
                 if error.status_code not in (408, 409, 429) and error.status_code < 500:
@@ -216,11 +216,18 @@ class HostedModel(Bypassable):
         raise RequestError(f"{self.identity.name}: the server refuses the request ({error.status_code}: {said[:200]}).")
 
 
+def _is_refused_form(error: Any) -> bool:
+    """Whether a server refuses the form of answer that is asked for; some do so as an error of their own (5xx)."""
+    return error.status_code in UNSUPPORTED or "response_format" in str(getattr(error, "message", ""))
+
+
 def _asked(form: int, schema: dict[str, Any] | None) -> dict[str, Any]:
     if schema is None or FORMATS[form] == "text":
         return {}
     if FORMATS[form] == "json_object":
         return {"response_format": {"type": "json_object"}}
+    if FORMATS[form] == "json_object with schema":  # llama-cpp-python and some providers; others pass the schema over
+        return {"response_format": {"type": "json_object", "schema": schema}}
     return {"response_format": {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}}
 
 

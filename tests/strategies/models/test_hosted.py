@@ -89,16 +89,19 @@ def test_a_label_that_is_only_named_has_no_confidence(server: Any) -> None:
     assert (answer.text, answer.confidence, answer.error) == ("outage", None, None)
 
 
-def test_a_form_of_answer_that_the_server_refuses_is_not_asked_for_again(server: Any) -> None:
+@pytest.mark.parametrize("status", [400, 422, 500])
+def test_a_form_of_answer_that_the_server_refuses_is_not_asked_for_again(server: Any, status: int) -> None:
+    """llama-cpp-python's server refuses one with the status of an error of its own."""
     shape = JsonShape((("city", ("string",)), ("guests", ("number", "null")), ("more", ("any",))))
     assert json_schema(shape)["properties"] == {
         "city": {"type": "string"}, "guests": {"type": ["number", "null"]}, "more": {},
     }  # fmt: skip
-    server.supports = "json_object"
+    server.supports, server.refuses_with = "json_object", status
     model = model_at(server, concurrency=1)
     assert texts(model.generate([ask("a"), ask("b")], Decoding(9, shape))) == ["A", "B"]
     forms = [body.get("response_format", {}).get("type") for body in server.asked]
     assert forms == ["json_schema", "json_object", "json_object"]
+    assert server.asked[-1]["response_format"]["schema"] == json_schema(shape)
     server.supports = "text"
     assert texts(model.generate([ask("c")], Decoding(9, shape))) == ["C"]
 
