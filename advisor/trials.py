@@ -46,9 +46,9 @@ def entries_of(request: CompareRequest) -> list[Entry]:
     """The strategies of a run. With several models, those that use one take part once a model, as NAME@MODEL."""
     entries = []
     for name in request.strategies:
-        baseline = make_strategy(name).family == "baseline"
-        for model in request.model[:1] if baseline else request.model:
-            several = len(request.model) > 1 and not baseline
+        uses_model = make_strategy(name).uses_language_model
+        for model in request.model if uses_model else request.model[:1]:
+            several = len(request.model) > 1 and uses_model
             entries.append(Entry(f"{name}@{model}" if several else name, name, model))
     return entries
 
@@ -138,7 +138,7 @@ def try_all(bench: Bench, entries: Sequence[Entry]) -> list[Record]:
 def _try_one(bench: Bench, entry: Entry) -> Record:
     """All fits of a strategy; the first that does not end well ends the strategy."""
     strategy = make_strategy(entry.strategy)
-    model = entry.model if strategy.family != "baseline" else None
+    model = entry.model if strategy.uses_language_model else None
     blank = Record(entry.name, entry.strategy, strategy.family, model, "stopped_early")
     if entry.name in bench.plan.left_out:
         status: Status = "not_applicable" if strategy.dispensable else "stopped_early"

@@ -104,6 +104,7 @@ class Strategy(Protocol):
     name: str
     family: Family
     needs_documents: bool
+    uses_language_model: bool
     dispensable: bool
     """Costly, and left out before the others are given less."""
 

@@ -33,6 +33,7 @@ class Baseline:
 
     family: Family = "baseline"
     needs_documents = False
+    uses_language_model = False
     dispensable = False
 
     def workload(self, profile: Profile, allowance: Allowance) -> Workload:

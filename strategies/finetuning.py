@@ -41,6 +41,7 @@ class Lora:
     name = "lora"
     family: Family = "finetune"
     needs_documents = False
+    uses_language_model = True
     dispensable = False
 
     def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
@@ -50,7 +51,7 @@ class Lora:
         if len(train) < FEWEST_ROWS:
             raise NotApplicable(f"{len(train)} training examples are too few to fine-tune on: {FEWEST_ROWS} are needed")
         fit_rows, dev = parts(task, train, workshop, EPOCH_ROWS)
-        rows = _sample(fit_rows, workshop.allowance.train_rows, workshop.seed)
+        rows = sample(fit_rows, workshop.allowance.train_rows, workshop.seed)
         pipeline = self._pipeline(task, train, workshop)
         learning = self._remembering(pipeline, fit_rows, workshop)  # dev rows must not find themselves
         fixed = workshop.allowance.fixed_epochs
@@ -110,6 +111,7 @@ class LoraRag(Lora):
     name = "lora_rag"
     family: Family = "combination"
     needs_documents = True
+    uses_language_model = True
 
     def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
         if not workshop.has_passages:
@@ -167,7 +169,7 @@ def _settings(model: LanguageModel, answers: AnswerFormat):  # type: ignore[no-u
     return LoraSettings(learning_rate=1e-3 if parameters < SMALL_MODEL else 2e-4)
 
 
-def _sample(rows: Sequence[Example], most: int, seed: int) -> list[Example]:
+def sample(rows: Sequence[Example], most: int, seed: int) -> list[Example]:
     """At most so many rows, drawn by the seed, in their order."""
     if len(rows) <= most:
         return list(rows)

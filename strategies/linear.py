@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,9 @@ from strategies.manifest import model_entry, read_manifest, write_manifest
 from strategies.models.base import Embedder
 from strategies.models.shelf import ModelShelf
 from strategies.tuning import choose
+
+if TYPE_CHECKING:
+    from strategies.models.sentence_embedder import SentenceEmbedder
 
 Matrix = Any
 """Features of rows: a dense array or a scipy sparse matrix, shape (rows, features)."""
@@ -46,6 +49,20 @@ class EmbeddingFeatures:
 
     def save(self, folder: Path) -> dict[str, Any]:
         return {"features": "embedding", "embedder": model_entry(self.embedder.identity)}
+
+
+@dataclass(frozen=True)
+class TunedFeatures:
+    """Embeddings by an embedder that was tuned for the task and is kept with the classifier."""
+
+    embedder: SentenceEmbedder
+
+    def transform(self, texts: Sequence[str]) -> Matrix:
+        return self.embedder.encode(texts)
+
+    def save(self, folder: Path) -> dict[str, Any]:
+        self.embedder.save(folder / "embedder")
+        return {"features": "tuned_embedding", "embedder": model_entry(self.embedder.identity)}
 
 
 @dataclass(frozen=True)
@@ -154,12 +171,18 @@ class LinearClassifier:
 
         manifest = read_manifest(folder)
         tensors = load_file(folder / "linear.safetensors")
-        features: Features = (
-            TfidfFeatures.load(folder)
-            if manifest["features"] == "tfidf"
-            else EmbeddingFeatures(shelf.embedder_for(manifest["embedder"]))
-        )
+        features = _features(folder, manifest, shelf)
         return cls(features, tuple(manifest["labels"]), tensors["weights"], tensors["intercept"])
+
+
+def _features(folder: Path, manifest: dict[str, Any], shelf: ModelShelf) -> Features:
+    if manifest["features"] == "tfidf":
+        return TfidfFeatures.load(folder)
+    if manifest["features"] == "tuned_embedding":
+        from strategies.models.sentence_embedder import SentenceEmbedder
+
+        return TunedFeatures(SentenceEmbedder.load(manifest["embedder"]["name"], folder / "embedder", shelf.device))
+    return EmbeddingFeatures(shelf.embedder_for(manifest["embedder"]))
 
 
 class _Linear(Baseline):

@@ -30,6 +30,7 @@ class ZeroShot:
     name = "zero_shot"
     family: Family = "prompt"
     needs_documents = False
+    uses_language_model = True
     dispensable = False
     configurations: tuple[Configuration, ...] = ({"described": False}, {"described": True})
 
@@ -52,6 +53,7 @@ class FewShot:
     name = "few_shot"
     family: Family = "prompt"
     needs_documents = False
+    uses_language_model = True
     dispensable = False
     configurations: tuple[Configuration, ...] = (
         {"demonstrations": 24, "choice": "typical", "most_typical": "first", "described": False},
@@ -97,6 +99,7 @@ class NearestExamples:
     name = "nearest_examples"
     family: Family = "prompt"
     needs_documents = False
+    uses_language_model = True
     dispensable = False
     configurations: tuple[Configuration, ...] = (
         {"demonstrations": 8, "form_told": False},
@@ -131,6 +134,7 @@ class Rag:
     name = "rag"
     family: Family = "retrieval"
     needs_documents = True
+    uses_language_model = True
     dispensable = False
     configurations: tuple[Configuration, ...] = (
         {"passages": 1, "passage_words": MOST_WORDS, "demonstrations": 0},

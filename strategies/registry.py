@@ -20,6 +20,7 @@ STRATEGIES: dict[str, str] = {
     "few_shot": "strategies.prompting:FewShot",
     "nearest_examples": "strategies.prompting:NearestExamples",
     "rag": "strategies.prompting:Rag",
+    "setfit": "strategies.embedder_tuning:SetFit",
     "lora": "strategies.finetuning:Lora",
     "lora_examples": "strategies.finetuning:LoraExamples",
     "lora_rag": "strategies.finetuning:LoraRag",

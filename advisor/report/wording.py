@@ -33,6 +33,7 @@ STRATEGY_TITLES = {
     "nearest_copy": "Copy the nearest example's answer",
     "tfidf_linear": "TF-IDF + linear classifier",
     "embedding_linear": "Embeddings + linear classifier",
+    "setfit": "Tuned embeddings + linear classifier",
     "passage_copy": "Copy from the best passage",
     "copy_input": "Copy the input",
     "incumbent": "Today's system",

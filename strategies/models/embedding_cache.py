@@ -20,24 +20,25 @@ class CachingEmbedder(Bypassable):
     """
 
     def __init__(self, embedder: Embedder) -> None:
-        self._embedder = embedder
+        self.embedder = embedder
+        """The one that works."""
         self._known: dict[str, NDArray[np.float32]] = {}
         self._saved = 0
 
     @property
     def identity(self) -> ModelIdentity:
-        return self._embedder.identity
+        return self.embedder.identity
 
     @property
     def max_tokens(self) -> int:
-        return self._embedder.max_tokens
+        return self.embedder.max_tokens
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         if self._bypassed or not texts:
-            return self._embedder.encode(texts)
+            return self.embedder.encode(texts)
         new = [text for text in dict.fromkeys(texts) if text not in self._known]
         if new:
-            self._known.update(zip(new, self._embedder.encode(new), strict=True))
+            self._known.update(zip(new, self.embedder.encode(new), strict=True))
         return np.stack([self._known[text] for text in texts])
 
     def save(self, folder: Path) -> None:

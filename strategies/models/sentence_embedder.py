@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,8 @@ class SentenceEmbedder:
 
     def __init__(self, identity: ModelIdentity, network: Any) -> None:
         self.identity = identity
-        self._network = network  # a `SentenceTransformer`
+        self.network = network
+        """A `SentenceTransformer`."""
 
     @classmethod
     def load(cls, name: str, folder: Path, device: str = "auto", licence: str | None = None) -> SentenceEmbedder:
@@ -45,14 +47,23 @@ class SentenceEmbedder:
         count = sum(p.numel() for p in network.parameters())
         return cls(ModelIdentity(name, weights_sha256(folder), licence, count), network)
 
+    def with_network(self, network: Any) -> SentenceEmbedder:
+        """One with these weights as they are now, in this one's data type. Named after this one."""
+        kept = copy.deepcopy(network).to(next(self.network.parameters()).dtype).eval()
+        return SentenceEmbedder(self.identity, kept)
+
+    def save(self, folder: Path) -> None:
+        """Write it as sentence-transformers does, weights as safetensors."""
+        self.network.save_pretrained(str(folder), create_model_card=False, safe_serialization=True)
+
     @property
     def max_tokens(self) -> int:
-        return int(self._network.max_seq_length)
+        return int(self.network.max_seq_length)
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         if not texts:
-            return np.zeros((0, int(self._network.get_embedding_dimension())), dtype=np.float32)
-        vectors = self._network.encode(
+            return np.zeros((0, int(self.network.get_embedding_dimension())), dtype=np.float32)
+        vectors = self.network.encode(
             list(texts), batch_size=BATCH, convert_to_numpy=True, normalize_embeddings=False, show_progress_bar=False
         ).astype(np.float32)
         return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12), dtype=np.float32)

@@ -163,6 +163,7 @@ class Tuned:
     family: Family = "finetune"
     needs_documents: bool = False
     dispensable: bool = False
+    uses_language_model: bool = True
     fits: list[TunedFit] = field(default_factory=list)
     epochs: Callable[[TunedFit], int] = lambda fit: 2
     """The best epoch of a fit that may choose."""

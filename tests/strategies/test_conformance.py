@@ -324,7 +324,7 @@ def test_the_workload_is_finite_and_never_negative(name: str) -> None:
             for tokens in (work.fit, work.query, work.search):
                 values = [getattr(tokens, field.name) for field in fields(Tokens)]
                 assert all(math.isfinite(value) and value >= 0 for value in values)
-            assert (work.query == Tokens()) == (strategy.family == "baseline")
+            assert (work.query == Tokens()) == (not strategy.uses_language_model)
 
 
 @pytest.mark.parametrize("name", ["lora", "lora_examples", "lora_rag"])

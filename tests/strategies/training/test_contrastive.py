@@ -1,0 +1,148 @@
+"""Tuning an embedder: the loss, the batches, and what becomes of a tiny one."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eval.contracts import Example, Kind, Task
+from eval.errors import NotApplicable
+from strategies.base import Allowance, Workshop
+from strategies.embedder_tuning import SetFit
+from strategies.models.embedding_cache import CachingEmbedder
+from strategies.models.fake import HashingEmbedder, ScriptedModel
+from strategies.models.sentence_embedder import SentenceEmbedder
+from strategies.models.shelf import ModelShelf
+from strategies.solutions import load_solution
+from strategies.training.contrastive import ContrastiveSettings, batches, contrastive_loss, tune_embedder
+
+TASK = Task("Sort the message.", Kind.CLASSIFICATION, "accuracy")
+WORDS = {"billing": "invoice bill payment", "outage": "power dark street", "praise": "thanks great service"}
+TRAIN = [Example(f"{label}{i}", f"{WORDS[label]} {i}", (label,)) for i in range(16) for label in WORDS]
+SETTINGS = ContrastiveSettings(learning_rate=1e-2)
+
+
+@pytest.fixture
+def embedder(tiny_embedder_folder: Path) -> SentenceEmbedder:
+    return SentenceEmbedder.load("tiny", tiny_embedder_folder, "cpu")
+
+
+def workshop(embedder: Any, folder: Path, **allowance: Any) -> Workshop:
+    return Workshop(ScriptedModel(lambda p: ""), embedder, (), folder, 3, Allowance(**allowance))
+
+
+def plain_loss(vectors: torch.Tensor, kinds: list[int], temperature: float) -> float:
+    """Khosla et al. 2020, equation 2, term by term."""
+    unit = vectors / vectors.norm(dim=1, keepdim=True)
+    values = []
+    for i, kind in enumerate(kinds):
+        others = [j for j in range(len(kinds)) if j != i]
+        partners = [j for j in others if kinds[j] == kind]
+        whole = sum(math.exp(float(unit[i] @ unit[j]) / temperature) for j in others)
+        terms = [-math.log(math.exp(float(unit[i] @ unit[j]) / temperature) / whole) for j in partners]
+        if partners:
+            values.append(sum(terms) / len(partners))
+    return sum(values) / len(values)
+
+
+def test_the_loss_is_that_of_the_paper() -> None:
+    vectors = torch.randn(7, 5, generator=torch.Generator().manual_seed(1))
+    kinds = [0, 1, 0, 2, 1, 0, 3]
+    found = contrastive_loss(vectors, torch.tensor(kinds), 0.5)
+    assert float(found) == pytest.approx(plain_loss(vectors, kinds, 0.5), rel=1e-5)
+
+
+def test_where_no_two_are_of_one_kind_there_is_nothing_to_learn() -> None:
+    vectors = torch.randn(3, 4, requires_grad=True)
+    loss = contrastive_loss(vectors, torch.tensor([0, 1, 2]), 0.1)
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert float(loss.detach()) == 0.0
+    assert vectors.grad is not None
+    assert not vectors.grad.any()
+
+
+@given(st.lists(st.sampled_from("abcdefgh"), min_size=1, max_size=80), st.integers(0, 5))
+def test_an_epoch_shows_every_row_once_and_labels_in_company(labels: list[str], seed: int) -> None:
+    found = list(batches(labels, ContrastiveSettings(), seed))
+    assert sorted(row for batch in found for row in batch) == list(range(len(labels)))
+    assert list(batches(labels, ContrastiveSettings(), seed)) == found
+    alone = sum(n == 1 for batch in found for n in Counter(labels[row] for row in batch).values())
+    assert alone <= len(set(labels)), "a label's last handful at most"
+
+
+def closeness(embedder: SentenceEmbedder) -> float:
+    """How much nearer texts of one label are than others."""
+    vectors = embedder.encode([e.input for e in TRAIN])
+    same = np.array([[a.target == b.target for b in TRAIN] for a in TRAIN])
+    cosines = vectors @ vectors.T
+    return float(cosines[same].mean() - cosines[~same].mean())
+
+
+def tuned(embedder: SentenceEmbedder, seed: int = 0) -> SentenceEmbedder:
+    kept: list[SentenceEmbedder] = []
+    texts, labels = [e.input for e in TRAIN], [e.target for e in TRAIN]
+    tune_embedder(embedder, texts, labels, 2, seed, SETTINGS, on_epoch=lambda e, loss, own: not kept.append(own))
+    assert len(kept) == 2
+    return kept[-1]
+
+
+def test_texts_of_one_label_are_drawn_together_and_the_base_stays_as_it_is(embedder: SentenceEmbedder) -> None:
+    before = embedder.encode([TRAIN[0].input])
+    own = tuned(embedder)
+    assert closeness(own) > closeness(embedder) + 0.1
+    assert np.array_equal(embedder.encode([TRAIN[0].input]), before)
+    again = tuned(embedder).encode([TRAIN[0].input])
+    assert np.array_equal(own.encode([TRAIN[0].input]), again), "the same seed gives the same weights"
+
+
+def test_the_clock_ends_it(embedder: SentenceEmbedder) -> None:
+    texts, labels = [e.input for e in TRAIN], [e.target for e in TRAIN]
+    seen: list[int] = []
+    done = tune_embedder(
+        embedder, texts, labels, 5, 0, SETTINGS, on_epoch=lambda e, loss, own: not seen.append(e), deadline=0.0
+    )
+    assert (done, seen) == (True, [1])
+
+
+# ---- the strategy ----------------------------------------------------------------------------------------------------
+
+
+def test_what_is_kept_answers_the_same_when_it_is_loaded(embedder: SentenceEmbedder, tmp_path: Path) -> None:
+    shop = workshop(CachingEmbedder(embedder), tmp_path)
+    made = SetFit().fit(TASK, TRAIN, shop)
+    inputs = ["the street is dark", "my invoice", "great"]
+    made.save(tmp_path / "kept")
+    again = load_solution(tmp_path / "kept", ModelShelf("cpu"))
+    assert [p.text for p in again.predict(inputs)] == [p.text for p in made.predict(inputs)]
+    assert [p.confidence for p in again.predict(inputs)] == [p.confidence for p in made.predict(inputs)]
+    assert not [path for path in (tmp_path / "kept").rglob("*") if path.suffix in (".bin", ".pt", ".pkl")]
+
+
+def test_it_learns_from_the_rows_it_is_given_and_chooses_by_others(embedder: SentenceEmbedder, tmp_path: Path) -> None:
+    shop = workshop(embedder, tmp_path)
+    SetFit().fit(TASK, TRAIN, shop)
+    assert shop.log.train_examples + len(shop.log.held_out) == len(TRAIN)
+    best = shop.log.config["best_epoch"]
+    reached = [step["dev_quality"] for step in shop.log.curve]
+    assert reached.index(max(reached)) + 1 == best
+    fixed = workshop(embedder, tmp_path, fixed_epochs=2, dev_rows=0)
+    SetFit().fit(TASK, TRAIN, fixed)
+    assert (len(fixed.log.curve), fixed.log.config["best_epoch"], fixed.log.train_examples) == (2, 2, len(TRAIN))
+
+
+def test_it_says_where_it_cannot_work(embedder: SentenceEmbedder, tmp_path: Path) -> None:
+    with pytest.raises(NotApplicable, match="the answers are not labels"):
+        SetFit().fit(replace(TASK, kind=Kind.QA), TRAIN, workshop(embedder, tmp_path))
+    with pytest.raises(NotApplicable, match="10 training examples are too few"):
+        SetFit().fit(TASK, TRAIN[:10], workshop(embedder, tmp_path))
+    with pytest.raises(NotApplicable, match="its weights are not at hand"):
+        SetFit().fit(TASK, TRAIN, workshop(HashingEmbedder(), tmp_path))
