@@ -269,6 +269,8 @@ def _dry_run(request: Any, console: Any) -> None:
 
 def _show(report: Report, folder: Path, console: Any, *, as_json: bool) -> None:
     from advisor.report.terminal import print_report
+    from advisor.reporting import how_to_use
+    from advisor.runs import RunFolder
 
     if as_json:
         sys.stdout.write(report.model_dump_json(indent=1) + "\n")
@@ -282,7 +284,8 @@ def _show(report: Report, folder: Path, console: Any, *, as_json: bool) -> None:
         paths["Every answer"] = str(folder / "predictions.parquet")
     if report.artefact:
         paths["Kept solution"] = str(folder / report.artefact.path)
-        paths["Try it"] = report.artefact.how_to_use
+        kept = RunFolder(folder)  # a service's report knows nothing of the folder here
+        paths["Try it"] = how_to_use(folder / report.artefact.path, kept)
     print_report(report, console, paths)
 
 

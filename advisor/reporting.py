@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import time
 import uuid
 from collections import defaultdict
@@ -22,7 +23,7 @@ from advisor.parts import source_of
 from advisor.records import CloserLook, Fit, Record, Refit
 from advisor.report import schema
 from advisor.request import Options
-from advisor.runs import RunFolder, write_atomically
+from advisor.runs import SOLUTION, RunFolder, write_atomically
 from advisor.trials import INCUMBENT
 from advisor.volumes import by_volume
 from eval.contracts import Evaluation, Kind, Outcome
@@ -57,8 +58,10 @@ class Measured:
     """At the leaders."""
 
 
-def build_report(comparison: Comparison, measured: Measured, folder: RunFolder, kept: Path | None) -> schema.Report:
-    """Put everything into the report's form. `kept` is the folder of the kept solution."""
+def build_report(
+    comparison: Comparison, measured: Measured, folder: RunFolder, kept: Path | None, *, travels: bool = False
+) -> schema.Report:
+    """Put everything into the report's form. `kept` is the folder of the kept solution, `travels` as for artefact_of."""
     request, metric = comparison.request, get_metric(comparison.data.task.metric)
     results = [_result(record, comparison, measured, metric) for record in measured.records]
     results = with_errors(results, measured.weighed)
@@ -81,7 +84,7 @@ def build_report(comparison: Comparison, measured: Measured, folder: RunFolder, 
         strategies=results,
         comparisons=list(measured.weighed.comparisons),
         recommendation=advice,
-        artefact=artefact_of(kept, folder) if kept and advice.strategy else None,
+        artefact=artefact_of(kept, folder, travels=travels) if kept and advice.strategy else None,
         **drawn_from(advice, measured.records, measured.weighed),
         timing=_timing(measured, time.monotonic() - comparison.started),
     )
@@ -331,7 +334,7 @@ def _per_label(evaluation: Evaluation) -> dict[str, float]:
 
 def cost_of(record: Record, options: Options, prices: economics.Prices) -> schema.Cost | None:
     """What a strategy costs; None where nothing was measured, and for today's system, whose costs are not known."""
-    if record.evaluation is None or record.strategy == INCUMBENT:
+    if record.evaluation is None or not record.evaluation.scores or record.strategy == INCUMBENT:
         return None
     terms = terms_of(options, prices)
     use, money = use_of(record), money_of(record, terms, options.volume)
@@ -406,8 +409,8 @@ _ASSUMED_PEAK = f"{economics.PEAK_RATIO:g} times the mean (assumed; give yours w
 _PARTS = {"adapter": "LoRA adapter", "passages_shown": "document index", "examples_shown": "example index"}
 
 
-def artefact_of(kept: Path, folder: RunFolder) -> schema.Artefact:
-    """The kept solution, file by file."""
+def artefact_of(kept: Path, folder: RunFolder, *, travels: bool = False) -> schema.Artefact:
+    """The kept solution, file by file. `travels` says that its readers have it somewhere else than in this folder."""
     manifest = read_manifest(kept)
     parts = [title for key, title in _PARTS.items() if manifest.get(key)]
     kind = str(manifest["kind"]) + (f" with {', '.join(parts)}" if parts else "")
@@ -416,8 +419,14 @@ def artefact_of(kept: Path, folder: RunFolder) -> schema.Artefact:
         path=str(kept.relative_to(folder.path)),
         kind=kind,
         sha256={str(p.relative_to(kept)): file_sha256(p) for p in files},
-        how_to_use=f"advisor predict {folder.path} --input 'TEXT'",
+        how_to_use=how_to_use(kept, folder, travels=travels),
     )
+
+
+def how_to_use(kept: Path, folder: RunFolder, *, travels: bool = False) -> str:
+    """The command that answers with a kept solution: by the run's name where it is the one that the run stands for."""
+    named = folder.path if kept == folder.path / SOLUTION else kept
+    return f"advisor predict {shlex.quote(str(kept.relative_to(folder.path) if travels else named))} --input 'TEXT'"
 
 
 def drawn_from(advice: schema.Recommendation, records: Sequence[Record], weighed: Weighed) -> dict[str, Any]:
