@@ -21,7 +21,7 @@ from advisor.evidence import Weighed, money_of, terms_of, use_of
 from advisor.fields import by_field
 from advisor.parts import source_of
 from advisor.records import CloserLook, Fit, Record, Refit
-from advisor.report import schema
+from advisor.report import schema, wording
 from advisor.request import Options
 from advisor.runs import SOLUTION, RunFolder, write_atomically
 from advisor.trials import INCUMBENT
@@ -43,6 +43,7 @@ SAMPLES = 8
 ANSWER_LETTERS = 2000
 ROWS = 200
 ROW_LETTERS = 240
+"""What is longer ends in `…`: how much is missing is known no more where it is shown."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Measured:
 def build_report(
     comparison: Comparison, measured: Measured, folder: RunFolder, kept: Path | None, *, travels: bool = False
 ) -> schema.Report:
-    """Put everything into the report's form. `kept` is the folder of the kept solution, `travels` as for artefact_of."""
+    """Put everything into the report's form. `kept` is the kept solution's folder, `travels` as for `artefact_of`."""
     request, metric = comparison.request, get_metric(comparison.data.task.metric)
     results = [_result(record, comparison, measured, metric) for record in measured.records]
     results = with_errors(results, measured.weighed)
@@ -375,10 +376,7 @@ def _basis(record: Record, options: Options, prices: economics.Prices) -> str:
         read, written = f"{each.input:g} USD per million tokens read", f"{each.output:g} per million written"
         return f"tokens of the language model, at {read} and {written} ({each.source or prices.source})"
     if options.hosting == "always-on":
-        peak = (
-            f"{options.peak_qps:g} queries a second" if options.peak_qps else f"{economics.PEAK_RATIO:g} times the mean"
-        )
-        return f"machines that are always on, at {machine}, enough for a peak load of {peak}"
+        return f"machines that are always on, at {machine}{wording.peak_load(options.volume, options.peak_qps)}"
     return f"busy machine-seconds, measured in batches, at {machine}; idle hours are not counted"
 
 
@@ -405,7 +403,6 @@ def _latency(evaluation: Evaluation, look: CloserLook) -> schema.LatencyPart | N
     )
 
 
-_ASSUMED_PEAK = f"{economics.PEAK_RATIO:g} times the mean (assumed; give yours with --peak-qps)"
 _PARTS = {"adapter": "LoRA adapter", "passages_shown": "document index", "examples_shown": "example index"}
 
 
@@ -476,10 +473,12 @@ def _beside(
     return [
         schema.SampleAnswer(
             id=o.example.id,
-            input=o.example.input[:letters],
-            target=o.example.target[:letters],
+            input=wording.shortened(o.example.input, letters),
+            target=wording.shortened(o.example.target, letters),
             answers={
-                n: rows[o.example.id].prediction.text[:letters] for n, rows in others.items() if o.example.id in rows
+                n: wording.shortened(rows[o.example.id].prediction.text, letters)
+                for n, rows in others.items()
+                if o.example.id in rows
             },
             scores={n: rows[o.example.id].score for n, rows in others.items() if o.example.id in rows},
         )
