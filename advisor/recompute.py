@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from advisor.advice import recommend
-from advisor.economics import Prices, is_hosted
+from advisor.economics import Prices, is_hosted, mean_qps
 from advisor.error_costs import check_labels
 from advisor.evidence import weigh
 from advisor.records import Record
@@ -39,7 +39,7 @@ def report_again(run: Path, *, prices: Prices | None = None, travels: bool = Fal
     finished run, or an option is not as it should be.
     """
     report, folder = _read(run), RunFolder(run)
-    options = checked(Options, {**options_in(report.settings), "seed": report.seed, **changes})
+    options = _options(report, changes)
     used = _prices(report.settings, prices)
     records = [_record(folder, result) for result in report.strategies]
     labels = report.task.labels if report.task.kind == Kind.CLASSIFICATION.value else None
@@ -74,6 +74,16 @@ def _read(run: Path) -> Report:
         return Report.model_validate_json((run / REPORT).read_bytes())
     except (OSError, ValueError) as error:
         raise RequestError(f"{run.name or run} holds no finished run that this version can read.") from error
+
+
+def _options(report: Report, changes: Mapping[str, Any]) -> Options:
+    """The run's options with the changes; a stated peak keeps its ratio to the mean where only the volume changes."""
+    settings, before = report.settings, {**options_in(report.settings), "seed": report.seed}
+    if settings.peak_qps is None or not settings.volume or "volume" not in changes or "peak_qps" in changes:
+        return checked(Options, {**before, **changes})
+    options = checked(Options, {**before, **changes, "peak_qps": None})
+    peak = settings.peak_ratio * mean_qps(options.volume)
+    return options.model_copy(update={"peak_qps": peak or None})
 
 
 def _prices(settings: Settings, given: Prices | None) -> Prices:

@@ -121,6 +121,21 @@ def test_the_command_line_names_its_own_folder_whatever_a_services_report_says(r
     assert "advisor predict 'my run' --input 'TEXT'" in console.file.getvalue()  # type: ignore[attr-defined]
 
 
+def test_long_texts_are_cut_without_a_wrong_count(run: Path) -> None:
+    answered = RunFolder(run).fits("few_shot")
+    for fit in answered:
+        assert fit.evaluation is not None
+        outcomes = tuple(
+            replace(o, score=0.0, example=replace(o.example, input="word " * 1000)) for o in fit.evaluation.outcomes
+        )
+        RunFolder(run).finish("few_shot", fit.slot, replace(fit, evaluation=replace(fit.evaluation, outcomes=outcomes)))
+    again = report_again(run, tolerance=100)
+    for row in again.rows:
+        assert row.input.endswith("word …") or len(row.input) < 240
+    for form in ("md", "html"):
+        assert "more characters" not in rendered(again, form).decode()
+
+
 def test_what_was_never_answered_has_no_cost(run: Path) -> None:
     before, answered = original(run), RunFolder(run).fits("few_shot")
     for fit in answered:
@@ -155,6 +170,28 @@ def test_what_each_error_costs_and_the_least_recall_are_kept_with_the_report(run
         report_again(run, error_cost={"costs": {"nowhere": {"billing": 1}}, "default": 1})
 
 
+def test_a_stated_peak_goes_with_the_volume_as_on_the_slider(run: Path) -> None:
+    """So high a peak that the number of machines goes with the volume."""
+    report = original(run)
+    mean = report.settings.volume / (730 * 3600)
+    stated = report_again(run, hosting="always-on", peak_qps=5000 * mean)
+    (run / "report.json").write_text(stated.model_dump_json())
+    assert stated.volumes is not None
+    for number, volume in list(enumerate(stated.volumes.queries_per_month))[::9]:
+        moved = report_again(run, volume=volume)
+        assert moved.settings.peak_ratio == pytest.approx(5000)
+        for line in stated.volumes.lines:
+            cost = moved.result(line.strategy).cost
+            assert cost is not None
+            assert cost.monthly_usd == pytest.approx(line.monthly_usd[number])
+    assert report_again(run, volume=1000, peak_qps=3.0).settings.peak_qps == 3.0
+    assert report_again(run, volume=0).settings.peak_qps is None
+    for text in (rendered(report_again(run, volume=0), "md").decode(), report_again(run, volume=0).model_dump_json()):
+        assert "peak of" not in text
+    with pytest.raises(RequestError, match="--peak-qps"):
+        report_again(run, volume=10**9, peak_qps=1e-3)
+
+
 def test_limits_that_nothing_meets_leave_no_pick(run: Path) -> None:
     again = report_again(run, max_latency_ms=1e-9)
     assert (again.recommendation.strategy, again.recommendation.verdict) == (None, "none_feasible")
@@ -184,7 +221,7 @@ def test_what_is_no_run_or_has_lost_its_records_is_refused(run: Path, tmp_path: 
     with pytest.raises(RequestError, match="What was measured of few_shot is lost: compare again") as lost:
         report_again(run)
     (run / "report.json").write_text("{}")
-    with pytest.raises(RequestError, match="^run holds no finished run") as unreadable:
+    with pytest.raises(RequestError, match=r"^run holds no finished run") as unreadable:
         report_again(run)
     assert str(run.parent) not in f"{lost.value} {unreadable.value}"
 
