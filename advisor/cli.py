@@ -258,12 +258,16 @@ def _dry_run(request: Any, console: Any) -> None:
     """Everything up to the first strategy."""
     import time
 
-    from advisor.comparison import prepare
+    from advisor.comparison import check, prepare
     from advisor.data import read_data
     from advisor.live import LiveProgress, print_plan
+    from advisor.models import prices_of, shelf_of
 
     with LiveProgress(console) as progress:
-        comparison = prepare(request, read_data(request), time.monotonic(), progress)
+        started, data, prices = time.monotonic(), read_data(request), prices_of(request)
+        shelf = shelf_of(request, prices)
+        check(request, data, shelf, prices)
+        comparison = prepare(request, data, started, progress, shelf, prices=prices)
     print_plan(comparison, console)
 
 
@@ -386,7 +390,7 @@ def report(
     from advisor.error_costs import read_error_cost
     from advisor.recompute import report_again
 
-    changes = {
+    changes: dict[str, Any] = {
         "volume": volume,
         "hosting": hosting,
         "min_replicas": min_replicas,
