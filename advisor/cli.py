@@ -288,8 +288,8 @@ def _show(report: Report, folder: Path, console: Any, *, as_json: bool) -> None:
         paths["Every answer"] = str(folder / "predictions.parquet")
     if report.artefact:
         paths["Kept solution"] = str(folder / report.artefact.path)
-        kept = RunFolder(folder)  # a service's report knows nothing of the folder here
-        paths["Try it"] = how_to_use(folder / report.artefact.path, kept)
+        # the report's own command is that of the service's readers where a service wrote it
+        paths["Try it"] = how_to_use(folder / report.artefact.path, RunFolder(folder))
     print_report(report, console, paths)
 
 

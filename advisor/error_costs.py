@@ -18,6 +18,7 @@ Usd = Annotated[float, Field(ge=0, lt=1e9)]
 DEFAULT, UNUSABLE = "(default)", "(unusable)"
 """Rows of a table that give what the fields of these names give."""
 MOST_LABELS = 1000
+Value = TypeVar("Value")
 _SEPARATORS = {".csv": ",;\t", ".tsv": "\t"}
 """Of which the one that the first row has most of is taken."""
 
@@ -100,10 +101,8 @@ class ErrorCosts(BaseModel):
                     raise RequestError(f"{said}: name the pair, or give a default.")
 
 
-Value = TypeVar("Value")
-
-
 def _collapsed(values: Mapping[str, Value]) -> dict[str, Value]:
+    """The values by their labels with each run of whitespace as one space. Raises ValueError where two become one."""
     found = {collapse(label): value for label, value in values.items()}
     if len(found) < len(values):
         raise ValueError("two labels differ in nothing but their spaces")

@@ -241,7 +241,7 @@ def _method(report: Report) -> list[Block]:
     facts = [
         f"Task: {task.name} ({task.kind}), scored by {wording.metric_title(task.metric)}.",
         f"Data: {wording.count(report.data.examples, 'example')}, {wording.count(report.data.documents, 'document')}.",
-        wording.how_split(plan),
+        view.how_split(report),
         *filter(None, [wording.why_divided(plan), wording.power(plan)]),
         f"The run took {wording.duration(report.timing.total_seconds)}; planned were"
         f" {wording.duration(plan.predicted_seconds)} of a budget of {wording.duration(plan.time_budget)}."

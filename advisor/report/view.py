@@ -86,6 +86,13 @@ def ranked(report: Report) -> list[StrategyResult]:
     return [s for s, _ in measured(report)] + unmeasured(report)
 
 
+def how_split(report: Report) -> str:
+    """How rows were kept apart, and that not all strategies answered all of them where that is so."""
+    said = wording.how_split(report.data.plan)
+    all_did = all(s.status == "ok" for s, _ in measured(report))
+    return said if all_did else f"{said} What stopped early answered only some of the rows."
+
+
 def note(report: Report, result: StrategyResult) -> str:
     """A few words on a strategy: its part in the recommendation, and its status where that is not ok."""
     words = []

@@ -6,7 +6,7 @@ Shares, qualities and differences arrive as fractions in [0, 1] and are shown ou
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from advisor.economics import PEAK_RATIO, is_hosted
@@ -423,25 +423,25 @@ def _overfitting(result: StrategyResult) -> list[str]:
     kept = next((row for row in curve if row["epoch"] == result.config.get("best_epoch")), None)
     if kept is None:
         return []
-    course = _course([row["dev_loss"] for row in curve], curve.index(kept))
     return [
-        f"Overfitting: {course} In the epoch that was kept, the loss per token was {kept['dev_loss']:.2f} on rows that "
-        f"it did not learn from, and {kept['train_loss']:.2f} on those that it learnt from, on average while it learnt."
+        f"Overfitting: {_course(curve, kept)} In the epoch that was kept, the loss per token was "
+        f"{kept['dev_loss']:.2f} on rows that it did not learn from, and {kept['train_loss']:.2f} on those that it "
+        "learnt from, on average while it learnt."
     ]
 
 
-def _course(losses: Sequence[float], kept: int) -> str:
-    """How the loss on rows not learnt from went, and which epoch was kept (counted from 0)."""
-    shown = [round(loss, 2) for loss in losses]
-    lowest, last = shown.index(min(shown)), len(shown) - 1
-    if last == 0:
+def _course(curve: Sequence[Mapping[str, float]], kept: Mapping[str, float]) -> str:
+    """How the loss on rows not learnt from went over the epochs, and which of them was kept."""
+    if len(curve) == 1:
         return "after a single epoch it cannot be told whether the loss on rows not learnt from would rise."
-    if shown[last] == shown[lowest]:
-        return f"the loss on rows not learnt from did not rise over {last + 1} epochs; epoch {kept + 1} was kept."
-    which = "that epoch" if kept == lowest else f"epoch {kept + 1}, {'before' if kept < lowest else 'after'} it,"
+    lowest, last = min(curve, key=lambda row: round(row["dev_loss"], 2)), curve[-1]
+    own, least, end = (f"epoch {row['epoch']:.0f}" for row in (kept, lowest, last))
+    if round(last["dev_loss"], 2) == round(lowest["dev_loss"], 2):
+        return f"the loss on rows not learnt from was at its lowest in the end, after {end}; {own} was kept."
+    which = "that epoch" if kept is lowest else f"{own}, {'before' if kept['epoch'] < lowest['epoch'] else 'after'} it,"
     return (
-        f"the loss on rows not learnt from was lowest after epoch {lowest + 1} ({shown[lowest]:.2f}) and rose to "
-        f"{shown[last]:.2f} after epoch {last + 1}; {which} was kept."
+        f"the loss on rows not learnt from was lowest after {least} ({lowest['dev_loss']:.2f}) and rose to "
+        f"{last['dev_loss']:.2f} after {end}; {which} was kept."
     )
 
 

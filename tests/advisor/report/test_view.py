@@ -82,6 +82,9 @@ def test_captions_say_on_which_rows_strategies_were_measured(sample_report: Buil
     assert "all measured on the same rows but those that stopped early" in page
     assert "all measured on the same rows." not in page
     assert "Every strategy answered the same rows" not in page
+    for form in (page, render_markdown(cut)):
+        assert "What stopped early answered only some of the rows." in form
+    assert "stopped early" not in render_markdown(whole)
 
 
 def test_every_form_says_what_wrong_answers_cost_and_where_they_are_not_counted(sample_report: Build) -> None:

@@ -260,8 +260,8 @@ def test_side_effects_are_told_in_counts_and_for_the_epoch_that_was_kept() -> No
     ("losses", "kept", "said"),
     [
         ([1.0], 1, "after a single epoch it cannot be told whether"),
-        ([1.0, 0.7, 0.6], 2, "did not rise over 3 epochs; epoch 2 was kept."),
-        ([1.0, 0.701, 0.704], 1, "did not rise over 3 epochs; epoch 1 was kept."),
+        ([1.0, 0.7, 0.6], 2, "was at its lowest in the end, after epoch 3; epoch 2 was kept."),
+        ([1.0, 0.701, 0.704], 1, "was at its lowest in the end, after epoch 3; epoch 1 was kept."),
         ([0.6, 0.7, 0.9], 1, "lowest after epoch 1 (0.60) and rose to 0.90 after epoch 3; that epoch was kept."),
         ([0.6, 0.7, 0.9], 3, "after epoch 3; epoch 3, after it, was kept."),
         ([0.9, 0.6, 0.7], 1, "after epoch 3; epoch 1, before it, was kept."),
