@@ -258,17 +258,23 @@ def _dry_run(request: Any, console: Any) -> None:
     """Everything up to the first strategy."""
     import time
 
-    from advisor.comparison import prepare
+    from advisor.comparison import check, prepare
     from advisor.data import read_data
     from advisor.live import LiveProgress, print_plan
+    from advisor.models import prices_of, shelf_of
 
     with LiveProgress(console) as progress:
-        comparison = prepare(request, read_data(request), time.monotonic(), progress)
+        started, data, prices = time.monotonic(), read_data(request), prices_of(request)
+        shelf = shelf_of(request, prices)
+        check(request, data, shelf, prices)
+        comparison = prepare(request, data, started, progress, shelf, prices=prices)
     print_plan(comparison, console)
 
 
 def _show(report: Report, folder: Path, console: Any, *, as_json: bool) -> None:
     from advisor.report.terminal import print_report
+    from advisor.reporting import how_to_use
+    from advisor.runs import RunFolder
 
     if as_json:
         sys.stdout.write(report.model_dump_json(indent=1) + "\n")
@@ -282,7 +288,8 @@ def _show(report: Report, folder: Path, console: Any, *, as_json: bool) -> None:
         paths["Every answer"] = str(folder / "predictions.parquet")
     if report.artefact:
         paths["Kept solution"] = str(folder / report.artefact.path)
-        paths["Try it"] = report.artefact.how_to_use
+        # the report's own command is that of the service's readers where a service wrote it
+        paths["Try it"] = how_to_use(folder / report.artefact.path, RunFolder(folder))
     print_report(report, console, paths)
 
 
@@ -383,7 +390,7 @@ def report(
     from advisor.error_costs import read_error_cost
     from advisor.recompute import report_again
 
-    changes = {
+    changes: dict[str, Any] = {
         "volume": volume,
         "hosting": hosting,
         "min_replicas": min_replicas,

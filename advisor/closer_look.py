@@ -28,8 +28,9 @@ class Leaders:
 
 
 def leaders(bench: Bench, records: Sequence[Record], pick: str | None) -> Leaders:
-    """The pick, and the fine-tuned strategy that measured best; None where there is none."""
-    tuned = [(quality, r.name) for r in records if r.family in TRAINED and (quality := bench.quality(r)) is not None]
+    """The pick, and the best of the fine-tuned strategies measured as planned; None where there is none."""
+    planned = [r for r in records if r.family in TRAINED and r.status == "ok"]
+    tuned = [(quality, r.name) for r in planned if (quality := bench.quality(r)) is not None]
     return Leaders(pick, max(tuned)[1] if tuned else None)
 
 

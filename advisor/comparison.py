@@ -87,10 +87,13 @@ def run(
     progress: Progress,
     shelf: ModelShelf | None = None,
     places: Mapping[str, str] | None = None,
+    *,
+    travels: bool = False,
 ) -> tuple[Report, RunFolder]:
     """Carry out a request: read, plan, try every strategy, decide, keep the winner, write.
 
     Models come from `shelf` where one is given; else `places` says what their names stand for on this machine.
+    `travels` is as for `reporting.artefact_of`.
     """
     started = time.monotonic()
     data, prices = read_data(request), prices_of(request)
@@ -107,7 +110,7 @@ def run(
                 measured = _measure(comparison, folder, progress)
             kept = folder.keep(_pick(measured.weighed), everything=request.keep == "all")
             folder.clear_work()
-            report = build_report(comparison, measured, folder, kept)
+            report = build_report(comparison, measured, folder, kept, travels=travels)
             write_report(report, measured.records, folder.path)
     finally:
         log.removeHandler(handler)

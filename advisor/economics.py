@@ -238,6 +238,11 @@ def _list_price(model: str) -> TokenPrices | None:
     )
 
 
+def mean_qps(volume: float) -> float:
+    """Queries a second, on average over a month with so many."""
+    return volume / (HOURS_A_MONTH * HOURS)
+
+
 def watt_hours(query_seconds: float, prices: Prices) -> float | None:
     """Energy of a query; None where the machine's power is not known."""
     return None if prices.watts is None else query_seconds * prices.watts / HOURS

@@ -7,9 +7,9 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from statistics import mean
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, field_validator, model_validator
 
 from eval.errors import RequestError
 from eval.metrics import collapse
@@ -18,6 +18,7 @@ Usd = Annotated[float, Field(ge=0, lt=1e9)]
 DEFAULT, UNUSABLE = "(default)", "(unusable)"
 """Rows of a table that give what the fields of these names give."""
 MOST_LABELS = 1000
+Value = TypeVar("Value")
 _SEPARATORS = {".csv": ",;\t", ".tsv": "\t"}
 """Of which the one that the first row has most of is taken."""
 
@@ -35,6 +36,12 @@ class ErrorCosts(BaseModel):
     """Of an answer that is no label, or none at all; where not given `default`, else the dearest of the right label."""
     source: str | None = Field(default=None, max_length=500)
     """The file that it comes from."""
+
+    @field_validator("costs")
+    @classmethod
+    def _as_labels_are_compared(cls, costs: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
+        """Labels with each run of whitespace as one space."""
+        return _collapsed({right: _collapsed(row) for right, row in costs.items()})
 
     @model_validator(mode="after")
     def _something_costs(self) -> ErrorCosts:
@@ -60,9 +67,9 @@ class ErrorCosts(BaseModel):
 
     def of(self, targets: Sequence[str], answer: str, labels: Collection[str]) -> float:
         """What an answer costs; of several accepted answers the one that makes it cheapest counts."""
-        answer = collapse(answer)
-        known = answer in labels or answer in targets
-        return min(self._of(collapse(right), answer if known else None) for right in targets)
+        answer, rights = collapse(answer), [collapse(target) for target in targets]
+        known = answer in labels or answer in rights
+        return min(self._of(right, answer if known else None) for right in rights)
 
     def _of(self, right: str, answer: str | None) -> float:
         cost = self.unusable if answer is None else self.pair(right, answer)
@@ -83,7 +90,7 @@ class ErrorCosts(BaseModel):
 
     def check(self, labels: Collection[str]) -> None:
         """Raise RequestError where a label is named that the task has not, or a pair is missing."""
-        where = f"--error-cost: {self.source or 'the matrix'}"
+        where, labels = f"--error-cost: {self.source or 'the matrix'}", {collapse(label) for label in labels}
         for label in self.labels:
             if label not in labels:
                 raise RequestError(f"{where} names {label!r}, which is no label here; known are {_some(labels)}.")
@@ -92,6 +99,14 @@ class ErrorCosts(BaseModel):
                 if self.pair(right, answer) is None:
                     said = f"{where} says nothing of {answer!r} where {right!r} is right"
                     raise RequestError(f"{said}: name the pair, or give a default.")
+
+
+def _collapsed(values: Mapping[str, Value]) -> dict[str, Value]:
+    """The values by their labels with each run of whitespace as one space. Raises ValueError where two become one."""
+    found = {collapse(label): value for label, value in values.items()}
+    if len(found) < len(values):
+        raise ValueError("two labels differ in nothing but their spaces")
+    return found
 
 
 TAGS = ("figure", "matrix")
@@ -195,7 +210,12 @@ def _table(text: str, suffix: str, path: str) -> dict[str, Any]:
             raise RequestError(f"{place}: {len(cells)} costs for {len(answers)} answers.")
         found = {a: _usd(c, f"{place}, column {a}") for a, c in zip(answers, cells, strict=False) if c}
         if right in (DEFAULT, UNUSABLE):
-            values[right.strip("()")] = next(iter(found.values()), None)
+            name = right.strip("()")
+            if name in values:
+                raise RequestError(f"{place}: a second row of this name.")
+            if len(found) > 1:
+                raise RequestError(f"{place}: it takes one cost, not {len(found)}.")
+            values[name] = next(iter(found.values()), None)
         else:
             values["costs"][right] = found
     return values

@@ -83,9 +83,8 @@ def weigh(
 
 def terms_of(options: Options, prices: economics.Prices) -> economics.Terms:
     """Prices and hosting; a peak load that the client states is one at the volume that they state."""
-    mean_qps = options.volume / (economics.HOURS_A_MONTH * economics.HOURS)
-    known = options.peak_qps is not None and mean_qps > 0
-    ratio = float(options.peak_qps or 0) / mean_qps if known else economics.PEAK_RATIO
+    known = options.peak_qps is not None and options.volume > 0
+    ratio = float(options.peak_qps or 0) / economics.mean_qps(options.volume) if known else economics.PEAK_RATIO
     return economics.Terms(prices, options.hosting, options.min_replicas, ratio)
 
 

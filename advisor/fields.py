@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from advisor.report.schema import FieldQuality
 from eval.contracts import Outcome
-from eval.metrics import flatten, parse_json
+from eval.metrics import fields_of
 
 MOST_FIELDS = 60
 
@@ -19,20 +19,13 @@ def by_field(outcomes: Sequence[Outcome]) -> list[FieldQuality]:
     """
     found: defaultdict[str, list[bool]] = defaultdict(list)
     for outcome in outcomes:
-        wanted = [fields for fields in map(_fields, outcome.example.targets) if fields is not None]
+        wanted = [fields for fields in map(fields_of, outcome.example.targets) if fields is not None]
         if outcome.score is None or not wanted:
             continue
-        given = _fields(outcome.prediction.text) or Counter()
+        given = fields_of(outcome.prediction.text) or Counter()
         target = max(wanted, key=lambda fields: (fields & given).total())
         for (path, value), times in target.items():
             right = min(times, given[path, value])
             found[path] += [True] * right + [False] * (times - right)
     commonest = sorted(found.items(), key=lambda item: (-len(item[1]), item[0]))[:MOST_FIELDS]
     return [FieldQuality(field=path, values=len(right), found=sum(right) / len(right)) for path, right in commonest]
-
-
-def _fields(text: str) -> Counter[tuple[str, str]] | None:
-    try:
-        return Counter(flatten(parse_json(text)))
-    except ValueError:
-        return None

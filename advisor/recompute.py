@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from advisor.advice import recommend
-from advisor.economics import Prices
+from advisor.economics import Prices, is_hosted, mean_qps
 from advisor.error_costs import check_labels
 from advisor.evidence import weigh
 from advisor.records import Record
-from advisor.report.schema import Artefact, Plan, Report, StrategyResult
+from advisor.report.schema import Artefact, Plan, Report, Settings, StrategyResult
 from advisor.reporting import (
     artefact_of,
     cost_of,
     drawn_from,
+    how_to_use,
     options_in,
     power_of,
     prices_in,
@@ -29,15 +31,16 @@ from eval.errors import RequestError
 from eval.metrics import get_metric
 
 
-def report_again(run: Path, *, prices: Prices | None = None, **changes: Any) -> Report:
+def report_again(run: Path, *, prices: Prices | None = None, travels: bool = False, **changes: Any) -> Report:
     """The report of a finished run, with the decision made again under other options (names as in `Options`).
 
-    What was measured stays as it is: strategies, their quality, latency and comparisons. Nothing is written. Raises
-    RequestError where there is no finished run, or an option is not as it should be.
+    What was measured stays as it is: strategies, their quality, latency and comparisons. Nothing is written. `travels`
+    is as for `artefact_of`. Raises RequestError, which names no folder but the run's own name, where there is no
+    finished run, or an option is not as it should be.
     """
     report, folder = _read(run), RunFolder(run)
-    options = checked(Options, {**options_in(report.settings), "seed": report.seed, **changes})
-    used = prices or prices_in(report.settings)
+    options = _options(report, changes)
+    used = _prices(report.settings, prices)
     records = [_record(folder, result) for result in report.strategies]
     labels = report.task.labels if report.task.kind == Kind.CLASSIFICATION.value else None
     check_labels(options.error_cost, options.min_recall, labels)
@@ -50,9 +53,9 @@ def report_again(run: Path, *, prices: Prices | None = None, **changes: Any) -> 
     data = report.data.model_copy(update={"plan": _plan(report.data.plan, results, pick, power_of(weighed))})
     settings = settings_of(options, used)
     advice = recommend(data, report.environment, settings, results, weighed)
-    artefact = _artefact(report, folder, pick)
+    artefact = _artefact(report, folder, pick, travels=travels)
     if pick is not None and artefact is None:
-        advice.caveats.append(f"Its solution was not kept in {run}: compare in a new folder with --keep all.")
+        advice.caveats.append("Its solution was not kept: compare in a new folder with --keep all.")
     return report.model_copy(
         update={
             "data": data,
@@ -70,14 +73,37 @@ def _read(run: Path) -> Report:
     try:
         return Report.model_validate_json((run / REPORT).read_bytes())
     except (OSError, ValueError) as error:
-        raise RequestError(f"{run} holds no finished run that this version can read.") from error
+        raise RequestError(f"{run.name or run} holds no finished run that this version can read.") from error
+
+
+def _options(report: Report, changes: Mapping[str, Any]) -> Options:
+    """The run's options with the changes; a stated peak keeps its ratio to the mean where only the volume changes."""
+    settings, before = report.settings, {**options_in(report.settings), "seed": report.seed}
+    if settings.peak_qps is None or not settings.volume or "volume" not in changes or "peak_qps" in changes:
+        return checked(Options, {**before, **changes})
+    options = checked(Options, {**before, **changes, "peak_qps": None})
+    peak = settings.peak_ratio * mean_qps(options.volume)
+    return options.model_copy(update={"peak_qps": peak or None})
+
+
+def _prices(settings: Settings, given: Prices | None) -> Prices:
+    """Those given, else the run's; a hosted model keeps the token prices of the run where none are given."""
+    before = prices_in(settings)
+    if given is None:
+        return before
+    hosted = {
+        name: tokens.model_copy(update={"source": tokens.source or before.source})
+        for name, tokens in before.tokens.items()
+        if is_hosted(name)
+    }
+    return replace(given, tokens={**hosted, **given.tokens})
 
 
 def _record(folder: RunFolder, result: StrategyResult) -> Record:
     strategy = result.name.split("@")[0]
     fits = tuple(folder.fits(result.name))
     if result.quality is not None and not fits:
-        raise RequestError(f"{folder.path} has lost what was measured of {result.name}: compare again.")
+        raise RequestError(f"What was measured of {result.name} is lost: compare again.")
     return Record(result.name, strategy, result.family, result.model, result.status, result.reason, fits)
 
 
@@ -88,9 +114,14 @@ def _plan(plan: Plan, results: Sequence[StrategyResult], pick: str | None, power
     return plan.model_copy(update={"refit": refit, "smallest_difference": power})
 
 
-def _artefact(report: Report, folder: RunFolder, pick: str | None) -> Artefact | None:
+def _artefact(report: Report, folder: RunFolder, pick: str | None, *, travels: bool) -> Artefact | None:
     """Where the pick's solution is; None where it was not kept."""
-    if pick is None or pick == report.recommendation.strategy:
-        return report.artefact if pick else None
-    kept = folder.solution(pick)
-    return artefact_of(kept, folder) if kept.is_dir() else None
+    if pick is None:
+        return None
+    if pick != report.recommendation.strategy:
+        kept = folder.solution(pick)
+        return artefact_of(kept, folder, travels=travels) if kept.is_dir() else None
+    if report.artefact is None:
+        return None
+    command = how_to_use(folder.path / report.artefact.path, folder, travels=travels)  # the run may have been moved
+    return report.artefact.model_copy(update={"how_to_use": command})

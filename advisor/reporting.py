@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import time
 import uuid
 from collections import defaultdict
@@ -20,9 +21,9 @@ from advisor.evidence import Weighed, money_of, terms_of, use_of
 from advisor.fields import by_field
 from advisor.parts import source_of
 from advisor.records import CloserLook, Fit, Record, Refit
-from advisor.report import schema
+from advisor.report import schema, wording
 from advisor.request import Options
-from advisor.runs import RunFolder, write_atomically
+from advisor.runs import SOLUTION, RunFolder, write_atomically
 from advisor.trials import INCUMBENT
 from advisor.volumes import by_volume
 from eval.contracts import Evaluation, Kind, Outcome
@@ -42,6 +43,7 @@ SAMPLES = 8
 ANSWER_LETTERS = 2000
 ROWS = 200
 ROW_LETTERS = 240
+"""What is longer ends in `…`: how much is missing is known no more where it is shown."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +59,10 @@ class Measured:
     """At the leaders."""
 
 
-def build_report(comparison: Comparison, measured: Measured, folder: RunFolder, kept: Path | None) -> schema.Report:
-    """Put everything into the report's form. `kept` is the folder of the kept solution."""
+def build_report(
+    comparison: Comparison, measured: Measured, folder: RunFolder, kept: Path | None, *, travels: bool = False
+) -> schema.Report:
+    """Put everything into the report's form. `kept` is the kept solution's folder, `travels` as for `artefact_of`."""
     request, metric = comparison.request, get_metric(comparison.data.task.metric)
     results = [_result(record, comparison, measured, metric) for record in measured.records]
     results = with_errors(results, measured.weighed)
@@ -81,7 +85,7 @@ def build_report(comparison: Comparison, measured: Measured, folder: RunFolder, 
         strategies=results,
         comparisons=list(measured.weighed.comparisons),
         recommendation=advice,
-        artefact=artefact_of(kept, folder) if kept and advice.strategy else None,
+        artefact=artefact_of(kept, folder, travels=travels) if kept and advice.strategy else None,
         **drawn_from(advice, measured.records, measured.weighed),
         timing=_timing(measured, time.monotonic() - comparison.started),
     )
@@ -331,7 +335,7 @@ def _per_label(evaluation: Evaluation) -> dict[str, float]:
 
 def cost_of(record: Record, options: Options, prices: economics.Prices) -> schema.Cost | None:
     """What a strategy costs; None where nothing was measured, and for today's system, whose costs are not known."""
-    if record.evaluation is None or record.strategy == INCUMBENT:
+    if record.evaluation is None or not record.evaluation.scores or record.strategy == INCUMBENT:
         return None
     terms = terms_of(options, prices)
     use, money = use_of(record), money_of(record, terms, options.volume)
@@ -372,10 +376,7 @@ def _basis(record: Record, options: Options, prices: economics.Prices) -> str:
         read, written = f"{each.input:g} USD per million tokens read", f"{each.output:g} per million written"
         return f"tokens of the language model, at {read} and {written} ({each.source or prices.source})"
     if options.hosting == "always-on":
-        peak = (
-            f"{options.peak_qps:g} queries a second" if options.peak_qps else f"{economics.PEAK_RATIO:g} times the mean"
-        )
-        return f"machines that are always on, at {machine}, enough for a peak load of {peak}"
+        return f"machines that are always on, at {machine}{wording.peak_load(options.volume, options.peak_qps)}"
     return f"busy machine-seconds, measured in batches, at {machine}; idle hours are not counted"
 
 
@@ -402,12 +403,11 @@ def _latency(evaluation: Evaluation, look: CloserLook) -> schema.LatencyPart | N
     )
 
 
-_ASSUMED_PEAK = f"{economics.PEAK_RATIO:g} times the mean (assumed; give yours with --peak-qps)"
 _PARTS = {"adapter": "LoRA adapter", "passages_shown": "document index", "examples_shown": "example index"}
 
 
-def artefact_of(kept: Path, folder: RunFolder) -> schema.Artefact:
-    """The kept solution, file by file."""
+def artefact_of(kept: Path, folder: RunFolder, *, travels: bool = False) -> schema.Artefact:
+    """The kept solution, file by file. `travels` says that its readers have it somewhere else than in this folder."""
     manifest = read_manifest(kept)
     parts = [title for key, title in _PARTS.items() if manifest.get(key)]
     kind = str(manifest["kind"]) + (f" with {', '.join(parts)}" if parts else "")
@@ -416,8 +416,14 @@ def artefact_of(kept: Path, folder: RunFolder) -> schema.Artefact:
         path=str(kept.relative_to(folder.path)),
         kind=kind,
         sha256={str(p.relative_to(kept)): file_sha256(p) for p in files},
-        how_to_use=f"advisor predict {folder.path} --input 'TEXT'",
+        how_to_use=how_to_use(kept, folder, travels=travels),
     )
+
+
+def how_to_use(kept: Path, folder: RunFolder, *, travels: bool = False) -> str:
+    """The command that answers with a kept solution: by the run's name where it is the one that the run stands for."""
+    named = folder.path if kept == folder.path / SOLUTION else kept
+    return f"advisor predict {shlex.quote(str(kept.relative_to(folder.path) if travels else named))} --input 'TEXT'"
 
 
 def drawn_from(advice: schema.Recommendation, records: Sequence[Record], weighed: Weighed) -> dict[str, Any]:
@@ -467,10 +473,12 @@ def _beside(
     return [
         schema.SampleAnswer(
             id=o.example.id,
-            input=o.example.input[:letters],
-            target=o.example.target[:letters],
+            input=wording.shortened(o.example.input, letters),
+            target=wording.shortened(o.example.target, letters),
             answers={
-                n: rows[o.example.id].prediction.text[:letters] for n, rows in others.items() if o.example.id in rows
+                n: wording.shortened(rows[o.example.id].prediction.text, letters)
+                for n, rows in others.items()
+                if o.example.id in rows
             },
             scores={n: rows[o.example.id].score for n, rows in others.items() if o.example.id in rows},
         )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from advisor.economics import Hosting
+from advisor.economics import Hosting, mean_qps
 from advisor.error_costs import TAGS, ErrorCost, read_error_cost
 from eval.errors import RequestError
 from eval.findings import Code
@@ -90,6 +90,16 @@ class Options(BaseModel):
     @classmethod
     def _once(cls, names: list[str]) -> list[str]:
         return list(dict.fromkeys(names))
+
+    @model_validator(mode="after")
+    def _peak_above_mean(self) -> Self:
+        mean = mean_qps(self.volume)
+        if self.peak_qps is not None and self.peak_qps < mean:
+            raise RequestError(
+                f"--peak-qps: {self.peak_qps:g} queries a second at the busiest time are fewer than the mean of "
+                f"--volume {self.volume:,} queries a month, {mean:.3g} a second: give the peak, or leave it out."
+            )
+        return self
 
 
 def _pairs(given: Sequence[object]) -> dict[str, str]:

@@ -99,11 +99,20 @@ def _from_form(form: FormData) -> Body:
             raise Problem(422, f"{name}: send a file.")
         elif name in LISTS:
             options.setdefault(name, []).extend(part.strip() for part in value.split(",") if part.strip())
-        elif name in PAIRS and not value.lstrip().startswith("{"):
-            options.setdefault(name, []).extend([value.strip()] if value.strip() else [])
+        elif name in PAIRS and value.strip():
+            options[name] = _with_pair(options.get(name), value, name)
         elif value.strip():
             options[name] = _object(value, name) if name in OBJECTS or value.lstrip().startswith("{") else value
     return Body({name: value for name, value in options.items() if value != []}, files)
+
+
+def _with_pair(before: list[str] | dict[str, Any] | None, value: str, name: str) -> Any:
+    """What came before with a further pair, or all of them as one object."""
+    if value.lstrip().startswith("{") and before is None:
+        return _object(value, name)
+    if value.lstrip().startswith("{") or isinstance(before, dict):
+        raise Problem(422, f"{name}: send one JSON object, or LABEL=RATE once or several times, not both.")
+    return [*(before or []), value.strip()]
 
 
 def _object(value: str, name: str) -> Any:

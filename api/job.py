@@ -66,7 +66,7 @@ def carry_out(settings: Settings, lease: Lease, parent: Connection) -> None:
             request = request_of(store.request_of(lease), settings)
             enter(folder_of(settings, lease.project_id, lease.id))
             check_rows(request, settings.most_rows)
-            report, _ = run(request, StoredProgress(store, lease), places=settings.places)
+            report, _ = run(request, StoredProgress(store, lease), places=settings.places, travels=True)
         except (LeaseLost, SQLAlchemyError):
             raise
         except FolderBusy:  # an attempt whose lease has ended has not noticed yet

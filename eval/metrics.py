@@ -249,7 +249,7 @@ def flatten(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
         yield path, _leaf(value)
 
 
-def _fields(text: str) -> Counter[tuple[str, str]] | None:
+def fields_of(text: str) -> Counter[tuple[str, str]] | None:
     """The multiset of the fields of a JSON text; None where it is no JSON."""
     try:
         return Counter(flatten(parse_json(text)))
@@ -259,10 +259,10 @@ def _fields(text: str) -> Counter[tuple[str, str]] | None:
 
 def json_row(output: str, targets: Sequence[str]) -> RowScore:
     """F1 over the (path, value) pairs of one object."""
-    predicted = _fields(output)
+    predicted = fields_of(output)
     if predicted is None:
         return RowScore(0.0, "invalid JSON")
-    wanted = [fields for fields in map(_fields, targets) if fields is not None]
+    wanted = [fields for fields in map(fields_of, targets) if fields is not None]
     if not wanted:
         return RowScore(0.0, "the target is invalid JSON")
     return RowScore(max(f1_of_bags(predicted, fields) for fields in wanted))
@@ -310,7 +310,7 @@ def secondary_metrics(name: str, outputs: Sequence[str], targets: Sequence[Seque
         return {}
     if name == "json_field_f1":
         rows = score_rows(JSON_FIELD_F1, outputs, targets)
-        valid = [_fields(output) is not None for output in outputs]
+        valid = [fields_of(output) is not None for output in outputs]
         return {"valid_json": float(np.mean(valid)), "exact_match": float(np.mean([row.score == 1 for row in rows]))}
     others = [get_metric(other) for other in SECONDARY.get(name, ())]
     return {other.name: other.aggregate(score_rows(other, outputs, targets)) for other in others}

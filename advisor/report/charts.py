@@ -126,12 +126,14 @@ def quality_chart(report: Report, is_narrow: bool = False) -> Drawing | None:
 def cost_chart(report: Report, is_narrow: bool = False) -> Drawing | None:
     """Quality against the cost of a month, with intervals and the Pareto front; dots carry the table's numbers.
 
-    A month's cost is what the pick is made by; per query, machines that are always on would all cost the same.
+    Per query, machines that are always on would all cost the same. What wrong answers cost is left out, as it is in
+    the quality already; where it has a price, the pick is made by the sum of the two. What stopped early is left out
+    too: its quality is that of other rows.
     """
     rows = [
         (number, s, q, s.cost.monthly_usd)
         for number, (s, q) in enumerate(measured(report), start=1)
-        if s.cost is not None and math.isfinite(s.cost.monthly_usd) and math.isfinite(q.value)
+        if s.status == "ok" and s.cost is not None and math.isfinite(s.cost.monthly_usd) and math.isfinite(q.value)
     ]
     positive = [cost for *_, cost in rows if cost > 0]
     if len(rows) < 2 or not positive:

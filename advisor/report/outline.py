@@ -154,7 +154,7 @@ def _row(report: Report, result: StrategyResult) -> list[str]:
 def _volumes(report: Report) -> list[Block]:
     table = view.costs_by_volume(report)
     if not table:
-        return _section("Cost and the monthly volume", Bullets(view.break_evens(report)))
+        return []
     facts = [*view.picks_by_volume(report), *view.break_evens(report)]
     return _section(
         "Cost and the monthly volume",
@@ -168,7 +168,7 @@ def _volumes(report: Report) -> list[Block]:
 def _latency(report: Report) -> list[Block]:
     headers = [f"{title}:" if i else title for i, title in enumerate(view.latency_titles(report))]
     rows = [cells for _, cells in view.latencies(report)]
-    about = Paragraph(view.LATENCY_ABOUT) if rows else None
+    about = Paragraph(view.latency_about(report)) if rows else None
     return _section("Latency", about, Table(headers, rows), Paragraph(" ".join(view.load_sentences(report))))
 
 
@@ -213,11 +213,11 @@ def _samples(report: Report) -> list[Block]:
 
 
 def _sample(sample: SampleAnswer) -> Sample:
-    answers = [("Expected", wording.clip(sample.target, TEXT))]
+    answers = [("Expected", wording.shortened(sample.target, TEXT))]
     for name, answer in sample.answers.items():
         title = f"{wording.strategy_title(name)} ({wording.score(sample.scores.get(name))})"
-        answers.append((title, wording.clip(answer, TEXT) or "(empty)"))
-    return Sample(f"Row {sample.id}", wording.clip(sample.input, TEXT), answers)
+        answers.append((title, wording.shortened(answer, TEXT) or "(empty)"))
+    return Sample(f"Row {sample.id}", wording.shortened(sample.input, TEXT), answers)
 
 
 def _findings(report: Report) -> list[Block]:
@@ -241,7 +241,7 @@ def _method(report: Report) -> list[Block]:
     facts = [
         f"Task: {task.name} ({task.kind}), scored by {wording.metric_title(task.metric)}.",
         f"Data: {wording.count(report.data.examples, 'example')}, {wording.count(report.data.documents, 'document')}.",
-        wording.how_split(plan),
+        view.how_split(report),
         *filter(None, [wording.why_divided(plan), wording.power(plan)]),
         f"The run took {wording.duration(report.timing.total_seconds)}; planned were"
         f" {wording.duration(plan.predicted_seconds)} of a budget of {wording.duration(plan.time_budget)}."
@@ -344,7 +344,9 @@ def _environment(report: Report) -> list[Block]:
         facts.append(f"GPU: {environment.gpu}")
     for model in environment.models:
         about = [model.role.replace("_", " "), wording.parameters(model.parameters), model.licence or "licence unknown"]
-        about.append(f"SHA-256 {model.sha256}" if model.sha256 else f"revision {model.revision or wording.UNKNOWN}")
+        about += [
+            f"{title} {value}" for title, value in (("revision", model.revision), ("SHA-256", model.sha256)) if value
+        ]
         facts.append(f"{model.name}: {', '.join(a for a in about if a)}")
     facts.append("Libraries: " + ", ".join(f"{name} {version}" for name, version in environment.libraries.items()))
     facts.append(f"Run {report.run_id}, {wording.moment(report.created_at)}")

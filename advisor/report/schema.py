@@ -147,7 +147,7 @@ class Cost(Model):
 
 
 class LoadLevel(Model):
-    """So many queries at once, answered as one batch, again and again."""
+    """So many queries at once, again and again: answered as one batch, or sent side by side to a hosted model."""
 
     parallel: int
     p50_ms: float
@@ -162,6 +162,7 @@ class LatencyPart(Model):
     first_token_p50_ms: float | None = None
     throughput_qps: float
     concurrency: int = 1
+    """Queries at once behind p50 and p95; `load` tells of more."""
     load: list[LoadLevel] = Field(default_factory=list)
     """Of the pick: how latency and throughput go with the queries that arrive together."""
 
@@ -319,8 +320,9 @@ class Settings(Model):
     hosting: Hosting = "scale-to-zero"
     min_replicas: int = 1
     peak_qps: float | None = None
-    """As stated; None where a peak of `peak_ratio` times the mean load was assumed."""
+    """As stated, moved with the volume where that alone was changed; None where `peak_ratio` was assumed."""
     peak_ratio: float = PEAK_RATIO
+    """Load at its peak over the mean load."""
     machine: str
     machine_hourly_usd: float
     price_source: str
@@ -335,7 +337,7 @@ class Settings(Model):
 
 
 class SampleAnswer(Model):
-    """One test row, with the answers of the recommended strategy and the runner-up."""
+    """One test row, with the answers of several strategies; texts that are cut end in `…`."""
 
     id: str
     input: str
@@ -397,9 +399,10 @@ class Report(Model):
     recommendation: Recommendation
     artefact: Artefact | None = None
     samples: list[SampleAnswer] = Field(default_factory=list)
-    """Some of the rows that the recommended strategy got most wrong."""
+    """Some of the rows that the recommended strategy got most wrong, with the runner-up's answers."""
     rows: list[SampleAnswer] = Field(default_factory=list)
-    """The test rows behind the figures, with shortened texts, the recommended strategy's worst first."""
+    """The test rows behind the figures, with shortened texts, the recommended strategy's worst first; besides its
+    answers those of the runner-up, the best baseline and today's system."""
     label_rows: dict[str, int] = Field(default_factory=dict)
     """Test rows of each label (classification)."""
     fields: list[FieldQuality] = Field(default_factory=list)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from advisor.economics import is_hosted
 from advisor.error_costs import ErrorCosts
 from advisor.report import wording
 from advisor.report.schema import (
@@ -46,9 +47,28 @@ def find(report: Report, name: str | None) -> StrategyResult | None:
 
 
 def measured(report: Report) -> list[tuple[StrategyResult, Quality]]:
-    """Strategies with a quality, the best first; among equals the recommended one, then the order of the report."""
-    pairs = [(s, s.quality) for s in report.strategies if s.quality is not None]
-    return sorted(pairs, key=lambda pair: (-_sortable(pair[1].value), pair[0].name != report.recommendation.strategy))
+    """Strategies with a quality, those measured as planned before those that stopped early, and then the best first.
+
+    Among equals the recommended one, then the order of the report.
+    """
+
+    def place(pair: tuple[StrategyResult, Quality]) -> tuple[bool, float, bool]:
+        result, quality = pair
+        return result.status != "ok", -_sortable(quality.value), result.name != report.recommendation.strategy
+
+    return sorted(((s, s.quality) for s in report.strategies if s.quality is not None), key=place)
+
+
+def as_planned(report: Report) -> list[StrategyResult]:
+    """Strategies that were measured as planned, on all test rows, the best first."""
+    return [s for s, _ in measured(report) if s.status == "ok"]
+
+
+def same_rows(report: Report) -> str:
+    """On which rows strategies were measured, in words that end a caption."""
+    if all(s.status == "ok" for s, _ in measured(report)):
+        return "all measured on the same rows"
+    return "all measured on the same rows but those that stopped early, which answered some of them and stand last"
 
 
 def _sortable(value: float) -> float:
@@ -64,6 +84,13 @@ def unmeasured(report: Report) -> list[StrategyResult]:
 def ranked(report: Report) -> list[StrategyResult]:
     """All strategies in the order of the table."""
     return [s for s, _ in measured(report)] + unmeasured(report)
+
+
+def how_split(report: Report) -> str:
+    """How rows were kept apart, and that not all strategies answered all of them where that is so."""
+    said = wording.how_split(report.data.plan)
+    all_did = all(s.status == "ok" for s, _ in measured(report))
+    return said if all_did else f"{said} What stopped early answered only some of the rows."
 
 
 def note(report: Report, result: StrategyResult) -> str:
@@ -88,7 +115,7 @@ class Contender:
 
 def contenders(report: Report) -> list[Contender]:
     """The winner, the runner-up, today's system and the best strategy that needs no language model, each once."""
-    best = [s for s, _ in measured(report) if s.name != INCUMBENT]
+    best = [s for s in as_planned(report) if s.name != INCUMBENT]
     roles: dict[str, list[str]] = {}
     if find(report, report.recommendation.strategy):
         roles[str(report.recommendation.strategy)] = ["Recommended"]
@@ -106,9 +133,9 @@ def contenders(report: Report) -> list[Contender]:
 
 
 def other_baselines(report: Report) -> list[StrategyResult]:
-    """Measured strategies without a language model that are no contenders, the best first."""
+    """Strategies without a language model, measured as planned, that are no contenders, the best first."""
     shown = {contender.result.name for contender in contenders(report)}
-    return [s for s, _ in measured(report) if s.family == "baseline" and s.name not in (*shown, INCUMBENT)]
+    return [s for s in as_planned(report) if s.family == "baseline" and s.name not in (*shown, INCUMBENT)]
 
 
 def baselines_sentence(results: Sequence[StrategyResult]) -> str:
@@ -134,13 +161,13 @@ def further_reasons(advice: Recommendation) -> list[str]:
 
 
 def differences_to_best(report: Report) -> tuple[str | None, list[Comparison]]:
-    """The best strategy measured, and the paired differences of the others to it (other minus best).
+    """The best strategy measured as planned, and the paired differences of the others to it (other minus best).
 
     Without any such comparison: None, and all comparisons as they stand.
     """
-    best = measured(report)
+    best = as_planned(report)
     if best:
-        name = best[0][0].name
+        name = best[0].name
         found = [c if c.b == name else _reversed(c) for c in report.comparisons if name in (c.a, c.b)]
         if found:
             return name, sorted(found, key=lambda c: -_sortable(c.difference))
@@ -283,26 +310,24 @@ def limits(report: Report) -> list[str]:
 def _hosting(settings: Settings) -> str:
     if settings.hosting == "always-on":
         least = f", at least {wording.count(settings.min_replicas, 'machine')}"
-        peak = (
-            f"{settings.peak_qps:g} queries a second"
-            if settings.peak_qps
-            else f"{settings.peak_ratio:g} times the mean"
-        )
-        return f"machines are always on{least}, enough for a peak of {peak}"
+        return f"machines are always on{least}{wording.peak_load(settings.volume, settings.peak_qps)}"
     return "tokens are paid for" if settings.hosting == "per-token" else "busy machine-seconds are paid for"
 
 
 def further_cost_titles(report: Report) -> list[str]:
     """Columns of the costs that only some reports have."""
+    errors = ["Wrong answers, USD per 1,000"] if report.settings.error_cost is not None else []
     machines = ["Machines"] if report.settings.hosting == "always-on" else []
-    return [*machines, *(["Wh per 1,000"] if report.settings.watts is not None else [])]
+    return [*errors, *machines, *(["Wh per 1,000"] if report.settings.watts is not None else [])]
 
 
 def further_costs(report: Report, cost: Cost) -> list[str]:
     """A strategy's entries in these columns."""
+    wrong = wording.rate(cost.errors_per_1k_usd) if cost.errors_per_1k_usd is not None else wording.UNKNOWN
+    errors = [wrong] if report.settings.error_cost is not None else []
     machines = [f"{cost.machines:,}"] if report.settings.hosting == "always-on" else []
     energy = cost.watt_hours_per_1k or 0.0
-    return [*machines, *([f"{energy:.3g}"] if report.settings.watts is not None else [])]
+    return [*errors, *machines, *([f"{energy:.3g}"] if report.settings.watts is not None else [])]
 
 
 def price(report: Report) -> str:
@@ -311,8 +336,13 @@ def price(report: Report) -> str:
     return f"{settings.machine} at {wording.money(settings.machine_hourly_usd)} an hour ({settings.price_source})"
 
 
-LATENCY_ABOUT = "Measured one query at a time, after a warm-up, on the machine named under Environment."
-"""How latencies came about."""
+def latency_about(report: Report) -> str:
+    """How latencies came about."""
+    about = "Measured one query at a time, after a warm-up, on the machine named under Environment."
+    hosted = {s.model for s in ranked(report) if s.latency is not None and s.model is not None and is_hosted(s.model)}
+    if not hosted:
+        return about
+    return f"{about} For {', '.join(sorted(hosted))} this is the time of the network and of the provider's machines."
 
 
 def latency_titles(report: Report) -> list[str]:
@@ -387,8 +417,9 @@ def costs_by_volume(report: Report) -> list[list[str]]:
 
 def break_evens(report: Report) -> list[str]:
     """Where two strategies change places in cost, in sentences; below one query a month is nowhere."""
-    found = report.recommendation.break_even
-    return [wording.break_even_sentence(item) for item in found if (item.queries_per_month or 1) >= 1]
+    found = [item for item in report.recommendation.break_even if (item.queries_per_month or 1) >= 1]
+    errors_count = report.settings.error_cost is not None
+    return [wording.break_even_sentence(item, errors_count=errors_count) for item in found]
 
 
 def costs_at(volumes: Volumes, shown: Sequence[int]) -> list[list[str]]:
@@ -430,4 +461,4 @@ def volumes_caption(report: Report) -> str:
     if not out:
         return f"{total}, {spread}."
     names = ", ".join(wording.strategy_title(name) for name in out)
-    return f"{total}, {spread}. Too far behind in quality to be picked for its cost (dashed in the chart): {names}."
+    return f"{total}, {spread}. Too far behind in quality to be picked for its cost: {names}."

@@ -101,7 +101,7 @@ def _add_sample(document: Any, block: Sample) -> None:
 def _add_code(document: Any, block: Code) -> None:
     from docx.shared import Pt
 
-    text = block.text[:MOST_CONFIGURATION]
+    text = wording.clip(block.text, MOST_CONFIGURATION)
     run = document.add_paragraph().add_run(text)
     run.font.name, run.font.size = "Consolas", Pt(8.5)
 
@@ -124,4 +124,7 @@ def _legend(report: Report, name: str) -> list[str]:
     if name != "volumes" or report.volumes is None:
         return []
     lines = zip(charts.LINE_COLOURS, report.volumes.lines, strict=False)
-    return [f"{colour.capitalize()}: {wording.strategy_title(line.strategy)}." for colour, line in lines]
+    return [
+        f"{colour.capitalize()}{'' if line.counts else ', dashed'}: {wording.strategy_title(line.strategy)}."
+        for colour, line in lines
+    ]

@@ -6,8 +6,10 @@ Shares, qualities and differences arrive as fractions in [0, 1] and are shown ou
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from advisor.economics import PEAK_RATIO, is_hosted
 from advisor.report.schema import (
     BreakEven,
     Plan,
@@ -395,9 +397,17 @@ def load_sentence(result: StrategyResult) -> str:
         f"{level.parallel} at once in {latency(level.p50_ms)} ({per_second(level.throughput_qps)} a second)"
         for level in levels
     ]
-    return (
-        f"Queries that arrive together are answered as one batch: {', '.join(said)} with {strategy_title(result.name)}."
-    )
+    hosted = result.model is not None and is_hosted(result.model)
+    how = "are sent to the provider side by side" if hosted else "are answered as one batch"
+    return f"Queries that arrive together {how}: {', '.join(said)} with {strategy_title(result.name)}."
+
+
+def peak_load(volume: int, peak_qps: float | None) -> str:
+    """What machines that are always on have room for, to follow other words; empty without any load."""
+    if not volume:
+        return ""
+    assumed = f"{PEAK_RATIO:g} times the mean (assumed; give yours with --peak-qps)"
+    return f", enough for a peak of {f'{peak_qps:g} queries a second' if peak_qps else assumed}"
 
 
 def side_effect_sentences(result: StrategyResult) -> list[str]:
@@ -406,18 +416,34 @@ def side_effect_sentences(result: StrategyResult) -> list[str]:
 
 
 def _overfitting(result: StrategyResult) -> list[str]:
-    """Of the epoch that was kept."""
-    curve = (result.fit.curve if result.fit else None) or []
-    kept = next((row for row in curve if row.get("epoch") == result.config.get("best_epoch")), None)
-    if kept is None or "dev_loss" not in kept:
+    """Whether the loss on rows not learnt from rose after its lowest epoch, and where what was kept stands.
+
+    The loss on rows learnt from is a mean during the epoch, the other one is from its end: the two have no gap to tell.
+    """
+    curve = [row for row in (result.fit.curve if result.fit else None) or [] if "dev_loss" in row]
+    kept = next((row for row in curve if row["epoch"] == result.config.get("best_epoch")), None)
+    if kept is None:
         return []
-    first, loss, unseen = curve[0], kept["train_loss"], kept["dev_loss"]
-    grown = unseen - loss - (first["dev_loss"] - first["train_loss"])
-    since = f"this gap has {'grown' if grown > 0 else 'shrunk'} by {abs(grown):.2f} since the first epoch"
     return [
-        f"Overfitting: in the epoch that was kept, the loss per token is {loss:.2f} on rows it learnt from and "
-        f"{unseen:.2f} on others; {since}."
+        f"Overfitting: {_course(curve, kept)} In the epoch that was kept, the loss per token was "
+        f"{kept['dev_loss']:.2f} on rows that it did not learn from, and {kept['train_loss']:.2f} on those that it "
+        "learnt from, on average while it learnt."
     ]
+
+
+def _course(curve: Sequence[Mapping[str, float]], kept: Mapping[str, float]) -> str:
+    """How the loss on rows not learnt from went over the epochs, and which of them was kept."""
+    if len(curve) == 1:
+        return "after a single epoch it cannot be told whether the loss on rows not learnt from would rise."
+    lowest, last = min(curve, key=lambda row: round(row["dev_loss"], 2)), curve[-1]
+    own, least, end = (f"epoch {row['epoch']:.0f}" for row in (kept, lowest, last))
+    if round(last["dev_loss"], 2) == round(lowest["dev_loss"], 2):
+        return f"the loss on rows not learnt from was at its lowest in the end, after {end}; {own} was kept."
+    which = "that epoch" if kept is lowest else f"{own}, {'before' if kept['epoch'] < lowest['epoch'] else 'after'} it,"
+    return (
+        f"the loss on rows not learnt from was lowest after {least} ({lowest['dev_loss']:.2f}) and rose to "
+        f"{last['dev_loss']:.2f} after {end}; {which} was kept."
+    )
 
 
 def _forgetting(found: SideEffects) -> list[str]:
@@ -434,12 +460,13 @@ def _forgetting(found: SideEffects) -> list[str]:
     ]
 
 
-def break_even_sentence(item: BreakEven) -> str:
-    """When two strategies change places on cost."""
+def break_even_sentence(item: BreakEven, *, errors_count: bool = False) -> str:
+    """When two strategies change places on cost. `errors_count` says that wrong answers cost something elsewhere."""
+    counted = ", wrong answers not counted" if errors_count else ""
     a, b = strategy_title(item.a), strategy_title(item.b)
     if item.queries_per_month is None or not math.isfinite(item.queries_per_month):
-        return f"{a} and {b} never change places on cost, at any volume."
-    return f"Above {item.queries_per_month:,.0f} queries a month, {a} is cheaper than {b}."
+        return f"{a} and {b} never change places on cost, at any volume{counted}."
+    return f"Above {item.queries_per_month:,.0f} queries a month, {a} is cheaper than {b}{counted}."
 
 
 # Client text
@@ -466,8 +493,13 @@ def legible(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
+def shortened(text: str, limit: int) -> str:
+    """The text, cut at `limit` characters with a sign that it was; for texts that may have been cut before."""
+    return text if len(text) <= limit else f"{text[:limit].rstrip()} …"
+
+
 def clip(text: str, limit: int) -> str:
-    """The text, cut at `limit` characters with a word on how much is missing."""
+    """The whole text, cut at `limit` characters with a word on how much is missing."""
     if len(text) <= limit:
         return text
     return f"{text[:limit].rstrip()} … ({len(text) - limit:,} more characters)"

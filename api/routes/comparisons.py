@@ -308,7 +308,7 @@ def decision(id: str, change: schemas.Change, caller: Known, served: Served) -> 
     """The report with the decision made again, for another volume, other prices or limits. Nothing is kept of it."""
     run = _run_file(served, _own(served, caller, id), REPORT).parent
     prices = change.prices.prices("given with the request") if change.prices else None
-    return report_again(run, prices=prices, **change.model_dump(exclude={"prices"}, exclude_none=True))
+    return report_again(run, prices=prices, travels=True, **change.model_dump(exclude={"prices"}, exclude_none=True))
 
 
 @router.post("/{id}/predict", responses=documented(403, 409, 413, 503, 504, *CLIENTS))

@@ -82,6 +82,8 @@ def test_labels_may_look_like_figures_or_like_yes_and_no(tmp_path: Path) -> None
         ("m.csv", ",bad,good\nbad,0,1,2\n", r"row 2 \(bad\): 3 costs for 2 answers"),
         ("m.csv", ",bad,bad\nbad,0,1\n", "row 1: each answer must have a name, and one column"),
         ("m.csv", "bad\n", "must have a first row of answers"),
+        ("m.csv", ",a,b\na,,1\n(default),1,2\n", r"m\.csv, row 3 \(\(default\)\): it takes one cost, not 2"),
+        ("m.csv", ",a,b\na,,1\n(unusable),1\n(unusable),2\n", r"row 4 \(\(unusable\)\): a second row of this name"),
         ("m.txt", "1", r"is neither a figure in USD nor a \.yaml, \.json, \.csv or \.tsv file"),
     ],
 )
@@ -135,6 +137,24 @@ def test_in_a_request_a_matrix_is_a_file_or_an_object_and_recalls_are_pairs(tmp_
 
 
 # ---- what an answer costs --------------------------------------------------------------------------------------------
+
+
+def test_labels_are_compared_with_their_spaces_as_one() -> None:
+    """As answers are: a label with two spaces, or with one that does not break, costs what its row says."""
+    spaced = ErrorCosts.model_validate({"costs": {"very  bad": {"so\xa0so": 20}}, "default": 1})
+    labels = ("very  bad", "so\xa0so", "good")
+    spaced.check(labels)
+    spaced.check(("very bad", "so so", "good"))
+    assert spaced.of(("very  bad",), "so so", {"very bad", "so so", "good"}) == 20
+    assert spaced.of(("very  bad",), "very bad", {"very bad", "so so", "good"}) == 0
+    costs = {"very  bad": ["so so"], "so\xa0so": ["so so"]}
+    found = weigh([record("majority", costs), record("zero_shot", {k: [k] for k in costs})],
+                  make_request(task="x", examples="y", error_cost=spaced.model_dump()), PRICES, get_metric("accuracy"),
+                  labels=labels)  # fmt: skip
+    losses = {c.name: (found.assumptions.error_cost or 0) * c.errors for c in found.assumptions.candidates}
+    assert losses["majority"] == pytest.approx(10)
+    with pytest.raises(ValueError, match="two labels differ in nothing but their spaces"):
+        ErrorCosts.model_validate({"costs": {"a b": {"c": 1}, "a  b": {"c": 2}}, "default": 1})
 
 
 def test_what_an_answer_costs() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from advisor import economics
 from advisor.comparison import ANSWERS, compare
-from advisor.economics import TokenPrices, assumed_prices, with_list_prices
+from advisor.economics import Prices, TokenPrices, assumed_prices, with_list_prices
 from advisor.recompute import report_again
 from advisor.request import make_request
 from advisor.runs import RunFolder
@@ -79,6 +80,15 @@ def test_a_hosted_model_competes_with_a_local_one_in_one_table(
     again = report_again(options["output"], volume=10)
     assert again.result("few_shot@openai:big").cost != big.cost
     assert again.recommendation.strategy == "few_shot@openai:big"
+    bill = Prices("ours", 0.01, "the bill")
+    cheaper = report_again(options["output"], prices=bill).result("few_shot@openai:big").cost
+    assert cheaper is not None
+    assert cheaper.per_query_usd == pytest.approx(big.cost.per_query_usd), "its tokens cost what they did"
+    assert options["prices"] in cheaper.basis
+    free = replace(bill, tokens={BIG: TokenPrices(input=0, output=0)})
+    freed = report_again(options["output"], prices=free).result("few_shot@openai:big").cost
+    assert freed is not None
+    assert freed.per_query_usd == 0
 
 
 def test_what_was_answered_is_not_paid_for_again_after_an_interruption(

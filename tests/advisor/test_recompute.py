@@ -6,16 +6,19 @@ import csv
 import io
 import json
 import resource
+import shlex
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 from docx import Document
+from rich.console import Console
 from typer.testing import CliRunner
 
 from advisor import cli
@@ -25,6 +28,7 @@ from advisor.error_costs import ErrorCosts
 from advisor.recompute import report_again
 from advisor.report.forms import FORMS, rendered
 from advisor.report.schema import Report
+from advisor.runs import RunFolder
 from advisor.trials import INCUMBENT
 from eval.errors import RequestError
 from strategies.models.fake import ScriptedModel
@@ -83,6 +87,65 @@ def test_another_pick_says_that_its_solution_was_not_kept(run: Path) -> None:
     assert set(again.samples[0].answers) == {again.recommendation.strategy, again.recommendation.runner_up}
 
 
+def test_the_command_names_the_solution_of_the_pick_wherever_the_run_lies(
+    tickets: Path,
+    clerk: ScriptedModel,
+    shelf_with: Callable[[ScriptedModel], ModelShelf],
+    fakes: dict[str, Any],
+    tmp_path: Path,
+) -> None:
+    asked = {**fakes, "strategies": ["majority", "few_shot"], "keep": "all", "output": tmp_path / "run"}
+    compare("Route the ticket.", tickets, shelf=shelf_with(clerk), **asked)
+    moved = (tmp_path / "run").rename(tmp_path / "it's moved")
+
+    def command(**changes: Any) -> str:
+        artefact = report_again(moved, **changes).artefact
+        assert artefact is not None
+        return artefact.how_to_use
+
+    flip = {"error_cost": 1e-9, "volume": 1}
+    assert shlex.split(command()) == ["advisor", "predict", str(moved), "--input", "TEXT"]
+    assert shlex.split(command(**flip))[2] == str(moved / "solutions" / "majority")
+    assert command(travels=True) == "advisor predict solution --input 'TEXT'"
+    assert command(travels=True, **flip) == "advisor predict solutions/majority --input 'TEXT'"
+
+
+def test_a_service_names_no_folder_of_its_own(run: Path) -> None:
+    for changes in ({}, {"error_cost": 1e-9, "volume": 1}):
+        assert str(run.parent) not in report_again(run, travels=True, **changes).model_dump_json()
+
+
+def test_the_command_line_names_its_own_folder_whatever_a_services_report_says(run: Path) -> None:
+    console = Console(file=io.StringIO(), width=200)
+    cli._show(report_again(run, travels=True), Path("my run"), console, as_json=False)
+    assert "advisor predict 'my run' --input 'TEXT'" in console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_long_texts_are_cut_without_a_wrong_count(run: Path) -> None:
+    answered = RunFolder(run).fits("few_shot")
+    for fit in answered:
+        assert fit.evaluation is not None
+        outcomes = tuple(
+            replace(o, score=0.0, example=replace(o.example, input="word " * 1000)) for o in fit.evaluation.outcomes
+        )
+        RunFolder(run).finish("few_shot", fit.slot, replace(fit, evaluation=replace(fit.evaluation, outcomes=outcomes)))
+    again = report_again(run, tolerance=100)
+    for row in again.rows:
+        assert row.input.endswith("word …") or len(row.input) < 240
+    for form in ("md", "html"):
+        assert "more characters" not in rendered(again, form).decode()
+
+
+def test_what_was_never_answered_has_no_cost(run: Path) -> None:
+    before, answered = original(run), RunFolder(run).fits("few_shot")
+    for fit in answered:
+        assert fit.evaluation is not None
+        lost = tuple(replace(outcome, score=None) for outcome in fit.evaluation.outcomes)
+        RunFolder(run).finish("few_shot", fit.slot, replace(fit, evaluation=replace(fit.evaluation, outcomes=lost)))
+    assert before.result("few_shot").cost is not None
+    assert report_again(run).result("few_shot").cost is None
+
+
 def test_what_each_error_costs_and_the_least_recall_are_kept_with_the_report(run: Path) -> None:
     matrix = {"costs": {"delivery": {"billing": 30}}, "default": 1e-6}
     again = report_again(run, error_cost=matrix, min_recall={"delivery": 0.9})
@@ -105,6 +168,28 @@ def test_what_each_error_costs_and_the_least_recall_are_kept_with_the_report(run
         report_again(run, min_recall={"nowhere": 0.9})
     with pytest.raises(RequestError, match="names 'nowhere', which is no label here"):
         report_again(run, error_cost={"costs": {"nowhere": {"billing": 1}}, "default": 1})
+
+
+def test_a_stated_peak_goes_with_the_volume_as_on_the_slider(run: Path) -> None:
+    """So high a peak that the number of machines goes with the volume."""
+    report = original(run)
+    mean = report.settings.volume / (730 * 3600)
+    stated = report_again(run, hosting="always-on", peak_qps=5000 * mean)
+    (run / "report.json").write_text(stated.model_dump_json())
+    assert stated.volumes is not None
+    for number, volume in list(enumerate(stated.volumes.queries_per_month))[::9]:
+        moved = report_again(run, volume=volume)
+        assert moved.settings.peak_ratio == pytest.approx(5000)
+        for line in stated.volumes.lines:
+            cost = moved.result(line.strategy).cost
+            assert cost is not None
+            assert cost.monthly_usd == pytest.approx(line.monthly_usd[number])
+    assert report_again(run, volume=1000, peak_qps=3.0).settings.peak_qps == 3.0
+    assert report_again(run, volume=0).settings.peak_qps is None
+    for text in (rendered(report_again(run, volume=0), "md").decode(), report_again(run, volume=0).model_dump_json()):
+        assert "peak of" not in text
+    with pytest.raises(RequestError, match="--peak-qps"):
+        report_again(run, volume=10**9, peak_qps=1e-3)
 
 
 def test_limits_that_nothing_meets_leave_no_pick(run: Path) -> None:
@@ -133,8 +218,12 @@ def test_what_is_no_run_or_has_lost_its_records_is_refused(run: Path, tmp_path: 
         report_again(run, tolerance=101)
     for record in (run / "finished" / "few_shot").iterdir():
         record.unlink()
-    with pytest.raises(RequestError, match="has lost what was measured of few_shot"):
+    with pytest.raises(RequestError, match="What was measured of few_shot is lost: compare again") as lost:
         report_again(run)
+    (run / "report.json").write_text("{}")
+    with pytest.raises(RequestError, match=r"^run holds no finished run") as unreadable:
+        report_again(run)
+    assert str(run.parent) not in f"{lost.value} {unreadable.value}"
 
 
 # ---- the command -----------------------------------------------------------------------------------------------------

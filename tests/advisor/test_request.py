@@ -101,6 +101,16 @@ def test_accepted_findings_come_once_and_in_order() -> None:
     assert request.accept == ["label_variants", "rare_labels"]
 
 
+def test_a_peak_below_the_mean_load_is_refused() -> None:
+    mean = 10_000 / (730 * 3600)
+    assert make_request(**GOOD, peak_qps=mean).peak_qps == mean
+    assert make_request(**GOOD, peak_qps=1e-9, volume=0).peak_qps == 1e-9
+    with pytest.raises(
+        RequestError, match=r"--peak-qps: 0\.001 queries a second .* 10,000 queries a month, 0\.00381 a"
+    ):
+        make_request(**GOOD, peak_qps=0.001)
+
+
 def test_an_unknown_finding_lists_the_known_ones() -> None:
     with pytest.raises(RequestError, match=r"--accept: there is no finding 'leaks'; known are duplicate_rows, .*\.$"):
         make_request(**GOOD, accept=["leaks"])

@@ -79,6 +79,9 @@ def test_in_a_form_recalls_come_one_by_one_and_a_matrix_as_json(client: TestClie
     options = client.post("/v1/comparisons", data=form, files=files).json()["options"]
     assert (options["min_recall"], options["error_cost"]) == ({"billing": 1.0}, 2.5)
     assert client.post("/v1/comparisons", data={"task": "x", "min_recall": ""}, files=files).status_code == 202
+    for both in (['{"a": 0.5}', "b=0.9"], ["b=0.9", '{"a": 0.5}'], ['{"a": 0.5}', '{"b": 0.9}']):
+        answer = client.post("/v1/comparisons", data={"task": "x", "min_recall": both}, files=files)
+        assert (answer.status_code, answer.json()["detail"][:33]) == (422, "min_recall: send one JSON object,")
 
 
 @pytest.mark.parametrize(

@@ -136,6 +136,10 @@ def test_from_request_to_report_decision_solution_and_answer(
     for before, after in zip(report["strategies"], dear["strategies"], strict=True):
         assert after["quality"] == before["quality"]
         assert after["cost"] is None or after["cost"]["per_1k_usd"] >= before["cost"]["per_1k_usd"]
+    assert report["artefact"]["how_to_use"] == "advisor predict solution --input 'TEXT'"
+    other = decided(error_cost=1e-9, volume=1)
+    assert other["recommendation"]["strategy"] != report["recommendation"]["strategy"]
+    assert str(settings_of(client).data) not in json.dumps(other), "nor where it keeps runs"
     none = decided(max_latency_ms=1e-9)
     assert (none["recommendation"]["strategy"], none["recommendation"]["verdict"]) == (None, "none_feasible")
 

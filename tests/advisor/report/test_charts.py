@@ -43,6 +43,13 @@ def test_specifications_are_what_altair_allows(
     assert spec["width"] + spec["config"]["padding"]["left"] <= (charts.NARROW if is_narrow else charts.WIDE)
 
 
+def test_what_stopped_early_has_no_place_among_costs(sample_report: Build) -> None:
+    report = sample_report()
+    report.result("lora").status = "stopped_early"
+    assert "lora" in [key.strategy for key in drawn(charts.cost_chart, sample_report()).keys]
+    assert "lora" not in [key.strategy for key in drawn(charts.cost_chart, report).keys]
+
+
 @pytest.mark.parametrize("make", CHARTS)
 def test_colours_and_fonts_are_the_pages_and_a_picture_needs_neither(make: Any, sample_report: Build) -> None:
     drawing = drawn(make, sample_report())

@@ -56,6 +56,67 @@ def test_todays_system_stands_beside_the_others_but_is_neither_a_baseline_nor_th
     assert "TF-IDF + linear classifier (82 of 100, 73–88 %; under 0.0001 USD per 1,000; p95 under 1 ms)" in sentence
 
 
+def stopped(report: Report, name: str, value: float) -> Report:
+    """The report with a strategy that stopped early on few rows, on which it happened to be that good."""
+    quality = report.result(name).quality
+    assert quality is not None
+    few = quality.model_copy(update={"value": value, "n": 20})
+    changed = report.result(name).model_copy(update={"status": "stopped_early", "quality": few})
+    return report.model_copy(update={"strategies": [changed if s.name == name else s for s in report.strategies]})
+
+
+def test_what_stopped_early_is_neither_the_best_nor_what_others_are_compared_with(sample_report: Build) -> None:
+    report = stopped(sample_report(), "tfidf_linear", 1.0)
+    assert [s.name for s, _ in view.measured(report)][:2] == ["lora", "embedding_linear"]
+    assert view.measured(report)[-1][0].name == "tfidf_linear"
+    assert view.differences_to_best(report)[0] == "lora"
+    report.recommendation.strategy = report.recommendation.runner_up = None
+    assert [c.result.name for c in view.contenders(report)] == ["lora", "embedding_linear"]
+    assert "tfidf_linear" not in [s.name for s in view.other_baselines(report)]
+
+
+def test_captions_say_on_which_rows_strategies_were_measured(sample_report: Build) -> None:
+    whole, cut = sample_report(), stopped(sample_report(), "tfidf_linear", 1.0)
+    assert "Best quality first, all measured on the same rows." in render_html(whole)
+    page = render_html(cut)
+    assert "all measured on the same rows but those that stopped early" in page
+    assert "all measured on the same rows." not in page
+    assert "Every strategy answered the same rows" not in page
+    for form in (page, render_markdown(cut)):
+        assert "What stopped early answered only some of the rows." in form
+    assert "stopped early" not in render_markdown(whole)
+
+
+def test_every_form_says_what_wrong_answers_cost_and_where_they_are_not_counted(sample_report: Build) -> None:
+    report = sample_report()
+    report.settings.error_cost = 2.5
+    for result in report.strategies:
+        if result.cost is not None and result.name != "rag":
+            result.cost.errors_per_1k_usd = 225.0 if result.name == "lora" else 1000.0
+    assert view.break_evens(report)[0].endswith("than Prompt with fixed examples, wrong answers not counted.")
+    cost = report.result("lora").cost
+    assert cost is not None
+    titles, entries = view.further_cost_titles(report), view.further_costs(report, cost)
+    assert dict(zip(titles, entries, strict=True)) == {"Wrong answers, USD per 1,000": "225"}
+    for form in (render_html(report), render_markdown(report)):
+        assert "Wrong answers, USD per 1,000" in form
+        assert "wrong answers not counted" in form
+    assert "Wrong answers" not in render_markdown(sample_report())
+
+
+def test_dashes_are_spoken_of_where_a_chart_is_drawn(sample_report: Build) -> None:
+    report = sample_report()
+    assert "Such lines are dashed." in render_html(report)
+    assert "dashed" not in render_markdown(report)
+
+
+def test_latencies_of_hosted_models_are_those_of_a_network_and_a_provider(sample_report: Build) -> None:
+    assert "provider" not in view.latency_about(sample_report())
+    report = sample_report()
+    report.result("few_shot").model = "openai:big"
+    assert view.latency_about(report).endswith("this is the time of the network and of the provider's machines.")
+
+
 def test_reasons_that_the_summary_gives_are_not_given_twice(sample_report: Build) -> None:
     advice = sample_report().recommendation
     advice.reasons = [*advice.summary[:1], "It is the simplest."]
@@ -77,7 +138,8 @@ def test_hosting_and_what_it_adds_to_the_costs_are_told(sample_report: Build) ->
     dear = cost.model_copy(update={"machines": 2, "watt_hours_per_1k": 0.5})
     assert view.further_cost_titles(on) == ["Machines", "Wh per 1,000"]
     assert view.further_costs(on, dear) == ["2", "0.5"]
-    assert view.limits(on)[1] == "machines are always on, at least 2 machines, enough for a peak of 10 times the mean"
+    peak = "enough for a peak of 10 times the mean (assumed; give yours with --peak-qps)"
+    assert view.limits(on)[1] == f"machines are always on, at least 2 machines, {peak}"
     for render in (render_markdown, render_html):
         assert "Wh per 1,000" in render(on)
 

@@ -57,6 +57,13 @@ def test_charts_are_pictures_with_a_description_and_tables_repeat_their_headers(
         assert table.rows[0]._tr.trPr.find(table.rows[0]._tr.nsmap["w"].join("{}") + "tblHeader") is not None
 
 
+def test_what_is_cut_is_said_to_be(sample_report: Build) -> None:
+    report = sample_report()
+    report.result("lora").config["prompt"] = "x" * 5000
+    assert "more characters)" in text_of(opened(report))
+    assert "dashed: Prompt with fixed examples." in text_of(opened(report))
+
+
 def test_hostile_text_is_shown_as_it_is_and_every_part_is_xml(hostile_report: Report, sample_report: Build) -> None:
     document = opened(hostile_report)
     assert "<script>alert(1)</script>|`x`{{ 7*7 }}{% raw %}[bold]red[/bold]" in text_of(document)

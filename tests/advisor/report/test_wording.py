@@ -158,7 +158,7 @@ def test_the_split_is_told_for_each_kind_of_plan() -> None:
 def test_seeds_dev_rows_and_the_refit_are_told_where_there_are_any() -> None:
     said = wording.how_split(plan(repeats=3, dev=32, refit=True))
     assert "Fine-tuned strategies were fitted 3 times with different seeds." in said
-    assert "chose by 32 of the rows for fitting, never by the rows measured." in said
+    assert "chose by at most 32 of the rows for fitting, never by those measured." in said
     assert said.endswith("What is kept was then fitted in the same way on all examples.")
     plain = wording.how_split(plan())
     assert not [word for word in ("seeds", "chose", "kept") if word in plain]
@@ -244,8 +244,9 @@ def test_side_effects_are_told_in_counts_and_for_the_epoch_that_was_kept() -> No
     )  # fmt: skip
     overfitting, forgetting, steadiness = wording.side_effect_sentences(tuned(curve, effects))
     assert overfitting == (
-        "Overfitting: in the epoch that was kept, the loss per token is 0.30 on rows it learnt from and 0.65 on "
-        "others; this gap has grown by 0.25 since the first epoch."
+        "Overfitting: the loss on rows not learnt from was lowest after epoch 2 (0.65) and rose to 0.90 after epoch 3; "
+        "that epoch was kept. In the epoch that was kept, the loss per token was 0.65 on rows that it did not learn "
+        "from, and 0.30 on those that it learnt from, on average while it learnt."
     )
     assert (
         "of 32 general questions, which have nothing to do with the task, the model answered 24 rightly" in forgetting
@@ -253,6 +254,38 @@ def test_side_effects_are_told_in_counts_and_for_the_epoch_that_was_kept() -> No
     assert "16 after; the perplexity of ordinary text went from 20.0 to 31.0." in forgetting
     assert "of 12 test questions asked alone instead of together, 100 of 100 answers stay the same" in steadiness
     assert "slip of the pen, 75 of 100." in steadiness
+
+
+@pytest.mark.parametrize(
+    ("losses", "kept", "said"),
+    [
+        ([1.0], 1, "after a single epoch it cannot be told whether"),
+        ([1.0, 0.7, 0.6], 2, "was at its lowest in the end, after epoch 3; epoch 2 was kept."),
+        ([1.0, 0.701, 0.704], 1, "was at its lowest in the end, after epoch 3; epoch 1 was kept."),
+        ([0.6, 0.7, 0.9], 1, "lowest after epoch 1 (0.60) and rose to 0.90 after epoch 3; that epoch was kept."),
+        ([0.6, 0.7, 0.9], 3, "after epoch 3; epoch 3, after it, was kept."),
+        ([0.9, 0.6, 0.7], 1, "after epoch 3; epoch 1, before it, was kept."),
+    ],
+)
+def test_overfitting_is_told_by_the_loss_on_rows_not_learnt_from(losses: list[float], kept: int, said: str) -> None:
+    curve = [{"epoch": n, "train_loss": 0.5, "dev_loss": loss} for n, loss in enumerate(losses, 1)]
+    result = tuned(curve).model_copy(update={"config": {"best_epoch": kept}})
+    (sentence,) = wording.side_effect_sentences(result)
+    assert said in sentence
+    assert "gap" not in sentence
+
+
+def test_a_text_that_was_cut_is_cut_again_without_a_wrong_count() -> None:
+    once = wording.shortened("word " * 1000, 2000)
+    assert once.endswith("word …")
+    assert wording.shortened(once, 300).endswith("word …")
+    assert wording.shortened("short", 5) == "short"
+
+
+def test_a_peak_is_said_to_be_assumed_and_is_not_spoken_of_without_a_load() -> None:
+    assert wording.peak_load(10, 2.5) == ", enough for a peak of 2.5 queries a second"
+    assert "10 times the mean (assumed; give yours with --peak-qps)" in wording.peak_load(10, None)
+    assert wording.peak_load(0, 2.5) == wording.peak_load(0, None) == ""
 
 
 def test_what_was_not_measured_is_not_told() -> None:
@@ -268,4 +301,7 @@ def test_load_is_told_level_by_level_where_it_was_measured() -> None:
     latency = LatencyPart(p50_ms=300, p95_ms=400, n=9, throughput_qps=20.0, load=levels)
     said = wording.load_sentence(tuned([]).model_copy(update={"latency": latency}))
     assert "1 at once in 300 ms (3.3 a second), 8 at once in 800 ms (10 a second) with Fine-tuning (LoRA)." in said
+    assert "are answered as one batch" in said
+    there = wording.load_sentence(tuned([]).model_copy(update={"latency": latency, "model": "openai:big"}))
+    assert "are sent to the provider side by side: 1 at once" in there
     assert wording.load_sentence(tuned([])) == ""

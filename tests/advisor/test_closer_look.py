@@ -1,0 +1,25 @@
+"""Who is looked at more closely."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from advisor.closer_look import Leaders, leaders
+from advisor.records import Fit, Record
+from advisor.report.schema import Status
+from advisor.trials import Bench
+from eval.contracts import Evaluation, Example, Outcome, Prediction
+
+
+def tuned(name: str, status: Status, right: int, rows: int) -> Record:
+    outcomes = tuple(
+        Outcome(Example(str(i), "text", ("a",)), Prediction("a"), float(i < right), 0.1) for i in range(rows)
+    )
+    fit = Fit(status, evaluation=Evaluation("accuracy", outcomes, 1.0))
+    return Record(name, name, "finetune", "scripted", status, fits=(fit,))
+
+
+def test_what_stopped_early_is_no_leader_however_good_on_the_rows_it_got_to(bench_for: Callable[..., Bench]) -> None:
+    records = [tuned("lora", "ok", 8, 10), tuned("lora_rag", "stopped_early", 3, 3)]
+    assert leaders(bench_for(), records, "majority") == Leaders("majority", "lora")
+    assert leaders(bench_for(), records[1:], None) == Leaders(None, None)
