@@ -25,11 +25,12 @@ class Leaders:
 
     pick: str | None
     tuned: str | None
+    """A language model."""
 
 
 def leaders(bench: Bench, records: Sequence[Record], pick: str | None) -> Leaders:
-    """The pick, and the best of the fine-tuned strategies measured as planned; None where there is none."""
-    planned = [r for r in records if r.family in TRAINED and r.status == "ok"]
+    """The pick, and the best of the tuned language models measured as planned; None where there is none."""
+    planned = [r for r in records if r.family in TRAINED and r.model and r.status == "ok"]
     tuned = [(quality, r.name) for r in planned if (quality := bench.quality(r)) is not None]
     return Leaders(pick, max(tuned)[1] if tuned else None)
 

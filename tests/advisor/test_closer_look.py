@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from advisor.closer_look import Leaders, leaders
 from advisor.records import Fit, Record
@@ -23,3 +24,8 @@ def test_what_stopped_early_is_no_leader_however_good_on_the_rows_it_got_to(benc
     records = [tuned("lora", "ok", 8, 10), tuned("lora_rag", "stopped_early", 3, 3)]
     assert leaders(bench_for(), records, "majority") == Leaders("majority", "lora")
     assert leaders(bench_for(), records[1:], None) == Leaders(None, None)
+
+
+def test_an_embedder_that_was_tuned_has_no_language_to_forget(bench_for: Callable[..., Bench]) -> None:
+    records = [tuned("lora", "ok", 5, 10), replace(tuned("setfit", "ok", 9, 10), model=None)]
+    assert leaders(bench_for(), records, "setfit") == Leaders("setfit", "lora")
