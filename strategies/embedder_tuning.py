@@ -20,10 +20,10 @@ from strategies.workload import Profile, Tokens, Workload
 if TYPE_CHECKING:
     from strategies.models.sentence_embedder import SentenceEmbedder
 
-EPOCHS = 6
+EPOCHS = 3
 STRENGTH = 10.0
 """Scikit-learn's C of the classifier."""
-LANGUAGE_MODEL_TOKENS = 0.25
+LANGUAGE_MODEL_TOKENS = 0.4
 """What training the embedder on a token takes, in tokens that LoRA trains the default language model on."""
 
 

@@ -26,7 +26,7 @@ from strategies.models.sentence_embedder import SentenceEmbedder
 class ContrastiveSettings:
     """How an embedder is tuned."""
 
-    learning_rate: float = 1e-4
+    learning_rate: float = 5e-5
     temperature: float = 0.1
     labels_per_batch: int = 16
     texts_per_label: int = 2
@@ -91,7 +91,7 @@ def tune_embedder(
 
 
 def _embed(network: Any, texts: Sequence[str]) -> torch.Tensor:
-    features = network.tokenize(list(texts))
+    features = getattr(network, "preprocess", network.tokenize)(list(texts))  # what newer versions call it
     device = next(network.parameters()).device
     found = network({k: v.to(device) if isinstance(v, torch.Tensor) else v for k, v in features.items()})
     vectors: torch.Tensor = found["sentence_embedding"]
