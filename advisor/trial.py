@@ -84,6 +84,7 @@ def run_trial(trial: Trial, strategy: Strategy, workshop: Workshop, folder: RunF
         shutil.rmtree(trial.kept, ignore_errors=True)
         solution.save(trial.kept)
     with uncached(workshop.embedder):  # what is timed here is what a query costs
+        solution.predict([trial.train[0].input])  # and nothing that is done once: merging weights, compiling a grammar
         evaluation = _measure(trial, solution, workshop, phase)
     unasked = sum(1 for o in evaluation.outcomes if o.problem == OUT_OF_TIME)
     stopped = own.log.guard_fired or unasked > 0

@@ -1,10 +1,10 @@
 """Do the latency and throughput that a report states come true on the same machine?
 
-    python benchmarks/latency.py RUN --examples FILE [--alone 20] [--together 100]
+    python benchmarks/latency.py RUN --examples FILE [--alone 20]
 
-RUN was compared with `--keep all`; FILE holds further rows. Every kept solution answers them as `advisor predict` does:
-some one by one, and as many as the comparison tested in one go. The table shows what the report says, what was seen,
-and the quotient.
+RUN was compared with `--keep all`. Of the rows of FILE those are taken that RUN tested; where it tested none of them,
+as many of the first. Every kept solution answers them as `advisor predict` does: some one by one, and all in one go.
+The table shows what the report says, what was seen, and the quotient.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import pandas as pd
 from common import machine, read_rows
 
 WARM_UP = 2
@@ -27,12 +28,13 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("--examples", type=Path, required=True)
     parser.add_argument("--alone", type=int, default=20)
-    parser.add_argument("--together", type=int, default=100)
     arguments = parser.parse_args()
     report = json.loads((arguments.run / "report.json").read_text(encoding="utf-8"))
-    inputs = [row["input"] for row in read_rows(arguments.examples)]
+    tested = set(pd.read_parquet(arguments.run / "predictions.parquet").id)
+    known = read_rows(arguments.examples)
+    inputs = [row["input"] for row in known if row["id"] in tested] or [row["input"] for row in known[: len(tested)]]
     rows = [
-        seen(arguments.run, said, inputs[: arguments.alone], inputs[: arguments.together])
+        seen(arguments.run, said, inputs[: arguments.alone], inputs)
         for said in report["strategies"]
         if said["latency"] and (arguments.run / "solutions" / said["name"]).is_dir()
     ]

@@ -100,7 +100,7 @@ def test_a_classification_is_compared_recommended_and_kept(
     plan = report.data.plan
     assert (plan.kind, plan.folds, plan.train, plan.test) == ("cross_fit", 5, 64, 80)
     not_applicable = {s.name: s.reason for s in report.strategies if s.status == "not_applicable"}
-    assert set(not_applicable) == {"copy_input", "passage_copy", "rag", "lora", "lora_examples", "lora_rag"}
+    assert set(not_applicable) == {"copy_input", "passage_copy", "rag", "setfit", "lora", "lora_examples", "lora_rag"}
     assert "no documents" in str(not_applicable["rag"])
     assert "cannot be fine-tuned" in str(not_applicable["lora"])
     assert all(s.reason is None for s in report.strategies if s.status == "ok")
@@ -500,7 +500,7 @@ def test_preparing_alone_writes_nothing(
     assert comparison.plan.test_rows == 80
     assert set(comparison.plan.predicted) == {
         "majority", "copy_input", "nearest_copy", "tfidf_linear", "embedding_linear", "zero_shot", "few_shot",
-        "nearest_examples", "lora", "lora_examples",
+        "nearest_examples", "setfit", "lora", "lora_examples",
     }  # fmt: skip
     assert contents(tmp_path) == before
 

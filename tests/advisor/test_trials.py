@@ -93,7 +93,9 @@ def test_what_is_answered_and_timed_is_embedded_anew(bench_for: MakeBench) -> No
     watched.texts.clear()
     tried(bench, Entry("embedding_linear", "embedding_linear", "scripted"))
     asked = [example.input for example in bench.folds[0].test]
-    answered, timed = watched.texts[: len(asked)], watched.texts[len(asked) :]
+    warm, *embedded = watched.texts
+    answered, timed = embedded[: len(asked)], embedded[len(asked) :]
+    assert warm == bench.folds[0].train[0].input
     assert answered == asked
     assert timed == asked[: len(timed)]
     assert len(timed) > 5
