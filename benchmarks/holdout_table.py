@@ -4,7 +4,8 @@ Runs `advisor compare` and `advisor evaluate` on each task of $ADVISOR_TASKS (de
 and prints the table (task × strategy) as Markdown and, on the last line, as JSON. Finished tasks are not run again, so
 that it can run in pieces:
 
-    python benchmarks/holdout_table.py --output /tmp/holdout [--tasks a,b] [--budget 600] [--limit 300]
+    python benchmarks/holdout_table.py --output /tmp/holdout [--tasks a,b] [--strategies a,b] [--budget 600]
+        [--limit 300]
 """
 
 from __future__ import annotations
@@ -24,22 +25,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--tasks", default="")
+    parser.add_argument("--strategies", default="", help="all by default")
     parser.add_argument("--budget", type=float, default=600)
     parser.add_argument("--limit", type=int, default=300)
     arguments = parser.parse_args()
     root = tasks_root()
     names = arguments.tasks.split(",") if arguments.tasks else sorted(p.name for p in root.iterdir() if p.is_dir())
-    rows = [run_task(root / name, arguments.output / name, arguments.budget, arguments.limit) for name in names]
+    options = ["--time-budget", str(arguments.budget)]
+    options += ["--strategies", arguments.strategies] if arguments.strategies else []
+    rows = [run_task(root / name, arguments.output / name, options, arguments.limit) for name in names]
     print(markdown(rows))
     print(json.dumps(rows))
 
 
-def run_task(task: Path, run: Path, budget: float, limit: int) -> dict[str, Any]:
+def run_task(task: Path, run: Path, options: list[str], limit: int) -> dict[str, Any]:
     """Compare and evaluate one task, unless that was done before."""
     scores = run / "holdout.json"
     if not scores.exists():
         compare = ["compare", "--examples", str(task / "examples.jsonl"), *task_options(task)]
-        compare += ["--time-budget", str(budget), "--keep", "all", "--output", str(run)]
+        compare += [*options, "--keep", "all", "--output", str(run)]
         started = time.monotonic()
         must(compare)
         print(f"{task.name}: compared in {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
