@@ -69,7 +69,7 @@ def test_the_most_typical_may_stand_next_to_the_question(tmp_path: Path) -> None
 
     def shown(most_typical: str) -> list[str]:
         strategy = FewShot()
-        strategy.configurations = ({"demonstrations": 5, "choice": "typical", "most_typical": most_typical},)
+        strategy.configurations = ({"demonstrations": 5, "choice": "typical", "most_typical": most_typical, "described": False},)
         workshop = Workshop(ScriptedModel(lambda prompt: "a"), EMBEDDER, [], tmp_path)
         solution = strategy.fit(Task("Sort.", Kind.CLASSIFICATION, "accuracy"), ROWS, workshop)
         assert isinstance(solution, Pipeline)
