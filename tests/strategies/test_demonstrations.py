@@ -64,12 +64,15 @@ def test_the_same_rows_are_picked_every_time(choice: Choice) -> None:
     assert first == again
 
 
+FIRST = {"demonstrations": 5, "choice": "typical", "described": False}
+
+
 def test_the_most_typical_may_stand_next_to_the_question(tmp_path: Path) -> None:
     """The same demonstrations, in the opposite order."""
 
     def shown(most_typical: str) -> list[str]:
         strategy = FewShot()
-        strategy.configurations = ({"demonstrations": 5, "choice": "typical", "most_typical": most_typical, "described": False},)
+        strategy.configurations = ({**FIRST, "most_typical": most_typical},)
         workshop = Workshop(ScriptedModel(lambda prompt: "a"), EMBEDDER, [], tmp_path)
         solution = strategy.fit(Task("Sort.", Kind.CLASSIFICATION, "accuracy"), ROWS, workshop)
         assert isinstance(solution, Pipeline)
