@@ -10,7 +10,7 @@ from eval.contracts import Example, Kind, Solution, Task
 from eval.errors import NotApplicable
 from strategies.base import Allowance, Family, Workshop
 from strategies.baselines import NOT_A_CLASSIFICATION
-from strategies.finetuning import FEWEST_ROWS, sample
+from strategies.finetuning import check_enough, sample
 from strategies.linear import LinearClassifier, TunedFeatures
 from strategies.models.base import Embedder
 from strategies.models.embedding_cache import CachingEmbedder
@@ -42,8 +42,7 @@ class SetFit:
         if task.kind is not Kind.CLASSIFICATION:
             raise NotApplicable(NOT_A_CLASSIFICATION)
         embedder = _tunable(workshop.embedder)
-        if len(train) < FEWEST_ROWS:
-            raise NotApplicable(f"{len(train)} training examples are too few to fine-tune on: {FEWEST_ROWS} are needed")
+        check_enough(train)
         fit_rows, dev = parts(task, train, workshop, EPOCH_ROWS)
         rows = sample(fit_rows, workshop.allowance.train_rows, workshop.seed)
         fixed = workshop.allowance.fixed_epochs

@@ -48,8 +48,7 @@ class Lora:
         from strategies.training.lora import train_lora
 
         model = _trainable(workshop.language_model)
-        if len(train) < FEWEST_ROWS:
-            raise NotApplicable(f"{len(train)} training examples are too few to fine-tune on: {FEWEST_ROWS} are needed")
+        check_enough(train)
         fit_rows, dev = parts(task, train, workshop, EPOCH_ROWS)
         rows = sample(fit_rows, workshop.allowance.train_rows, workshop.seed)
         pipeline = self._pipeline(task, train, workshop)
@@ -144,6 +143,12 @@ class LoraExamples(Lora):
 
     def _shown_tokens(self, profile: Profile) -> float:
         return profile.own_tokens(self.count) - profile.input_tokens
+
+
+def check_enough(train: Sequence[Example]) -> None:
+    """Raise NotApplicable where there are too few rows to change a model by."""
+    if len(train) < FEWEST_ROWS:
+        raise NotApplicable(f"{len(train)} training examples are too few to fine-tune on: {FEWEST_ROWS} are needed")
 
 
 def _trainable(model: LanguageModel):  # type: ignore[no-untyped-def]

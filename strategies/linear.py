@@ -52,17 +52,14 @@ class EmbeddingFeatures:
 
 
 @dataclass(frozen=True)
-class TunedFeatures:
+class TunedFeatures(EmbeddingFeatures):
     """Embeddings by an embedder that was tuned for the task and is kept with the classifier."""
 
     embedder: SentenceEmbedder
 
-    def transform(self, texts: Sequence[str]) -> Matrix:
-        return self.embedder.encode(texts)
-
     def save(self, folder: Path) -> dict[str, Any]:
         self.embedder.save(folder / "embedder")
-        return {"features": "tuned_embedding", "embedder": model_entry(self.embedder.identity)}
+        return {**super().save(folder), "features": "tuned_embedding"}
 
 
 @dataclass(frozen=True)

@@ -181,9 +181,11 @@ def _template(
     task: Task, answers: AnswerFormat, rows: Sequence[Example], model: LanguageModel, configuration: Configuration
 ) -> PromptTemplate:
     """The instruction alone; what describes the answers is left out where it would take too much of the context."""
-    plain = PromptTemplate(instruction(task, answers, rows))
-    described = PromptTemplate(instruction(task, answers, rows, described=configuration["described"]))
-    return described if described.is_short_for(model) else plain
+    if configuration["described"]:
+        described = PromptTemplate(instruction(task, answers, rows, described=True))
+        if described.is_short_for(model):
+            return described
+    return PromptTemplate(instruction(task, answers, rows))
 
 
 def _choose(

@@ -44,8 +44,11 @@ class LabelTree:
         self.above = self.trie.ancestors()
         self.chains = [self._chain(node) for node in range(len(self.trie.tokens))]
         """Per node, it and what must follow it, up to where labels part: these are read together."""
-        self.inner = sum(1 for below in self.children if below)
-        """Nodes that reading all labels takes."""
+        self.labels: list[list[int]] = [[] for _ in self.trie.tokens]
+        """Per node, the labels that it leads to."""
+        for label, path in enumerate(self.trie.paths):
+            for node in path:
+                self.labels[node].append(label)
 
     def _chain(self, node: int) -> list[int]:
         chain = [node]
@@ -124,6 +127,6 @@ class LabelSearch:
         """Of each label; of one not read to its end, an even share of what its beginning has."""
         values = self._reach[self._tree.leaves]
         for node in self._open:
-            below = [i for i, path in enumerate(self._tree.trie.paths) if node in path]
+            below = self._tree.labels[node]
             values[below] = self._reach[node] - np.log(len(below))
         return values
