@@ -6,10 +6,13 @@ import gc
 import ipaddress
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -18,8 +21,6 @@ import advisor.cli
 from eval.errors import RequestError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from advisor.progress import Progress
     from advisor.report.schema import Report
     from advisor.request import CompareRequest
@@ -33,6 +34,11 @@ app.add_typer(keys_app, name="keys")
 KEYS_NEEDED = (
     "--host: without keys the service answers this machine alone (127.0.0.1): "
     "set ADVISOR_REQUIRE_KEYS=true, and make keys with `advisor keys create PROJECT`."
+)
+SERVE_KEY = "ADVISOR_SERVE_KEY"
+SERVE_KEY_NEEDED = (
+    "--host: without a key a solution is served to this machine alone (127.0.0.1): "
+    f"set {SERVE_KEY} to a long random text."
 )
 RESTART_SECONDS = 1.0
 NICE = 10
@@ -134,6 +140,48 @@ def worker(
 def _stop_with(pipe: int, own: Worker) -> None:
     os.read(pipe, 1)  # returns when the other end is closed
     own.stop()
+
+
+@app.command()
+def serve(
+    run: Annotated[Path, typer.Argument(metavar="RUN_OR_SOLUTION")],
+    host: Annotated[str, typer.Option(help="Address; others than this machine's need a key.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535)] = 8001,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+) -> None:
+    """Serve the kept solution as an OpenAI-compatible endpoint. A key is taken from ADVISOR_SERVE_KEY."""
+    from advisor.further import kept_solutions
+    from strategies.models.shelf import ModelShelf
+    from strategies.solutions import load_solution
+
+    key = os.environ.get(SERVE_KEY) or None
+    if key is None and not _is_this_machine(host):
+        raise RequestError(SERVE_KEY_NEEDED)
+    listening = _listen(host, port)
+    ((name, folder),) = kept_solutions(run, everything=False)
+    solution = load_solution(folder, ModelShelf(device))
+    import uvicorn
+
+    from api.serving import create_serving_app
+
+    server = uvicorn.Server(
+        uvicorn.Config(
+            create_serving_app(solution, name, key), log_level="warning", access_log=False, timeout_graceful_shutdown=5
+        )
+    )
+    address = f"http://{host}:{listening.getsockname()[1]}/v1"
+    print(f"{name} of {run} answers at {address} (OpenAI-compatible). Ctrl-C ends it.", file=sys.stderr, flush=True)
+    with suppress(KeyboardInterrupt):  # uvicorn raises it again after it has stopped
+        server.run(sockets=[listening])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A socket of this address; taken before models are loaded, which may be in vain."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise RequestError(f"--host, --port: {host}:{port} cannot be listened on ({error.strerror}).") from error
 
 
 @keys_app.command("create")

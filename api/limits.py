@@ -104,7 +104,7 @@ class Gate:
         length = request.headers.get("content-length", "0")
         if not length.isdigit() or int(length) > most:
             return 413, str(TooLarge(most).detail)
-        if request.method not in ("GET", "HEAD", "OPTIONS") and _is_cross_site(request):
+        if request.method not in ("GET", "HEAD", "OPTIONS") and is_cross_site(request):
             return 403, "This request comes from another site's page."
         return None
 
@@ -134,7 +134,7 @@ def _bounded(receive: Receive, most: int) -> Receive:
     return receiving
 
 
-def _is_cross_site(request: Request) -> bool:
+def is_cross_site(request: Request) -> bool:
     """Whether a browser says that another site's page makes it send this."""
     origin = request.headers.get("origin")
     if origin is not None:

@@ -1,0 +1,215 @@
+"""A kept solution behind OpenAI's chat completions, so that what speaks to a model can speak to it.
+
+The solution brings its own prompt, demonstrations, documents and way of decoding: of a conversation the last message of
+the user is its input. Nothing of what is asked or answered is logged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any, Literal
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from advisor import __version__
+from api.gathering import Gatherer
+from api.limits import THIS_MACHINE, is_cross_site
+from eval.contracts import Prediction, Solution
+from eval.errors import InfrastructureError
+from eval.harness import INFRASTRUCTURE
+
+MOST_BYTES = 1_048_576
+"""Of a request."""
+REFUSED = ("tools", "tool_choice", "functions", "function_call", "logprobs", "top_logprobs", "stop", "audio")
+"""Fields that ask for another kind of answer. Other fields (temperature, max_tokens, ...) change nothing: a solution
+decodes as it was measured."""
+
+
+class _Part(BaseModel):
+    type: Literal["text"]
+    text: str
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    role: Literal["system", "developer", "user", "assistant"]
+    content: str | list[_Part]
+
+    @property
+    def text(self) -> str:
+        """All text in it."""
+        return self.content if isinstance(self.content, str) else "".join(part.text for part in self.content)
+
+
+class _StreamOptions(BaseModel):
+    include_usage: bool = False
+
+
+class _Asked(BaseModel):
+    """The part of a request that is looked at."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    messages: list[_Message] = Field(min_length=1)
+    stream: bool = False
+    stream_options: _StreamOptions = _StreamOptions()
+    n: Literal[1, None] = None
+
+    @property
+    def input(self) -> str:
+        """What the solution is asked. Raises Refusal."""
+        last = self.messages[-1]
+        if last.role != "user":
+            raise Refusal("The last message must be the user's.", "messages")
+        if not last.text.strip():
+            raise Refusal("The last message holds no text.", "messages")
+        return last.text
+
+
+class Refusal(Exception):
+    """An answer in OpenAI's form of an error; `field` names what is wrong with the request."""
+
+    def __init__(self, sentence: str, field: str | None = None, status: int = 400, code: str | None = None) -> None:
+        super().__init__(sentence)
+        self.sentence, self.field, self.status, self.code = sentence, field, status, code
+
+
+def create_serving_app(solution: Solution, name: str, key: str | None = None) -> FastAPI:
+    """Serve a solution under a name; with a key, to those alone who show it as a bearer token."""
+    gatherer, started = Gatherer(solution), int(time.time())
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        working = asyncio.create_task(gatherer.work())
+        yield
+        working.cancel()
+        gatherer.close()
+
+    app = FastAPI(
+        title=f"Advisor: {name}",
+        version=__version__,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+    )
+
+    @app.exception_handler(Refusal)
+    def refused(_: Request, error: Refusal) -> Response:
+        kind = "invalid_request_error" if error.status < 500 else "server_error"
+        told = {"message": error.sentence, "type": kind, "param": error.field, "code": error.code}
+        return JSONResponse({"error": told}, error.status)
+
+    @app.get("/health")
+    def health() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @app.get("/v1/models")
+    def models(request: Request) -> dict[str, Any]:
+        _check_caller(request, key)
+        own = {"id": name, "object": "model", "created": started, "owned_by": "advisor"}
+        return {"object": "list", "data": [own]}
+
+    @app.post("/v1/chat/completions")
+    async def complete(request: Request) -> Response:
+        _check_caller(request, key)
+        asked = await _read(request)
+        answer = await _answered(gatherer, asked.input)
+        head = {"id": f"chatcmpl-{secrets.token_hex(12)}", "created": int(time.time()), "model": name}
+        if asked.stream:
+            chunks = _chunks(head, answer, with_usage=asked.stream_options.include_usage)
+            return StreamingResponse(chunks, media_type="text/event-stream", headers={"cache-control": "no-cache"})
+        return JSONResponse(_completion(head, answer))
+
+    return app
+
+
+def _check_caller(request: Request, key: str | None) -> None:
+    """Raise Refusal for who has no key, or, where none is needed, for what another site's page sends here."""
+    if key is not None:
+        shown = request.headers.get("authorization", "").removeprefix("Bearer ")
+        if not secrets.compare_digest(shown.encode(), key.encode()):
+            raise Refusal("Show the key as a bearer token.", status=401, code="invalid_api_key")
+        return
+    host = request.headers.get("host", "").rsplit(":", 1)[0].lower()
+    if host not in THIS_MACHINE or is_cross_site(request):
+        raise Refusal("Without a key this solution answers its own machine alone.", status=403)
+
+
+async def _read(request: Request) -> _Asked:
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > MOST_BYTES:
+            raise Refusal(f"A request may hold at most {MOST_BYTES} bytes.", status=413)
+    try:
+        values = json.loads(body)
+    except ValueError as error:
+        raise Refusal("The request is not JSON.") from error
+    if not isinstance(values, dict):
+        raise Refusal("The request is not a JSON object.")
+    for field in REFUSED:
+        if values.get(field) not in (None, False, [], "none"):
+            raise Refusal(f"{field}: a kept solution answers in the one way it was measured in; leave it out.", field)
+    try:
+        return _Asked.model_validate({name: value for name, value in values.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise Refusal(f"{where}: {first['msg']}.", str(first["loc"][0]) if first["loc"] else None) from error
+
+
+async def _answered(gatherer: Gatherer, text: str) -> Prediction:
+    """The answer. Raises Refusal where there is none that could be used."""
+    try:
+        answer = await gatherer.ask(text)
+    except InfrastructureError as error:
+        raise Refusal(str(error), status=503, code="unavailable") from error
+    if answer.error is not None:
+        if answer.error.startswith(INFRASTRUCTURE):
+            raise Refusal(answer.error.removeprefix(INFRASTRUCTURE), status=503, code="unavailable")
+        raise Refusal(f"This cannot be answered: {answer.error}.", "messages", code="unanswerable")
+    return answer
+
+
+def _completion(head: dict[str, Any], answer: Prediction) -> dict[str, Any]:
+    message = {"role": "assistant", "content": answer.text}
+    choice = {"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}
+    return {**head, "object": "chat.completion", "choices": [choice], "usage": _usage(answer), "advisor": _more(answer)}
+
+
+def _chunks(head: dict[str, Any], answer: Prediction, *, with_usage: bool) -> Iterator[str]:
+    """The answer as server-sent events; it is there as a whole before the first is sent."""
+    deltas: list[dict[str, str]] = [{"role": "assistant", "content": ""}, {"content": answer.text}, {}]
+    for delta, reason in zip(deltas, (None, None, "stop"), strict=True):
+        choice = {"index": 0, "delta": delta, "finish_reason": reason}
+        more = {"advisor": _more(answer)} if reason else {}
+        yield _event({**head, "object": "chat.completion.chunk", "choices": [choice], **more})
+    if with_usage:
+        yield _event({**head, "object": "chat.completion.chunk", "choices": [], "usage": _usage(answer)})
+    yield "data: [DONE]\n\n"
+
+
+def _event(values: dict[str, Any]) -> str:
+    return f"data: {json.dumps(values)}\n\n"
+
+
+def _usage(answer: Prediction) -> dict[str, Any]:
+    read, written = answer.usage.input_tokens, answer.usage.output_tokens
+    cached = {"cached_tokens": answer.usage.cached_tokens}
+    total = {"total_tokens": read + written, "prompt_tokens_details": cached}
+    return {"prompt_tokens": read, "completion_tokens": written, **total}
+
+
+def _more(answer: Prediction) -> dict[str, Any]:
+    """What OpenAI's form has no place for: the label's probability, and what the answer rests on."""
+    confidence = {} if answer.confidence is None else {"confidence": round(answer.confidence, 6)}
+    return {**confidence, **({"sources": list(answer.sources)} if answer.sources else {})}
