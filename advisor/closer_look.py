@@ -11,7 +11,7 @@ from advisor.records import CloserLook, Record
 from advisor.runs import log
 from advisor.trials import Bench
 from eval.contracts import Load, Solution
-from eval.harness import measure_load
+from eval.harness import measure_load, typical_first
 from strategies.base import TRAINED
 from strategies.models.caches import uncached
 from strategies.pipeline import Pipeline
@@ -55,17 +55,17 @@ def look_closer(bench: Bench, records: Sequence[Record], found: Leaders) -> dict
 def _look(bench: Bench, record: Record, look: CloserLook, found: Leaders) -> CloserLook:
     wants_load = record.name == found.pick and not look.load
     wants_effects = record.name == found.tuned and look.side_effects is None
-    kept = bench.folder.fold_solution(record.name, record.fits[0].slot)
-    if not (wants_load or wants_effects) or not kept.is_dir():
+    kept, answered = bench.folder.fold_solution(record.name, record.fits[0].slot), record.fits[0].evaluation
+    if not (wants_load or wants_effects) or not kept.is_dir() or answered is None:
         return look
-    inputs = [example.input for example in bench.folds[0].test]
+    inputs = [outcome.example.input for outcome in answered.outcomes]
     bench.progress.phase(record.name, "taking a closer look", 0, 1)
     try:
         solution = load_solution(kept, bench.shelf)
         if wants_effects and isinstance(solution, Pipeline):
             look = replace(look, side_effects=side_effects(solution, inputs, bench.request.seed))
         if wants_load:
-            look = replace(look, load=_load(bench, solution, inputs))
+            look = replace(look, load=_load(bench, solution, typical_first(answered.outcomes)))
     except Exception:
         log.exception("a closer look at %s failed", record.name)
     return look

@@ -25,7 +25,7 @@ def learning_curve(bench: Bench, entry: Entry) -> list[Fit]:
     fits: list[Fit] = []
     parts = nested_parts(whole, bench.data.task.kind is Kind.CLASSIFICATION)
     for share, rows in zip(sorted(CURVE_SHARES), parts, strict=False):
-        trial = replace(whole, train=rows, part=share, timed=False, kept=None)
+        trial = replace(whole, train=rows, part=share, latency_seconds=None, kept=None)
         fit = bench.folder.finished(trial.name, trial.slot)
         if fit is None:
             fit = make_fit(bench, entry, trial, seconds, 0.0)

@@ -5,6 +5,7 @@ the three, what does not fit is given up in this order, each step only if the on
 
 - three fits of each fine-tuned strategy, that differ in their seed alone (one fit a fold then),
 - the learning curve,
+- more than 8, then 4 seconds of measuring the latency of each strategy (16 otherwise),
 - more than 30, then 15 model-seconds of choosing a configuration, for each strategy and fit (60 otherwise),
 - more than 4 passes of fine-tuning over the training rows (6 otherwise),
 - the strategies that say they can be done without.
@@ -33,7 +34,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from eval.contracts import Document, Example, Task
-from eval.harness import FEWEST_BATCHES, LEVEL_GROWTH, MIN_QUERIES, PARALLEL, WARM_UP
+from eval.harness import FEWEST_BATCHES, LEVEL_GROWTH, MIN_QUERIES, MOST_QUERIES, PARALLEL, WARM_UP
 from strategies.answers import AnswerFormat
 from strategies.base import Allowance
 from strategies.models.base import Decoding, Embedder, LanguageModel, Prompt, Turn
@@ -48,8 +49,8 @@ RESERVE = 0.85
 """Share of the budget that is planned; the rest is for what no plan foresees."""
 FIXED_SECONDS = 5.0
 """Statistics and report."""
-LATENCY_SECONDS = 4.0
-"""Longest measurement of latency, per strategy with a language model."""
+LATENCY_SECONDS = (16.0, 8.0, 4.0)
+"""Longest measurement of latency, for each strategy with a language model: the most there is room for."""
 LOAD_SECONDS = 16.0
 """Longest measurement of how the pick bears load."""
 STRATEGY_SECONDS = 0.5
@@ -121,6 +122,8 @@ class RunPlan:
     test_rows: int
     """Rows tested on, over all folds."""
     allowance: Allowance
+    latency_seconds: float = LATENCY_SECONDS[0]
+    """Longest measurement of a strategy's latency."""
     predicted: Mapping[str, float] = field(default_factory=dict)
     """Seconds per strategy, all its fits."""
     after_fit: Mapping[str, float] = field(default_factory=dict)
@@ -273,6 +276,11 @@ def _passes(most: int) -> Cut:
     return Cut(f"fine-tuning passes over the training rows at most {most} times", allowance={"epochs": most})
 
 
+def _timing(seconds: float) -> Cut:
+    most = f"{seconds:.0f} seconds a strategy instead of {LATENCY_SECONDS[0]:.0f}"
+    return Cut(f"latency is measured for at most {most}", {"latency_seconds": seconds})
+
+
 def _tuning(seconds: float) -> Cut:
     most = f"{seconds:.0f} model-seconds a strategy instead of {TUNING_SECONDS[0]:.0f}"
     return Cut(f"choosing a configuration takes at most {most}", allowance={"tuning_seconds": seconds})
@@ -282,6 +290,7 @@ _WHOLE = Allowance(epochs=MOST_EPOCHS, tuning_seconds=TUNING_SECONDS[0])
 _FIRST_CUTS = (
     Cut(ONE_FIT, {"repeats": 1}),
     Cut(NO_CURVE, {"learning_curve": False}),
+    *(_timing(seconds) for seconds in LATENCY_SECONDS[1:]),
     *(_tuning(seconds) for seconds in TUNING_SECONDS[1:]),
     _passes(ENOUGH_EPOCHS),
 )
@@ -313,7 +322,7 @@ def _timed_plan(
         query = speeds[name].seconds(work.query)
         repeats = plan.repeats if work.fit.trained else 1
         alone = speeds[name].seconds(work.alone)
-        latency = max(LATENCY_SECONDS, MIN_QUERIES * alone) + WARM_UP * alone if query else 0.0
+        latency = _latency_seconds(alone, plan.latency_seconds) if query else 0.0
         answering = plan.test_rows * query
         after_fit[name] = answering / plan.folds + latency
         predicted[name] = repeats * (plan.folds * fit_seconds(train_rows) + answering) + latency
@@ -337,6 +346,11 @@ def _timed_plan(
         closer_look_seconds=max(loads) + max(effects),
         total=total,
     )
+
+
+def _latency_seconds(alone: float, most: float) -> float:
+    """Of measuring the latency of a solution whose queries take so long one at a time."""
+    return WARM_UP * alone + max(MIN_QUERIES * alone, min(most, MOST_QUERIES * alone))
 
 
 def _load_seconds(alone: float) -> float:

@@ -109,7 +109,7 @@ class Record:
     @property
     def query_seconds(self) -> float:
         """Busy seconds of one query, in batches, on average over all fits."""
-        rows = sum(len(e.outcomes) for e in self.evaluations)
+        rows = sum(e.asked for e in self.evaluations)
         return sum(e.seconds for e in self.evaluations) / max(1, rows)
 
 

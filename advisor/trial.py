@@ -11,13 +11,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from advisor.environment import peak_memory_bytes
-from advisor.planning import LATENCY_SECONDS
 from advisor.progress import Progress
 from advisor.records import Fit
 from advisor.runs import RunFolder, folder_bytes
 from eval.contracts import Evaluation, Example, Solution, Task
 from eval.errors import NotApplicable
-from eval.harness import OUT_OF_TIME, evaluate, measure_latency
+from eval.harness import OUT_OF_TIME, evaluate, measure_latency, typical_first
 from eval.metrics import get_metric
 from strategies.base import Allowance, Strategy, Workshop
 from strategies.models.caches import uncached
@@ -39,8 +38,8 @@ class Trial:
     repeat: int = 0
     part: float = 1.0
     """Share of the fold's training rows that `train` is."""
-    timed: bool = True
-    """Whether latency is measured too."""
+    latency_seconds: float | None = None
+    """Longest measurement of latency; None where that is not measured."""
     kept: Path | None = None
     """Where the solution is saved, if anywhere."""
     deadline: float = math.inf
@@ -115,12 +114,12 @@ def _measure(
         on_progress=lambda done, total: phase("answering", done, total),
         deadline=time.perf_counter() + (trial.deadline - time.monotonic()) if trial.deadline < math.inf else None,
     )
-    if not trial.timed:
+    if trial.latency_seconds is None:
         return evaluation
     phase("timing", 0, 1)
-    left = max(0.0, min(LATENCY_SECONDS, trial.deadline - time.monotonic()))
+    left = max(0.0, min(trial.latency_seconds, trial.deadline - time.monotonic()))
     with uncached(workshop.language_model):
-        latency = measure_latency(solution, [example.input for example in trial.test], max_seconds=left)
+        latency = measure_latency(solution, typical_first(evaluation.outcomes), max_seconds=left)
     return replace(evaluation, latency=latency)
 
 

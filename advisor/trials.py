@@ -111,7 +111,7 @@ class Bench:
                 fold=fold,
                 folds=len(self.folds),
                 repeat=repeat,
-                timed=fold == repeat == 0,
+                latency_seconds=self.plan.latency_seconds if fold == repeat == 0 else None,
                 deadline=self.deadline,
             )
             for repeat in range(self.plan.repeats if trained else 1)

@@ -135,6 +135,8 @@ class Latency:
     p95: float
     n: int
     first_token_p50: float | None = None
+    p99: float | None = None
+    """Of fewer than 50 queries this is the slowest; None in records that were kept before it was measured."""
 
 
 @dataclass(frozen=True)
@@ -162,6 +164,8 @@ class Evaluation:
     secondary: dict[str, float] = field(default_factory=dict)
     """Other metrics of the same answers, by name."""
     latency: Latency | None = None
+    calls: int = 0
+    """In how many calls of `predict` the rows were answered; 0 where that is not known."""
 
     @property
     def scores(self) -> list[float]:
@@ -177,6 +181,16 @@ class Evaluation:
         return total
 
     @property
+    def asked(self) -> int:
+        """Rows that took any time: none does that was not asked because the time was up."""
+        return sum(1 for o in self.outcomes if o.seconds > 0)
+
+    @property
     def throughput(self) -> float:
         """Queries per second in batches."""
-        return len(self.outcomes) / self.seconds if self.seconds > 0 else 0.0
+        return self.asked / self.seconds if self.seconds > 0 else 0.0
+
+    @property
+    def rows_a_call(self) -> int | None:
+        """Rows answered together, on average; None where that is not known."""
+        return round(self.asked / self.calls) if self.calls else None

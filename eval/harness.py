@@ -18,8 +18,11 @@ Progress = Callable[[int, int], None]
 
 CHUNK = 256
 WARM_UP = 2
-MIN_QUERIES = 5
-"""Fewest queries that latency is measured on."""
+MIN_QUERIES, MOST_QUERIES = 5, 40
+"""Queries that latency is measured on."""
+GOLDEN = (5**0.5 - 1) / 2
+WRITTEN = 30
+"""Tokens that are read in the time of writing one, where a query is answered by itself."""
 PARALLEL = (1, 2, 4, 8)
 LOAD_BATCHES, FEWEST_BATCHES = 5, 2
 LEVEL_GROWTH = 1.5
@@ -59,17 +62,18 @@ def evaluate(
     A failure of the infrastructure is retried once per entry of `retry_waits`; then its rows stay unscored. Other
     exceptions of `predict` pass through: they are bugs.
     """
-    answers: list[_Answer] = []
+    answers, calls = list[_Answer](), 0
     for start in range(0, len(examples), chunk):
         inputs = [example.input for example in examples[start : start + chunk]]
         if deadline is not None and time.perf_counter() >= deadline:
             answers += [_unanswered(OUT_OF_TIME)] * len(inputs)
         else:
             answers += _answer(solution, inputs, retry_waits, deadline)
+            calls += 1
         if on_progress:
             on_progress(len(answers), len(examples))
     outcomes = tuple(_outcome(example, answer, metric) for example, answer in zip(examples, answers, strict=True))
-    return _evaluation(metric, outcomes, sum(answer.seconds for answer in answers))
+    return replace(_evaluation(metric, outcomes, sum(answer.seconds for answer in answers)), calls=calls)
 
 
 def evaluate_outputs(outputs: Sequence[str], examples: Sequence[Example], metric: Metric) -> Evaluation:
@@ -87,7 +91,8 @@ def pool(evaluations: Sequence[Evaluation]) -> Evaluation:
         tuple(o for e in evaluations for o in e.outcomes),
         sum(e.seconds for e in evaluations),
     )
-    return replace(whole, latency=next((e.latency for e in evaluations if e.latency), None))
+    latency = next((e.latency for e in evaluations if e.latency), None)
+    return replace(whole, latency=latency, calls=sum(e.calls for e in evaluations))
 
 
 def _evaluation(metric: Metric, outcomes: tuple[Outcome, ...], seconds: float) -> Evaluation:
@@ -111,10 +116,10 @@ def measure_latency(
     inputs: Sequence[str],
     *,
     max_seconds: float = 10,
-    max_queries: int = 20,
+    max_queries: int = MOST_QUERIES,
     min_queries: int = MIN_QUERIES,
 ) -> Latency:
-    """Time queries one at a time after two warm-up queries, which do not count.
+    """Time queries one at a time, the first inputs first, after the last two have warmed up.
 
     Ends when `max_seconds` are used or inputs run out, but not before `min_queries` (inputs repeat if need be). A query
     that the infrastructure failed is left out; raises `InfrastructureError` where all were.
@@ -122,20 +127,47 @@ def measure_latency(
     if not inputs:
         raise ValueError("latency needs at least one input")
     wanted = min(max_queries, max(min_queries, len(inputs) - WARM_UP))
-    queries = cycle(inputs)
-    for query in islice(queries, WARM_UP):
+    for query in inputs[-WARM_UP:]:
         _time_one(solution, query)
     begin, timed = time.perf_counter(), list[_Answer]()
-    for asked, query in enumerate(islice(queries, wanted)):
+    for asked, query in enumerate(islice(cycle(inputs), wanted)):
         if asked >= min_queries and time.perf_counter() - begin >= max_seconds:
             break
         timed.append(_time_one(solution, query))
     answered = [answer for answer in timed if answer.failure is None]
     if not answered:
         raise InfrastructureError(f"Latency could not be measured: {timed[-1].failure}.")
-    p50, p95 = np.percentile([answer.seconds for answer in answered], [50, 95])
+    p50, p95, p99 = quantiles([answer.seconds for answer in answered])
     first = [s for answer in answered if (s := answer.prediction.first_token_seconds) is not None]
-    return Latency(float(p50), float(p95), len(answered), float(np.median(first)) if first else None)
+    return Latency(p50, p95, len(answered), float(np.median(first)) if first else None, p99)
+
+
+def quantiles(seconds: Sequence[float]) -> tuple[float, float, float]:
+    """p50, p95 and p99 of the queries that these are a sample of.
+
+    Each value stands for the middle of its share of them (Hazen 1914): the usual quantiles of a small sample take its
+    greatest for the greatest of all, and are too low at the upper end.
+    """
+    p50, p95, p99 = np.percentile(seconds, [50, 95, 99], method="hazen")
+    return float(p50), float(p95), float(p99)
+
+
+def typical_first(outcomes: Sequence[Outcome]) -> list[str]:
+    """The inputs of rows that were answered, in an order of which every beginning is like the whole.
+
+    Rows are ranked by the work that their answers were, and taken at the ranks (1/2 + n g) mod 1, g being the golden
+    ratio's fraction: the points of this sequence lie evenly however many there are (Kronecker; Niederreiter 1992,
+    ch. 3), so that the median and the upper end of the first few are those of all.
+    """
+    ranked = sorted(outcomes, key=_work)
+    points = ((0.5 + n * GOLDEN) % 1 for n in range(2 * len(ranked)))  # twice as many meet every rank
+    return [ranked[rank].example.input for rank in dict.fromkeys(int(len(ranked) * point) for point in points)]
+
+
+def _work(outcome: Outcome) -> tuple[int, int]:
+    """Of answering a row by itself; its length where no language model works."""
+    usage = outcome.prediction.usage
+    return usage.input_tokens + WRITTEN * usage.output_tokens, len(outcome.example.input)
 
 
 def measure_load(

@@ -158,11 +158,16 @@ class LoadLevel(Model):
 class LatencyPart(Model):
     p50_ms: float
     p95_ms: float
+    p99_ms: float | None = None
+    """Of fewer than 50 queries this is the slowest."""
     n: int
+    """Queries behind p50, p95 and p99."""
     first_token_p50_ms: float | None = None
     throughput_qps: float
+    rows_a_call: int | None = None
+    """Rows that were answered together, behind `throughput_qps`."""
     concurrency: int = 1
-    """Queries at once behind p50 and p95; `load` tells of more."""
+    """Queries at once behind p50, p95 and p99; `load` tells of more."""
     load: list[LoadLevel] = Field(default_factory=list)
     """Of the pick: how latency and throughput go with the queries that arrive together."""
 

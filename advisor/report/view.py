@@ -338,20 +338,30 @@ def price(report: Report) -> str:
 
 def latency_about(report: Report) -> str:
     """How latencies came about."""
+    timed = [(s, s.latency) for s in ranked(report) if s.latency is not None]
     about = "Measured one query at a time, after a warm-up, on the machine named under Environment."
-    hosted = {s.model for s in ranked(report) if s.latency is not None and s.model is not None and is_hosted(s.model)}
+    if _has_p99(report):
+        about += " The queries are test rows, short and long ones as among all; of fewer than 50, p99 is the slowest."
+    together = max((latency.rows_a_call or 0 for _, latency in timed), default=0)
+    if together:
+        about += (
+            f" The batches are of {wording.count(together, 'row')}: larger ones may be quicker, smaller ones slower."
+        )
+    hosted = {s.model for s, _ in timed if s.model is not None and is_hosted(s.model)}
     if not hosted:
         return about
     return f"{about} For {', '.join(sorted(hosted))} this is the time of the network and of the provider's machines."
 
 
 def latency_titles(report: Report) -> list[str]:
-    """Columns of the latencies; the time to the first token is there where it was measured."""
+    """Columns of the latencies; p99 and the time to the first token are there where they were measured."""
+    p99 = ["99 of 100 within (p99)"] if _has_p99(report) else []
     first = ["First token, median"] if _has_first_token(report) else []
     return [
         "Strategy",
         "Half within (p50)",
         "95 of 100 within (p95)",
+        *p99,
         *first,
         "Queries a second, in batches",
         "Queries",
@@ -364,9 +374,9 @@ def latencies(report: Report) -> list[tuple[StrategyResult, list[str]]]:
     for result in ranked(report):
         if (latency := result.latency) is None:
             continue
-        token = latency.first_token_p50_ms
-        first = [wording.latency(token) if token is not None else "–"] if _has_first_token(report) else []
-        figures = [wording.latency(latency.p50_ms), wording.latency(latency.p95_ms), *first]
+        p99 = [_latency_or_dash(latency.p99_ms)] if _has_p99(report) else []
+        first = [_latency_or_dash(latency.first_token_p50_ms)] if _has_first_token(report) else []
+        figures = [wording.latency(latency.p50_ms), wording.latency(latency.p95_ms), *p99, *first]
         figures += [wording.per_second(latency.throughput_qps), f"{latency.n:,}"]
         rows.append((result, [wording.strategy_title(result.name), *figures]))
     return rows
@@ -375,6 +385,14 @@ def latencies(report: Report) -> list[tuple[StrategyResult, list[str]]]:
 def load_sentences(report: Report) -> list[str]:
     """How the pick bears load."""
     return [said for result in ranked(report) if (said := wording.load_sentence(result))]
+
+
+def _latency_or_dash(ms: float | None) -> str:
+    return wording.latency(ms) if ms is not None else "–"
+
+
+def _has_p99(report: Report) -> bool:
+    return any(s.latency and s.latency.p99_ms is not None for s in report.strategies)
 
 
 def _has_first_token(report: Report) -> bool:

@@ -1,17 +1,22 @@
-"""A kept solution is given changed documents."""
+"""A kept solution is scored, asked, and given changed documents."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from advisor import further
-from advisor.further import refresh_kept
-from eval.contracts import Document, Kind
+from advisor.further import answers, evaluate_kept, refresh_kept
+from advisor.progress import Silent
+from eval.contracts import Document, Kind, Prediction
 from eval.errors import RequestError
+from eval.harness import CHUNK
 from strategies.base import Allowance, Workshop
+from strategies.models.base import Completion, Decoding, Prompt
+from strategies.models.caches import Bypassable
 from strategies.models.fake import HashingEmbedder, ScriptedModel
 from strategies.models.shelf import ModelShelf
 from strategies.registry import make_strategy
@@ -49,6 +54,51 @@ def test_it_answers_from_the_new_documents_and_keeps_all_else(
     assert "zeppelin" in answer.text.lower()
     assert {p.name: p.read_bytes() for p in folder.glob("*.json")} == before
     assert not [p.name for p in tmp_path.iterdir() if p.name.startswith(".")]
+
+
+def test_a_file_is_answered_as_many_rows_at_once_as_when_throughput_was_measured() -> None:
+    calls = []
+
+    class Counted:
+        def predict(self, inputs: Sequence[str]) -> list[Prediction]:
+            calls.append(len(inputs))
+            return [Prediction(text) for text in inputs]
+
+        def save(self, folder: Path) -> None: ...
+
+    lines = list(answers(Counted(), [str(n) for n in range(CHUNK + 3)]))
+    assert calls == [CHUNK, 3]
+    assert [line["output"] for line in lines] == [str(n) for n in range(CHUNK + 3)]
+
+
+class Remembering(ScriptedModel, Bypassable):
+    """Remembers how many prompts came at once, and whether they were to be answered anew."""
+
+    def __init__(self) -> None:
+        super().__init__(MODEL.reply)
+        self.calls: list[tuple[int, bool]] = []
+
+    def generate(self, prompts: Sequence[Prompt], decoding: Decoding) -> list[Completion]:
+        self.calls.append((len(prompts), self._bypassed))
+        return super().generate(prompts, decoding)
+
+
+def test_a_kept_solution_is_timed_after_what_is_done_once_and_not_from_memory(
+    small_tasks: dict[Kind, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept("zero_shot", small_tasks, tmp_path)
+    model, rows = Remembering(), small_tasks[Kind.QA].examples
+    monkeypatch.setattr(further, "ModelShelf", lambda device: ModelShelf(device, {"scripted": model}))
+    (found,) = evaluate_kept(
+        tmp_path, rows, everything=False, metric="token_f1", device="cpu", progress=Silent()
+    )  # fmt: skip
+    first, together, *alone = model.calls
+    assert first == (1, False)
+    assert together == (len(rows), False)
+    assert set(alone) == {(1, True)}
+    assert found["latency"]["n"] == len(alone) - 2
+    assert found["latency"]["rows_a_call"] == len(rows)
+    assert found["latency"]["p50_ms"] <= found["latency"]["p95_ms"] <= found["latency"]["p99_ms"]
 
 
 def test_what_looks_into_no_documents_is_left_as_it_is(small_tasks: dict[Kind, Any], tmp_path: Path) -> None:

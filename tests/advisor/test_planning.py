@@ -52,6 +52,8 @@ LADDER = [
     "one holdout instead of cross-fitting",
     "fine-tuned strategies were fitted once, not 3 times with different seeds",
     "no learning curve",
+    "latency is measured for at most 8 seconds a strategy instead of 16",
+    "latency is measured for at most 4 seconds a strategy instead of 16",
     "choosing a configuration takes at most 30 model-seconds a strategy instead of 60",
     "choosing a configuration takes at most 15 model-seconds a strategy instead of 60",
     "fine-tuning passes over the training rows at most 4 times",
@@ -145,16 +147,18 @@ def test_the_strongest_way_of_dividing_that_fits_is_taken() -> None:
     assert plan(budget=one.seconds / RESERVE + 1).cuts[0] == HELD_OUT
 
 
-def test_what_cross_fitting_is_thrifty_with_is_seeds_then_the_curve_then_tuning_then_passes() -> None:
+def test_what_cross_fitting_is_thrifty_with_is_seeds_then_the_curve_then_timing_then_tuning_then_passes() -> None:
     found = [plan(budget=1e6)]
     while found[-1].folds == 5:
         found.append(plan(budget=found[-1].total / RESERVE - 1))
-    assert [strength(p) for p in found[:6]] == [(5, 6, 3), *[(5, 6, 1)] * 4, (5, 4, 1)]
-    assert [p.learning_curve for p in found[:6]] == [True, True, False, False, False, True], (
-        "two passes pay for a curve"
-    )
-    assert [p.allowance.tuning_seconds for p in found[:6]] == [60, 60, 60, 30, 15, 60], "and for the tuning"
-    assert [p.left_out for p in found[8:10]] == [(), ("lora_examples",)]
+    assert [strength(p) for p in found[:12]] == [(5, 6, 3), *[(5, 6, 1)] * 10, (5, 4, 1)]
+    curves = [p.learning_curve for p in found[:12]]
+    assert curves == [True, True, *[False] * 9, True], "two passes pay for a curve"
+    tuning = [p.allowance.tuning_seconds for p in found[:12]]
+    assert tuning == [*[60] * 5, *[30] * 3, *[15] * 3, 60], "and for the tuning"
+    timing = [p.latency_seconds for p in found[:12]]
+    assert timing == [16, 16, *[16, 8, 4] * 3, 16], "each of which pays for timing"
+    assert [p.left_out for p in found[20:22]] == [(), ("lora_examples",)]
     assert found[-1].folds == 3
     assert found[-1].cuts[0] == "3-fold cross-fitting instead of 5-fold"
 
@@ -215,6 +219,7 @@ def test_everything_is_cut_before_a_strategy_is_left_out() -> None:
     assert found.left_out
     assert found.allowance == Allowance(epochs=2, tuning_seconds=0.0, train_rows=100)
     assert (found.test_rows, found.repeats, found.learning_curve, found.refit) == (60, 1, False, False)
+    assert found.latency_seconds == 4
 
 
 def test_what_can_be_done_without_goes_before_the_others_are_given_less() -> None:
@@ -312,6 +317,7 @@ def test_a_plan_survives_json(budget: float) -> None:
     assert again.allowance == found.allowance
     assert (again.test_rows, again.total, strength(again)) == (found.test_rows, found.total, strength(found))
     assert (again.refit, again.learning_curve) == (found.refit, found.learning_curve)
+    assert again.latency_seconds == found.latency_seconds
     assert list(again.offers) == list(found.offers)
     assert (list(again.left_out), list(again.cuts)) == (list(found.left_out), list(found.cuts))
     assert list(again.predicted.items()) == list(found.predicted.items())
@@ -378,6 +384,17 @@ def test_measuring_latency_takes_seven_queries_at_the_least() -> None:
     written = (PROFILE.output_tokens + 40) / 2
     assert found["zero_shot"].after_fit["zero_shot"] > 7 * 0.1 * written
     assert found["majority"].after_fit["majority"] == 0
+
+
+def test_measuring_latency_takes_no_longer_than_its_forty_queries() -> None:
+    timed = {
+        most: make_plan(
+            {"rag": Work(read=read)}, {"rag": PROFILE}, {"rag": SPEEDS},
+            sizes=sizes(crossable=False), keep_all=False, index_seconds=0, time_budget=1e6,
+        ).after_fit["rag"] - 200 * read / SPEEDS.read
+        for most, read in (("forty queries", 200), ("sixteen seconds", 2000), ("five queries", 8000))
+    }  # fmt: skip
+    assert timed == pytest.approx({"forty queries": 4 + 0.2, "sixteen seconds": 16 + 2, "five queries": 20 + 8})
 
 
 def test_indexing_time_is_measured_on_a_sample() -> None:

@@ -19,8 +19,9 @@ from advisor.data import read_data
 from advisor.records import Record
 from advisor.request import make_request
 from advisor.trials import INCUMBENT, Bench, Entry, try_all
-from eval.contracts import Example, Solution, Task
+from eval.contracts import Example, Latency, Solution, Task
 from eval.errors import NotApplicable, RequestError
+from eval.harness import typical_first
 from strategies.base import Workshop
 from strategies.baselines import Majority
 from strategies.models.embedding_cache import CachingEmbedder
@@ -97,8 +98,23 @@ def test_what_is_answered_and_timed_is_embedded_anew(bench_for: MakeBench) -> No
     answered, timed = embedded[: len(asked)], embedded[len(asked) :]
     assert warm == bench.folds[0].train[0].input
     assert answered == asked
-    assert timed == asked[: len(timed)]
-    assert len(timed) > 5
+    assert sorted(timed) == sorted(asked)
+
+
+def test_latency_is_measured_on_test_rows_like_all_of_them_for_as_long_as_planned(
+    bench_for: MakeBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def measure(solution: Solution, inputs: Sequence[str], *, max_seconds: float) -> Latency:
+        seen.append((list(inputs), max_seconds))
+        return Latency(0.1, 0.2, 5)
+
+    monkeypatch.setattr("advisor.trial.measure_latency", measure)
+    bench = bench_for(folds=1, latency_seconds=8.0)
+    record = tried(bench, MAJORITY)["majority"]
+    assert record.evaluation is not None
+    assert seen == [(typical_first(record.evaluation.outcomes), 8.0)]
 
 
 def test_with_several_seeds_the_quality_is_the_mean_and_its_spread_is_told(

@@ -5,9 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 from time import perf_counter, sleep
 
+import numpy as np
 import pytest
 
-from eval.contracts import NO_USAGE, Example, Latency, Prediction, Usage
+from eval.contracts import NO_USAGE, Example, Latency, Outcome, Prediction, Usage
 from eval.errors import InfrastructureError
 from eval.harness import (
     INFRASTRUCTURE,
@@ -18,7 +19,9 @@ from eval.harness import (
     measure_load,
     paired_fits,
     pool,
+    quantiles,
     scored_rows,
+    typical_first,
 )
 from eval.metrics import get_metric
 
@@ -72,6 +75,19 @@ def test_a_row_takes_its_share_of_its_batch() -> None:
     assert len({outcome.seconds for outcome in evaluation.outcomes[:5]}) == 1
     assert sum(outcome.seconds for outcome in evaluation.outcomes) == pytest.approx(evaluation.seconds)
     assert 0.04 <= evaluation.seconds < 0.5
+    assert evaluation.rows_a_call == 5
+
+
+def test_rows_that_were_not_asked_make_a_solution_no_quicker() -> None:
+    class Slow(Parity):
+        def predict(self, inputs: Sequence[str]) -> list[Prediction]:
+            sleep(0.05)
+            return super().predict(inputs)
+
+    evaluation = evaluate(Slow(right), EXAMPLES, ACCURACY, chunk=4, deadline=perf_counter() + 0.06)
+    assert evaluation.asked == 8
+    assert evaluation.rows_a_call == 4
+    assert evaluation.throughput == pytest.approx(8 / 0.1, rel=0.3)
 
 
 def test_an_unusable_answer_scores_zero_and_says_why() -> None:
@@ -155,6 +171,7 @@ def test_folds_pool_to_what_one_evaluation_of_all_rows_would_say() -> None:
     assert [o.score for o in together.outcomes] == [o.score for o in whole.outcomes]
     assert together.secondary == whole.secondary
     assert together.seconds == sum(fold.seconds for fold in folds)
+    assert (together.calls, together.rows_a_call) == (2, 5)
     assert together.latency == Latency(0.1, 0.2, 5)
 
 
@@ -183,16 +200,47 @@ def test_outputs_made_elsewhere_are_scored_and_take_no_time() -> None:
 def test_latency_is_measured_one_query_at_a_time_after_a_warm_up() -> None:
     solution = Parity(right)
     latency = measure_latency(solution, [e.input for e in EXAMPLES])
-    assert solution.calls == [[e.input] for e in EXAMPLES]
+    assert solution.calls == [[e.input] for e in (*EXAMPLES[-2:], *EXAMPLES[:-2])]
     assert latency.n == 8
-    assert 0 < latency.p50 <= latency.p95
+    assert latency.p99 is not None
+    assert 0 < latency.p50 <= latency.p95 <= latency.p99
     assert latency.first_token_p50 == 0.1
 
 
 def test_latency_stops_at_its_budget_but_not_below_the_minimum() -> None:
     solution = Parity(right)
     assert measure_latency(solution, ["text 1"], max_seconds=0).n == 5
-    assert measure_latency(solution, [e.input for e in EXAMPLES] * 9).n == 20
+    assert measure_latency(solution, [e.input for e in EXAMPLES] * 9).n == 40
+
+
+def worked(read: int, written: int, text: str = "text") -> Outcome:
+    return Outcome(Example(text, text, ("a",)), Prediction("b", Usage(read, written)), 0.0, 0.1)
+
+
+@pytest.mark.parametrize("rows", [7, 60, 150, 600])
+@pytest.mark.parametrize("timed", [5, 10, 20, 40])
+def test_the_first_few_queries_are_like_all_in_length(rows: int, timed: int) -> None:
+    """Most answers are short and some are long, as in a task whose queries differ much; they come in any order."""
+    lengths = [20 + round(1.03 ** (i * 80 // rows) * 10) for i in range(rows)]
+    shuffled = [lengths[i * 7919 % rows] for i in range(rows)]
+    order = typical_first([worked(length, length // 4, "x" * length) for length in shuffled])
+    assert sorted(map(len, order)) == sorted(shuffled)
+    whole, few = np.percentile(lengths, [50, 95]), quantiles([float(len(text)) for text in order[:timed]])
+    assert few[:2] == pytest.approx(whole, rel=0.15)
+
+
+def test_queries_are_alike_in_what_was_read_and_written_for_them_and_else_in_their_length() -> None:
+    """The order of ranks among five: the median, 1/8, 3/4, 1/3 and the last."""
+    written = [worked(90, 0, "a"), worked(0, 9, "bb"), worked(100, 4, "c"), worked(50, 0, "ddd"), worked(50, 1, "e")]
+    assert typical_first(written) == ["a", "ddd", "c", "e", "bb"]
+    assert typical_first([worked(0, 0, "x" * n) for n in (5, 3, 4, 1, 2)]) == ["xxx", "x", "xxxx", "xx", "xxxxx"]
+    assert typical_first([]) == []
+
+
+def test_each_time_of_a_sample_stands_for_the_middle_of_its_share() -> None:
+    assert quantiles([1.0]) == (1.0, 1.0, 1.0)
+    assert quantiles([float(n) for n in range(1, 11)]) == (5.5, 10.0, 10.0)
+    assert quantiles([float(n) for n in range(1, 101)]) == (50.5, 95.5, 99.5)
 
 
 def test_latency_leaves_out_queries_that_the_infrastructure_failed() -> None:

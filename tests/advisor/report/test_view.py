@@ -117,6 +117,21 @@ def test_latencies_of_hosted_models_are_those_of_a_network_and_a_provider(sample
     assert view.latency_about(report).endswith("this is the time of the network and of the provider's machines.")
 
 
+def test_p99_and_the_size_of_batches_are_told_where_they_are_known(sample_report: Build) -> None:
+    report = sample_report()
+    first, second, *_ = [result.latency for result, _ in view.latencies(report)]
+    assert first is not None
+    assert second is not None
+    assert "99 of 100 within (p99)" not in view.latency_titles(report)
+    assert "batches" not in view.latency_about(report)
+    first.p99_ms, first.rows_a_call, second.rows_a_call = 1300.0, 120, 40
+    assert view.latency_titles(report)[3] == "99 of 100 within (p99)"
+    assert [cells[3] for _, cells in view.latencies(report)][:2] == ["1.3 s", "–"]
+    assert all(len(cells) == len(view.latency_titles(report)) for _, cells in view.latencies(report))
+    assert "batches are of 120 rows" in view.latency_about(report)
+    assert "p99 is the slowest" in view.latency_about(report)
+
+
 def test_reasons_that_the_summary_gives_are_not_given_twice(sample_report: Build) -> None:
     advice = sample_report().recommendation
     advice.reasons = [*advice.summary[:1], "It is the simplest."]
