@@ -153,20 +153,22 @@ def quantiles(seconds: Sequence[float]) -> tuple[float, float, float]:
 
 
 def typical_first(outcomes: Sequence[Outcome]) -> list[str]:
-    """The inputs of rows that were answered, in an order of which every beginning is like the whole.
+    """The inputs of rows that were scored (of all, where none was); every beginning of the list is like the whole.
 
     Rows are ranked by the work that their answers were, and taken at the ranks (1/2 + n g) mod 1, g being the golden
     ratio's fraction: the points of this sequence lie evenly however many there are (Kronecker; Niederreiter 1992,
     ch. 3), so that the median and the upper end of the first few are those of all.
     """
-    ranked = sorted(outcomes, key=_work)
+    ranked = sorted([o for o in outcomes if o.score is not None] or outcomes, key=_work)
     points = ((0.5 + n * GOLDEN) % 1 for n in range(2 * len(ranked)))  # twice as many meet every rank
     return [ranked[rank].example.input for rank in dict.fromkeys(int(len(ranked) * point) for point in points)]
 
 
 def _work(outcome: Outcome) -> tuple[int, int]:
-    """Of answering a row by itself; its length where no language model works."""
+    """Of answering a row by itself; its length where no language model works. What is refused returns at once."""
     usage = outcome.prediction.usage
+    if outcome.prediction.error is not None and not usage.output_tokens:
+        return 0, 0
     return usage.input_tokens + WRITTEN * usage.output_tokens, len(outcome.example.input)
 
 

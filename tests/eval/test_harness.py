@@ -237,6 +237,13 @@ def test_queries_are_alike_in_what_was_read_and_written_for_them_and_else_in_the
     assert typical_first([]) == []
 
 
+def test_what_was_never_asked_is_not_timed_and_what_is_refused_at_once_is_no_long_query() -> None:
+    refused = replace(worked(5000, 0, "too long"), prediction=Prediction("", Usage(5000), error="overflow"))
+    unasked = replace(worked(0, 0, "unasked"), score=None)
+    assert typical_first([worked(10, 0, "a"), refused, unasked, worked(20, 0, "b")]) == ["a", "too long", "b"]
+    assert typical_first([unasked]) == ["unasked"]
+
+
 def test_each_time_of_a_sample_stands_for_the_middle_of_its_share() -> None:
     assert quantiles([1.0]) == (1.0, 1.0, 1.0)
     assert quantiles([float(n) for n in range(1, 11)]) == (5.5, 10.0, 10.0)
