@@ -181,7 +181,9 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family)
     except OSError as error:
-        raise RequestError(f"--host, --port: {host}:{port} cannot be listened on ({error.strerror}).") from error
+        raise RequestError(
+            f"--host, --port: {host}:{port} cannot be listened on ({os.strerror(error.errno or 0)})."
+        ) from error
 
 
 @keys_app.command("create")

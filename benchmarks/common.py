@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+Row = TypeVar("Row")
 
 
 def tasks_root() -> Path:
@@ -26,6 +29,13 @@ def task_options(task: Path) -> list[str]:
 def read_rows(path: Path) -> list[dict[str, Any]]:
     """The rows of a JSONL file."""
     return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+
+
+def drawn(rows: Sequence[Row], most: int) -> list[Row]:
+    """At most so many rows (all for 0), always the same, in their order: holdouts are partly ordered by label."""
+    if not 0 < most < len(rows):
+        return list(rows)
+    return [rows[i] for i in sorted(random.Random(0).sample(range(len(rows)), most))]
 
 
 def advisor(arguments: list[str]) -> int:

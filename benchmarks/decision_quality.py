@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import advisor, task_options, tasks_root
+from common import advisor, drawn, task_options, tasks_root
 
 from advisor.cli import quieten_libraries
 from advisor.decide import Candidate, Evidence, Limits, decide
@@ -86,7 +86,7 @@ def main() -> None:
     parser.add_argument("--seeds", default="")
     parser.add_argument("--budget", type=float, default=3600, help="seconds of each run; must allow cross-fitting")
     parser.add_argument("--strategies", default="", help="all that apply by default")
-    parser.add_argument("--limit", type=int, default=0, help="holdout rows; all by default")
+    parser.add_argument("--limit", type=int, default=0, help="holdout rows, drawn; all by default")
     arguments = parser.parse_args()
     quieten_libraries()
     root = tasks_root()
@@ -119,8 +119,8 @@ def carry_out(case: Case, arguments: argparse.Namespace, root: Path) -> dict[str
         lines = random.Random(f"{case.task}:{case.seed}").sample(lines, int(case.size))
     options = [*task_options(task), "--time-budget", str(arguments.budget), "--seed", str(case.seed), "--keep", "all"]
     options += ["--strategies", arguments.strategies] if arguments.strategies else []
-    holdout = read_examples(str(task / "holdout.jsonl"), input_columns=[], output_column=None).examples
-    holdout = holdout[: arguments.limit] if arguments.limit else holdout
+    rows = read_examples(str(task / "holdout.jsonl"), input_columns=[], output_column=None).examples
+    holdout = drawn(rows, arguments.limit)
     key = hashlib.sha256(json.dumps([lines, options, [asdict(e) for e in holdout]]).encode()).hexdigest()[:12]
     folder = arguments.output / f"{case.task}-{case.size}-{case.seed}-{key}"
     done = folder / "holdout.json"

@@ -6,6 +6,8 @@ that it can run in pieces:
 
     python benchmarks/holdout_table.py --output /tmp/holdout [--tasks a,b] [--strategies a,b] [--budget 600]
         [--limit 300]
+
+The rows of the holdout are drawn at random, the same ones every time; --limit 0 takes all.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from common import must, task_options, tasks_root
+from common import drawn, must, task_options, tasks_root
 
 
 def main() -> None:
@@ -47,9 +49,11 @@ def run_task(task: Path, run: Path, options: list[str], limit: int) -> dict[str,
         started = time.monotonic()
         must(compare)
         print(f"{task.name}: compared in {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
-        holdout = ["--examples", str(task / "holdout.jsonl"), "--limit", str(limit)]
+        rows = run.with_suffix(".holdout.jsonl")
+        lines = [line for line in (task / "holdout.jsonl").read_text(encoding="utf-8").split("\n") if line]
+        rows.write_text("\n".join(drawn(lines, limit)) + "\n", encoding="utf-8")
         started = time.monotonic()
-        must(["evaluate", str(run), *holdout, "--all", "--json", str(run.with_suffix(".scores.json"))])
+        must(["evaluate", str(run), "--examples", str(rows), "--all", "--json", str(run.with_suffix(".scores.json"))])
         print(f"{task.name}: evaluated in {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
         run.with_suffix(".scores.json").replace(scores)
     report = json.loads((run / "report.json").read_text())
