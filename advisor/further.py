@@ -19,7 +19,7 @@ from advisor.report.wording import hundredths, latency, strategy_title
 from advisor.runs import REPORT, SOLUTION, SOLUTIONS, find_solution
 from eval.contracts import Document, Evaluation, Example, Solution
 from eval.errors import RequestError
-from eval.harness import CHUNK, evaluate, measure_latency, scored_rows, typical_first
+from eval.harness import CHUNK, evaluate, measure_latency, scored_rows, steady, typical_first
 from eval.metrics import get_metric
 from eval.statistics import interval
 from strategies.models.caches import uncached
@@ -49,7 +49,7 @@ def evaluate_kept(
         solution = load_solution(folder, shelf)
         answered = partial(progress.phase, name, "answering")
         solution.predict([examples[0].input])  # what is done once is not counted in the time of queries
-        result = evaluate(solution, examples, measure, on_progress=answered)
+        result = steady(solution, evaluate(solution, examples, measure, on_progress=answered))
         found.append(_scores(name, result, solution))
         progress.finished(name, "ok")
     return found

@@ -16,7 +16,7 @@ from advisor.records import Fit
 from advisor.runs import RunFolder, folder_bytes
 from eval.contracts import Evaluation, Example, Solution, Task
 from eval.errors import NotApplicable
-from eval.harness import OUT_OF_TIME, evaluate, measure_latency, typical_first
+from eval.harness import OUT_OF_TIME, evaluate, measure_latency, steady, typical_first
 from eval.metrics import get_metric
 from strategies.base import Allowance, Strategy, Workshop
 from strategies.models.caches import uncached
@@ -118,6 +118,7 @@ def _measure(
         return evaluation
     phase("timing", 0, 1)
     left = max(0.0, min(trial.latency_seconds, trial.deadline - time.monotonic()))
+    evaluation = steady(solution, evaluation)
     with uncached(workshop.language_model):
         latency = measure_latency(solution, typical_first(evaluation.outcomes), max_seconds=left)
     return replace(evaluation, latency=latency)
