@@ -1,0 +1,92 @@
+"""How many passes over the training rows does LoRA want? Scored on holdout rows, of which none was seen.
+
+    python benchmarks/lora_passes.py [--tasks a,b] [--passes 3,4,8] [--chosen 6] [--limit 300] [--device auto]
+
+For each task a LoRA (LoRA with passages, where there are documents) is fitted on all examples with so many passes
+planned and all of them made, and with --chosen passes planned of which dev rows choose the best, as `advisor compare`
+does on one fold. A line of JSON for each fit; the rows of the holdout are drawn at random, the same ones every time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from common import drawn, machine, tasks_root
+
+from advisor.cli import quieten_libraries
+from eval.contracts import Document, Example, Task
+from eval.reading.documents import read_documents
+from eval.reading.examples import read_examples
+from eval.tasks import complete, read_task
+from strategies.base import Allowance, Workshop
+from strategies.finetuning import Lora, LoraRag
+from strategies.models.devices import pick_device
+from strategies.models.shelf import ModelShelf
+from strategies.tuning import quality
+
+
+def main() -> None:
+    """Fit, score, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tasks", default="")
+    parser.add_argument("--passes", default="3,4,8")
+    parser.add_argument("--chosen", type=int, default=6)
+    parser.add_argument("--limit", type=int, default=300)
+    parser.add_argument("--device", default="auto")
+    arguments = parser.parse_args()
+    quieten_libraries()
+    shelf, root = ModelShelf(arguments.device), tasks_root()
+    allowances = [Allowance(epochs=arguments.chosen)] if arguments.chosen else []
+    allowances += [Allowance(fixed_epochs=int(passes)) for passes in arguments.passes.split(",") if passes]
+    for name in arguments.tasks.split(",") if arguments.tasks else sorted(p.name for p in root.iterdir() if p.is_dir()):
+        corpus = root / name / "corpus.jsonl"
+        documents = read_documents(corpus).documents if corpus.exists() else ()
+        train, holdout = (examples_of(root / name / f"{part}.jsonl") for part in ("examples", "holdout"))
+        task, _ = complete(read_task(str(root / name / "task.json")), train, has_documents=bool(documents))
+        for allowance in allowances:
+            found = fit_and_score(task, train, drawn(holdout, arguments.limit), documents, allowance, shelf)
+            print(
+                json.dumps({"task": name, **found, "machine": machine(pick_device(arguments.device).type)}), flush=True
+            )
+
+
+def examples_of(path: Path) -> Sequence[Example]:
+    """The rows of one of a task's files."""
+    return read_examples(str(path), input_columns=[], output_column=None).examples
+
+
+def fit_and_score(
+    task: Task,
+    train: Sequence[Example],
+    holdout: Sequence[Example],
+    documents: Sequence[Document],
+    allowance: Allowance,
+    shelf: ModelShelf,
+) -> dict[str, Any]:
+    """The quality reached on the holdout, and what the fit took."""
+    strategy = LoraRag() if documents else Lora()
+    with tempfile.TemporaryDirectory() as scratch:
+        workshop = Workshop(shelf.language_model(), shelf.embedder(), documents, Path(scratch), allowance=allowance)
+        start = time.perf_counter()
+        solution = strategy.fit(task, train, workshop)
+        seconds = time.perf_counter() - start
+        reached = quality(task, solution, holdout)
+    return {
+        "strategy": strategy.name,
+        "planned": allowance.fixed_epochs or allowance.epochs,
+        "kept": workshop.log.config["best_epoch"],
+        "learning_rate": workshop.log.config["learning_rate"],
+        "quality": round(reached, 4),
+        "rows": len(holdout),
+        "seconds": round(seconds),
+    }
+
+
+if __name__ == "__main__":
+    main()
