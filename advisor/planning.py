@@ -7,7 +7,7 @@ the three, what does not fit is given up in this order, each step only if the on
 - the learning curve,
 - more than 8, then 4 seconds of measuring the latency of each strategy (16 otherwise),
 - more than 30, then 15 model-seconds of choosing a configuration, for each strategy and fit (60 otherwise),
-- more than 4 passes of fine-tuning over the training rows (6 otherwise),
+- more than 4 passes of fine-tuning over the training rows (8 otherwise, where answers are JSON),
 - the strategies that say they can be done without.
 
 Where one holdout is all that fits, further steps are:
@@ -18,7 +18,7 @@ Where one holdout is all that fits, further steps are:
 4. fine-tuning passes over the training rows 3 times,
 5. fewer test rows (60): many rows do not help a comparison in which one side was hardly trained,
 6. fine-tuning passes over the training rows twice, then over half, then over a quarter of them,
-7. the strategies that take longest are left out.
+7. the strategies that take longest are left out, but never those that take no model's work.
 
 One large thing given up may leave room for smaller ones given up before it: these are taken back, the last one first.
 """
@@ -44,7 +44,7 @@ from strategies.retrieval.contexts import PASSAGE_WORDS
 from strategies.side_effects import MOST_INPUTS
 from strategies.workload import Profile, Speeds, Workload
 
-MOST_EPOCHS, ENOUGH_EPOCHS = 6, 4
+MOST_EPOCHS, ENOUGH_EPOCHS = 8, 4
 RESERVE = 0.85
 """Share of the budget that is planned; the rest is for what no plan foresees."""
 FIXED_SECONDS = 5.0
@@ -374,10 +374,10 @@ def from_json(values: dict[str, Any]) -> RunPlan:
 
 
 def _leave_out(plan: RunPlan, timed: Callable[[RunPlan], RunPlan], limit: float) -> RunPlan:
-    """What takes longest goes first."""
+    """What takes longest goes first. What hardly takes time stays: without it there would be no answer at all."""
     plan = timed(plan)
     for name in sorted(plan.predicted, key=lambda name: -plan.predicted[name]):
-        if plan.total <= limit:
+        if plan.total <= limit or plan.predicted[name] <= STRATEGY_SECONDS:
             break
         if name not in plan.left_out:
             plan = timed(replace(plan, left_out=(*plan.left_out, name), cuts=(*plan.cuts, _left_out([name]))))
@@ -401,6 +401,7 @@ def profile_of(
         passage_tokens=sum(passages) / len(passages) if passages else 0.0,
         instruction_tokens=model.count_tokens([task.description])[0] + 8,
         context_tokens=model.context_tokens,
+        json=answers.json_shape is not None,
     )
 
 

@@ -13,7 +13,8 @@ the measured ones, on the whole holdout, and prints per task and overall, as Mar
 
 All cases together take about ten hours on two cores. So each leaves a record of its figures (no client text) in
 benchmarks/decision_records, and the summary is a function of the records alone: run it in pieces, on any machine, and
-commit what it leaves. A case with a record is not run again, unless its rows have changed or with --again.
+commit what it leaves. A case with a record is not run again, unless its rows have changed or with --again. Cases in
+which a strategy failed or was stopped by the clock are told and not counted: its rivals' regret would seem too small.
 
     python benchmarks/decision_quality.py --summary
     python benchmarks/decision_quality.py [--quick] [--tasks a,b] [--sizes 40,120,all] [--most-seconds 3600]
@@ -63,6 +64,7 @@ RECORDS = Path(__file__).parent / "decision_records"
 SWAPS = 50
 """Of each case, for A/A and for the planted ties: 1,000 from 20 cases on."""
 RESAMPLES = 1000
+UNFINISHED = ("stopped_early", "failed")
 REFUSED = (1, 2)
 """Exit statuses of the advisor that say so."""
 Record = dict[str, Any]
@@ -265,10 +267,11 @@ def _rows(folder: Path, examples: Sequence[Example], metric: Metric, shelf: Mode
 
 def summarise(records: Sequence[Record]) -> dict[str, Any]:
     """All figures, per task and overall."""
-    runs = [r for r in records if "refused" not in r]
+    runs = [r for r in records if "refused" not in r and not r["unfinished"]]
     figures = {
         "runs": len(runs),
-        "refused": [f"{r['task']}, {r['size']} rows" for r in records if "refused" in r],
+        "refused": [_title(r) for r in records if "refused" in r],
+        "unfinished": [_title(r) for r in records if r.get("unfinished")],
         "regret": {size: regret(runs, size) for size in ("all", "120", "40")},
         "coverage": coverage(runs),
         "a_a": _summed(runs, "a_a", "clear"),
@@ -281,6 +284,10 @@ def summarise(records: Sequence[Record]) -> dict[str, Any]:
         "tasks": {task: [_shown(r) for r in runs if r["task"] == task] for task in sorted({r["task"] for r in runs})},
     }
     return {**figures, "bars": {bar.says: _reached(bar, figures) for bar in BARS}}
+
+
+def _title(record: Record) -> str:
+    return f"{record['task']}, {record['size']} rows, seed {record['seed']}"
 
 
 def _reached(bar: Bar, figures: Mapping[str, Any]) -> str:
@@ -323,6 +330,7 @@ def figures_of(case: Case, report: Record, answers: Mapping[str, Answers]) -> Re
     return {
         "plan": f"{plan['folds']}-fold" if plan["kind"] == "cross_fit" else "holdout",
         "cuts": plan["cuts"],
+        "unfinished": [s["name"] for s in report["strategies"] if s["status"] in UNFINISHED],
         "pick": pick,
         "verdict": report["recommendation"]["verdict"],
         "regret": _regret(kept, pick, metric) if pick in kept else None,

@@ -31,6 +31,8 @@ from strategies.workload import (
 FEWEST_ROWS = 16
 DEV_LOSS_ROWS = 16
 """Rows whose loss is compared with that of the rows learnt from."""
+PASSES, JSON_PASSES = 4, 8
+"""Over the training rows: what more of them gain is lost again, but for answers with many parts to get right."""
 TINY_MODEL, SMALL_MODEL = 250_000_000, 1_000_000_000
 """Of fewer parameters."""
 
@@ -54,7 +56,7 @@ class Lora:
         pipeline = self._pipeline(task, train, workshop)
         learning = self._remembering(pipeline, fit_rows, workshop)  # dev rows must not find themselves
         fixed = workshop.allowance.fixed_epochs
-        epochs = fixed or workshop.allowance.epochs
+        epochs = fixed or passes(workshop.allowance, pipeline.answers.json_shape is not None)
         settings = replace(_settings(model, pipeline.answers), epochs=epochs, seed=workshop.seed)
         prompts = learning.prompts([e.input for e in rows], unseen=False)
         answers = [canonical(e.target, pipeline.answers) for e in rows]
@@ -101,7 +103,9 @@ class Lora:
         a_row = own + profile.output_tokens + 6
         a_row += profile.instruction_tokens * min(1.0, a_row / PACK_TOKENS)  # shared by the rows of a pack
         watched = Tokens(read=a_row * min(dev, DEV_LOSS_ROWS))
-        return Workload(fit=(training(a_row, rows) + unsure * dev + watched) * allowance.epochs, query=query)
+        return Workload(
+            fit=(training(a_row, rows) + unsure * dev + watched) * passes(allowance, profile.json), query=query
+        )
 
 
 class LoraRag(Lora):
@@ -143,6 +147,11 @@ class LoraExamples(Lora):
 
     def _shown_tokens(self, profile: Profile) -> float:
         return profile.own_tokens(self.count) - profile.input_tokens
+
+
+def passes(allowance: Allowance, json: bool) -> int:
+    """How often the training rows are passed over; measured by benchmarks/lora_passes.py."""
+    return min(allowance.epochs, JSON_PASSES if json else PASSES)
 
 
 def check_enough(train: Sequence[Example]) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from safetensors import SafetensorError
+
 from eval.contracts import Document, Solution
 from eval.errors import RequestError
 from strategies.manifest import FILE, read_manifest
@@ -22,6 +24,9 @@ KINDS: dict[str, str] = {
 }
 """Kinds of solution that a manifest may name, and the class that loads each."""
 
+DAMAGED = (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError)
+"""What libraries raise on files that are not what they should be; FAISS raises RuntimeError."""
+
 
 @runtime_checkable
 class Refreshable(Protocol):
@@ -33,10 +38,20 @@ class Refreshable(Protocol):
 
 
 def load_solution(folder: Path, shelf: ModelShelf) -> Solution:
-    """The inverse of `Solution.save`. Raises RequestError where the folder holds no solution of a known kind."""
+    """The inverse of `Solution.save`.
+
+    Raises RequestError where the folder holds no solution of a known kind, or one of its files is missing or damaged.
+    """
     kind = read_manifest(folder)["kind"]
     if kind not in KINDS:
         raise RequestError(f"{folder / FILE} names the kind {kind!r}; known are {', '.join(KINDS)}.")
     loader: Any = load_object(KINDS[kind])
-    solution: Solution = loader.load(folder, shelf)
+    try:
+        solution: Solution = loader.load(folder, shelf)
+    except DAMAGED as error:
+        what = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise RequestError(
+            f"The solution in {folder} cannot be loaded, a file of it is missing or damaged ({what}): "
+            "copy the folder again, or make it anew with `advisor compare`."
+        ) from error
     return solution

@@ -36,6 +36,8 @@ class Profile:
     instruction_tokens: int
     context_tokens: int = 1_000_000
     """The longest prompt and answer that the model takes."""
+    json: bool = False
+    """Whether answers are JSON objects."""
 
     @property
     def example_tokens(self) -> float:

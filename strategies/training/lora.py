@@ -37,8 +37,11 @@ class LoraSettings:
     batch_size: int = 8
     warmup: float = 0.06
     """Share of the steps over which the learning rate rises; it then falls along a cosine to a tenth."""
+    margin: float = 0.1
+    """What an epoch may lose on the best one's dev quality and still be kept: less is chance on so few rows, and only
+    the last epochs have a learning rate that has come down."""
     patience: int = 3
-    """Epochs without a better dev quality after which training ends."""
+    """Epochs in a row that lose more, after which training ends."""
     seed: int = 0
 
 
@@ -56,7 +59,7 @@ class Epoch:
 
 @dataclass(frozen=True)
 class TrainingLog:
-    """What happened; the adapter of the best epoch (of the last, without dev rows) is in the folder."""
+    """What happened; the adapter of `best_epoch`, the one that was kept, is in the folder."""
 
     epochs: tuple[Epoch, ...]
     best_epoch: int
@@ -85,13 +88,13 @@ def train_lora(
     on_step: Callable[[int, int], None] = lambda done, total: None,
     deadline: float = math.inf,
 ) -> TrainingLog:
-    """Train an adapter on pairs of prompt and answer and save the best epoch's to `folder`.
+    """Train an adapter on pairs of prompt and answer and save it to `folder`.
 
-    `dev_quality` is called after each epoch while the model answers with the adapter; without it the last epoch is
-    kept. `dev_pairs` are not learnt from: their loss is told for each epoch. `deadline` is a
-    `time.monotonic()` value; past it, training ends after the step under way (the first epoch's result is still
-    measured and kept). Raises NotApplicable where no pair fits the model's context, and
-    AdvisorError where training diverges.
+    The last epoch is kept, or the last before answers became worse: `dev_quality` is called after each epoch while the
+    model answers with the adapter, and what loses more than `settings.margin` is not kept. `dev_pairs` are not learnt
+    from: their loss is told for each epoch. `deadline` is a `time.monotonic()` value; past it, training ends after the
+    step under way (the first epoch's result is still measured and kept). Raises NotApplicable where no pair fits the
+    model's context, and AdvisorError where training diverges.
     """
     prefix, rows = tokenised(model, pairs)
     if not rows:
@@ -170,22 +173,23 @@ class _Run:
     def train(self) -> TrainingLog:
         start = time.monotonic()
         epochs: list[Epoch] = []
-        best = 0
+        kept, best = 0, -math.inf
         for number in range(1, self.settings.epochs + 1):
             loss = self._epoch(number)
             if math.isnan(loss):
                 break
             quality = self._quality()
             epochs.append(Epoch(number, loss, quality, self._dev_loss()))
-            if not best or quality is None or quality > (epochs[best - 1].dev_quality or 0.0):
-                best = number
+            best = max(best, quality or 0.0)
+            if not kept or quality is None or quality >= best - self.settings.margin:
+                kept = number
                 self.wrapped.save_pretrained(self.folder, save_embedding_layers=False)
-            if time.monotonic() > self.deadline or number - best >= self.settings.patience or quality == 1.0:
+            if time.monotonic() > self.deadline or number - kept >= self.settings.patience:
                 break
         if not epochs:
             raise AdvisorError("training diverged: the loss is not a number; a lower learning rate may help")
         guard = time.monotonic() > self.deadline and self.done < self.steps
-        return TrainingLog(tuple(epochs), best, self.tokens, time.monotonic() - start, guard)
+        return TrainingLog(tuple(epochs), kept, self.tokens, time.monotonic() - start, guard)
 
     def _quality(self) -> float | None:
         if self.dev_quality is None:

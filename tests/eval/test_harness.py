@@ -13,6 +13,8 @@ from eval.errors import InfrastructureError
 from eval.harness import (
     INFRASTRUCTURE,
     OUT_OF_TIME,
+    STEADY_PASSES,
+    STEADY_SECONDS,
     evaluate,
     evaluate_outputs,
     measure_latency,
@@ -21,6 +23,7 @@ from eval.harness import (
     pool,
     quantiles,
     scored_rows,
+    steady,
     typical_first,
 )
 from eval.metrics import get_metric
@@ -195,6 +198,23 @@ def test_outputs_made_elsewhere_are_scored_and_take_no_time() -> None:
     evaluation = evaluate_outputs(outputs, EXAMPLES, ACCURACY)
     assert evaluation.scores == [float(i % 2) for i in range(len(EXAMPLES))]
     assert (evaluation.seconds, evaluation.usage) == (0.0, NO_USAGE)
+
+
+def test_what_is_quick_is_timed_several_times_for_its_throughput() -> None:
+    solution = Parity(lambda text: Prediction("even"))
+    once = replace(evaluate(solution, EXAMPLES, ACCURACY), seconds=STEADY_SECONDS / 2)
+    again = steady(solution, once)
+    assert len(solution.calls) == STEADY_PASSES
+    assert again.seconds == pytest.approx(once.seconds / STEADY_PASSES, rel=0.5)
+    assert replace(again, seconds=once.seconds) == once
+    assert steady(solution, replace(once, seconds=STEADY_SECONDS)).seconds == STEADY_SECONDS
+
+
+def test_what_a_model_answers_is_asked_once() -> None:
+    solution = Parity(right)
+    evaluation = evaluate(solution, EXAMPLES, ACCURACY)
+    assert steady(solution, evaluation) is evaluation
+    assert len(solution.calls) == 1
 
 
 def test_latency_is_measured_one_query_at_a_time_after_a_warm_up() -> None:

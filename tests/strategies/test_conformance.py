@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -15,16 +16,18 @@ from typing import Any, get_args
 import pytest
 
 from eval.contracts import Example, Kind, Prediction, Solution, Task
-from eval.errors import NotApplicable
+from eval.errors import NotApplicable, RequestError
 from eval.folds import split
 from eval.harness import evaluate
 from eval.metrics import get_metric
 from strategies.base import Allowance, Family, Workshop
 from strategies.models.base import LanguageModel, Prompt
 from strategies.models.fake import HashingEmbedder, ScriptedModel
+from strategies.models.shelf import ModelShelf
 from strategies.models.transformers_lm import TransformersModel
 from strategies.prompts import PromptTemplate
 from strategies.registry import STRATEGIES, make_strategy
+from strategies.solutions import load_solution
 from strategies.workload import Profile, Tokens
 
 ALLOWANCE = {"epochs": 2, "dev_rows": 8}
@@ -225,6 +228,29 @@ def test_nothing_kept_needs_pickle(done: Fit) -> None:
             assert all(json.loads(line) for line in content.decode().split("\n") if line)
 
 
+def test_a_damaged_solution_is_refused_in_a_sentence(
+    done: Fit, tiny_model: TransformersModel, tiny_model_folder: Path, tmp_path: Path
+) -> None:
+    """Whatever file is missing or cut short; some are not needed to load it."""
+    done.applicable()
+    shelf = ModelShelf("cpu", {str(tiny_model_folder): tiny_model}, {"hashing": HashingEmbedder()})
+    said: dict[str, str] = {}
+    for number, file in enumerate(sorted(p for p in done.kept.rglob("*") if p.is_file())):
+        for cut in (0.5, 0.0):
+            folder = tmp_path / f"{number}-{cut}"
+            shutil.copytree(done.kept, folder)
+            damaged = folder / file.relative_to(done.kept)
+            damaged.write_bytes(file.read_bytes()[: int(cut * file.stat().st_size)])
+            if not cut:
+                damaged.unlink()
+            try:
+                load_solution(folder, shelf)
+            except RequestError as error:
+                said[str(folder)] = str(error)
+    assert len(said) >= 2, "at least the manifest is needed"
+    assert all(folder in message for folder, message in said.items())
+
+
 def test_nothing_is_kept_of_the_folder_it_was_made_in(done: Fit) -> None:
     done.applicable()
     assert not any(str(done.folder).encode() in content for content in files(done.kept).values())
@@ -334,6 +360,12 @@ def test_training_less_is_less_work(name: str) -> None:
     assert strategy.workload(PROFILE, Allowance(epochs=2)).fit.trained == pytest.approx(whole / 2)
     assert strategy.workload(PROFILE, Allowance(train_rows=9)).fit.trained < whole / 2
     assert strategy.workload(PROFILE, Allowance(epochs=0)).fit == Tokens()
+
+
+@pytest.mark.parametrize(("json", "passes"), [(False, 4), (True, 8)])
+def test_json_answers_are_trained_for_longer(json: bool, passes: int) -> None:
+    works = [make_strategy("lora").workload(replace(PROFILE, json=json), Allowance(epochs=n)) for n in (1, 9)]
+    assert works[1].fit.trained == pytest.approx(passes * works[0].fit.trained)
 
 
 @pytest.mark.parametrize("name", ["few_shot", "nearest_examples"])
