@@ -26,6 +26,7 @@ import argparse
 import hashlib
 import json
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -65,6 +66,7 @@ SWAPS = 50
 """Of each case, for A/A and for the planted ties: 1,000 from 20 cases on."""
 RESAMPLES = 1000
 UNFINISHED = ("stopped_early", "failed")
+"""Statuses of strategies that a case is not counted for."""
 REFUSED = (1, 2)
 """Exit statuses of the advisor that say so."""
 Record = dict[str, Any]
@@ -201,7 +203,11 @@ def leave_record(case: Case, arguments: argparse.Namespace, root: Path) -> None:
         "commit": _commit(),
         "made": date.today().isoformat(),
     }
-    found = carry_out(case, lines, [*task_options(task), *how], holdout, arguments.output / f"{path.stem}-{content}")
+    told = hashlib.sha256(json.dumps([content, how]).encode()).hexdigest()[:12]
+    folder = arguments.output / f"{path.stem}-{told}"  # so that a run that was broken off is resumed
+    if arguments.again:
+        shutil.rmtree(folder, ignore_errors=True)
+    found = carry_out(case, lines, [*task_options(task), *how], holdout, folder)
     if found is not None:
         write_atomically(path, json.dumps({**about, **found}, indent=1) + "\n")
 

@@ -155,7 +155,7 @@ def test_what_cross_fitting_is_thrifty_with_is_seeds_then_the_curve_then_timing_
         found.append(plan(budget=found[-1].total / RESERVE - 1))
     assert [strength(p) for p in found[:12]] == [(5, 8, 3), *[(5, 8, 1)] * 10, (5, 4, 1)]
     curves = [p.learning_curve for p in found[:12]]
-    assert curves == [True, True, *[False] * 9, True], "two passes pay for a curve"
+    assert curves == [True, True, *[False] * 9, True], "four passes pay for a curve"
     tuning = [p.allowance.tuning_seconds for p in found[:12]]
     assert tuning == [*[60] * 5, *[30] * 3, *[15] * 3, 60], "and for the tuning"
     timing = [p.latency_seconds for p in found[:12]]
