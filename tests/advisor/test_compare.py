@@ -415,7 +415,7 @@ def test_with_several_models_each_competes_under_its_name_and_baselines_once(
     assert len(list((tmp_path / "run" / "solutions").iterdir())) == 3
 
 
-def test_a_budget_with_no_room_for_anything_is_reported_and_not_overrun(
+def test_a_budget_with_no_room_for_a_model_leaves_the_strategies_that_need_none(
     tickets: Path,
     clerk: ScriptedModel,
     shelf_with: MakeShelf,
@@ -426,10 +426,10 @@ def test_a_budget_with_no_room_for_anything_is_reported_and_not_overrun(
     monkeypatch.setattr(planning, "FIXED_SECONDS", 12.0)
     options = {**fakes, "strategies": QUICK, "time_budget": 10}
     report = compare(TASK, tickets, shelf=shelf_with(clerk), output=tmp_path / "run", **options)
-    assert set(status(report).values()) == {"stopped_early"}
-    assert all("--time-budget" in str(s.reason) for s in report.strategies)
-    assert report.recommendation.verdict == "insufficient_evidence"
-    assert report.recommendation.strategy is None
+    stopped = [s for s in report.strategies if s.status == "stopped_early"]
+    assert [s.name for s in stopped] == ["zero_shot", "few_shot"]
+    assert all("--time-budget" in str(s.reason) for s in stopped)
+    assert report.recommendation.strategy in ("majority", "nearest_copy")
 
 
 def test_a_strategy_that_the_clock_cut_short_is_never_recommended(

@@ -95,9 +95,9 @@ def test_what_is_answered_and_timed_is_embedded_anew(bench_for: MakeBench) -> No
     tried(bench, Entry("embedding_linear", "embedding_linear", "scripted"))
     asked = [example.input for example in bench.folds[0].test]
     warm, *embedded = watched.texts
-    answered, timed = embedded[: len(asked)], embedded[len(asked) :]
+    answered, timed = embedded[: -len(asked)], embedded[-len(asked) :]
     assert warm == bench.folds[0].train[0].input
-    assert answered == asked
+    assert answered == asked * (len(answered) // len(asked)), "what is quick is answered several times"
     assert sorted(timed) == sorted(asked)
 
 
