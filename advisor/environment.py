@@ -45,6 +45,7 @@ def _info(model: LanguageModel | Embedder, role: str) -> ModelInfo:
             "sha256": identity.sha256 or None,
             "licence": identity.licence,
             "parameters": identity.parameters,
+            "precision": identity.precision,
         }
     )
 

@@ -402,6 +402,7 @@ def profile_of(
         instruction_tokens=model.count_tokens([task.description])[0] + 8,
         context_tokens=model.context_tokens,
         json=answers.json_shape is not None,
+        parameters=model.identity.parameters,
     )
 
 

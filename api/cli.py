@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import ipaddress
 import os
 import signal
 import socket
@@ -67,11 +66,12 @@ def api(
     import uvicorn
 
     from api.app import create_app
+    from api.limits import is_this_machine
     from api.logs import log_as_json
     from api.settings import read_settings
 
     settings = read_settings()
-    if not settings.require_keys and not _is_this_machine(host):
+    if not settings.require_keys and not is_this_machine(host):
         raise RequestError(KEYS_NEEDED)
     log_as_json()
     app = create_app(settings)
@@ -106,13 +106,6 @@ def _keep_worker(stop: threading.Event, workers: int) -> None:
             process.wait()
         os.close(write)
         stop.wait(RESTART_SECONDS)
-
-
-def _is_this_machine(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 @app.command()
@@ -151,11 +144,12 @@ def serve(
 ) -> None:
     """Serve the kept solution as an OpenAI-compatible endpoint. A key is taken from ADVISOR_SERVE_KEY."""
     from advisor.further import kept_solutions
+    from api.limits import is_this_machine
     from strategies.models.shelf import ModelShelf
     from strategies.solutions import load_solution
 
     key = os.environ.get(SERVE_KEY) or None
-    if key is None and not _is_this_machine(host):
+    if key is None and not is_this_machine(host):
         raise RequestError(SERVE_KEY_NEEDED)
     listening = _listen(host, port)
     ((name, folder),) = kept_solutions(run, everything=False)

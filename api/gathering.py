@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from eval.contracts import Prediction, Solution
+from eval.errors import InfrastructureError
 
 MOST_TOGETHER = 32
 """Queries in one call: a batch of as many keeps all cores busy, and no one waits long for others' answers."""
+MOST_WAITING = 512
+"""Queries that may wait; who comes later is told at once, instead of waiting for longer than clients do."""
 GATHERING_SECONDS = 0.003
 """How long a query that finds the solution free waits for company; small beside what an answer takes."""
 
@@ -19,13 +22,15 @@ Waiting = tuple[str, "asyncio.Future[Prediction]"]
 class Gatherer:
     """Answers queries in batches, in a thread of its own. `work` must run while `ask` is called."""
 
-    def __init__(self, solution: Solution, most: int = MOST_TOGETHER) -> None:
-        self._solution, self._most = solution, most
+    def __init__(self, solution: Solution, most: int = MOST_TOGETHER, most_waiting: int = MOST_WAITING) -> None:
+        self._solution, self._most, self._most_waiting = solution, most, most_waiting
         self._waiting: asyncio.Queue[Waiting] = asyncio.Queue()
         self._thread = ThreadPoolExecutor(1, "solution")
 
     async def ask(self, text: str) -> Prediction:
-        """The solution's answer. Raises what the solution raised for this query."""
+        """The answer. Raises what the solution raised for this query, and InfrastructureError where too many wait."""
+        if self._waiting.qsize() >= self._most_waiting:
+            raise InfrastructureError(f"{self._waiting.qsize()} queries wait already; ask again later")
         answer: asyncio.Future[Prediction] = asyncio.get_running_loop().create_future()
         self._waiting.put_nowait((text, answer))
         return await answer

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import secrets
 import time
+from urllib.parse import urlsplit
 
 import structlog
 from limits import RateLimitItemPerMinute
@@ -34,10 +36,27 @@ HEADERS = {
 MOST_PARSED_BYTES = 8 * MIB
 """Of a body that is parsed as a whole: JSON, or a form without files."""
 METHODS = ("GET", "HEAD", "POST", "DELETE", "OPTIONS")
-THIS_MACHINE = ("localhost", "127.0.0.1", "[::1]")
-"""Names by which a service without keys may be called; a page elsewhere whose name was pointed here has another."""
 UNEXPECTED = "Something went wrong here; the service's log has more under this request id."
 _REQUEST_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
+
+
+def is_this_machine(host: str) -> bool:
+    """Whether a host is the machine it is said on: `localhost`, or a loopback address."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def asks_this_machine(request: Request) -> bool:
+    """Whether a request calls the service by a name of its own machine.
+
+    A service without keys answers no other: a page elsewhere whose name was pointed here has another one.
+    """
+    try:
+        return is_this_machine(urlsplit("//" + request.headers.get("host", "")).hostname or "")
+    except ValueError:
+        return False
 
 
 class TooLarge(HTTPException):
@@ -98,8 +117,7 @@ class Gate:
         return self.settings.most_upload_bytes if form else min(MOST_PARSED_BYTES, self.settings.most_upload_bytes)
 
     def _refusal(self, request: Request, most: int) -> tuple[int, str] | None:
-        name = request.headers.get("host", "").rsplit(":", 1)[0].lower()
-        if not self.settings.require_keys and name not in THIS_MACHINE:
+        if not self.settings.require_keys and not asks_this_machine(request):
             return 400, "Without keys this service answers to the names of its own machine alone."
         length = request.headers.get("content-length", "0")
         if not length.isdigit() or int(length) > most:

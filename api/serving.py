@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from advisor import __version__
 from api.gathering import Gatherer
-from api.limits import THIS_MACHINE, is_cross_site
+from api.limits import asks_this_machine, is_cross_site
 from eval.contracts import Prediction, Solution
 from eval.errors import InfrastructureError
 from eval.harness import INFRASTRUCTURE
@@ -106,7 +106,7 @@ def create_serving_app(solution: Solution, name: str, key: str | None = None) ->
     def refused(_: Request, error: Refusal) -> Response:
         kind = "invalid_request_error" if error.status < 500 else "server_error"
         told = {"message": error.sentence, "type": kind, "param": error.field, "code": error.code}
-        return JSONResponse({"error": told}, error.status)
+        return JSONResponse({"error": told}, error.status, {"retry-after": "1"} if error.status == 503 else None)
 
     @app.get("/health")
     def health() -> dict[str, str]:
@@ -139,8 +139,7 @@ def _check_caller(request: Request, key: str | None) -> None:
         if not secrets.compare_digest(shown.encode(), key.encode()):
             raise Refusal("Show the key as a bearer token.", status=401, code="invalid_api_key")
         return
-    host = request.headers.get("host", "").rsplit(":", 1)[0].lower()
-    if host not in THIS_MACHINE or is_cross_site(request):
+    if not asks_this_machine(request) or is_cross_site(request):
         raise Refusal("Without a key this solution answers its own machine alone.", status=403)
 
 

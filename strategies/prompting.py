@@ -77,7 +77,7 @@ class FewShot:
             answers = AnswerFormat.infer(task, rows, model)
             by_label = task.kind is Kind.CLASSIFICATION
             count, choice = configuration["demonstrations"], configuration["choice"]
-            shown = pick(rows, count, workshop.embedder, by_label=by_label, choice=choice)
+            shown = pick(rows, count, workshop.embedder, by_label=by_label, choice=choice) if count else []
             template = _template(task, answers, rows, model, configuration)
             demonstrations = tuple(Demonstration(e.input, e.target) for e in shown)
             template = replace(template, demonstrations=demonstrations).within(model)

@@ -18,6 +18,7 @@ STRATEGIES: dict[str, str] = {
     "embedding_linear": "strategies.linear:EmbeddingLinear",
     "zero_shot": "strategies.prompting:ZeroShot",
     "few_shot": "strategies.prompting:FewShot",
+    "optimized_prompt": "strategies.prompt_optimization:OptimizedPrompt",
     "nearest_examples": "strategies.prompting:NearestExamples",
     "rag": "strategies.prompting:Rag",
     "setfit": "strategies.embedder_tuning:SetFit",

@@ -38,6 +38,8 @@ class Profile:
     """The longest prompt and answer that the model takes."""
     json: bool = False
     """Whether answers are JSON objects."""
+    parameters: int | None = None
+    """Of the model; None where that is not known."""
 
     @property
     def example_tokens(self) -> float:

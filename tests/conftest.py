@@ -129,7 +129,7 @@ def _load(folder: Path) -> TransformersModel:
 
 @pytest.fixture(scope="session")
 def tiny_model(tiny_model_folder: Path) -> TransformersModel:
-    """The tiny model as it runs in earnest: bfloat16 on CPU."""
+    """The tiny model as it runs in earnest, in the precision of this CPU."""
     return _load(tiny_model_folder)
 
 

@@ -344,9 +344,8 @@ def _environment(report: Report) -> list[Block]:
         facts.append(f"GPU: {environment.gpu}")
     for model in environment.models:
         about = [model.role.replace("_", " "), wording.parameters(model.parameters), model.licence or "licence unknown"]
-        about += [
-            f"{title} {value}" for title, value in (("revision", model.revision), ("SHA-256", model.sha256)) if value
-        ]
+        more = (("computed in", model.precision), ("revision", model.revision), ("SHA-256", model.sha256))
+        about += [f"{title} {value}" for title, value in more if value]
         facts.append(f"{model.name}: {', '.join(a for a in about if a)}")
     facts.append("Libraries: " + ", ".join(f"{name} {version}" for name, version in environment.libraries.items()))
     facts.append(f"Run {report.run_id}, {wording.moment(report.created_at)}")

@@ -90,6 +90,8 @@ class ModelInfo(Model):
     revision: str | None = None
     licence: str | None = None
     parameters: int | None = None
+    precision: str | None = None
+    """What it computed in on this machine; None for hosted models."""
 
 
 class Environment(Model):

@@ -26,6 +26,7 @@ from advisor.report.schema import (
 STRATEGY_TITLES = {
     "zero_shot": "Prompt only",
     "few_shot": "Prompt with fixed examples",
+    "optimized_prompt": "Optimized prompt",
     "nearest_examples": "Prompt with the nearest examples",
     "rag": "Retrieval (RAG)",
     "lora": "Fine-tuning (LoRA)",

@@ -79,6 +79,8 @@ class ModelIdentity:
     sha256: str
     licence: str | None = None
     parameters: int | None = None
+    precision: str | None = None
+    """What it computes in here: float32, bfloat16 or float16."""
 
 
 class LanguageModel(Protocol):

@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 
 from eval.errors import ModelUnavailable
 from strategies.models.base import ModelIdentity
-from strategies.models.devices import data_type, pick_device
+from strategies.models.devices import data_type, pick_device, type_name
 
 BATCH = 64
 
@@ -45,7 +45,8 @@ class SentenceEmbedder:
             reason = str(error).strip().splitlines()[0]
             raise ModelUnavailable(f"The embedder {name} cannot be loaded: {reason}") from error
         count = sum(p.numel() for p in network.parameters())
-        return cls(ModelIdentity(name, weights_sha256(folder), licence, count), network)
+        identity = ModelIdentity(name, weights_sha256(folder), licence, count, type_name(data_type(chosen)))
+        return cls(identity, network)
 
     def with_network(self, network: Any) -> SentenceEmbedder:
         """One with these weights as they are now, in this one's data type. Named after this one."""

@@ -17,7 +17,7 @@ from eval.contracts import Usage
 from eval.errors import ModelUnavailable, RequestError
 from strategies.models.base import Completion, Decoding, LabelScores, ModelIdentity, Prompt
 from strategies.models.chat import ChatFormat
-from strategies.models.devices import data_type, pick_device
+from strategies.models.devices import data_type, pick_device, type_name
 from strategies.models.engine import Engine
 from strategies.models.json_grammar import GrammarCompiler
 from strategies.models.label_trie import MOST_TRIE_NODES
@@ -57,7 +57,8 @@ class TransformersModel:
             raise ModelUnavailable(f"The model {name} cannot be loaded: {reason}") from error
         network.to(chosen).eval().requires_grad_(False)
         count = sum(p.numel() for p in network.parameters())
-        return cls(ModelIdentity(name, weights_sha256(folder), licence, count), network, tokenizer, chosen)
+        identity = ModelIdentity(name, weights_sha256(folder), licence, count, type_name(network.dtype))
+        return cls(identity, network, tokenizer, chosen)
 
     @property
     def context_tokens(self) -> int:

@@ -19,6 +19,7 @@ import torch
 from torch.nn import functional
 
 from eval.errors import AdvisorError
+from strategies.models.devices import data_type
 from strategies.models.sentence_embedder import SentenceEmbedder
 
 
@@ -55,6 +56,7 @@ def tune_embedder(
     """
     network = copy.deepcopy(embedder.network).float()
     device = next(network.parameters()).device
+    narrow = data_type(device) == torch.bfloat16
     weights = [p for p in network.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(weights, lr=settings.learning_rate, weight_decay=0.01, fused=True)
     numbers = {label: i for i, label in enumerate(sorted(set(labels)))}
@@ -68,7 +70,7 @@ def tune_embedder(
             for group in optimizer.param_groups:
                 group["lr"] = settings.learning_rate * _rate(done, steps, settings.warmup)
             kinds = torch.tensor([numbers[labels[row]] for row in rows], device=device)
-            with torch.autocast(device.type, torch.bfloat16):
+            with torch.autocast(device.type, torch.bfloat16, enabled=narrow):
                 vectors = _embed(network, [texts[row] for row in rows])
             loss = contrastive_loss(vectors.float(), kinds, settings.temperature)
             loss.backward()  # type: ignore[no-untyped-call]

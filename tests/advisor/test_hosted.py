@@ -112,6 +112,29 @@ def test_what_was_answered_is_not_paid_for_again_after_an_interruption(
     assert len(repeated) <= 130, "only what is timed, speed, latency and load, is asked anew"
 
 
+def test_a_hosted_model_that_writes_a_better_prompt_is_recommended_with_it(
+    server: Any, shelf: ModelShelf, tickets: Path, options: dict[str, Any]
+) -> None:
+    by_label = server.reply
+
+    def reply(body: dict[str, Any]) -> str:
+        turns = [message["content"] for message in body["messages"]]
+        if "Put the new description" in turns[-1]:
+            return "<task>Think of the customer, then route the ticket.</task>"
+        knows = "Think of the customer" in turns[0]
+        return by_label(body) if knows else json.dumps({"label": "billing"})
+
+    server.reply = reply
+    options |= {"model": [BIG], "strategies": ["zero_shot", "optimized_prompt"], "embedder": "hashing"}
+    report = compare("Route the ticket.", tickets, shelf=shelf, **options)
+    result = report.result("optimized_prompt")
+    assert result.quality is not None
+    assert result.quality.value == 1.0
+    assert report.recommendation.strategy == "optimized_prompt"
+    assert result.config["task_sentence"] == "Think of the customer, then route the ticket."
+    assert "Think of the customer, then route the ticket." in (options["output"] / "report.html").read_text()
+
+
 def test_what_may_not_leave_the_machine_is_not_sent(
     server: Any, shelf: ModelShelf, tmp_path: Path, options: dict[str, Any]
 ) -> None:

@@ -130,10 +130,11 @@ def test_another_sites_page_can_change_nothing(headers: dict[str, str], client: 
 
 
 def test_without_keys_only_names_of_this_machine_are_answered(client: TestClient) -> None:
-    for host in ("evil.example", "127.0.0.1.evil.example", "testserver", ""):
+    for host in ("evil.example", "127.0.0.1.evil.example", "testserver", "", "192.168.0.1", "[::1", "::1:80"):
         answer = client.get("/v1/models", headers={"host": host})
         assert (answer.status_code, answer.headers["content-type"]) == (400, "application/problem+json")
-    assert client.get("/v1/models", headers={"host": "127.0.0.1:8000"}).status_code == 200
+    for host in ("127.0.0.1:8000", "127.0.0.2", "LOCALHOST:8000", "[::1]:8000", "[::1]"):
+        assert client.get("/v1/models", headers={"host": host}).status_code == 200, host
 
 
 def test_too_many_requests_are_refused_for_a_while(client_for: Client) -> None:

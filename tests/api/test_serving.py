@@ -201,6 +201,23 @@ def test_a_query_that_fails_fails_alone() -> None:
     assert isinstance(down, InfrastructureError)
 
 
+def test_who_comes_when_too_many_wait_is_told_at_once() -> None:
+    async def crowded() -> list[Any]:
+        gatherer = Gatherer(Shouting(), most_waiting=2)
+        asked = [asyncio.create_task(gatherer.ask(text)) for text in "abc"]
+        await asyncio.sleep(0)
+        working = asyncio.create_task(gatherer.work())
+        found = await asyncio.gather(*asked, return_exceptions=True)
+        working.cancel()
+        gatherer.close()
+        return found
+
+    first, second, third = asyncio.run(crowded())
+    assert (first.text, second.text) == ("A", "B")
+    assert isinstance(third, InfrastructureError)
+    assert "2 queries wait already" in str(third)
+
+
 def test_who_has_gone_is_not_answered() -> None:
     solution = Shouting(seconds=0.05)
 

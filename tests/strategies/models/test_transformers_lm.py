@@ -14,9 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eval.errors import ModelUnavailable, RequestError
-from strategies.models import engine, label_search, packed_attention
+from strategies.models import devices, engine, label_search, packed_attention
 from strategies.models.base import Decoding, JsonShape, Prompt, Turn
 from strategies.models.chat import ChatFormat
+from strategies.models.devices import data_type
 from strategies.models.label_search import NEGLIGIBLE
 from strategies.models.transformers_lm import TransformersModel
 
@@ -340,9 +341,12 @@ def test_a_change_of_adapter_forgets_the_shared_prefix(model: TransformersModel,
 
 
 def test_bfloat16_answers_stay_near_the_exact_ones(
-    tiny_model: TransformersModel, exact_model: TransformersModel
+    tiny_model_folder: Path, exact_model: TransformersModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rough, exact = tiny_model.score_labels(prompts(), LABELS), exact_model.score_labels(prompts(), LABELS)
+    monkeypatch.setattr(devices, "cpu_computes_in_bfloat16", lambda: True)
+    model = TransformersModel.load("tiny", tiny_model_folder, device="cpu")
+    assert next(model.network.parameters()).dtype == torch.bfloat16
+    rough, exact = model.score_labels(prompts(), LABELS), exact_model.score_labels(prompts(), LABELS)
     for one, other in zip(rough, exact, strict=True):
         assert one.log_likelihoods == pytest.approx(other.log_likelihoods, abs=1.0)
 
@@ -361,7 +365,7 @@ def test_the_identity_pins_the_weights(tiny_model: TransformersModel, tiny_model
     assert tiny_model.identity.sha256 == weights_sha256(tiny_model_folder)
     assert tiny_model.identity.parameters == sum(p.numel() for p in tiny_model.network.parameters())
     assert tiny_model.context_tokens == 1024
-    assert next(tiny_model.network.parameters()).dtype == torch.bfloat16
+    assert next(tiny_model.network.parameters()).dtype == data_type(tiny_model.device)
 
 
 def test_an_unknown_device_is_refused_by_its_flag(tiny_model_folder: Path) -> None:
