@@ -89,11 +89,13 @@ def _output(command: list[str]) -> str:
 
 
 def plain_network(folder: Path, device: str, exact: bool = False) -> Any:
-    """The same weights as ours, without anything of ours; in float32 where `exact`."""
+    """The same weights as ours, without anything of ours, in the same precision; in float32 where `exact`."""
     import torch
     from transformers import AutoModelForCausalLM
 
-    dtype = torch.float32 if exact else torch.bfloat16
+    from strategies.models.devices import data_type
+
+    dtype = torch.float32 if exact else data_type(torch.device(device))
     return AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True).to(device).eval()
 
 
