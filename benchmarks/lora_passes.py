@@ -1,10 +1,12 @@
 """How many passes over the training rows does LoRA want? Scored on holdout rows, of which none was seen.
 
     python benchmarks/lora_passes.py [--tasks a,b] [--passes 3,4,8] [--chosen 6] [--limit 300] [--device auto]
+                                     [--strategy lora_classifier]
 
-For each task a LoRA (LoRA with passages, where there are documents) is fitted on all examples with so many passes
-planned and all of them made, and with --chosen passes planned of which dev rows choose the best, as `advisor compare`
-does on one fold. A line of JSON for each fit; the rows of the holdout are drawn at random, the same ones every time.
+For each task a LoRA (LoRA with passages, where there are documents; or the strategy that is named) is fitted on all
+examples with so many passes planned and all of them made, and with --chosen passes planned of which dev rows choose the
+best, as `advisor compare` does on one fold. A line of JSON for each fit; the rows of the holdout are drawn at random, the
+same ones every time.
 """
 
 from __future__ import annotations
@@ -24,10 +26,10 @@ from eval.contracts import Document, Example, Task
 from eval.reading.documents import read_documents
 from eval.reading.examples import read_examples
 from eval.tasks import complete, read_task
-from strategies.base import Allowance, Workshop
-from strategies.finetuning import Lora, LoraRag
+from strategies.base import Allowance, Strategy, Workshop
 from strategies.models.devices import pick_device
 from strategies.models.shelf import ModelShelf
+from strategies.registry import make_strategy
 from strategies.tuning import quality
 
 
@@ -35,6 +37,7 @@ def main() -> None:
     """Fit, score, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", default="")
+    parser.add_argument("--strategy", default="")
     parser.add_argument("--passes", default="3,4,8")
     parser.add_argument("--chosen", type=int, default=6)
     parser.add_argument("--limit", type=int, default=300)
@@ -48,9 +51,10 @@ def main() -> None:
         corpus = root / name / "corpus.jsonl"
         documents = read_documents(corpus).documents if corpus.exists() else ()
         train, holdout = (examples_of(root / name / f"{part}.jsonl") for part in ("examples", "holdout"))
+        strategy = make_strategy(arguments.strategy or ("lora_rag" if documents else "lora"))
         task, _ = complete(read_task(str(root / name / "task.json")), train, has_documents=bool(documents))
         for allowance in allowances:
-            found = fit_and_score(task, train, drawn(holdout, arguments.limit), documents, allowance, shelf)
+            found = fit_and_score(strategy, task, train, drawn(holdout, arguments.limit), documents, allowance, shelf)
             print(
                 json.dumps({"task": name, **found, "machine": machine(pick_device(arguments.device).type)}), flush=True
             )
@@ -62,6 +66,7 @@ def examples_of(path: Path) -> Sequence[Example]:
 
 
 def fit_and_score(
+    strategy: Strategy,
     task: Task,
     train: Sequence[Example],
     holdout: Sequence[Example],
@@ -70,7 +75,6 @@ def fit_and_score(
     shelf: ModelShelf,
 ) -> dict[str, Any]:
     """The quality reached on the holdout, and what the fit took."""
-    strategy = LoraRag() if documents else Lora()
     with tempfile.TemporaryDirectory() as scratch:
         workshop = Workshop(shelf.language_model(), shelf.embedder(), documents, Path(scratch), allowance=allowance)
         start = time.perf_counter()

@@ -119,7 +119,7 @@ class _Search:
         self._failure: Exception | None = None  # GEPA swallows what is raised while it asks for a sentence
 
     def best(self) -> str:
-        """The sentence with the highest dev quality; of equals the earliest, the client's own before all. Logs all."""
+        """The sentence with the highest mean score on dev rows, of equals the client's, then the first. Logs all."""
         import gepa
 
         found = gepa.optimize(

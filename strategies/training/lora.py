@@ -97,8 +97,8 @@ def train_lora(
 
     The last epoch is kept, or the last before answers became worse: `dev_quality` is called after each epoch while the
     model answers with the adapter, and what loses more than `settings.margin` is not kept. `dev_pairs` are not learnt
-    from: their loss is told for each epoch. With `labels`, of which every answer must be one, a `LabelHead` is trained
-    and saved with the adapter, and answers are not learnt to be written. `deadline` is a `time.monotonic()` value; past
+    from: their loss is told for each epoch. With `labels`, a `LabelHead` is trained to choose among them and is
+    saved with the adapter, and answers are not learnt to be written. `deadline` is a `time.monotonic()` value; past
     it, training ends after the step under way (the first epoch's result is still measured and kept). Raises
     NotApplicable where no pair fits the model's context, and AdvisorError where training diverges.
     """
@@ -119,14 +119,18 @@ def train_lora(
 def tokenised(
     model: TransformersModel, pairs: Sequence[tuple[Prompt, str]], labels: Sequence[str] = ()
 ) -> tuple[tuple[int, ...], list[_Row]]:
-    """The tokens that all prompts begin with, and what each row adds. Rows longer than the context are left out."""
+    """The tokens that all prompts begin with, and what each row adds.
+
+    Rows longer than the context are left out, and, where there are `labels`, rows with another answer.
+    """
     prompts = [tuple(model.chat.tokens(prompt)) for prompt, _ in pairs]
     shared = min((model.chat.shared_length(p, t) for (p, _), t in zip(pairs, prompts, strict=True)), default=0)
+    places = {label: place for place, label in enumerate(labels)}
     rows = []
     for tokens, (_, answer) in zip(prompts, pairs, strict=True):
         if labels:
-            if len(tokens) <= model.context_tokens:
-                rows.append(_Row(tokens[shared:], 1, labels.index(answer)))
+            if len(tokens) <= model.context_tokens and answer in places:
+                rows.append(_Row(tokens[shared:], 1, places[answer]))
             continue
         target = (*model.chat.answer_tokens(answer), model.chat.end_token)
         if len(tokens) + len(target) <= model.context_tokens:

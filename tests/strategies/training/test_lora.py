@@ -349,6 +349,12 @@ def test_other_words_than_its_labels_are_weighed_as_words(model: TransformersMod
     assert with_head == without
 
 
+def test_a_head_does_not_learn_from_answers_that_are_no_label(model: TransformersModel) -> None:
+    strange = [(prompt, "something else") for prompt, _ in PAIRS[:2]]
+    _, rows = lora.tokenised(model, [*PAIRS, *strange], LABELS)
+    assert [row.label for row in rows] == [LABELS.index(answer) for _, answer in PAIRS]
+
+
 def test_a_head_says_which_prompts_are_too_long(model: TransformersModel, tmp_path: Path) -> None:
     train(model, tmp_path, labels=LABELS)
     model.use_adapter(tmp_path)
