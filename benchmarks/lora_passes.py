@@ -5,8 +5,8 @@
 
 For each task a LoRA (LoRA with passages, where there are documents; or the strategy that is named) is fitted on all
 examples with so many passes planned and all of them made, and with --chosen passes planned of which dev rows choose the
-best, as `advisor compare` does on one fold. A line of JSON for each fit; the rows of the holdout are drawn at random, the
-same ones every time.
+best, as `advisor compare` does on one fold. A line of JSON for each fit; the rows of the holdout are drawn at random,
+the same ones every time.
 """
 
 from __future__ import annotations
