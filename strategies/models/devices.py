@@ -31,7 +31,7 @@ def pick_device(name: str) -> torch.device:
 def data_type(device: torch.device) -> torch.dtype:
     """bfloat16 wherever the device computes in it: on CPUs that do it is three times faster than float32.
 
-    On CPUs that do not (most of those without AVX-512), torch imitates it, eight times slower than float32.
+    On CPUs that do not (most of those without AVX-512), torch imitates it, several times slower than float32.
     """
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
