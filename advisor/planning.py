@@ -202,7 +202,7 @@ def make_plan(
         return _timed_plan(replace(plan, spent=spent), strategies, profiles, speeds, sizes, keep_all, index_seconds)
 
     limit = RESERVE * time_budget
-    divisions = _divisions(sizes, [name for name, strategy in strategies.items() if strategy.dispensable])
+    divisions = _divisions(sizes, _dispensable(strategies, profiles))
     offers = tuple(_offer(division, timed) for division in divisions)
     for division in divisions:
         for given_up in range(len(division.cuts) + 1):
@@ -210,6 +210,11 @@ def make_plan(
             if timed(division.without(cuts)).total <= limit:
                 return replace(timed(division.without(_fewest(division, cuts, timed, limit))), offers=offers)
     return replace(_leave_out(divisions[-1].without(divisions[-1].cuts), timed, limit), offers=offers)
+
+
+def _dispensable(strategies: Mapping[str, Plannable], profiles: Mapping[str, Profile]) -> list[str]:
+    """Those that can be done without. One that takes no work, since it does not apply, is to say so itself."""
+    return [n for n, s in strategies.items() if s.dispensable and s.workload(profiles[n], _WHOLE) != Workload()]
 
 
 def _fewest(division: Division, cuts: list[Cut], timed: Callable[[RunPlan], RunPlan], limit: float) -> list[Cut]:
