@@ -121,7 +121,7 @@ class LoraClassifier(Lora):
 
     def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
         if task.kind is not Kind.CLASSIFICATION:
-            raise NotApplicable("answers are no labels of a fixed list")
+            raise NotApplicable("the answers are not labels")
         return super().fit(task, train, workshop)
 
     def _labels(self, answers: AnswerFormat) -> Sequence[str]:

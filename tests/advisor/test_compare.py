@@ -139,7 +139,7 @@ def test_questions_over_documents_are_compared_and_all_are_kept(
     assert report.recommendation.strategy == "rag"
     assert values(report)["rag"] == 1.0
     lora = {s.name: (s.status, str(s.reason)) for s in report.strategies if s.name.startswith("lora")}
-    assert lora.pop("lora_classifier") == ("not_applicable", "answers are no labels of a fixed list")
+    assert lora.pop("lora_classifier") == ("not_applicable", "the answers are not labels")
     assert len(lora) == 3
     assert all(state == "not_applicable" and "cannot be fine-tuned" in why for state, why in lora.values())
     measured = {name for name, state in status(report).items() if state == "ok"}
