@@ -10,6 +10,7 @@ from eval.contracts import Example, Kind, Solution, Task
 from eval.errors import NotApplicable
 from strategies.answers import AnswerFormat, canonical
 from strategies.base import Allowance, Family, Workshop
+from strategies.baselines import NOT_A_CLASSIFICATION
 from strategies.models.base import LanguageModel
 from strategies.models.batching import PACK_TOKENS
 from strategies.pipeline import DocumentRetriever, ExampleRetriever, Pipeline
@@ -121,7 +122,7 @@ class LoraClassifier(Lora):
 
     def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
         if task.kind is not Kind.CLASSIFICATION:
-            raise NotApplicable("the answers are not labels")
+            raise NotApplicable(NOT_A_CLASSIFICATION)
         return super().fit(task, train, workshop)
 
     def _labels(self, answers: AnswerFormat) -> Sequence[str]:
