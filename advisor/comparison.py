@@ -214,6 +214,7 @@ def _make_plan(
         index_seconds=index_seconds,
         time_budget=request.time_budget,
         spent=time.monotonic() - started,
+        named=request.names_strategies,
     )
     return replace(plan, speeds=by_model)
 

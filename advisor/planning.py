@@ -8,7 +8,7 @@ the three, what does not fit is given up in this order, each step only if the on
 - more than 8, then 4 seconds of measuring the latency of each strategy (16 otherwise),
 - more than 30, then 15 model-seconds of choosing a configuration, for each strategy and fit (60 otherwise),
 - more than 4 passes of fine-tuning over the training rows (8 otherwise, where answers are JSON),
-- the strategies that say they can be done without.
+- the strategies that say they can be done without, unless the client named them.
 
 Where one holdout is all that fits, further steps are:
 
@@ -192,9 +192,11 @@ def make_plan(
     index_seconds: float,
     time_budget: float,
     spent: float = 0.0,
+    named: bool = False,
 ) -> RunPlan:
     """The strongest plan that fits. `profiles` and `speeds` are per strategy name; a given test set is never cut.
 
+    Where the client has `named` the strategies, none is one that can be done without.
     `spent` seconds of the budget are gone already: with loading, reading and measuring speeds.
     """
 
@@ -202,7 +204,7 @@ def make_plan(
         return _timed_plan(replace(plan, spent=spent), strategies, profiles, speeds, sizes, keep_all, index_seconds)
 
     limit = RESERVE * time_budget
-    divisions = _divisions(sizes, _dispensable(strategies, profiles))
+    divisions = _divisions(sizes, [] if named else _dispensable(strategies, profiles))
     offers = tuple(_offer(division, timed) for division in divisions)
     for division in divisions:
         for given_up in range(len(division.cuts) + 1):

@@ -72,6 +72,11 @@ class Options(BaseModel):
         given = [value] if isinstance(value, str) else value
         return _pairs(given) if isinstance(given, Sequence) else value
 
+    @property
+    def names_strategies(self) -> bool:
+        """Whether only some strategies are asked for: none of these is to be left out lightly."""
+        return self.strategies != list(STRATEGIES)
+
     @field_validator("strategies")
     @classmethod
     def _known(cls, names: list[str]) -> list[str]:

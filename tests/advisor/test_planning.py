@@ -104,6 +104,7 @@ def plan(
     test_rows: int = 200,
     fixed: bool = False,
     keep_all: bool = False,
+    named: bool = False,
 ) -> RunPlan:
     chosen = REAL if strategies is None else strategies
     return make_plan(
@@ -114,6 +115,7 @@ def plan(
         keep_all=keep_all,
         index_seconds=3.0,
         time_budget=budget,
+        named=named,
     )
 
 
@@ -216,6 +218,14 @@ def test_of_several_cuts_of_the_same_thing_the_last_is_said() -> None:
         "fine-tuning passes over the training rows at most 2 times"
     ]
     assert [cut for cut in found.cuts if "test rows" in cut] == ["60 test rows instead of 200"]
+
+
+def test_what_was_named_is_not_left_out_for_more_folds() -> None:
+    works = {"tuned": Work(trained=40_000, dispensable=True), "prompted": Work(read=100)}
+    for budget in (400, 600, 900):
+        assert plan(works, budget=budget).left_out == ("tuned",)
+        named = plan(works, budget=budget, named=True)
+        assert (named.left_out, named.folds) == ((), 1)
 
 
 def test_everything_is_cut_before_a_strategy_is_left_out() -> None:
