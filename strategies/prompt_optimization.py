@@ -12,6 +12,7 @@ import importlib.util
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from textwrap import shorten
 from typing import Any
 
@@ -68,7 +69,7 @@ class OptimizedPrompt(FewShot):
     def workload(self, profile: Profile, allowance: Allowance) -> Workload:
         dev = dev_rows(profile.train_rows, allowance, SEARCH_ROWS)
         too_small = profile.parameters is not None and profile.parameters < SMALLEST_MODEL
-        if too_small or not is_installed() or not dev or not allowance.tuning_seconds:
+        if too_small or not is_installed(PACKAGE) or not dev or not allowance.tuning_seconds:
             return Workload()
         chosen = super().workload(profile, allowance)
         an_answer = replace(chosen.query, steps=0.0)
@@ -76,9 +77,10 @@ class OptimizedPrompt(FewShot):
         return replace(chosen, search=chosen.search + searched)
 
 
-def is_installed() -> bool:
-    """Whether the optional package is there."""
-    return importlib.util.find_spec(PACKAGE) is not None
+@cache
+def is_installed(package: str) -> bool:
+    """Whether an optional package is there. Planning asks for every plan it weighs."""
+    return importlib.util.find_spec(package) is not None
 
 
 def check_model(model: LanguageModel) -> None:
@@ -89,7 +91,7 @@ def check_model(model: LanguageModel) -> None:
             f"{model.identity.name} is too small to write task sentences ({parameters / 1e6:.0f} million parameters; "
             "1,000 million are needed)"
         )
-    if not is_installed():
+    if not is_installed(PACKAGE):
         raise NotApplicable(f"the package {PACKAGE} is not installed: pip install 'advisor[{EXTRA}]'")
 
 

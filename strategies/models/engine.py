@@ -225,10 +225,7 @@ class Engine:
         memory = Memory(self._prefix_state(prefix), len(rows), max(map(len, rows)), self.device)
         ends = torch.tensor([len(row) for row in rows], device=self.device).cumsum(0) - 1
         layout = memory.reading(0, rows)
-        output = self.network.base_model(
-            input_ids=layout.tokens[None], position_ids=layout.positions[None], layout=layout, use_cache=False
-        )
-        return list(output.last_hidden_state[0][ends])
+        return list(self.network.base_model(**layout.inputs).last_hidden_state[0][ends])
 
     def _read(self, prefix: tuple[int, ...], rows: Sequence[Row], room: int) -> tuple[Memory, torch.Tensor]:
         """What is known after reading the rows, with room to go on, and the logits after each row."""
@@ -252,12 +249,6 @@ class Engine:
 
     def _forward(self, layout: Layout, wanted: torch.Tensor | None = None) -> torch.Tensor:
         """Logits, shape (wanted, vocabulary), after the tokens of the line at the places `wanted`, or after all."""
-        output = self.network(
-            input_ids=layout.tokens[None],
-            position_ids=layout.positions[None],
-            layout=layout,
-            use_cache=False,
-            logits_to_keep=0 if wanted is None else wanted,
-        )
+        output = self.network(**layout.inputs, logits_to_keep=0 if wanted is None else wanted)
         logits: torch.Tensor = output.logits[0]
         return logits

@@ -41,8 +41,8 @@ class LabelHead:
     def log_likelihoods(self, hidden: torch.Tensor, labels: tuple[str, ...]) -> list[list[float]]:
         """Of these labels, which it must know, in this order, for each row."""
         places = {label: place for place, label in enumerate(self.labels)}
-        found = self.logits(hidden).log_softmax(-1)[:, [places[label] for label in labels]]
-        return [list(map(float, row)) for row in found.tolist()]
+        found: list[list[float]] = self.logits(hidden).log_softmax(-1)[:, [places[label] for label in labels]].tolist()
+        return found
 
     def save(self, folder: Path) -> None:
         """Write it beside the adapter."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 
@@ -45,6 +46,16 @@ class Layout:
     """Whether the memory is to remember this line."""
     column: int = 0
     """Where in the memory it is to stand."""
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """The line as a network of the transformers library takes it, once `use_packed_attention` has been there."""
+        return {
+            "input_ids": self.tokens[None],
+            "position_ids": self.positions[None],
+            "layout": self,
+            "use_cache": False,
+        }
 
     @property
     def height(self) -> int:

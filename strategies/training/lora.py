@@ -278,9 +278,9 @@ class _Answers:
         places = torch.tensor(predicting(prefix, pack), device=self.model.device)
         targets = layout.tokens[places + 1]
         if self._head is None:
-            logits = self.model.network(**_line(layout), logits_to_keep=places).logits[0]
+            logits = self.model.network(**layout.inputs, logits_to_keep=places).logits[0]
             return functional.cross_entropy(logits.float(), targets, reduction="sum")
-        hidden = self.model.network.base_model(**_line(layout)).last_hidden_state[0]
+        hidden = self.model.network.base_model(**layout.inputs).last_hidden_state[0]
         return answer_loss(hidden[places].to(self._head.dtype), self._head, targets)
 
     def save(self, folder: Path) -> None:
@@ -300,7 +300,7 @@ class _Labels:
         """Summed over rows."""
         ends = torch.tensor([len(row.tokens) for row in pack], device=self.model.device).cumsum(0)
         targets = torch.tensor([row.label for row in pack], device=self.model.device)
-        hidden = self.model.network.base_model(**_line(layout)).last_hidden_state[0]
+        hidden = self.model.network.base_model(**layout.inputs).last_hidden_state[0]
         return functional.cross_entropy(
             self.label_head.logits(hidden[len(prefix) - 1 + ends]), targets, reduction="sum"
         )
@@ -308,15 +308,6 @@ class _Labels:
     def save(self, folder: Path) -> None:
         """Beside the adapter."""
         self.label_head.save(folder)
-
-
-def _line(layout: Layout) -> dict[str, Any]:
-    return {
-        "input_ids": layout.tokens[None],
-        "position_ids": layout.positions[None],
-        "layout": layout,
-        "use_cache": False,
-    }
 
 
 def predicting(prefix: Sequence[int], pack: Sequence[_Row]) -> list[int]:

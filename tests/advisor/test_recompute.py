@@ -294,18 +294,26 @@ def test_what_is_masked_is_in_no_form_of_the_report_and_in_no_file_of_the_run(
     assert kept == []
 
 
+def processor_seconds(command: list[str]) -> tuple[bytes, float]:
+    """What a command prints, and what it takes in a process of its own, which has no library loaded yet."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    printed = subprocess.run(command, capture_output=True, check=True).stdout
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return printed, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
 def test_a_page_is_made_from_a_run_in_under_two_seconds(run: Path) -> None:
-    """In a process of its own, which has no library loaded yet. Processor seconds, since other tests may run beside it:
-    1.5 of them where nothing does (Zen 5), 3.7 on a busy Zen 3. Libraries with no business here cost more than that."""
+    """Processor seconds, since other tests may run beside it: 1.5 of them where nothing does (Zen 5). A slower machine
+    has as much more time as it takes to load libraries that the page is made with."""
     command = [sys.executable, "-m", "advisor.cli", "report", str(run), "--volume", "5000", "--format", "html"]
-    taken = []
+    libraries = [sys.executable, "-c", "import scipy.stats, pydantic, jinja2, typer"]
+    taken, loading = [], []
     for _ in range(2):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        page = subprocess.run(command, capture_output=True, check=True).stdout
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        taken.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+        page, seconds = processor_seconds(command)
+        taken.append(seconds)
+        loading.append(processor_seconds(libraries)[1])
     assert len(page) < 3_000_000
-    assert min(taken) < 5
+    assert min(taken) < max(2.5, 3.2 * min(loading))
 
 
 def test_the_command_prints_a_summary_and_tells_by_its_status_that_nothing_is_within_the_limits(run: Path) -> None:
