@@ -23,7 +23,7 @@ from api.gathering import Gatherer
 from api.limits import asks_this_machine, is_cross_site
 from eval.contracts import Prediction, Solution
 from eval.errors import InfrastructureError
-from eval.harness import INFRASTRUCTURE
+from eval.harness import infrastructure_failure
 
 MOST_BYTES = 1_048_576
 """Of a request."""
@@ -173,8 +173,9 @@ async def _answered(gatherer: Gatherer, text: str) -> Prediction:
     except InfrastructureError as error:
         raise Refusal(str(error), status=503, code="unavailable") from error
     if answer.error is not None:
-        if answer.error.startswith(INFRASTRUCTURE):
-            raise Refusal(answer.error.removeprefix(INFRASTRUCTURE), status=503, code="unavailable")
+        failure = infrastructure_failure(answer.error)
+        if failure:
+            raise Refusal(str(failure), status=503, code="unavailable")
         raise Refusal(f"This cannot be answered: {answer.error}.", "messages", code="unanswerable")
     return answer
 

@@ -33,3 +33,7 @@ class NotApplicable(AdvisorError):
 
 class InfrastructureError(AdvisorError):
     """A failure that says nothing about the answer's quality, such as a time-out."""
+
+
+class LastingFailure(InfrastructureError):
+    """One that asking again, after a wait, will not mend: a spending cap that is reached."""

@@ -10,7 +10,7 @@ from itertools import cycle, islice
 import numpy as np
 
 from eval.contracts import Evaluation, Example, Latency, Load, Outcome, Prediction, Solution
-from eval.errors import InfrastructureError
+from eval.errors import InfrastructureError, LastingFailure
 from eval.metrics import Metric, ScoredRow, get_metric, secondary_metrics, words_held
 
 Progress = Callable[[int, int], None]
@@ -31,8 +31,8 @@ LEVEL_GROWTH = 1.5
 """How much longer a batch of the next level is expected to take."""
 FEWEST_FOUND = 10
 """Rows whose answer was in what was retrieved, for a figure of how well such rows are answered."""
-INFRASTRUCTURE = "infrastructure: "
-"""A `Prediction.error` that starts so is the infrastructure's failure, such as one row's time-out in a good batch."""
+INFRASTRUCTURE, LASTING = "infrastructure: ", "infrastructure, lasting: "
+"""How a `Prediction.error` begins that is the infrastructure's failure, such as one row's time-out in a good batch."""
 OUT_OF_TIME = "the time budget was used up"
 """The `problem` of rows that were not asked because the deadline had passed."""
 RETRY_WAITS = (1.0, 4.0)
@@ -43,7 +43,7 @@ RETRY_WAITS = (1.0, 4.0)
 class _Answer:
     prediction: Prediction
     seconds: float = 0.0
-    failure: str | None = None
+    failure: InfrastructureError | None = None
     """Why there is no answer to score."""
 
 
@@ -61,14 +61,14 @@ def evaluate(
 
     Where a chunk begins depends on the order of the examples alone: in bfloat16 an answer can change with its batch.
     After the `deadline` (a value of `time.perf_counter()`) no further chunk is begun, and its rows stay unscored.
-    A failure of the infrastructure is retried once per entry of `retry_waits`; then its rows stay unscored. Other
-    exceptions of `predict` pass through: they are bugs.
+    A failure of the infrastructure is retried once per entry of `retry_waits` unless it is lasting; then its rows stay
+    unscored. Other exceptions of `predict` pass through: they are bugs.
     """
     answers, calls = list[_Answer](), 0
     for start in range(0, len(examples), chunk):
         inputs = [example.input for example in examples[start : start + chunk]]
         if deadline is not None and time.perf_counter() >= deadline:
-            answers += [_unanswered(OUT_OF_TIME)] * len(inputs)
+            answers += [_unanswered(InfrastructureError(OUT_OF_TIME))] * len(inputs)
         else:
             answers += _answer(solution, inputs, retry_waits, deadline)
             calls += 1
@@ -255,7 +255,7 @@ def _answer(
     """Ask for all inputs in one call; ask again, after a wait, for those that the infrastructure failed."""
     answers = _attempt(solution, inputs)
     for wait in retry_waits:
-        failed = [i for i, answer in enumerate(answers) if answer.failure is not None]
+        failed = [i for i, a in enumerate(answers) if a.failure and not isinstance(a.failure, LastingFailure)]
         if not failed or (deadline is not None and time.perf_counter() + wait >= deadline):
             break
         time.sleep(wait)
@@ -270,24 +270,33 @@ def _attempt(solution: Solution, inputs: Sequence[str]) -> list[_Answer]:
     try:
         predictions = solution.predict(inputs)
     except InfrastructureError as error:
-        return [_unanswered(str(error), (time.perf_counter() - begin) / len(inputs))] * len(inputs)
+        return [_unanswered(error, (time.perf_counter() - begin) / len(inputs))] * len(inputs)
     share = (time.perf_counter() - begin) / len(inputs)
     if len(predictions) != len(inputs):
         raise ValueError(f"{type(solution).__name__}.predict gave {len(predictions)} answers to {len(inputs)} inputs")
-    return [_Answer(prediction, share, _failure(prediction)) for prediction in predictions]
+    return [_Answer(prediction, share, infrastructure_failure(prediction.error)) for prediction in predictions]
 
 
 def _time_one(solution: Solution, query: str) -> _Answer:
     return _attempt(solution, [query])[0]
 
 
-def _failure(prediction: Prediction) -> str | None:
-    error = prediction.error or ""
-    return error.removeprefix(INFRASTRUCTURE) if error.startswith(INFRASTRUCTURE) else None
+def as_prediction_error(failure: InfrastructureError) -> str:
+    """The failure as a `Prediction.error`; `infrastructure_failure` is its inverse."""
+    return f"{LASTING if isinstance(failure, LastingFailure) else INFRASTRUCTURE}{failure}"
 
 
-def _unanswered(reason: str, seconds: float = 0.0) -> _Answer:
-    return _Answer(Prediction("", error=reason), seconds, reason)
+def infrastructure_failure(error: str | None) -> InfrastructureError | None:
+    """What a `Prediction.error` says of the infrastructure; None where the answer itself is at fault, or nothing is."""
+    if error is None or not error.startswith((INFRASTRUCTURE, LASTING)):
+        return None
+    if error.startswith(LASTING):
+        return LastingFailure(error.removeprefix(LASTING))
+    return InfrastructureError(error.removeprefix(INFRASTRUCTURE))
+
+
+def _unanswered(failure: InfrastructureError, seconds: float = 0.0) -> _Answer:
+    return _Answer(Prediction("", error=str(failure)), seconds, failure)
 
 
 def _outcome(example: Example, answer: _Answer, metric: Metric) -> Outcome:
@@ -295,7 +304,7 @@ def _outcome(example: Example, answer: _Answer, metric: Metric) -> Outcome:
     prediction, context = replace(answer.prediction, context=None), answer.prediction.context
     recall = None if context is None else words_held(context, example.targets)
     if answer.failure is not None:
-        return Outcome(example, prediction, None, answer.seconds, answer.failure)
+        return Outcome(example, prediction, None, answer.seconds, str(answer.failure))
     if prediction.error is not None:
         return Outcome(example, prediction, 0.0, answer.seconds, prediction.error, recall)
     scored = metric.row(prediction.text, example.targets)

@@ -18,7 +18,7 @@ from typing import Any
 
 from eval.contracts import NO_USAGE, Example, Outcome, Solution, Task
 from eval.errors import InfrastructureError, NotApplicable
-from eval.harness import INFRASTRUCTURE, evaluate
+from eval.harness import evaluate, infrastructure_failure
 from eval.metrics import get_metric
 from strategies.answers import AnswerFormat
 from strategies.base import Allowance, Workshop
@@ -199,8 +199,9 @@ class _Search:
         meter.read(written.usage, steps=written.usage.output_tokens)
         self._dearest = max(self._dearest, meter.spent - before)
         self._note(sentence, meter.spent - before)
-        if written.error is not None and written.error.startswith(INFRASTRUCTURE):
-            raise InfrastructureError(written.error.removeprefix(INFRASTRUCTURE))
+        failure = infrastructure_failure(written.error)
+        if failure:
+            raise failure
         return "" if written.error is not None else _sentence_in(written.text)
 
     def _note(self, sentence: str, seconds: float) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 
 from eval.contracts import NO_USAGE, Usage
 from eval.errors import InfrastructureError, ModelUnavailable, RequestError
-from eval.harness import INFRASTRUCTURE
+from eval.harness import as_prediction_error
 from strategies.models.answer_store import AnswerStore
 from strategies.models.base import Completion, Decoding, JsonShape, LabelScores, ModelIdentity, Prompt
 from strategies.models.caches import Bypassable
@@ -162,7 +162,7 @@ class HostedModel(Bypassable):
         try:
             found, usd = self._attempts(messages, most_tokens, schema)
         except InfrastructureError as error:
-            return Completion("", error=f"{INFRASTRUCTURE}{error}")
+            return Completion("", error=as_prediction_error(error))
         if self._bypassed:
             self.answers.pay(usd)
         else:
@@ -180,13 +180,14 @@ class HostedModel(Bypassable):
             form = self._format
             reserved = self._price.of(_most_tokens(messages), most)
             self._purse.reserve(reserved)
+            cost = reserved  # what was cut off, too late or garbled may have been paid for all the same
             try:
                 answer = self._client.chat.completions.create(
                     model=self._model, messages=messages, max_tokens=most, temperature=0, **_asked(form, schema)
                 )
                 found = _completion(answer)
             except openai.APIStatusError as error:
-                self._purse.release(reserved)
+                cost = 0.0
                 if schema is not None and form < len(FORMATS) - 1 and _is_refused_form(error):
                     self._format = max(self._format, form + 1)
                     continue
@@ -194,14 +195,14 @@ class HostedModel(Bypassable):
                     return self._refused(error), 0.0
                 failure, wait = f"the server answered {error.status_code}", _wait(attempt, error.response.headers)
             except (openai.APIError, ValueError, TypeError, AttributeError, IndexError) as error:
-                # cut off, too late or garbled: it may have been paid for all the same, so that it stays reserved
-                self.answers.pay(reserved)
+                self.answers.pay(cost)
                 failure, wait = f"no answer that can be read came back ({type(error).__name__})", _wait(attempt, {})
             else:
                 told = found.usage != NO_USAGE  # where the server does not say, all that was set aside counts
-                used = self._price.of(found.usage.input_tokens, found.usage.output_tokens) if told else reserved
-                self._purse.settle(reserved, used)
-                return found, used
+                cost = self._price.of(found.usage.input_tokens, found.usage.output_tokens) if told else reserved
+                return found, cost
+            finally:
+                self._purse.settle(reserved, cost)
             if attempt < ATTEMPTS - 1:
                 time.sleep(wait)
         raise InfrastructureError(f"{failure}, {ATTEMPTS} times")

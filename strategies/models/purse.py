@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from eval.errors import InfrastructureError
+from eval.errors import LastingFailure
 
 
 class Purse:
@@ -16,26 +16,34 @@ class Purse:
     def __init__(self, most_usd: float | None) -> None:
         self.most_usd = most_usd
         self.spent = 0.0
-        """Calls that may have been paid for included."""
-        self._lock = threading.Lock()
+        """Calls that may have been paid for included, and what is set aside."""
+        self._under_way = 0
+        self._settled = threading.Condition()
 
     def reserve(self, most: float) -> None:
-        """Set aside what a call can cost. Raises InfrastructureError where that is more than is left."""
-        with self._lock:
-            if self.most_usd is not None and self.spent + most > self.most_usd:
-                cap = f"the spending cap of {self.most_usd:g} USD is reached"
-                raise InfrastructureError(f"{cap}: raise --max-spend (of a service, ADVISOR_MAX_SPEND)")
-            self.spent += most
+        """Set aside what a call can cost; `settle` must follow. Raises LastingFailure where there is too little.
 
-    def release(self, reserved: float) -> None:
-        """The call was refused and costs nothing."""
-        self.spend(-reserved)
+        Where calls under way may yet give some back, since they seldom cost what was set aside for them, it waits.
+        """
+        with self._settled:
+            self._settled.wait_for(lambda: self._fits(most) or not self._under_way)
+            if not self._fits(most):
+                cap = f"the spending cap of {self.most_usd:g} USD is reached"
+                raise LastingFailure(f"{cap}: raise --max-spend (of a service, ADVISOR_MAX_SPEND)")
+            self.spent += most
+            self._under_way += 1
 
     def settle(self, reserved: float, cost: float) -> None:
-        """The call was answered, and has cost so much."""
-        self.spend(cost - reserved)
+        """The call is over, and has cost so much."""
+        with self._settled:
+            self.spent += cost - reserved
+            self._under_way -= 1
+            self._settled.notify_all()
 
     def spend(self, cost: float) -> None:
-        """Count what was paid, by an earlier attempt for instance."""
-        with self._lock:
+        """Count what was paid by an earlier attempt."""
+        with self._settled:
             self.spent += cost
+
+    def _fits(self, cost: float) -> bool:
+        return self.most_usd is None or self.spent + cost <= self.most_usd

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from eval.contracts import NO_USAGE, Example, Latency, Outcome, Prediction, Usage
-from eval.errors import InfrastructureError
+from eval.errors import InfrastructureError, LastingFailure
 from eval.harness import (
     INFRASTRUCTURE,
     OUT_OF_TIME,
     STEADY_PASSES,
     STEADY_SECONDS,
+    as_prediction_error,
     evaluate,
     evaluate_outputs,
     measure_latency,
@@ -113,7 +114,7 @@ def test_a_passing_failure_of_the_infrastructure_is_retried() -> None:
     assert solution.calls[0] == solution.calls[2]
 
 
-def test_a_lasting_failure_of_the_infrastructure_leaves_rows_unscored() -> None:
+def test_a_failure_at_every_attempt_leaves_rows_unscored() -> None:
     evaluation = evaluate(Parity(right, failures=3), EXAMPLES, ACCURACY, chunk=5, retry_waits=(0, 0))
     assert [outcome.score for outcome in evaluation.outcomes] == [None] * 5 + [1] * 5
     assert evaluation.outcomes[0].problem == "429 from the server"
@@ -128,6 +129,18 @@ def test_a_marked_row_alone_is_asked_again_and_left_unscored() -> None:
     assert solution.calls[1:] == [["text 3"], ["text 3"]]
     assert (evaluation.outcomes[3].score, evaluation.outcomes[3].problem) == (None, "time-out")
     assert len(evaluation.scores) == 9
+
+
+def test_what_asking_again_will_not_mend_is_asked_once() -> None:
+    """So that a spending cap that is reached does not cost five seconds a chunk."""
+
+    def capped(text: str) -> Prediction:
+        return Prediction("", error=as_prediction_error(LastingFailure("the cap"))) if text == "text 3" else right(text)
+
+    solution = Parity(capped)
+    evaluation = evaluate(solution, EXAMPLES, ACCURACY, retry_waits=(60, 60))
+    assert len(solution.calls) == 1
+    assert (evaluation.outcomes[3].score, evaluation.outcomes[3].problem) == (None, "the cap")
 
 
 def test_bugs_are_not_swallowed() -> None:
