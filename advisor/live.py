@@ -44,9 +44,9 @@ class LiveProgress:
     def say(self, text: str) -> None:
         self._console.print(escape(legible(text)), style="dim")
 
-    def planned(self, seconds: dict[str, float]) -> None:
-        self._forecast.plan(seconds)
-        self.say(f"{len(seconds)} strategies to compare, about {duration(sum(seconds.values()))}.")
+    def planned(self, seconds: dict[str, float], after: float) -> None:
+        self._forecast.plan(seconds, after)
+        self.say(f"{len(seconds)} strategies to compare, about {duration(self._forecast.whole)}.")
 
     def phase(self, strategy: str, phase: str, done: int, total: int) -> None:
         self._forecast.at(strategy)

@@ -145,6 +145,11 @@ class RunPlan:
     speeds: Mapping[str, Speeds] = field(default_factory=dict)
     """Of each model, by which the work of choosing is counted."""
 
+    @property
+    def after_all(self) -> float:
+        """Seconds from the last strategy to the report."""
+        return self.refit_seconds + self.curve_seconds + self.closer_look_seconds + FIXED_SECONDS
+
 
 @dataclass(frozen=True)
 class Cut:
@@ -343,16 +348,15 @@ def _timed_plan(
     refit = (sum(refits) if keep_all else max(refits, default=0.0)) if plan.refit else 0.0
     curve = sum(sorted(curves)[-CURVE_STRATEGIES:]) if plan.learning_curve else 0.0
     tried = sum(seconds for name, seconds in predicted.items() if name not in plan.left_out)
-    total = plan.spent + FIXED_SECONDS + index_seconds + tried + refit + curve + max(loads) + max(effects)
-    return replace(
+    timed = replace(
         plan,
         predicted=predicted,
         after_fit=after_fit,
         refit_seconds=refit,
         curve_seconds=curve,
         closer_look_seconds=max(loads) + max(effects),
-        total=total,
     )
+    return replace(timed, total=plan.spent + index_seconds + tried + timed.after_all)
 
 
 def _latency_seconds(alone: float, most: float) -> float:

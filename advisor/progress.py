@@ -14,8 +14,8 @@ class Progress(Protocol):
         """A sentence that stays: what was read, what was planned."""
         ...
 
-    def planned(self, seconds: dict[str, float]) -> None:
-        """How long each strategy to come should take."""
+    def planned(self, seconds: dict[str, float], after: float) -> None:
+        """How long each strategy to come should take, and what follows the last of them."""
         ...
 
     def phase(self, strategy: str, phase: str, done: int, total: int) -> None:
@@ -33,7 +33,7 @@ class Silent:
     def say(self, text: str) -> None:
         pass
 
-    def planned(self, seconds: dict[str, float]) -> None:
+    def planned(self, seconds: dict[str, float], after: float) -> None:
         pass
 
     def phase(self, strategy: str, phase: str, done: int, total: int) -> None:
@@ -44,37 +44,38 @@ class Silent:
 
 
 class Forecast:
-    """How far a comparison is and how long it will take, by the seconds that the plan predicts for each strategy."""
+    """How far a comparison is and how long it will take, by the seconds that the plan predicts."""
 
     def __init__(self) -> None:
         self._predicted: dict[str, float] = {}
-        self._whole = 0.0
+        self._after = self.whole = 0.0
         self._current, self._since = "", time.monotonic()
 
-    def plan(self, seconds: Mapping[str, float]) -> None:
-        """What each strategy to come should take."""
-        self._predicted = dict(seconds)
-        self._whole = sum(seconds.values())
+    def plan(self, seconds: Mapping[str, float], after: float) -> None:
+        """What each strategy to come should take, and what follows the last of them."""
+        self._predicted, self._after = dict(seconds), after
+        self.whole = sum(seconds.values()) + after
 
     def at(self, strategy: str) -> None:
         """A strategy is under way."""
-        if strategy != self._current:
+        if strategy != self._current and self._predicted:
             self._current, self._since = strategy, time.monotonic()
 
     def done(self, strategy: str) -> None:
         """A strategy is over, however long it took."""
         self._predicted.pop(strategy, None)
+        self._since = time.monotonic()
 
     @property
     def left(self) -> float | None:
-        """Seconds until the last strategy is done; None where the one under way was not planned."""
-        if self._current not in self._predicted:
-            return None
+        """Seconds until all is done; None where the strategy under way was not planned."""
         used = time.monotonic() - self._since
-        return sum(self._predicted.values()) - min(used, self._predicted[self._current])
+        if self._current in self._predicted:
+            return sum(self._predicted.values()) + self._after - min(used, self._predicted[self._current])
+        return None if self._predicted else max(0.0, self._after - used)
 
     @property
     def share(self) -> float:
         """Share of the planned seconds that is behind, 0 to 1."""
-        left = sum(self._predicted.values()) if self.left is None else self.left
-        return 1 - left / self._whole if self._whole else 0.0
+        left = sum(self._predicted.values()) + self._after if self.left is None else self.left
+        return 1 - left / self.whole if self.whole else 0.0

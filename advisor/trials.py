@@ -123,7 +123,7 @@ class Bench:
 def try_all(bench: Bench, entries: Sequence[Entry]) -> list[Record]:
     """Every strategy in turn; a fit that an earlier attempt finished is not made again."""
     plan = bench.plan
-    bench.progress.planned({n: s for n, s in plan.predicted.items() if n not in plan.left_out})
+    bench.progress.planned({n: s for n, s in plan.predicted.items() if n not in plan.left_out}, plan.after_all)
     records = []
     for entry in entries:
         record = _try_one(bench, entry)

@@ -108,10 +108,10 @@ class StoredProgress:
     def say(self, text: str) -> None:
         self._store.tell(self._lease, "said", {"text": text})
 
-    def planned(self, seconds: dict[str, float]) -> None:
-        self._forecast.plan(seconds)
-        whole = sum(seconds.values())
-        self._store.tell(self._lease, "planned", {"seconds": seconds}, seconds_left=whole, progress=0.0)
+    def planned(self, seconds: dict[str, float], after: float) -> None:
+        self._forecast.plan(seconds, after)
+        data = {"seconds": seconds, "after": after}
+        self._store.tell(self._lease, "planned", data, seconds_left=self._forecast.whole, progress=0.0)
 
     def phase(self, strategy: str, phase: str, done: int, total: int) -> None:
         self._forecast.at(strategy)

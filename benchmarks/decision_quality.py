@@ -49,6 +49,7 @@ from eval.harness import evaluate, scored_rows
 from eval.metrics import Metric, ScoredRow, get_metric
 from eval.reading.examples import read_examples
 from eval.statistics import interval, paired_difference, resample
+from strategies.models.catalogue import file_sha256
 from strategies.models.shelf import ModelShelf
 from strategies.solutions import load_solution
 
@@ -247,15 +248,22 @@ def score_all(run: Path, report: Record, holdout: Sequence[Example], device: str
     metric, shelf = get_metric(report["task"]["metric"]), ModelShelf(device)
     found = {}
     for folder in sorted(p for p in (run / SOLUTIONS).iterdir() if p.is_dir()):
-        kept = _rows(folder, holdout, metric, shelf)
+        kept, contents = _rows(folder, holdout, metric, shelf), _contents(folder)
         fits = sorted(p for p in (run / FOLD_SOLUTIONS / folder.name).iterdir() if p.is_dir())
         turns = [int(hashlib.sha256(e.id.encode()).hexdigest(), 16) % len(fits) for e in holdout]
         measured: dict[int, ScoredRow] = {}
         for number, fit in enumerate(fits):
             mine = [i for i, turn in enumerate(turns) if turn == number]
-            measured |= zip(mine, _rows(fit, [holdout[i] for i in mine], metric, shelf), strict=True)
+            again = [holdout[i] for i in mine]
+            rows = [kept[i] for i in mine] if _contents(fit) == contents else _rows(fit, again, metric, shelf)
+            measured |= zip(mine, rows, strict=True)
         found[folder.name] = Answers(kept, [measured[i] for i in range(len(holdout))])
     return found
+
+
+def _contents(folder: Path) -> dict[str, str]:
+    """Digests of the files; without a refit the kept solution is the measured one, and answers as it does."""
+    return {str(p.relative_to(folder)): file_sha256(p) for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
 def _rows(folder: Path, examples: Sequence[Example], metric: Metric, shelf: ModelShelf) -> list[ScoredRow]:
@@ -522,13 +530,12 @@ def markdown(figures: dict[str, Any]) -> str:
         "|---|---|",
         *(f"| {bar} | {words} |" for bar, words in figures["bars"].items()),
     ]
-    lines += ["", "| task | rows | plan | pick | verdict | regret | best average |", "|---" * 7 + "|"]
+    lines += ["", "| task | rows | plan | strategies | pick | verdict | regret | best average |", "|---" * 8 + "|"]
     for task, runs in figures["tasks"].items():
         for r in runs:
             regrets = ["" if r[k] is None else f"{r[k]:.1f}" for k in ("regret", "regret_of_best_average")]
-            lines.append(
-                f"| {task} | {r['size']} | {r['plan']} | {r['pick']} | {r['verdict']} | " + " | ".join(regrets) + " |"
-            )
+            row = [task, r["size"], r["plan"], str(r["strategies"]), str(r["pick"]), r["verdict"], *regrets]
+            lines.append(f"| {' | '.join(row)} |")
     return "\n".join(lines)
 
 
