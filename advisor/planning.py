@@ -3,6 +3,7 @@
 The strongest way of dividing the examples that fits is taken: 5-fold cross-fitting, 3-fold, or one holdout. On each of
 the three, what does not fit is given up in this order, each step only if the ones before were not enough:
 
+- trainings of an adapter with other settings than the first,
 - three fits of each fine-tuned strategy, that differ in their seed alone (one fit a fold then),
 - the learning curve,
 - more than 8, then 4 seconds of measuring the latency of each strategy (16 otherwise),
@@ -74,6 +75,7 @@ ASKED_AGAIN = 5 * MOST_INPUTS
 """Queries that steadiness is measured by, and `MOST_INPUTS` more that are asked alone."""
 ONE_FIT = f"fine-tuned strategies were fitted once, not {REPEATS} times with different seeds"
 NO_CURVE = "no learning curve"
+FIRST_SETTINGS = "adapters were trained with their first settings instead of trying several"
 NO_TUNING = "strategies took their first configuration instead of trying several"
 TUNING_SECONDS = (60.0, 30.0, 15.0)
 """Model-seconds that each strategy may spend in each fit on choosing its configuration: the most there is room for."""
@@ -298,8 +300,9 @@ def _tuning(seconds: float) -> Cut:
     return Cut(f"choosing a configuration takes at most {most}", allowance={"tuning_seconds": seconds})
 
 
-_WHOLE = Allowance(epochs=MOST_EPOCHS, tuning_seconds=TUNING_SECONDS[0])
+_WHOLE = Allowance(epochs=MOST_EPOCHS, tuning_seconds=TUNING_SECONDS[0], adapter_search=True)
 _FIRST_CUTS = (
+    Cut(FIRST_SETTINGS, allowance={"adapter_search": False}),
     Cut(ONE_FIT, {"repeats": 1}),
     Cut(NO_CURVE, {"learning_curve": False}),
     *(_timing(seconds) for seconds in LATENCY_SECONDS[1:]),
@@ -327,8 +330,7 @@ def _timed_plan(
         def fit_seconds(rows: float, name: str = name, strategy: Plannable = strategy) -> float:
             profile = replace(profiles[name], train_rows=round(rows))
             work = strategy.workload(profile, plan.allowance)
-            tuning = min(plan.allowance.tuning_seconds, speeds[name].seconds(work.search))
-            return STRATEGY_SECONDS + speeds[name].seconds(work.fit) + tuning
+            return STRATEGY_SECONDS + speeds[name].seconds(work.fit) + _choosing(work, speeds[name], plan.allowance)
 
         work = strategy.workload(profiles[name], plan.allowance)
         query = speeds[name].seconds(work.query)
@@ -357,6 +359,12 @@ def _timed_plan(
         closer_look_seconds=max(loads) + max(effects),
     )
     return replace(timed, total=plan.spent + index_seconds + tried + timed.after_all)
+
+
+def _choosing(work: Workload, speeds: Speeds, allowance: Allowance) -> float:
+    """Seconds of choosing a configuration; what is done as a whole or not at all is done as often as there is room."""
+    most, step = min(allowance.tuning_seconds, speeds.seconds(work.search)), speeds.seconds(work.search_step)
+    return most // step * step if step else most
 
 
 def _latency_seconds(alone: float, most: float) -> float:

@@ -1,12 +1,13 @@
 """How many passes over the training rows does LoRA want? Scored on holdout rows, of which none was seen.
 
     python benchmarks/lora_passes.py [--tasks a,b] [--passes 3,4,8] [--chosen 6] [--limit 300] [--device auto]
-                                     [--strategy lora_classifier]
+                                     [--strategy lora_classifier] [--search]
 
 For each task a LoRA (LoRA with passages, where there are documents; or the strategy that is named) is fitted on all
 examples with so many passes planned and all of them made, and with --chosen passes planned of which dev rows choose the
-best, as `advisor compare` does on one fold. A line of JSON for each fit; the rows of the holdout are drawn at random,
-the same ones every time.
+best, as `advisor compare` does on one fold; with --search also where dev rows choose among other learning rates and a
+higher rank, whatever that takes. A line of JSON for each fit; the rows of the holdout are drawn at random, the same
+ones every time.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Any
 from common import drawn, machine, tasks_root
 
 from advisor.cli import quieten_libraries
+from advisor.planning import MOST_EPOCHS
 from eval.contracts import Document, Example, Task
 from eval.reading.documents import read_documents
 from eval.reading.examples import read_examples
@@ -40,12 +42,14 @@ def main() -> None:
     parser.add_argument("--strategy", default="")
     parser.add_argument("--passes", default="3,4,8")
     parser.add_argument("--chosen", type=int, default=6)
+    parser.add_argument("--search", action="store_true")
     parser.add_argument("--limit", type=int, default=300)
     parser.add_argument("--device", default="auto")
     arguments = parser.parse_args()
     quieten_libraries()
     shelf, root = ModelShelf(arguments.device), tasks_root()
     allowances = [Allowance(epochs=arguments.chosen)] if arguments.chosen else []
+    allowances += [Allowance(epochs=MOST_EPOCHS, adapter_search=True)] if arguments.search else []
     allowances += [Allowance(fixed_epochs=int(passes)) for passes in arguments.passes.split(",") if passes]
     for name in arguments.tasks.split(",") if arguments.tasks else sorted(p.name for p in root.iterdir() if p.is_dir()):
         corpus = root / name / "corpus.jsonl"
@@ -86,7 +90,8 @@ def fit_and_score(
         "strategy": strategy.name,
         "planned": allowance.fixed_epochs or allowance.epochs,
         "kept": workshop.log.config["best_epoch"],
-        "learning_rate": workshop.log.config["learning_rate"],
+        **{name: workshop.log.config[name] for name in ("learning_rate", "rank")},
+        **({"tried": workshop.log.trials} if workshop.log.trials else {}),
         "quality": round(reached, 4),
         "rows": len(holdout),
         "seconds": round(fitted - start),

@@ -1,11 +1,11 @@
 """Is a race among configurations as good as trying all on all rows, and how much cheaper?
 
-    python benchmarks/racing.py --cache FOLDER [--tasks a,b] [--strategies few_shot,rag] [--rows 160] [--seeds 30]
+    python benchmarks/racing.py [--tasks a,b] [--strategies few_shot,rag] [--rows 160] [--seeds 200] [--only-known]
 
-Every configuration of a strategy is fitted on a task's examples and answers the same holdout rows; scores are kept in
-FOLDER, so that this can run in pieces. Then races are run on these scores: for each seed 64 rows are drawn to choose
-by, and the configuration chosen is judged on the others. Beside it: all configurations on all 64 rows (exhaustive), and
-the first configuration untried.
+Every configuration of a strategy is fitted on a task's examples and answers the same holdout rows; the scores (no
+client text) are kept in benchmarks/racing_scores, so that this can run in pieces and other ways of racing cost no
+answers. Then races are run on these scores: for each seed 64 rows are drawn to choose by, and the configuration chosen
+is judged on the others. Beside it: all configurations on all 64 rows (exhaustive), and the first configuration untried.
 """
 
 from __future__ import annotations
@@ -15,18 +15,20 @@ import json
 import random
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import numpy as np
-from common import machine, tasks_root
+from common import drawn, machine, tasks_root
 
 from advisor.data import Data, read_data
 from advisor.request import make_request
+from advisor.runs import write_atomically
 from eval.contracts import Example, Task
-from eval.harness import evaluate, scored_rows
+from eval.harness import evaluate
 from eval.metrics import ScoredRow, get_metric
 from strategies.base import Workshop
 from strategies.models.embedding_cache import CachingEmbedder
@@ -37,36 +39,36 @@ from strategies.tuning import SEARCH_ROWS
 
 TASKS = "clickbait_headlines,product_review_sentiment,voice_command_to_json,encyclopedia_qa,spoken_question_cleanup"
 STRATEGIES = "few_shot,nearest_examples,rag"
-Table = list[list[dict[str, Any]]]
-"""Per configuration, the rows that it answered, as `ScoredRow` takes them."""
+SCORES = Path(__file__).parent / "racing_scores"
+Table = list[dict[str, Any]]
+"""Per configuration, what it is and its score of every row."""
 
 
 def main() -> None:
     """Answer what is missing, race, print the table and, on the last line, JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cache", type=Path, required=True)
+    parser.add_argument("--scores", type=Path, default=SCORES)
     parser.add_argument("--tasks", default=TASKS)
     parser.add_argument("--strategies", default=STRATEGIES)
     parser.add_argument("--rows", type=int, default=160)
-    parser.add_argument("--seeds", type=int, default=30)
+    parser.add_argument("--seeds", type=int, default=200)
+    parser.add_argument("--only-known", action="store_true", help="races on the scores there are; nothing is answered")
     arguments = parser.parse_args()
-    arguments.cache.mkdir(parents=True, exist_ok=True)
     rows = []
     for name in arguments.tasks.split(","):
         for strategy in arguments.strategies.split(","):
-            if strategy != "rag" or (tasks_root() / name / "corpus.jsonl").exists():
-                rows.append(raced(name, strategy, arguments))
+            table = scores(name, strategy, arguments)
+            if table:
+                rows.append(raced(name, strategy, [own["scores"] for own in table], arguments.seeds))
     print("| " + " | ".join(rows[0]) + " |\n" + "|---" * len(rows[0]) + "|")
     print("\n".join("| " + " | ".join(str(value) for value in row.values()) + " |" for row in rows))
     loss, compute = (float(np.mean([row[key] for row in rows])) for key in ("loss, points", "answers, %"))
     print(json.dumps({"machine": machine("cpu"), "loss_points": loss, "compute_percent": compute, "rows": rows}))
 
 
-def raced(name: str, strategy: str, arguments: argparse.Namespace) -> dict[str, Any]:
+def raced(name: str, strategy: str, table: Sequence[Sequence[float]], seeds: int) -> dict[str, Any]:
     """A line of the table: averages over the draws."""
-    metric = get_metric(data_of(name, "holdout").task.metric)
-    table = [[ScoredRow(**row) for row in own] for own in answers(name, strategy, arguments.rows, arguments.cache)]
-    found = [draw(table, metric.aggregate, seed) for seed in range(arguments.seeds)]
+    found = [draw(table, seed) for seed in range(seeds)]
     chosen, exhaustive, first, share, same = (float(np.mean(values)) for values in zip(*found, strict=True))
     return {
         "task": name,
@@ -81,37 +83,44 @@ def raced(name: str, strategy: str, arguments: argparse.Namespace) -> dict[str, 
     }
 
 
-def draw(
-    table: Sequence[Sequence[ScoredRow]], value: Callable[[Sequence[ScoredRow]], float], seed: int
-) -> tuple[float, float, float, float, float]:
+def draw(table: Sequence[Sequence[float]], seed: int) -> tuple[float, float, float, float, float]:
     """Quality, on rows not chosen by, of what the race, the exhaustive search and no search take; share; sameness."""
     order = random.Random(seed).sample(range(len(table[0])), len(table[0]))
     dev, judged = order[:SEARCH_ROWS], order[SEARCH_ROWS:]
 
     def answer(number: int, rows: slice) -> list[ScoredRow | None]:
-        return [table[number][i] for i in dev[rows]]
+        return [ScoredRow("", (), table[number][i]) for i in dev[rows]]
 
-    winner, runners = race(len(table), len(dev), lambda number: None, answer, value, Meter())
-    qualities = [value([own[i] for i in dev]) for own in table]
-    best = int(np.argmax(qualities))
-    on_others = [value([own[i] for i in judged]) for own in table]
+    winner, runners = race(len(table), len(dev), lambda number: None, answer, mean, Meter())
+    best = int(np.argmax([np.mean([own[i] for i in dev]) for own in table]))
+    on_others = [float(np.mean([own[i] for i in judged])) for own in table]
     share = sum(len(runner.rows) for runner in runners) / (len(table) * len(dev))
     return on_others[winner], on_others[best], on_others[0], share, float(winner == best)
 
 
-def answers(name: str, strategy: str, most: int, cache: Path) -> Table:
-    """What every configuration answers, from the cache where it is known."""
-    file = cache / f"{name}-{strategy}-{most}.json"
+def mean(rows: Sequence[ScoredRow]) -> float:
+    """The metric of all tasks here."""
+    return float(np.mean([row.score for row in rows]))
+
+
+def scores(name: str, strategy: str, arguments: argparse.Namespace) -> Table:
+    """Those of every configuration, known or found out now; none where the strategy does not apply."""
+    file = arguments.scores / f"{name}-{strategy}-{arguments.rows}.json"
     if not file.exists():
-        file.write_text(json.dumps(answer_all(name, strategy, most)), encoding="utf-8")
+        if arguments.only_known or (strategy == "rag" and not (tasks_root() / name / "corpus.jsonl").exists()):
+            return []
+        found = answer_all(name, strategy, arguments.rows)
+        write_atomically(file, json.dumps(found, indent=1).replace("\n   ", "") + "\n")
     table: Table = json.loads(file.read_text(encoding="utf-8"))
     return table
 
 
 def answer_all(name: str, strategy: str, most: int) -> Table:
-    """Fit every configuration on all examples, and let it answer the first holdout rows."""
+    """Fit every configuration on all examples, and let it answer some holdout rows."""
     data, held = data_of(name, "examples"), data_of(name, "holdout")
-    metric, rows = get_metric(data.task.metric), held.examples[:most]
+    metric, rows = get_metric(data.task.metric), drawn(held.examples, most)
+    if not metric.is_mean:
+        sys.exit(f"{name}: {metric.name} is no mean of rows; races are compared by scores of rows alone")
     shelf = ModelShelf("cpu")
     table: Table = []
 
@@ -123,9 +132,11 @@ def answer_all(name: str, strategy: str, most: int) -> Table:
         make: Callable[[dict[str, Any], Sequence[Example]], Any],
     ) -> Any:
         for configuration in configurations:
-            print(name, strategy, configuration, file=sys.stderr, flush=True)
-            outcomes = evaluate(make(configuration, train), rows, metric).outcomes
-            table.append([{"output": r.output, "targets": r.targets, "score": r.score} for r in scored_rows(outcomes)])
+            started = time.perf_counter()
+            found = evaluate(make(configuration, train), rows, metric).outcomes
+            table.append({"configuration": configuration, "scores": [round(o.score or 0.0, 4) for o in found]})
+            taken = time.perf_counter() - started
+            print(f"{name} {strategy} {configuration}: {taken:.0f} s", file=sys.stderr, flush=True)
         return make(configurations[0], train)
 
     # in place of the race, to get at the configurations as the strategy lists them

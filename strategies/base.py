@@ -50,6 +50,8 @@ class Allowance:
     tuning_seconds: float = math.inf
     """Model-seconds (see `strategies.racing.Meter`) that choosing among configurations may take, beside one fit with
     the first one: the same for every strategy."""
+    adapter_search: bool = False
+    """Whether fine-tuning may spend them too, on whole trainings with other settings."""
     fixed_epochs: int | None = None
     """Train for exactly so many epochs, without choosing among them: for a fit on all examples after cross-fitting."""
     deadline: float = math.inf

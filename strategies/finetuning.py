@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from eval.contracts import Example, Kind, Solution, Task
 from eval.errors import NotApplicable
+from eval.metrics import Metric, ScoredRow, get_metric
 from strategies.answers import AnswerFormat, canonical
 from strategies.base import Allowance, Family, Workshop
 from strategies.baselines import NOT_A_CLASSIFICATION
-from strategies.models.base import LanguageModel
+from strategies.models.base import LanguageModel, Prompt
 from strategies.models.batching import PACK_TOKENS
 from strategies.pipeline import DocumentRetriever, ExampleRetriever, Pipeline
 from strategies.prompting import WITHOUT_DOCUMENTS
 from strategies.prompts import PromptTemplate
+from strategies.racing import Meter
 from strategies.retrieval.contexts import shortest_context
 from strategies.retrieval.index import ExampleIndex
-from strategies.tuning import EPOCH_ROWS, dev_rows, parts, quality
+from strategies.tuning import ALTERNATIVES, EPOCH_ROWS, answered, dev_rows, parts
 from strategies.workload import (
     SEARCHED_HALF_TUNED,
     SEARCHED_TUNED,
@@ -28,6 +32,10 @@ from strategies.workload import (
     answering,
     training,
 )
+
+if TYPE_CHECKING:
+    from strategies.models.transformers_lm import TransformersModel
+    from strategies.training.lora import LoraSettings, TrainingLog
 
 FEWEST_ROWS = 16
 DEV_LOSS_ROWS = 16
@@ -48,7 +56,7 @@ class Lora:
     dispensable = False
 
     def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
-        from strategies.training.lora import train_lora
+        from strategies.training.search import search, train_first
 
         model = _trainable(workshop.language_model)
         check_enough(train)
@@ -56,33 +64,22 @@ class Lora:
         rows = sample(fit_rows, workshop.allowance.train_rows, workshop.seed)
         pipeline = self._pipeline(task, train, workshop)
         learning = self._remembering(pipeline, fit_rows, workshop)  # dev rows must not find themselves
-        fixed = workshop.allowance.fixed_epochs
-        epochs = fixed or passes(workshop.allowance, pipeline.answers.json_shape is not None)
-        settings = replace(_settings(model, pipeline.answers), epochs=epochs, seed=workshop.seed)
-        prompts = learning.prompts([e.input for e in rows], unseen=False)
-        answers = [canonical(e.target, pipeline.answers) for e in rows]
-        watched = dev[:DEV_LOSS_ROWS]
-        unlearnt = zip(learning.prompts([e.input for e in watched]), watched, strict=True)
-        adapter = workshop.folder / "adapter"
-        log = train_lora(
-            model,
-            list(zip(prompts, answers, strict=True)),
-            settings,
-            adapter,
-            (lambda: quality(task, learning, dev)) if dev and not fixed else None,
-            labels=self._labels(pipeline.answers),
-            dev_pairs=[(prompt, canonical(e.target, pipeline.answers)) for prompt, e in unlearnt],
-            on_step=lambda done, total: workshop.progress("training", done, total),
-            deadline=workshop.allowance.deadline,
-        )
+        epochs = workshop.allowance.fixed_epochs or passes(workshop.allowance, pipeline.answers.json_shape is not None)
+        first = replace(_settings(model, pipeline.answers), epochs=epochs, seed=workshop.seed)
+        course = _Course(model, learning, rows, dev, self._labels(pipeline.answers), get_metric(task.metric), workshop)
+        uncounted = Meter(speeds=workshop.speeds)
+        trained = train_first(course, first, workshop.folder / "adapter", uncounted)
+        if workshop.allowance.adapter_search and dev and not trained.log.guard_fired:
+            trained = search(trained, uncounted.spent, course, workshop.meter, workshop.log)
+        log = trained.log
         workshop.log.curve = [
             {name: value for name, value in asdict(epoch).items() if value is not None} for epoch in log.epochs
         ]
-        workshop.log.config |= {**asdict(settings), "best_epoch": log.best_epoch}
+        workshop.log.config |= {**asdict(trained.settings), "best_epoch": log.best_epoch}
         workshop.log.train_examples = len(rows)
         workshop.log.held_out = tuple(e.id for e in dev)
-        workshop.log.guard_fired = log.guard_fired
-        return replace(self._remembering(pipeline, train, workshop), adapter=adapter)
+        workshop.log.guard_fired |= log.guard_fired
+        return replace(self._remembering(pipeline, train, workshop), adapter=trained.folder)
 
     def _labels(self, answers: AnswerFormat) -> Sequence[str]:
         """Labels that a head is trained for, rather than that they are written."""
@@ -109,9 +106,11 @@ class Lora:
         a_row = own + profile.output_tokens + 6
         a_row += profile.instruction_tokens * min(1.0, a_row / PACK_TOKENS)  # shared by the rows of a pack
         watched = Tokens(read=a_row * min(dev, DEV_LOSS_ROWS))
-        return Workload(
-            fit=(training(a_row, rows) + unsure * dev + watched) * passes(allowance, profile.json), query=query
-        )
+        fit = (training(a_row, rows) + unsure * dev + watched) * passes(allowance, profile.json)
+        if not allowance.adapter_search or not dev:
+            return Workload(fit=fit, query=query)
+        again = fit + query * dev
+        return Workload(fit=fit, query=query, search=again * ALTERNATIVES + query * dev, search_step=again)
 
 
 class LoraClassifier(Lora):
@@ -137,7 +136,11 @@ class LoraClassifier(Lora):
 
 
 class LoraRag(Lora):
-    """An adapter trained to read: its training prompts hold the passages that retrieval finds, as its queries will."""
+    """An adapter trained to read: its training prompts hold the passages that retrieval finds, as its queries will.
+
+    So the right passage is sometimes missing and, where several are shown, among distractors, as RAFT wants (Zhang
+    2024, arXiv 2403.10131); how often, is what queries will meet rather than a share of our choosing.
+    """
 
     name = "lora_rag"
     family: Family = "combination"
@@ -177,6 +180,57 @@ class LoraExamples(Lora):
         return profile.own_tokens(self.count) - profile.input_tokens
 
 
+@dataclass(frozen=True)
+class _Course:
+    """What one fit trains on and is judged by, whatever the settings."""
+
+    model: TransformersModel
+    learning: Pipeline
+    """Answers dev rows."""
+    rows: Sequence[Example]
+    dev: Sequence[Example]
+    labels: Sequence[str]
+    metric: Metric
+    workshop: Workshop
+
+    def train(self, settings: LoraSettings, folder: Path, meter: Meter) -> TrainingLog:
+        """Train an adapter into the folder; dev rows watch, unless the number of epochs is fixed."""
+        from strategies.training.lora import train_lora
+
+        def dev_quality() -> float:
+            return self.value(self._answered(self.learning, meter))
+
+        workshop, watched = self.workshop, self.dev[:DEV_LOSS_ROWS]
+        log = train_lora(
+            self.model,
+            self._pairs(self.rows, unseen=False),
+            settings,
+            folder,
+            dev_quality if self.dev and not workshop.allowance.fixed_epochs else None,
+            labels=self.labels,
+            dev_pairs=self._pairs(watched, unseen=True),
+            on_step=lambda done, total: workshop.progress("training", done, total),
+            deadline=workshop.allowance.deadline,
+        )
+        meter.train(log.tokens)
+        return log
+
+    def answer(self, folder: Path, meter: Meter) -> list[ScoredRow | None]:
+        """What the adapter in the folder answers to the dev rows."""
+        return self._answered(replace(self.learning, adapter=folder), meter)
+
+    def value(self, rows: Sequence[ScoredRow | None]) -> float:
+        """The metric of the rows that were scored."""
+        return self.metric.aggregate([row for row in rows if row is not None])
+
+    def _answered(self, pipeline: Pipeline, meter: Meter) -> list[ScoredRow | None]:
+        return answered(pipeline, self.dev, self.metric, meter)
+
+    def _pairs(self, rows: Sequence[Example], *, unseen: bool) -> list[tuple[Prompt, str]]:
+        prompts = self.learning.prompts([e.input for e in rows], unseen=unseen)
+        return [(p, canonical(e.target, self.learning.answers)) for p, e in zip(prompts, rows, strict=True)]
+
+
 def passes(allowance: Allowance, json: bool) -> int:
     """How often the training rows are passed over; measured by benchmarks/lora_passes.py."""
     return min(allowance.epochs, JSON_PASSES if json else PASSES)
@@ -188,7 +242,7 @@ def check_enough(train: Sequence[Example]) -> None:
         raise NotApplicable(f"{len(train)} training examples are too few to fine-tune on: {FEWEST_ROWS} are needed")
 
 
-def _trainable(model: LanguageModel):  # type: ignore[no-untyped-def]
+def _trainable(model: LanguageModel) -> TransformersModel:
     """The model, if it is one whose weights can be adapted here."""
     from strategies.models.transformers_lm import TransformersModel
 
@@ -197,7 +251,7 @@ def _trainable(model: LanguageModel):  # type: ignore[no-untyped-def]
     return model
 
 
-def _settings(model: LanguageModel, answers: AnswerFormat):  # type: ignore[no-untyped-def]
+def _settings(model: LanguageModel, answers: AnswerFormat) -> LoraSettings:
     """Small models bear, and need, a higher learning rate; the smallest a still higher one where answers have a form.
 
     Free answers they learn by heart at that rate: with retrieved passages, the loss of rows not learnt from rises.

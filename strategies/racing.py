@@ -37,6 +37,11 @@ class Meter:
             fresh = usage.input_tokens - usage.cached_tokens
             self.spent += self.speeds.seconds(Tokens(read=fresh, written=usage.output_tokens, steps=steps))
 
+    def train(self, tokens: float) -> None:
+        """Count what a model was trained on."""
+        if self.speeds is not None:
+            self.spent += self.speeds.seconds(Tokens(trained=tokens))
+
     @property
     def left(self) -> float:
         """Model-seconds."""
@@ -139,11 +144,12 @@ def _quality(value: Value, rows: Sequence[ScoredRow | None]) -> float:
 def _survivors(ranked: Sequence[int], runners: Sequence[Runner]) -> list[int]:
     """The better half, the best first, without those that are clearly behind it."""
     better = ranked[: _half(len(ranked))]
-    return [number for number in better if not _is_clearly_behind(runners[number], runners[ranked[0]])]
+    return [number for number in better if not is_clearly_behind(runners[number].rows, runners[ranked[0]].rows)]
 
 
-def _is_clearly_behind(runner: Runner, leader: Runner) -> bool:
-    pairs = zip(runner.rows, leader.rows, strict=True)
+def is_clearly_behind(own_rows: Sequence[ScoredRow | None], leaders: Sequence[ScoredRow | None]) -> bool:
+    """Whether the leader is better on the same rows by more than chance would often make it."""
+    pairs = zip(own_rows, leaders, strict=True)
     gaps = np.array([best.score - own.score for own, best in pairs if own is not None and best is not None])
     if len(gaps) < 2:
         return False

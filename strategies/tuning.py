@@ -9,15 +9,17 @@ from typing import Any
 from eval.contracts import NO_USAGE, Example, Kind, Solution, Task
 from eval.folds import dev_split
 from eval.harness import evaluate, scored_rows
-from eval.metrics import ScoredRow, get_metric
+from eval.metrics import Metric, ScoredRow, get_metric
 from strategies.base import Allowance, Workshop
-from strategies.racing import race
+from strategies.racing import Meter, race
 
 Configuration = dict[str, Any]
 """Plain JSON values."""
 
 SEARCH_ROWS, EPOCH_ROWS = 64, 32
 """Dev rows at the most: that configurations race on, and that every epoch of training is judged by."""
+ALTERNATIVES = 3
+"""Trainings with other settings than the first, at the most."""
 SMALLEST_DEV = 8
 """Below this many dev rows a choice would be a lottery: the first configuration is taken instead."""
 
@@ -42,6 +44,14 @@ def quality(task: Task, solution: Solution, rows: Sequence[Example]) -> float:
     """The task's metric on some rows of the training part."""
     metric = get_metric(task.metric)
     return metric.aggregate(scored_rows(evaluate(solution, rows, metric).outcomes))
+
+
+def answered(solution: Solution, rows: Sequence[Example], metric: Metric, meter: Meter) -> list[ScoredRow | None]:
+    """The scores of some rows of the training part, None where there is none; the meter counts the model's work."""
+    outcomes = evaluate(solution, rows, metric).outcomes
+    usage = sum((o.prediction.usage for o in outcomes), NO_USAGE)
+    meter.read(usage, steps=max((o.prediction.usage.output_tokens for o in outcomes), default=0))
+    return [next(iter(scored_rows([o])), None) for o in outcomes]
 
 
 def choose(
@@ -81,10 +91,7 @@ def _raced(
         made[number] = make(configurations[number], fit_rows)
 
     def answer(number: int, rows: slice) -> list[ScoredRow | None]:
-        outcomes = evaluate(made[number], drawn[rows], metric).outcomes
-        usage = sum((o.prediction.usage for o in outcomes), NO_USAGE)
-        workshop.meter.read(usage, steps=max((o.prediction.usage.output_tokens for o in outcomes), default=0))
-        return [next(iter(scored_rows([o])), None) for o in outcomes]
+        return answered(made[number], drawn[rows], metric, workshop.meter)
 
     winner, runners = race(len(configurations), len(drawn), start, answer, metric.aggregate, workshop.meter)
     for number, (configuration, runner) in enumerate(zip(configurations, runners, strict=True)):

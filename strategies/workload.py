@@ -113,6 +113,8 @@ class Workload:
 
     search: Tokens = Tokens()
     """The most that choosing among configurations takes; what it may take is another matter (`Allowance`)."""
+    search_step: Tokens = Tokens()
+    """What choosing does as a whole or not at all: one more training."""
 
     @property
     def alone(self) -> Tokens:

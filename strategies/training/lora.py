@@ -34,6 +34,9 @@ class LoraSettings:
 
     rank: int = 16
     alpha: int = 32
+    rslora: bool = False
+    """Whether what the adapter adds is scaled by alpha / √rank instead of alpha / rank, so that high ranks learn as
+    well (Kalajdzievski 2023, arXiv 2312.03732)."""
     learning_rate: float = 1e-3
     epochs: int = 4
     batch_size: int = 8
@@ -45,6 +48,10 @@ class LoraSettings:
     patience: int = 3
     """Epochs in a row that lose more, after which training ends."""
     seed: int = 0
+
+
+class Diverged(AdvisorError):
+    """The loss is not a number."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +107,7 @@ def train_lora(
     from: their loss is told for each epoch. With `labels`, a `LabelHead` is trained to choose among them and is
     saved with the adapter, and answers are not learnt to be written. `deadline` is a `time.monotonic()` value; past
     it, training ends after the step under way (the first epoch's result is still measured and kept). Raises
-    NotApplicable where no pair fits the model's context, and AdvisorError where training diverges.
+    NotApplicable where no pair fits the model's context, and Diverged where the first epoch's loss is not a number.
     """
     prefix, rows = tokenised(model, pairs, labels)
     if not rows:
@@ -149,6 +156,7 @@ def _wrap(model: TransformersModel, settings: LoraSettings) -> Any:
         LoraConfig(
             r=settings.rank,
             lora_alpha=settings.alpha,
+            use_rslora=settings.rslora,
             target_modules="all-linear",
             task_type="CAUSAL_LM",
             lora_dropout=0.0,
@@ -205,7 +213,7 @@ class _Run:
             if time.monotonic() > self.deadline or number - kept >= self.settings.patience:
                 break
         if not epochs:
-            raise AdvisorError("training diverged: the loss is not a number; a lower learning rate may help")
+            raise Diverged(f"training diverged at a learning rate of {self.settings.learning_rate:g}")
         guard = time.monotonic() > self.deadline and self.done < self.steps
         return TrainingLog(tuple(epochs), kept, self.tokens, time.monotonic() - start, guard)
 

@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 
 from advisor import planning
 from advisor.planning import (
+    CURVE_SHARES,
+    FIRST_SETTINGS,
     FIXED_SECONDS,
     MOST_EPOCHS,
     RESERVE,
@@ -83,11 +85,15 @@ class Work:
     read: float = 0.0
     """Each query."""
     dispensable: bool = False
+    again: float = 0.0
+    """Tokens of a training with other settings; there may be three."""
 
     def workload(self, profile: Profile, allowance: Allowance) -> Workload:
         rows = min(profile.train_rows, allowance.train_rows)
         fit = Tokens(trained=self.trained * allowance.epochs * rows / profile.train_rows)
-        return Workload(fit=fit, query=Tokens(read=self.read), search=Tokens(read=self.read * 64))
+        again = Tokens(trained=self.again * allowance.adapter_search)
+        search = Tokens(read=self.read * 64) + again * 3
+        return Workload(fit=fit, query=Tokens(read=self.read), search=search, search_step=again)
 
 
 REAL = {name: make_strategy(name) for name in STRATEGIES}
@@ -133,7 +139,7 @@ def test_a_big_budget_cuts_nothing_and_tests_every_example() -> None:
     assert (full.folds, full.repeats, full.test_rows) == (5, 3, 600)
     assert full.refit
     assert full.learning_curve
-    assert full.allowance == Allowance(epochs=MOST_EPOCHS, tuning_seconds=60.0)
+    assert full.allowance == Allowance(epochs=MOST_EPOCHS, tuning_seconds=60.0, adapter_search=True)
     assert set(full.predicted) == set(STRATEGIES)
     assert full.total == pytest.approx(FIXED_SECONDS + 3.0 + parts(full))
 
@@ -167,6 +173,19 @@ def test_what_cross_fitting_is_thrifty_with_is_seeds_then_the_curve_then_timing_
     assert [p.left_out for p in found[20:22]] == [(), DISPENSABLE]
     assert found[-1].folds == 3
     assert found[-1].cuts[0] == "3-fold cross-fitting instead of 5-fold"
+
+
+def test_trainings_with_other_settings_are_given_up_first_and_planned_as_wholes() -> None:
+    """25 seconds each: two fit into the 60 that choosing may take, and one into the 30."""
+    works = {"tuned": Work(trained=4_000, again=25 * SPEEDS.trained)}
+    full = plan(works, budget=1e6)
+    first = plan(works, budget=full.total / RESERVE - 1)
+    assert first.cuts == (FIRST_SETTINGS,)
+    assert first.repeats == full.repeats == 3
+    fits = full.folds * full.repeats + 1 + len(CURVE_SHARES)  # those measured, the one that is kept, and the curve's
+    assert full.total - first.total == pytest.approx(fits * 50)
+    too_long = plan({"tuned": Work(trained=4_000, again=61 * SPEEDS.trained)}, budget=1e6)
+    assert too_long.total == pytest.approx(first.total)
 
 
 def test_only_fine_tuned_strategies_are_fitted_with_several_seeds() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -205,13 +206,14 @@ def test_the_clock_ends_training_but_keeps_what_was_learnt(model: TransformersMo
     assert (tmp_path / "adapter_model.safetensors").exists()
 
 
+@pytest.mark.parametrize("settings", [QUICK, replace(QUICK, rank=16, alpha=8, rslora=True)])
 def test_a_kept_adapter_loads_with_peft_and_gives_the_same_logits(
-    model: TransformersModel, tiny_model_folder: Path, tmp_path: Path
+    settings: LoraSettings, model: TransformersModel, tiny_model_folder: Path, tmp_path: Path
 ) -> None:
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
 
-    train(model, tmp_path)
+    train(model, tmp_path, settings)
     plain = AutoModelForCausalLM.from_pretrained(tiny_model_folder, dtype=torch.float32)
     base = logits(plain, model)
     theirs = logits(PeftModel.from_pretrained(plain, tmp_path), model)

@@ -1,0 +1,124 @@
+"""Which settings an adapter is trained with: whole trainings are compared on rows that none of them learnt from.
+
+Short races between learning rates would favour high ones, which learn faster and then overfit; and on a few dozen
+rows most differences are chance. So an alternative must be clearly better to be taken, and what is bought is mostly an
+insurance: of a model for which the usual settings are far off.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from eval.metrics import ScoredRow
+from strategies.base import FitLog
+from strategies.racing import Meter, is_clearly_behind
+from strategies.training.lora import Diverged, LoraSettings, TrainingLog
+from strategies.tuning import ALTERNATIVES
+
+RATES = 3.0
+"""Half a decade: learning rates that lie nearer seldom differ by more than chance."""
+RANKS = 4
+LOWER, LOWER_TIMES = 4.0, 3
+"""How much lower the learning rate is, and how often, where training diverges."""
+
+
+class Course(Protocol):
+    """What is trained on and judged by, whatever the settings."""
+
+    def train(self, settings: LoraSettings, folder: Path, meter: Meter) -> TrainingLog:
+        """Train an adapter into the folder; the meter counts what that takes."""
+        ...
+
+    def answer(self, folder: Path, meter: Meter) -> list[ScoredRow | None]:
+        """What the adapter in the folder answers to the dev rows."""
+        ...
+
+    def value(self, rows: Sequence[ScoredRow | None]) -> float:
+        """The metric of the rows that were scored."""
+        ...
+
+
+@dataclass(frozen=True)
+class Trained:
+    """An adapter, and how it came about."""
+
+    settings: LoraSettings
+    folder: Path
+    log: TrainingLog
+
+
+def neighbours(settings: LoraSettings) -> list[LoraSettings]:
+    """Settings that differ in one thing, likeliest to be needed first."""
+    rank = RANKS * settings.rank
+    as_strong = round(settings.alpha / settings.rank * math.sqrt(rank))
+    wider = [] if settings.rslora else [replace(settings, rank=rank, alpha=as_strong, rslora=True)]
+    return [
+        replace(settings, learning_rate=settings.learning_rate / RATES),
+        *wider,
+        replace(settings, learning_rate=settings.learning_rate * RATES),
+    ]
+
+
+def train_first(course: Course, settings: LoraSettings, folder: Path, meter: Meter) -> Trained:
+    """With these settings, or with lower learning rates where training diverges. Raises Diverged where all do."""
+    for _ in range(LOWER_TIMES):
+        try:
+            return Trained(settings, folder, course.train(settings, folder, meter))
+        except Diverged:
+            settings = replace(settings, learning_rate=settings.learning_rate / LOWER)
+    return Trained(settings, folder, course.train(settings, folder, meter))
+
+
+def search(first: Trained, seconds: float, course: Course, meter: Meter, log: FitLog) -> Trained:
+    """The first training, or one with other settings that is clearly better on the dev rows.
+
+    What differs in one thing from the best so far is tried next, while the meter has the `seconds` that the first took.
+    What was tried is logged; only the adapter that is taken is kept, in the folder of the first.
+    """
+    if meter.left < seconds:
+        return first
+    before = meter.spent
+    best, rows, tried = first, course.answer(first.folder, meter), [first.settings]
+    trials = [_trial(first.settings, course.value(rows), len(rows), meter.spent - before)]
+    while len(tried) <= ALTERNATIVES and meter.left >= seconds:
+        settings = next((s for s in neighbours(best.settings) if s not in tried), None)
+        if settings is None:
+            break
+        tried.append(settings)
+        before = meter.spent
+        own = _trained(course, settings, first.folder.with_name(f"{first.folder.name}-{len(tried)}"), meter)
+        if own is None:
+            trials.append(_trial(settings, None, 0, meter.spent - before))
+            continue
+        if own.log.guard_fired:  # half trained, it would be compared with whole ones
+            shutil.rmtree(own.folder)
+            log.guard_fired = True
+            break
+        own_rows = course.answer(own.folder, meter)
+        trials.append(_trial(settings, course.value(own_rows), len(own_rows), meter.spent - before))
+        better = is_clearly_behind(rows, own_rows)
+        shutil.rmtree((best if better else own).folder)
+        if better:
+            best, rows = own, own_rows
+    log.trials += [
+        {**trial, "chosen": settings == best.settings} for trial, settings in zip(trials, tried, strict=False)
+    ]
+    return replace(best, folder=best.folder.rename(first.folder))
+
+
+def _trained(course: Course, settings: LoraSettings, folder: Path, meter: Meter) -> Trained | None:
+    """None where training diverges."""
+    try:
+        return Trained(settings, folder, course.train(settings, folder, meter))
+    except Diverged:
+        return None
+
+
+def _trial(settings: LoraSettings, quality: float | None, rows: int, seconds: float) -> dict[str, Any]:
+    tried = {name: getattr(settings, name) for name in ("learning_rate", "rank", "alpha", "rslora")}
+    return {**tried, "dev_quality": quality, "dev_rows": rows, "model_seconds": round(seconds, 2)}
