@@ -1,13 +1,13 @@
 """How many passes over the training rows does LoRA want? Scored on holdout rows, of which none was seen.
 
     python benchmarks/lora_passes.py [--tasks a,b] [--passes 3,4,8] [--chosen 6] [--limit 300] [--device auto]
-                                     [--strategy lora_classifier] [--search]
+                                     [--strategy lora_classifier] [--search] [--rows 40,120]
 
 For each task a LoRA (LoRA with passages, where there are documents; or the strategy that is named) is fitted on all
-examples with so many passes planned and all of them made, and with --chosen passes planned of which dev rows choose the
-best, as `advisor compare` does on one fold; with --search also where dev rows choose among other learning rates and a
-higher rank, whatever that takes. A line of JSON for each fit; the rows of the holdout are drawn at random, the same
-ones every time.
+examples, or on so many of them, drawn, with so many passes planned and all of them made, and with --chosen passes
+planned of which dev rows choose the best, as `advisor compare` does on one fold; with --search also where dev rows
+choose among other learning rates and a higher rank, whatever that takes. A line of JSON for each fit; the rows of the
+holdout are drawn at random, the same ones every time.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import json
 import tempfile
 import time
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,7 @@ def main() -> None:
     parser.add_argument("--passes", default="3,4,8")
     parser.add_argument("--chosen", type=int, default=6)
     parser.add_argument("--search", action="store_true")
+    parser.add_argument("--rows", default="0")
     parser.add_argument("--limit", type=int, default=300)
     parser.add_argument("--device", default="auto")
     arguments = parser.parse_args()
@@ -57,11 +59,11 @@ def main() -> None:
         train, holdout = (examples_of(root / name / f"{part}.jsonl") for part in ("examples", "holdout"))
         strategy = make_strategy(arguments.strategy or ("lora_rag" if documents else "lora"))
         task, _ = complete(read_task(str(root / name / "task.json")), train, has_documents=bool(documents))
-        for allowance in allowances:
-            found = fit_and_score(strategy, task, train, drawn(holdout, arguments.limit), documents, allowance, shelf)
-            print(
-                json.dumps({"task": name, **found, "machine": machine(pick_device(arguments.device).type)}), flush=True
-            )
+        for rows, allowance in product(map(int, arguments.rows.split(",")), allowances):
+            some, judged = drawn(train, rows), drawn(holdout, arguments.limit)
+            found = fit_and_score(strategy, task, some, judged, documents, allowance, shelf)
+            where = machine(pick_device(arguments.device).type)
+            print(json.dumps({"task": name, "examples": len(some), **found, "machine": where}), flush=True)
 
 
 def examples_of(path: Path) -> Sequence[Example]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -42,6 +43,11 @@ DEV_LOSS_ROWS = 16
 """Rows whose loss is compared with that of the rows learnt from."""
 PASSES, JSON_PASSES = 4, 8
 """Over the training rows: what more of them gain is lost again, but for answers with many parts to get right."""
+BATCH_ROWS = 8
+STEPS, MOST_PASSES = 20, 4
+"""For each pass that the allowance has. Few rows are passed over more often than many, until there were so many steps:
+what ails fine-tuning on them is mostly that it ends too early (Zhang 2021, arXiv 2006.05987; Mosbach 2021, arXiv
+2006.04884)."""
 TINY_MODEL, SMALL_MODEL = 250_000_000, 1_000_000_000
 """Of fewer parameters."""
 
@@ -64,8 +70,9 @@ class Lora:
         rows = sample(fit_rows, workshop.allowance.train_rows, workshop.seed)
         pipeline = self._pipeline(task, train, workshop)
         learning = self._remembering(pipeline, fit_rows, workshop)  # dev rows must not find themselves
-        epochs = workshop.allowance.fixed_epochs or passes(workshop.allowance, pipeline.answers.json_shape is not None)
-        first = replace(_settings(model, pipeline.answers), epochs=epochs, seed=workshop.seed)
+        json = pipeline.answers.json_shape is not None
+        epochs = workshop.allowance.fixed_epochs or passes(workshop.allowance, json, len(rows))
+        first = replace(_settings(model, pipeline.answers), epochs=epochs, seed=workshop.seed, margin=_chance(len(dev)))
         course = _Course(model, learning, rows, dev, self._labels(pipeline.answers), get_metric(task.metric), workshop)
         uncounted = Meter(speeds=workshop.speeds)
         trained = train_first(course, first, workshop.folder / "adapter", uncounted)
@@ -106,7 +113,7 @@ class Lora:
         a_row = own + profile.output_tokens + 6
         a_row += profile.instruction_tokens * min(1.0, a_row / PACK_TOKENS)  # shared by the rows of a pack
         watched = Tokens(read=a_row * min(dev, DEV_LOSS_ROWS))
-        fit = (training(a_row, rows) + unsure * dev + watched) * passes(allowance, profile.json)
+        fit = (training(a_row, rows) + unsure * dev + watched) * passes(allowance, profile.json, rows)
         if not allowance.adapter_search or not dev:
             return Workload(fit=fit, query=query)
         again = fit + query * dev
@@ -231,9 +238,15 @@ class _Course:
         return [(p, canonical(e.target, self.learning.answers)) for p, e in zip(prompts, rows, strict=True)]
 
 
-def passes(allowance: Allowance, json: bool) -> int:
-    """How often the training rows are passed over; measured by benchmarks/lora_passes.py."""
-    return min(allowance.epochs, JSON_PASSES if json else PASSES)
+def passes(allowance: Allowance, json: bool, rows: int) -> int:
+    """How often so many training rows are passed over; measured by benchmarks/lora_passes.py."""
+    enough = math.ceil(STEPS * allowance.epochs * BATCH_ROWS / max(1, rows))
+    return max(min(allowance.epochs, JSON_PASSES if json else PASSES), min(MOST_PASSES * allowance.epochs, enough))
+
+
+def _chance(rows: int) -> float:
+    """Two standard errors of a share of so many rows: what an epoch may lose on them and be as good."""
+    return 1 / math.sqrt(max(1, rows))
 
 
 def check_enough(train: Sequence[Example]) -> None:
@@ -261,8 +274,8 @@ def _settings(model: LanguageModel, answers: AnswerFormat) -> LoraSettings:
     parameters = model.identity.parameters or 0
     has_form = bool(answers.labels) or answers.json_shape is not None
     if parameters < TINY_MODEL and has_form:
-        return LoraSettings(learning_rate=2e-3)
-    return LoraSettings(learning_rate=1e-3 if parameters < SMALL_MODEL else 2e-4)
+        return LoraSettings(learning_rate=2e-3, batch_size=BATCH_ROWS)
+    return LoraSettings(learning_rate=1e-3 if parameters < SMALL_MODEL else 2e-4, batch_size=BATCH_ROWS)
 
 
 def sample(rows: Sequence[Example], most: int, seed: int) -> list[Example]:

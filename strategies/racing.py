@@ -17,7 +17,7 @@ from eval.contracts import Usage
 from eval.metrics import ScoredRow
 from strategies.workload import Speeds, Tokens
 
-FIRST_LAP = 8
+FIRST_LAP = 4
 """Rows that every configuration answers; each further lap doubles them."""
 CLEARLY = 1.0
 """Standard errors of the paired difference by which a configuration must be behind the leader to be out at once."""

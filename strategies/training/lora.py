@@ -42,9 +42,9 @@ class LoraSettings:
     batch_size: int = 8
     warmup: float = 0.06
     """Share of the steps over which the learning rate rises; it then falls along a cosine to a tenth."""
-    margin: float = 0.1
-    """What an epoch may lose on the best one's dev quality and still be kept: less is chance on so few rows, and only
-    the last epochs have a learning rate that has come down."""
+    margin: float = 0.2
+    """What an epoch may lose on the best one's dev quality and still be kept: less is chance on few rows, and only the
+    last epochs have a learning rate that has come down."""
     patience: int = 3
     """Epochs in a row that lose more, after which training ends."""
     seed: int = 0

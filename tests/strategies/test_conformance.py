@@ -21,6 +21,7 @@ from eval.folds import split
 from eval.harness import evaluate
 from eval.metrics import get_metric
 from strategies.base import Allowance, Family, Workshop
+from strategies.finetuning import passes
 from strategies.models.base import LanguageModel, Prompt
 from strategies.models.fake import HashingEmbedder, ScriptedModel
 from strategies.models.shelf import ModelShelf
@@ -358,17 +359,23 @@ def test_the_workload_is_finite_and_never_negative(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["lora", "lora_classifier", "lora_examples", "lora_rag"])
 def test_training_less_is_less_work(name: str) -> None:
-    strategy, profile = make_strategy(name), replace(PROFILE, label_tokens=12)
+    strategy, profile = make_strategy(name), replace(PROFILE, label_tokens=12, train_rows=1000)
     whole = strategy.workload(profile, Allowance()).fit.trained
     assert strategy.workload(profile, Allowance(epochs=2)).fit.trained == pytest.approx(whole / 2)
-    assert strategy.workload(profile, Allowance(train_rows=9)).fit.trained < whole / 2
+    assert strategy.workload(profile, Allowance(train_rows=400)).fit.trained < whole / 2
     assert strategy.workload(profile, Allowance(epochs=0)).fit == Tokens()
 
 
-@pytest.mark.parametrize(("json", "passes"), [(False, 4), (True, 8)])
-def test_json_answers_are_trained_for_longer(json: bool, passes: int) -> None:
-    works = [make_strategy("lora").workload(replace(PROFILE, json=json), Allowance(epochs=n)) for n in (1, 9)]
-    assert works[1].fit.trained == pytest.approx(passes * works[0].fit.trained)
+@pytest.mark.parametrize(
+    ("epochs", "json", "rows", "expected"),
+    [
+        *[(8, False, 1000, 4), (8, True, 1000, 8), (4, True, 1000, 4), (2, False, 1000, 2)],
+        *[(8, False, 40, 32), (8, True, 40, 32), (4, False, 40, 16), (2, False, 40, 8)],
+        *[(8, False, 128, 10), (8, False, 16, 32), (8, True, 128, 10), (0, False, 40, 0)],
+    ],
+)
+def test_few_rows_are_passed_over_more_often(epochs: int, json: bool, rows: int, expected: int) -> None:
+    assert passes(Allowance(epochs=epochs), json, rows) == expected
 
 
 @pytest.mark.parametrize("name", ["few_shot", "nearest_examples"])

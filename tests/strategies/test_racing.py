@@ -51,19 +51,19 @@ def even(*means: float, rows: int = 64) -> list[list[float]]:
 
 
 def test_laps_double_up_to_all_rows() -> None:
-    assert laps(64) == [8, 16, 32, 64]
-    assert laps(20) == [8, 16, 20]
-    assert laps(8) == [8]
+    assert laps(64) == [4, 8, 16, 32, 64]
+    assert laps(20) == [4, 8, 16, 20]
+    assert laps(4) == [4]
     assert laps(0) == []
 
 
 def test_what_is_clearly_behind_is_out_after_the_first_lap() -> None:
-    assert Field(even(0.2, 0.9, 0.5, 0.4)).run() == (1, [8, 8, 8, 8], 32.0)
+    assert Field(even(0.2, 0.9, 0.5, 0.4)).run() == (1, [4, 4, 4, 4], 16.0)
 
 
 def test_of_equals_half_go_on_but_two_to_the_end_and_the_first_wins() -> None:
     winner, rows, _ = Field(even(0.5, 0.5, 0.5, 0.5, 0.5)).run()
-    assert (winner, rows) == (0, [64, 64, 16, 8, 8])
+    assert (winner, rows) == (0, [64, 64, 8, 4, 4])
 
 
 def test_the_best_wins_over_a_lucky_start() -> None:
@@ -85,14 +85,14 @@ def test_without_time_the_first_is_taken_untried() -> None:
 
 def test_a_lap_that_not_all_can_run_is_not_run() -> None:
     near = [[float(i % 2 == number) for i in range(64)] for number in (0, 1)]  # equal after every lap
-    winner, rows, spent = Field(near).run(seconds=31.0)  # 16 for the first lap, and as much for the second
+    winner, rows, spent = Field(near).run(seconds=31.0)  # 8 for each of the first laps, 16 for the third
     assert (winner, rows, spent) == (0, [8, 8], 16.0)
 
 
 def test_what_making_takes_is_not_taken_for_what_answers_do() -> None:
     near = [[float(i % 2 == number) for i in range(64)] for number in (0, 1)]
-    assert Field(near, making=100).run(seconds=250.0) == (0, [16, 16], 232.0), "32 are then wanted for the third lap"
-    assert Field(near, making=100).run(seconds=120.0) == (0, [8, 0], 108.0), "a second one would take 108 as well"
+    assert Field(near, making=100).run(seconds=250.0) == (0, [16, 16], 232.0), "32 are then wanted for the fourth lap"
+    assert Field(near, making=100).run(seconds=120.0) == (0, [4, 0], 104.0), "a second one would take 104 as well"
 
 
 @given(

@@ -86,8 +86,8 @@ def test_the_best_on_dev_is_made_again_from_all_examples(made: Made, make: Any) 
     fitted_on = tuple(e.id for e in fit)
     assert made == [(s, fitted_on) for s in (0.2, 0.9, 0.5)] + [(0.9, tuple(e.id for e in TRAIN))]
     assert [trial["share"] for trial in shop.log.trials] == [0.2, 0.9, 0.5]
-    assert [trial["dev_quality"] for trial in shop.log.trials] == pytest.approx([0.25, 0.875, 0.5])  # of eight rows
-    assert [trial["dev_rows"] for trial in shop.log.trials] == [8, 8, 8], "the others are clearly behind by then"
+    assert [trial["dev_quality"] for trial in shop.log.trials] == pytest.approx([0.25, 1.0, 0.5])  # of four rows
+    assert [trial["dev_rows"] for trial in shop.log.trials] == [4, 4, 4], "the others are clearly behind by then"
     assert [trial["chosen"] for trial in shop.log.trials] == [False, True, False]
     assert (shop.log.config, shop.log.train_examples) == ({"share": 0.9}, 40)
 
