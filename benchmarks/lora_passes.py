@@ -51,7 +51,7 @@ def main() -> None:
     quieten_libraries()
     shelf, root = ModelShelf(arguments.device), tasks_root()
     allowances = [Allowance(epochs=arguments.chosen)] if arguments.chosen else []
-    allowances += [Allowance(epochs=MOST_EPOCHS, adapter_search=True)] if arguments.search else []
+    allowances += [Allowance(epochs=arguments.chosen or MOST_EPOCHS, adapter_search=True)] if arguments.search else []
     allowances += [Allowance(fixed_epochs=int(passes)) for passes in arguments.passes.split(",") if passes]
     for name in arguments.tasks.split(",") if arguments.tasks else sorted(p.name for p in root.iterdir() if p.is_dir()):
         corpus = root / name / "corpus.jsonl"

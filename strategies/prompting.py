@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache
 
 from eval.contracts import Example, Kind, Solution, Task
 from eval.errors import NotApplicable
 from strategies.answers import AnswerFormat
 from strategies.base import Allowance, Family, Workshop
 from strategies.calibration import MOST_ROWS, calibrated
-from strategies.demonstrations import pick
+from strategies.demonstrations import Choice, pick
 from strategies.models.base import LanguageModel
 from strategies.pipeline import DocumentRetriever, ExampleRetriever, Pipeline
 from strategies.prompts import Demonstration, PromptTemplate, instruction, question
@@ -72,12 +73,16 @@ class FewShot:
     Read once for all queries, demonstrations cost little: many come first."""
 
     def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
+        @cache
+        def picked(rows: tuple[Example, ...], count: int, choice: Choice) -> list[Example]:
+            """Once for all configurations that show the same ones in other orders or words."""
+            return pick(rows, count, workshop.embedder, by_label=task.kind is Kind.CLASSIFICATION, choice=choice)
+
         def make(configuration: Configuration, rows: Sequence[Example]) -> Pipeline:
             model = workshop.language_model
             answers = AnswerFormat.infer(task, rows, model)
-            by_label = task.kind is Kind.CLASSIFICATION
             count, choice = configuration["demonstrations"], configuration["choice"]
-            shown = pick(rows, count, workshop.embedder, by_label=by_label, choice=choice) if count else []
+            shown = picked(tuple(rows), count, choice) if count else []
             template = _template(task, answers, rows, model, configuration)
             demonstrations = tuple(Demonstration(e.input, e.target) for e in shown)
             template = replace(template, demonstrations=demonstrations).within(model)
