@@ -317,7 +317,7 @@ def _reached(bar: Bar, figures: Mapping[str, Any]) -> str:
     if value is None:
         return "nothing measured"
     words = "reached" if bar.low <= value <= bar.high else "NOT reached"
-    return f"{value:.3g} of {number}: {words}" + ("" if number >= bar.least else f", too few ({bar.least} wanted)")
+    return f"{value:.3g} (n = {number}): {words}" + ("" if number >= bar.least else f", too few ({bar.least} wanted)")
 
 
 def _summed(runs: Sequence[Record], name: str, *shares: str) -> dict[str, Any]:
