@@ -44,10 +44,10 @@ DEV_LOSS_ROWS = 16
 PASSES, JSON_PASSES = 4, 8
 """Over the training rows: what more of them gain is lost again, but for answers with many parts to get right."""
 BATCH_ROWS = 8
-STEPS, MOST_PASSES = 20, 4
-"""For each pass that the allowance has. Few rows are passed over more often than many, until there were so many steps:
-what ails fine-tuning on them is mostly that it ends too early (Zhang 2021, arXiv 2006.05987; Mosbach 2021, arXiv
-2006.04884)."""
+STEPS, MOST_STEPS, MOST_PASSES = 40, 160, 32
+"""Few rows are passed over more often than many, until there were so many steps for each pass that the allowance has
+above two: what ails fine-tuning on them is mostly that it ends too early (Zhang 2021, arXiv 2006.05987; Mosbach 2021,
+arXiv 2006.04884). With two passes a plan is at its last."""
 TINY_MODEL, SMALL_MODEL = 250_000_000, 1_000_000_000
 """Of fewer parameters."""
 
@@ -240,8 +240,9 @@ class _Course:
 
 def passes(allowance: Allowance, json: bool, rows: int) -> int:
     """How often so many training rows are passed over; measured by benchmarks/lora_passes.py."""
-    enough = math.ceil(STEPS * allowance.epochs * BATCH_ROWS / max(1, rows))
-    return max(min(allowance.epochs, JSON_PASSES if json else PASSES), min(MOST_PASSES * allowance.epochs, enough))
+    usual = min(allowance.epochs, JSON_PASSES if json else PASSES)
+    steps = min(MOST_STEPS, STEPS * (allowance.epochs - 2))
+    return max(usual, min(MOST_PASSES, math.ceil(steps * BATCH_ROWS / max(1, rows))))
 
 
 def _chance(rows: int) -> float:

@@ -370,7 +370,7 @@ def test_training_less_is_less_work(name: str) -> None:
     ("epochs", "json", "rows", "expected"),
     [
         *[(8, False, 1000, 4), (8, True, 1000, 8), (4, True, 1000, 4), (2, False, 1000, 2)],
-        *[(8, False, 40, 32), (8, True, 40, 32), (4, False, 40, 16), (2, False, 40, 8)],
+        *[(8, False, 40, 32), (8, True, 40, 32), (4, False, 40, 16), (3, False, 40, 8), (2, False, 40, 2)],
         *[(8, False, 128, 10), (8, False, 16, 32), (8, True, 128, 10), (0, False, 40, 0)],
     ],
 )
