@@ -77,15 +77,15 @@ class Lora:
         uncounted = Meter(speeds=workshop.speeds)
         trained = train_first(course, first, workshop.folder / "adapter", uncounted)
         if workshop.allowance.adapter_search and dev and not trained.log.guard_fired:
-            trained = search(trained, uncounted.spent, course, workshop.meter, workshop.log)
-        log = trained.log
+            meter, log, deadline = workshop.meter, workshop.log, workshop.allowance.deadline
+            trained = search(trained, uncounted.spent, course, meter, log, deadline)
         workshop.log.curve = [
-            {name: value for name, value in asdict(epoch).items() if value is not None} for epoch in log.epochs
+            {name: value for name, value in asdict(epoch).items() if value is not None} for epoch in trained.log.epochs
         ]
-        workshop.log.config |= {**asdict(trained.settings), "best_epoch": log.best_epoch}
+        workshop.log.config |= {**asdict(trained.settings), "best_epoch": trained.log.best_epoch}
         workshop.log.train_examples = len(rows)
         workshop.log.held_out = tuple(e.id for e in dev)
-        workshop.log.guard_fired |= log.guard_fired
+        workshop.log.guard_fired = trained.log.guard_fired
         return replace(self._remembering(pipeline, train, workshop), adapter=trained.folder)
 
     def _labels(self, answers: AnswerFormat) -> Sequence[str]:

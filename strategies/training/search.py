@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import shutil
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -74,31 +75,30 @@ def train_first(course: Course, settings: LoraSettings, folder: Path, meter: Met
     return Trained(settings, folder, course.train(settings, folder, meter))
 
 
-def search(first: Trained, seconds: float, course: Course, meter: Meter, log: FitLog) -> Trained:
+def search(first: Trained, seconds: float, course: Course, meter: Meter, log: FitLog, deadline: float) -> Trained:
     """The first training, or one with other settings that is clearly better on the dev rows.
 
-    What differs in one thing from the best so far is tried next, while the meter has the `seconds` that the first took.
-    What was tried is logged; only the adapter that is taken is kept, in the folder of the first.
+    What differs in one thing from the best so far is tried next, while the meter has the `seconds` that the first took,
+    and the clock as long before the `deadline` (a `time.monotonic()` value). What was tried is logged, also what
+    diverged or was cut off by the clock; only the adapter that is taken is kept, in the folder of the first.
     """
     if meter.left < seconds:
         return first
     before = meter.spent
     best, rows, tried = first, course.answer(first.folder, meter), [first.settings]
     trials = [_trial(first.settings, course.value(rows), len(rows), meter.spent - before)]
-    while len(tried) <= ALTERNATIVES and meter.left >= seconds:
+    while len(tried) <= ALTERNATIVES and meter.left >= seconds and time.monotonic() + first.log.seconds < deadline:
         settings = next((s for s in neighbours(best.settings) if s not in tried), None)
         if settings is None:
             break
         tried.append(settings)
         before = meter.spent
-        own = _trained(course, settings, first.folder.with_name(f"{first.folder.name}-{len(tried)}"), meter)
+        folder = first.folder.with_name(f"{first.folder.name}-{len(tried)}")
+        own = _trained(course, settings, folder, meter)
         if own is None:
             trials.append(_trial(settings, None, 0, meter.spent - before))
+            shutil.rmtree(folder, ignore_errors=True)
             continue
-        if own.log.guard_fired:  # half trained, it would be compared with whole ones
-            shutil.rmtree(own.folder)
-            log.guard_fired = True
-            break
         own_rows = course.answer(own.folder, meter)
         trials.append(_trial(settings, course.value(own_rows), len(own_rows), meter.spent - before))
         better = is_clearly_behind(rows, own_rows)
@@ -106,17 +106,18 @@ def search(first: Trained, seconds: float, course: Course, meter: Meter, log: Fi
         if better:
             best, rows = own, own_rows
     log.trials += [
-        {**trial, "chosen": settings == best.settings} for trial, settings in zip(trials, tried, strict=False)
+        {**trial, "chosen": settings == best.settings} for trial, settings in zip(trials, tried, strict=True)
     ]
     return replace(best, folder=best.folder.rename(first.folder))
 
 
 def _trained(course: Course, settings: LoraSettings, folder: Path, meter: Meter) -> Trained | None:
-    """None where training diverges."""
+    """None where training diverges, and where the clock ends it: half trained, it would be compared with whole ones."""
     try:
-        return Trained(settings, folder, course.train(settings, folder, meter))
+        log = course.train(settings, folder, meter)
     except Diverged:
         return None
+    return None if log.guard_fired else Trained(settings, folder, log)
 
 
 def _trial(settings: LoraSettings, quality: float | None, rows: int, seconds: float) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -54,10 +55,12 @@ class Scripted:
         return sum(row.score for row in rows if row is not None) / len(rows)
 
 
-def searched(course: Scripted, folder: Path, seconds: float = math.inf) -> tuple[Trained, FitLog, Meter]:
+def searched(
+    course: Scripted, folder: Path, seconds: float = math.inf, deadline: float = math.inf
+) -> tuple[Trained, FitLog, Meter]:
     first = Trained(FIRST, folder / "adapter", course.train(FIRST, folder / "adapter", Meter()))
     log, meter = FitLog(), Meter(seconds, SPEEDS)
-    return search(first, 1.0, course, meter, log), log, meter
+    return search(first, 1.0, course, meter, log, deadline), log, meter
 
 
 def test_what_is_clearly_better_is_taken_and_nothing_else_is_kept(tmp_path: Path) -> None:
@@ -113,10 +116,19 @@ def test_an_alternative_that_diverges_is_told_and_not_taken(tmp_path: Path) -> N
 def test_what_the_clock_cut_off_is_not_compared_with_whole_trainings(tmp_path: Path) -> None:
     course = Scripted(lambda settings: 16 if settings == FIRST else 32, cut_off=2)
     best, log, _ = searched(course, tmp_path)
-    assert best.settings == FIRST
-    assert log.guard_fired
-    assert len(course.trained) == 2
+    assert best.settings != FIRST, "the next one is whole"
+    assert (log.trials[1]["dev_quality"], log.trials[1]["chosen"]) == (None, False)
+    assert not log.guard_fired, "the solution is whole"
     assert [p.name for p in tmp_path.iterdir()] == ["adapter"]
+
+
+def test_no_training_is_begun_that_would_not_end_before_the_deadline(tmp_path: Path) -> None:
+    """The first took a second."""
+    for number, (left, trainings) in enumerate([(0.9, 0), (30.0, ALTERNATIVES)]):
+        course, folder = Scripted(lambda settings: 16), tmp_path / str(number)
+        folder.mkdir()
+        searched(course, folder, deadline=time.monotonic() + left)
+        assert len(course.trained) == 1 + trainings
 
 
 def test_where_training_diverges_lower_rates_follow(tmp_path: Path) -> None:
