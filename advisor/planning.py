@@ -79,6 +79,7 @@ FIRST_SETTINGS = "adapters were trained with their first settings instead of try
 NO_TUNING = "strategies took their first configuration instead of trying several"
 TUNING_SECONDS = (60.0, 30.0, 15.0)
 """Model-seconds that each strategy may spend in each fit on choosing its configuration: the most there is room for."""
+NEARLY = 0.8
 NO_REFIT = "the kept solution is the measured one, not fitted again on all examples"
 
 
@@ -287,7 +288,8 @@ def _left_out(names: Sequence[str]) -> str:
 
 
 def _passes(most: int) -> Cut:
-    return Cut(f"fine-tuning passes over the training rows at most {most} times", allowance={"epochs": most})
+    more = " (over few rows more often)" if most > 2 else ""
+    return Cut(f"fine-tuning passes over the training rows at most {most} times{more}", allowance={"epochs": most})
 
 
 def _timing(seconds: float) -> Cut:
@@ -345,7 +347,7 @@ def _timed_plan(
         loads.append(_load_seconds(alone) if query else 0.0)
         if work.fit.trained:
             effects.append(PROBE_SECONDS + MOST_INPUTS * alone + ASKED_AGAIN * query)
-        refits.append(fit_seconds(sizes.examples))
+        refits.append(fit_seconds(train_rows) * sizes.examples / train_rows)  # with as many passes as the folds'
         curves.append(sum(fit_seconds(share * train_rows) + answering / plan.folds for share in CURVE_SHARES))
     refit = (sum(refits) if keep_all else max(refits, default=0.0)) if plan.refit else 0.0
     curve = sum(sorted(curves)[-CURVE_STRATEGIES:]) if plan.learning_curve else 0.0
@@ -362,9 +364,13 @@ def _timed_plan(
 
 
 def _choosing(work: Workload, speeds: Speeds, allowance: Allowance) -> float:
-    """Seconds of choosing a configuration; what is done as a whole or not at all is done as often as there is room."""
+    """Seconds of choosing a configuration.
+
+    What is done as a whole or not at all is done as often as there is room, and room is left for its taking a little
+    less than planned, and being done once more.
+    """
     most, step = min(allowance.tuning_seconds, speeds.seconds(work.search)), speeds.seconds(work.search_step)
-    return most // step * step if step else most
+    return min(most // (NEARLY * step) * step, speeds.seconds(work.search)) if step else most
 
 
 def _latency_seconds(alone: float, most: float) -> float:

@@ -175,7 +175,7 @@ def _tell(progress: Progress, kind: str, data: dict[str, Any]) -> None:
     if kind == "said":
         progress.say(data["text"])
     elif kind == "planned":
-        progress.planned(data["seconds"], data["after"])
+        progress.planned(data["seconds"], data.get("after", 0.0))
     elif kind == "phase":
         progress.phase(data["strategy"], data["phase"], data["done"], data["total"])
     elif kind == "strategy":

@@ -90,7 +90,8 @@ def fit_and_score(
         answered = time.perf_counter()
     return {
         "strategy": strategy.name,
-        "planned": allowance.fixed_epochs or allowance.epochs,
+        "learnt_from": workshop.log.train_examples,
+        "planned": workshop.log.config["epochs"],
         "kept": workshop.log.config["best_epoch"],
         **{name: workshop.log.config[name] for name in ("learning_rate", "rank")},
         **({"tried": workshop.log.trials} if workshop.log.trials else {}),

@@ -60,6 +60,8 @@ def main() -> None:
             table = scores(name, strategy, arguments)
             if table:
                 rows.append(raced(name, strategy, [own["scores"] for own in table], arguments.seeds))
+    if not rows:
+        sys.exit(f"{arguments.scores} holds no scores of these; leave --only-known out")
     print("| " + " | ".join(rows[0]) + " |\n" + "|---" * len(rows[0]) + "|")
     print("\n".join("| " + " | ".join(str(value) for value in row.values()) + " |" for row in rows))
     loss, compute = (float(np.mean([row[key] for row in rows])) for key in ("loss, points", "answers, %"))

@@ -6,6 +6,7 @@
     ├── ModelUnavailable         a model is not on this machine, or is not what it should be (exit status 2)
     ├── NotApplicable            a strategy that cannot work on this task (recorded, not a failure)
     └── InfrastructureError      a time-out or a server's failure: the row stays unscored
+        └── LastingFailure       one that asking again will not mend
 
 The message of each is one sentence or two: what is wrong, then what to do about it.
 """

@@ -42,7 +42,7 @@ class Allowance:
     """How much a strategy may spend, planned from measured speeds before anything is fitted."""
 
     epochs: int = 4
-    """Passes of training over its rows, at most."""
+    """Passes of training over its rows, at most; over few rows more (see `strategies.finetuning.passes`)."""
     train_rows: int = 1_000_000
     """Rows that training passes over each epoch, at most."""
     dev_rows: int = 64

@@ -78,7 +78,8 @@ class Lora:
         trained = train_first(course, first, workshop.folder / "adapter", uncounted)
         if workshop.allowance.adapter_search and dev and not trained.log.guard_fired:
             meter, log, deadline = workshop.meter, workshop.log, workshop.allowance.deadline
-            trained = search(trained, uncounted.spent, course, meter, log, deadline)
+            whole = uncounted.spent * epochs / len(trained.log.epochs)  # it may have ended early, and others not
+            trained = search(trained, whole, course, meter, log, deadline)
         workshop.log.curve = [
             {name: value for name, value in asdict(epoch).items() if value is not None} for epoch in trained.log.epochs
         ]
@@ -202,23 +203,27 @@ class _Course:
 
     def train(self, settings: LoraSettings, folder: Path, meter: Meter) -> TrainingLog:
         """Train an adapter into the folder; dev rows watch, unless the number of epochs is fixed."""
-        from strategies.training.lora import train_lora
+        from strategies.training.lora import Diverged, train_lora
 
         def dev_quality() -> float:
             return self.value(self._answered(self.learning, meter))
 
         workshop, watched = self.workshop, self.dev[:DEV_LOSS_ROWS]
-        log = train_lora(
-            self.model,
-            self._pairs(self.rows, unseen=False),
-            settings,
-            folder,
-            dev_quality if self.dev and not workshop.allowance.fixed_epochs else None,
-            labels=self.labels,
-            dev_pairs=self._pairs(watched, unseen=True),
-            on_step=lambda done, total: workshop.progress("training", done, total),
-            deadline=workshop.allowance.deadline,
-        )
+        try:
+            log = train_lora(
+                self.model,
+                self._pairs(self.rows, unseen=False),
+                settings,
+                folder,
+                dev_quality if self.dev and not workshop.allowance.fixed_epochs else None,
+                labels=self.labels,
+                dev_pairs=self._pairs(watched, unseen=True),
+                on_step=lambda done, total: workshop.progress("training", done, total),
+                deadline=workshop.allowance.deadline,
+            )
+        except Diverged as failure:
+            meter.train(failure.tokens)
+            raise
         meter.train(log.tokens)
         return log
 

@@ -19,6 +19,7 @@ from strategies.workload import Speeds, Tokens
 
 FIRST_LAP = 4
 """Rows that every configuration answers; each further lap doubles them."""
+ROUNDING = 1e-9
 CLEARLY = 1.0
 """Standard errors of the paired difference by which a configuration must be behind the leader to be out at once."""
 
@@ -147,10 +148,15 @@ def _survivors(ranked: Sequence[int], runners: Sequence[Runner]) -> list[int]:
     return [number for number in better if not is_clearly_behind(runners[number].rows, runners[ranked[0]].rows)]
 
 
-def is_clearly_behind(own_rows: Sequence[ScoredRow | None], leaders: Sequence[ScoredRow | None]) -> bool:
-    """Whether the leader is better on the same rows by more than chance would often make it."""
+def is_clearly_behind(
+    own_rows: Sequence[ScoredRow | None], leaders: Sequence[ScoredRow | None], errors: float = CLEARLY
+) -> bool:
+    """Whether the leader is better on the same rows by more than so many standard errors of the difference.
+
+    By one, a single row that only the leader got right never is enough: its error is as large as it is.
+    """
     pairs = zip(own_rows, leaders, strict=True)
     gaps = np.array([best.score - own.score for own, best in pairs if own is not None and best is not None])
     if len(gaps) < 2:
         return False
-    return bool(gaps.mean() > CLEARLY * gaps.std(ddof=1) / math.sqrt(len(gaps)))
+    return bool(gaps.mean() > errors * gaps.std(ddof=1) / math.sqrt(len(gaps)) + ROUNDING)

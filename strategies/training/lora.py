@@ -42,7 +42,7 @@ class LoraSettings:
     batch_size: int = 8
     warmup: float = 0.06
     """Share of the steps over which the learning rate rises; it then falls along a cosine to a tenth."""
-    margin: float = 0.2
+    margin: float = 0.1
     """What an epoch may lose on the best one's dev quality and still be kept: less is chance on few rows, and only the
     last epochs have a learning rate that has come down."""
     patience: int = 3
@@ -52,6 +52,11 @@ class LoraSettings:
 
 class Diverged(AdvisorError):
     """The loss is not a number."""
+
+    def __init__(self, rate: float, tokens: int) -> None:
+        super().__init__(f"training diverged at a learning rate of {rate:g}")
+        self.tokens = tokens
+        """That were trained on until then."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +112,7 @@ def train_lora(
     from: their loss is told for each epoch. With `labels`, a `LabelHead` is trained to choose among them and is
     saved with the adapter, and answers are not learnt to be written. `deadline` is a `time.monotonic()` value; past
     it, training ends after the step under way (the first epoch's result is still measured and kept). Raises
-    NotApplicable where no pair fits the model's context, and Diverged where the first epoch's loss is not a number.
+    NotApplicable where no pair fits the model's context, and Diverged where the loss is not a number.
     """
     prefix, rows = tokenised(model, pairs, labels)
     if not rows:
@@ -202,7 +207,9 @@ class _Run:
         for number in range(1, self.settings.epochs + 1):
             loss = self._epoch(number)
             if math.isnan(loss):
-                break
+                if number > 1 and time.monotonic() > self.deadline:
+                    break
+                raise Diverged(self.settings.learning_rate, self.tokens)
             quality = self._quality()
             epochs.append(Epoch(number, loss, quality, self._dev_loss()))
             best = max(best, quality or 0.0)
@@ -212,8 +219,6 @@ class _Run:
                 self.objective.save(self.folder)
             if time.monotonic() > self.deadline or number - kept >= self.settings.patience:
                 break
-        if not epochs:
-            raise Diverged(f"training diverged at a learning rate of {self.settings.learning_rate:g}")
         guard = time.monotonic() > self.deadline and self.done < self.steps
         return TrainingLog(tuple(epochs), kept, self.tokens, time.monotonic() - start, guard)
 

@@ -15,6 +15,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+import torch
+
 from eval.metrics import ScoredRow
 from strategies.base import FitLog
 from strategies.racing import Meter, is_clearly_behind
@@ -24,6 +26,8 @@ from strategies.tuning import ALTERNATIVES
 RATES = 3.0
 """Half a decade: learning rates that lie nearer seldom differ by more than chance."""
 RANKS = 4
+BETTER = 2.0
+"""Standard errors of the difference on the dev rows: of three equals one is often better by a single one."""
 LOWER, LOWER_TIMES = 4.0, 3
 """How much lower the learning rate is, and how often, where training diverges."""
 
@@ -101,7 +105,7 @@ def search(first: Trained, seconds: float, course: Course, meter: Meter, log: Fi
             continue
         own_rows = course.answer(own.folder, meter)
         trials.append(_trial(settings, course.value(own_rows), len(own_rows), meter.spent - before))
-        better = is_clearly_behind(rows, own_rows)
+        better = course.value(own_rows) > course.value(rows) and is_clearly_behind(rows, own_rows, BETTER)
         shutil.rmtree((best if better else own).folder)
         if better:
             best, rows = own, own_rows
@@ -112,10 +116,10 @@ def search(first: Trained, seconds: float, course: Course, meter: Meter, log: Fi
 
 
 def _trained(course: Course, settings: LoraSettings, folder: Path, meter: Meter) -> Trained | None:
-    """None where training diverges, and where the clock ends it: half trained, it would be compared with whole ones."""
+    """None where it diverges, needs more memory than there is, or the clock ends it, so that it is half trained."""
     try:
         log = course.train(settings, folder, meter)
-    except Diverged:
+    except (Diverged, MemoryError, torch.OutOfMemoryError):
         return None
     return None if log.guard_fired else Trained(settings, folder, log)
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from eval.contracts import Usage
 from eval.metrics import ScoredRow
-from strategies.racing import FIRST_LAP, Meter, laps, most_answers, race
+from strategies.racing import FIRST_LAP, Meter, is_clearly_behind, laps, most_answers, race
 from strategies.workload import Speeds
 
 SECOND_A_ROW = Speeds(read=1.0, written=1.0, trained=1.0)
@@ -71,6 +71,14 @@ def test_the_best_wins_over_a_lucky_start() -> None:
     lucky = [1.0] * 6 + [float(rng.random() < 0.5) for _ in range(58)]
     steady = [float(rng.random() < 0.85) for _ in range(64)]
     assert Field([lucky, steady]).run()[0] == 1
+
+
+@pytest.mark.parametrize("rows", [8, 10, 11, 20, 30, 64])
+def test_a_single_row_makes_no_one_clearly_better(rows: int) -> None:
+    """Its difference is as large as its standard error, whatever the rounding says."""
+    leader, own = ([ScoredRow("", (), float(i < right)) for i in range(rows)] for right in (4, 3))
+    assert not is_clearly_behind(own, leader)
+    assert is_clearly_behind([ScoredRow("", (), 0.0)] * rows, leader)
 
 
 def test_a_row_without_a_score_beats_no_one() -> None:

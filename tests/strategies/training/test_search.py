@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from eval.contracts import Example, Kind, Task
 from eval.metrics import ScoredRow
@@ -42,7 +43,7 @@ class Scripted:
         self.trained.append(settings)
         meter.train(SECOND)
         if self.right(settings) < 0:
-            raise Diverged("training diverged")
+            raise Diverged(settings.learning_rate, SECOND)
         folder.mkdir()
         (folder / "right").write_text(str(self.right(settings)), encoding="utf-8")
         return TrainingLog((), 1, SECOND, 1.0, guard_fired=len(self.trained) == self.cut_off)
@@ -83,6 +84,29 @@ def test_what_may_be_better_by_chance_is_not_taken(tmp_path: Path) -> None:
     assert len(course.trained) == 1 + ALTERNATIVES
     assert [trial["chosen"] for trial in log.trials] == [True, False, False, False]
     assert [p.name for p in tmp_path.iterdir()] == ["adapter"]
+
+
+def test_what_is_right_on_more_rows_and_worse_by_the_metric_is_not_taken(tmp_path: Path) -> None:
+    """As by macro F1, where an adapter leans towards the commonest label."""
+
+    class Macro(Scripted):
+        def value(self, rows: Sequence[ScoredRow | None]) -> float:
+            return 1 - super().value(rows)
+
+    best, _, _ = searched(Macro(lambda settings: 16 if settings == FIRST else 28), tmp_path)
+    assert best.settings == FIRST
+
+
+def test_memory_that_does_not_suffice_for_another_training_costs_nothing(tmp_path: Path) -> None:
+    class Tight(Scripted):
+        def train(self, settings: LoraSettings, folder: Path, meter: Meter) -> TrainingLog:
+            if settings.rank > FIRST.rank:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return super().train(settings, folder, meter)
+
+    best, log, _ = searched(Tight(lambda settings: 16), tmp_path)
+    assert best.settings == FIRST
+    assert [trial["dev_rows"] for trial in log.trials] == [32, 32, 0, 32]
 
 
 def test_it_goes_on_from_the_best_so_far(tmp_path: Path) -> None:
