@@ -18,6 +18,7 @@ from strategies.base import Allowance, Workshop
 from strategies.models.base import Completion, Decoding, LanguageModel, Prompt
 from strategies.models.fake import HashingEmbedder, ScriptedModel
 from strategies.prompt_optimization import MOST_PROPOSALS, SENTENCE, SHARE, OptimizedPrompt, most_answers
+from strategies.racing import FIRST_LAP
 from strategies.workload import Profile, Speeds, Workload
 
 TASK = Task("Say something.", Kind.GENERATION, "exact_match")
@@ -103,7 +104,8 @@ def test_the_search_keeps_to_its_share(seconds: float) -> None:
     own = workshop(model, SPEEDS, tuning_seconds=seconds)
     OptimizedPrompt().fit(TASK, TRAIN, own)
     seeds_own_answers = 12 * 30 / SPEEDS.read + 12 / SPEEDS.written  # how good it is must be known, whatever is left
-    assert own.meter.spent <= max(seconds, seeds_own_answers)
+    dearest = max(t["model_seconds"] / t["dev_rows"] for t in own.log.trials if t["dev_rows"])  # and a race's first lap
+    assert own.meter.spent <= max(seconds, seeds_own_answers) + FIRST_LAP * dearest
     proposals = sum(asks_for_a_sentence(p) for p in model.seen)
     assert proposals <= MOST_PROPOSALS
     assert proposals or SHARE * seconds < 12
