@@ -30,6 +30,7 @@ from advisor.runs import write_atomically
 from eval.contracts import Example, Task
 from eval.harness import evaluate
 from eval.metrics import ScoredRow, get_metric
+from strategies import racing
 from strategies.base import Workshop
 from strategies.models.embedding_cache import CachingEmbedder
 from strategies.models.shelf import ModelShelf
@@ -52,8 +53,10 @@ def main() -> None:
     parser.add_argument("--strategies", default=STRATEGIES)
     parser.add_argument("--rows", type=int, default=160)
     parser.add_argument("--seeds", type=int, default=200)
+    parser.add_argument("--first-lap", type=int, default=racing.FIRST_LAP, help="rows that all configurations answer")
     parser.add_argument("--only-known", action="store_true", help="races on the scores there are; nothing is answered")
     arguments = parser.parse_args()
+    racing.FIRST_LAP = arguments.first_lap
     rows = []
     for name in arguments.tasks.split(","):
         for strategy in arguments.strategies.split(","):

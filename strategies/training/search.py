@@ -90,7 +90,8 @@ def search(first: Trained, seconds: float, course: Course, meter: Meter, log: Fi
         return first
     before = meter.spent
     best, rows, tried = first, course.answer(first.folder, meter), [first.settings]
-    trials = [_trial(first.settings, course.value(rows), len(rows), meter.spent - before)]
+    reached = course.value(rows)
+    trials = [_trial(first.settings, reached, len(rows), meter.spent - before)]
     while len(tried) <= ALTERNATIVES and meter.left >= seconds and time.monotonic() + first.log.seconds < deadline:
         settings = next((s for s in neighbours(best.settings) if s not in tried), None)
         if settings is None:
@@ -104,11 +105,12 @@ def search(first: Trained, seconds: float, course: Course, meter: Meter, log: Fi
             shutil.rmtree(folder, ignore_errors=True)
             continue
         own_rows = course.answer(own.folder, meter)
-        trials.append(_trial(settings, course.value(own_rows), len(own_rows), meter.spent - before))
-        better = course.value(own_rows) > course.value(rows) and is_clearly_behind(rows, own_rows, BETTER)
+        own_reached = course.value(own_rows)
+        trials.append(_trial(settings, own_reached, len(own_rows), meter.spent - before))
+        better = own_reached > reached and is_clearly_behind(rows, own_rows, BETTER)
         shutil.rmtree((best if better else own).folder)
         if better:
-            best, rows = own, own_rows
+            best, rows, reached = own, own_rows, own_reached
     log.trials += [
         {**trial, "chosen": settings == best.settings} for trial, settings in zip(trials, tried, strict=True)
     ]
