@@ -167,7 +167,7 @@ def inputs_of(path: str) -> list[str]:
     from eval.reading.text import read_text
 
     if path.lower().endswith(".txt"):
-        lines = [line.strip() for line in read_text(readable_file(path))[0].split("\n")]
+        lines = [line.strip() for line in read_text(readable_file(path)).text.split("\n")]
         return [line for line in lines if line]
     return map_inputs(read_table(path))
 

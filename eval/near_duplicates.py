@@ -46,9 +46,10 @@ _SMOOTHING = 0.1
 """Added to the inverse document frequency: a word that every input holds still says a little."""
 
 _APOSTROPHE = re.compile(r"['’`]")
+_SIGNS = r"\u0e00-\u0eff\u2e80-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _WORD = re.compile(
-    r"[\u0e00-\u0eff\u2e80-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"  # Scripts without spaces: each sign is a word.
-    r"|[^\W_]+"
+    rf"[{_SIGNS}]"  # Scripts without spaces: each sign is a word.
+    rf"|[^\W_{_SIGNS}]+"
     r"|[^\w\s.,;:!?¿¡\"()\[\]{}«»„“”‘‚–—…-]"  # A symbol or an emoji can be all the difference, punctuation cannot.
 )
 

@@ -18,6 +18,8 @@ from eval.reading.text import read_text
 FILE_TYPES = (".json", ".yaml", ".yml")
 SHORT_ANSWER = 10
 """Words. Shorter answers are compared word by word, longer ones by their longest common subsequence."""
+NEARLY_ALL, MOSTLY = 0.95, 0.8
+"""Shares of the outputs: that begin as JSON objects, and that are some; the others are then broken ones."""
 LONGEST_LABEL = 10
 """Words. Longer outputs are text, however often they repeat."""
 QUESTION = re.compile(
@@ -82,7 +84,7 @@ def complete(spec: TaskSpec, examples: Sequence[Example], *, has_documents: bool
 def _load(path: Path) -> dict[str, object]:
     import yaml
 
-    text, _ = read_text(path)
+    text = read_text(path).text
     try:
         content = json.loads(text) if path.suffix.lower() == ".json" else yaml.safe_load(text)
     except (ValueError, RecursionError, yaml.YAMLError) as error:
@@ -149,15 +151,15 @@ def _infer_kind(spec: TaskSpec, examples: Sequence[Example], has_documents: bool
         return Kind.EXTRACTION, "the task states JSON keys"
     rows = list({(e.input, e.target): e for e in examples}.values())
     outputs = Counter(e.target.casefold() for e in rows)
-    if _share(rows, lambda e: _is_json_object(e.target)) >= 0.95:
+    if are_json_objects([e.target for e in rows]):
         return Kind.EXTRACTION, "the outputs are JSON objects"
     if _are_labels(outputs):
         return Kind.CLASSIFICATION, f"{len(outputs)} short outputs repeat over {len(rows)} different examples"
-    if _share(rows, lambda e: FORMAL.match(e.target) is not None) >= 0.95:
+    if _share(rows, lambda e: FORMAL.match(e.target) is not None) >= NEARLY_ALL:
         return Kind.EXTRACTION, "the outputs are in a formal language"
     if has_documents and _share(rows, lambda e: _is_question(e.input)) >= 0.5:
         return Kind.QA, "there are documents and the inputs are questions"
-    if _share(rows, _is_excerpt) >= 0.95:
+    if _share(rows, _is_excerpt) >= NEARLY_ALL:
         return Kind.EXTRACTION, "the outputs are short excerpts of the inputs"
     return Kind.GENERATION, "the outputs are free text"
 
@@ -170,7 +172,7 @@ def _infer_metric(kind: Kind, examples: Sequence[Example]) -> tuple[str, str]:
             return "macro_f1", f'"{label}" makes up {count / len(targets):.0%} of the examples'
         return "accuracy", "no label makes up more than 80% of the examples"
     if kind is Kind.EXTRACTION:
-        if _share(examples, lambda e: _is_json_object(e.target)) >= 0.95:
+        if are_json_objects(targets):
             return "json_field_f1", "the outputs are JSON objects"
         return "exact_match", "an extracted value is right or wrong as a whole"
     words = statistics.median(len(target.split()) for target in targets)
@@ -198,7 +200,14 @@ def _is_excerpt(example: Example) -> bool:
     return len(example.target) <= len(example.input) / 2 and example.target.casefold() in example.input.casefold()
 
 
-def _is_json_object(text: str) -> bool:
+def are_json_objects(texts: Sequence[str]) -> bool:
+    """Tell whether these are JSON objects, but for some that are broken and a few that are not meant to be any."""
+    begun, whole = sum(text.startswith("{") for text in texts), sum(map(is_json_object, texts))
+    return begun >= NEARLY_ALL * len(texts) and whole >= MOSTLY * len(texts)
+
+
+def is_json_object(text: str) -> bool:
+    """Tell whether a text is a JSON object."""
     try:
         return text.startswith("{") and isinstance(json.loads(text), dict)
     except (ValueError, RecursionError):

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from eval.contracts import Example, Kind, Prediction, Task
+from eval.tasks import are_json_objects
 from strategies.models.base import Completion, Decoding, JsonShape, LabelScores, LanguageModel, Prompt
 from strategies.models.json_grammar import shape_of
 
@@ -92,11 +93,10 @@ def labels_of(task: Task, train: Sequence[Example]) -> tuple[str, ...]:
 
 
 def json_shape_of(task: Task, train: Sequence[Example]) -> JsonShape | None:
-    """The shape of JSON answers, where (nearly) all training answers are JSON objects; None for plain text."""
-    objects = [o for o in map(_json_object, train) if o is not None]
-    if task.kind is not Kind.EXTRACTION or len(objects) < 0.95 * len(train):
+    """The shape of JSON answers, where the training answers are JSON objects; None for plain text."""
+    if task.kind is not Kind.EXTRACTION or not are_json_objects([e.target for e in train]):
         return None
-    return shape_of(objects, task.json_keys)
+    return shape_of([o for o in map(_json_object, train) if o is not None], task.json_keys)
 
 
 def _json_object(example: Example) -> dict[str, Any] | None:

@@ -20,8 +20,10 @@ from strategies.workload import Speeds, Tokens
 FIRST_LAP = 4
 """Rows that every configuration answers; each further lap doubles them."""
 ROUNDING = 1e-9
-CLEARLY = 1.0
-"""Standard errors of the paired difference by which a configuration must be behind the leader to be out at once."""
+CLEARLY, LATELY = 1.0, 0.5
+"""Standard errors of the paired difference by which a configuration must be behind the leader to be out at once; and
+from `LATE` rows on, since the last lap takes as many answers as all before it, for a smaller difference than ever."""
+LATE = 32
 
 
 @dataclass
@@ -77,8 +79,9 @@ Value = Callable[[Sequence[ScoredRow]], float]
 def race(count: int, rows: int, make: Make, answer: Answer, value: Value, meter: Meter) -> tuple[int, list[Runner]]:
     """The winner's number, and how each of `count` configurations ran over at most `rows` rows.
 
-    In the first lap as many run as the meter has room for, in order. Where it has none for a further lap of all that
-    are still in it, the laps before decide. Of equals the earlier is taken: let the simplest be the first.
+    In the first lap as many run as the meter has room for, in order; where none of them gets anything right, which
+    tells nothing, all run a second one. Where the meter has no room for a further lap of all that are still in it, the laps before
+    decide. Of equals the earlier is taken: let the simplest be the first.
     """
     runners = [Runner() for _ in range(count)]
     alive = list(range(count))
@@ -98,10 +101,15 @@ def race(count: int, rows: int, make: Make, answer: Answer, value: Value, meter:
             runner.rows += answer(number, slice(start, end))
             runner.making, runner.answering = runner.making + made - before, runner.answering + meter.spent - made
             ran.append(number)
+        if not ran:
+            break
         ranked = sorted(ran, key=lambda number: (-_quality(value, runners[number].rows), number))
-        alive, start = _survivors(ranked, runners), end
+        as_much = sum(_expected(runners, runners[number], end) for number in ranked)
+        tells_nothing = not any(row and row.score for row in runners[ranked[0]].rows)
+        alive = ranked if not start and tells_nothing and meter.left >= as_much else _survivors(ranked, runners)
         if len(alive) < 2:
             break
+        start = end
     return alive[0] if alive else 0, runners
 
 
@@ -116,11 +124,11 @@ def laps(rows: int) -> list[int]:
 
 
 def most_answers(count: int, rows: int) -> int:
-    """Answers of a race in which no one is clearly beaten."""
+    """Answers of a race in which the first lap tells nothing and no one is clearly beaten."""
     total, start = 0, 0
     for end in laps(rows):
         total += count * (end - start)
-        count, start = _half(count), end
+        count, start = _half(count) if start else count, end
     return total if count > 1 else 0
 
 
@@ -144,8 +152,9 @@ def _quality(value: Value, rows: Sequence[ScoredRow | None]) -> float:
 
 def _survivors(ranked: Sequence[int], runners: Sequence[Runner]) -> list[int]:
     """The better half, the best first, without those that are clearly behind it."""
-    better = ranked[: _half(len(ranked))]
-    return [number for number in better if not is_clearly_behind(runners[number].rows, runners[ranked[0]].rows)]
+    better, leaders = ranked[: _half(len(ranked))], runners[ranked[0]].rows
+    errors = LATELY if len(leaders) >= LATE else CLEARLY
+    return [number for number in better if not is_clearly_behind(runners[number].rows, leaders, errors)]
 
 
 def is_clearly_behind(

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import unicodedata
 from collections.abc import Sequence
 
 from eval.contracts import Example, Kind, Task
 from eval.findings import Finding
 from eval.reading.text import counted
+from eval.tasks import MOSTLY, NEARLY_ALL, is_json_object
 
-MOSTLY = 0.8
-"""Share of JSON objects from which on the other outputs are taken for broken ones."""
 PLACEHOLDERS = frozenset(("n/a", "#n/a", "nan", "null", "#ref!", "#value!", "#name?", "#div/0!", "tbd"))
 SELDOM = 0.05
 """A placeholder that is more frequent is an answer of its own: "null" may be meant."""
 
 
 def invalid_json_output(task: Task, examples: Sequence[Example]) -> Finding | None:
-    """Outputs that are no JSON objects where JSON objects are asked for."""
-    broken = tuple(e.id for e in examples if not _is_object(e.target))
+    """Outputs that are no JSON objects where JSON objects are asked for, or meant by their braces."""
+    broken = tuple(e.id for e in examples if not is_json_object(e.target))
+    braced = sum(e.target.startswith("{") and e.target.endswith("}") for e in examples)
+    are_all = braced >= NEARLY_ALL * len(examples) and 2 * len(broken) > len(examples)  # written by Python, say
     is_json = task.metric == "json_field_f1" or (
         task.kind is Kind.EXTRACTION and len(broken) <= (1 - MOSTLY) * len(examples)
     )
-    if not broken or not is_json:
+    if not broken or not (is_json or are_all):
         return None
     message = f"{counted(len(broken), 'output')} {'is no JSON object' if len(broken) == 1 else 'are no JSON objects'}."
     return Finding("invalid_json_output", "warning", len(broken), broken, message, "Kept; no answer to them can score.")
@@ -52,10 +52,3 @@ def wordless_inputs(examples: Sequence[Example]) -> Finding | None:
 
 def _says_something(text: str) -> bool:
     return any(unicodedata.category(c)[0] in "LNS" for c in text)
-
-
-def _is_object(text: str) -> bool:
-    try:
-        return isinstance(json.loads(text), dict)
-    except (ValueError, RecursionError):
-        return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Collection, Sequence
 from functools import lru_cache
@@ -23,9 +24,14 @@ NAMES = {
     "ar": "Arabic", "cs": "Czech", "da": "Danish", "de": "German", "el": "Greek", "en": "English", "es": "Spanish",
     "fi": "Finnish", "fr": "French", "he": "Hebrew", "hi": "Hindi", "hu": "Hungarian", "it": "Italian",
     "ja": "Japanese", "ko": "Korean", "nl": "Dutch", "no": "Norwegian", "pl": "Polish", "pt": "Portuguese",
-    "ro": "Romanian", "ru": "Russian", "sv": "Swedish", "tr": "Turkish", "uk": "Ukrainian", "vi": "Vietnamese",
-    "zh": "Chinese",
+    "ro": "Romanian", "ru": "Russian", "sv": "Swedish", "th": "Thai", "tr": "Turkish", "uk": "Ukrainian",
+    "vi": "Vietnamese", "zh": "Chinese",
 }  # fmt: skip
+SCRIPTS = {
+    "CYRILLIC": "ru", "GREEK": "el", "HEBREW": "he", "ARABIC": "ar", "DEVANAGARI": "hi", "THAI": "th", "HANGUL": "ko",
+    "HIRAGANA": "ja", "KATAKANA": "ja", "CJK": "zh",
+}  # fmt: skip
+"""The commonest language of scripts, by the first word of their letters' Unicode names."""
 _NO_LANGUAGE = re.compile(r"https?://\S+|\S+@\S+|[^\W_]*\d[\w.-]*|\w+[_.(/\\]\w*|[^\w\s'’.,;:!?-]|\b[A-Z]{2,}\b")
 """Links, addresses, figures, identifiers, code and abbreviations."""
 
@@ -72,7 +78,15 @@ def language_of(text: str) -> str:
     if sum(map(str.isalpha, prose)) < FEWEST_LETTERS and prose.isascii():
         return ""
     language, probability = _identifier().classify(prose)
-    return str(language) if probability >= SURE else ""
+    return str(language) if probability >= SURE else _language_of_script(prose)
+
+
+def _language_of_script(text: str) -> str:
+    """The commonest language of a script that most of the letters are of; empty for Latin letters."""
+    letters = [letter for letter in text if letter.isalpha()]
+    found = Counter(SCRIPTS.get(unicodedata.name(letter, "").partition(" ")[0], "") for letter in letters)
+    language, count = found.most_common(1)[0] if found else ("", 0)
+    return language if 2 * count > len(letters) else ""
 
 
 @lru_cache(maxsize=1)

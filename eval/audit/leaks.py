@@ -20,7 +20,9 @@ FEWEST_WORDS = 4
 """A shorter question occurs in documents by chance, unless it and its answer are half of what the document says."""
 LONG_ANSWER = 8
 """Words; of an answer this long, half in the same words is enough, since passages and copies cut answers."""
-_BOUNDARY = re.compile(r"(?<=[.!?:;|\n\t\"“”„«»()\[\]{}>*#–—-])")
+_BOUNDARY = re.compile(r"(?<=[.!?:;|\n\t\"“”„«»()\[\]{}>*#–—。！？：；、，「」『』（）【】؟،؛।-])")
+_NUMBER = re.compile(r"(?:q|question|frage|f|no|nr)?\d*")
+"""A word that numbers the question after it."""
 
 
 class _Text:
@@ -31,7 +33,10 @@ class _Text:
         starts = []
         for part in _BOUNDARY.split(f"{document.title}\n{document.text}"):
             starts.append(len(self.words))
-            self.words += words_of(part)
+            words = words_of(part)
+            if words and _NUMBER.fullmatch(words[0]):
+                starts.append(len(self.words) + 1)
+            self.words += words
         self.line = _spaced(self.words)
         ends = [0, *accumulate(len(word) + 1 for word in self.words)]
         self.starts = {ends[start] for start in starts}

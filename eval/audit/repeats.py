@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
@@ -10,6 +11,7 @@ from eval.findings import Finding
 from eval.folds import group_key
 from eval.near_duplicates import near_duplicate_groups
 from eval.reading.text import counted
+from eval.tasks import is_json_object
 
 
 def duplicate_rows(examples: Sequence[Example]) -> Finding | None:
@@ -61,12 +63,20 @@ def conflicting_labels(examples: Sequence[Example]) -> Finding | None:
     groups: defaultdict[str, list[Example]] = defaultdict(list)
     for example in examples:
         groups[group_key(example.input)].append(example)
-    clashing = [example.id for group in groups.values() if len({e.targets for e in group}) > 1 for example in group]
+    clashing = [example.id for group in groups.values() if len(set(map(_answers, group))) > 1 for example in group]
     if not clashing:
         return None
     message = f"{len(clashing)} rows have the same input as another row but a different output."
     action = "Kept, on one side of the split; no strategy can be right on all of them. Check the rows."
     return Finding("conflicting_labels", "warning", len(clashing), tuple(clashing), message, action)
+
+
+def _answers(example: Example) -> tuple[str, ...]:
+    """The accepted answers, JSON objects whatever the order and spacing of their keys."""
+    return tuple(
+        json.dumps(json.loads(target), sort_keys=True) if is_json_object(target) else target
+        for target in example.targets
+    )
 
 
 def _repeats(keyed: Iterable[tuple[str, object]]) -> tuple[str, ...]:

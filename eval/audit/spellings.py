@@ -24,6 +24,8 @@ FREQUENT = 5
 """Rows that what was meant has at least."""
 _WORD = re.compile(r"[^\W\d_]+")
 _SPACE = re.compile(r"(?<=[^\W\d_])[\s_-]+(?=[^\W\d_])|\s+")
+_WHOLE = re.compile(r"-?\d+\.0+")
+"""How worksheets and data frames write whole numbers."""
 _JOINT = re.compile(r"(?<=[^\W\d_])[ /.]+(?=[^\W\d_])")
 
 
@@ -42,8 +44,10 @@ def spellings(examples: Sequence[Example], stated: Collection[str] = ()) -> dict
 
 
 def label_form(label: str) -> str:
-    """Equal for labels that differ in case, spaces, invisible characters or Unicode form (NFKC) only."""
+    """Equal for labels that differ in case, spaces, invisible characters or Unicode form (NFKC) only; for 1 and 1.0."""
     text = unicodedata.normalize("NFKC", label).casefold().strip()
+    if _WHOLE.fullmatch(text):
+        return text.partition(".")[0]
     return _SPACE.sub(" ", "".join(c for c in text if unicodedata.category(c) != "Cf"))
 
 

@@ -60,6 +60,8 @@ class ColumnMapping:
             return tuple(filter(None, [_last_reply(value)]))
         if isinstance(value, dict) and {"text", "answer_start"} == set(value):  # SQuAD
             value = value["text"]
+        if value == {}:  # an object in which nothing was found
+            return ("{}",)
         items = value if isinstance(value, list) else [value]
         if any(isinstance(item, dict | list) for item in items):  # one JSON value, not several answers
             items = [value]
@@ -75,6 +77,9 @@ class ColumnMapping:
         ignored = [name for name in table.columns if is_ignored(table, name) and name != self.output]
         if ignored:
             message += f" Ignored the empty or unnamed column{'s' * (len(ignored) > 1)} {quoted(ignored)}."
+        twice = [name for name in (*self.inputs, self.output) if any(_repeats(other, name) for other in table.columns)]
+        if twice:
+            message += f" There are several columns called {quoted(twice)}: the first was read."
         action = "If this is wrong, say so with --input-columns and --output-column."
         return Finding("column_mapping", "info", 1, (), message, action)
 
@@ -115,6 +120,11 @@ def named(table: Table, names: Sequence[str], without: Sequence[str] = ()) -> st
 def is_ignored(table: Table, column: str) -> bool:
     """Tell whether a column cannot matter: nothing is in it, or it has no name (a row number, as a rule)."""
     return table.is_empty(column) or not column.strip() or re.fullmatch(r"Unnamed: \d+", column) is not None
+
+
+def _repeats(column: str, name: str) -> bool:
+    """Tell whether a column was called `name` in the file, like one before it."""
+    return re.fullmatch(rf"{re.escape(name)} \(\d+\)", column) is not None
 
 
 def plain(column: str) -> str:

@@ -6,47 +6,100 @@ import csv
 import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 
 from eval.findings import Finding
-from eval.reading.text import counted, is_blank, listed, read_text
+from eval.reading.text import Decoded, counted, is_blank, listed, read_text
 
 Record = tuple[int, dict[str, object]]
 """Physical line (or sheet row), and the cells by column name."""
 Reading = tuple[list[Record], list[Finding]]
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+SAMPLE_ROWS = 200
+"""That are looked at to find the delimiter and the header."""
+MOST_TITLES = 5
+"""Rows above a header."""
 csv.field_size_limit(2**31 - 1)
 
 
 def read_delimited(path: Path) -> Reading:
     """Read CSV or TSV; encoding and delimiter are detected, and stated unless they are UTF-8 and the comma."""
-    text, encoding = read_text(path)
-    text, delimiter = _delimiter(text)
+    decoded = read_text(path)
+    text, delimiter = _delimiter(decoded.text)
     broken: list[int] = []
-    records, odd = from_grid(_cells(text, delimiter, broken))
-    findings = assumed(path.name, encoding, delimiter)
-    return records, findings + unparseable(path.name, broken + odd, "CSV with as many cells as the header")
+    grid = from_grid(_cells(text, delimiter, broken))
+    findings = assumed(path.name, decoded, delimiter) + grid.above(path.name)
+    return grid.records, findings + unparseable(path.name, broken + grid.odd, "CSV with as many cells as the header")
 
 
-def from_grid(grid: Iterable[tuple[int, Sequence[object]]]) -> tuple[list[Record], list[int]]:
-    """Name the cells after the first row that is not blank; also return the lines with cells beyond the header."""
-    header: list[str] = []
+@dataclass(frozen=True)
+class Grid:
+    """Rows of cells, named."""
+
+    records: list[Record]
+    odd: list[int]
+    """Lines with cells beyond the header."""
+    header: int = 0
+    """Its line."""
+    titles: int = 0
+    """Rows above the header that are not blank."""
+
+    def above(self, name: str) -> list[Finding]:
+        """State that the header is not the first row, if it is not."""
+        if not self.titles:
+            return []
+        lines = counted(self.titles, "line")
+        message = f"Took line {self.header} of {name} for the column names, and the {lines} above for a title."
+        return [Finding("column_mapping", "info", 1, (), message, "Remove what is above the column names if not.")]
+
+
+def from_grid(grid: Iterable[tuple[int, Sequence[object]]]) -> Grid:
+    """Name the cells after the header: the first row that is not blank, or the first below a title."""
+    rows = iter(grid)
+    first = list(islice(rows, SAMPLE_ROWS))
+    filled = [(place, width) for place, (_, cells) in enumerate(first) if (width := _width(cells))]
+    if not filled:
+        return Grid([], [])
+    titles = title_rows([width for _, width in filled])
+    place, _ = filled[titles]
+    start, names = first[place]
+    header = _header(names)
     records: list[Record] = []
     odd: list[int] = []
-    for line, cells in grid:
-        if not header:
-            header = [] if is_blank(list(cells)) else _header(cells)
-        elif is_blank(list(cells[len(header) :])):
+    for line, cells in chain(first[place + 1 :], rows):
+        if _width(cells) <= len(header):
             records.append((line, dict(zip(header, cells, strict=False))))
         else:
             odd.append(line)
-    return records, odd
+    return Grid(records, odd, start, titles)
 
 
-def assumed(name: str, encoding: str, delimiter: str = ",") -> list[Finding]:
+def title_rows(widths: Sequence[int]) -> int:
+    """How many rows above the header are a title: one cell wide each, before rows that are as wide as the next one."""
+    titles = next((i for i, width in enumerate(widths) if width > 1), 0)
+    if not 0 < titles <= MOST_TITLES:
+        return 0
+    wide, below = widths[titles], widths[titles + 1 :]
+    fitting, equal = (sum(map(fits, below)) for fits in (wide.__ge__, wide.__eq__))
+    return titles if below and fitting >= 0.9 * len(below) and equal >= len(below) / 2 else 0
+
+
+def _width(cells: Sequence[object]) -> int:
+    """Cells up to the last that holds something."""
+    return next((place for place in range(len(cells), 0, -1) if not is_blank(cells[place - 1])), 0)
+
+
+def assumed(name: str, decoded: Decoded, delimiter: str = ",") -> list[Finding]:
     """State the encoding and the delimiter unless they are the plain ones."""
+    encoding, odd = decoded.encoding, decoded.odd_lines
+    if odd:
+        lines, verb = listed(map(str, odd)), "holds" if len(odd) == 1 else "hold"
+        message = f"Read {name} as utf-8 text; line {lines} {verb} bytes that are none, taken for Windows-1252."
+        rows = tuple(map(str, odd))
+        return [Finding("encoding_assumed", "warning", len(odd), rows, message, "Check these lines for odd letters.")]
     if encoding == "utf-8" and delimiter == ",":
         return []
     cells = "" if delimiter == "," else f" with {DELIMITERS[delimiter]} between the cells"
@@ -83,7 +136,8 @@ def _delimiter(text: str) -> tuple[str, str]:
 def _agreement(sample: str, delimiter: str) -> tuple[float, int]:
     """Share of the first rows that are as wide as the header, and that width."""
     reader = csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter, skipinitialspace=True)
-    widths = [len(row) for row in islice(reader, 200) if row]
+    widths = [len(row) for row in islice(reader, SAMPLE_ROWS) if row]
+    widths = widths[title_rows(widths) :]
     if not widths or widths[0] < 2:
         return 0.0, 0
     return sum(width == widths[0] for width in widths) / len(widths), widths[0]

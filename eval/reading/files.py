@@ -52,7 +52,7 @@ def extract(path: Path) -> Text:
 
 
 def _plain(path: Path) -> Text:
-    return Text(clean(read_text(path)[0]))
+    return Text(clean(read_text(path).text))
 
 
 def _markdown(path: Path) -> Text:

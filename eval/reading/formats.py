@@ -19,25 +19,27 @@ DECODER = json.JSONDecoder(parse_constant=lambda _: None)
 
 def read_json_lines(path: Path) -> Reading:
     """Read one JSON object per line; broken lines are reported by number, and reading goes on."""
-    text, encoding = read_text(path)
-    whole = _parse(text) if text.lstrip().startswith("[") else None
-    records, broken = _objects(whole) if isinstance(whole, list) else _lines(text)
-    return records, assumed(path.name, encoding) + unparseable(path.name, broken, "a JSON object")
+    decoded = read_text(path)
+    whole = _parse(decoded.text) if decoded.text.lstrip().startswith("[") else None
+    records, broken = _objects(whole) if isinstance(whole, list) else _lines(decoded.text)
+    return records, assumed(path.name, decoded) + unparseable(path.name, broken, "a JSON object")
 
 
 def read_json(path: Path) -> Reading:
     """Read a list of objects, or an object that holds one; JSON Lines under the wrong name are read as well."""
-    text, encoding = read_text(path)
-    content = _parse(text)
+    decoded = read_text(path)
+    content = _parse(decoded.text)
     if content is None:
-        records, broken = _lines(text)
+        is_list = decoded.text.lstrip().startswith("[")  # of which lines may be objects by chance
+        records, broken = ([], []) if is_list else _lines(decoded.text)
         if not records:
             raise RequestError(
-                f"{path} is not valid JSON: give a list of objects, or one object per line (JSON Lines)."
+                f"{path} is not valid JSON ({_fault(decoded.text)}): give a list of objects, or one object per line "
+                "(JSON Lines)."
             )
     else:
         records, broken = _objects(_only_list(content, path))
-    return records, assumed(path.name, encoding) + unparseable(path.name, broken, "a JSON object")
+    return records, assumed(path.name, decoded) + unparseable(path.name, broken, "a JSON object")
 
 
 def read_parquet(path: Path) -> Reading:
@@ -50,25 +52,39 @@ def read_parquet(path: Path) -> Reading:
             rows = file.read().to_pylist()
     except Exception as error:  # pyarrow's errors share no base class with those of its decoders
         raise RequestError(f"{path} is not a readable Parquet file ({_brief(error)}): export it again.") from error
-    return _objects([{k: v for k, v in row.items() if not k.startswith("__index_level_")} for row in rows])[0], []
+    named = [{k: _readable(v, k, path) for k, v in row.items() if not k.startswith("__index_level_")} for row in rows]
+    return _objects(named)[0], []
+
+
+def _readable(value: object, column: str, path: Path) -> object:
+    """Text that a writer stored as bytes. Raises RequestError for bytes that are no text."""
+    if not isinstance(value, bytes):
+        return value
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        raise RequestError(f'Column "{column}" of {path} holds bytes that are no UTF-8 text: store text.') from None
 
 
 def read_workbook(path: Path) -> Reading:
-    """Read the first sheet of an Excel workbook; further sheets are reported."""
+    """Read the first sheet of an Excel workbook that has any rows; other sheets are reported."""
     from openpyxl import load_workbook
 
     try:
         workbook = load_workbook(path, read_only=True, data_only=True)
         try:
-            sheet = workbook.worksheets[0]
-            sheet.reset_dimensions()  # some exporters state a wrong range
-            records, odd = from_grid(enumerate(sheet.iter_rows(values_only=True), 1))
-            names = [other.title for other in workbook.worksheets]
+            for sheet in workbook.worksheets:
+                sheet.reset_dimensions()  # some exporters state a wrong range
+                grid = from_grid(enumerate(sheet.iter_rows(values_only=True), 1))
+                if grid.records or grid.odd:
+                    break
+            others = [other.title for other in workbook.worksheets if other is not sheet]
         finally:
             workbook.close()
     except Exception as error:  # a damaged archive surfaces as anything from BadZipFile to KeyError
         raise RequestError(f"{path} is not a readable Excel workbook ({_brief(error)}): export it again.") from error
-    return records, _other_sheets(path, names) + unparseable(path.name, odd, "covered by the header")
+    findings = grid.above(path.name) + _other_sheets(path, sheet.title, others)
+    return grid.records, findings + unparseable(path.name, grid.odd, "covered by the header")
 
 
 def read_hub(source: str) -> Reading:
@@ -105,6 +121,17 @@ def _parse(text: str) -> object:
         return None
 
 
+def _fault(text: str) -> str:
+    """Where a text stops being JSON."""
+    try:
+        DECODER.decode(text)
+    except json.JSONDecodeError as error:
+        return f"line {error.lineno}, column {error.colno}: {error.msg}"
+    except (ValueError, RecursionError):
+        pass
+    return "nested too deeply"
+
+
 def _lines(text: str) -> tuple[list[Record], list[int]]:
     """Objects by line; a blank line is a record without cells. Only LF ends a line, since U+2028 may be in a string."""
     records: list[Record] = []
@@ -136,12 +163,12 @@ def _only_list(content: object, path: Path) -> list[object]:
     raise RequestError(f"{path} holds {found}: give a list of objects, or an object with one such list.")
 
 
-def _other_sheets(path: Path, names: list[str]) -> list[Finding]:
-    if len(names) < 2:
+def _other_sheets(path: Path, read: str, others: list[str]) -> list[Finding]:
+    if not others:
         return []
-    message = f'Read only the first sheet of {path.name}, "{names[0]}"; not read: {listed(names[1:])}.'
+    message = f'Read only the sheet "{read}" of {path.name}, the first with rows; not read: {listed(others)}.'
     action = "Move the sheet that matters to the front if this is the wrong one."
-    return [Finding("column_mapping", "info", len(names) - 1, tuple(names[1:]), message, action)]
+    return [Finding("column_mapping", "info", len(others), tuple(others), message, action)]
 
 
 def _brief(error: Exception) -> str:

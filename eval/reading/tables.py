@@ -62,7 +62,8 @@ def read_table(source: str | Path) -> Table:
         records, findings = reader(path)
     filled = [(line, values) for line, values in records if not all(is_blank(v) for v in values.values())]
     if not filled:
-        raise RequestError(f"{name} has no usable rows: give a file with at least one row of data.")
+        broken = next((f"{f.message} {f.action}" for f in findings if f.code == "unparseable_rows"), "")
+        raise RequestError(f"{name} has no usable rows: {broken or 'give a file with at least one row of data.'}")
     blank = [str(line) for line, values in records if all(is_blank(v) for v in values.values())]
     rows = tuple(Row(number, line, values) for number, (line, values) in enumerate(filled, 1))
     columns = tuple(dict.fromkeys(column for _, values in filled for column in values))

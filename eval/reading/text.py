@@ -8,18 +8,31 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 from eval.errors import RequestError
 
 SAMPLE = 1_000_000
 """Bytes that are looked at to guess an encoding."""
 SURROGATE = re.compile("[\ud800-\udfff]")
+_STRAY = re.compile("[\udc80-\udcff]")
+"""A byte that is no UTF-8, as Python's `surrogateescape` has it."""
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 LATIN = ["cp1250", "cp1252", "cp1254", "cp1257", "cp1258", "iso8859_2"]
 OTHER_SCRIPTS = ["cp1251", "cp1253", "cp1255", "cp1256", "cp874", "cp932", "euc_jp", "gb18030", "big5", "cp949"]
 """Encodings that exported tables are found in, besides Unicode."""
 
 
-def read_text(path: Path) -> tuple[str, str]:
+class Decoded(NamedTuple):
+    """A file's text, and how it was read."""
+
+    text: str
+    encoding: str
+    odd_lines: tuple[int, ...] = ()
+    """Lines of a UTF-8 file with bytes that are none; they were taken for Windows-1252."""
+
+
+def read_text(path: Path) -> Decoded:
     """Return a file's text and its encoding; RequestError where it cannot be opened or is not text."""
     try:
         return decode(path.read_bytes(), str(path))
@@ -27,22 +40,26 @@ def read_text(path: Path) -> tuple[str, str]:
         raise RequestError(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
-def decode(data: bytes, name: str) -> tuple[str, str]:
+def decode(data: bytes, name: str) -> Decoded:
     """Return the text and the encoding it was read with; RequestError for what is not text.
 
-    UTF-16 is taken from its byte order mark, then UTF-8 is tried; only then an 8-bit encoding is guessed.
+    UTF-16 is taken from its byte order mark, then UTF-8 is tried, also with a few rows pasted in from elsewhere; only
+    then an 8-bit encoding is guessed.
     """
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         encoding = "utf-16"
     elif b"\0" in data:
         raise RequestError(f"{name} is not a text file: export it again as UTF-8 text.")
     else:
-        encoding = "utf-8" if _is_utf8(data) else _legacy_encoding(data)
+        mixed = _mostly_utf8(data)
+        if mixed is not None:
+            return mixed
+        encoding = _legacy_encoding(data)
     try:
         text = data.decode(encoding)
     except (UnicodeDecodeError, LookupError):
         raise RequestError(f"The encoding of {name} is not recognised: export it again as UTF-8 text.") from None
-    return text.removeprefix("\ufeff"), encoding
+    return Decoded(text.removeprefix("\ufeff"), encoding)
 
 
 def clean(text: str) -> str:
@@ -92,12 +109,18 @@ def unique_id(wanted: str, record: int, taken: set[str]) -> str:
     return name
 
 
-def _is_utf8(data: bytes) -> bool:
-    try:
-        data.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True
+def _mostly_utf8(data: bytes) -> Decoded | None:
+    """The text of a UTF-8 file, stray bytes read as Windows-1252; None where they outnumber the UTF-8 characters.
+
+    Other encodings of text hardly ever are valid UTF-8 by chance.
+    """
+    text = data.decode("utf-8", "surrogateescape").removeprefix("\ufeff")
+    strays = len(_STRAY.findall(text))
+    if 2 * strays > sum(len(run) for run in _NOT_ASCII.findall(text)):
+        return None
+    odd = tuple(number for number, line in enumerate(text.split("\n"), 1) if _STRAY.search(line)) if strays else ()
+    repaired = _STRAY.sub(lambda stray: bytes([ord(stray[0]) - 0xDC00]).decode("cp1252", "replace"), text)
+    return Decoded(repaired, "utf-8", odd)
 
 
 def _legacy_encoding(data: bytes) -> str:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eval.near_duplicates import near_duplicate_groups
+from eval.near_duplicates import near_duplicate_groups, words_of
 
 VERBS = ["play", "find", "book", "rate", "order", "cancel"]
 OTHERS = [
@@ -125,3 +125,7 @@ def test_twenty_thousand_rows_take_less_than_a_minute() -> None:
     start = process_time()
     assert near_duplicate_groups(texts) == [(i, 19_990 + i) for i in range(10)]
     assert process_time() - start < 60
+
+
+def test_signs_are_words_also_after_latin_letters_and_figures() -> None:
+    assert words_of("iPhoneの電源が3日") == ("iphone", "の", "電", "源", "が", "3", "日")

@@ -12,6 +12,7 @@ import pytest
 from eval.errors import RequestError
 from eval.findings import Finding
 from eval.reading.examples import ExampleFile, read_examples
+from eval.reading.tables import read_table
 
 Write = Callable[..., Path]
 
@@ -120,6 +121,70 @@ def test_the_encoding_is_detected_and_stated_unless_it_is_utf8(
     file = read_examples(write("a.csv", f'text,label\n"{text}",x\n"{text}",y\n', encoding))
     assert pairs(file) == [(text, "x"), (text, "y")]
     assert ("encoding_assumed" in codes(file)) is stated
+
+
+def test_rows_pasted_in_another_encoding_do_not_spoil_a_file(write: Write) -> None:
+    lines = [f"Grüße: {number}. Anfrage,x\n".encode() for number in range(20)]
+    lines[7] = "Herr Müller fragt,x\n".encode("cp1252")
+    file = read_examples(write("a.csv", b"text,label\n" + b"".join(lines)))
+    assert [e.input for e in file.examples[6:9]] == ["Grüße: 6. Anfrage", "Herr Müller fragt", "Grüße: 8. Anfrage"]
+    assert (found(file, "encoding_assumed").severity, found(file, "encoding_assumed").rows) == ("warning", ("9",))
+
+
+TITLED = "Open tickets,,\n\n# exported 2024,,\nid,text,label\n" + "".join(f"{n},ticket {n},x\n" for n in range(6))
+
+
+@pytest.mark.parametrize("text", [TITLED, TITLED.replace(",,\n", "\n"), TITLED.replace(",", ";")])
+def test_a_title_above_the_column_names_is_passed_over(write: Write, text: str) -> None:
+    file = read_examples(write("a.csv", text))
+    assert pairs(file) == [(f"ticket {number}", "x") for number in range(6)]
+    assert "line 4" in next(f.message for f in file.findings if "title" in f.message)
+
+
+def test_a_list_of_texts_with_commas_has_no_title(write: Write) -> None:
+    rows = ["text", "one, two, three", "one", "one, two", "a, b, c, d, e", "none"]
+    table = read_table(write("a.csv", "\n".join(rows)))
+    assert table.columns == ("text",)
+
+
+def test_a_header_that_fits_no_row_is_said_to(write: Write) -> None:
+    with pytest.raises(RequestError, match=r"2 lines of a.csv are not CSV with as many cells as the header"):
+        read_examples(write("a.csv", "text\na,b\nc,d,e\n"))
+
+
+def test_the_first_sheet_with_rows_is_read(tmp_path: Path) -> None:
+    from openpyxl import Workbook
+
+    book = Workbook()
+    data = book.create_sheet("Data")
+    data.append(["text", "label"])
+    data.append(["hello", "x"])
+    book.save(tmp_path / "a.xlsx")
+    file = read_examples(tmp_path / "a.xlsx")
+    assert pairs(file) == [("hello", "x")]
+    assert '"Data"' in next(f.message for f in file.findings if "sheet" in f.message)
+
+
+def test_of_columns_with_one_name_the_first_is_read_and_said_to_be(write: Write) -> None:
+    file = read_examples(write("a.csv", "text,label,label\na,x,y\n"))
+    assert pairs(file) == [("a", "x")]
+    assert 'several columns called "label"' in found(file, "column_mapping").message
+
+
+def test_broken_json_names_the_place(write: Write) -> None:
+    with pytest.raises(RequestError, match=r"not valid JSON \(line 2, column 1"):
+        read_examples(write("a.json", '[{"input": "a", "output": "x"}\n{"input": "b", "output": "y"}]'))
+
+
+def test_text_that_parquet_holds_as_bytes_is_text(tmp_path: Path) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    parquet.write_table(pa.table({"text": [b"Gr\xc3\xbc\xc3\x9fe"], "label": [b"x"]}), tmp_path / "a.parquet")
+    assert pairs(read_examples(tmp_path / "a.parquet")) == [("Grüße", "x")]
+    parquet.write_table(pa.table({"text": [b"\xff\xfe"], "label": [b"x"]}), tmp_path / "b.parquet")
+    with pytest.raises(RequestError, match=r'Column "text" of .*b\.parquet holds bytes'):
+        read_examples(tmp_path / "b.parquet")
 
 
 def test_an_excel_export_loses_only_its_empty_column_and_rows(write: Write) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from eval.contracts import Example, Kind
 from eval.errors import RequestError
-from eval.tasks import TaskSpec, complete, read_task
+from eval.tasks import TaskSpec, are_json_objects, complete, read_task
 
 SPEC = TaskSpec("Do it.")
 
@@ -161,3 +161,10 @@ def test_an_unknown_metric_lists_the_known_ones() -> None:
 def test_no_examples_are_refused() -> None:
     with pytest.raises(RequestError, match="no examples"):
         complete(SPEC, [], has_documents=False)
+
+
+def test_outputs_that_begin_as_json_are_meant_to_be_json_though_some_are_broken() -> None:
+    whole = [f'{{"topic": {number}}}' for number in range(18)]
+    assert are_json_objects([*whole, '{"topic": ', '{"topic": 1'])
+    assert not are_json_objects([*whole, "none", "[1]"])
+    assert not are_json_objects([text.replace('"', "'") for text in whole])

@@ -103,6 +103,22 @@ def test_what_making_takes_is_not_taken_for_what_answers_do() -> None:
     assert Field(near, making=100).run(seconds=120.0) == (0, [4, 0], 104.0), "a second one would take 104 as well"
 
 
+def test_a_first_lap_in_which_nothing_is_right_puts_no_one_out() -> None:
+    late = [[0.0] * 4 + [float(number == 3)] * 60 for number in range(4)]
+    assert Field(late).run() == (3, [8, 8, 8, 8], 32.0)
+    assert Field(late).run(seconds=31.0)[1] == [8, 8, 4, 4], "half of them where there is no room for all"
+
+
+def test_late_in_a_race_a_small_difference_ends_it() -> None:
+    """After 16 rows one is ahead by 0.4 standard errors, after 32 by 0.7."""
+    leader, second = [1.0] * 64, [1.0] * 64
+    for place in (5, 9, 12, 17, 20):
+        second[place] = 0.0
+    for place in (6, 10, 18):
+        leader[place] = 0.0
+    assert Field([second, leader]).run()[:2] == (1, [32, 32])
+
+
 @given(
     st.lists(st.lists(st.floats(0, 1), min_size=40, max_size=40), min_size=2, max_size=12),
     st.integers(1, 400),
@@ -120,5 +136,6 @@ def test_no_race_takes_more_than_its_share(scores: list[list[float]], seconds: i
 
 @pytest.mark.parametrize("count", [2, 5, 12])
 def test_a_race_of_equals_takes_what_was_planned_for_it(count: int) -> None:
-    _, rows, _ = Field(even(*[0.5] * count)).run()
+    nothing_at_first = [[0.0] * 4 + [0.5] * 60 for _ in range(count)]
+    _, rows, _ = Field(nothing_at_first).run()
     assert sum(rows) == most_answers(count, 64)

@@ -40,6 +40,13 @@ def test_free_text_need_not_be_json() -> None:
     assert invalid_json_output(COPY, BAD * 9) is None
 
 
+def test_what_its_braces_call_json_is_meant_to_be_json() -> None:
+    dicts = [Example(str(i), f"text {i}", (f"{{'topic': {i}}}",)) for i in range(20)]
+    finding = invalid_json_output(WRITE, dicts)
+    assert finding is not None
+    assert finding.count == 20
+
+
 def outputs(*values: str) -> list[Example]:
     return [Example(str(i), "a text", (value,)) for i, value in enumerate(values)]
 

@@ -46,6 +46,20 @@ def test_texts_in_another_script_are_recognised_however_short() -> None:
     assert language_of("我的卡在哪里") == "zh"
 
 
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("Заказ не пришёл", "ru"),
+        ("Где мой возврат 20 рублей за iPhone?", "ru"),
+        ("لم يصل طلبي", "ar"),
+        ("ההזמנה שלי לא הגיעה", "he"),
+        ("สินค้ายังไม่มาถึง", "th"),
+    ],
+)
+def test_another_script_is_another_language_however_unsure_which(text: str, language: str) -> None:
+    assert language_of(text) == language
+
+
 def test_foreign_inputs_are_named_with_their_language() -> None:
     (finding,) = language_mismatch(rows(*GERMAN, *ENGLISH * 3), (), languages=["en"], made_for="minilm")
     assert (finding.count, finding.rows) == (4, ("0", "1", "2", "3"))

@@ -25,11 +25,20 @@ def leaks(text: str, example: Example = ASKED, title: str = "") -> bool:
         f"- {QUESTION.rstrip('?')} – {ANSWER}",
         f"{ANSWER} {QUESTION}",
         f"{QUESTION} {ANSWER[:60]}",
+        f"7 {QUESTION} {ANSWER}",
+        f"Welcome. Q7 {QUESTION}\n{ANSWER}",
         f"“{QUESTION}” {ANSWER.replace('keys', 'buttons')}",
     ],
 )
 def test_question_and_answer_together_leak(text: str) -> None:
     assert leaks(text)
+
+
+def test_questions_in_scripts_without_spaces_leak() -> None:
+    example = Example("q", "iPhoneの電源が入らないのですが?", ("電源ボタンを十秒間押してください。",))
+    assert leaks("よくある質問。質問:iPhoneの電源が入らないのですが?\n回答:電源ボタンを十秒間押してください。", example)
+    assert leaks("保証は二年です。iPhoneの電源が入らないのですが?電源ボタンを十秒間押してください。", example)
+    assert not leaks("保証は二年です。電源ボタンを十秒間押してください。", example)
 
 
 def test_the_title_may_hold_the_question() -> None:

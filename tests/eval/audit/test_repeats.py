@@ -61,3 +61,9 @@ def test_near_duplicates_name_whole_groups_and_differing_labels() -> None:
 
 def test_different_inputs_are_no_near_duplicates() -> None:
     assert near_duplicates([ROWS[0], Example("x", LONG, ("a",))], are_labels=True) is None
+
+
+def test_json_answers_do_not_conflict_by_the_order_of_their_keys() -> None:
+    same = [Example("a", "book it", ('{"x": 1, "y": 2}',)), Example("b", "book it", ('{"y":2,"x":1}',))]
+    assert conflicting_labels(same) is None
+    assert conflicting_labels([*same, Example("c", "book it", ('{"y": 3, "x": 1}',))]) is not None

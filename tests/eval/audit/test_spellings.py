@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from eval.audit.spellings import label_variants, merge_spellings, respelt, spellings, suspected_typos
+from eval.audit.spellings import label_form, label_variants, merge_spellings, respelt, spellings, suspected_typos
 from eval.contracts import Example
 
 
@@ -111,3 +111,9 @@ def test_merged_spellings_and_suspected_typos_are_told_apart() -> None:
     assert "'delivry' for 'delivery'" in suspected.message
     assert "--accept label_variants" in merged.action
     assert suspected.action.startswith("Kept")
+
+
+def test_whole_numbers_are_one_label_however_a_worksheet_writes_them() -> None:
+    assert label_form("1.0") == label_form("1") == "1"
+    assert label_form("1.5") != label_form("1")
+    assert label_form("1.0.0") != label_form("1")
