@@ -17,34 +17,69 @@ from eval.reading.text import counted
 USUAL = 0.25
 """Where more of the rows than this have such marks, they are the form of the data and no attack on it."""
 
+_BEGINS = r"(?:^|[.!?,;:\n]\s*)(?:please )?"
+"""Where an order may begin: in "the courier ignores the instructions" nobody is told to."""
+_DO = r"(?:say|write|answer|reply|respond|output|print|classify|label|tell|return|act|pretend|translate|mark|choose)"
+
+_ONLY = "(?:reply|respond|answer|output)(?: with)? (?:only|just|exactly|nothing but)"
+_DROP = (
+    "ignorieren? sie|ignoriere?|vergessen sie|vergiss|missachten?(?: sie)?|negeer|vergeet|ignore[zr]?|oublie[zr]?"
+    "|ne (?:tiens|tenez) pas compte|ignora(?:d|te)?|ignoren?|olvid(?:a|e|en|ad)|dimentica(?:te)?|esqueça"
+)
+_EARLIER = (
+    "toutes?|todas?|todos|tutt[ei]|alle[nrs]?|jegliche[nr]?|vorherig\\w*|bisherig\\w*|obige[nr]?|vorige|eerdere"
+    "|des?|du|pr[ée]c[ée]dent\\w*|anterior\\w*"
+)
+_SAID = (
+    "anweisung\\w*|instruktion\\w*|regeln|vorgaben|gesagt|instructies|instructions|consignes|r[èe]gles"
+    "|instrucciones|istruzioni|instruç\\w+"
+)
+"""In German, Dutch, French, Spanish, Italian and Portuguese."""
+
 _ORDERS = (
     # to drop what was said before
     r"\b(?:ignore|disregard|forget|override|bypass)\b[^.!?\n]{0,30}"
     r"\b(?:previous|prior|above|earlier|preceding|all|any|your)\b[^.!?\n]{0,20}"
     r"\b(?:instructions?|prompts?|rules|guidelines|directions|labels|commands|examples)\b",
-    r"(?:^|[.!?,;:\n]\s*)(?:please )?(?:ignore|disregard|forget) the "
-    r"(?:instructions?|prompt|rules|labels?|categories|examples)\b",
-    r"\b(?:ignorier\w*|vergiss|missachte\w*|negeer|ignor[ae]\w*|oubli\w+|olvid\w+|dimentica)\b[^.!?\n]{0,40}"
-    r"\b(?:anweisung\w*|instruktion\w*|instructies|instructions|consignes|instrucciones|istruzioni|instruç\w+)\b",
+    rf"{_BEGINS}(?:ignore|disregard|forget) the (?:instructions?|prompt|rules|labels?|categories|examples)\b",
+    r"\b(?:ignore|disregard|forget) (?:everything|all|(?:all of )?(?:the )?above)\b[^.!?\n]{0,40}?"
+    rf"\b(?:and|then|instead)\b,? (?:\w+ )?{_DO}\b",
+    r"\bforget (?:everything|all|anything|what)\b[^.!?\n]{0,20}\byou(?:'ve| have| were|'d)? "
+    r"(?:been )?(?:told|given|instructed|taught|know|learn\w*)\b",
+    rf"\b(?:{_DROP})\b[^.!?\n]{{0,25}}?\b(?:{_EARLIER})\b[^.!?\n]{{0,25}}?\b(?:{_SAID})\b",
+    rf"{_BEGINS}(?:{_DROP}) (?:die|les|las|le|gli)\b[^.!?\n]{{0,20}}?\b(?:{_SAID})\b",
+    r"(?:проигнорируй|игнорируй|забудь)\w*[^.!?\n]{0,40}?(?:инструкци|указани|правил|команд)",
+    r"\b(?:zignoruj|ignoruj|zapomnij)\w*[^.!?\n]{0,40}?\b(?:instrukcj|polece|zasad|wytyczn)",
+    r"(?:تجاهل|انس[َى]?)[^.!?؟\n]{0,40}?(?:تعليمات|أوامر|توجيهات)",
+    r"(?:忽略|无视|無視|忽視|忘记|忘記)[^。！？，\n]{0,12}(?:指令|指示|说明|說明|提示|规则|規則)",
+    r"(?:指示|命令|指令|プロンプト|ルール)[^。！？\n]{0,8}(?:無視|忘れ)",
+    r"(?:지시|명령|지침|프롬프트)[^.!?\n]{0,8}(?:무시|잊)",
     # to speak as another, or as told
     r"\byou are now an? (?!(?:\w+ )?(?:member|customer|client|subscriber|user|part|resident|citizen|adult))\w",
-    r"\bfrom now on,? (?:you (?:are|will|must)|always|answer|reply|respond|only)\b",
+    rf"\bfrom now on,? (?:you (?:are an?|will|must) )?(?:only )?(?:always )?{_DO}\b|\bfrom now on,? you are an?\b",
     r"\b(?:dan|jailbreak) mode\b",
-    r"\b(?:reply|respond|answer|output) (?:only|just|exactly|always|nothing but)\b",
-    r"\b(?:reply|respond|answer) with (?:only|just|exactly|nothing but)\b",
+    rf"{_BEGINS}(?:\w+ and )?{_ONLY}(?: with| in| as)? (?:the|a|an|yes|no|one|\w+\s*$|[\"'“:])",
+    rf"\b{_ONLY}(?: with)?\s*[:\"'“]",
     r"\b(?:reply|respond|answer|output|say) (?:with )?the (?:word|label|phrase|string)\b",
-    r"\bcorrect (?:label|category|class|intent) (?:for|of|is|to)\b",
+    rf"{_BEGINS}(?:new|updated|revised|real|actual) instructions?\s*:[^\n]{{0,40}}?\b(?:always|never|ignore|{_DO})\b",
+    r"\bcorrect (?:label|category|class|intent)"
+    r"(?: (?:for|of) (?:this|it|the (?:above|text|message|row|input))(?: \w+)?)?\s*(?:is\b|:|=)",
     r"\bmark (?:it|this|this row|this answer|the answer) as (?:correct|right|true|passed)\b",
     r"(?:^|[.!?,;\n]\s*)system\s*:[^.!?\n]{0,40}\b(?:label|answer|reply|respond|instructions?|you|ignore|output|prompt|classify)\b",
     # to reveal the prompt
     r"\b(?:print|show|reveal|repeat|output|display|dump|leak|tell)\b[^.!?\n]{0,25}"
-    r"\b(?:system prompt|your (?:\w+ )?(?:prompt|instructions)|(?:full|entire|initial|original|hidden|whole) prompt)\b",
+    r"\b(?:system prompt|(?:full|entire|initial|original|hidden|whole|secret) (?:prompt|instructions))\b",
+    r"\b(?:print|show|reveal|output|display|dump|leak)\b[^.!?\n]{0,15}"
+    r"\byour (?:prompt|instructions)\b(?! (?:for|on|about|to)\b)",
+    r"\brepeat your (?:prompt|instructions) (?:back|verbatim|word for word|exactly)\b",
     r"\bexamples you (?:were|have been) (?:shown|given)\b",
     # to whoever reads by machine
     r"\b(?:if|since|because|as) you(?:'re| are) an? (?:ai|llm|(?:large )?language model|classifier|grader)\b",
     r"\b(?:attention|dear|note to|hey|hello) (?:ai|llm|language model|classifier|grader)s?\b",
 )
 _TURNS = (
+    r"[\[<(]\s*(?:system|developer|assistant)(?: (?:message|prompt|note|override))?\s*[\])>]\s*:?\s*"
+    rf"(?:you|ignore|new|from now|override|{_DO})\b",
     r"[\"']role[\"']\s*:\s*[\"'](?:system|assistant|user|developer|tool)[\"']",
     r"#{2,}\s*(?:instructions?|input|output|response|system|assistant|answer|label|prompt)\s*:",
     r"\b(?:answer|output|label|response|assistant)\s*:[^\n]*\n+\s*(?:question|input|text|query|user|message)\s*:",

@@ -22,7 +22,7 @@ MAY_HOLD = re.compile(r"[@\d]")
 
 # ---- e-mail addresses ------------------------------------------------------------------------------------------------
 
-_EMAIL = re.compile(r"(?<![\w.+-])([\w.+-]{1,64})@(?:[\w-]{1,63}\.){1,8}[A-Za-z]{2,24}(?![\w@])")
+_EMAIL = re.compile(r"(?<![\w.+-])([\w.+-][\w.+'-]{0,63})@(?:[\w-]{1,63}\.){1,8}[A-Za-z]{2,24}(?![\w@])")
 _ORGANISATION = re.compile(
     r"(?:info|support|contact|kontakt|sales|services?|help|helpdesk|office|team|hello|admin|webmaster|postmaster|press"
     r"|media|jobs|careers|billing|security|privacy|abuse|newsletter|no-?reply|do-?not-?reply|git)",
@@ -99,10 +99,16 @@ _NATIONAL_IDS = (
     _NationalId(r"\d\d ?\d{3} ?\d{3} ?\d{3}", "de.idnr", r"steuer-?id\w*|idnr|identifikationsnummer|tax id"),
     _NationalId(r"\d{9}", "nl.bsn", "bsn|burgerservicenummer"),
     _NationalId(r"\d{11}", "pl.pesel", "pesel"),
-    _NationalId(r"\d{3}[ -]?\d{3}[ -]?\d{3}", "ca.sin", "sin|social insurance"),
+    _NationalId(r"\d{3}[ -]?\d{3}[ -]?\d{3}", "ca.sin", "(?-i:SIN)|social insurance"),
     _NationalId(r"\d{4} ?\d{4} ?\d{4}", "in_.aadhaar", "aadhaar"),
-    _NationalId(r"(?=[A-Z]{0,3}\d)[A-Z0-9]{6,10}", called=r"passport|reisepass\w*|passeport|pasaporte"),
+    _NationalId(
+        r"(?:[A-Z]{1,3} ?\d{5,8}|(?=[A-Z]{0,3}\d)[A-Z0-9]{6,10})", called=r"passport|reisepass\w*|passeport|pasaporte"
+    ),
 )
+_BETWEEN = (
+    r"(?:[^\w\n]|\b(?:no|nr|num|number|numm?er|num[ée]ro|n[úu]mero|is|ist|est|es|my|id|code|card|account)\b){0,12}?"
+)
+"""What may stand between the name of a number and the number: another noun would be what the number is of."""
 _LONG_NUMBER = re.compile(r"\d(?:[ .+-]?\w){6}")
 
 
@@ -111,7 +117,7 @@ def _national_patterns() -> list[tuple[re.Pattern[str], Any]]:
     """Each form with its check; the group `id` is the number without the words before it."""
     patterns = []
     for kind in _NATIONAL_IDS:
-        words = rf"\b(?i:{kind.called})\b[^\d\n]{{0,25}}?" if kind.called else ""
+        words = rf"\b(?i:{kind.called})\b(?i:{_BETWEEN})" if kind.called else ""
         form = re.compile(rf"{words}(?<![\w.,-])(?P<id>{kind.form})(?![\w-])(?![.,]\d)")
         patterns.append((form, import_module(f"stdnum.{kind.check}") if kind.check else None))
     return patterns
@@ -131,14 +137,28 @@ def national_ids(text: str) -> Places:
 
 _PHONE = re.compile(r"(?<![\w.,/+-])(?:\+|00 ?|\()?\d(?:[ \t().\-/]{0,2}\d){6,14}(?![\w/-])(?![.,]\d)")
 _NORTH_AMERICAN = re.compile(r"(?:1[-. ])?(?:\(\d{3}\) ?|\d{3}[-. ])\d{3}[-. ]\d{4}")
-_CALLED_PHONE = re.compile(
-    r"(?:\b(?:tele)?phone|\btel\b|\bcall(?: me)?\b|\bmobile|\bcell(?:phone)?\b|\bwhatsapp|\breach me|\btext me"
-    r"|\bring me|\bmy number|\btelefon|\bhandy|\bmobil|\brufnummer|\bmeine nummer|\bt[ée]l[ée]phone|\bportable"
-    r"|\btel[ée]fono|\bm[óo]vil|\bcelular)[^\d+\n]{0,25}$",
+_CALLS = (
+    r"(?:\b(?:tele)?phone|\bt[ée]l\b|\bcall(?: me)?\b|\bmobile|\bcell(?:phone)?\b|\bwhatsapp|\breach me|\btext me"
+    r"|\bring me|\bmy number|\btelefon|\bhandy|\bmobil|\brufnummer|\bmeine nummer|\bruf(?:en sie)? mich"
+    r"|\bt[ée]l[ée]phone|\bportable|\bappele[rz]?[ -]moi|\btel[ée]fono|\bm[óo]vil|\bcelular|\bll[áa]m[ae]me"
+    r"|\bcellulare|\bchiamami|\bchiamatemi)"
+)
+_FILLERS = (
+    r"at|on|me|us|back|under|is|no|nr|number|nummer|num[ée]ro|n[úu]mero|my|new|the|line|any|time|please|tonight|today|now"
+    r"|tomorrow|unter|auf|an|ist|meine?|neue|bitte|zur[üu]ck|au|sur|est|mon|le|mi|es|al|en|el|il|mio|s"
+)
+_ANNOUNCED = re.compile(rf"{_CALLS}(?:[^\w+\n]|\b(?:{_FILLERS})\b){{0,12}}$", re.I)
+"""Nothing between the word and the number says what else it is the number of."""
+_NEAR = re.compile(rf"{_CALLS}(?P<between>[^\d+\n]{{0,25}})$", re.I)
+_OTHER_NUMBER = re.compile(
+    r"\b(?:order|invoice|case|ticket|ref\w*|account|parcel|tracking|serial|model|item|article|booking|customer|contract"
+    r"|policy|bestell\w*|auftrag\w*|rechnung\w*|kunden\w*|vertrag\w*|sendung\w*|artikel\w*|pedido|factura|commande|facture"
+    r"|colis|ordine|fattura)\b",
     re.I,
 )
 _DATE = re.compile(r"(?<!\d)(?:\d{1,2}[./-]\d{1,2}[./-]\d{2,4}|\d{4}[./-]\d{1,2}[./-]\d{1,2})(?!\d)")
-_NOWHERE: tuple[str | None, ...] = ()
+_PAIRS = re.compile(r"0\d(?:[. -]\d\d){4}")
+"""How the French write theirs."""
 _REGIONS = ("US", "GB", "DE", "FR", "ES", "IT", "NL", "CH", "AT", "PL", "AU", "IN", "BR")
 """Where a number without country code may be from, if the words before it say that it is a telephone number."""
 
@@ -146,31 +166,41 @@ _REGIONS = ("US", "GB", "DE", "FR", "ES", "IT", "NL", "CH", "AT", "PL", "AU", "I
 def phones(text: str) -> Places:
     """Valid numbers with a country code, in the North American form, or where words announce one."""
     for match in _PHONE.finditer(text):
-        number, regions = match[0], _NOWHERE
+        number = match[0]
         if number.startswith(("+", "00")):
-            number, regions = re.sub(r"^00", "+", number), (None,)
-        elif _NORTH_AMERICAN.fullmatch(number):
-            regions = ("US",)
-        elif _CALLED_PHONE.search(text, max(0, match.start() - 40), match.start()) and not _DATE.search(number):
-            regions = _REGIONS
-        if _is_personal(number, regions):
+            personal = _is_personal(re.sub(r"^00", "+", number), (None,))
+        else:
+            personal = bool(_NORTH_AMERICAN.fullmatch(number)) and _is_personal(number, ("US",))
+            is_date = _DATE.search(number) and not _PAIRS.fullmatch(number)
+            if not personal and not is_date and _is_called_phone(text, match.start(), number):
+                personal = _is_personal(number, _REGIONS)
+        if personal:
             yield match.span()
 
 
+def _is_called_phone(text: str, start: int, number: str) -> bool:
+    """Whether words announce what begins there; bare figures need them next to it, since orders have numbers too."""
+    before = max(0, start - 40)
+    if _ANNOUNCED.search(text, before, start):
+        return True
+    near = _NEAR.search(text, before, start) if not number.isdigit() or number.startswith("0") else None
+    return near is not None and not _OTHER_NUMBER.search(near["between"])
+
+
 def _is_personal(number: str, regions: Sequence[str | None]) -> bool:
-    """Valid in one of the regions, and in none of them a toll-free, premium or shared-cost number."""
+    """Valid in some of the regions, and in no more of them a toll-free, premium or shared-cost number."""
     import phonenumbers
     from phonenumbers import PhoneNumberType as Type
 
-    types = set()
+    types = []
     for region in regions:
         try:
             parsed = phonenumbers.parse(number, region)
         except phonenumbers.NumberParseException:
             continue
-        types.add(phonenumbers.number_type(parsed))  # UNKNOWN where the number is not valid
-    public = {Type.TOLL_FREE, Type.PREMIUM_RATE, Type.SHARED_COST, Type.UAN}
-    return bool(types - {Type.UNKNOWN}) and not types & public
+        types.append(phonenumbers.number_type(parsed))  # UNKNOWN where the number is not valid
+    public = sum(types.count(kind) for kind in (Type.TOLL_FREE, Type.PREMIUM_RATE, Type.SHARED_COST, Type.UAN))
+    return len(types) - types.count(Type.UNKNOWN) > 2 * public
 
 
 # ---- birth dates, addresses, names: only where words say so ----------------------------------------------------------
@@ -201,7 +231,8 @@ def birth_dates(text: str) -> Places:
 _HOUSE = r"\d{1,5}[a-z]?(?:[-/]\d{1,4})?"
 _STREET = r"(?:street|st|avenue|ave|road|rd|lane|ln|drive|boulevard|blvd|court|way|place|terrace|square|close|crescent)"
 _ENGLISH = rf"{_HOUSE},? (?:[\w'’.-]{{1,25}} ){{1,4}}?(?i:{_STREET})\b\.?"
-_TOWN = r"(?:,? [A-Z][\w'’.-]{1,25}(?: [A-Z][\w'’-]{1,25}){0,2})?"
+_LETTERS = r"(?:[^\W\d_]|['’.-]){1,25}(?!\w)"
+_TOWN = rf"(?:,? [A-Z]{_LETTERS}(?: [A-Z]{_LETTERS}){{0,2}})?"
 _ENGLISH_CODE = r"(?:,? (?:[A-Z]{2} \d{5}(?:-\d{4})?|[A-Z]{1,2}\d[A-Z\d]? \d[A-Z]{2}))"
 _OTHER = (
     rf"(?:[A-ZÄÖÜ][\w-]{{2,30}}(?:stra(?:ß|ss)e|str\.|weg|gasse|platz|allee) {_HOUSE}"
