@@ -1,16 +1,16 @@
 """Which strategy to recommend, and how sure that is. Pure functions over plain data: no model, no clock, no files.
 
 The pick is the cheapest strategy whose observed gap to the best is within max(tolerance, half the standard error of
-the paired difference). "The cheapest that is not significantly worse" would reward a lack of evidence: not
-significant is not equal. Where a wrong answer has a price, the pick is the lowest expected total cost instead; what a
-wrong answer costs may depend on what it is (`Candidate.loss`).
+the paired difference), of those that beat today's system if any does. "The cheapest that is not significantly worse"
+would reward a lack of evidence: not significant is not equal. Where a wrong answer has a price, the pick is the lowest
+expected total cost instead; what a wrong answer costs may depend on what it is (`Candidate.loss`).
 docs/decisions/0004-the-pick.md has the rules that lost.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import NormalDist
 from typing import Literal
 
@@ -208,18 +208,18 @@ def decide(
     cost and that of its wrong answers, and tolerance and confidence are about that total.
     """
     aim = _aim(tolerance, error_cost, volume)
-    incumbent = next((c for c in candidates if c.incumbent), None)
-    choice = [c for c in candidates if not c.incumbent]
-    broken = {c.name: b for c in choice if (b := limits.broken_by(c))}
+    incumbent = _standing(candidates, limits)
+    broken = {c.name: b for c in candidates if not c.incumbent and (b := limits.broken_by(c))}
     feasible = _feasible(candidates, limits)
+    today = next((c for c in candidates if c.incumbent), None)
     if not feasible:
-        return Decision("none_feasible", None, None, None, broken=broken, keeps_incumbent=incumbent is not None)
-    pick, equals = _pick(feasible, evidence, aim)
+        return Decision("none_feasible", None, None, None, broken=broken, keeps_incumbent=today is not None)
+    better = _better(feasible, incumbent, evidence, tolerance)
+    pick, equals = _pick(better or feasible, evidence, aim)
     others = sorted((c for c in feasible if c is not pick), key=lambda c: (-aim.worth(c), *_by_quality(c)))
     confidence = _confidence(pick, others, evidence, aim)
     rivals = [c for c in others if _may_match(c, pick, evidence, aim)]
     lacks = _lacks(pick, others, evidence, aim)
-    beaten = incumbent is None or any(_beats(c, incumbent, evidence, tolerance) for c in feasible)
     return Decision(
         verdict="insufficient_evidence" if lacks else _verdict(pick, rivals, confidence),
         pick=pick.name,
@@ -232,8 +232,8 @@ def decide(
         lacks=lacks,
         rows_needed=_rows_needed(pick, others, confidence, evidence, aim),
         label_rows_needed=evidence.scarce_labels(),
-        gain=pick.quality - incumbent.quality if incumbent else None,
-        keeps_incumbent=not beaten,
+        gain=pick.quality - today.quality if today else None,
+        keeps_incumbent=not better,
     )
 
 
@@ -248,7 +248,10 @@ def picked(
 ) -> str | None:
     """The pick of `decide` alone, for when it is asked often: how sure it is takes most of the time."""
     feasible = _feasible(candidates, limits)
-    return _pick(feasible, evidence, _aim(tolerance, error_cost, volume))[0].name if feasible else None
+    if not feasible:
+        return None
+    better = _better(feasible, _standing(candidates, limits), evidence, tolerance)
+    return _pick(better or feasible, evidence, _aim(tolerance, error_cost, volume))[0].name
 
 
 def _aim(tolerance: float, error_cost: float | None, volume: float | None) -> Aim:
@@ -260,6 +263,19 @@ def _aim(tolerance: float, error_cost: float | None, volume: float | None) -> Ai
 def _feasible(candidates: Sequence[Candidate], limits: Limits) -> list[Candidate]:
     """Those that can be picked, the best quality first."""
     return sorted((c for c in candidates if not c.incumbent and not limits.broken_by(c)), key=_by_quality)
+
+
+def _standing(candidates: Sequence[Candidate], limits: Limits) -> Candidate | None:
+    """Today's system, if there is one and it finds and gets right as much as is asked for."""
+    quality = replace(limits, max_cost_per_1k=None, max_latency_ms=None)
+    return next((c for c in candidates if c.incumbent and not quality.broken_by(c)), None)
+
+
+def _better(
+    feasible: Sequence[Candidate], incumbent: Candidate | None, evidence: Evidence, tolerance: float
+) -> list[Candidate]:
+    """Those that today's system is to be given up for, all where there is none: another would be no gain."""
+    return [c for c in feasible if incumbent is None or _beats(c, incumbent, evidence, tolerance)]
 
 
 def _by_quality(candidate: Candidate) -> tuple[float, int, str]:

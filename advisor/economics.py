@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -49,6 +49,9 @@ class TokenPrices(BaseModel):
         return ((read - cached) * self.input + cached * cheaper + written * self.output) / MILLION
 
 
+Family = Literal["baseline", "prompt", "retrieval", "finetune", "combination"]
+
+
 class PriceFile(BaseModel):
     """What `--prices` may hold."""
 
@@ -60,7 +63,7 @@ class PriceFile(BaseModel):
     """Of the machine at work."""
     tokens: dict[str, TokenPrices] = Field(default={}, max_length=100)
     """By the model's name."""
-    effort_usd: dict[Literal["baseline", "prompt", "retrieval", "finetune", "combination"], float] = {}
+    effort_usd: dict[Family, Annotated[float, Field(ge=0, lt=1e9)]] = {}
     """What setting up a strategy of a family costs once, in people's time."""
     retrainings_per_year: float = Field(default=0.0, ge=0, le=366)
     """How often what was trained is to be trained again."""
@@ -264,16 +267,35 @@ def read_prices(path: str) -> Prices:
 
     try:
         values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except OSError as error:
+        raise RequestError(f"--prices: {path} cannot be read: {error.strerror or error}. Check the path.") from error
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise RequestError(f"--prices: the file {path} cannot be read as YAML: {_first_line(error)}.") from error
     if not isinstance(values, dict) or not _is_number(values.get("hourly_usd")):
-        raise RequestError(f"--prices: {path} must give hourly_usd, the price of a machine-hour in USD, as a number.")
+        raise RequestError(
+            f"--prices: {path} must give hourly_usd, the price of a machine-hour in USD, as a number (0 or more)."
+        )
     try:
         return PriceFile.model_validate(values).prices(path)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise RequestError(f"--prices: {path}: {where}: {first['msg'][0].lower()}{first['msg'][1:]}.") from error
+        *places, last = [str(part) for part in first["loc"]]
+        inside = f" under {places[0]}" if places else ""
+        if first["type"] == "extra_forbidden" or last == "[key]":
+            known = _known_in(places)
+            name = places[-1] if last == "[key]" else last
+            raise RequestError(
+                f"--prices: {path} has the unknown key {name!r}{inside}; known are {', '.join(known)}."
+            ) from error
+        said = f"{first['msg'][0].lower()}{first['msg'][1:]}"
+        raise RequestError(f"--prices: {path}: {'.'.join([*places, last])}: {said}; all prices are in USD.") from error
+
+
+def _known_in(places: Sequence[str]) -> Sequence[str]:
+    """The keys that a price file may have there."""
+    if not places:
+        return list(PriceFile.model_fields)
+    return list(TokenPrices.model_fields) if places[0] == "tokens" else get_args(Family)
 
 
 def _is_number(value: object) -> bool:

@@ -111,7 +111,7 @@ def _collapsed(values: Mapping[str, Value]) -> dict[str, Value]:
 
 TAGS = ("figure", "matrix")
 ErrorCost = Annotated[
-    Annotated[float, Field(gt=0), Tag("figure")] | Annotated[ErrorCosts, Tag("matrix")],
+    Annotated[float, Field(gt=0, lt=1e9), Tag("figure")] | Annotated[ErrorCosts, Tag("matrix")],
     Discriminator(lambda value: TAGS[isinstance(value, dict | ErrorCosts)]),
 ]
 """What one wrong answer costs in USD, whichever it is; or what each costs."""

@@ -70,6 +70,8 @@ def report_again(run: Path, *, prices: Prices | None = None, travels: bool = Fal
 
 
 def _read(run: Path) -> Report:
+    if not run.exists():
+        raise RequestError(f"{run.name or run} does not exist: name the folder of a finished run.")
     try:
         return Report.model_validate_json((run / REPORT).read_bytes())
     except (OSError, ValueError) as error:

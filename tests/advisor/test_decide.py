@@ -607,3 +607,28 @@ def test_an_incumbent_changes_nothing_of_the_choice(
     before = decide(candidates, found, limit, tolerance)
     after = decide([today, *candidates], found, limit, tolerance)
     assert replace(after, gain=None, keeps_incumbent=False) == before
+
+
+def test_the_pick_is_one_that_beats_the_incumbent_if_any_does() -> None:
+    """Cheap is within half of the standard error of dear, but no gain over today's system."""
+    close = [candidate("dear", 0.90, 50, 1), candidate("cheap", 0.87, 1, 2)]
+    today = Candidate("today", 0.865, Money(0.0, 0.0, 0.0), 0.0, -1, incumbent=True)
+    assert choose(close, error=0.06, spread=0.06).pick == "cheap"
+    decision = choose([today, *close], error=0.06, spread=0.06)
+    assert (decision.pick, decision.keeps_incumbent) == ("dear", False)
+
+
+def test_where_errors_weigh_nothing_today_is_still_not_given_up_for_something_worse() -> None:
+    today = Candidate("today", 0.87, Money(0.0, 0.0, 0.0), 0.0, -1, incumbent=True)
+    assert at_error_cost(1.0, volume=0).pick == "cheap"
+    assert at_error_cost(1.0, [today, *PRICED], volume=0).pick == "dear"
+
+
+def test_an_incumbent_that_breaks_the_limits_is_not_kept() -> None:
+    recall = {"late": 0.5}
+    today = Candidate("today", 0.95, Money(0.0, 0.0, 0.0), 0.0, -1, incumbent=True, recall=recall)
+    finds = replace(candidate("finds", 0.90, 50, 1), recall={"late": 0.8})
+    assert choose([today, finds]).keeps_incumbent
+    decision = choose([today, finds], Limits(min_recall={"late": 0.6}))
+    assert (decision.pick, decision.keeps_incumbent) == ("finds", False)
+    assert decision.gain == pytest.approx(-0.05)

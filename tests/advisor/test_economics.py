@@ -294,8 +294,11 @@ def test_all_prices_are_read(tmp_path: Path) -> None:
     [
         ("watts: -1", "watts: input should be greater than 0"),
         ("tokens: {big: {input: 1}}", "tokens.big.output: field required"),
-        ("effort_usd: {magic: 1}", "effort_usd.magic"),
-        ("hourly_eur: 3", "hourly_eur: extra inputs are not permitted"),
+        ("effort_usd: {magic: 1}", "unknown key 'magic' under effort_usd; known are baseline, prompt,"),
+        ("effort_usd: {finetune: -1}", "effort_usd.finetune: input should be greater than or equal to 0"),
+        ("effort_usd: {finetune: 1e18}", "effort_usd.finetune: input should be less than"),
+        ("tokens: {big: {input: 1, output: 1, eur: 2}}", "unknown key 'eur' under tokens; known are input, output"),
+        ("hourly_eur: 3", "unknown key 'hourly_eur'; known are hourly_usd, machine"),
     ],
 )
 def test_a_price_that_is_not_as_it_should_be_is_named(line: str, says: str, tmp_path: Path) -> None:
