@@ -12,13 +12,15 @@ from advisor.error_costs import ErrorCosts
 from advisor.evidence import Weighed
 from advisor.planning import CURVE_SHARES
 from advisor.report import schema, wording
-from advisor.sensitivity import Flip, break_evens, what_would_flip
+from advisor.sensitivity import Flip, break_evens, in_few_digits, what_would_flip
 from advisor.trials import INCUMBENT
 from eval.statistics import expected_loss, probability_best, wilson
 from strategies.base import TRAINED
 
 MOST_BREAK_EVENS = 6
 MOST_LABELS_NAMED = 3
+LEAST_USD = 0.0001
+"""Nobody sets a limit below, or prices an error lower."""
 FAR = 100
 """Times under the volume stated, where a break-even is no news."""
 ENOUGH_ROWS_OF_A_LABEL = 50
@@ -83,6 +85,7 @@ def recommend(
         sensitivity=_sensitivity(case),
         rows_needed=decision.rows_needed,
         gain_over_incumbent=decision.gain,
+        keeps_incumbent=decision.keeps_incumbent,
         break_even=_break_evens(case),
         next_step=_next_step(case),
     )
@@ -188,6 +191,12 @@ def _title(name: str) -> str:
     return title[0].lower() + title[1:] if title[1:2].islower() else title
 
 
+def _it(case: Case) -> str:
+    """The pick, by its name where what is advised is to keep today's system."""
+    decision = case.decision
+    return wording.strategy_title(str(decision.pick)) if decision.keeps_incumbent else "It"
+
+
 def _quality(case: Case, name: str) -> str:
     quality = case.results[name].quality
     assert quality is not None
@@ -195,12 +204,12 @@ def _quality(case: Case, name: str) -> str:
 
 
 def _scope(case: Case) -> str:
+    asked = f"the embedder {case.models('embedder')} and questions like the {case.data.examples} examples given"
+    if not any(r.model for r in case.results.values()):
+        return f"This holds for the strategies tested, none of which has a language model, {asked}. One may change it."
     models = case.models("language_model")
-    return (
-        f"This holds for the language model{'s' if ', ' in models else ''} tested ({models}), the embedder "
-        f"{case.models('embedder')} and questions like the {case.data.examples} examples given. "
-        "A larger model may change it."
-    )
+    tested = f"the language model{'s' if ', ' in models else ''} tested ({models})"
+    return f"This holds for {tested}, {asked}. A larger model may change it."
 
 
 def _reasons(case: Case) -> list[str]:
@@ -211,11 +220,12 @@ def _reasons(case: Case) -> list[str]:
         return [*breaks, *_most_found(case)]
     reasons = [_against_best(case), _errors_reason(case), *_recall_reasons(case)]
     reasons += [_cost_reason(case), _against_incumbent(case)]
-    llm_free = _best_of(case, lambda r: r.family == "baseline")
+    llm_free = _best_of(case, lambda r: r.model is None and r.name not in decision.broken)
     if _no_model_needed(case):
         tested = case.models("language_model")
         reasons.append(f"No language model is needed here, as far as those tested can tell ({tested}).")
-    if llm_free and llm_free not in (decision.pick, decision.best, decision.runner_up):
+    with_model = case.results[decision.pick].model is not None
+    if llm_free and with_model and llm_free not in (decision.best, decision.runner_up):
         reasons.append(f"The best without a language model is {_title(llm_free)}: {_quality(case, llm_free)}.")
     reasons.append(_retrieval(case))
     if decision.broken:
@@ -240,26 +250,27 @@ def _retrieval(case: Case) -> str:
 
 
 def _no_model_needed(case: Case) -> bool:
-    """A baseline was picked with evidence, and language models had their chance."""
-    picked = case.results[str(case.decision.pick)].family == "baseline"
-    tried = any(r.family != "baseline" and r.quality for r in case.results.values())
+    """A strategy without a language model was picked with evidence, and language models had their chance."""
+    picked = case.results[str(case.decision.pick)].model is None
+    tried = any(r.model is not None and r.quality for r in case.results.values())
     return picked and tried and case.decision.verdict != "insufficient_evidence"
 
 
 def _against_best(case: Case) -> str:
-    decision = case.decision
+    decision, it = case.decision, _it(case)
     if decision.runner_up is None:
-        return "It is the only strategy that could be considered."
+        return f"{it} is the only strategy that could be considered."
+    highest = f"{it} has the highest quality{_of_what(case)}"
     if decision.pick == decision.best:
         other = _title(decision.runner_up)
         gap = _value(case, decision.pick) - _value(case, decision.runner_up)
         if gap > 0:
             figure = _quality(case, decision.runner_up)
-            return f"It has the highest quality, {_points(gap)} ahead of {other} ({figure})."
-        return f"It has the highest quality, level with {other}, and costs no more."
+            return f"{highest}, {_points(gap)} ahead of {other} ({figure})."
+        return f"{highest}, level with {other}, and costs no more."
     gap = _value(case, decision.best) - _value(case, decision.pick)
     if gap == 0:
-        return f"It has the highest quality, level with {_title(str(decision.best))}, and costs less or is simpler."
+        return f"{highest}, level with {_title(str(decision.best))}, and costs less or is simpler."
     error_cost = case.settings.error_cost
     if error_cost is None:
         why = "a gap too small to pay for: it is within the tolerance or half its own standard error"
@@ -270,15 +281,29 @@ def _against_best(case: Case) -> str:
     return f"{wording.strategy_title(str(decision.best))} measured {_points(gap)} more, {why}."
 
 
+def _of_what(case: Case) -> str:
+    """Among which strategies the highest quality is one, where it is not among all."""
+    if case.decision.broken:
+        return " of those within your limits"
+    return " of the strategies" if case.decision.keeps_incumbent else ""
+
+
+def _error_costs(case: Case) -> dict[str, float]:
+    """What wrong answers cost, in USD per 1,000 queries; empty where they have no price."""
+    each = case.weighed.assumptions.error_cost
+    return {} if each is None else {c.name: 1000 * c.errors * each for c in case.candidates}
+
+
 def _errors_reason(case: Case) -> str:
-    """What wrong answers cost where they do not all cost the same."""
-    if not isinstance(case.settings.error_cost, ErrorCosts):
+    """What wrong answers cost where they have a price."""
+    error_cost, each = case.settings.error_cost, _error_costs(case)
+    if error_cost is None or not each:
         return ""
-    each = {c.name: 1000 * c.errors * (case.weighed.assumptions.error_cost or 0.0) for c in case.candidates}
     pick, runner_up = str(case.decision.pick), case.decision.runner_up
     others = {"today's system": INCUMBENT, **({_title(runner_up): runner_up} if runner_up else {})}
     against = _and([f"of {who}: {wording.money(each[name])}" for who, name in others.items() if name in each])
-    said = f"Each wrong answer counted at its own cost, those of {_title(pick)} cost {wording.per_thousand(each[pick])}"
+    at = "its own cost" if isinstance(error_cost, ErrorCosts) else wording.money(error_cost)
+    said = f"Each wrong answer counted at {at}, those of {_title(pick)} cost {wording.per_thousand(each[pick])}"
     return f"{said}{f' ({against})' if against else ''}; with what it costs itself that is the lowest total."
 
 
@@ -339,10 +364,14 @@ def _against_incumbent(case: Case) -> str:
     if case.decision.gain is None or pick is None:
         return ""
     low, high = _difference(case, pick, INCUMBENT)
-    return (
-        f"Against today's system ({_quality(case, INCUMBENT)}) it gains {wording.points(case.decision.gain)} points "
-        f"({wording.points_range((low, high))})."
-    )
+    it = _title(pick) if case.decision.keeps_incumbent else "it"
+    verb, span = "loses" if case.decision.gain < 0 else "gains", wording.points_range((low, high))
+    moved = f"{it} {verb} {_points(abs(case.decision.gain))} ({span})"
+    errors = _error_costs(case)
+    if errors:
+        more = errors[pick] - errors[INCUMBENT]
+        moved += f", and its wrong answers cost {wording.per_thousand(abs(more))} {'more' if more > 0 else 'less'}"
+    return f"Against today's system ({_quality(case, INCUMBENT)}) {moved}."
 
 
 def _value(case: Case, name: str | None) -> float:
@@ -364,9 +393,11 @@ def _cost_reason(case: Case) -> str:
     by_token = is_paid_by_token(result.model, settings.hosting)
     if settings.hosting == "always-on" and not by_token:
         on = wording.count(cost.machines, "machine")
-        return f"It costs {month} on {on} always on, idle time included ({each}){latency}."
+        set_up = " and set-up" if settings.effort_usd.get(result.family) else ""
+        return f"{_it(case)} costs {month} on {on} always on, idle time{set_up} included ({each}){latency}."
     of = "in tokens" if by_token else "of busy machine time on this machine"
-    return f"It costs {each} {of} ({month}, training included){latency}."
+    included = "training and set-up" if settings.effort_usd.get(result.family) else "training"
+    return f"{_it(case)} costs {each} {of} ({month}, {included} included){latency}."
 
 
 def _best_of(case: Case, wanted) -> str | None:  # type: ignore[no-untyped-def]
@@ -443,7 +474,8 @@ def _about_fits(case: Case) -> list[str]:
 def _sensitivity(case: Case) -> list[str]:
     """What would flip the decision, the nearest value on either side, and what more examples would bring."""
     assumed = case.weighed.assumptions
-    flips = [_flip(case, flip) for flip in what_would_flip(assumed)]
+    least = {"volume": 1.0, "max_cost_per_1k": LEAST_USD, "error_cost": LEAST_USD}
+    flips = [_flip(case, flip) for flip in what_would_flip(assumed) if flip.value >= least.get(flip.what, 0.0)]
     if case.decision.pick is not None and not flips:
         flips = ["No other volume, price, limit or tolerance changes the pick."]
     return [*flips, *_curve_sentences(case)]
@@ -466,18 +498,19 @@ def _flip(case: Case, flip: Flip) -> str:
         if isinstance(settings.error_cost, ErrorCosts):
             return f"With all costs of wrong answers {_times(flip.value / now)}, the pick is {pick}."
         side = "above" if flip.value > now else "below"
-        return f"With a wrong answer's cost {side} {wording.money(flip.value)}, the pick is {pick}."
-    if flip.what == "tolerance":
-        return f"With a tolerance of {_points(flip.value)}, the pick is {pick}."
-    if flip.what.startswith("min_recall "):
-        least, label = wording.hundredths(flip.value), flip.what.partition(" ")[2]
-        return f"With at least {least} of 100 {label} to be found, the pick is {pick}."
-    limits = {
-        "min_quality": f"With a quality of at least {wording.hundredths(flip.value)} of 100 asked for",
-        "max_cost_per_1k": f"With at most {wording.rate(flip.value)} USD per 1,000 queries allowed",
-        "max_latency_ms": f"With 95 of 100 answers wanted within {wording.latency(flip.value)}",
+        usd = wording.money(flip.value) if flip.value >= 0.01 else f"{flip.value:.1g} USD"
+        return f"With a wrong answer's cost {side} {usd}, the pick is {pick}."
+    of_100 = flip.what == "tolerance" or flip.what.startswith("min_")
+    value = in_few_digits(case.weighed.assumptions, flip, 0.01 if of_100 else 1.0)
+    name, _, label = flip.what.partition(" ")
+    said = {
+        "tolerance": f"With a tolerance of {value} {'point' if value == '1' else 'points'}",
+        "min_recall": f"With at least {value} of 100 {label} to be found",
+        "min_quality": f"With a quality of at least {value} of 100 asked for",
+        "max_cost_per_1k": f"With at most {value} USD per 1,000 queries allowed",
+        "max_latency_ms": f"With 95 of 100 answers wanted within {value} ms",
     }
-    return f"{limits[flip.what]}, the pick is {pick}."
+    return f"{said[name]}, the pick is {pick}."
 
 
 def _times(factor: float) -> str:

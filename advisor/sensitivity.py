@@ -20,6 +20,8 @@ from advisor.economics import Money, break_even, middle, pieces
 PRICES = (0.1, 10.0)
 """Between which factors the price of the machine is varied."""
 EVERYWHERE = (0.0, math.inf)
+MOST_DECIMALS, NEAR = 7, 0.05
+"""Of a figure as it is told, and what share of it that may be off."""
 _STEP = 1e-9
 _Found = TypeVar("_Found")
 
@@ -225,7 +227,7 @@ def _limits(assumed: Assumptions) -> Iterator[Flip]:
         "min_quality": [c.quality for c in strategies],
     }
     for name, values in figures.items():
-        now, at = getattr(assumed.limits, name), partial(_with_limit, assumed, name)
+        now, at = getattr(assumed.limits, name), partial(_with, assumed, name)
         looser = 1 if name.startswith("max") else -1
         for side in (-looser, looser) if now is not None else (-looser,):  # Nothing is looser than no limit.
             beyond = [v for v in set(values) if now is None or (v - now) * side > 0]
@@ -236,20 +238,33 @@ def _limits(assumed: Assumptions) -> Iterator[Flip]:
 def _recalls(assumed: Assumptions) -> Iterator[Flip]:
     """The same for the recall of each label that one is asked for of."""
     for label, now in assumed.limits.min_recall.items():
-        values, at = {c.recall.get(label, 0.0) for c in _strategies(assumed)}, partial(_with_recall, assumed, label)
+        values, what = {c.recall.get(label, 0.0) for c in _strategies(assumed)}, f"min_recall {label}"
         for side in (1, -1):
             beyond = [v for v in values if (v - now) * side > 0]
-            yield from _first_change(f"min_recall {label}", assumed, sorted(beyond, reverse=side < 0), at)
+            yield from _first_change(what, assumed, sorted(beyond, reverse=side < 0), partial(_with, assumed, what))
 
 
-def _with_recall(assumed: Assumptions, label: str, value: float) -> Assumptions:
-    recalls = {**assumed.limits.min_recall, label: value}
-    return replace(assumed, limits=replace(assumed.limits, min_recall=recalls))
-
-
-def _with_limit(assumed: Assumptions, name: str, value: float) -> Assumptions:
-    changed: dict[str, Any] = {name: value}
+def _with(assumed: Assumptions, what: str, value: float) -> Assumptions:
+    """The same with another tolerance or limit, as `Flip.what` names it."""
+    if what == "tolerance":
+        return replace(assumed, tolerance=value)
+    name, _, label = what.partition(" ")
+    changed: dict[str, Any] = {name: {**assumed.limits.min_recall, label: value} if label else value}
     return replace(assumed, limits=replace(assumed.limits, **changed))
+
+
+def in_few_digits(assumed: Assumptions, flip: Flip, unit: float = 1.0) -> str:
+    """The value of a flip of a limit or of the tolerance, in this unit, with as few decimals as bring it about."""
+    value = flip.value / unit
+    for decimals in range(MOST_DECIMALS):
+        step = 10.0**-decimals
+        for number in (round(value / step), math.floor(value / step), math.ceil(value / step)):
+            text = f"{number * step:,.{decimals}f}"
+            stated = float(text.replace(",", ""))
+            near = abs(stated - value) <= NEAR * value
+            if near and _with(assumed, flip.what, stated * unit).pick() == flip.pick:
+                return text
+    return f"{value:g}"
 
 
 def _tolerances(assumed: Assumptions) -> Iterator[Flip]:
@@ -259,10 +274,7 @@ def _tolerances(assumed: Assumptions) -> Iterator[Flip]:
     feasible = [c for c in _strategies(assumed) if not assumed.limits.broken_by(c)]
     best = max(c.quality for c in feasible)
     gaps = sorted({best - c.quality for c in feasible})
-
-    def at(value: float) -> Assumptions:
-        return replace(assumed, tolerance=value)
-
+    at = partial(_with, assumed, "tolerance")
     yield from _first_change("tolerance", assumed, [g for g in gaps if g > assumed.tolerance], at)
     smaller = [max(0.0, g - _STEP) for g in reversed(gaps) if g <= assumed.tolerance]
     yield from _first_change("tolerance", assumed, smaller, at)

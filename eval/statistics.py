@@ -56,7 +56,7 @@ def wilson(successes: float, n: float, confidence: float = 0.95) -> Interval:
     if n == 0:
         return 0.0, 1.0
     low, high = proportion_confint(successes, n, alpha=1 - confidence, method="wilson")
-    return max(0.0, float(low)), min(1.0, float(high))
+    return max(0.0, float(low)), 1.0 if successes >= n else float(high)  # which rounding leaves just below 1
 
 
 def bootstrap_interval(

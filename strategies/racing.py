@@ -80,8 +80,8 @@ def race(count: int, rows: int, make: Make, answer: Answer, value: Value, meter:
     """The winner's number, and how each of `count` configurations ran over at most `rows` rows.
 
     In the first lap as many run as the meter has room for, in order; where none of them gets anything right, which
-    tells nothing, all run a second one. Where the meter has no room for a further lap of all that are still in it, the laps before
-    decide. Of equals the earlier is taken: let the simplest be the first.
+    tells nothing, all run a second one. Where the meter has no room for a further lap of all that are still in it, the
+    laps before decide. Of equals the earlier is taken: let the simplest be the first.
     """
     runners = [Runner() for _ in range(count)]
     alive = list(range(count))

@@ -295,6 +295,8 @@ class Recommendation(Model):
     """More test rows that would settle a tie; None where no number would."""
     gain_over_incumbent: float | None = None
     """Quality of the recommended strategy minus that of today's system."""
+    keeps_incumbent: bool = False
+    """Today's system is to be kept; `strategy` is then the best to put in its place."""
     break_even: list[BreakEven] = Field(default_factory=list)
     next_step: str
 

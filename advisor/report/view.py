@@ -21,6 +21,7 @@ from advisor.report.schema import (
     StrategyResult,
     Volumes,
 )  # fmt: skip
+from strategies.base import TRAINED
 
 INCUMBENT = "incumbent"
 """Name of today's system, as in `advisor.trials`."""
@@ -88,7 +89,12 @@ def ranked(report: Report) -> list[StrategyResult]:
 
 def how_split(report: Report) -> str:
     """How rows were kept apart, and that not all strategies answered all of them where that is so."""
-    said = wording.how_split(report.data.plan)
+    plan, families = report.data.plan, {s.family for s, _ in measured(report)}
+    if not families & set(TRAINED):
+        plan = plan.model_copy(update={"repeats": 1})
+    if families <= {"baseline"}:
+        plan = plan.model_copy(update={"dev": 0, "tuning_seconds": None})
+    said = wording.how_split(plan)
     all_did = all(s.status == "ok" for s, _ in measured(report))
     return said if all_did else f"{said} What stopped early answered only some of the rows."
 
@@ -97,7 +103,7 @@ def note(report: Report, result: StrategyResult) -> str:
     """A few words on a strategy: its part in the recommendation, and its status where that is not ok."""
     words = []
     if result.name == report.recommendation.strategy:
-        words.append("recommended")
+        words.append("best in its place" if report.recommendation.keeps_incumbent else "recommended")
     elif result.name == report.recommendation.runner_up:
         words.append("runner-up")
     if result.status != "ok":
@@ -118,14 +124,15 @@ def contenders(report: Report) -> list[Contender]:
     best = [s for s in as_planned(report) if s.name != INCUMBENT]
     roles: dict[str, list[str]] = {}
     if find(report, report.recommendation.strategy):
-        roles[str(report.recommendation.strategy)] = ["Recommended"]
+        keeps = report.recommendation.keeps_incumbent
+        roles[str(report.recommendation.strategy)] = ["Best to replace it" if keeps else "Recommended"]
     elif best:
         roles[best[0].name] = ["Best measured"]
     if find(report, report.recommendation.runner_up):
         roles.setdefault(str(report.recommendation.runner_up), []).append("Runner-up")
     if find(report, INCUMBENT):
         roles[INCUMBENT] = ["In use today"]
-    plain = next((s for s in best if s.family == "baseline"), None)
+    plain = next((s for s in best if s.model is None), None)
     if plain:
         words = "Needs no language model" if plain.name in roles else "Best without a language model"
         roles.setdefault(plain.name, []).append(words)

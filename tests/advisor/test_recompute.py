@@ -214,7 +214,7 @@ def test_no_model_is_loaded_and_nothing_is_written(run: Path, monkeypatch: pytes
 
 
 def test_what_is_no_run_or_has_lost_its_records_is_refused(run: Path, tmp_path: Path) -> None:
-    with pytest.raises(RequestError, match="^nothing does not exist: name the folder of a finished run"):
+    with pytest.raises(RequestError, match=r"^nothing does not exist: name the folder of a finished run"):
         report_again(tmp_path / "nothing")
     with pytest.raises(RequestError, match="holds no finished run"):
         report_again(tmp_path)

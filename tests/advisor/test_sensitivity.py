@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from advisor.decide import Candidate, Evidence, Limits
 from advisor.economics import Money, Tariff
-from advisor.sensitivity import Assumptions, Flip, break_evens, what_would_flip
+from advisor.sensitivity import Assumptions, Flip, break_evens, in_few_digits, what_would_flip
 
 POINT = 0.01
 VOLUME = 10_000.0
@@ -245,3 +245,15 @@ def test_between_here_and_the_volume_that_is_told_nothing_changes_and_beyond_it_
         if flip:
             beyond = flip.value * (1 + 1e-6 if above else 1 - 1e-6)
             assert assumed.at_volume(beyond).pick() == flip.pick
+
+
+def test_a_flip_is_told_in_few_digits_that_bring_it_about() -> None:
+    """Within 6 ms not even `quick` answers, so that 6.415 ms are told as 6.5."""
+    slow = Candidate("slow", 0.90, Money(0.0, 0.0, 1.0), 41.7, 0)
+    quick = Candidate("quick", 0.825, Money(0.0, 0.0, 1.0), 6.415, 1)
+    quickest = Candidate("quickest", 0.5, Money(0.0, 0.0, 1.0), 0.2, 2)
+    candidates = [slow, quick, quickest]
+    resampled = {c.name: np.full(10, c.quality) for c in candidates}
+    assumed = Assumptions(candidates, Evidence({}, resampled, 200), Limits(), 0.01, 1000.0)
+    (flip,) = [f for f in what_would_flip(assumed) if f.what == "max_latency_ms"]
+    assert (flip.pick, in_few_digits(assumed, flip)) == ("quick", "6.5")
