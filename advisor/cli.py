@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 compare_on: Callable[..., tuple[Report, Path]] | None = None
 """Carries out a request on a server; set by `api.cli`, since nothing here knows of HTTP."""
+OWN_FILES = ("report.html", "report.md", "report.json", "predictions.parquet", "plan.json")
+"""Of a run folder, which no other command writes over."""
 REPEATED = ("model", "min_recall")
 """Flags that may come several times; none is an empty list, which means nothing here."""
 UNUSABLE, NONE_FEASIBLE, INTERRUPTED = 2, 3, 130
@@ -385,6 +387,8 @@ def report(
     form = form_of(form, output)
     if form == "docx" and output is None and sys.stdout.isatty():
         raise RequestError("--format docx: name the file with --output report.docx.")
+    if output is not None and output.resolve() in {(run / name).resolve() for name in OWN_FILES}:
+        raise RequestError(f"--output: {output} is the run's own file, which stays as it is: name another.")
 
     from advisor.economics import read_prices
     from advisor.error_costs import read_error_cost

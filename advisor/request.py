@@ -112,6 +112,9 @@ def _pairs(given: Sequence[object]) -> dict[str, str]:
     parts = [str(one).rpartition("=") for one in given]
     if any(not label.strip() or not rate.strip() for label, _, rate in parts):
         raise ValueError("say LABEL=RATE, such as complaint=0.9")
+    labels = [label.strip() for label, _, _ in parts]
+    if twice := next((label for label in labels if labels.count(label) > 1), None):
+        raise ValueError(f"{twice} is named twice: give one rate for each label")
     return {label.strip(): rate.strip() for label, _, rate in parts}
 
 

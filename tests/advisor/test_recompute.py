@@ -339,5 +339,9 @@ def test_the_command_refuses_in_a_sentence(run: Path, tmp_path: Path) -> None:
         told(run, "--format", "pdf")
     with pytest.raises(RequestError, match=r"again\.txt ends in none of \.html, \.md, \.json, \.docx: add"):
         told(run, "--output", tmp_path / "again.txt")
+    with pytest.raises(RequestError, match=r"--output: .*report\.json is the run's own file"):
+        told(run, "--output", run / "report.json")
+    with pytest.raises(RequestError, match="late is named twice"):
+        told(run, "--min-recall", "late=0.9", "--min-recall", "late=0.8")
     with pytest.raises(RequestError, match=r"--output: .* cannot be written"):
         told(run, "--output", run / "report.json" / "again.md")

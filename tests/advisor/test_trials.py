@@ -320,7 +320,7 @@ def test_the_gain_over_todays_system_is_told_with_its_range(
     (found,) = (c for c in report.comparisons if {c.a, c.b} == {"few_shot", INCUMBENT})
     low, high = sorted(abs(100 * end) for end in found.ci95)
     (reason,) = (reason for reason in advice.reasons if "today's system" in reason)  # and not among the baselines
-    assert f"it gains +50.0 points (+{low:.1f} to +{high:.1f})" in reason
+    assert f"it gains 50 points (+{low:.1f} to +{high:.1f})" in reason
     assert "Keep today's system" not in advice.next_step
 
 
