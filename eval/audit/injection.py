@@ -47,6 +47,7 @@ _ORDERS = (
     r"\bforget (?:everything|all|anything|what)\b[^.!?\n]{0,20}\byou(?:'ve| have| were|'d)? "
     r"(?:been )?(?:told|given|instructed|taught|know|learn\w*)\b",
     rf"\b(?:{_DROP})\b[^.!?\n]{{0,25}}?\b(?:{_EARLIER})\b[^.!?\n]{{0,25}}?\b(?:{_SAID})\b",
+    rf"{_BEGINS}(?:vergiss|vergessen sie|ignoriere?|ignorieren sie) alles\b",
     rf"{_BEGINS}(?:{_DROP}) (?:die|les|las|le|gli)\b[^.!?\n]{{0,20}}?\b(?:{_SAID})\b",
     r"(?:проигнорируй|игнорируй|забудь)\w*[^.!?\n]{0,40}?(?:инструкци|указани|правил|команд)",
     r"\b(?:zignoruj|ignoruj|zapomnij)\w*[^.!?\n]{0,40}?\b(?:instrukcj|polece|zasad|wytyczn)",
@@ -66,6 +67,7 @@ _ORDERS = (
     r"(?: (?:for|of) (?:this|it|the (?:above|text|message|row|input))(?: \w+)?)?\s*(?:is\b|:|=)",
     r"\bmark (?:it|this|this row|this answer|the answer) as (?:correct|right|true|passed)\b",
     r"(?:^|[.!?,;\n]\s*)system\s*:[^.!?\n]{0,40}\b(?:label|answer|reply|respond|instructions?|you|ignore|output|prompt|classify)\b",
+    r"\byou (?:must|should|shall|will|have to) (?:classify|label|categori[sz]e|mark) (?:this|it|the)\b",
     # to reveal the prompt
     r"\b(?:print|show|reveal|repeat|output|display|dump|leak|tell)\b[^.!?\n]{0,25}"
     r"\b(?:system prompt|(?:full|entire|initial|original|hidden|whole|secret) (?:prompt|instructions))\b",

@@ -68,6 +68,22 @@ def cards(text: str) -> Places:
             yield match.span()
 
 
+# ---- numbers of things -----------------------------------------------------------------------------------------------
+
+_THINGS = (
+    r"\b(?:order|invoice|case|ticket|ref\w*|account|parcel|part|tracking|serial|model|item|article|sku|batch|booking"
+    r"|customer|contract|policy|bestell\w*|auftrag\w*|rechnung\w*|kunden\w*|vertrag\w*|sendung\w*|artikel\w*|pedido"
+    r"|factura|commande|facture|colis|ordine|fattura)\b"
+)
+_OTHER_NUMBER = re.compile(_THINGS, re.I)
+_NUMBER_OF = re.compile(rf"{_THINGS}(?:[^\w\n]|\b(?:no|nr|number|nummer|id|code)\b){{0,6}}$", re.I)
+"""What a number right after it is the number of."""
+
+
+def _is_of_a_thing(text: str, start: int) -> bool:
+    return _NUMBER_OF.search(text, max(0, start - 40), start) is not None
+
+
 # ---- national ids ----------------------------------------------------------------------------------------------------
 
 
@@ -113,13 +129,13 @@ _LONG_NUMBER = re.compile(r"\d(?:[ .+-]?\w){6}")
 
 
 @lru_cache(maxsize=1)
-def _national_patterns() -> list[tuple[re.Pattern[str], Any]]:
-    """Each form with its check; the group `id` is the number without the words before it."""
+def _national_patterns() -> list[tuple[re.Pattern[str], Any, bool]]:
+    """Each form with its check, and whether words must say so; the group `id` is the number without these words."""
     patterns = []
     for kind in _NATIONAL_IDS:
         words = rf"\b(?i:{kind.called})\b(?i:{_BETWEEN})" if kind.called else ""
         form = re.compile(rf"{words}(?<![\w.,-])(?P<id>{kind.form})(?![\w-])(?![.,]\d)")
-        patterns.append((form, import_module(f"stdnum.{kind.check}") if kind.check else None))
+        patterns.append((form, import_module(f"stdnum.{kind.check}") if kind.check else None, bool(kind.called)))
     return patterns
 
 
@@ -127,8 +143,10 @@ def national_ids(text: str) -> Places:
     """Numbers that a state gives to persons (`_NATIONAL_IDS` has the countries), and passports that are called so."""
     if not _LONG_NUMBER.search(text):
         return
-    for form, check in _national_patterns():
+    for form, check, is_called in _national_patterns():
         for match in form.finditer(text):
+            if not is_called and check is None and _is_of_a_thing(text, match.start("id")):
+                continue
             if check is None or check.is_valid(match["id"]):
                 yield match.span("id")
 
@@ -141,21 +159,15 @@ _CALLS = (
     r"(?:\b(?:tele)?phone|\bt[ée]l\b|\bcall(?: me)?\b|\bmobile|\bcell(?:phone)?\b|\bwhatsapp|\breach me|\btext me"
     r"|\bring me|\bmy number|\btelefon|\bhandy|\bmobil|\brufnummer|\bmeine nummer|\bruf(?:en sie)? mich"
     r"|\bt[ée]l[ée]phone|\bportable|\bappele[rz]?[ -]moi|\btel[ée]fono|\bm[óo]vil|\bcelular|\bll[áa]m[ae]me"
-    r"|\bcellulare|\bchiamami|\bchiamatemi)"
+    r"|\bcellulare|\bchiamami|\bchiamatemi|\br[üu]ckruf|\bjoignable)"
 )
 _FILLERS = (
     r"at|on|me|us|back|under|is|no|nr|number|nummer|num[ée]ro|n[úu]mero|my|new|the|line|any|time|please|tonight|today|now"
-    r"|tomorrow|unter|auf|an|ist|meine?|neue|bitte|zur[üu]ck|au|sur|est|mon|le|mi|es|al|en|el|il|mio|s"
+    r"|tomorrow|unter|auf|an|ist|meine?|neue|bitte|erbeten|zur[üu]ck|au|sur|est|mon|le|mi|es|al|en|el|il|mio|s"
 )
 _ANNOUNCED = re.compile(rf"{_CALLS}(?:[^\w+\n]|\b(?:{_FILLERS})\b){{0,12}}$", re.I)
 """Nothing between the word and the number says what else it is the number of."""
 _NEAR = re.compile(rf"{_CALLS}(?P<between>[^\d+\n]{{0,25}})$", re.I)
-_OTHER_NUMBER = re.compile(
-    r"\b(?:order|invoice|case|ticket|ref\w*|account|parcel|tracking|serial|model|item|article|booking|customer|contract"
-    r"|policy|bestell\w*|auftrag\w*|rechnung\w*|kunden\w*|vertrag\w*|sendung\w*|artikel\w*|pedido|factura|commande|facture"
-    r"|colis|ordine|fattura)\b",
-    re.I,
-)
 _DATE = re.compile(r"(?<!\d)(?:\d{1,2}[./-]\d{1,2}[./-]\d{2,4}|\d{4}[./-]\d{1,2}[./-]\d{1,2})(?!\d)")
 _PAIRS = re.compile(r"0\d(?:[. -]\d\d){4}")
 """How the French write theirs."""
@@ -170,7 +182,8 @@ def phones(text: str) -> Places:
         if number.startswith(("+", "00")):
             personal = _is_personal(re.sub(r"^00", "+", number), (None,))
         else:
-            personal = bool(_NORTH_AMERICAN.fullmatch(number)) and _is_personal(number, ("US",))
+            is_bare = _NORTH_AMERICAN.fullmatch(number) and not _is_of_a_thing(text, match.start())
+            personal = bool(is_bare) and _is_personal(number, ("US",))
             is_date = _DATE.search(number) and not _PAIRS.fullmatch(number)
             if not personal and not is_date and _is_called_phone(text, match.start(), number):
                 personal = _is_personal(number, _REGIONS)
