@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -30,11 +31,11 @@ from advisor.runs import RunFolder, log
 from advisor.trials import Bench, Entry, entries_of, try_all
 from eval.metrics import get_metric
 from strategies.answers import AnswerFormat
-from strategies.base import Strategy
+from strategies.base import Allowance, Strategy
 from strategies.models.embedding_cache import CachingEmbedder
 from strategies.models.shelf import ModelShelf
 from strategies.registry import make_strategy
-from strategies.workload import Profile, Speeds
+from strategies.workload import Profile, Speeds, Workload
 
 ANSWERS = "hosted-answers"
 """A folder in the run folder: what hosted models answered, so that nothing is paid for twice."""
@@ -172,6 +173,8 @@ def prepare(
 
 
 _STATED = {"column_mapping", "encoding_assumed"}
+NO_MATTER = Speeds(math.inf, math.inf, math.inf)
+"""Of a model that no strategy here works with."""
 
 
 def _gpu(shelf: ModelShelf, request: CompareRequest) -> str | None:
@@ -195,13 +198,13 @@ def _make_plan(
     strategies: dict[str, Strategy] = {e.name: make_strategy(e.strategy) for e in entries}
     by_model, speeds, profiles = dict[str, Speeds](), dict[str, Speeds](), dict[str, Profile]()
     for name in dict.fromkeys(e.model for e in entries):
-        model = shelf.language_model(name)
-        by_model[name] = measured = planning.measure_speeds(model, planning.training_speed)
+        model, own = shelf.language_model(name), [e.name for e in entries if e.model == name]
         answers = AnswerFormat.infer(data.task, holdout.train, model)
         profile = planning.profile_of(data.task, holdout.train, data.documents, model, answers)
-        for entry in entries:
-            if entry.model == name:
-                speeds[entry.name], profiles[entry.name] = measured, profile
+        works = any(strategies[one].workload(profile, Allowance()) != Workload() for one in own)
+        by_model[name] = measured = planning.measure_speeds(model, planning.training_speed) if works else NO_MATTER
+        speeds |= dict.fromkeys(own, measured)
+        profiles |= dict.fromkeys(own, profile)
         log.info("speeds of %s: %s", name, measured)
     applicable = {name: s for name, s in strategies.items() if data.documents or not s.needs_documents}
     index_seconds = planning.index_seconds(data.documents, shelf.embedder(request.embedder))

@@ -149,6 +149,22 @@ def test_questions_over_documents_are_compared_and_all_are_kept(
     assert contents(run / "solution") == contents(run / "solutions" / "rag")
 
 
+def test_the_speed_of_a_model_that_nothing_works_with_is_not_measured(
+    tickets: Path,
+    clerk: ScriptedModel,
+    shelf_with: MakeShelf,
+    fakes: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(planning, "measure_speeds", crash_with(AssertionError()))
+    run, strategies = tmp_path / "run", ["majority", "nearest_copy", "tfidf_linear"]
+    report = compare(TASK, tickets, shelf=shelf_with(clerk), output=run, strategies=strategies, **fakes)
+    assert set(status(report).values()) == {"ok"}
+    assert report.recommendation.scope.startswith("This holds for the strategies tested, none of which has a language")
+    assert "model-seconds" not in (run / "report.md").read_text(encoding="utf-8")
+
+
 def test_compare_is_importable_from_the_package() -> None:
     from advisor import compare as function
 
