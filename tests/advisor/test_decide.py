@@ -599,14 +599,20 @@ def test_dearer_errors_never_lead_to_a_worse_strategy(case: tuple[list[Candidate
 
 @given(cases(), limits, tolerances)
 @settings(max_examples=60, deadline=None)
-def test_an_incumbent_changes_nothing_of_the_choice(
+def test_with_an_incumbent_the_choice_is_that_among_those_that_beat_it_if_any_does(
     case: tuple[list[Candidate], Evidence], limit: Limits, tolerance: float
 ) -> None:
     candidates, found = case
     today = Candidate("today", 0.7, Money(0.0, 0.0, 0.0), 0.0, 0, incumbent=True)
     before = decide(candidates, found, limit, tolerance)
     after = decide([today, *candidates], found, limit, tolerance)
-    assert replace(after, gain=None, keeps_incumbent=False) == before
+    stands = not replace(limit, max_cost_per_1k=None, max_latency_ms=None).broken_by(today)
+    better = [c for c in candidates if not limit.broken_by(c) and c.quality - today.quality > tolerance + 1e-12]
+    if better and stands:
+        assert (after.pick, after.best) == (decide(better, found, limit, tolerance).pick, before.best)
+        assert not after.keeps_incumbent
+    else:
+        assert replace(after, gain=None, keeps_incumbent=False) == before
 
 
 def test_the_pick_is_one_that_beats_the_incumbent_if_any_does() -> None:
