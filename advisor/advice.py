@@ -304,7 +304,9 @@ def _errors_reason(case: Case) -> str:
     against = _and([f"of {who}: {wording.money(each[name])}" for who, name in others.items() if name in each])
     at = "its own cost" if isinstance(error_cost, ErrorCosts) else wording.money(error_cost)
     said = f"Each wrong answer counted at {at}, those of {_title(pick)} cost {wording.per_thousand(each[pick])}"
-    return f"{said}{f' ({against})' if against else ''}; with what it costs itself that is the lowest total."
+    better = INCUMBENT in each and each[pick] < each[INCUMBENT]
+    among = " of those that beat today's system" if better else ""
+    return f"{said}{f' ({against})' if against else ''}; with what it costs itself that is the lowest total{among}."
 
 
 def _recall_reasons(case: Case) -> list[str]:

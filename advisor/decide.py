@@ -208,13 +208,12 @@ def decide(
     cost and that of its wrong answers, and tolerance and confidence are about that total.
     """
     aim = _aim(tolerance, error_cost, volume)
-    incumbent = _standing(candidates, limits)
     broken = {c.name: b for c in candidates if not c.incumbent and (b := limits.broken_by(c))}
     feasible = _feasible(candidates, limits)
     today = next((c for c in candidates if c.incumbent), None)
     if not feasible:
         return Decision("none_feasible", None, None, None, broken=broken, keeps_incumbent=today is not None)
-    better = _better(feasible, incumbent, evidence, tolerance)
+    better = _better(feasible, candidates, evidence, limits, tolerance)
     pick, equals = _pick(better or feasible, evidence, aim)
     others = sorted((c for c in feasible if c is not pick), key=lambda c: (-aim.worth(c), *_by_quality(c)))
     confidence = _confidence(pick, others, evidence, aim)
@@ -250,7 +249,7 @@ def picked(
     feasible = _feasible(candidates, limits)
     if not feasible:
         return None
-    better = _better(feasible, _standing(candidates, limits), evidence, tolerance)
+    better = _better(feasible, candidates, evidence, limits, tolerance)
     return _pick(better or feasible, evidence, _aim(tolerance, error_cost, volume))[0].name
 
 
@@ -265,17 +264,20 @@ def _feasible(candidates: Sequence[Candidate], limits: Limits) -> list[Candidate
     return sorted((c for c in candidates if not c.incumbent and not limits.broken_by(c)), key=_by_quality)
 
 
-def _standing(candidates: Sequence[Candidate], limits: Limits) -> Candidate | None:
-    """Today's system, if there is one and it finds and gets right as much as is asked for."""
-    quality = replace(limits, max_cost_per_1k=None, max_latency_ms=None)
-    return next((c for c in candidates if c.incumbent and not quality.broken_by(c)), None)
-
-
 def _better(
-    feasible: Sequence[Candidate], incumbent: Candidate | None, evidence: Evidence, tolerance: float
+    feasible: Sequence[Candidate],
+    candidates: Sequence[Candidate],
+    evidence: Evidence,
+    limits: Limits,
+    tolerance: float,
 ) -> list[Candidate]:
-    """Those that today's system is to be given up for, all where there is none: another would be no gain."""
-    return [c for c in feasible if incumbent is None or _beats(c, incumbent, evidence, tolerance)]
+    """Those that today's system is to be given up for: another would be no gain.
+
+    All, where there is none, or where it does not find or get right as much as is asked for.
+    """
+    quality = replace(limits, max_cost_per_1k=None, max_latency_ms=None)
+    today = next((c for c in candidates if c.incumbent and not quality.broken_by(c)), None)
+    return [c for c in feasible if today is None or _beats(c, today, evidence, tolerance)]
 
 
 def _by_quality(candidate: Candidate) -> tuple[float, int, str]:

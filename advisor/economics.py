@@ -13,6 +13,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from eval.errors import RequestError
+from strategies.base import Family
 from strategies.models.hosted import PREFIX
 
 MONTHS = 12
@@ -47,9 +48,6 @@ class TokenPrices(BaseModel):
         """USD of a query with so many tokens; `cached` are among those read."""
         cheaper = self.input if self.cached_input is None else self.cached_input
         return ((read - cached) * self.input + cached * cheaper + written * self.output) / MILLION
-
-
-Family = Literal["baseline", "prompt", "retrieval", "finetune", "combination"]
 
 
 class PriceFile(BaseModel):
@@ -278,17 +276,19 @@ def read_prices(path: str) -> Prices:
     try:
         return PriceFile.model_validate(values).prices(path)
     except ValidationError as error:
-        first = error.errors()[0]
-        *places, last = [str(part) for part in first["loc"]]
+        raise RequestError(f"--prices: {path}{_complaint(error)}.") from error
+
+
+def _complaint(error: ValidationError) -> str:
+    """What is wrong first, and what is right there."""
+    first = error.errors()[0]
+    *places, last = [str(part) for part in first["loc"]]
+    if first["type"] == "extra_forbidden" or last == "[key]":
+        name = places[-1] if last == "[key]" else last
         inside = f" under {places[0]}" if places else ""
-        if first["type"] == "extra_forbidden" or last == "[key]":
-            known = _known_in(places)
-            name = places[-1] if last == "[key]" else last
-            raise RequestError(
-                f"--prices: {path} has the unknown key {name!r}{inside}; known are {', '.join(known)}."
-            ) from error
-        said = f"{first['msg'][0].lower()}{first['msg'][1:]}"
-        raise RequestError(f"--prices: {path}: {'.'.join([*places, last])}: {said}; all prices are in USD.") from error
+        return f" has the unknown key {name!r}{inside}; known are {', '.join(_known_in(places))}"
+    said = f"{first['msg'][0].lower()}{first['msg'][1:]}"
+    return f": {'.'.join([*places, last])}: {said}; all prices are in USD"
 
 
 def _known_in(places: Sequence[str]) -> Sequence[str]:

@@ -449,11 +449,9 @@ def samples_of(advice: schema.Recommendation, records: Sequence[Record]) -> list
 
 
 def rows_of(advice: schema.Recommendation, records: Sequence[Record], weighed: Weighed) -> list[schema.SampleAnswer]:
-    """Test rows with shortened texts: the recommended strategy beside the runner-up, a baseline and today's system."""
-    baselines = {r.name for r in records if r.family == "baseline" and r.strategy != INCUMBENT}
-    plain = max(
-        (c for c in weighed.assumptions.candidates if c.name in baselines), key=lambda c: c.quality, default=None
-    )
+    """Test rows, shortened: answers of the pick, the runner-up, the best without a language model, today's system."""
+    plains = {r.name for r in records if r.model is None and r.strategy != INCUMBENT}
+    plain = max((c for c in weighed.assumptions.candidates if c.name in plains), key=lambda c: c.quality, default=None)
     wanted = [advice.strategy, advice.runner_up, plain.name if plain else None, INCUMBENT]
     shown = list(dict.fromkeys(name for name in wanted if name is not None))
     return _beside(_worst_first(advice, records)[:ROWS], shown, records, ROW_LETTERS)

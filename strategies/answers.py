@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from eval.contracts import Example, Kind, Prediction, Task
-from eval.tasks import are_json_objects
+from eval.tasks import are_json_objects, is_json_object
 from strategies.models.base import Completion, Decoding, JsonShape, LabelScores, LanguageModel, Prompt
 from strategies.models.json_grammar import shape_of
 
@@ -96,15 +96,7 @@ def json_shape_of(task: Task, train: Sequence[Example]) -> JsonShape | None:
     """The shape of JSON answers, where the training answers are JSON objects; None for plain text."""
     if task.kind is not Kind.EXTRACTION or not are_json_objects([e.target for e in train]):
         return None
-    return shape_of([o for o in map(_json_object, train) if o is not None], task.json_keys)
-
-
-def _json_object(example: Example) -> dict[str, Any] | None:
-    try:
-        value = json.loads(example.target)
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
+    return shape_of([json.loads(e.target) for e in train if is_json_object(e.target)], task.json_keys)
 
 
 def canonical(answer: str, answer_format: AnswerFormat) -> str:

@@ -104,9 +104,11 @@ def race(count: int, rows: int, make: Make, answer: Answer, value: Value, meter:
         if not ran:
             break
         ranked = sorted(ran, key=lambda number: (-_quality(value, runners[number].rows), number))
-        as_much = sum(_expected(runners, runners[number], end) for number in ranked)
-        tells_nothing = not any(row and row.score for row in runners[ranked[0]].rows)
-        alive = ranked if not start and tells_nothing and meter.left >= as_much else _survivors(ranked, runners)
+        tells_nothing = not start and not any(row and row.score for row in runners[ranked[0]].rows)
+        if tells_nothing and meter.left >= sum(_expected(runners, runners[number], end) for number in ranked):
+            alive = ranked
+        else:
+            alive = _survivors(ranked, runners)
         if len(alive) < 2:
             break
         start = end

@@ -142,7 +142,7 @@ def contenders(report: Report) -> list[Contender]:
 def other_baselines(report: Report) -> list[StrategyResult]:
     """Strategies without a language model, measured as planned, that are no contenders, the best first."""
     shown = {contender.result.name for contender in contenders(report)}
-    return [s for s in as_planned(report) if s.family == "baseline" and s.name not in (*shown, INCUMBENT)]
+    return [s for s in as_planned(report) if s.model is None and s.name not in (*shown, INCUMBENT)]
 
 
 def baselines_sentence(results: Sequence[StrategyResult]) -> str:

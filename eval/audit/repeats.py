@@ -63,7 +63,8 @@ def conflicting_labels(examples: Sequence[Example]) -> Finding | None:
     groups: defaultdict[str, list[Example]] = defaultdict(list)
     for example in examples:
         groups[group_key(example.input)].append(example)
-    clashing = [example.id for group in groups.values() if len(set(map(_answers, group))) > 1 for example in group]
+    repeated = (group for group in groups.values() if len(group) > 1)
+    clashing = [example.id for group in repeated if len(set(map(_answers, group))) > 1 for example in group]
     if not clashing:
         return None
     message = f"{len(clashing)} rows have the same input as another row but a different output."

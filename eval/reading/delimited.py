@@ -7,7 +7,7 @@ import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain, dropwhile, islice
 from pathlib import Path
 
 from eval.findings import Finding
@@ -58,7 +58,7 @@ class Grid:
 
 def from_grid(grid: Iterable[tuple[int, Sequence[object]]]) -> Grid:
     """Name the cells after the header: the first row that is not blank, or the first below a title."""
-    rows = iter(grid)
+    rows = dropwhile(lambda row: not _width(row[1]), grid)
     first = list(islice(rows, SAMPLE_ROWS))
     filled = [(place, width) for place, (_, cells) in enumerate(first) if (width := _width(cells))]
     if not filled:

@@ -116,9 +116,11 @@ def _mostly_utf8(data: bytes) -> Decoded | None:
     """
     text = data.decode("utf-8", "surrogateescape").removeprefix("\ufeff")
     strays = len(_STRAY.findall(text))
+    if not strays:
+        return Decoded(text, "utf-8")
     if 2 * strays > sum(len(run) for run in _NOT_ASCII.findall(text)):
         return None
-    odd = tuple(number for number, line in enumerate(text.split("\n"), 1) if _STRAY.search(line)) if strays else ()
+    odd = tuple(number for number, line in enumerate(text.split("\n"), 1) if _STRAY.search(line))
     repaired = _STRAY.sub(lambda stray: bytes([ord(stray[0]) - 0xDC00]).decode("cp1252", "replace"), text)
     return Decoded(repaired, "utf-8", odd)
 

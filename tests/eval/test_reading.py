@@ -141,6 +141,10 @@ def test_a_title_above_the_column_names_is_passed_over(write: Write, text: str) 
     assert "line 4" in next(f.message for f in file.findings if "title" in f.message)
 
 
+def test_a_header_far_below_blank_lines_is_found(write: Write) -> None:
+    assert pairs(read_examples(write("a.csv", ",\n" * 300 + "text,label\na,x\n"))) == [("a", "x")]
+
+
 def test_a_list_of_texts_with_commas_has_no_title(write: Write) -> None:
     rows = ["text", "one, two, three", "one", "one, two", "a, b, c, d, e", "none"]
     table = read_table(write("a.csv", "\n".join(rows)))
