@@ -154,11 +154,13 @@ def _pays(case: Case, pick: str, other: str) -> str:
     above, below = break_even(money[other], money[pick]), break_even(money[pick], money[other])
     near = case.settings.volume / FAR
     if above is not None and above >= near:
-        return f"costs less above {above:,.0f} queries a month"
+        return f"costs less above {wording.a_month(above)}"
     if below is not None and below >= near:
-        return f"costs less below {below:,.0f} queries a month"
-    difference = money[other].monthly - money[pick].monthly
-    return "costs more" if difference > 0 else "costs less" if difference < 0 else "costs the same"
+        return f"costs less below {wording.a_month(below)}"
+    cost, own = money[other].monthly, money[pick].monthly
+    if wording.money(cost) == wording.money(own):
+        return "costs the same"
+    return "costs more" if cost > own else "costs less"
 
 
 def _difference(case: Case, a: str, b: str) -> tuple[float, float]:
@@ -487,7 +489,7 @@ def _flip(case: Case, flip: Flip) -> str:
     settings, pick = case.settings, _title(flip.pick)
     if flip.what == "volume":
         side = "Above" if flip.value > settings.volume else "Below"
-        return f"{side} {flip.value:,.0f} queries a month, the pick is {pick}."
+        return f"{side} {wording.a_month(flip.value)}, the pick is {pick}."
     if flip.what == "price" and _by_token(case):
         of = "all prices, those of tokens and of the machine," if _by_token(case) == "some" else "all prices"
         return f"With {of} {_times(flip.value)}, the pick is {pick}."

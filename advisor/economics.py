@@ -146,7 +146,7 @@ class Tariff:
         """What it costs at so many queries a month; what is paid once is spread over `months`."""
         machines = self.machines(volume) * self.machine
         monthly = self.per_query * volume + machines + self.standing + self.once / months
-        idle = machines / volume if volume else 0.0
+        idle = machines / max(volume, 1.0)  # a machine that nobody asks is not cheap
         return Money(self.per_query + idle, self.once, monthly, self)
 
     def times(self, factor: float) -> Tariff:

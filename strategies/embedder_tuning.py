@@ -77,6 +77,8 @@ class SetFit:
         return best
 
     def workload(self, profile: Profile, allowance: Allowance) -> Workload:
+        if not profile.label_tokens:
+            return Workload()
         rows = min(profile.train_rows, allowance.train_rows)
         epochs = allowance.fixed_epochs or EPOCHS
         return Workload(fit=Tokens(trained=LANGUAGE_MODEL_TOKENS * epochs * rows * profile.input_tokens))

@@ -21,8 +21,8 @@ from advisor.report.schema import Quality, Report, StrategyResult, Volumes
 from advisor.report.view import measured
 
 WIDE, NARROW = 880, 340
-LETTER = 6.6
-"""Mean width of a letter at 12 px, a little generous."""
+LETTER, BOLD_LETTER = 7.0, 7.8
+"""Mean width of a letter at 12 px in a wide face (DejaVu Sans), which some machines show instead of a narrower one."""
 COLOURS = {
     "ink": "#1b1f24",
     "soft": "#59626c",
@@ -88,7 +88,9 @@ def quality_chart(report: Report, is_narrow: bool = False) -> Drawing | None:
         return None
     alt = _altair()
     titles = [_clipped(wording.strategy_title(s.name), 44 if is_narrow else 48) for s, _ in rows]
-    beside = 10 if is_narrow else min(344.0, max(len(title) for title in titles) * LETTER + 16)
+    letters = [BOLD_LETTER if _is_pick(report, s) else LETTER for s, _ in rows]
+    longest = max(len(title) * letter for title, letter in zip(titles, letters, strict=True))
+    beside = 10 if is_narrow else min(390.0, longest + 16)
     step, width = (44, NARROW) if is_narrow else (30, WIDE)
     inner = width - beside - 62
     low, high = _span([v for _, q in rows for v in (q.value, *q.ci95)])
@@ -248,7 +250,7 @@ def _percent(volume: float, at: Sequence[int], left: float, inner: float, width:
 
 def _picks(volumes: Volumes) -> list[str]:
     return [
-        f"from {c.queries_per_month:,.0f} queries a month on, "
+        f"from {wording.a_month(c.queries_per_month)} on, "
         f"{wording.strategy_title(c.strategy) if c.strategy else 'nothing'} is recommended"
         for c in volumes.changes
     ]
@@ -350,10 +352,12 @@ def _amounts(alt: ModuleType, ticks: Sequence[float], title: str, *, grid: bool 
 
 
 def _decades(low: float, high: float, most: int) -> list[float]:
-    """Ticks of a logarithmic axis: the decades, fewer of them where they are many, 1, 2 and 5 where they are few."""
+    """Ticks of a logarithmic axis: the decades, fewer of them where they are many, parts of them where they are few."""
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     every = max(1, math.ceil((last - first) / most))
-    factors = (1, 2, 5) if last - first <= 2 else (1,)
+    factors: Sequence[float] = (1,)
+    if last - first <= 2:
+        factors = (1, 2, 5) if high / low > 5 else (1, 1.5, 2, 3, 4, 5, 6, 8)
     ticks = [factor * 10.0**d for d in range(first, last + 1) if d % every == 0 for factor in factors]
     return [tick for tick in ticks if low * (1 - 1e-9) <= tick <= high * (1 + 1e-9)]
 

@@ -472,8 +472,8 @@ def picks_by_volume(report: Report) -> list[str]:
     if len(changes) == 1:
         span = f"{report.volumes.queries_per_month[0]:,} to {report.volumes.queries_per_month[-1]:,} queries a month"
         return [f"{pick_title(changes[0].strategy)} is recommended at any volume shown, {span}."]
-    first = f"Up to {changes[1].queries_per_month:,.0f} queries a month: {pick_title(changes[0].strategy)}."
-    later = [f"Above {c.queries_per_month:,.0f} queries a month: {pick_title(c.strategy)}." for c in changes[1:]]
+    first = f"Up to {wording.a_month(changes[1].queries_per_month)}: {pick_title(changes[0].strategy)}."
+    later = [f"Above {wording.a_month(c.queries_per_month)}: {pick_title(c.strategy)}." for c in changes[1:]]
     return [first, *later]
 
 

@@ -307,6 +307,12 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def a_month(queries: float) -> str:
+    """`1 query a month`, `12,000 queries a month`; there is no volume between none and one."""
+    number = max(1, round(queries))
+    return f"{number:,} {'query' if number == 1 else 'queries'} a month"
+
+
 def moment(created_at: str) -> str:
     """An ISO time as a reader writes it: `14 March 2025, 10:22 UTC`; shown as it is where it cannot be read."""
     try:
@@ -468,7 +474,7 @@ def break_even_sentence(item: BreakEven, *, errors_count: bool = False) -> str:
     a, b = strategy_title(item.a), strategy_title(item.b)
     if item.queries_per_month is None or not math.isfinite(item.queries_per_month):
         return f"{a} and {b} never change places on cost, at any volume{counted}."
-    return f"Above {item.queries_per_month:,.0f} queries a month, {a} is cheaper than {b}{counted}."
+    return f"Above {a_month(item.queries_per_month)}, {a} is cheaper than {b}{counted}."
 
 
 # Client text

@@ -157,7 +157,7 @@ def test_energy_is_busy_time_at_the_stated_power() -> None:
 
 def test_without_queries_a_machine_that_is_on_is_paid_all_the_same() -> None:
     money = tariff(Use(1.0, 0), Terms(A_DOLLAR, "always-on")).at(0)
-    assert (money.monthly, money.per_query) == (730.0, 0.0)
+    assert (money.monthly, money.per_query) == (730.0, 730.0)
 
 
 def test_a_machine_that_is_on_is_cheaper_than_tokens_above_the_volume_that_pays_for_it() -> None:

@@ -357,6 +357,12 @@ def test_the_workload_is_finite_and_never_negative(name: str) -> None:
                 assert work.query == Tokens()
 
 
+@pytest.mark.parametrize("name", ["setfit", "lora_classifier"])
+def test_no_work_is_planned_for_a_classifier_of_answers_that_are_written(name: str) -> None:
+    assert make_strategy(name).workload(replace(PROFILE, label_tokens=0), Allowance()) == Workload()
+    assert make_strategy(name).workload(replace(PROFILE, label_tokens=12), Allowance()) != Workload()
+
+
 @pytest.mark.parametrize("name", ["lora", "lora_classifier", "lora_examples", "lora_rag"])
 def test_training_less_is_less_work(name: str) -> None:
     strategy, profile = make_strategy(name), replace(PROFILE, label_tokens=12, train_rows=1000)

@@ -126,6 +126,14 @@ def test_strategies_that_never_change_places_are_said_to() -> None:
     assert above == "Above 140,000 queries a month, Fine-tuning (LoRA) is cheaper than Retrieval (RAG)."
 
 
+@pytest.mark.parametrize(
+    ("queries", "words"),
+    [(0.3, "1 query a month"), (1.4, "1 query a month"), (2, "2 queries a month"), (12_000.0, "12,000 queries a month")],
+)
+def test_one_query_is_not_several(queries: float, words: str) -> None:
+    assert wording.a_month(queries) == words
+
+
 def plan(**changes: Any) -> Plan:
     whole = {
         "kind": "holdout",
