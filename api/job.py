@@ -79,7 +79,8 @@ def carry_out(settings: Settings, lease: Lease, parent: Connection) -> None:
             words.error("failed", exc_info=error)
             store.end(lease, State.FAILED, f"An internal error ({type(error).__name__}): the worker's log has more.")
         else:
-            advice = json.loads(report.recommendation.model_dump_json(include={"strategy", "verdict", "headline"}))
+            told = {"strategy", "verdict", "headline", "keeps_incumbent"}
+            advice = json.loads(report.recommendation.model_dump_json(include=told))
             store.end(lease, State.SUCCEEDED, recommendation=advice)
             words.info("succeeded", strategy=advice["strategy"])
     except (LeaseLost, FolderBusy, SQLAlchemyError) as error:

@@ -114,6 +114,8 @@ class Advice(BaseModel):
     strategy: str | None
     verdict: Verdict
     headline: str
+    keeps_incumbent: bool = False
+    """Today's system is to be kept; `strategy` is then the best to put in its place."""
 
 
 class FileNote(BaseModel):

@@ -108,7 +108,7 @@ def _is_empty(block: Block) -> bool:
 
 def _opening(report: Report) -> list[Block]:
     advice = report.recommendation
-    verdict = wording.VERDICT_TITLES[advice.verdict]
+    verdict = wording.verdict_title(advice.verdict, advice.keeps_incumbent)
     rows = [
         [
             ", ".join(c.roles),

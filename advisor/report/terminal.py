@@ -31,9 +31,9 @@ def print_report(report: Report, console: Console, paths: Mapping[str, str] | No
     recommendation = report.recommendation
     console.print()
     console.print(_text(recommendation.headline, console, "bold"))
-    console.print(
-        _text(wording.VERDICT_TITLES[recommendation.verdict], console, VERDICT_STYLES[recommendation.verdict])
-    )
+    verdict = recommendation.verdict
+    title = wording.verdict_title(verdict, recommendation.keeps_incumbent)
+    console.print(_text(title, console, VERDICT_STYLES[verdict]))
     console.print()
     for reason in recommendation.reasons[:MOST_REASONS]:
         _item("•", reason, console)

@@ -58,7 +58,7 @@ METRIC_TITLES = {
 COUNTED_METRICS = frozenset({"accuracy", "exact_match"})
 """Metrics that are the share of rows that are right."""
 
-VERDICT_TITLES: dict[Verdict, str] = {
+_VERDICT_TITLES: dict[Verdict, str] = {
     "clear": "Clear recommendation",
     "tie": "Close call",
     "none_feasible": "No strategy meets the limits",
@@ -300,6 +300,11 @@ def parameters(number: int | None) -> str:
     if number >= 999_500_000:
         return f"{number / 1e9:.1f} billion"
     return f"{number / 1e6:.0f} million" if number >= 500_000 else f"{number:,}"
+
+
+def verdict_title(verdict: Verdict, keeps_incumbent: bool) -> str:
+    """The verdict in two or three words, as they stand below the headline."""
+    return "No clear gain" if keeps_incumbent and verdict == "tie" else _VERDICT_TITLES[verdict]
 
 
 def count(number: int, noun: str) -> str:

@@ -128,7 +128,12 @@ def test_strategies_that_never_change_places_are_said_to() -> None:
 
 @pytest.mark.parametrize(
     ("queries", "words"),
-    [(0.3, "1 query a month"), (1.4, "1 query a month"), (2, "2 queries a month"), (12_000.0, "12,000 queries a month")],
+    [
+        (0.3, "1 query a month"),
+        (1.4, "1 query a month"),
+        (2, "2 queries a month"),
+        (12_000.0, "12,000 queries a month"),
+    ],
 )
 def test_one_query_is_not_several(queries: float, words: str) -> None:
     assert wording.a_month(queries) == words
@@ -313,3 +318,9 @@ def test_load_is_told_level_by_level_where_it_was_measured() -> None:
     there = wording.load_sentence(tuned([]).model_copy(update={"latency": latency, "model": "openai:big"}))
     assert "are sent to the provider side by side: 1 at once" in there
     assert wording.load_sentence(tuned([])) == ""
+
+
+def test_where_today_s_system_is_kept_a_tie_is_called_by_what_it_means() -> None:
+    assert wording.verdict_title("tie", keeps_incumbent=True) == "No clear gain"
+    assert wording.verdict_title("tie", keeps_incumbent=False) == "Close call"
+    assert wording.verdict_title("insufficient_evidence", keeps_incumbent=True) == "Not enough evidence"
