@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 from strategies.models.batching import MOST_ROWS, MOST_TOKENS
 
@@ -75,10 +75,24 @@ class Tokens:
     """The same of the tokens that are written."""
 
     def __add__(self, other: Tokens) -> Tokens:
-        return Tokens(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(Tokens)))
+        return Tokens(
+            self.read + other.read,
+            self.written + other.written,
+            self.trained + other.trained,
+            self.steps + other.steps,
+            self.looks_reading + other.looks_reading,
+            self.looks_writing + other.looks_writing,
+        )
 
     def __mul__(self, times: float) -> Tokens:
-        return Tokens(*(getattr(self, f.name) * times for f in fields(Tokens)))
+        return Tokens(
+            self.read * times,
+            self.written * times,
+            self.trained * times,
+            self.steps * times,
+            self.looks_reading * times,
+            self.looks_writing * times,
+        )
 
 
 @dataclass(frozen=True)
