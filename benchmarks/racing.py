@@ -54,9 +54,10 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=160)
     parser.add_argument("--seeds", type=int, default=200)
     parser.add_argument("--first-lap", type=int, default=racing.FIRST_LAP, help="rows that all configurations answer")
+    parser.add_argument("--late-errors", type=float, default=racing.LATELY, help="by which one is out on many rows")
     parser.add_argument("--only-known", action="store_true", help="races on the scores there are; nothing is answered")
     arguments = parser.parse_args()
-    racing.FIRST_LAP = arguments.first_lap
+    racing.FIRST_LAP, racing.LATELY = arguments.first_lap, arguments.late_errors
     rows = []
     for name in arguments.tasks.split(","):
         for strategy in arguments.strategies.split(","):
