@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from eval.contracts import Example
@@ -57,13 +57,28 @@ def read_examples(
         Example(unique_id(_id_of(mapping, row), row.record, taken), text, targets, row.record)
         for row, text, targets in usable
     )
+    renamed = [
+        str(row.line)
+        for (row, *_), example in zip(usable, examples, strict=True)
+        if _id_of(mapping, row) not in ("", example.id)
+    ]
     findings = (
         *table.findings,
-        mapping.finding(table),
+        _mapped(mapping.finding(table), renamed),
         *_gaps("empty_input", "input", no_input),
         *_gaps("empty_output", "output", no_output),
     )
     return ExampleFile(examples, findings, _cells(table, [row for row, _, _ in usable]))
+
+
+def _mapped(finding: Finding, renamed: Sequence[str]) -> Finding:
+    """How the columns were read, and the lines of rows whose id was another row's already."""
+    if not renamed:
+        return finding
+    rows = f"{counted(len(renamed), 'row')} with the id of an earlier one (line {listed(renamed)})"
+    return replace(
+        finding, message=f"{finding.message} Gave {rows} an id of {'its' if len(renamed) == 1 else 'their'} own."
+    )
 
 
 def _id_of(mapping: ColumnMapping, row: Row) -> str:

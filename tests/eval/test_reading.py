@@ -347,8 +347,11 @@ def test_every_unusable_row_is_named_with_its_reason(write: Write) -> None:
 
 def test_ids_are_unique_whatever_the_file_says(write: Write) -> None:
     rows = [{"id": i, "input": "a", "output": "x"} for i in ("row-2", "row-2", None, "q", 7, "7")]
-    ids = [e.id for e in read_examples(write("a.jsonl", rows)).examples]
+    file = read_examples(write("a.jsonl", rows))
+    ids = [e.id for e in file.examples]
     assert ids == ["row-2", "row-2+", "row-3", "q", "7", "row-6"]
+    (told,) = [f.message for f in file.findings if f.code == "column_mapping"]
+    assert told.endswith(" Gave 2 rows with the id of an earlier one (line 2, 6) an id of their own.")
 
 
 @pytest.mark.parametrize(
