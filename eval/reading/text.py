@@ -18,9 +18,11 @@ SURROGATE = re.compile("[\ud800-\udfff]")
 _STRAY = re.compile("[\udc80-\udcff]")
 """A byte that is no UTF-8, as Python's `surrogateescape` has it."""
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
-LATIN = ["cp1250", "cp1252", "cp1254", "cp1257", "cp1258", "iso8859_2"]
-OTHER_SCRIPTS = ["cp1251", "cp1253", "cp1255", "cp1256", "cp874", "cp932", "euc_jp", "gb18030", "big5", "cp949"]
-"""Encodings that exported tables are found in, besides Unicode."""
+SURE = 0.12
+"""Confidence of a guess that is believed against a plausible reading as Windows-1252; a few letters give less."""
+PLAUSIBLE = ["cp1250", "cp1252", "cp1254", "cp1257", "iso8859-1", "iso8859-2", "iso8859-9", "iso8859-15"]
+PLAUSIBLE += ["cp932", "euc_jis_2004", "gb18030", "big5hkscs", "cp949"]
+"""Encodings of which text may read plausibly as Windows-1252: those of other Latin letters, and of East Asia."""
 
 
 class Decoded(NamedTuple):
@@ -126,32 +128,36 @@ def _mostly_utf8(data: bytes) -> Decoded | None:
 
 
 def _legacy_encoding(data: bytes) -> str:
-    """Guess an 8-bit or East Asian encoding, preferring Windows-1252 where it reads plausibly.
+    """Guess an encoding from before Unicode, by the lines that tell, preferring Windows-1252 where it reads as well."""
+    import chardet
+    from chardet import EncodingEra
 
-    Statistical guesses are weak on a few accented letters, so one is believed only where Windows-1252 makes
-    no sense: undefined bytes, symbols inside words, or words of nothing but accented letters. The last are
-    another script.
-    """
-    sample = data if len(data) <= SAMPLE else data[: data.rfind(b"\n", 0, SAMPLE)]  # no character is cut in half
-    text = sample.decode("cp1252", "replace")
-    accented = [word for word in re.findall(r"[^\W\d_]{3,}", text) if not word.isascii()]
-    foreign = [word for word in accented if not any(letter.isascii() for letter in word)]
-    if 2 * len(foreign) > len(accented):
-        candidates = OTHER_SCRIPTS
-    elif _has_odd_symbols(text):
-        candidates = LATIN + OTHER_SCRIPTS
-    else:
+    telling = b"\n".join(line for line in data.split(b"\n") if not line.isascii())[:SAMPLE]
+    western = telling.decode("cp1252", "replace")
+    plausible = _is_plausible(western)
+    guess = chardet.detect(
+        telling,
+        encoding_era=EncodingEra.ALL
+        if plausible
+        else EncodingEra.MODERN_WEB | EncodingEra.LEGACY_MAC | EncodingEra.DOS,
+        include_encodings=PLAUSIBLE if plausible else None,
+        prefer_superset=True,
+    )
+    named = guess["encoding"] or "cp1252"
+    if (plausible and guess["confidence"] < SURE) or telling.decode(named, "replace") == western:
         return "cp1252"
-    from charset_normalizer import from_bytes
-
-    guess = from_bytes(sample, cp_isolation=candidates).best()
-    return guess.encoding if guess else "cp1252"
+    return codecs.lookup(named).name
 
 
-def _has_odd_symbols(text: str) -> bool:
-    """Tell whether more than a tenth of the non-ASCII characters are undefined, or symbols inside words."""
+def _is_plausible(text: str) -> bool:
+    """Tell whether text, read as Windows-1252, may be what was meant.
+
+    At most a tenth of its non-ASCII characters may be undefined or symbols inside words, and at most half may stand in
+    threes or more, as another script's do.
+    """
+    runs = [len(run) for run in _NOT_ASCII.findall(text)]
     odd = sum(
         a.isalpha() and c.isalpha() and not b.isascii() and unicodedata.category(b)[0] in "SN"
         for a, b, c in zip(text, text[1:], text[2:], strict=False)
     )
-    return odd + text.count("\ufffd") > 0.1 * sum(not c.isascii() for c in text)
+    return odd + text.count("\ufffd") <= 0.1 * sum(runs) and 2 * sum(n for n in runs if n > 2) <= sum(runs)

@@ -102,6 +102,18 @@ def test_excels_separator_line_is_obeyed(write: Write) -> None:
 GERMAN = "Größe – „Straße“ für 5 € über Öl, schöne Grüße aus München, es heißt ja."
 RUSSIAN = "Здравствуйте, я не могу войти в свой личный кабинет, пароль не подходит."
 POLISH = "Zażółć gęślą jaźń, proszę o zwrot pieniędzy, ponieważ paczka przyszła uszkodzona."
+CZECH = "Balík nedorazil včas, a zboží nefunguje. Prosím o vrácení peněz. Kdy přijde faktura za říjen?"
+HUNGARIAN = "A csomag nem érkezett meg időben, és a termék hibás. A jelszó módosítása nem működik, kérem segítsenek."
+TURKISH = "Paket zamanında gelmediği için şikayetçiyim. Çalışmayan ürünü iade etmek istiyorum, teşekkür ederim."
+ICELANDIC = "Pakkinn kom ekki á réttum tíma. Ég vil skila vörunni sem virkar ekki. Þakka þér fyrir skjót viðbrögð."
+GREEK = "Το πακέτο δεν ήρθε στην ώρα του και το προϊόν είναι ελαττωματικό."
+HEBREW = "החבילה לא הגיעה בזמן ואני רוצה להחזיר את המוצר"
+ARABIC = "لم يصل الطرد في الوقت المحدد وأريد إعادة المنتج"
+THAI = "พัสดุไม่มาถึงตรงเวลาและสินค้าชำรุด"
+JAPANESE = "荷物が時間通りに届かないとお客様が苦情を言っています。"
+CHINESE = "客户抱怨包裹没有按时到达。"
+TAIWANESE = "客戶抱怨包裹沒有按時到達。"
+KOREAN = "고객이 소포가 제시간에 도착하지 않았다고 불평합니다."
 
 
 @pytest.mark.parametrize(
@@ -113,6 +125,22 @@ POLISH = "Zażółć gęślą jaźń, proszę o zwrot pieniędzy, ponieważ pacz
         (GERMAN, "cp1252", True),
         (RUSSIAN, "cp1251", True),
         (POLISH, "cp1250", True),
+        (CZECH, "cp1250", True),
+        (HUNGARIAN, "cp1250", True),
+        (TURKISH, "cp1254", True),
+        (ICELANDIC, "cp1252", True),
+        (GREEK, "cp1253", True),
+        (RUSSIAN, "koi8_r", True),
+        (RUSSIAN, "cp866", True),
+        (HEBREW, "cp1255", True),
+        (ARABIC, "cp1256", True),
+        (THAI, "cp874", True),
+        (JAPANESE, "cp932", True),
+        (JAPANESE, "euc_jp", True),
+        (CHINESE, "gb18030", True),
+        (TAIWANESE, "big5", True),
+        (KOREAN, "cp949", True),
+        ("Où est le colis de Noël ? Très déçu.", "mac_roman", True),
     ],
 )
 def test_the_encoding_is_detected_and_stated_unless_it_is_utf8(
@@ -121,6 +149,18 @@ def test_the_encoding_is_detected_and_stated_unless_it_is_utf8(
     file = read_examples(write("a.csv", f'text,label\n"{text}",x\n"{text}",y\n', encoding))
     assert pairs(file) == [(text, "x"), (text, "y")]
     assert ("encoding_assumed" in codes(file)) is stated
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["naïve résumé", "20°C outside", "it’s 5 €", "£20 is a lot", "Müller ruft an", "Ärger – Größe falsch", "señor"],
+)
+def test_a_few_letters_of_a_western_file_are_read_as_windows_1252(write: Write, text: str) -> None:
+    file = read_examples(write("a.csv", f"text,label\n{text},x\nall good,y\nnothing to add,x\n", "cp1252"))
+    assert file.examples[0].input == text
+    assert (
+        "Windows-1252" in found(file, "encoding_assumed").message or "cp1252" in found(file, "encoding_assumed").message
+    )
 
 
 def test_rows_pasted_in_another_encoding_do_not_spoil_a_file(write: Write) -> None:
