@@ -172,6 +172,10 @@ def prepare(
     return Comparison(request, data, shelf, embedder, entries, folds, plan, prices, started)
 
 
+def _applies(strategy: Strategy, data: Data) -> bool:
+    return data.task.kind in strategy.kinds and (bool(data.documents) or not strategy.needs_documents)
+
+
 _STATED = {"column_mapping", "encoding_assumed"}
 NO_MATTER = Speeds(math.inf, math.inf, math.inf)
 """Of a model that no strategy here works with."""
@@ -206,7 +210,7 @@ def _make_plan(
         speeds |= dict.fromkeys(own, measured)
         profiles |= dict.fromkeys(own, profile)
         log.info("speeds of %s: %s", name, measured)
-    applicable = {name: s for name, s in strategies.items() if data.documents or not s.needs_documents}
+    applicable = {n: s for n, s in strategies.items() if _applies(s, data)}  # others say so themselves
     index_seconds = planning.index_seconds(data.documents, shelf.embedder(request.embedder))
     plan = planning.make_plan(
         applicable,

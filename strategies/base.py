@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from eval.contracts import Document, Example, Solution, Task
+from eval.contracts import Document, Example, Kind, Solution, Task
 from strategies.models.base import Embedder, LanguageModel
 from strategies.racing import Meter
 from strategies.retrieval.chunks import MOST_WORDS, cut_documents
@@ -16,6 +16,7 @@ from strategies.retrieval.index import PassageIndex
 from strategies.workload import Profile, Speeds, Workload
 
 Family = Literal["baseline", "prompt", "retrieval", "finetune", "combination"]
+ALL_KINDS = tuple(Kind)
 TRAINED: tuple[Family, ...] = ("finetune", "combination")
 """Families whose fits depend on a seed."""
 
@@ -110,6 +111,8 @@ class Strategy(Protocol):
     uses_language_model: bool
     dispensable: bool
     """Costly, and left out before the others are given less."""
+    kinds: Sequence[Kind]
+    """Kinds of task that it works on; `fit` refuses the others."""
 
     def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
         """Make a solution from the training examples and the workshop's documents.

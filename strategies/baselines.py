@@ -13,7 +13,7 @@ import numpy as np
 
 from eval.contracts import Document, Example, Kind, Prediction, Solution, Task
 from eval.errors import NotApplicable
-from strategies.base import Allowance, Family, Workshop
+from strategies.base import ALL_KINDS, Allowance, Family, Workshop
 from strategies.manifest import model_entry, read_manifest, write_manifest
 from strategies.models.base import Embedder
 from strategies.models.shelf import ModelShelf
@@ -35,6 +35,7 @@ class Baseline:
     needs_documents = False
     uses_language_model = False
     dispensable = False
+    kinds: Sequence[Kind] = ALL_KINDS
 
     def workload(self, profile: Profile, allowance: Allowance) -> Workload:
         return Workload()
@@ -61,9 +62,10 @@ class Majority(Baseline):
     """The commonest label of the training examples."""
 
     name = "majority"
+    kinds = (Kind.CLASSIFICATION,)
 
     def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
-        if task.kind is not Kind.CLASSIFICATION:
+        if task.kind not in self.kinds:
             raise NotApplicable(NOT_A_CLASSIFICATION)
         workshop.log.train_examples = len(train)
         counts = Counter(e.target for e in train)
@@ -89,9 +91,10 @@ class CopyInput(Baseline):
     """Leave the text as it is: what any rewriting must beat."""
 
     name = "copy_input"
+    kinds = (Kind.GENERATION,)
 
     def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
-        if task.kind is not Kind.GENERATION:
+        if task.kind not in self.kinds:
             raise NotApplicable("the answers are not rewritings of the input")
         workshop.log.train_examples = len(train)
         return Echo()
@@ -186,13 +189,14 @@ class CopyPassage(Baseline):
     """Search alone: the best passage, or its best sentence, as the answer."""
 
     name = "passage_copy"
+    kinds = (Kind.QA,)
     needs_documents = True
     configurations: Sequence[dict[str, Any]] = ({"unit": "passage"}, {"unit": "sentence"})
 
     def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
         if not workshop.has_passages:
             raise NotApplicable(WITHOUT_DOCUMENTS)
-        if task.kind is not Kind.QA:
+        if task.kind not in self.kinds:
             raise NotApplicable("the task is not to answer questions")
 
         def make(configuration: dict[str, Any], rows: Sequence[Example]) -> Solution:

@@ -35,11 +35,12 @@ class SetFit:
     needs_documents = False
     uses_language_model = False
     dispensable = False
+    kinds = (Kind.CLASSIFICATION,)
 
     def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
         from strategies.training.contrastive import tune_embedder
 
-        if task.kind is not Kind.CLASSIFICATION:
+        if task.kind not in self.kinds:
             raise NotApplicable(NOT_A_CLASSIFICATION)
         embedder = _tunable(workshop.embedder)
         check_enough(train)

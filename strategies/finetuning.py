@@ -13,7 +13,7 @@ from eval.contracts import Example, Kind, Solution, Task
 from eval.errors import NotApplicable
 from eval.metrics import Metric, ScoredRow, get_metric
 from strategies.answers import AnswerFormat, canonical
-from strategies.base import Allowance, Family, Workshop
+from strategies.base import ALL_KINDS, Allowance, Family, Workshop
 from strategies.baselines import NOT_A_CLASSIFICATION
 from strategies.models.base import LanguageModel, Prompt
 from strategies.models.batching import PACK_TOKENS
@@ -60,6 +60,7 @@ class Lora:
     needs_documents = False
     uses_language_model = True
     dispensable = False
+    kinds: Sequence[Kind] = ALL_KINDS
 
     def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
         from strategies.training.search import search, train_first
@@ -126,9 +127,10 @@ class LoraClassifier(Lora):
 
     name = "lora_classifier"
     dispensable = True
+    kinds = (Kind.CLASSIFICATION,)
 
     def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
-        if task.kind is not Kind.CLASSIFICATION:
+        if task.kind not in self.kinds:
             raise NotApplicable(NOT_A_CLASSIFICATION)
         return super().fit(task, train, workshop)
 

@@ -183,10 +183,11 @@ def _features(folder: Path, manifest: dict[str, Any], shelf: ModelShelf) -> Feat
 
 
 class _Linear(Baseline):
+    kinds = (Kind.CLASSIFICATION,)
     strengths: Sequence[float]
 
     def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
-        if task.kind is not Kind.CLASSIFICATION:
+        if task.kind not in self.kinds:
             raise NotApplicable(NOT_A_CLASSIFICATION)
 
         def make(configuration: dict[str, Any], rows: Sequence[Example]) -> Solution:

@@ -9,7 +9,7 @@ from functools import cache
 from eval.contracts import Example, Kind, Solution, Task
 from eval.errors import NotApplicable
 from strategies.answers import AnswerFormat
-from strategies.base import Allowance, Family, Workshop
+from strategies.base import ALL_KINDS, Allowance, Family, Workshop
 from strategies.calibration import MOST_ROWS, calibrated
 from strategies.demonstrations import Choice, pick
 from strategies.models.base import LanguageModel
@@ -33,6 +33,7 @@ class ZeroShot:
     needs_documents = False
     uses_language_model = True
     dispensable = False
+    kinds = ALL_KINDS
     configurations: tuple[Configuration, ...] = ({"described": False}, {"described": True})
 
     def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
@@ -56,6 +57,7 @@ class FewShot:
     needs_documents = False
     uses_language_model = True
     dispensable = False
+    kinds = ALL_KINDS
     configurations: tuple[Configuration, ...] = (
         {"demonstrations": 24, "choice": "typical", "most_typical": "first", "described": False},
         {"demonstrations": 24, "choice": "typical", "most_typical": "last", "described": False},
@@ -106,6 +108,7 @@ class NearestExamples:
     needs_documents = False
     uses_language_model = True
     dispensable = False
+    kinds = ALL_KINDS
     configurations: tuple[Configuration, ...] = (
         {"demonstrations": 8, "form_told": False},
         {"demonstrations": 16, "form_told": False},
@@ -141,6 +144,7 @@ class Rag:
     needs_documents = True
     uses_language_model = True
     dispensable = False
+    kinds = ALL_KINDS
     configurations: tuple[Configuration, ...] = (
         {"passages": 1, "passage_words": MOST_WORDS, "demonstrations": 0},
         {"passages": 3, "passage_words": MOST_WORDS, "demonstrations": 0},

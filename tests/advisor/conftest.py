@@ -24,7 +24,7 @@ from advisor.progress import Silent
 from advisor.request import make_request
 from advisor.runs import RunFolder, log
 from advisor.trials import Bench
-from eval.contracts import Example, Prediction, Solution, Task
+from eval.contracts import Example, Kind, Prediction, Solution, Task
 from strategies.base import Allowance, Family, Workshop
 from strategies.manifest import write_manifest
 from strategies.models.base import Prompt
@@ -163,6 +163,7 @@ class Tuned:
     family: Family = "finetune"
     needs_documents: bool = False
     dispensable: bool = False
+    kinds: Sequence[Kind] = tuple(Kind)
     uses_language_model: bool = True
     fits: list[TunedFit] = field(default_factory=list)
     epochs: Callable[[TunedFit], int] = lambda fit: 2

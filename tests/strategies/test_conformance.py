@@ -166,6 +166,7 @@ def timeless(predictions: Sequence[Prediction]) -> list[Any]:
 def test_a_strategy_applies_or_says_why_not(combination: tuple[str, Kind], done: Fit) -> None:
     name, kind = combination
     assert (done.solution is not None) == (name in APPLICABLE[kind])
+    assert (done.solution is None) or kind in make_strategy(name).kinds
     if done.solution is None:
         assert done.reason
         assert not done.reason.endswith(".")
