@@ -15,7 +15,7 @@ import typer
 from eval.errors import RequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from advisor.report.schema import Report
 
@@ -224,6 +224,7 @@ def _run(options: dict[str, Any], *, server: str | None = None, dry_run: bool = 
     if not options.get("examples"):
         raise RequestError("--examples is missing: name a file of labelled rows.")
     request = make_request(**options)
+    _say_unused(options, request.hosting)
 
     from rich.console import Console
 
@@ -248,6 +249,15 @@ def _run(options: dict[str, Any], *, server: str | None = None, dry_run: bool = 
     _show(report, folder, console, as_json=as_json)
     if report.recommendation.verdict == "none_feasible":
         raise typer.Exit(NONE_FEASIBLE)
+
+
+def _say_unused(options: Mapping[str, Any], hosting: str) -> None:
+    """Options that change nothing: of machines that are always on, where none is."""
+    given = [name for name in ("min_replicas", "peak_qps") if options.get(name) is not None]
+    if given and hosting != "always-on":
+        flags = " and ".join("--" + name.replace("_", "-") for name in given)
+        verb = "counts" if len(given) == 1 else "count"
+        typer.echo(f"advisor: {flags} {verb} with --hosting always-on only.", err=True)
 
 
 def _ask_for_task() -> str:
@@ -411,6 +421,7 @@ def report(
         prices=read_prices(prices) if prices else None,
         **{name: value for name, value in changes.items() if value is not None},
     )
+    _say_unused(changes, again.settings.hosting)
     if output is not None and form is not None:
         written(again, output, form)
     elif form is not None:

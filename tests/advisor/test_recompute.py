@@ -350,6 +350,15 @@ def test_the_command_takes_a_matrix_and_a_least_recall(run: Path, tmp_path: Path
     assert "at least 90 of 100 delivery found" in text
 
 
+def test_options_that_change_nothing_are_named(run: Path) -> None:
+    def warned(*arguments: str) -> str:
+        return CliRunner().invoke(cli.app, ["report", str(run), "--format", "json", *arguments]).stderr
+
+    assert "--min-replicas counts with --hosting always-on only" in warned("--min-replicas", "3")
+    assert "--min-replicas and --peak-qps count with" in warned("--min-replicas", "3", "--peak-qps", "9")
+    assert warned("--min-replicas", "3", "--hosting", "always-on") == ""
+
+
 def test_the_command_refuses_in_a_sentence(run: Path, tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="--format: 'pdf' is none of html, md, json"):
         told(run, "--format", "pdf")
