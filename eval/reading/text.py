@@ -135,14 +135,11 @@ def _legacy_encoding(data: bytes) -> str:
     telling = b"\n".join(line for line in data.split(b"\n") if not line.isascii())[:SAMPLE]
     western = telling.decode("cp1252", "replace")
     plausible = _is_plausible(western)
-    guess = chardet.detect(
-        telling,
-        encoding_era=EncodingEra.ALL
-        if plausible
-        else EncodingEra.MODERN_WEB | EncodingEra.LEGACY_MAC | EncodingEra.DOS,
-        include_encodings=PLAUSIBLE if plausible else None,
-        prefer_superset=True,
-    )
+    if plausible:
+        guess = chardet.detect(telling, include_encodings=PLAUSIBLE, prefer_superset=True)
+    else:
+        eras = EncodingEra.MODERN_WEB | EncodingEra.LEGACY_MAC | EncodingEra.DOS
+        guess = chardet.detect(telling, encoding_era=eras, prefer_superset=True)
     named = guess["encoding"] or "cp1252"
     if (plausible and guess["confidence"] < SURE) or telling.decode(named, "replace") == western:
         return "cp1252"
