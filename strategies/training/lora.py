@@ -246,7 +246,7 @@ class _Run:
                 return math.nan
             answers = sum(row.answer for row in batch)
             for group in self.optimizer.param_groups:
-                group["lr"] = self.settings.learning_rate * self._rate()
+                group["lr"] = self.settings.learning_rate * course_of_rate(self.done, self.steps, self.settings.warmup)
             for pack in packs(batch, len(self.prefix)):
                 loss = self._loss(pack)
                 (loss / answers).backward()  # type: ignore[no-untyped-call]
@@ -260,13 +260,6 @@ class _Run:
             if time.monotonic() > self.deadline:
                 break
         return total / count
-
-    def _rate(self) -> float:
-        warm = max(1, round(self.settings.warmup * self.steps))
-        if self.done < warm:
-            return (self.done + 1) / warm
-        progress = (self.done - warm) / max(1, self.steps - warm)
-        return 0.1 + 0.45 * (1 + math.cos(math.pi * progress))
 
     def _loss(self, pack: list[_Row]) -> torch.Tensor:
         """Summed cross-entropy of what the pack's rows are to be answered with."""
@@ -344,6 +337,15 @@ def _plain_head(model: TransformersModel) -> torch.Tensor | None:
     logits = model.network(**probe).logits
     plain = model.network.base_model(**probe).last_hidden_state.to(head.weight.dtype) @ head.weight.t()
     return head.weight if torch.allclose(logits, plain, rtol=2e-2, atol=1e-3) else None
+
+
+def course_of_rate(done: int, steps: int, warmup: float) -> float:
+    """The share of the learning rate after so many steps: up over the first `warmup`, then a cosine to a tenth."""
+    warm = max(1, round(warmup * steps))
+    if done < warm:
+        return (done + 1) / warm
+    progress = (done - warm) / max(1, steps - warm)
+    return 0.1 + 0.45 * (1 + math.cos(math.pi * progress))
 
 
 def epoch_batches(rows: Sequence[_Row], size: int, seed: int) -> list[list[_Row]]:
