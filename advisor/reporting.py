@@ -32,6 +32,7 @@ from eval.metrics import JSON_FIELD_F1, Metric, get_metric
 from eval.statistics import interval, interval_over_fits, paired_difference, smallest_difference
 from strategies.manifest import read_manifest
 from strategies.models.catalogue import file_sha256
+from strategies.models.tuned_weights import are_in
 from strategies.probe import QUESTIONS
 from strategies.side_effects import SideEffects
 
@@ -411,7 +412,8 @@ _PARTS = {"adapter": "LoRA adapter", "passages_shown": "document index", "exampl
 def artefact_of(kept: Path, folder: RunFolder, *, travels: bool = False) -> schema.Artefact:
     """The kept solution, file by file. `travels` says that its readers have it somewhere else than in this folder."""
     manifest = read_manifest(kept)
-    parts = [title for key, title in _PARTS.items() if manifest.get(key)]
+    titles = {**_PARTS, "adapter": "tuned weights"} if are_in(kept / str(manifest.get("adapter"))) else _PARTS
+    parts = [title for key, title in titles.items() if manifest.get(key)]
     kind = str(manifest["kind"]) + (f" with {', '.join(parts)}" if parts else "")
     files = sorted(p for p in kept.rglob("*") if p.is_file())
     return schema.Artefact(

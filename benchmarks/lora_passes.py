@@ -93,7 +93,7 @@ def fit_and_score(
         "learnt_from": workshop.log.train_examples,
         "planned": workshop.log.config["epochs"],
         "kept": workshop.log.config["best_epoch"],
-        **{name: workshop.log.config[name] for name in ("learning_rate", "rank")},
+        **{name: workshop.log.config[name] for name in ("learning_rate", "rank") if name in workshop.log.config},
         **({"tried": workshop.log.trials} if workshop.log.trials else {}),
         "quality": round(reached, 4),
         "rows": len(holdout),

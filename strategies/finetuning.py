@@ -48,6 +48,8 @@ STEPS, MOST_STEPS, MOST_PASSES = 40, 160, 32
 """Few rows are passed over more often than many, until there were so many steps for each pass that the allowance has
 above two: what ails fine-tuning on them is mostly that it ends too early (Zhang 2021, arXiv 2006.05987; Mosbach 2021,
 arXiv 2006.04884). With two passes a plan is at its last."""
+WHOLE_COST = 1.5
+"""Of training by the weights themselves, in trainings of an adapter: their gradients come in addition."""
 TINY_MODEL, SMALL_MODEL = 250_000_000, 1_000_000_000
 """Of fewer parameters."""
 
@@ -73,7 +75,9 @@ class Lora:
         learning = self._remembering(pipeline, fit_rows, workshop)  # dev rows must not find themselves
         json = pipeline.answers.json_shape is not None
         epochs = workshop.allowance.fixed_epochs or passes(workshop.allowance, json, len(rows))
-        first = replace(_settings(model, pipeline.answers), epochs=epochs, seed=workshop.seed, margin=_chance(len(dev)))
+        first = replace(
+            self._settings(model, pipeline.answers), epochs=epochs, seed=workshop.seed, margin=_chance(len(dev))
+        )
         course = _Course(model, learning, rows, dev, self._labels(pipeline.answers), get_metric(task.metric), workshop)
         uncounted = Meter(speeds=workshop.speeds)
         trained = train_first(course, first, workshop.folder / "adapter", uncounted)
@@ -84,11 +88,15 @@ class Lora:
         workshop.log.curve = [
             {name: value for name, value in asdict(epoch).items() if value is not None} for epoch in trained.log.epochs
         ]
-        workshop.log.config |= {**asdict(trained.settings), "best_epoch": trained.log.best_epoch}
+        workshop.log.config |= {**trained.settings.told(), "best_epoch": trained.log.best_epoch}
         workshop.log.train_examples = len(rows)
         workshop.log.held_out = tuple(e.id for e in dev)
         workshop.log.guard_fired = trained.log.guard_fired
         return replace(self._remembering(pipeline, train, workshop), adapter=trained.folder)
+
+    def _settings(self, model: LanguageModel, answers: AnswerFormat) -> LoraSettings:
+        """What is tried first."""
+        return usual_settings(model, answers)
 
     def _labels(self, answers: AnswerFormat) -> Sequence[str]:
         """Labels that a head is trained for, rather than that they are written."""
@@ -120,6 +128,39 @@ class Lora:
             return Workload(fit=fit, query=query)
         again = fit + query * dev
         return Workload(fit=fit, query=query, search=again * ALTERNATIVES + query * dev, search_step=again)
+
+
+class FullTuning(Lora):
+    """The weights of all linear layers, in the place of an adapter, of models small enough.
+
+    Where there is little to learn from, it learns more than an adapter does (docs/decisions/0012). What is kept
+    is nearly as large as the model.
+    """
+
+    name = "full_tuning"
+    dispensable = True
+
+    def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
+        identity = _trainable(workshop.language_model).identity
+        if identity.parameters is None or identity.parameters >= TINY_MODEL:
+            most = f"{TINY_MODEL / 1e6:.0f} million parameters are the most"
+            raise NotApplicable(f"{identity.name} is too large to be tuned as a whole ({most}); adapters are for it")
+        return super().fit(task, train, workshop)
+
+    def _settings(self, model: LanguageModel, answers: AnswerFormat) -> LoraSettings:
+        from strategies.training.lora import LoraSettings
+
+        return LoraSettings(whole=True, learning_rate=1e-4, batch_size=BATCH_ROWS)
+
+    def workload(self, profile: Profile, allowance: Allowance) -> Workload:
+        if profile.parameters is None or profile.parameters >= TINY_MODEL:
+            return Workload()
+        work = super().workload(profile, allowance)
+        more = Tokens(trained=(WHOLE_COST - 1) * work.fit.trained)
+        step = more if work.search_step != Tokens() else Tokens()
+        return replace(
+            work, fit=work.fit + more, search=work.search + step * ALTERNATIVES, search_step=work.search_step + step
+        )
 
 
 class LoraClassifier(Lora):
@@ -211,6 +252,7 @@ class _Course:
             return self.value(self._answered(self.learning, meter))
 
         workshop, watched = self.workshop, self.dev[:DEV_LOSS_ROWS]
+        cost = WHOLE_COST if settings.whole else 1.0
         try:
             log = train_lora(
                 self.model,
@@ -224,9 +266,9 @@ class _Course:
                 deadline=workshop.allowance.deadline,
             )
         except Diverged as failure:
-            meter.train(failure.tokens)
+            meter.train(cost * failure.tokens)
             raise
-        meter.train(log.tokens)
+        meter.train(cost * log.tokens)
         return log
 
     def answer(self, folder: Path, meter: Meter) -> list[ScoredRow | None]:
@@ -272,7 +314,7 @@ def _trainable(model: LanguageModel) -> TransformersModel:
     return model
 
 
-def _settings(model: LanguageModel, answers: AnswerFormat) -> LoraSettings:
+def usual_settings(model: LanguageModel, answers: AnswerFormat) -> LoraSettings:
     """Small models bear, and need, a higher learning rate; the smallest a still higher one where answers have a form.
 
     Free answers they learn by heart at that rate: with retrieved passages, the loss of rows not learnt from rises.

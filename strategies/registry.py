@@ -23,6 +23,7 @@ STRATEGIES: dict[str, str] = {
     "rag": "strategies.prompting:Rag",
     "setfit": "strategies.embedder_tuning:SetFit",
     "lora": "strategies.finetuning:Lora",
+    "full_tuning": "strategies.finetuning:FullTuning",
     "lora_classifier": "strategies.finetuning:LoraClassifier",
     "lora_examples": "strategies.finetuning:LoraExamples",
     "lora_rag": "strategies.finetuning:LoraRag",

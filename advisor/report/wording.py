@@ -30,6 +30,7 @@ STRATEGY_TITLES = {
     "nearest_examples": "Prompt with the nearest examples",
     "rag": "Retrieval (RAG)",
     "lora": "Fine-tuning (LoRA)",
+    "full_tuning": "Full fine-tuning",
     "lora_classifier": "Fine-tuning with a classification head",
     "lora_examples": "Fine-tuning + the nearest examples",
     "lora_rag": "Fine-tuning + retrieval",

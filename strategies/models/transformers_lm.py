@@ -22,6 +22,7 @@ from strategies.models.engine import Engine
 from strategies.models.json_grammar import GrammarCompiler
 from strategies.models.label_head import LabelHead
 from strategies.models.label_trie import MOST_TRIE_NODES
+from strategies.models.tuned_weights import TunedWeights, are_in
 
 
 class TransformersModel:
@@ -37,7 +38,7 @@ class TransformersModel:
         self.device = device
         self.engine = Engine(network, device, self.chat.end_token, self._stop_tokens())
         self._adapter: Path | None = None
-        self._merged: MergedAdapter | None = None
+        self._change: MergedAdapter | TunedWeights | None = None
         self._head: LabelHead | None = None
         self._grammars: GrammarCompiler | None = None
 
@@ -79,39 +80,49 @@ class TransformersModel:
     def prompt_tokens(self, prompt: Prompt) -> int:
         return len(self.chat.tokens(prompt))
 
-    # Adapters: merged into the weights while in use, so that a tuned model answers as fast as its base.
+    # Adapters: merged into the weights while in use, so that a tuned model answers as fast as its base. Weights that
+    # were tuned as a whole take the place of the base's.
 
     def use_adapter(self, folder: Path | None) -> None:
         if folder == self._adapter:
             return
         self._leave_adapter()
         if folder is not None:
-            if not (folder / "adapter_config.json").exists():
-                raise RequestError(f"The folder {folder} holds no adapter: adapter_config.json is missing.")
-            from peft import PeftModel
-
-            wrapped = PeftModel.from_pretrained(self.network, folder, torch_device=str(self.device))
-            self._merged = MergedAdapter(wrapped)
+            self._change = TunedWeights(self.network, folder) if are_in(folder) else self._with_adapter(folder)
             self._adapter, self._head = folder, LabelHead.load(folder, self.device)
 
+    def _with_adapter(self, folder: Path) -> MergedAdapter:
+        if not (folder / "adapter_config.json").exists():
+            raise RequestError(f"The folder {folder} holds no adapter: adapter_config.json is missing.")
+        from peft import PeftModel
+
+        return MergedAdapter(PeftModel.from_pretrained(self.network, folder, torch_device=str(self.device)))
+
     def _leave_adapter(self) -> None:
-        if self._merged is not None:
-            self._merged.undo()
-            self._merged.wrapped.unload()
-        self._merged, self._adapter, self._head = None, None, None
+        if self._change is not None:
+            self._change.leave()
+        self._change, self._adapter, self._head = None, None, None
         self.forget_prefix()
 
     @contextmanager
     def merged(self, wrapped: Any, head: LabelHead | None = None) -> Iterator[None]:
         """Answer with an adapter in training for a while, and weigh labels by its head, if it has one."""
-        adapter, before = MergedAdapter(wrapped), self._head
-        self._head = head
+        adapter = MergedAdapter(wrapped)
+        try:
+            with self.changed(head):
+                yield
+        finally:
+            adapter.undo()
+
+    @contextmanager
+    def changed(self, head: LabelHead | None = None) -> Iterator[None]:
+        """Answer while the weights are others than before and after, and weigh labels by the head, if there is one."""
+        before, self._head = self._head, head
         self.forget_prefix()
         try:
             yield
         finally:
             self._head = before
-            adapter.undo()
             self.forget_prefix()
 
     def forget_prefix(self) -> None:
@@ -201,6 +212,11 @@ class MergedAdapter:
         self.wrapped.unmerge_adapter()
         for weight, original in self._kept:
             weight.data.copy_(original)
+
+    def leave(self) -> None:
+        """And take the adapter out of the network."""
+        self.undo()
+        self.wrapped.unload()
 
 
 class _Group:

@@ -12,7 +12,7 @@ import math
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +25,17 @@ from strategies.models.batching import PACK_TOKENS, stretches
 from strategies.models.label_head import LabelHead
 from strategies.models.packing import Layout, line_up
 from strategies.models.transformers_lm import TransformersModel
-from strategies.training.fused import answer_loss, fused
+from strategies.training.changes import Adapter, Change, Linears
+from strategies.training.fused import answer_loss
 
 
 @dataclass(frozen=True)
 class LoraSettings:
     """What is trained, and for how long."""
 
+    whole: bool = False
+    """Whether the weights of all linear layers are trained, in the place of an adapter: rank, alpha and rslora are then
+    without a meaning."""
     rank: int = 16
     alpha: int = 32
     rslora: bool = False
@@ -48,6 +52,11 @@ class LoraSettings:
     patience: int = 3
     """Epochs in a row that lose more, after which training ends."""
     seed: int = 0
+
+    def told(self) -> dict[str, Any]:
+        """What has a meaning, for the report."""
+        without = ("rank", "alpha", "rslora") if self.whole else ()
+        return {name: value for name, value in asdict(self).items() if name not in without}
 
 
 class Diverged(AdvisorError):
@@ -105,7 +114,7 @@ def train_lora(
     on_step: Callable[[int, int], None] = lambda done, total: None,
     deadline: float = math.inf,
 ) -> TrainingLog:
-    """Train an adapter on pairs of prompt and answer and save it to `folder`.
+    """Train an adapter, or the weights themselves, on pairs of prompt and answer and save what came of it to `folder`.
 
     The last epoch is kept, or the last before answers became worse: `dev_quality` is called after each epoch while the
     model answers with the adapter, and what loses more than `settings.margin` is not kept. `dev_pairs` are not learnt
@@ -119,12 +128,13 @@ def train_lora(
         raise NotApplicable("no training example fits the model's context")
     dev_prefix, dev_rows = tokenised(model, dev_pairs, labels)
     dev = dev_rows if dev_prefix == prefix else []
-    wrapped = _wrap(model, settings)
-    objective = _Labels(model, wrapped, tuple(labels)) if labels else _Answers(model, wrapped)
+    change = Linears(model) if settings.whole else Adapter(model, settings)
     try:
-        return _Run(model, objective, prefix, rows, dev, settings, folder, dev_quality, on_step, deadline).train()
+        objective = _Labels(model, tuple(labels)) if labels else _Answers(model)
+        run = _Run(model, change, objective, prefix, rows, dev, settings, folder, dev_quality, on_step, deadline)
+        return run.train()
     finally:
-        wrapped.unload()
+        change.undo()
         model.forget_prefix()
 
 
@@ -150,35 +160,13 @@ def tokenised(
     return (prompts[0][:shared] if prompts else ()), rows
 
 
-def _wrap(model: TransformersModel, settings: LoraSettings) -> Any:
-    """Put a fresh adapter into the network. Its random start depends on the seed alone."""
-    from peft import LoraConfig, get_peft_model
-
-    model.use_adapter(None)
-    torch.manual_seed(settings.seed)
-    wrapped = get_peft_model(
-        model.network,
-        LoraConfig(
-            r=settings.rank,
-            lora_alpha=settings.alpha,
-            use_rslora=settings.rslora,
-            target_modules="all-linear",
-            task_type="CAUSAL_LM",
-            lora_dropout=0.0,
-        ),
-    )
-    config = wrapped.peft_config["default"]
-    config.base_model_name_or_path = model.identity.name
-    config.target_modules = sorted(config.target_modules)  # a set would be written in another order by each process
-    return wrapped
-
-
 class _Run:
     """One training run over prepared rows."""
 
     def __init__(
         self,
         model: TransformersModel,
+        change: Change,
         objective: _Answers | _Labels,
         prefix: tuple[int, ...],
         rows: list[_Row],
@@ -190,11 +178,11 @@ class _Run:
         deadline: float,
     ) -> None:
         self.model, self.objective, self.prefix, self.rows = model, objective, prefix, rows
-        self.wrapped = objective.wrapped
+        self.change = change
         self.dev, self.dev_quality = dev, dev_quality
         self.settings, self.folder = settings, folder
         self.on_step, self.deadline = on_step, deadline
-        self.weights = [p for p in self.wrapped.parameters() if p.requires_grad] + [*objective.parameters]
+        self.weights = [*change.weights, *objective.parameters]
         self.optimizer = torch.optim.AdamW(self.weights, lr=settings.learning_rate, weight_decay=0.0, fused=True)
         self.steps = settings.epochs * math.ceil(len(rows) / settings.batch_size)
         self.done = 0
@@ -215,7 +203,7 @@ class _Run:
             best = max(best, quality or 0.0)
             if not kept or quality is None or quality >= best - self.settings.margin:
                 kept = number
-                self.wrapped.save_pretrained(self.folder, save_embedding_layers=False)
+                self.change.save(self.folder)
                 self.objective.save(self.folder)
             if time.monotonic() > self.deadline or number - kept >= self.settings.patience:
                 break
@@ -225,7 +213,7 @@ class _Run:
     def _quality(self) -> float | None:
         if self.dev_quality is None:
             return None
-        with torch.no_grad(), self.model.merged(self.wrapped, self.objective.label_head):
+        with torch.no_grad(), self.change.answering(self.objective.label_head):
             return self.dev_quality()
 
     @torch.no_grad()
@@ -233,27 +221,29 @@ class _Run:
         """Mean loss per answer token of rows that are not learnt from."""
         if not self.dev:
             return None
-        self.wrapped.eval()
+        self.change.network.eval()
         loss = sum(float(self._loss(pack)) for pack in packs(self.dev, len(self.prefix)))
         return loss / sum(row.answer for row in self.dev)
 
     def _epoch(self, number: int) -> float:
         """Mean loss per answer token; NaN where the clock ended a later epoch before it was whole."""
-        self.wrapped.train()
+        self.change.network.train()
         total, count = 0.0, 0
         for batch in epoch_batches(self.rows, self.settings.batch_size, seed=self.settings.seed * 1000 + number):
             if number > 1 and time.monotonic() > self.deadline:
                 return math.nan
             answers = sum(row.answer for row in batch)
             for group in self.optimizer.param_groups:
-                group["lr"] = self.settings.learning_rate * course_of_rate(self.done, self.steps, self.settings.warmup)
+                group["lr"] = self.settings.learning_rate * self._rate()
             for pack in packs(batch, len(self.prefix)):
                 loss = self._loss(pack)
                 (loss / answers).backward()  # type: ignore[no-untyped-call]
                 total += float(loss.detach())
+            self.change.gather()
             torch.nn.utils.clip_grad_norm_(self.weights, 1.0)
             self.optimizer.step()
             self.optimizer.zero_grad(set_to_none=True)
+            self.change.spread()
             count += answers
             self.done += 1
             self.on_step(self.done, self.steps)
@@ -261,11 +251,18 @@ class _Run:
                 break
         return total / count
 
+    def _rate(self) -> float:
+        warm = max(1, round(self.settings.warmup * self.steps))
+        if self.done < warm:
+            return (self.done + 1) / warm
+        progress = (self.done - warm) / max(1, self.steps - warm)
+        return 0.1 + 0.45 * (1 + math.cos(math.pi * progress))
+
     def _loss(self, pack: list[_Row]) -> torch.Tensor:
         """Summed cross-entropy of what the pack's rows are to be answered with."""
         layout = line_up(self.prefix, [row.tokens for row in pack], self.model.device)
         self.tokens += len(layout.tokens)
-        with fused(self.wrapped):
+        with self.change.running():
             return self.objective.loss(layout, self.prefix, pack)
 
 
@@ -275,8 +272,8 @@ class _Answers:
     parameters: Sequence[torch.nn.Parameter] = ()
     label_head: LabelHead | None = None
 
-    def __init__(self, model: TransformersModel, wrapped: Any) -> None:
-        self.model, self.wrapped = model, wrapped
+    def __init__(self, model: TransformersModel) -> None:
+        self.model = model
         self._head = _plain_head(model)
 
     def loss(self, layout: Layout, prefix: Sequence[int], pack: Sequence[_Row]) -> torch.Tensor:
@@ -296,8 +293,8 @@ class _Answers:
 class _Labels:
     """A head learns to weigh labels, and the adapter to make of a prompt what it can weigh."""
 
-    def __init__(self, model: TransformersModel, wrapped: Any, labels: tuple[str, ...]) -> None:
-        self.model, self.wrapped = model, wrapped
+    def __init__(self, model: TransformersModel, labels: tuple[str, ...]) -> None:
+        self.model = model
         blank = LabelHead.blank(labels, model.network.get_output_embeddings().weight.shape[1], model.device)
         self.parameters = [torch.nn.Parameter(blank.weight), torch.nn.Parameter(blank.bias)]
         self.label_head = LabelHead(labels, *self.parameters)
@@ -337,15 +334,6 @@ def _plain_head(model: TransformersModel) -> torch.Tensor | None:
     logits = model.network(**probe).logits
     plain = model.network.base_model(**probe).last_hidden_state.to(head.weight.dtype) @ head.weight.t()
     return head.weight if torch.allclose(logits, plain, rtol=2e-2, atol=1e-3) else None
-
-
-def course_of_rate(done: int, steps: int, warmup: float) -> float:
-    """The share of the learning rate after so many steps: up over the first `warmup`, then a cosine to a tenth."""
-    warm = max(1, round(warmup * steps))
-    if done < warm:
-        return (done + 1) / warm
-    progress = (done - warm) / max(1, steps - warm)
-    return 0.1 + 0.45 * (1 + math.cos(math.pi * progress))
 
 
 def epoch_batches(rows: Sequence[_Row], size: int, seed: int) -> list[list[_Row]]:

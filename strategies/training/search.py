@@ -61,7 +61,7 @@ def neighbours(settings: LoraSettings) -> list[LoraSettings]:
     """Settings that differ in one thing, likeliest to be needed first."""
     rank = RANKS * settings.rank
     as_strong = round(settings.alpha / settings.rank * math.sqrt(rank))
-    wider = [] if settings.rslora else [replace(settings, rank=rank, alpha=as_strong, rslora=True)]
+    wider = [] if settings.rslora or settings.whole else [replace(settings, rank=rank, alpha=as_strong, rslora=True)]
     return [
         replace(settings, learning_rate=settings.learning_rate / RATES),
         *wider,
@@ -127,5 +127,6 @@ def _trained(course: Course, settings: LoraSettings, folder: Path, meter: Meter)
 
 
 def _trial(settings: LoraSettings, quality: float | None, rows: int, seconds: float) -> dict[str, Any]:
-    tried = {name: getattr(settings, name) for name in ("learning_rate", "rank", "alpha", "rslora")}
+    searched = {"learning_rate", "rank", "alpha", "rslora"}
+    tried = {name: value for name, value in settings.told().items() if name in searched}
     return {**tried, "dev_quality": quality, "dev_rows": rows, "model_seconds": round(seconds, 2)}

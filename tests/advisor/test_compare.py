@@ -102,7 +102,7 @@ def test_a_classification_is_compared_recommended_and_kept(
     not_applicable = {s.name: s.reason for s in report.strategies if s.status == "not_applicable"}
     assert set(not_applicable) == {
         "copy_input", "passage_copy", "optimized_prompt", "rag", "setfit",
-        "lora", "lora_classifier", "lora_examples", "lora_rag",
+        "lora", "full_tuning", "lora_classifier", "lora_examples", "lora_rag",
     }  # fmt: skip
     assert "no documents" in str(not_applicable["rag"])
     assert "cannot be fine-tuned" in str(not_applicable["lora"])
@@ -520,7 +520,7 @@ def test_preparing_alone_writes_nothing(
     assert comparison.plan.test_rows == 80
     assert set(comparison.plan.predicted) == {
         "majority", "nearest_copy", "tfidf_linear", "embedding_linear", "zero_shot", "few_shot",
-        "optimized_prompt", "nearest_examples", "setfit", "lora", "lora_classifier", "lora_examples",
+        "optimized_prompt", "nearest_examples", "setfit", "lora", "full_tuning", "lora_classifier", "lora_examples",
     }, "what does not apply is not planned"  # fmt: skip
     assert contents(tmp_path) == before
 

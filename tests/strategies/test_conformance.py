@@ -21,7 +21,7 @@ from eval.folds import split
 from eval.harness import evaluate
 from eval.metrics import get_metric
 from strategies.base import Allowance, Family, Workshop
-from strategies.finetuning import passes
+from strategies.finetuning import WHOLE_COST, passes
 from strategies.models.base import LanguageModel, Prompt
 from strategies.models.fake import HashingEmbedder, ScriptedModel
 from strategies.models.shelf import ModelShelf
@@ -33,19 +33,23 @@ from strategies.workload import Profile, Tokens, Workload
 
 ALLOWANCE = {"epochs": 2, "dev_rows": 8}
 SEED = 5
+TUNED = ("lora", "full_tuning")
 APPLICABLE = {
     Kind.CLASSIFICATION: {
         "majority", "nearest_copy", "tfidf_linear", "embedding_linear",
-        "zero_shot", "few_shot", "nearest_examples", "lora", "lora_classifier", "lora_examples",
+        "zero_shot", "few_shot", "nearest_examples", "lora", "full_tuning", "lora_classifier",
+        "lora_examples",
     },
-    Kind.EXTRACTION: {"nearest_copy", "zero_shot", "few_shot", "nearest_examples", "lora", "lora_examples"},
+    Kind.EXTRACTION: {
+        "nearest_copy", "zero_shot", "few_shot", "nearest_examples", "lora", "full_tuning", "lora_examples",
+    },
     Kind.QA: {
         "nearest_copy", "passage_copy", "zero_shot", "few_shot", "nearest_examples", "rag",
-        "lora", "lora_examples", "lora_rag",
+        "lora", "full_tuning", "lora_examples", "lora_rag",
     },
     Kind.GENERATION: {
         "copy_input", "nearest_copy", "zero_shot", "few_shot", "nearest_examples", "rag",
-        "lora", "lora_examples", "lora_rag",
+        "lora", "full_tuning", "lora_examples", "lora_rag",
     },
 }  # fmt: skip
 """What works on the small tasks, of which the questions and the rewriting come with documents."""
@@ -264,7 +268,7 @@ def test_the_fit_is_told_to_the_report(combination: tuple[str, Kind], done: Fit)
     assert 0 < log.train_examples <= len(done.train)
     assert not log.guard_fired
     assert json.loads(json.dumps([log.config, log.trials, log.curve])) == [log.config, log.trials, log.curve]
-    if combination[0].startswith("lora"):
+    if combination[0].startswith(TUNED):
         assert [row["epoch"] for row in log.curve] == [1, 2]
 
 
@@ -298,7 +302,7 @@ def test_no_test_target_is_in_any_prompt(
     combination: tuple[str, Kind], small_tasks: dict[Kind, Any], tmp_path: Path
 ) -> None:
     name, kind = combination
-    if name not in APPLICABLE[kind] or name.startswith("lora"):
+    if name not in APPLICABLE[kind] or name.startswith(TUNED):
         pytest.skip("not applicable to the scripted model")
     model = ScriptedModel(lambda prompt: prompt.turns[-1].content)
     fit(name, small_tasks[kind], model, tmp_path, canaries=True)
@@ -339,6 +343,7 @@ PROFILES = [
     replace(PROFILE, train_rows=1, output_tokens=0.0),
     replace(PROFILE, train_rows=5),
     replace(PROFILE, context_tokens=64),
+    replace(PROFILE, parameters=135_000_000),
 ]
 ALLOWANCES = [Allowance(), Allowance(tuning_seconds=0.0), Allowance(epochs=0), Allowance(train_rows=10, dev_rows=0)]
 
@@ -358,15 +363,27 @@ def test_the_workload_is_finite_and_never_negative(name: str) -> None:
                 assert work.query == Tokens()
 
 
+def test_whole_models_are_tuned_where_they_are_small_and_take_longer() -> None:
+    whole, adapter = make_strategy("full_tuning"), make_strategy("lora")
+    small, large = replace(PROFILE, parameters=135_000_000), replace(PROFILE, parameters=360_000_000)
+    for allowance in (Allowance(), Allowance(adapter_search=True)):
+        own, theirs = whole.workload(small, allowance), adapter.workload(small, allowance)
+        assert own.query == theirs.query
+        assert own.fit.trained == pytest.approx(WHOLE_COST * theirs.fit.trained)
+        assert own.search.trained == pytest.approx(WHOLE_COST * theirs.search.trained)
+        assert own.search_step.trained == pytest.approx(WHOLE_COST * theirs.search_step.trained)
+    assert whole.workload(large, Allowance()) == whole.workload(PROFILE, Allowance()) == Workload()
+
+
 @pytest.mark.parametrize("name", ["setfit", "lora_classifier"])
 def test_no_work_is_planned_for_a_classifier_of_answers_that_are_written(name: str) -> None:
     assert make_strategy(name).workload(replace(PROFILE, label_tokens=0), Allowance()) == Workload()
     assert make_strategy(name).workload(replace(PROFILE, label_tokens=12), Allowance()) != Workload()
 
 
-@pytest.mark.parametrize("name", ["lora", "lora_classifier", "lora_examples", "lora_rag"])
+@pytest.mark.parametrize("name", ["lora", "full_tuning", "lora_classifier", "lora_examples", "lora_rag"])
 def test_training_less_is_less_work(name: str) -> None:
-    strategy, profile = make_strategy(name), replace(PROFILE, label_tokens=12, train_rows=1000)
+    strategy, profile = make_strategy(name), replace(PROFILE, label_tokens=12, train_rows=1000, parameters=10**8)
     whole = strategy.workload(profile, Allowance()).fit.trained
     assert strategy.workload(profile, Allowance(epochs=2)).fit.trained == pytest.approx(whole / 2)
     assert strategy.workload(profile, Allowance(train_rows=400)).fit.trained < whole / 2

@@ -13,14 +13,17 @@ import pytest
 import torch
 from torch.nn import functional
 
-from eval.errors import NotApplicable
-from strategies.models import packed_attention
+from eval.errors import NotApplicable, RequestError
+from strategies.models import packed_attention, tuned_weights
 from strategies.models.base import Prompt, Turn
 from strategies.models.transformers_lm import TransformersModel
 from strategies.training import lora
+from strategies.training.changes import Adapter, Change, Linears
 from strategies.training.lora import LoraSettings, TrainingLog, train_lora
 
 QUICK = LoraSettings(rank=4, learning_rate=5e-3, epochs=3, batch_size=4, patience=99)
+WHOLE = replace(QUICK, whole=True)
+BOTH = pytest.mark.parametrize("settings", [QUICK, WHOLE], ids=["adapter", "whole"])
 
 
 def pair(i: int) -> tuple[Prompt, str]:
@@ -61,15 +64,15 @@ def logits(network: Any, model: TransformersModel) -> torch.Tensor:
 
 
 @pytest.fixture
-def randomised(model: TransformersModel) -> Iterator[Any]:
+def randomised(model: TransformersModel) -> Iterator[Adapter]:
     """The network with an adapter whose gradients are all different from zero."""
-    wrapped = lora._wrap(model, QUICK)
+    adapter = Adapter(model, QUICK)
     torch.manual_seed(3)
-    for name, weight in wrapped.named_parameters():
+    for name, weight in adapter.network.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(weight, std=0.05)
-    yield wrapped
-    wrapped.unload()
+    yield adapter
+    adapter.undo()
 
 
 def gradients(wrapped: Any) -> dict[str, torch.Tensor]:
@@ -78,15 +81,17 @@ def gradients(wrapped: Any) -> dict[str, torch.Tensor]:
     return found
 
 
-def run_of(model: TransformersModel, objective: Any, prefix: Any, rows: Any, folder: Path) -> Any:
-    return lora._Run(model, objective, prefix, rows, [], QUICK, folder, None, lambda done, total: None, math.inf)
+def run_of(model: TransformersModel, change: Change, objective: Any, prefix: Any, rows: Any, folder: Path) -> Any:
+    return lora._Run(
+        model, change, objective, prefix, rows, [], QUICK, folder, None, lambda done, total: None, math.inf
+    )
 
 
 @pytest.mark.parametrize(("most_tokens", "stretch"), [(1, 128), (120, 128), (120, 7), (10_000, 128)])
 @pytest.mark.parametrize("shared", [0, 1])
 def test_packed_loss_and_gradients_equal_those_of_separate_rows(
     model: TransformersModel,
-    randomised: Any,
+    randomised: Adapter,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     most_tokens: int,
@@ -97,14 +102,14 @@ def test_packed_loss_and_gradients_equal_those_of_separate_rows(
     pairs = [(Prompt(prompt.turns, shared), answer) for prompt, answer in PAIRS]
     prefix, rows = lora.tokenised(model, pairs)
     assert bool(prefix) == bool(shared)
-    run = run_of(model, lora._Answers(model, randomised), prefix, rows, tmp_path)
+    run = run_of(model, randomised, lora._Answers(model), prefix, rows, tmp_path)
     packed = 0.0
     packs = lora.packs(rows, len(prefix), most_tokens)
     for pack in packs:
         loss = run._loss(pack)
         loss.backward()
         packed += float(loss.detach())
-    ours = gradients(randomised)
+    ours = gradients(randomised.network)
 
     separate = 0.0
     for prompt, answer in pairs:
@@ -114,7 +119,7 @@ def test_packed_loss_and_gradients_equal_those_of_separate_rows(
         loss = functional.cross_entropy(out, torch.tensor(target), reduction="sum")
         loss.backward()
         separate += float(loss.detach())
-    theirs = gradients(randomised)
+    theirs = gradients(randomised.network)
 
     assert (len(packs) == len(rows)) == (most_tokens == 1)
     assert packed == pytest.approx(separate, rel=1e-5)
@@ -147,9 +152,10 @@ def test_every_epoch_sees_all_rows_in_an_order_of_its_own(model: TransformersMod
     assert sorted(map(id, rows)) == sorted(id(row) for batch in second for row in batch)
 
 
-def test_training_lowers_the_loss(model: TransformersModel, tmp_path: Path) -> None:
+@BOTH
+def test_training_lowers_the_loss(settings: LoraSettings, model: TransformersModel, tmp_path: Path) -> None:
     steps: list[tuple[int, int]] = []
-    log = train(model, tmp_path, on_step=lambda done, total: steps.append((done, total)))
+    log = train(model, tmp_path, settings, on_step=lambda done, total: steps.append((done, total)))
     losses = [epoch.train_loss for epoch in log.epochs]
     assert losses == sorted(losses, reverse=True)
     assert losses[-1] < 0.8 * losses[0]
@@ -224,9 +230,15 @@ def test_a_kept_adapter_loads_with_peft_and_gives_the_same_logits(
     assert {p.name for p in tmp_path.iterdir()} == {"README.md", "adapter_config.json", "adapter_model.safetensors"}
 
 
-def test_base_weights_are_untouched_by_training(tiny_model: TransformersModel, tmp_path: Path) -> None:
+@BOTH
+def test_base_weights_are_untouched_by_training(
+    settings: LoraSettings, tiny_model: TransformersModel, tmp_path: Path
+) -> None:
     before, answers = weights(tiny_model), tiny_model.score_labels([PAIRS[0][0]], ["billing", "outage"])
-    train(tiny_model, tmp_path)
+    train(tiny_model, tmp_path, settings)
+    tiny_model.use_adapter(tmp_path)
+    assert tiny_model.score_labels([PAIRS[0][0]], ["billing", "outage"]) != answers
+    tiny_model.use_adapter(None)
     after = weights(tiny_model)
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) for name in before)
@@ -234,16 +246,75 @@ def test_base_weights_are_untouched_by_training(tiny_model: TransformersModel, t
     assert not any(p.requires_grad for p in tiny_model.network.parameters())
 
 
-def test_base_weights_are_untouched_by_training_that_fails(model: TransformersModel, tmp_path: Path) -> None:
+@BOTH
+def test_base_weights_are_untouched_by_training_that_fails(
+    settings: LoraSettings, model: TransformersModel, tmp_path: Path
+) -> None:
     def crash() -> float:
         raise MemoryError("out of memory")
 
     before = weights(model)
     with pytest.raises(MemoryError):
-        train(model, tmp_path, dev=crash)
+        train(model, tmp_path, settings, dev=crash)
     after = weights(model)
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_gradients_of_the_weights_equal_those_of_separate_rows(model: TransformersModel, tmp_path: Path) -> None:
+    prefix, rows = lora.tokenised(model, PAIRS)
+    change = Linears(model)
+    run = run_of(model, change, lora._Answers(model), prefix, rows, tmp_path)
+    for pack in lora.packs(rows, len(prefix)):
+        run._loss(pack).backward()
+    ours = gradients(model.network)
+    for prompt, answer in PAIRS:
+        start = model.chat.tokens(prompt)
+        target = [*model.chat.answer_tokens(answer), model.chat.end_token]
+        out = model.network(input_ids=torch.tensor([start + target])).logits[0, len(start) - 1 : -1]
+        functional.cross_entropy(out, torch.tensor(target), reduction="sum").backward()
+    theirs = gradients(model.network)
+    change.undo()
+    assert len(ours) == 2 * 7  # two layers, all seven linear maps
+    assert ours.keys() == theirs.keys()
+    for name, gradient in ours.items():
+        assert torch.allclose(gradient, theirs[name], rtol=1e-3, atol=1e-4 * float(theirs[name].abs().max())), name
+
+
+def test_kept_weights_are_those_that_were_trained_and_leave_no_trace(model: TransformersModel, tmp_path: Path) -> None:
+    reached: list[torch.Tensor] = []
+
+    def look() -> float:
+        reached.append(logits(model.network, model).clone())
+        return float(len(reached))
+
+    base = logits(model.network, model).clone()
+    train(model, tmp_path, WHOLE, look)
+    assert {p.name for p in tmp_path.iterdir()} == {"weights.safetensors"}
+    model.use_adapter(tmp_path)
+    ours = logits(model.network, model)
+    assert (ours - reached[-1]).abs().mean() < 0.05 < (ours - base).abs().mean(), "they are kept in bfloat16"
+    model.use_adapter(None)
+    assert torch.equal(logits(model.network, model), base)
+
+
+def test_narrow_weights_are_trained_by_wide_copies(tiny_model_folder: Path, tmp_path: Path) -> None:
+    """In bfloat16 alone a step of a hundred-thousandth would change nothing."""
+    narrow = TransformersModel.load("tiny", tiny_model_folder, device="cpu")
+    narrow.network.to(torch.bfloat16)
+    log = train(narrow, tmp_path, replace(WHOLE, learning_rate=1e-3))
+    assert log.epochs[-1].train_loss < 0.95 * log.epochs[0].train_loss
+    assert {p.dtype for p in narrow.network.parameters()} == {torch.bfloat16}
+
+
+def test_weights_of_another_model_are_refused(model: TransformersModel, tmp_path: Path) -> None:
+    tuned_weights.save({"model.layers.9.mlp.up_proj.weight": torch.zeros(2, 2)}, tmp_path / "other")
+    with pytest.raises(RequestError, match=r"another model's: model\.layers\.9"):
+        model.use_adapter(tmp_path / "other")
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "weights.safetensors").write_bytes(b"{}")
+    with pytest.raises(RequestError, match="cannot be read"):
+        model.use_adapter(tmp_path / "broken")
 
 
 def test_the_seed_decides_the_adapter(tiny_model: TransformersModel, tmp_path: Path) -> None:
@@ -277,21 +348,21 @@ LABELS = ("billing", "billing dispute", "outage")
 @pytest.mark.parametrize("most_tokens", [1, 120, 10_000])
 @pytest.mark.parametrize("shared", [0, 1])
 def test_a_heads_loss_and_gradients_equal_those_of_separate_rows(
-    model: TransformersModel, randomised: Any, tmp_path: Path, most_tokens: int, shared: int
+    model: TransformersModel, randomised: Adapter, tmp_path: Path, most_tokens: int, shared: int
 ) -> None:
     pairs = [(Prompt(prompt.turns, shared), answer) for prompt, answer in PAIRS]
     prefix, rows = lora.tokenised(model, pairs, LABELS)
-    objective = lora._Labels(model, randomised, LABELS)
+    objective = lora._Labels(model, LABELS)
     torch.manual_seed(4)
     for parameter in objective.parameters:
         torch.nn.init.normal_(parameter, std=0.1)
-    run = run_of(model, objective, prefix, rows, tmp_path)
+    run = run_of(model, randomised, objective, prefix, rows, tmp_path)
     packed = 0.0
     for pack in lora.packs(rows, len(prefix), most_tokens):
         loss = run._loss(pack)
         loss.backward()
         packed += float(loss.detach())
-    ours = {**gradients(randomised), **{str(i): p.grad.clone() for i, p in enumerate(objective.parameters)}}
+    ours = {**gradients(randomised.network), **{str(i): p.grad.clone() for i, p in enumerate(objective.parameters)}}
     for parameter in objective.parameters:
         parameter.grad = None
 
@@ -302,7 +373,7 @@ def test_a_heads_loss_and_gradients_equal_those_of_separate_rows(
         loss = functional.cross_entropy(functional.linear(hidden, *objective.parameters), target)
         loss.backward()
         separate += float(loss.detach())
-    theirs = {**gradients(randomised), **{str(i): p.grad for i, p in enumerate(objective.parameters)}}
+    theirs = {**gradients(randomised.network), **{str(i): p.grad for i, p in enumerate(objective.parameters)}}
     assert packed == pytest.approx(separate, rel=1e-5)
     assert ours.keys() == theirs.keys()
     assert len(ours) == 2 * 2 * 7 + 2

@@ -178,7 +178,7 @@ TRAIN = [
 ]
 
 
-@pytest.mark.parametrize("name", ["lora", "lora_classifier"])
+@pytest.mark.parametrize("name", ["lora", "full_tuning", "lora_classifier"])
 def test_a_strategy_tries_other_settings_where_it_may(name: str, tiny_model: TransformersModel, tmp_path: Path) -> None:
     def fitted(folder: Path, **allowance: Any) -> Workshop:
         workshop = Workshop(
@@ -190,14 +190,16 @@ def test_a_strategy_tries_other_settings_where_it_may(name: str, tiny_model: Tra
         return workshop
 
     searching = fitted(tmp_path / "a", adapter_search=True)
-    assert len(searching.log.trials) == 1 + ALTERNATIVES
+    assert len(searching.log.trials) == (3 if name == "full_tuning" else 1 + ALTERNATIVES)  # it has no rank
     chosen = next(trial for trial in searching.log.trials if trial["chosen"])
-    assert chosen.items() >= {"rank": searching.log.config["rank"], "rslora": searching.log.config["rslora"]}.items()
+    told = {"rank", "rslora", "learning_rate"} & searching.log.config.keys()
+    assert ("rank" in told) == (name != "full_tuning")
+    assert all(chosen[one] == searching.log.config[one] for one in told)
     assert sum(t["model_seconds"] for t in searching.log.trials) == pytest.approx(searching.meter.spent, abs=0.05)
     for number, allowance in enumerate([{}, {"adapter_search": True, "tuning_seconds": 0.01}]):
         spared = fitted(tmp_path / str(number), **allowance)
         assert (spared.log.trials, spared.meter.spent) == ([], 0.0)
-        assert spared.log.config["rank"] == FIRST.rank
+        assert spared.log.config.get("rank", FIRST.rank) == FIRST.rank
 
 
 def test_more_settings_are_more_work_in_whole_trainings() -> None:
