@@ -23,7 +23,7 @@ from strategies.prompts import PromptTemplate
 from strategies.racing import Meter
 from strategies.retrieval.contexts import shortest_context
 from strategies.retrieval.index import ExampleIndex
-from strategies.tuning import ALTERNATIVES, EPOCH_ROWS, answered, dev_rows, parts
+from strategies.tuning import ALTERNATIVES, answered, set_aside, watched_rows
 from strategies.workload import (
     SEARCHED_HALF_TUNED,
     SEARCHED_TUNED,
@@ -69,7 +69,7 @@ class Lora:
 
         model = _trainable(workshop.language_model)
         check_enough(train)
-        fit_rows, dev = parts(task, train, workshop, EPOCH_ROWS)
+        fit_rows, dev = set_aside(task, train, workshop, watched_rows(len(train), workshop.allowance))
         rows = sample(fit_rows, workshop.allowance.train_rows, workshop.seed)
         pipeline = self._pipeline(task, train, workshop)
         learning = self._remembering(pipeline, fit_rows, workshop)  # dev rows must not find themselves
@@ -118,7 +118,7 @@ class Lora:
         own = profile.input_tokens + self._shown_tokens(profile)
         query = answering(profile.searched(SEARCHED_TUNED), own, tuned=True)
         unsure = answering(profile.searched(SEARCHED_HALF_TUNED), own, tuned=True)
-        dev = dev_rows(profile.train_rows, allowance, EPOCH_ROWS)
+        dev = watched_rows(profile.train_rows, allowance)
         rows = min(profile.train_rows - dev, allowance.train_rows)
         a_row = own + profile.output_tokens + 6
         a_row += profile.instruction_tokens * min(1.0, a_row / PACK_TOKENS)  # shared by the rows of a pack

@@ -22,6 +22,9 @@ ALTERNATIVES = 3
 """Trainings with other settings than the first, at the most."""
 SMALLEST_DEV = 8
 """Below this many dev rows a choice would be a lottery: the first configuration is taken instead."""
+WATCHED_SHARE, FEWEST_WATCHED = 8, 4
+"""A training that is planned to its end is watched by an eighth of the rows rather than a quarter: they tell whether it
+has gone wrong, and what is learnt from them tells more (docs/decisions/0012)."""
 
 
 def dev_rows(train: int, allowance: Allowance, most: int) -> int:
@@ -30,11 +33,23 @@ def dev_rows(train: int, allowance: Allowance, most: int) -> int:
     return size if size >= SMALLEST_DEV else 0
 
 
+def watched_rows(train: int, allowance: Allowance) -> int:
+    """How many of so many training examples are set aside to watch a training by."""
+    size = min(allowance.dev_rows, EPOCH_ROWS, train // WATCHED_SHARE)
+    return size if size >= FEWEST_WATCHED else 0
+
+
 def parts(
     task: Task, train: Sequence[Example], workshop: Workshop, most: int
 ) -> tuple[tuple[Example, ...], tuple[Example, ...]]:
     """The training examples in two: to fit on, and at most so many to choose by."""
-    size = dev_rows(len(train), workshop.allowance, most)
+    return set_aside(task, train, workshop, dev_rows(len(train), workshop.allowance, most))
+
+
+def set_aside(
+    task: Task, train: Sequence[Example], workshop: Workshop, size: int
+) -> tuple[tuple[Example, ...], tuple[Example, ...]]:
+    """The training examples in two: to fit on, and so many others."""
     if not size:
         return tuple(train), ()
     return dev_split(train, dev_size=size, seed=workshop.seed, stratify=task.kind is Kind.CLASSIFICATION)

@@ -234,6 +234,7 @@ def test_a_kept_adapter_loads_with_peft_and_gives_the_same_logits(
 def test_base_weights_are_untouched_by_training(
     settings: LoraSettings, tiny_model: TransformersModel, tmp_path: Path
 ) -> None:
+    tiny_model.use_adapter(None)
     before, answers = weights(tiny_model), tiny_model.score_labels([PAIRS[0][0]], ["billing", "outage"])
     train(tiny_model, tmp_path, settings)
     tiny_model.use_adapter(tmp_path)
