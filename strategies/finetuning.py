@@ -133,8 +133,7 @@ class Lora:
 class FullTuning(Lora):
     """The weights of all linear layers, in the place of an adapter, of models small enough.
 
-    Where there is little to learn from, it learns more than an adapter does (docs/decisions/0012). What is kept
-    is nearly as large as the model.
+    It learns about as much (docs/decisions/0012), and what is kept is nearly as large as the model.
     """
 
     name = "full_tuning"

@@ -47,8 +47,11 @@ def test_answers_are_alike(on_gpu: TransformersModel, exact_model: TransformersM
     assert [c.text for c in found] == [c.text for c in wanted]
 
 
-def test_training_goes_alike(on_gpu: TransformersModel, exact_model: TransformersModel, tmp_path: Path) -> None:
-    settings = LoraSettings(rank=4, learning_rate=5e-3, epochs=2, batch_size=4)
+@pytest.mark.parametrize("whole", [False, True], ids=["adapter", "whole"])
+def test_training_goes_alike(
+    whole: bool, on_gpu: TransformersModel, exact_model: TransformersModel, tmp_path: Path
+) -> None:
+    settings = LoraSettings(whole=whole, rank=4, learning_rate=1e-3 if whole else 5e-3, epochs=2, batch_size=4)
     logs = [
         train_lora(model, PAIRS, settings, tmp_path / name, None)
         for name, model in (("gpu", on_gpu), ("cpu", exact_model))

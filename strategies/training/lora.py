@@ -55,7 +55,7 @@ class LoraSettings:
 
     def told(self) -> dict[str, Any]:
         """What has a meaning, for the report."""
-        without = ("rank", "alpha", "rslora") if self.whole else ()
+        without = ("rank", "alpha", "rslora") if self.whole else ("whole",)
         return {name: value for name, value in asdict(self).items() if name not in without}
 
 
