@@ -179,7 +179,7 @@ def test_different_strategies_are_told_apart_and_the_interval_holds_the_differen
 def test_holm_keeps_the_chance_of_any_false_claim() -> None:
     """Six comparisons among strategies that are all equal."""
     rng, claims, raw_claims = np.random.default_rng(2), [], []
-    for _ in range(100):
+    for _ in range(60):
         chance = rng.beta(2, 2, 100)
         rows = [rows_of(rng.random(100) < chance) for _ in range(4)]
         pairs = [(a, b) for i, a in enumerate(rows) for b in rows[i + 1 :]]
