@@ -9,7 +9,7 @@ the three, what does not fit is given up in this order, each step only if the on
 - more than 8, then 4 seconds of measuring the latency of each strategy (16 otherwise),
 - more than 30, then 15 model-seconds of choosing a configuration, for each strategy and fit (60 otherwise),
 - more than 4 passes of fine-tuning over the training rows (8 otherwise, where answers are JSON),
-- the strategies that say they can be done without, unless the client named them.
+- the strategies that say they can be done without, what trains longest first, unless the client named them.
 
 Where one holdout is all that fits, further steps are:
 
@@ -223,8 +223,12 @@ def make_plan(
 
 
 def _dispensable(strategies: Mapping[str, Plannable], profiles: Mapping[str, Profile]) -> list[str]:
-    """Those that can be done without. One that takes no work, since it does not apply, is to say so itself."""
-    return [n for n, s in strategies.items() if s.dispensable and s.workload(profiles[n], _WHOLE) != Workload()]
+    """Those that can be done without, what trains longest first.
+
+    One that takes no work, since it does not apply, is to say so itself.
+    """
+    works = {n: s.workload(profiles[n], _WHOLE) for n, s in strategies.items() if s.dispensable}
+    return sorted((n for n in works if works[n] != Workload()), key=lambda name: -works[name].fit.trained)
 
 
 def _fewest(division: Division, cuts: list[Cut], timed: Callable[[RunPlan], RunPlan], limit: float) -> list[Cut]:
@@ -280,7 +284,9 @@ def _held_out(sizes: Sizes, dispensable: Sequence[str]) -> Division:
 
 
 def _without(dispensable: Sequence[str]) -> list[Cut]:
-    return [Cut(_left_out(dispensable), {"left_out": tuple(dispensable)})] if dispensable else []
+    """One more each time."""
+    gone = [tuple(dispensable[: number + 1]) for number in range(len(dispensable))]
+    return [Cut(_left_out(names), {"left_out": names}) for names in gone]
 
 
 def _left_out(names: Sequence[str]) -> str:

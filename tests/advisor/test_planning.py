@@ -239,6 +239,19 @@ def test_of_several_cuts_of_the_same_thing_the_last_is_said() -> None:
     assert [cut for cut in found.cuts if "test rows" in cut] == ["60 test rows instead of 200"]
 
 
+def test_of_those_that_can_be_done_without_what_trains_longest_goes_first() -> None:
+    works = {
+        "short": Work(trained=20_000, dispensable=True),
+        "lora": Work(trained=20_000),
+        "long": Work(trained=60_000, dispensable=True),
+    }
+    seen = [plan(works, budget=20_000 * 0.96**step) for step in range(100)]
+    crossed = [found for found in seen if found.folds == 5]
+    assert list(dict.fromkeys(found.left_out for found in crossed)) == [(), ("long",), ("long", "short")]
+    assert crossed[-1].cuts[-1] == "long, short were left out"
+    assert sum("left out" in cut for cut in crossed[-1].cuts) == 1
+
+
 def test_what_was_named_is_not_left_out_for_more_folds() -> None:
     works = {"tuned": Work(trained=40_000, dispensable=True), "prompted": Work(read=100)}
     for budget in (400, 600, 900):
