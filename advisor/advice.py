@@ -393,7 +393,7 @@ def _cost_reason(case: Case) -> str:
     assert cost is not None
     latency = f", and answers one query in {wording.latency(result.latency.p50_ms)}" if result.latency else ""
     each, monthly = wording.per_thousand(cost.per_1k_usd), wording.money(cost.monthly_usd)
-    month = f"{monthly} a month at {settings.volume:,} {'query' if settings.volume == 1 else 'queries'}"
+    month = f"{monthly} a month at {wording.queries(settings.volume)}"
     by_token = is_paid_by_token(result.model, settings.hosting)
     if settings.hosting == "always-on" and not by_token:
         on = wording.count(cost.machines, "machine")

@@ -172,10 +172,6 @@ def prepare(
     return Comparison(request, data, shelf, embedder, entries, folds, plan, prices, started)
 
 
-def _applies(strategy: Strategy, data: Data) -> bool:
-    return data.task.kind in strategy.kinds and (bool(data.documents) or not strategy.needs_documents)
-
-
 _STATED = {"column_mapping", "encoding_assumed"}
 NO_MATTER = Speeds(math.inf, math.inf, math.inf)
 """Of a model that no strategy here works with."""
@@ -224,6 +220,10 @@ def _make_plan(
         named=request.names_strategies,
     )
     return replace(plan, speeds=by_model)
+
+
+def _applies(strategy: Strategy, data: Data) -> bool:
+    return data.task.kind in strategy.kinds and (bool(data.documents) or not strategy.needs_documents)
 
 
 def _measure(comparison: Comparison, folder: RunFolder, progress: Progress) -> Measured:

@@ -412,7 +412,8 @@ _PARTS = {"adapter": "LoRA adapter", "passages_shown": "document index", "exampl
 def artefact_of(kept: Path, folder: RunFolder, *, travels: bool = False) -> schema.Artefact:
     """The kept solution, file by file. `travels` says that its readers have it somewhere else than in this folder."""
     manifest = read_manifest(kept)
-    titles = {**_PARTS, "adapter": "tuned weights"} if are_in(kept / str(manifest.get("adapter"))) else _PARTS
+    adapter = manifest.get("adapter")
+    titles = {**_PARTS, "adapter": "tuned weights"} if adapter and are_in(kept / adapter) else _PARTS
     parts = [title for key, title in titles.items() if manifest.get(key)]
     kind = str(manifest["kind"]) + (f" with {', '.join(parts)}" if parts else "")
     files = sorted(p for p in kept.rglob("*") if p.is_file())

@@ -95,8 +95,18 @@ class Lora:
         return replace(self._remembering(pipeline, train, workshop), adapter=trained.folder)
 
     def _settings(self, model: LanguageModel, answers: AnswerFormat) -> LoraSettings:
-        """What is tried first."""
-        return usual_settings(model, answers)
+        """What is tried first.
+
+        Small models bear, and need, a higher learning rate; the smallest a still higher one where answers have a form.
+        Free answers they learn by heart at that rate: with retrieved passages, the loss of rows not learnt from rises.
+        """
+        from strategies.training.lora import LoraSettings
+
+        parameters = model.identity.parameters or 0
+        has_form = bool(answers.labels) or answers.json_shape is not None
+        if parameters < TINY_MODEL and has_form:
+            return LoraSettings(learning_rate=2e-3, batch_size=BATCH_ROWS)
+        return LoraSettings(learning_rate=1e-3 if parameters < SMALL_MODEL else 2e-4, batch_size=BATCH_ROWS)
 
     def _labels(self, answers: AnswerFormat) -> Sequence[str]:
         """Labels that a head is trained for, rather than that they are written."""
@@ -311,20 +321,6 @@ def _trainable(model: LanguageModel) -> TransformersModel:
     if not isinstance(model, TransformersModel):
         raise NotApplicable(f"{model.identity.name} cannot be fine-tuned here: its weights are not at hand")
     return model
-
-
-def usual_settings(model: LanguageModel, answers: AnswerFormat) -> LoraSettings:
-    """Small models bear, and need, a higher learning rate; the smallest a still higher one where answers have a form.
-
-    Free answers they learn by heart at that rate: with retrieved passages, the loss of rows not learnt from rises.
-    """
-    from strategies.training.lora import LoraSettings
-
-    parameters = model.identity.parameters or 0
-    has_form = bool(answers.labels) or answers.json_shape is not None
-    if parameters < TINY_MODEL and has_form:
-        return LoraSettings(learning_rate=2e-3, batch_size=BATCH_ROWS)
-    return LoraSettings(learning_rate=1e-3 if parameters < SMALL_MODEL else 2e-4, batch_size=BATCH_ROWS)
 
 
 def sample(rows: Sequence[Example], most: int, seed: int) -> list[Example]:

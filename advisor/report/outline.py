@@ -316,9 +316,8 @@ def _costs(report: Report) -> list[Block]:
     basis.append(f"Machine: {view.price(report)}")
     headers = ["Strategy", "USD per 1,000 queries:", "USD once:", "USD a month:", "USD in 12 months:"]
     headers += [f"{title}:" for title in view.further_cost_titles(report)]
-    about = (
-        f"At {report.settings.volume:,} queries a month, what is paid once spread over {report.settings.months} months."
-    )
+    volume, months = wording.queries(report.settings.volume), report.settings.months
+    about = f"At {volume} a month, what is paid once spread over {months} months."
     return _section("Costs and their basis", Paragraph(about), Table(headers, rows), Bullets(basis))
 
 

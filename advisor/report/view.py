@@ -293,7 +293,7 @@ def limits(report: Report) -> list[str]:
     settings = report.settings
     tolerance = f"{settings.tolerance_points:g} point{'' if settings.tolerance_points == 1 else 's'}"
     words = [
-        f"{settings.volume:,} queries a month over {wording.count(settings.months, 'month')}",
+        f"{wording.queries(settings.volume)} a month over {wording.count(settings.months, 'month')}",
         _hosting(settings),
         f"strategies within {tolerance} of the best count as equal in quality",
     ]

@@ -308,15 +308,19 @@ def verdict_title(verdict: Verdict, keeps_incumbent: bool) -> str:
     return "No clear gain" if keeps_incumbent and verdict == "tie" else _VERDICT_TITLES[verdict]
 
 
-def count(number: int, noun: str) -> str:
-    """`1 row`, `1,200 rows`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+def count(number: int, noun: str, several: str = "") -> str:
+    """`1 row`, `1,200 rows`; `several` is what more than one are called, where that is not a matter of an s."""
+    return f"{number:,} {noun if number == 1 else several or f'{noun}s'}"
 
 
-def a_month(queries: float) -> str:
+def queries(number: int) -> str:
+    """`1 query`, `12,000 queries`."""
+    return count(number, "query", "queries")
+
+
+def a_month(volume: float) -> str:
     """`1 query a month`, `12,000 queries a month`; there is no volume between none and one."""
-    number = max(1, round(queries))
-    return f"{number:,} {'query' if number == 1 else 'queries'} a month"
+    return f"{queries(max(1, round(volume)))} a month"
 
 
 def moment(created_at: str) -> str:

@@ -53,15 +53,12 @@ def read_examples(
     if not usable:
         raise _nothing_usable(table, mapping, len(no_output) == len(rows))
     taken: set[str] = set()
+    wanted = [_id_of(mapping, row) for row, *_ in usable]
     examples = tuple(
-        Example(unique_id(_id_of(mapping, row), row.record, taken), text, targets, row.record)
-        for row, text, targets in usable
+        Example(unique_id(id, row.record, taken), text, targets, row.record)
+        for id, (row, text, targets) in zip(wanted, usable, strict=True)
     )
-    renamed = [
-        str(row.line)
-        for (row, *_), example in zip(usable, examples, strict=True)
-        if _id_of(mapping, row) not in ("", example.id)
-    ]
+    renamed = [str(row.line) for id, e, (row, *_) in zip(wanted, examples, usable, strict=True) if id not in ("", e.id)]
     findings = (
         *table.findings,
         _mapped(mapping.finding(table), renamed),
