@@ -14,6 +14,7 @@ from advisor.planning import CURVE_SHARES
 from advisor.report import schema, wording
 from advisor.sensitivity import Flip, break_evens, in_few_digits, what_would_flip
 from advisor.trials import INCUMBENT
+from eval.metrics import get_metric
 from eval.statistics import expected_loss, probability_best, wilson
 from strategies.base import TRAINED
 
@@ -26,6 +27,9 @@ FAR = 100
 ENOUGH_ROWS_OF_A_LABEL = 50
 """For a range of some 14 points on either side at most."""
 SMALL_TEST = 100
+HALF = 0.5
+UNTAUGHT = {"majority": "giving every input the commonest label", "copy_input": "giving back the input"}
+"""Strategies that learn nothing from the inputs, in words."""
 MOST_ROWS_ASKED = 20
 """Times the examples there are; nobody labels more for one decision."""
 
@@ -86,6 +90,7 @@ def recommend(
         rows_needed=decision.rows_needed,
         gain_over_incumbent=decision.gain,
         keeps_incumbent=decision.keeps_incumbent,
+        falls_short=bool(_shortfall(case)),
         break_even=_break_evens(case),
         next_step=_next_step(case),
     )
@@ -113,7 +118,28 @@ def _headline(case: Case) -> str:
     figures = f"{_title(decision.pick)}: {_quality(case, decision.pick)}"
     if decision.verdict == "insufficient_evidence":
         return f"Too little evidence for a recommendation; what these rows favour is {figures}."
-    return f"Use {figures}."
+    shortfall = _shortfall(case)
+    return f"{shortfall}; the best of those tried is {figures}." if shortfall else f"Use {figures}."
+
+
+def _shortfall(case: Case) -> str:
+    """Why even the best is no solution, in words. Empty where it is one, or the client's own measure says so.
+
+    It may be that nothing was learnt from the inputs, or surely less than half of what is wanted is got right.
+    """
+    decision = case.decision
+    if decision.pick is None or decision.keeps_incumbent or decision.gain is not None:
+        return ""
+    if decision.pick in UNTAUGHT and decision.runner_up:
+        return f"No strategy is better than {UNTAUGHT[decision.pick]}"
+    level = [UNTAUGHT[name] for name in decision.rivals if name in UNTAUGHT]
+    if level:
+        return f"No strategy is surely better than {level[0]}"
+    qualities = [quality for c in case.candidates if (quality := case.results[c.name].quality)]
+    told_by_level = case.settings.min_quality is None and not get_metric(qualities[0].metric).likeness
+    if told_by_level and max(quality.ci95[1] for quality in qualities) < HALF:
+        return "No strategy gets half of it right"
+    return ""
 
 
 def _summary(case: Case) -> list[str]:
@@ -255,7 +281,7 @@ def _no_model_needed(case: Case) -> bool:
     """A strategy without a language model was picked with evidence, and language models had their chance."""
     picked = case.results[str(case.decision.pick)].model is None
     tried = any(r.model is not None and r.quality for r in case.results.values())
-    return picked and tried and case.decision.verdict != "insufficient_evidence"
+    return picked and tried and case.decision.verdict != "insufficient_evidence" and not _shortfall(case)
 
 
 def _against_best(case: Case) -> str:
@@ -549,6 +575,8 @@ def _next_step(case: Case) -> str:
         return f"Label more examples and run again: at least {wanted}{cost}, better some dozens."
     if decision.verdict == "insufficient_evidence":
         return "Label more examples and run again; 100 test rows are a fair start."
+    if _shortfall(case):
+        return "Do not put it to use yet: add examples, or try a larger model with --model."
     if decision.verdict == "tie":
         return f"Use it. {_to_settle(case)}"
     return "Try it on texts of your own with `advisor predict`, then on further labelled rows with `advisor evaluate`."

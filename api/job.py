@@ -79,7 +79,7 @@ def carry_out(settings: Settings, lease: Lease, parent: Connection) -> None:
             words.error("failed", exc_info=error)
             store.end(lease, State.FAILED, f"An internal error ({type(error).__name__}): the worker's log has more.")
         else:
-            told = {"strategy", "verdict", "headline", "keeps_incumbent"}
+            told = {"strategy", "verdict", "headline", "keeps_incumbent", "falls_short"}
             advice = json.loads(report.recommendation.model_dump_json(include=told))
             store.end(lease, State.SUCCEEDED, recommendation=advice)
             words.info("succeeded", strategy=advice["strategy"])

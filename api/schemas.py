@@ -116,6 +116,8 @@ class Advice(BaseModel):
     headline: str
     keeps_incumbent: bool = False
     """Today's system is to be kept; `strategy` is then the best to put in its place."""
+    falls_short: bool = False
+    """`strategy` is the best of those tried, and not good enough to be called a solution; the headline says why."""
 
 
 class FileNote(BaseModel):

@@ -77,6 +77,8 @@ class Metric:
     """Scores an output against the accepted answers."""
     binary: bool = False
     """Every row is right or wrong."""
+    likeness: bool = False
+    """Says how alike texts are rather than how much is right: no text but the wanted one comes near to 1."""
     weighted: Callable[[Sequence[ScoredRow], Floats], Floats] = weighted_mean
     """The value for each weighting of the rows (weights of shape weightings × rows, values of shape weightings)."""
 
@@ -279,9 +281,13 @@ EXACT_MATCH = Metric(
     "exact_match", "Exact match", "equal text but for whitespace; case counts", _SAME_TEXT, binary=True
 )
 TOKEN_F1 = Metric("token_f1", "Token F1", "Rajpurkar et al. 2016 (SQuAD), section 6.1", partial(best_answer, _token_f1))
-ROUGE_L = Metric("rougeL", "ROUGE-L", "Lin 2004; rouge-score F-measure, stemmed", partial(best_answer, _rouge_l))
-GLEU = Metric("gleu", "GLEU", "Wu et al. 2016 (GNMT); nltk sentence_gleu", partial(best_answer, _gleu))
-CHRF = Metric("chrf", "chrF", "Popović 2015; sacrebleu sentence chrF2 / 100", partial(best_answer, _chrf))
+ROUGE_L = Metric(
+    "rougeL", "ROUGE-L", "Lin 2004; rouge-score F-measure, stemmed", partial(best_answer, _rouge_l), likeness=True
+)
+GLEU = Metric("gleu", "GLEU", "Wu et al. 2016 (GNMT); nltk sentence_gleu", partial(best_answer, _gleu), likeness=True)
+CHRF = Metric(
+    "chrf", "chrF", "Popović 2015; sacrebleu sentence chrF2 / 100", partial(best_answer, _chrf), likeness=True
+)
 JSON_FIELD_F1 = Metric("json_field_f1", "JSON field F1", "mean over rows of the F1 over (path, value) pairs", json_row)
 
 SECONDARY: dict[str, tuple[str, ...]] = {

@@ -108,7 +108,7 @@ def _is_empty(block: Block) -> bool:
 
 def _opening(report: Report) -> list[Block]:
     advice = report.recommendation
-    verdict = wording.verdict_title(advice.verdict, advice.keeps_incumbent)
+    verdict = wording.verdict_title(advice.verdict, advice.keeps_incumbent, advice.falls_short)
     rows = [
         [
             ", ".join(c.roles),

@@ -297,6 +297,8 @@ class Recommendation(Model):
     """Quality of the recommended strategy minus that of today's system."""
     keeps_incumbent: bool = False
     """Today's system is to be kept; `strategy` is then the best to put in its place."""
+    falls_short: bool = False
+    """`strategy` is the best of those tried, and not good enough to be called a solution; the headline says why."""
     break_even: list[BreakEven] = Field(default_factory=list)
     next_step: str
 

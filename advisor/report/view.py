@@ -103,12 +103,19 @@ def note(report: Report, result: StrategyResult) -> str:
     """A few words on a strategy: its part in the recommendation, and its status where that is not ok."""
     words = []
     if result.name == report.recommendation.strategy:
-        words.append("best in its place" if report.recommendation.keeps_incumbent else "recommended")
+        words.append(pick_role(report.recommendation).lower())
     elif result.name == report.recommendation.runner_up:
         words.append("runner-up")
     if result.status != "ok":
         words.append(wording.STATUS_TITLES[result.status])
     return ", ".join(words)
+
+
+def pick_role(advice: Recommendation) -> str:
+    """What the strategy is that a recommendation names."""
+    if advice.keeps_incumbent:
+        return "Best to replace it"
+    return "Best of those tried" if advice.falls_short else "Recommended"
 
 
 @dataclass(frozen=True)
@@ -124,8 +131,7 @@ def contenders(report: Report) -> list[Contender]:
     best = [s for s in as_planned(report) if s.name != INCUMBENT]
     roles: dict[str, list[str]] = {}
     if find(report, report.recommendation.strategy):
-        keeps = report.recommendation.keeps_incumbent
-        roles[str(report.recommendation.strategy)] = ["Best to replace it" if keeps else "Recommended"]
+        roles[str(report.recommendation.strategy)] = [pick_role(report.recommendation)]
     elif best:
         roles[best[0].name] = ["Best measured"]
     if find(report, report.recommendation.runner_up):

@@ -303,8 +303,10 @@ def parameters(number: int | None) -> str:
     return f"{number / 1e6:.0f} million" if number >= 500_000 else f"{number:,}"
 
 
-def verdict_title(verdict: Verdict, keeps_incumbent: bool) -> str:
-    """The verdict in two or three words, as they stand below the headline."""
+def verdict_title(verdict: Verdict, keeps_incumbent: bool, falls_short: bool) -> str:
+    """The verdict in a few words, as they stand below the headline."""
+    if verdict in ("clear", "tie") and falls_short:
+        return "Best of a weak field"
     return "No clear gain" if keeps_incumbent and verdict == "tie" else _VERDICT_TITLES[verdict]
 
 

@@ -23,9 +23,9 @@ FAMILIES = {"few_shot": "prompt", "zero_shot": "prompt", "rag": "retrieval", "lo
 SIMPLICITY = ["majority", "tfidf_linear", "zero_shot", "few_shot", "rag", "lora", INCUMBENT]
 
 
-def quality(value: float, rows: int) -> schema.Quality:
+def quality(value: float, rows: int, metric: str) -> schema.Quality:
     right = round(value * rows)
-    return schema.Quality(metric="accuracy", value=value, ci95=(value - 0.1, value + 0.1), n=rows, correct=right)
+    return schema.Quality(metric=metric, value=value, ci95=(value - 0.1, value + 0.1), n=rows, correct=right)
 
 
 def result(
@@ -36,13 +36,14 @@ def result(
     points: list[schema.LearningPoint] | None = None,
     refit: schema.Refit | None = None,
     secondary: dict[str, float] | None = None,
+    metric: str = "accuracy",
 ) -> schema.StrategyResult:
     today = name == INCUMBENT
     return schema.StrategyResult(
         name=name,
         family=cast(Any, FAMILIES.get(name, "baseline")),
         status="ok",
-        quality=quality(value, rows),
+        quality=quality(value, rows, metric),
         secondary=secondary or {},
         cost=None
         if today
@@ -94,6 +95,7 @@ class Told:
         losses: dict[str, float] | None = None,
         models: dict[str, str] | None = None,
         label_usd: float | None = None,
+        metric: str = "accuracy",
         **options: Any,
     ) -> None:
         costs = {name: float(n + 1) for n, name in enumerate(qualities)} | (costs or {})
@@ -134,7 +136,7 @@ class Told:
             for d in [qualities[a] - qualities[b]]
         ]
         results = [
-            result(n, v, costs[n], rows, (curves or {}).get(n), (refits or {}).get(n), (secondary or {}).get(n))
+            result(n, v, costs[n], rows, (curves or {}).get(n), (refits or {}).get(n), (secondary or {}).get(n), metric)
             for n, v in qualities.items()
         ]
         used = {r.name: None if r.family == "baseline" else "small" for r in results} | (models or {})
@@ -160,6 +162,7 @@ class Told:
 
 CLEAR = {"majority": 0.5, "few_shot": 0.9}
 CLOSE = {"tfidf_linear": 0.88, "few_shot": 0.9}
+WEAK = {"tfidf_linear": 0.3, "few_shot": 0.2}
 
 
 # ---- the opening -----------------------------------------------------------------------------------------------------
@@ -210,6 +213,52 @@ def test_a_clear_pick_is_named_with_its_figure_its_lead_and_its_cost() -> None:
     assert "Try it on texts of your own" in advice.next_step
     assert advice.gain_over_incumbent is None
     assert "cannot be told apart" not in told.caveats
+
+
+def test_where_less_than_half_is_right_that_is_said_first() -> None:
+    told = Told(WEAK)
+    assert (told.advice.strategy, told.advice.verdict) == ("tfidf_linear", "clear")
+    assert told.advice.falls_short
+    headline = "No strategy gets half of it right; the best of those tried is TF-IDF + linear classifier: 60"
+    assert told.advice.headline.startswith(headline)
+    assert told.advice.next_step.startswith("Do not put it to use yet")
+    assert "No language model is needed" not in told.reasons
+
+
+@pytest.mark.parametrize(
+    ("qualities", "options"),
+    [
+        ({"tfidf_linear": 0.3, "few_shot": 0.42}, {}),  # which may be half
+        (WEAK, {"min_quality": 0.25}),  # which the client finds enough
+        (WEAK, {"metric": "rougeL"}),  # by which good texts are not near 1
+        ({**WEAK, INCUMBENT: 0.2}, {}),  # which is what a client has to do with
+    ],
+)
+def test_less_than_half_right_is_a_fault_only_where_that_is_sure_and_says_something(
+    qualities: dict[str, float], options: dict[str, Any]
+) -> None:
+    told = Told(qualities, **options)
+    assert not told.advice.falls_short
+    assert told.advice.headline.startswith("Use ")
+
+
+def test_where_nothing_beats_the_commonest_label_it_is_no_solution() -> None:
+    told = Told({"majority": 0.8, "few_shot": 0.8})
+    assert told.advice.strategy == "majority"
+    assert told.advice.falls_short
+    assert told.advice.headline.startswith("No strategy is better than giving every input the commonest label; ")
+    assert told.advice.next_step.startswith("Do not put it to use yet")
+
+
+def test_where_it_is_not_sure_that_anything_beats_the_commonest_label_that_is_said() -> None:
+    told = Told({"majority": 0.51, "few_shot": 0.6}, error=0.05)
+    assert (told.advice.strategy, told.advice.falls_short) == ("few_shot", True)
+    assert told.advice.headline.startswith("No strategy is surely better than giving every input the commonest label; ")
+    assert not Told({"majority": 0.51, "few_shot": 0.6}, error=0.02).advice.falls_short
+
+
+def test_a_strategy_that_was_the_only_one_is_no_better_than_none() -> None:
+    assert not Told({"majority": 0.8}).advice.falls_short
 
 
 def test_a_cheaper_pick_within_the_margin_says_what_it_gives_up_and_why() -> None:

@@ -119,7 +119,7 @@ def test_from_request_to_report_decision_solution_and_answer(
     assert (view["state"], view["progress"], view["attempts"]) == ("succeeded", 1.0, 1)
     assert set(view["strategies"]) == set(STRATEGIES)
     assert view["strategies"]["tfidf_linear"] == {"outcome": "ok", "quality": 1.0}
-    told = ("strategy", "verdict", "headline", "keeps_incumbent")
+    told = ("strategy", "verdict", "headline", "keeps_incumbent", "falls_short")
     assert view["recommendation"] == {name: report["recommendation"][name] for name in told}
     links = view["links"]
     assert client.get(links["json"]).json() == report

@@ -321,6 +321,12 @@ def test_load_is_told_level_by_level_where_it_was_measured() -> None:
 
 
 def test_where_today_s_system_is_kept_a_tie_is_called_by_what_it_means() -> None:
-    assert wording.verdict_title("tie", keeps_incumbent=True) == "No clear gain"
-    assert wording.verdict_title("tie", keeps_incumbent=False) == "Close call"
-    assert wording.verdict_title("insufficient_evidence", keeps_incumbent=True) == "Not enough evidence"
+    assert wording.verdict_title("tie", keeps_incumbent=True, falls_short=False) == "No clear gain"
+    assert wording.verdict_title("tie", keeps_incumbent=False, falls_short=False) == "Close call"
+    assert wording.verdict_title("insufficient_evidence", keeps_incumbent=True, falls_short=False) == (
+        "Not enough evidence"
+    )
+    assert wording.verdict_title("clear", keeps_incumbent=False, falls_short=True) == "Best of a weak field"
+    assert wording.verdict_title("insufficient_evidence", keeps_incumbent=False, falls_short=True) == (
+        "Not enough evidence"
+    )
