@@ -576,10 +576,20 @@ def _next_step(case: Case) -> str:
     if decision.verdict == "insufficient_evidence":
         return "Label more examples and run again; 100 test rows are a fair start."
     if _shortfall(case):
-        return "Do not put it to use yet: add examples, or try a larger model with --model."
+        return f"Do not put it to use yet: {_what_may_be_better(case)}."
     if decision.verdict == "tie":
         return f"Use it. {_to_settle(case)}"
     return "Try it on texts of your own with `advisor predict`, then on further labelled rows with `advisor evaluate`."
+
+
+def _what_may_be_better(case: Case) -> str:
+    """First what was not tried."""
+    late = [_title(result.name) for result in case.results.values() if result.status == "stopped_early"]
+    if late:
+        return (
+            f"raise --time-budget first, for want of which {_and(late)} {'was' if len(late) == 1 else 'were'} cut short"
+        )
+    return "add examples, or try a larger model with --model"
 
 
 def _to_settle(case: Case) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -96,6 +97,7 @@ class Told:
         models: dict[str, str] | None = None,
         label_usd: float | None = None,
         metric: str = "accuracy",
+        unfinished: Sequence[str] = (),
         **options: Any,
     ) -> None:
         costs = {name: float(n + 1) for n, name in enumerate(qualities)} | (costs or {})
@@ -141,9 +143,12 @@ class Told:
         ]
         used = {r.name: None if r.family == "baseline" else "small" for r in results} | (models or {})
         results = [r.model_copy(update={"model": used[r.name]}) for r in results]
+        late = [
+            schema.StrategyResult(name=n, family=cast(Any, FAMILIES[n]), status="stopped_early") for n in unfinished
+        ]
         settings = settings_of(request, Prices("a machine", 0.1, "assumed", label_usd=label_usd))
         weighed = Weighed({}, comparisons, assumed, decided, label_rows or {})
-        results = with_errors(results, weighed)
+        results = [*with_errors(results, weighed), *late]
         self.decision = decided
         self.advice = recommend(data_of(rows, examples, plan), with_models(request), settings, results, weighed)
 
@@ -223,6 +228,14 @@ def test_where_less_than_half_is_right_that_is_said_first() -> None:
     assert told.advice.headline.startswith(headline)
     assert told.advice.next_step.startswith("Do not put it to use yet")
     assert "No language model is needed" not in told.reasons
+
+
+def test_before_more_examples_what_time_was_lacking_for_is_to_be_tried() -> None:
+    told = Told(WEAK, unfinished=["rag", "lora"])
+    assert told.advice.next_step == (
+        "Do not put it to use yet: raise --time-budget first, for want of which retrieval (RAG) and fine-tuning (LoRA) "
+        "were cut short."
+    )
 
 
 @pytest.mark.parametrize(
