@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
 from advisor.report import view, wording
-from advisor.report.schema import Report, StrategyResult, Verdict
+from advisor.report.schema import Quality, Report, StrategyResult, Verdict
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -41,15 +41,14 @@ def print_report(report: Report, console: Console, paths: Mapping[str, str] | No
         _item("!", caveat, console, "yellow")
     console.print()
     console.print(_text("Next: ", console, "bold").append_text(_text(recommendation.next_step, console)))
-    console.print()
-    console.print(_strategies(report, console))
-    unusual = [result for result in view.ranked(report) if result.status != "ok"]
+    if view.measured(report):
+        console.print()
+        console.print(_strategies(report, console))
+    unusual = _unusual(report)
     if unusual:
         console.print()
-        for result in unusual:
-            title, status = wording.strategy_title(result.name), wording.STATUS_TITLES[result.status]
-            reason = result.reason or "no reason was recorded"
-            console.print(_text(f"{title}, {status}: {wording.clip(reason, 300)}", console, "dim"))
+        for words in unusual:
+            console.print(_text(words, console, "dim"))
     if paths:
         console.print()
         width = max(len(title) for title in paths) + 2
@@ -57,6 +56,17 @@ def print_report(report: Report, console: Console, paths: Mapping[str, str] | No
             line = _text(f"{wording.legible(title):<{width}}", console, "dim")
             console.print(line.append_text(_text(wording.legible(path), console)), soft_wrap=True)
     console.print()
+
+
+def _unusual(report: Report) -> list[str]:
+    """A line for each reason that strategies were not measured as planned for, with their titles."""
+    titles: dict[str, list[str]] = {}
+    for result in view.ranked(report):
+        if result.status != "ok":
+            reason = wording.clip(result.reason or "no reason was recorded", 300)
+            said = f"{wording.STATUS_TITLES[result.status]}: {reason}"
+            titles.setdefault(said, []).append(wording.strategy_title(result.name))
+    return [f"{', '.join(names)}, {said}" for said, names in titles.items()]
 
 
 def _text(words: str, console: Console, style: str = "") -> Text:
@@ -97,20 +107,20 @@ def _strategies(report: Report, console: Console) -> Table:
         table.add_column(header, justify="right", no_wrap=True, overflow=overflow)
     if is_wide:
         table.add_column("Note", overflow="fold")
-    for result in view.ranked(report):
-        table.add_row(*_cells(report, result, console, is_wide))
+    for result, quality in view.measured(report):
+        table.add_row(*_cells(report, result, quality, console, is_wide))
     return table
 
 
-def _cells(report: Report, result: StrategyResult, console: Console, is_wide: bool) -> list[Text]:
+def _cells(report: Report, result: StrategyResult, quality: Quality, console: Console, is_wide: bool) -> list[Text]:
     is_pick = result.name == report.recommendation.strategy
-    style = "bold" if is_pick else "" if result.quality else "dim"
+    style = "bold" if is_pick else ""
     note = view.note(report, result)
     title = _text(wording.strategy_title(result.name), console, style)
     if note and not is_wide:
         title.append_text(_text(f"\n  {note}", console, "green" if is_pick else "dim"))
     figures = [
-        wording.quality_short(result.quality) if result.quality else "–",
+        wording.quality_short(quality),
         wording.rate(result.cost.per_1k_usd) if result.cost else "–",
         wording.latency(result.latency.p95_ms) if result.latency else "–",
         f"{result.cost.tokens.input + result.cost.tokens.output:,.0f}" if result.cost else "–",

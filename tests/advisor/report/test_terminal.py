@@ -52,6 +52,20 @@ def test_failed_and_inapplicable_strategies_say_why(sample_report: Build) -> Non
     assert "Copy from the best passage, not applicable: The task is classification" in words
 
 
+def test_strategies_that_are_not_in_the_table_share_a_line_where_they_share_the_reason(sample_report: Build) -> None:
+    report = sample_report()
+    why = {"status": "not_applicable", "reason": "the answers are not labels", "quality": None}
+    of_labels = ("majority", "setfit")
+    others = [s for s in report.strategies if s.name not in of_labels]
+    added = [others[-1].model_copy(update={"name": name, **why}) for name in of_labels]
+    lines = printed(report.model_copy(update={"strategies": [*others, *added]}), 120).splitlines()
+    assert (
+        "Always the commonest label, Tuned embeddings + linear classifier, not applicable: the answers are not labels"
+        in lines
+    )
+    assert sum("Always the commonest label" in line for line in lines) == 1
+
+
 @pytest.mark.parametrize("width", [20, 80, 120])
 def test_hostile_text_is_printed_and_never_obeyed(hostile_report: Report, width: int) -> None:
     text = printed(hostile_report, width)
