@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import time
 from collections.abc import Iterator, Sequence
@@ -9,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from advisor.data import Data
 from advisor.parts import Parts
-from advisor.planning import RunPlan
+from advisor.planning import STRATEGY_SECONDS, RunPlan
 from advisor.progress import Progress
 from advisor.records import Fit, Record
 from advisor.report.schema import Status
@@ -166,15 +167,19 @@ def _fits(bench: Bench, entry: Entry) -> Iterator[Fit]:
 
 
 def make_fit(bench: Bench, entry: Entry, trial: Trial, predicted: float, later: float) -> Fit:
-    """One fit within what is left of the budget. `later` seconds are wanted for the fits still to come."""
-    blank = trial.unfinished
-    if predicted and time.monotonic() + 0.3 * predicted > bench.deadline:
+    """One fit within what is left of the budget. `later` seconds are wanted for the fits still to come.
+
+    What takes no model's work, and reads no documents, is done with no time left too: there would be no answer at all.
+    """
+    strategy, blank = make_strategy(entry.strategy), trial.unfinished
+    if predicted <= STRATEGY_SECONDS and not strategy.needs_documents:
+        trial = replace(trial, deadline=math.inf)
+    elif predicted and time.monotonic() + 0.3 * predicted > bench.deadline:
         return replace(blank, reason="the time budget was used up before its turn; raise --time-budget")
     later += bench.plan.after_fit.get(trial.name, 0.0) + bench.plan.refit_seconds + bench.plan.closer_look_seconds
     end = bench.deadline - later - GUARD_SECONDS
     trial = replace(trial, allowance=replace(trial.allowance, deadline=end))
     try:
-        strategy = make_strategy(entry.strategy)
         return run_trial(trial, strategy, bench.workshop(entry.model), bench.folder, bench.progress)
     except AdvisorError as error:
         reason = str(error)

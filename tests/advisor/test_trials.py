@@ -255,6 +255,13 @@ def test_a_fit_with_no_time_left_is_not_begun(bench_for: MakeBench, tuned: Any) 
     assert tuned.fits == []
 
 
+def test_what_takes_no_models_work_is_measured_with_no_time_left_too(bench_for: MakeBench, tuned: Any) -> None:
+    bench = bench_for(predicted={"majority": 0.5, "lora": 300.0}, deadline=time.monotonic() - 20)
+    records = tried(bench, MAJORITY, LORA)
+    assert [record.status for record in records.values()] == ["ok", "stopped_early"]
+    assert tuned.fits == []
+
+
 def test_a_strategy_that_the_plan_left_out_is_not_fitted(bench_for: MakeBench, tuned: Any) -> None:
     records = tried(bench_for(predicted={"majority": 1.0, "lora": 300.0}, left_out=["lora"]), MAJORITY, LORA)
     assert [record.status for record in records.values()] == ["ok", "stopped_early"]
