@@ -33,7 +33,7 @@ def print_report(report: Report, console: Console, paths: Mapping[str, str] | No
     console.print(_text(recommendation.headline, console, "bold"))
     verdict = recommendation.verdict
     title = wording.verdict_title(verdict, recommendation.keeps_incumbent, recommendation.falls_short)
-    console.print(_text(title, console, VERDICT_STYLES[verdict]))
+    console.print(_text(title, console, VERDICT_STYLES[wording.verdict_colour(verdict, recommendation.falls_short)]))
     console.print()
     for reason in recommendation.reasons[:MOST_REASONS]:
         _item("•", reason, console)

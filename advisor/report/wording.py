@@ -303,6 +303,11 @@ def parameters(number: int | None) -> str:
     return f"{number / 1e6:.0f} million" if number >= 500_000 else f"{number:,}"
 
 
+def verdict_colour(verdict: Verdict, falls_short: bool) -> Verdict:
+    """The verdict whose colour is shown: a clear one without a solution is no good news."""
+    return "tie" if verdict == "clear" and falls_short else verdict
+
+
 def verdict_title(verdict: Verdict, keeps_incumbent: bool, falls_short: bool) -> str:
     """The verdict in a few words, as they stand below the headline."""
     if verdict in ("clear", "tie") and falls_short:

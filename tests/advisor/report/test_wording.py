@@ -327,6 +327,7 @@ def test_where_today_s_system_is_kept_a_tie_is_called_by_what_it_means() -> None
         "Not enough evidence"
     )
     assert wording.verdict_title("clear", keeps_incumbent=False, falls_short=True) == "Best of a weak field"
+    assert wording.verdict_colour("clear", falls_short=True) != wording.verdict_colour("clear", falls_short=False)
     assert wording.verdict_title("insufficient_evidence", keeps_incumbent=False, falls_short=True) == (
         "Not enough evidence"
     )
