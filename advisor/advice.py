@@ -136,8 +136,11 @@ def _shortfall(case: Case) -> str:
     if level:
         return f"No strategy is surely better than {level[0]}"
     qualities = [quality for c in case.candidates if (quality := case.results[c.name].quality)]
-    told_by_level = case.settings.min_quality is None and not get_metric(qualities[0].metric).likeness
-    if told_by_level and max(quality.ci95[1] for quality in qualities) < HALF:
+    settings = case.settings
+    has_own_measure = settings.min_quality is not None or settings.error_cost is not None or settings.min_recall
+    if has_own_measure or get_metric(qualities[0].metric).likeness:
+        return ""
+    if max(quality.ci95[1] for quality in qualities) < HALF:
         return "No strategy gets half of it right"
     return ""
 

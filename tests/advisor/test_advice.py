@@ -243,6 +243,7 @@ def test_before_more_examples_what_time_was_lacking_for_is_to_be_tried() -> None
     [
         ({"tfidf_linear": 0.3, "few_shot": 0.42}, {}),  # which may be half
         (WEAK, {"min_quality": 0.25}),  # which the client finds enough
+        (WEAK, {"error_cost": 0.5}),  # by which the client weighs it
         (WEAK, {"metric": "rougeL"}),  # by which good texts are not near 1
         ({**WEAK, INCUMBENT: 0.2}, {}),  # which is what a client has to do with
     ],
