@@ -40,6 +40,7 @@ from strategies.answers import AnswerFormat
 from strategies.base import Allowance
 from strategies.models.base import Decoding, Embedder, LanguageModel, Prompt, Turn
 from strategies.models.label_trie import LabelTrie
+from strategies.quotation import look_like_quotations
 from strategies.retrieval.chunks import Passage, cut_documents
 from strategies.retrieval.contexts import PASSAGE_WORDS
 from strategies.side_effects import MOST_INPUTS
@@ -434,6 +435,7 @@ def profile_of(
         context_tokens=model.context_tokens,
         json=answers.json_shape is not None,
         parameters=model.identity.parameters,
+        quotes=answers.is_text and model.weighs_labels and look_like_quotations(train, documents),
     )
 
 

@@ -1,13 +1,14 @@
-"""How a solution's answers are written: one of the labels, a JSON object, or text of limited length.
+"""How a solution's answers are made: one of the labels, a quotation, a JSON object, or text of limited length.
 
-What is inferred (labels, keys, length) is inferred from the examples a strategy is fitted on, never from others.
+What is inferred (labels, keys, length, that answers are quotations) is inferred from the examples a strategy is fitted
+on, never from others.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from eval.contracts import Example, Kind, Prediction, Task
 from eval.tasks import are_json_objects, is_json_object
 from strategies.models.base import Completion, Decoding, JsonShape, LabelScores, LanguageModel, Prompt
 from strategies.models.json_grammar import shape_of
+from strategies.quotation import Quotations, quotations
 
 MOST_NEW_TOKENS = 512
 
@@ -29,6 +31,8 @@ class AnswerFormat:
     handicaps: tuple[float, ...] = ()
     """Subtracted from the labels' log-likelihoods before the best is taken (see `strategies.calibration`)."""
     json_shape: JsonShape | None = None
+    quotations: Quotations | None = None
+    """Where given, the answer is the likeliest of these in the context that is shown, if there is one."""
     max_new_tokens: int = 64
 
     @classmethod
@@ -40,22 +44,44 @@ class AnswerFormat:
         room = int(np.ceil(float(np.quantile(lengths, 0.98)) * 1.1)) + 2
         return cls(json_shape=json_shape_of(task, train), max_new_tokens=min(room, MOST_NEW_TOKENS))
 
-    def answer(self, model: LanguageModel, prompts: Sequence[Prompt]) -> list[Prediction]:
-        """Answer each prompt in this format."""
+    @property
+    def is_text(self) -> bool:
+        """Whether answers have no form: neither labels nor JSON."""
+        return not self.labels and self.json_shape is None
+
+    def quoting(self, model: LanguageModel, train: Sequence[Example], contexts: Sequence[str]) -> AnswerFormat:
+        """The same with quotations, where the training answers are some of the contexts that go with them."""
+        if not (self.is_text and model.weighs_labels):
+            return self
+        return replace(self, quotations=quotations(train, contexts))
+
+    def answer(
+        self, model: LanguageModel, prompts: Sequence[Prompt], contexts: Sequence[str] | None = None
+    ) -> list[Prediction]:
+        """Answer each prompt in this format; `contexts` are the passages shown in each."""
+        if self.quotations is not None and contexts is not None:
+            return self._quoted(model, prompts, [self.quotations.choices(shown) for shown in contexts])
         if self.labels:
             every = bool(self.handicaps)
-            return [self._chosen(scores) for scores in model.score_labels(prompts, self.labels, every=every)]
+            found = model.score_labels(prompts, self.labels, every=every)
+            return [_chosen(scores, self.labels, self.handicaps) for scores in found]
         decoding = Decoding(self.max_new_tokens, self.json_shape)
         return [_written(completion) for completion in model.generate(prompts, decoding)]
 
-    def _chosen(self, scores: LabelScores) -> Prediction:
-        if scores.error is not None:
-            return Prediction("", scores.usage, error=scores.error)
-        values = np.asarray(scores.log_likelihoods) - (np.asarray(self.handicaps) if self.handicaps else 0.0)
-        best = int(values.argmax())
-        weighed = len(values) == 1 or bool(np.isfinite(values).all())  # a hosted model names one and weighs none
-        confidence = float(1.0 / np.exp(values - values[best]).sum()) if weighed else None
-        return Prediction(self.labels[best], scores.usage, confidence=confidence)
+    def written(self) -> AnswerFormat:
+        """The same without quotations: answers are written word by word, which is quicker."""
+        return replace(self, quotations=None)
+
+    def _quoted(
+        self, model: LanguageModel, prompts: Sequence[Prompt], choices: Sequence[Sequence[str]]
+    ) -> list[Prediction]:
+        """The likeliest of each prompt's choices; written where it has none."""
+        some = [place for place, own in enumerate(choices) if own]
+        none = [place for place, own in enumerate(choices) if not own]
+        scores = model.weigh_choices([prompts[i] for i in some], [choices[i] for i in some])
+        found = {i: _chosen(own, choices[i]) for i, own in zip(some, scores, strict=True)}
+        found |= zip(none, self.written().answer(model, [prompts[i] for i in none]), strict=True)
+        return [found[i] for i in range(len(prompts))]
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for a manifest."""
@@ -65,6 +91,7 @@ class AnswerFormat:
             "handicaps": list(self.handicaps),
             "json_keys": [[key, list(kinds)] for key, kinds in self.json_shape.keys] if self.json_shape else None,
             "json_ordered": self.json_shape.ordered if self.json_shape else None,
+            "quotations": asdict(self.quotations) if self.quotations else None,
             "max_new_tokens": self.max_new_tokens,
         }
 
@@ -75,7 +102,19 @@ class AnswerFormat:
         pairs = tuple((key, tuple(kinds)) for key, kinds in keys) if keys is not None else ()
         shape = JsonShape(pairs, bool(values["json_ordered"])) if keys is not None else None
         handicaps = tuple(values.get("handicaps", ()))
-        return cls(tuple(values["labels"]), handicaps, shape, int(values["max_new_tokens"]))
+        quoted = values.get("quotations")
+        quotations = Quotations(int(quoted["words"]), tuple(quoted["phrases"])) if quoted else None
+        return cls(tuple(values["labels"]), handicaps, shape, quotations, int(values["max_new_tokens"]))
+
+
+def _chosen(scores: LabelScores, labels: Sequence[str], handicaps: Sequence[float] = ()) -> Prediction:
+    if scores.error is not None:
+        return Prediction("", scores.usage, error=scores.error)
+    values = np.asarray(scores.log_likelihoods) - (np.asarray(handicaps) if handicaps else 0.0)
+    best = int(values.argmax())
+    weighed = len(values) == 1 or bool(np.isfinite(values).all())  # a hosted model names one and weighs none
+    confidence = float(1.0 / np.exp(values - values[best]).sum()) if weighed else None
+    return Prediction(labels[best], scores.usage, confidence=confidence)
 
 
 def _written(completion: Completion) -> Prediction:

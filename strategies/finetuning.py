@@ -26,6 +26,7 @@ from strategies.retrieval.index import ExampleIndex
 from strategies.tuning import ALTERNATIVES, answered, set_aside, watched_rows
 from strategies.workload import (
     SEARCHED_HALF_TUNED,
+    SEARCHED_QUOTATIONS,
     SEARCHED_TUNED,
     Profile,
     Tokens,
@@ -73,6 +74,7 @@ class Lora:
         rows = sample(fit_rows, workshop.allowance.train_rows, workshop.seed)
         pipeline = self._pipeline(task, train, workshop)
         learning = self._remembering(pipeline, fit_rows, workshop)  # dev rows must not find themselves
+        learning = replace(learning, answers=pipeline.answers.written())  # and what is half tuned quotes slowly
         json = pipeline.answers.json_shape is not None
         epochs = workshop.allowance.fixed_epochs or passes(workshop.allowance, json, len(rows))
         first = replace(
@@ -199,7 +201,8 @@ class LoraRag(Lora):
     """An adapter trained to read: its training prompts hold the passages that retrieval finds, as its queries will.
 
     So the right passage is sometimes missing and, where several are shown, among distractors, as RAFT wants (Zhang
-    2024, arXiv 2403.10131); how often, is what queries will meet rather than a share of our choosing.
+    2024, arXiv 2403.10131); how often, is what queries will meet rather than a share of our choosing. Where training
+    answers are quotations of what is shown, it quotes (`strategies.quotation`).
     """
 
     name = "lora_rag"
@@ -214,12 +217,22 @@ class LoraRag(Lora):
 
     def _pipeline(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Pipeline:
         context, words = shortest_context(train, workshop.index, workshop.seed)
-        workshop.log.config |= {"passages": context.passages, "passage_words": context.words, "word_share": words}
         retriever = DocumentRetriever(workshop.index(context.words), context.passages, context.words, words)
-        return replace(super()._pipeline(task, train, workshop), embedder=workshop.embedder, documents=retriever)
+        plain = super()._pipeline(task, train, workshop)
+        answers = plain.answers.quoting(plain.model, train, retriever.shown([e.input for e in train]))
+        workshop.log.config |= {"passages": context.passages, "passage_words": context.words, "word_share": words}
+        workshop.log.config["quotes"] = answers.quotations is not None
+        return replace(plain, answers=answers, embedder=workshop.embedder, documents=retriever)
 
     def _shown_tokens(self, profile: Profile) -> float:
         return profile.passage_tokens
+
+    def workload(self, profile: Profile, allowance: Allowance) -> Workload:
+        work = super().workload(profile, allowance)
+        if not profile.quotes:
+            return work
+        searched = replace(profile, label_tokens=SEARCHED_QUOTATIONS)
+        return replace(work, query=answering(searched, profile.input_tokens + profile.passage_tokens, tuned=True))
 
 
 class LoraExamples(Lora):

@@ -16,7 +16,7 @@ from strategies.answers import AnswerFormat
 from strategies.manifest import model_entry, read_manifest, write_manifest
 from strategies.models.base import Embedder, LanguageModel, Prompt
 from strategies.models.shelf import ModelShelf
-from strategies.prompts import Fitted, PromptTemplate, within_context
+from strategies.prompts import Fitted, PromptTemplate, in_prompt, within_context
 from strategies.retrieval.chunks import MOST_WORDS, Passage, cut_documents
 from strategies.retrieval.index import ExampleIndex, Pair, PassageIndex
 
@@ -39,6 +39,10 @@ class DocumentRetriever:
     def search(self, queries: Sequence[str]) -> list[list[Passage]]:
         """For each query what it is shown, best first."""
         return self.index.search(queries, self.count, self.word_share)
+
+    def shown(self, queries: Sequence[str]) -> list[str]:
+        """For each query what it is shown, as its prompt has it."""
+        return [in_prompt(passages) for passages in self.search(queries)]
 
     def over(self, documents: Sequence[Document], embedder: Embedder) -> DocumentRetriever:
         """The same over other documents."""
@@ -84,7 +88,7 @@ class Pipeline:
         """Answer each input, in order; inputs given together are batched together."""
         self.model.use_adapter(self.adapter)
         fitted = self._fitted(inputs)
-        answers = self.answers.answer(self.model, [f.prompt for f in fitted])
+        answers = self.answers.answer(self.model, [f.prompt for f in fitted], [f.context for f in fitted])
         reads = self.documents and not self.answers.labels
         return [
             replace(answer, sources=f.sources, context=f.context if reads else None)

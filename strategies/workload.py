@@ -13,6 +13,9 @@ DEMONSTRATION_FRAME = 10
 SEARCHED, SEARCHED_HALF_TUNED, SEARCHED_TUNED = 192, 128, 64
 """Nodes that a search among many labels reads (see `strategies.models.label_search`), by a model that is not tuned, on
 average over the epochs of tuning, and when tuned: 190, 105 and 30 with the 77 labels it was measured with."""
+SEARCHED_QUOTATIONS = 120
+"""The same of a search among the quotations of about 120 words, by a model that is tuned: 190, of which many are read
+together."""
 LAST_ROW = 1.5
 """The longest answer of a batch, in answers of ordinary length: so long the batch goes on."""
 LOOKS_TRAINING = 3.0
@@ -40,6 +43,8 @@ class Profile:
     """Whether answers are JSON objects."""
     parameters: int | None = None
     """Of the model; None where that is not known."""
+    quotes: bool = False
+    """Whether answers look like quotations from the documents."""
 
     @property
     def example_tokens(self) -> float:

@@ -127,6 +127,10 @@ class LanguageModel(Protocol):
         """
         ...
 
+    def weigh_choices(self, prompts: Sequence[Prompt], choices: Sequence[Sequence[str]]) -> list[LabelScores]:
+        """The same where each chat has choices of its own, in the order given; none of them is empty."""
+        ...
+
 
 class Embedder(Protocol):
     """Texts to vectors of length 1."""

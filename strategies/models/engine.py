@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from strategies.models.batching import in_batches, stretches
+from strategies.models.batching import batches, in_batches, stretches
 from strategies.models.label_search import LabelSearch, LabelTree, Part
 from strategies.models.label_trie import MOST_TRIE_NODES, LabelTrie
 from strategies.models.packed_attention import use_packed_attention
@@ -28,6 +28,8 @@ CPU_LINE, GPU_LINE = 1536, 32_768
 """Tokens read at once. On CPU more would not stay in the processor's caches."""
 MOST_LOGIT_ROWS = 4096
 """Tokens whose logits over the whole vocabulary are held at once."""
+NEGLIGIBLE, LITTLE = 0.01, 0.2
+"""Probability that may stay unread, as a share of that of the labels weighed."""
 STILL_WRITING = 0.75
 """Rows leave the batch once no more than this share of it is still writing."""
 
@@ -142,12 +144,25 @@ class Engine:
         Of hopeless ones only what `LabelSearch` says, unless `every` label is to be weighed to its end.
         """
         trie = LabelTrie.build(labels)
+        weigh: Callable[[list[Row]], list[Weighed]]
         if len(trie.tokens) <= (self._line if every else MOST_TRIE_NODES):
             room, weigh = len(trie.tokens), partial(self._weigh_at_once, prefix, trie)
         else:
-            tree = LabelTree(labels, self.end_token)
-            room, weigh = max(MOST_TRIE_NODES, *map(len, labels)), partial(self._weigh_by_mass, prefix, tree, every)
+            tree, room = LabelTree(labels, self.end_token), max(MOST_TRIE_NODES, *map(len, labels))
+            rest = 0.0 if every else NEGLIGIBLE
+            weigh = lambda batch: self._weigh_by_mass(prefix, [tree] * len(batch), rest, batch)  # noqa: E731
         return in_batches(weigh, rows, room, most_tokens=min(self._line, MOST_LOGIT_ROWS))
+
+    def weigh_choices(
+        self, prefix: tuple[int, ...], rows: Sequence[Row], choices: Sequence[Sequence[Row]]
+    ) -> list[Weighed]:
+        """The same where every row has labels of its own, many of them: about how likely each of the likeliest is."""
+        found: dict[int, Weighed] = {}
+        most_tokens = min(self._line, MOST_LOGIT_ROWS)
+        for batch in batches([len(row) for row in rows], MOST_TRIE_NODES, most_tokens=most_tokens):
+            trees = [LabelTree(choices[i], self.end_token) for i in batch]
+            found.update(zip(batch, self._weigh_by_mass(prefix, trees, LITTLE, [rows[i] for i in batch]), strict=True))
+        return [found[i] for i in range(len(rows))]
 
     def _weigh_at_once(self, prefix: tuple[int, ...], trie: LabelTrie, rows: Sequence[Row]) -> list[Weighed]:
         """All labels in the very pass that reads the rows."""
@@ -161,12 +176,15 @@ class Engine:
         return [Weighed(values, len(trie.tokens)) for values in sums.tolist()]
 
     def _weigh_by_mass(
-        self, prefix: tuple[int, ...], tree: LabelTree, every: bool, rows: Sequence[Row]
+        self, prefix: tuple[int, ...], trees: Sequence[LabelTree], rest: float, rows: Sequence[Row]
     ) -> list[Weighed]:
-        """The likeliest beginnings of labels first, until what is left is negligible."""
+        """Of each row the likeliest beginnings of its tree's labels first, until what is left is negligible."""
         memory, logits = self._read(prefix, rows, room=0)
-        first = (logits.float() - log_norms(logits)[:, None])[:, [tree.trie.tokens[node] for node in tree.roots]]
-        searches = [LabelSearch(tree, row, every=every) for row in first.double().cpu().numpy()]
+        first = logits.float() - log_norms(logits)[:, None]
+        begun = [row[[tree.trie.tokens[node] for node in tree.roots]] for tree, row in zip(trees, first, strict=True)]
+        searches = [
+            LabelSearch(tree, values.double().cpu().numpy(), rest) for tree, values in zip(trees, begun, strict=True)
+        ]
         counts = [0] * len(rows)
         alive = list(range(len(rows)))
         while True:
@@ -176,7 +194,7 @@ class Engine:
             if len(asked) < len(alive):
                 memory.keep_rows([alive.index(row) for row, _ in asked])
                 alive = [row for row, _ in asked]
-            parts = [tree.part(nodes) for _, nodes in asked]
+            parts = [trees[row].part(nodes) for row, nodes in asked]
             for (row, nodes), part, steps in zip(asked, parts, self._read_trees(memory, parts), strict=True):
                 searches[row].learn(nodes, steps)
                 counts[row] += len(part.trie.tokens)

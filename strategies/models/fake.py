@@ -62,6 +62,10 @@ class ScriptedModel:
         self.seen += prompts
         return [self._scores(prompt, labels) for prompt in prompts]
 
+    def weigh_choices(self, prompts: Sequence[Prompt], choices: Sequence[Sequence[str]]) -> list[LabelScores]:
+        self.seen += prompts
+        return [self._scores(prompt, own) for prompt, own in zip(prompts, choices, strict=True)]
+
     def _scores(self, prompt: Prompt, labels: Sequence[str]) -> LabelScores:
         tokens = self.prompt_tokens(prompt)
         if tokens > self.context_tokens:

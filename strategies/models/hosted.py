@@ -144,6 +144,9 @@ class HostedModel(Bypassable):
         longest = max(self.count_tokens(labels), default=0) + 16
         return [_chosen(completion, labels) for completion in self._ask(prompts, longest, schema)]
 
+    def weigh_choices(self, prompts: Sequence[Prompt], choices: Sequence[Sequence[str]]) -> list[LabelScores]:
+        return [self.score_labels([prompt], own)[0] for prompt, own in zip(prompts, choices, strict=True)]
+
     # One call
 
     def _ask(self, prompts: Sequence[Prompt], most_tokens: int, schema: dict[str, Any] | None) -> list[Completion]:

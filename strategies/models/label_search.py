@@ -14,9 +14,6 @@ from numpy.typing import NDArray
 
 from strategies.models.label_trie import LabelTrie
 
-NEGLIGIBLE = 0.01
-"""Probability that may stay unread, as a share of that of the labels weighed."""
-
 Floats = NDArray[np.float64]
 
 
@@ -70,9 +67,13 @@ class LabelTree:
 class LabelSearch:
     """What is known of one row's labels."""
 
-    def __init__(self, tree: LabelTree, first: Floats, *, every: bool) -> None:
-        """`first`: log-probabilities of the tree's roots. With `every` label is read to its end."""
-        self._tree, self._every = tree, every
+    def __init__(self, tree: LabelTree, first: Floats, rest: float) -> None:
+        """`first`: log-probabilities of the tree's roots.
+
+        `rest`: probability that may stay unread, as a share of that of the labels weighed; with none every label is
+        read to its end. The likeliest label is found whatever it is.
+        """
+        self._tree, self._rest = tree, rest
         self._reach = np.full(len(tree.trie.tokens), np.nan)
         """Per node, the log-probability of all that leads to it and itself; NaN where that is unknown."""
         self._open: list[int] = []
@@ -86,12 +87,12 @@ class LabelSearch:
 
     def next(self, most: int) -> list[int]:
         """Nodes to read, parents first; about `most` of them, with those above. None once the rest is negligible."""
-        if not self._open or (not self._every and self._is_settled()):
+        if not self._open or self._is_settled():
             return []
         mass = np.exp(self._reach[self._open] - max(self._reach[self._open].max(), self._best()))
         order = np.argsort(-mass, kind="stable")
         rest = mass.sum() - mass[order].cumsum()
-        enough = 0.0 if self._every else NEGLIGIBLE * mass.sum()
+        enough = self._rest * mass.sum()
         chosen, size = list[int](), set[int]()
         for place, unread in zip(order.tolist(), rest.tolist(), strict=True):
             chain = self._tree.chains[self._open[place]]
@@ -108,9 +109,9 @@ class LabelSearch:
 
     def _is_settled(self) -> bool:
         best, unread = self._best(), self._reach[self._open]
-        if not self._ended or unread.max() >= best:
+        if not self._rest or not self._ended or unread.max() >= best:
             return False
-        return bool(np.exp(unread - best).sum() <= NEGLIGIBLE * np.exp(self._reach[self._ended] - best).sum())
+        return bool(np.exp(unread - best).sum() <= self._rest * np.exp(self._reach[self._ended] - best).sum())
 
     def learn(self, nodes: Sequence[int], steps: Floats) -> None:
         """Take in what was read at these nodes: the log-probability of each child, in order, one node after another."""

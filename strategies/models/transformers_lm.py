@@ -18,7 +18,7 @@ from eval.errors import ModelUnavailable, RequestError
 from strategies.models.base import Completion, Decoding, LabelScores, ModelIdentity, Prompt
 from strategies.models.chat import ChatFormat
 from strategies.models.devices import data_type, pick_device, type_name
-from strategies.models.engine import Engine
+from strategies.models.engine import Engine, Weighed
 from strategies.models.json_grammar import GrammarCompiler
 from strategies.models.label_head import LabelHead
 from strategies.models.label_trie import MOST_TRIE_NODES
@@ -155,10 +155,16 @@ class TransformersModel:
         room = max(MOST_TRIE_NODES, *(len(label) for label in tokenised))
         found: dict[int, LabelScores] = {}
         for group in self._groups(prompts, room, found, LabelScores((), error="")):
-            weighed = self.engine.weigh(group.prefix, group.rows, tokenised, every=every)
-            for index, row, own in zip(group.places, group.rows, weighed, strict=True):
-                shared = len(group.prefix)
-                found[index] = LabelScores(tuple(own.log_likelihoods), Usage(shared + len(row) + own.nodes, 0, shared))
+            found |= _scores(group, self.engine.weigh(group.prefix, group.rows, tokenised, every=every))
+        return [found[i] for i in range(len(prompts))]
+
+    @torch.inference_mode()
+    def weigh_choices(self, prompts: Sequence[Prompt], choices: Sequence[Sequence[str]]) -> list[LabelScores]:
+        found: dict[int, LabelScores] = {}
+        for group in self._groups(prompts, MOST_TRIE_NODES, found, LabelScores((), error="")):
+            end = [self.chat.end_token]
+            tokenised = [[self.chat.answer_tokens(choice) or end for choice in choices[at]] for at in group.places]
+            found |= _scores(group, self.engine.weigh_choices(group.prefix, group.rows, tokenised))
         return [found[i] for i in range(len(prompts))]
 
     def _judged(self, prompts: Sequence[Prompt], labels: tuple[str, ...], head: LabelHead) -> list[LabelScores]:
@@ -230,3 +236,12 @@ class _Group:
     def add(self, place: int, row: list[int]) -> None:
         self.places.append(place)
         self.rows.append(row)
+
+
+def _scores(group: _Group, weighed: Sequence[Weighed]) -> dict[int, LabelScores]:
+    """What was found for the queries of a group, by their places in the call."""
+    shared = len(group.prefix)
+    return {
+        place: LabelScores(tuple(own.log_likelihoods), Usage(shared + len(row) + own.nodes, 0, shared))
+        for place, row, own in zip(group.places, group.rows, weighed, strict=True)
+    }

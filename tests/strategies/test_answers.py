@@ -14,6 +14,7 @@ from eval.contracts import Example, Kind, Task, Usage
 from strategies.answers import MOST_NEW_TOKENS, AnswerFormat, canonical, json_shape_of, labels_of
 from strategies.models.base import Completion, Decoding, JsonShape, LabelScores, Prompt, Turn
 from strategies.models.fake import ScriptedModel
+from strategies.quotation import Quotations
 
 PROMPT = Prompt((Turn("user", "Where is the light?"),))
 SORTING = Task("Sort.", Kind.CLASSIFICATION, "accuracy")
@@ -112,6 +113,7 @@ def test_json_keys_that_the_client_states_may_be_written() -> None:
 FORMATS = [
     AnswerFormat(labels=("a", "ü b")),
     AnswerFormat(max_new_tokens=9),
+    AnswerFormat(quotations=Quotations(3, ("not said",)), max_new_tokens=9),
     AnswerFormat(json_shape=JsonShape((("a", ("number", "null")), ('"', ("any",))), ordered=True), max_new_tokens=3),
     AnswerFormat(json_shape=JsonShape((("a", ("number",)),), ordered=False)),
     AnswerFormat(json_shape=JsonShape((), ordered=True)),

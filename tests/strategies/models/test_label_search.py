@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from strategies.models.label_search import NEGLIGIBLE, LabelSearch, LabelTree
+from strategies.models.engine import LITTLE, NEGLIGIBLE
+from strategies.models.label_search import LabelSearch, LabelTree
 
 END = 9
 Label = tuple[int, ...]
@@ -33,11 +34,11 @@ class Chance:
         return float(sum(self.after(tuple(tokens[:i]))[token] for i, token in enumerate(tokens)))
 
 
-def searched(model: Chance, labels: list[Label], most: int, *, every: bool = False) -> tuple[LabelSearch, int]:
+def searched(model: Chance, labels: list[Label], most: int, rest: float = NEGLIGIBLE) -> tuple[LabelSearch, int]:
     """The search carried out, and how many nodes it read."""
     tree = LabelTree(labels, END)
     trie = tree.trie
-    search = LabelSearch(tree, model.after(())[[trie.tokens[node] for node in tree.roots]], every=every)
+    search = LabelSearch(tree, model.after(())[[trie.tokens[node] for node in tree.roots]], rest)
     count = 0
     while nodes := search.next(most):
         part = tree.part(nodes)
@@ -56,21 +57,27 @@ def inner(labels: list[Label]) -> int:
 @given(label_sets, st.integers(0, 99), st.integers(1, 20))
 def test_every_label_can_be_weighed_to_its_end(labels: list[Label], seed: int, most: int) -> None:
     model = Chance(seed, 2.0)
-    search, count = searched(model, labels, most, every=True)
+    search, count = searched(model, labels, most, 0.0)
     assert search.log_likelihoods() == pytest.approx([model.of(label) for label in labels])
     assert count == inner(labels)
 
 
-@given(label_sets, st.integers(0, 99), st.integers(1, 20), st.sampled_from([0.5, 2.0, 8.0]))
-def test_the_best_is_found_and_what_stays_unread_is_negligible(
-    labels: list[Label], seed: int, most: int, sharpness: float
+@given(
+    label_sets,
+    st.integers(0, 99),
+    st.integers(1, 20),
+    st.sampled_from([0.5, 2.0, 8.0]),
+    st.sampled_from([NEGLIGIBLE, LITTLE]),
+)
+def test_the_best_is_found_and_what_stays_unread_is_little(
+    labels: list[Label], seed: int, most: int, sharpness: float, rest: float
 ) -> None:
     model = Chance(seed, sharpness)
-    search, count = searched(model, labels, most)
+    search, count = searched(model, labels, most, rest)
     exact, found = np.array([model.of(label) for label in labels]), search.log_likelihoods()
     assert int(found.argmax()) == int(exact.argmax())
     weighed = np.isclose(found, exact)
-    assert np.exp(found[~weighed]).sum() <= NEGLIGIBLE * np.exp(found[weighed]).sum() + 1e-12
+    assert np.exp(found[~weighed]).sum() <= rest * np.exp(found[weighed]).sum() + 1e-12
     assert count <= inner(labels)
 
 
@@ -83,12 +90,12 @@ def test_a_sure_model_reads_little() -> None:
 
 def test_what_must_follow_is_read_with_what_it_follows() -> None:
     tree = LabelTree([(1, 2, 3), (1, 2, 4), (5, 6, 7)], END)
-    search = LabelSearch(tree, np.log([0.5, 0.5]), every=False)
+    search = LabelSearch(tree, np.log([0.5, 0.5]), NEGLIGIBLE)
     spelled = [[tree.trie.tokens[above] for above in tree.above[node]] for node in search.next(64)]
     assert spelled == [[1], [1, 2], [5], [5, 6], [5, 6, 7]]
 
 
 def test_labels_that_are_the_same_tokens_are_weighed_alike() -> None:
-    search, _ = searched(Chance(3, 2.0), [(1, 2), (1, 2), (3,)], 64, every=True)
+    search, _ = searched(Chance(3, 2.0), [(1, 2), (1, 2), (3,)], 64, 0.0)
     first, second, third = search.log_likelihoods()
     assert first == second != third

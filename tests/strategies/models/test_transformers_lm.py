@@ -14,11 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eval.errors import ModelUnavailable, RequestError
-from strategies.models import devices, engine, label_search, packed_attention
+from strategies.models import devices, engine, packed_attention
 from strategies.models.base import Decoding, JsonShape, Prompt, Turn
 from strategies.models.chat import ChatFormat
 from strategies.models.devices import data_type
-from strategies.models.label_search import NEGLIGIBLE
+from strategies.models.engine import NEGLIGIBLE
 from strategies.models.transformers_lm import TransformersModel
 
 LABELS = ("billing", "billing dispute", "billing dispute closed", "outage", "out", "Größe", "yes")
@@ -136,12 +136,22 @@ def test_queries_that_need_different_numbers_of_trees_are_weighed_together(
 ) -> None:
     monkeypatch.setattr(engine, "MOST_TRIE_NODES", 6)
     for negligible in (0.5, NEGLIGIBLE, 0.0):
-        monkeypatch.setattr(label_search, "NEGLIGIBLE", negligible)
+        monkeypatch.setattr(engine, "NEGLIGIBLE", negligible)
         together = model.score_labels(prompts(), LABELS)
         for prompt, scores in zip(prompts(), together, strict=True):
             (alone,) = model.score_labels([prompt], LABELS)
             assert scores.log_likelihoods == pytest.approx(alone.log_likelihoods, abs=2e-3)
             assert scores.usage.input_tokens == alone.usage.input_tokens
+
+
+def test_choices_of_each_chat_are_weighed_as_labels_that_are_the_same_for_all(model: TransformersModel) -> None:
+    own = [LABELS[:2], many_labels(), LABELS[2:], ["a"]]
+    asked = [prompts()[n % len(prompts())] for n in range(len(own))]
+    for prompt, choices, scores in zip(asked, own, model.weigh_choices(asked, own), strict=True):
+        best = int(torch.tensor(plain_scores(model, prompt, choices)).argmax())
+        assert int(torch.tensor(scores.log_likelihoods).argmax()) == best
+        assert len(scores.log_likelihoods) == len(choices)
+    assert model.weigh_choices([], []) == []
 
 
 def test_label_scores_do_not_depend_on_the_other_labels(model: TransformersModel) -> None:
@@ -308,6 +318,7 @@ def state(network: Any) -> dict[str, bytes]:
 
 
 def test_the_base_weights_come_back_byte_for_byte(tiny_model: TransformersModel, adapters: list[Path]) -> None:
+    tiny_model.use_adapter(None)  # an earlier test may have left one in use
     before = state(tiny_model.network)
     base = tiny_model.score_labels(prompts(), LABELS)
     tiny_model.use_adapter(adapters[0])
