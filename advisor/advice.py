@@ -128,7 +128,7 @@ def _shortfall(case: Case) -> str:
     It may be that nothing was learnt from the inputs, or surely less than half of what is wanted is got right.
     """
     decision = case.decision
-    if decision.pick is None or decision.keeps_incumbent or decision.gain is not None:
+    if decision.pick is None or decision.gain is not None:
         return ""
     if decision.pick in UNTAUGHT and decision.runner_up:
         return f"No strategy is better than {UNTAUGHT[decision.pick]}"

@@ -3,8 +3,8 @@
     python benchmarks/quotations.py [--task encyclopedia_qa] [--passes 4] [--limit 300] [--device auto] [--keep FOLDER]
 
 Fits `lora_rag` on all examples of the task with so many passes, unless FOLDER holds what an earlier call kept there,
-and answers the same rows word by word and with the likeliest quotation of what is shown. Prints the metric of both, the
-difference with its standard error, and seconds a row: all rows in one go, and one by one (the first 15).
+and answers the same rows token by token and with the likeliest quotation of what is shown. Prints the metric of both,
+the difference with its standard error, and seconds a row: all rows in one go, and one by one (the first 15).
 """
 
 from __future__ import annotations
@@ -56,18 +56,17 @@ def main() -> None:
     solution = load_solution(kept, shelf)
     assert isinstance(solution, Pipeline)
     assert solution.documents is not None
-    contexts = solution.documents.shown([example.input for example in train])
-    quoting = solution.answers.quoting(solution.model, train, contexts)
+    quoting = solution.answers.quoting(solution.model, train, solution.documents.shown)
     written = answered(replace(solution, answers=solution.answers.written()), task, rows)
     quoted = answered(replace(solution, answers=quoting), task, rows)
-    gained = written["scores"] - quoted["scores"]
+    gained = quoted["scores"] - written["scores"]
     told = {
         name: {key: round(float(np.mean(value)), 4) for key, value in way.items()}
         for name, way in (("written", written), ("quoted", quoted))
     }
     error = float(gained.std(ddof=1) / len(rows) ** 0.5)
     about = {"task": task.name, "rows": len(rows), "words": quoting.quotations and quoting.quotations.words}
-    difference = {"gain": round(-float(gained.mean()), 4), "standard_error": round(error, 4)}
+    difference = {"gain": round(float(gained.mean()), 4), "standard_error": round(error, 4)}
     print(json.dumps({**about, **told, **difference, "machine": machine(pick_device(arguments.device).type)}))
 
 

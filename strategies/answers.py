@@ -7,7 +7,7 @@ on, never from others.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -49,11 +49,13 @@ class AnswerFormat:
         """Whether answers have no form: neither labels nor JSON."""
         return not self.labels and self.json_shape is None
 
-    def quoting(self, model: LanguageModel, train: Sequence[Example], contexts: Sequence[str]) -> AnswerFormat:
-        """The same with quotations, where the training answers are some of the contexts that go with them."""
+    def quoting(
+        self, model: LanguageModel, train: Sequence[Example], shown: Callable[[Sequence[str]], Sequence[str]]
+    ) -> AnswerFormat:
+        """The same with quotations, where training answers are some of what is `shown` with their questions."""
         if not (self.is_text and model.weighs_labels):
             return self
-        return replace(self, quotations=quotations(train, contexts))
+        return replace(self, quotations=quotations(train, shown))
 
     def answer(
         self, model: LanguageModel, prompts: Sequence[Prompt], contexts: Sequence[str] | None = None
@@ -69,7 +71,7 @@ class AnswerFormat:
         return [_written(completion) for completion in model.generate(prompts, decoding)]
 
     def written(self) -> AnswerFormat:
-        """The same without quotations: answers are written word by word, which is quicker."""
+        """The same without quotations: answers are written token by token, which is quicker."""
         return replace(self, quotations=None)
 
     def _quoted(

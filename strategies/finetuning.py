@@ -219,9 +219,9 @@ class LoraRag(Lora):
         context, words = shortest_context(train, workshop.index, workshop.seed)
         retriever = DocumentRetriever(workshop.index(context.words), context.passages, context.words, words)
         plain = super()._pipeline(task, train, workshop)
-        answers = plain.answers.quoting(plain.model, train, retriever.shown([e.input for e in train]))
+        answers = plain.answers.quoting(plain.model, train, retriever.shown)
         workshop.log.config |= {"passages": context.passages, "passage_words": context.words, "word_share": words}
-        workshop.log.config["quotes"] = answers.quotations is not None
+        workshop.log.config |= {"quotes": answers.quotations is not None}
         return replace(plain, answers=answers, embedder=workshop.embedder, documents=retriever)
 
     def _shown_tokens(self, profile: Profile) -> float:
@@ -231,8 +231,8 @@ class LoraRag(Lora):
         work = super().workload(profile, allowance)
         if not profile.quotes:
             return work
-        searched = replace(profile, label_tokens=SEARCHED_QUOTATIONS)
-        return replace(work, query=answering(searched, profile.input_tokens + profile.passage_tokens, tuned=True))
+        searched, own = replace(profile, label_tokens=SEARCHED_QUOTATIONS), self._shown_tokens(profile)
+        return replace(work, query=answering(searched, profile.input_tokens + own, tuned=True))
 
 
 class LoraExamples(Lora):

@@ -1,8 +1,8 @@
 """Answers that are quotations of the passages shown.
 
-The likeliest stretch of them is at least as good an answer as what is written token by token ("exact-extract", Castel
-2021, arXiv 2108.05857; docs/decisions/0013). Whether a task's answers are quotations is seen from its training examples
-alone.
+The likeliest stretch of them is, as a rule, a better answer than what is written token by token ("exact-extract",
+Castel 2021, arXiv 2108.05857; docs/decisions/0013). Whether a task's answers are quotations is seen from its training
+examples alone.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,22 +61,25 @@ def stretches(context: str, most_words: int) -> list[str]:
     return list(found)
 
 
-def quotations(train: Sequence[Example], contexts: Sequence[str]) -> Quotations | None:
-    """What the answers to training questions, each with the context it is shown, are chosen among; None if written."""
-    step = math.ceil(len(train) / MOST_ROWS) or 1
-    train, contexts = train[::step], contexts[::step]
+def quotations(train: Sequence[Example], shown: Callable[[Sequence[str]], Sequence[str]]) -> Quotations | None:
+    """What answers to questions like the training ones are chosen among; None where they are written.
+
+    `shown` gives the context of each question.
+    """
+    train = _some(train, MOST_ROWS)
     most = _usual_words(train)
     if not 0 < most <= MOST_WORDS:
         return None
+    contexts = shown([e.input for e in train])
     quoted = [is_quoted(e, context, most) for e, context in zip(train, contexts, strict=True)]
     others = Counter(e.target for e, is_one in zip(train, quoted, strict=True) if not is_one)
     phrases = tuple(
         sorted(text for text, times in others.items() if times >= max(FEWEST_TIMES, RECURRING * len(train)))
     )
     known = [is_one or e.target in phrases for e, is_one in zip(train, quoted, strict=True)]
-    shown = [words_held(context, e.targets) == 1.0 for e, context in zip(train, contexts, strict=True)]
-    missed = sum(holds and not is_known for holds, is_known in zip(shown, known, strict=True))
-    if not any(quoted) or sum(known) < MOSTLY * len(train) or missed > (1 - NEARLY_ALL) * sum(shown):
+    held = [words_held(context, e.targets) == 1.0 for e, context in zip(train, contexts, strict=True)]
+    missed = sum(holds and not is_known for holds, is_known in zip(held, known, strict=True))
+    if not any(quoted) or sum(known) < MOSTLY * len(train) or missed > (1 - NEARLY_ALL) * sum(held):
         return None
     return Quotations(most, phrases)
 
@@ -91,9 +94,14 @@ def look_like_quotations(train: Sequence[Example], documents: Sequence[Document]
     """Whether answers look like quotations, judged before anything is retrieved: to plan by, not to decide."""
     if not documents or not 0 < _usual_words(train) <= MOST_WORDS:
         return False
-    rows = train[:: math.ceil(len(train) / MOST_LOOKED_UP) or 1]
+    rows = _some(train, MOST_LOOKED_UP)
     found = [any(target in document.text for document in documents for target in e.targets) for e in rows]
     return sum(found) >= MOSTLY * len(rows)
+
+
+def _some(train: Sequence[Example], most: int) -> Sequence[Example]:
+    """At most so many, evenly from beginning to end."""
+    return train[:: math.ceil(len(train) / most) or 1]
 
 
 def _usual_words(train: Sequence[Example]) -> int:

@@ -14,8 +14,8 @@ SEARCHED, SEARCHED_HALF_TUNED, SEARCHED_TUNED = 192, 128, 64
 """Nodes that a search among many labels reads (see `strategies.models.label_search`), by a model that is not tuned, on
 average over the epochs of tuning, and when tuned: 190, 105 and 30 with the 77 labels it was measured with."""
 SEARCHED_QUOTATIONS = 120
-"""The same of a search among the quotations of about 120 words, by a model that is tuned: 190, of which many are read
-together."""
+"""In nodes, what a search among the quotations of about 120 words takes a tuned model, planned generously: 25 are read,
+but few in a pass."""
 LAST_ROW = 1.5
 """The longest answer of a batch, in answers of ordinary length: so long the batch goes on."""
 LOOKS_TRAINING = 3.0

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import accumulate
 from typing import Any, Protocol
 
 import numpy as np
@@ -144,24 +145,26 @@ class Engine:
         Of hopeless ones only what `LabelSearch` says, unless `every` label is to be weighed to its end.
         """
         trie = LabelTrie.build(labels)
-        weigh: Callable[[list[Row]], list[Weighed]]
         if len(trie.tokens) <= (self._line if every else MOST_TRIE_NODES):
-            room, weigh = len(trie.tokens), partial(self._weigh_at_once, prefix, trie)
-        else:
-            tree, room = LabelTree(labels, self.end_token), max(MOST_TRIE_NODES, *map(len, labels))
-            rest = 0.0 if every else NEGLIGIBLE
-            weigh = lambda batch: self._weigh_by_mass(prefix, [tree] * len(batch), rest, batch)  # noqa: E731
-        return in_batches(weigh, rows, room, most_tokens=min(self._line, MOST_LOGIT_ROWS))
+            weigh = partial(self._weigh_at_once, prefix, trie)
+            return in_batches(weigh, rows, len(trie.tokens), most_tokens=min(self._line, MOST_LOGIT_ROWS))
+        tree, room = LabelTree(labels, self.end_token), max(MOST_TRIE_NODES, *map(len, labels))
+        return self._search(prefix, rows, lambda row: tree, room, 0.0 if every else NEGLIGIBLE)
 
     def weigh_choices(
         self, prefix: tuple[int, ...], rows: Sequence[Row], choices: Sequence[Sequence[Row]]
     ) -> list[Weighed]:
         """The same where every row has labels of its own, many of them: about how likely each of the likeliest is."""
+        return self._search(prefix, rows, lambda row: LabelTree(choices[row], self.end_token), MOST_TRIE_NODES, LITTLE)
+
+    def _search(
+        self, prefix: tuple[int, ...], rows: Sequence[Row], tree_of: Callable[[int], LabelTree], room: int, rest: float
+    ) -> list[Weighed]:
+        """Each row's tree searched, a batch of rows at a time."""
         found: dict[int, Weighed] = {}
-        most_tokens = min(self._line, MOST_LOGIT_ROWS)
-        for batch in batches([len(row) for row in rows], MOST_TRIE_NODES, most_tokens=most_tokens):
-            trees = [LabelTree(choices[i], self.end_token) for i in batch]
-            found.update(zip(batch, self._weigh_by_mass(prefix, trees, LITTLE, [rows[i] for i in batch]), strict=True))
+        for batch in batches([len(row) for row in rows], room, most_tokens=min(self._line, MOST_LOGIT_ROWS)):
+            weighed = self._weigh_by_mass(prefix, [tree_of(i) for i in batch], rest, [rows[i] for i in batch])
+            found.update(zip(batch, weighed, strict=True))
         return [found[i] for i in range(len(rows))]
 
     def _weigh_at_once(self, prefix: tuple[int, ...], trie: LabelTrie, rows: Sequence[Row]) -> list[Weighed]:
@@ -180,11 +183,9 @@ class Engine:
     ) -> list[Weighed]:
         """Of each row the likeliest beginnings of its tree's labels first, until what is left is negligible."""
         memory, logits = self._read(prefix, rows, room=0)
-        first = logits.float() - log_norms(logits)[:, None]
-        begun = [row[[tree.trie.tokens[node] for node in tree.roots]] for tree, row in zip(trees, first, strict=True)]
-        searches = [
-            LabelSearch(tree, values.double().cpu().numpy(), rest) for tree, values in zip(trees, begun, strict=True)
-        ]
+        beginnings = [[tree.trie.tokens[node] for node in tree.roots] for tree in trees]
+        first = _log_probabilities(logits, [([row] * len(own), own) for row, own in enumerate(beginnings)])
+        searches = [LabelSearch(tree, own, rest) for tree, own in zip(trees, first, strict=True)]
         counts = [0] * len(rows)
         alive = list(range(len(rows)))
         while True:
@@ -205,15 +206,11 @@ class Engine:
     def _read_trees(self, memory: Memory, parts: Sequence[Part]) -> list[NDArray[np.float64]]:
         """For each row the log-probabilities of what may follow at the nodes of its part."""
         logits = self._forward(memory.branching([part.trie for part in parts]), None)
-        norms = log_norms(logits)
-        start, places, tokens = 0, list[int](), list[int]()
-        for part in parts:
-            places += [start + place for place in part.places]
-            tokens += part.tokens
-            start += len(part.trie.tokens)
-        steps = logits[places, tokens].float() - norms[places]
-        sizes = [len(part.places) for part in parts]
-        return [values.double().cpu().numpy() for values in torch.split(steps, sizes)]
+        starts = accumulate((len(part.trie.tokens) for part in parts), initial=0)
+        asked = [
+            ([start + place for place in part.places], part.tokens) for start, part in zip(starts, parts, strict=False)
+        ]
+        return _log_probabilities(logits, asked)
 
     def _path_sums(
         self, trie: LabelTrie, after_row: torch.Tensor, logits: torch.Tensor, norms: torch.Tensor
@@ -270,3 +267,12 @@ class Engine:
         output = self.network(**layout.inputs, logits_to_keep=0 if wanted is None else wanted)
         logits: torch.Tensor = output.logits[0]
         return logits
+
+
+def _log_probabilities(
+    logits: torch.Tensor, asked: Sequence[tuple[Sequence[int], Sequence[int]]]
+) -> list[NDArray[np.float64]]:
+    """For each row, at which places of the `logits` it asks for which tokens."""
+    places, tokens = ([one for row in asked for one in row[part]] for part in (0, 1))
+    found = (logits[places, tokens].float() - log_norms(logits)[places]).double().cpu().numpy()
+    return np.split(found, np.cumsum([len(own) for own, _ in asked])[:-1])

@@ -59,8 +59,7 @@ class ScriptedModel:
         self, prompts: Sequence[Prompt], labels: Sequence[str], *, every: bool = False
     ) -> list[LabelScores]:
         """The label that the function answers gets 0, the others -10."""
-        self.seen += prompts
-        return [self._scores(prompt, labels) for prompt in prompts]
+        return self.weigh_choices(prompts, [labels] * len(prompts))
 
     def weigh_choices(self, prompts: Sequence[Prompt], choices: Sequence[Sequence[str]]) -> list[LabelScores]:
         self.seen += prompts

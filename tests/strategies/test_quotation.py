@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -22,6 +23,11 @@ def rows(*answers: str) -> list[Example]:
     return [Example(str(n), f"question {n}", (answer,)) for n, answer in enumerate(answers)]
 
 
+def everywhere(questions: Sequence[str]) -> list[str]:
+    """Every question is shown the same."""
+    return [CONTEXT] * len(questions)
+
+
 def test_stretches_are_whole_words_of_one_line_without_the_punctuation_around_them() -> None:
     found = stretches(CONTEXT, 2)
     assert {"The mill", "built in", "1890", "1890) burnt", "Nobody"} <= set(found)
@@ -38,7 +44,7 @@ def test_a_stretch_stands_in_the_text_and_has_no_more_words(context: str, most: 
 
 
 def test_short_answers_that_stand_in_what_is_shown_are_quotations() -> None:
-    assert quotations(rows("1890", "The mill", "burnt down"), [CONTEXT] * 3) == Quotations(2)
+    assert quotations(rows("1890", "The mill", "burnt down"), everywhere) == Quotations(2)
 
 
 @pytest.mark.parametrize(
@@ -53,12 +59,12 @@ def test_short_answers_that_stand_in_what_is_shown_are_quotations() -> None:
     ],
 )
 def test_other_answers_are_written(answers: list[str]) -> None:
-    assert quotations(rows(*answers), [CONTEXT] * len(answers)) is None
+    assert quotations(rows(*answers), everywhere) is None
 
 
 def test_an_answer_that_recurs_without_being_shown_may_be_chosen_too() -> None:
     train = rows(*["1890"] * 12, *["not in the documents"] * 3, "once only")
-    found = quotations(train, [CONTEXT] * len(train))
+    found = quotations(train, everywhere)
     assert found == Quotations(4, ("not in the documents",))
     assert {"1890", "not in the documents"} <= set(found.choices(CONTEXT))
     assert "once only" not in found.choices(CONTEXT)
@@ -66,7 +72,7 @@ def test_an_answer_that_recurs_without_being_shown_may_be_chosen_too() -> None:
 
 def test_any_accepted_answer_may_be_the_one_that_is_quoted() -> None:
     train = [replace(row, targets=("in the year 1890", "1890")) for row in rows("", "", "")]
-    assert quotations(train, [CONTEXT] * 3) == Quotations(4)
+    assert quotations(train, everywhere) == Quotations(4)
 
 
 def test_before_retrieval_answers_are_looked_for_in_all_documents() -> None:
@@ -82,7 +88,7 @@ def test_before_retrieval_answers_are_looked_for_in_all_documents() -> None:
 
 def test_the_likeliest_quotation_is_the_answer() -> None:
     model = ScriptedModel(lambda prompt: "1890")
-    answers = AnswerFormat().quoting(model, rows("1890", "The mill", "burnt down"), [CONTEXT] * 3)
+    answers = AnswerFormat().quoting(model, rows("1890", "The mill", "burnt down"), everywhere)
     (found,) = answers.answer(model, [PROMPT], [CONTEXT])
     assert found.text == "1890"
     assert found.confidence is not None
@@ -113,8 +119,8 @@ class NamesOnly(ScriptedModel):
 def test_labels_json_and_models_that_weigh_nothing_are_left_as_they_are() -> None:
     model, train = ScriptedModel(lambda prompt: ""), rows("1890", "The mill")
     for answers in (AnswerFormat(labels=("1890", "The mill")), json_format()):
-        assert answers.quoting(model, train, [CONTEXT] * 2) == answers
-    assert AnswerFormat().quoting(NamesOnly(lambda prompt: ""), train, [CONTEXT] * 2) == AnswerFormat()
+        assert answers.quoting(model, train, everywhere) == answers
+    assert AnswerFormat().quoting(NamesOnly(lambda prompt: ""), train, everywhere) == AnswerFormat()
 
 
 def json_format() -> AnswerFormat:

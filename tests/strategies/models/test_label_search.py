@@ -95,6 +95,16 @@ def test_what_must_follow_is_read_with_what_it_follows() -> None:
     assert spelled == [[1], [1, 2], [5], [5, 6], [5, 6, 7]]
 
 
+def test_a_beginning_that_may_still_win_is_read_however_little_it_is_of_all() -> None:
+    """30 labels at 0.03, of which 0.018 are left when they end, and a last one at 0.029, of which 0.009 are left."""
+    tree = LabelTree([(10 + n,) for n in range(31)], END)
+    search = LabelSearch(tree, np.log([0.03] * 30 + [0.029]), LITTLE)
+    last = tree.trie.paths[30][0]
+    while nodes := search.next(64):
+        search.learn(nodes, np.log([0.3 if node == last else 0.6 for node in nodes]))
+    assert int(search.log_likelihoods().argmax()) != 30
+
+
 def test_labels_that_are_the_same_tokens_are_weighed_alike() -> None:
     search, _ = searched(Chance(3, 2.0), [(1, 2), (1, 2), (3,)], 64, 0.0)
     first, second, third = search.log_likelihoods()
