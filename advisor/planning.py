@@ -19,7 +19,9 @@ Where one holdout is all that fits, further steps are:
 4. fine-tuning passes over the training rows 3 times,
 5. fewer test rows (60): many rows do not help a comparison in which one side was hardly trained,
 6. fine-tuning passes over the training rows twice, then over half, then over a quarter of them,
-7. the strategies that take longest are left out, but never those that take no model's work.
+7. strategies are left out, what takes longest first: those that are not the plain form of their family, and only then
+   those that are, so that prompting, retrieval and fine-tuning are all tried where all can be; but never those that
+   take no model's work.
 
 One large thing given up may leave room for smaller ones given up before it: these are taken back, the last one first.
 """
@@ -37,7 +39,7 @@ from typing import Any, Protocol
 from eval.contracts import Document, Example, Task
 from eval.harness import FEWEST_BATCHES, LEVEL_GROWTH, MIN_QUERIES, MOST_QUERIES, PARALLEL, WARM_UP
 from strategies.answers import AnswerFormat
-from strategies.base import Allowance
+from strategies.base import Allowance, Standing
 from strategies.models.base import Decoding, Embedder, LanguageModel, Prompt, Turn
 from strategies.models.label_trie import LabelTrie
 from strategies.quotation import look_like_quotations
@@ -87,7 +89,7 @@ NO_REFIT = "the kept solution is the measured one, not fitted again on all examp
 class Plannable(Protocol):
     """The part of a strategy that planning needs."""
 
-    dispensable: bool
+    standing: Standing
 
     def workload(self, profile: Profile, allowance: Allowance) -> Workload: ...
 
@@ -182,6 +184,10 @@ class Division:
     whole: RunPlan
     cuts: Sequence[Cut]
 
+    def further(self, cuts: Sequence[Cut]) -> Division:
+        """With more that may be cut, last."""
+        return replace(self, cuts=[*self.cuts, *cuts])
+
     def without(self, cuts: Sequence[Cut]) -> RunPlan:
         """The plan with these cuts; of several that reduce the same thing the last counts."""
         plan = self.whole
@@ -213,14 +219,17 @@ def make_plan(
         return _timed_plan(replace(plan, spent=spent), strategies, profiles, speeds, sizes, keep_all, index_seconds)
 
     limit = RESERVE * time_budget
-    divisions = _divisions(sizes, [] if named else _dispensable(strategies, profiles))
+    dispensable = [] if named else _dispensable(strategies, profiles)
+    divisions = _divisions(sizes, dispensable)
     offers = tuple(_offer(division, timed) for division in divisions)
+    least = timed(divisions[-1].without(divisions[-1].cuts))
+    divisions[-1] = divisions[-1].further(_without(_others(least, strategies), gone=dispensable))
     for division in divisions:
         for given_up in range(len(division.cuts) + 1):
             cuts = list(division.cuts[:given_up])
             if timed(division.without(cuts)).total <= limit:
                 return replace(timed(division.without(_fewest(division, cuts, timed, limit))), offers=offers)
-    return replace(_leave_out(divisions[-1].without(divisions[-1].cuts), timed, limit), offers=offers)
+    return replace(timed(divisions[-1].without(divisions[-1].cuts)), offers=offers)
 
 
 def _dispensable(strategies: Mapping[str, Plannable], profiles: Mapping[str, Profile]) -> list[str]:
@@ -228,7 +237,7 @@ def _dispensable(strategies: Mapping[str, Plannable], profiles: Mapping[str, Pro
 
     One that takes no work, since it does not apply, is to say so itself.
     """
-    works = {n: s.workload(profiles[n], _WHOLE) for n, s in strategies.items() if s.dispensable}
+    works = {n: s.workload(profiles[n], _WHOLE) for n, s in strategies.items() if s.standing == "dispensable"}
     return sorted((n for n in works if works[n] != Workload()), key=lambda name: -works[name].fit.trained)
 
 
@@ -284,10 +293,16 @@ def _held_out(sizes: Sizes, dispensable: Sequence[str]) -> Division:
     return Division(whole, cuts)
 
 
-def _without(dispensable: Sequence[str]) -> list[Cut]:
-    """One more each time."""
-    gone = [tuple(dispensable[: number + 1]) for number in range(len(dispensable))]
-    return [Cut(_left_out(names), {"left_out": names}) for names in gone]
+def _others(plan: RunPlan, strategies: Mapping[str, Plannable]) -> list[str]:
+    """Those that are left in the plan and take time, in the order in which they go."""
+    left = [n for n in plan.predicted if n not in plan.left_out and plan.predicted[n] > STRATEGY_SECONDS]
+    return sorted(left, key=lambda name: (strategies[name].standing == "plain", -plan.predicted[name]))
+
+
+def _without(strategies: Sequence[str], gone: Sequence[str] = ()) -> list[Cut]:
+    """One more each time, where some are gone already."""
+    left_out = [(*gone, *strategies[:number]) for number in range(1, len(strategies) + 1)]
+    return [Cut(_left_out(names), {"left_out": names}) for names in left_out]
 
 
 def _left_out(names: Sequence[str]) -> str:
@@ -403,17 +418,6 @@ def from_json(values: dict[str, Any]) -> RunPlan:
     offers = [Offer(**offer) for offer in values["offers"]]
     speeds = {model: Speeds(**of_model) for model, of_model in values["speeds"].items()}
     return RunPlan(**{**values, "allowance": Allowance(**values["allowance"]), "offers": offers, "speeds": speeds})
-
-
-def _leave_out(plan: RunPlan, timed: Callable[[RunPlan], RunPlan], limit: float) -> RunPlan:
-    """What takes longest goes first. What hardly takes time stays: without it there would be no answer at all."""
-    plan = timed(plan)
-    for name in sorted(plan.predicted, key=lambda name: -plan.predicted[name]):
-        if plan.total <= limit or plan.predicted[name] <= STRATEGY_SECONDS:
-            break
-        if name not in plan.left_out:
-            plan = timed(replace(plan, left_out=(*plan.left_out, name), cuts=(*plan.cuts, _left_out([name]))))
-    return plan
 
 
 def profile_of(

@@ -142,7 +142,7 @@ def _try_one(bench: Bench, entry: Entry) -> Record:
     model = entry.model if strategy.uses_language_model else None
     blank = Record(entry.name, entry.strategy, strategy.family, model, "stopped_early")
     if entry.name in bench.plan.left_out:
-        spared = strategy.dispensable and not bench.request.names_strategies
+        spared = strategy.standing == "dispensable" and not bench.request.names_strategies
         status: Status = "not_applicable" if spared else "stopped_early"
         return replace(blank, status=status, reason="the time budget has no room for it; raise --time-budget")
     fits: list[Fit] = []

@@ -16,6 +16,9 @@ from strategies.retrieval.index import PassageIndex
 from strategies.workload import Profile, Speeds, Workload
 
 Family = Literal["baseline", "prompt", "retrieval", "finetune", "combination"]
+Standing = Literal["plain", "further", "dispensable"]
+"""What a plan leaves out first where time is short: what is dispensable, before the others are given less; then what
+goes further than the plain form of its family; that form last."""
 ALL_KINDS = tuple(Kind)
 TRAINED: tuple[Family, ...] = ("finetune", "combination")
 """Families whose fits depend on a seed."""
@@ -109,8 +112,7 @@ class Strategy(Protocol):
     family: Family
     needs_documents: bool
     uses_language_model: bool
-    dispensable: bool
-    """Costly, and left out before the others are given less."""
+    standing: Standing
     kinds: Sequence[Kind]
     """Kinds of task that it works on; `fit` refuses the others."""
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from eval.contracts import Document, Example, Kind, Prediction, Solution, Task
 from eval.errors import NotApplicable
-from strategies.base import ALL_KINDS, Allowance, Family, Workshop
+from strategies.base import ALL_KINDS, Allowance, Family, Standing, Workshop
 from strategies.manifest import model_entry, read_manifest, write_manifest
 from strategies.models.base import Embedder
 from strategies.models.shelf import ModelShelf
@@ -34,7 +34,7 @@ class Baseline:
     family: Family = "baseline"
     needs_documents = False
     uses_language_model = False
-    dispensable = False
+    standing: Standing = "further"
     kinds: Sequence[Kind] = ALL_KINDS
 
     def workload(self, profile: Profile, allowance: Allowance) -> Workload:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from eval.contracts import Example, Kind, Solution, Task
 from eval.errors import NotApplicable
-from strategies.base import Allowance, Family, Workshop
+from strategies.base import Allowance, Family, Standing, Workshop
 from strategies.baselines import NOT_A_CLASSIFICATION
 from strategies.finetuning import check_enough, sample
 from strategies.linear import LinearClassifier, TunedFeatures
@@ -34,7 +34,7 @@ class SetFit:
     family: Family = "finetune"
     needs_documents = False
     uses_language_model = False
-    dispensable = False
+    standing: Standing = "further"
     kinds = (Kind.CLASSIFICATION,)
 
     def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:

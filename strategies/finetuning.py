@@ -13,7 +13,7 @@ from eval.contracts import Example, Kind, Solution, Task
 from eval.errors import NotApplicable
 from eval.metrics import Metric, ScoredRow, get_metric
 from strategies.answers import AnswerFormat, canonical
-from strategies.base import ALL_KINDS, Allowance, Family, Workshop
+from strategies.base import ALL_KINDS, Allowance, Family, Standing, Workshop
 from strategies.baselines import NOT_A_CLASSIFICATION
 from strategies.models.base import LanguageModel, Prompt
 from strategies.models.batching import PACK_TOKENS
@@ -62,7 +62,7 @@ class Lora:
     family: Family = "finetune"
     needs_documents = False
     uses_language_model = True
-    dispensable = False
+    standing: Standing = "plain"
     kinds: Sequence[Kind] = ALL_KINDS
 
     def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
@@ -149,7 +149,7 @@ class FullTuning(Lora):
     """
 
     name = "full_tuning"
-    dispensable = True
+    standing: Standing = "dispensable"
 
     def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
         identity = _trainable(workshop.language_model).identity
@@ -178,7 +178,7 @@ class LoraClassifier(Lora):
     """An adapter and a head that weighs the labels (sequence classification): no label is written, nor read."""
 
     name = "lora_classifier"
-    dispensable = True
+    standing: Standing = "dispensable"
     kinds = (Kind.CLASSIFICATION,)
 
     def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
@@ -208,6 +208,7 @@ class LoraRag(Lora):
     name = "lora_rag"
     family: Family = "combination"
     needs_documents = True
+    standing: Standing = "further"
     uses_language_model = True
 
     def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
@@ -240,7 +241,7 @@ class LoraExamples(Lora):
 
     name = "lora_examples"
     family: Family = "combination"
-    dispensable = True
+    standing: Standing = "dispensable"
     count = 3
     """Demonstrations; each makes every training row as long again."""
 

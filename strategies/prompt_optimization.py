@@ -21,7 +21,7 @@ from eval.errors import InfrastructureError, NotApplicable
 from eval.harness import evaluate, infrastructure_failure
 from eval.metrics import get_metric
 from strategies.answers import AnswerFormat
-from strategies.base import Allowance, Workshop
+from strategies.base import Allowance, Standing, Workshop
 from strategies.models.base import Decoding, LanguageModel, Prompt, Turn
 from strategies.pipeline import Pipeline
 from strategies.prompting import FewShot
@@ -49,6 +49,7 @@ class OptimizedPrompt(FewShot):
     """The task sentence rewritten by the model itself, alone or with fixed demonstrations."""
 
     name = "optimized_prompt"
+    standing: Standing = "further"
     configurations: tuple[Configuration, ...] = (
         {"demonstrations": 0, "choice": "typical", "most_typical": "first", "described": False},
         {"demonstrations": 12, "choice": "typical", "most_typical": "first", "described": False},

@@ -9,7 +9,7 @@ from functools import cache
 from eval.contracts import Example, Kind, Solution, Task
 from eval.errors import NotApplicable
 from strategies.answers import AnswerFormat
-from strategies.base import ALL_KINDS, Allowance, Family, Workshop
+from strategies.base import ALL_KINDS, Allowance, Family, Standing, Workshop
 from strategies.calibration import MOST_ROWS, calibrated
 from strategies.demonstrations import Choice, pick
 from strategies.models.base import LanguageModel
@@ -32,7 +32,7 @@ class ZeroShot:
     family: Family = "prompt"
     needs_documents = False
     uses_language_model = True
-    dispensable = False
+    standing: Standing = "further"
     kinds = ALL_KINDS
     configurations: tuple[Configuration, ...] = ({"described": False}, {"described": True})
 
@@ -56,7 +56,7 @@ class FewShot:
     family: Family = "prompt"
     needs_documents = False
     uses_language_model = True
-    dispensable = False
+    standing: Standing = "plain"
     kinds = ALL_KINDS
     configurations: tuple[Configuration, ...] = (
         {"demonstrations": 24, "choice": "typical", "most_typical": "first", "described": False},
@@ -107,7 +107,7 @@ class NearestExamples:
     family: Family = "prompt"
     needs_documents = False
     uses_language_model = True
-    dispensable = False
+    standing: Standing = "further"
     kinds = ALL_KINDS
     configurations: tuple[Configuration, ...] = (
         {"demonstrations": 8, "form_told": False},
@@ -143,7 +143,7 @@ class Rag:
     family: Family = "retrieval"
     needs_documents = True
     uses_language_model = True
-    dispensable = False
+    standing: Standing = "plain"
     kinds = ALL_KINDS
     configurations: tuple[Configuration, ...] = (
         {"passages": 1, "passage_words": MOST_WORDS, "demonstrations": 0},

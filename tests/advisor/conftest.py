@@ -25,7 +25,7 @@ from advisor.request import make_request
 from advisor.runs import RunFolder, log
 from advisor.trials import Bench
 from eval.contracts import Example, Kind, Prediction, Solution, Task
-from strategies.base import Allowance, Family, Workshop
+from strategies.base import Allowance, Family, Standing, Workshop
 from strategies.manifest import write_manifest
 from strategies.models.base import Prompt
 from strategies.models.embedding_cache import CachingEmbedder
@@ -162,7 +162,7 @@ class Tuned:
     name: str = "lora"
     family: Family = "finetune"
     needs_documents: bool = False
-    dispensable: bool = False
+    standing: Standing = "plain"
     kinds: Sequence[Kind] = tuple(Kind)
     uses_language_model: bool = True
     fits: list[TunedFit] = field(default_factory=list)

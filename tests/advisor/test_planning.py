@@ -34,7 +34,7 @@ from advisor.planning import (
 )
 from eval.contracts import Document, Example, Kind, Task, Usage
 from strategies.answers import AnswerFormat
-from strategies.base import Allowance
+from strategies.base import Allowance, Standing
 from strategies.models.base import Completion, Decoding, Prompt
 from strategies.models.fake import HashingEmbedder, ScriptedModel
 from strategies.registry import STRATEGIES, make_strategy
@@ -84,7 +84,7 @@ class Work:
     """Each epoch."""
     read: float = 0.0
     """Each query."""
-    dispensable: bool = False
+    standing: Standing = "further"
     again: float = 0.0
     """Tokens of a training with other settings; there may be three."""
 
@@ -201,7 +201,10 @@ def test_keeping_everything_plans_a_refit_of_everything() -> None:
 
 
 def test_smaller_budgets_cut_in_the_stated_order() -> None:
-    """Each smaller budget goes further down the same way; each step is met by some budget."""
+    """Each smaller budget goes further down the same way; each step is met by some budget.
+
+    Until a strategy is left out that cannot be done without, which leaves room for the others.
+    """
     seen = set()
     deepest = 0
     for step in range(140):
@@ -209,9 +212,10 @@ def test_smaller_budgets_cut_in_the_stated_order() -> None:
         if found.folds == 1:
             steps = [LADDER.index(cut) for cut in found.cuts if cut in LADDER]
             assert steps == sorted(steps)
-            assert steps[-1] >= deepest
-            deepest = steps[-1]
             seen |= set(steps)
+            if not set(found.left_out) - set(DISPENSABLE):
+                assert steps[-1] >= deepest
+                deepest = steps[-1]
     assert seen >= set(range(len(LADDER))) - {0}
 
 
@@ -232,7 +236,7 @@ def test_nothing_is_given_up_that_there_is_room_for(budget: int) -> None:
 
 
 def test_of_several_cuts_of_the_same_thing_the_last_is_said() -> None:
-    found = plan({"lora": Work(trained=40_000), "rag": Work(read=2000)}, budget=150)
+    found = plan({"lora": Work(trained=40_000), "rag": Work(read=3500)}, budget=310)
     assert [cut for cut in found.cuts if "passes" in cut] == [
         "fine-tuning passes over the training rows at most 2 times"
     ]
@@ -241,9 +245,9 @@ def test_of_several_cuts_of_the_same_thing_the_last_is_said() -> None:
 
 def test_of_those_that_can_be_done_without_what_trains_longest_goes_first() -> None:
     works = {
-        "short": Work(trained=20_000, dispensable=True),
+        "short": Work(trained=20_000, standing="dispensable"),
         "lora": Work(trained=20_000),
-        "long": Work(trained=60_000, dispensable=True),
+        "long": Work(trained=60_000, standing="dispensable"),
     }
     seen = [plan(works, budget=20_000 * 0.96**step) for step in range(100)]
     crossed = [found for found in seen if found.folds == 5]
@@ -253,7 +257,7 @@ def test_of_those_that_can_be_done_without_what_trains_longest_goes_first() -> N
 
 
 def test_what_was_named_is_not_left_out_for_more_folds() -> None:
-    works = {"tuned": Work(trained=40_000, dispensable=True), "prompted": Work(read=100)}
+    works = {"tuned": Work(trained=40_000, standing="dispensable"), "prompted": Work(read=100)}
     for budget in (400, 600, 900):
         assert plan(works, budget=budget).left_out == ("tuned",)
         named = plan(works, budget=budget, named=True)
@@ -261,15 +265,42 @@ def test_what_was_named_is_not_left_out_for_more_folds() -> None:
 
 
 def test_everything_is_cut_before_a_strategy_is_left_out() -> None:
-    found = plan({"lora": Work(trained=80_000), "rag": Work(read=4000)}, budget=100)
-    assert found.left_out
-    assert found.allowance == Allowance(epochs=2, tuning_seconds=0.0, train_rows=100)
-    assert (found.test_rows, found.repeats, found.learning_curve, found.refit) == (60, 1, False, False)
-    assert found.latency_seconds == 4
+    works = {"lora": Work(trained=80_000), "rag": Work(read=4000)}
+    seen = [plan(works, budget=4000 * 0.97**step) for step in range(100)]
+    last = [found for found in seen if not found.left_out][-1]
+    assert (last.allowance.epochs, last.allowance.tuning_seconds, last.allowance.train_rows) == (2, 0.0, 100)
+    assert (last.test_rows, last.repeats, last.learning_curve, last.refit) == (60, 1, False, False)
+
+
+def test_what_is_left_out_leaves_room_for_the_others() -> None:
+    works = {"lora": Work(trained=80_000), "prompted": Work(read=100)}
+    found = plan(works, budget=100)
+    assert (found.left_out, found.test_rows, found.refit) == (("lora",), 200, True)
+    assert found.allowance.tuning_seconds > 0
+    assert not any("fine-tuning" in cut for cut in found.cuts)
+
+
+def test_the_plain_form_of_a_family_is_left_out_last() -> None:
+    """Whatever takes longest: prompting, retrieval and fine-tuning are all to be tried where all can be."""
+    works = {
+        "few_shot": Work(read=2000, standing="plain"),
+        "many_shot": Work(read=3000),
+        "lora": Work(trained=800_000, standing="plain"),
+        "lora_further": Work(trained=600_000),
+        "lora_whole": Work(trained=400_000, standing="dispensable"),
+    }
+    order = ("lora_whole", "lora_further", "many_shot", "lora", "few_shot")
+    seen = {plan(works, budget=40_000 * 0.96**step).left_out for step in range(200)}
+    assert seen == {order[:number] for number in range(len(order) + 1)}
+
+
+def test_prompting_retrieval_and_fine_tuning_have_a_plain_form_each() -> None:
+    plain = [s.family for s in REAL.values() if s.standing == "plain"]
+    assert sorted(plain) == ["finetune", "prompt", "retrieval"]
 
 
 def test_what_can_be_done_without_goes_before_the_others_are_given_less() -> None:
-    works = {"lora": Work(trained=8000), "more": Work(trained=40_000, dispensable=True)}
+    works = {"lora": Work(trained=8000), "more": Work(trained=40_000, standing="dispensable")}
     found_all = [plan(works, budget=budget) for budget in range(100, 9000, 100)]
     assert {p.left_out for p in found_all} >= {(), ("more",)}
     for budget, found in zip(range(100, 9000, 100), found_all, strict=True):
