@@ -479,7 +479,7 @@ def test_a_tie_says_with_whom_and_why_this_one_was_taken() -> None:
 @pytest.mark.parametrize(
     ("rows_needed", "says"),
     [
-        (0, "It is settled that the others are not better by more than the tolerance."),
+        (0, "None is better by more than the tolerance; more examples could only show one to be as good for no more."),
         (None, "no reasonable number of examples would part them"),
         (100_000, "no reasonable number of examples would part them"),
         (63, "about 70 more examples would settle it"),
