@@ -38,6 +38,7 @@ from typing import Any, Protocol
 
 from eval.contracts import Document, Example, Task
 from eval.harness import FEWEST_BATCHES, LEVEL_GROWTH, MIN_QUERIES, MOST_QUERIES, PARALLEL, WARM_UP
+from eval.metrics import get_metric
 from strategies.answers import AnswerFormat
 from strategies.base import Allowance, Standing
 from strategies.models.base import Decoding, Embedder, LanguageModel, Prompt, Turn
@@ -439,6 +440,7 @@ def profile_of(
         context_tokens=model.context_tokens,
         json=answers.json_shape is not None,
         parameters=model.identity.parameters,
+        right_or_wrong=answers.searching(get_metric(task.metric)).likeliest,
         quotes=answers.is_text and model.weighs_labels and look_like_quotations(train, documents),
     )
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from eval.contracts import Example, Kind, Prediction, Task
+from eval.metrics import Metric
 from eval.tasks import are_json_objects, is_json_object
 from strategies.models.base import Completion, Decoding, JsonShape, LabelScores, LanguageModel, Prompt
 from strategies.models.json_grammar import shape_of
@@ -33,6 +34,8 @@ class AnswerFormat:
     json_shape: JsonShape | None = None
     quotations: Quotations | None = None
     """Where given, the answer is the likeliest of these in the context that is shown, if there is one."""
+    likeliest: bool = False
+    """Whether the likeliest answer of all is looked for where answers are written as text (see `Decoding`)."""
     max_new_tokens: int = 64
 
     @classmethod
@@ -48,6 +51,10 @@ class AnswerFormat:
     def is_text(self) -> bool:
         """Whether answers have no form: neither labels nor JSON."""
         return not self.labels and self.json_shape is None
+
+    def searching(self, metric: Metric) -> AnswerFormat:
+        """The same, but the likeliest text is looked for where it is right or wrong as a whole."""
+        return replace(self, likeliest=self.is_text and metric.binary)
 
     def quoting(
         self, model: LanguageModel, train: Sequence[Example], shown: Callable[[Sequence[str]], Sequence[str]]
@@ -67,12 +74,12 @@ class AnswerFormat:
             every = bool(self.handicaps)
             found = model.score_labels(prompts, self.labels, every=every)
             return [_chosen(scores, self.labels, self.handicaps) for scores in found]
-        decoding = Decoding(self.max_new_tokens, self.json_shape)
+        decoding = Decoding(self.max_new_tokens, self.json_shape, self.likeliest)
         return [_written(completion) for completion in model.generate(prompts, decoding)]
 
     def written(self) -> AnswerFormat:
-        """The same without quotations: answers are written token by token, which is quicker."""
-        return replace(self, quotations=None)
+        """The same without any search: answers are written token by token, which is quicker."""
+        return replace(self, quotations=None, likeliest=False)
 
     def _quoted(
         self, model: LanguageModel, prompts: Sequence[Prompt], choices: Sequence[Sequence[str]]
@@ -82,7 +89,8 @@ class AnswerFormat:
         none = [place for place, own in enumerate(choices) if not own]
         scores = model.weigh_choices([prompts[i] for i in some], [choices[i] for i in some])
         found = {i: _chosen(own, choices[i]) for i, own in zip(some, scores, strict=True)}
-        found |= zip(none, self.written().answer(model, [prompts[i] for i in none]), strict=True)
+        unquoted = replace(self, quotations=None)
+        found |= zip(none, unquoted.answer(model, [prompts[i] for i in none]), strict=True)
         return [found[i] for i in range(len(prompts))]
 
     def to_json(self) -> dict[str, Any]:
@@ -94,6 +102,7 @@ class AnswerFormat:
             "json_keys": [[key, list(kinds)] for key, kinds in self.json_shape.keys] if self.json_shape else None,
             "json_ordered": self.json_shape.ordered if self.json_shape else None,
             "quotations": asdict(self.quotations) if self.quotations else None,
+            "likeliest": self.likeliest,
             "max_new_tokens": self.max_new_tokens,
         }
 
@@ -106,7 +115,14 @@ class AnswerFormat:
         handicaps = tuple(values.get("handicaps", ()))
         quoted = values.get("quotations")
         quotations = Quotations(int(quoted["words"]), tuple(quoted["phrases"])) if quoted else None
-        return cls(tuple(values["labels"]), handicaps, shape, quotations, int(values["max_new_tokens"]))
+        return cls(
+            tuple(values["labels"]),
+            handicaps,
+            shape,
+            quotations,
+            bool(values.get("likeliest", False)),
+            int(values["max_new_tokens"]),
+        )
 
 
 def _chosen(scores: LabelScores, labels: Sequence[str], handicaps: Sequence[float] = ()) -> Prediction:

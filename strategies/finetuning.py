@@ -25,6 +25,7 @@ from strategies.retrieval.contexts import shortest_context
 from strategies.retrieval.index import ExampleIndex
 from strategies.tuning import ALTERNATIVES, answered, set_aside, watched_rows
 from strategies.workload import (
+    LIKELIEST,
     SEARCHED_HALF_TUNED,
     SEARCHED_QUOTATIONS,
     SEARCHED_TUNED,
@@ -74,7 +75,7 @@ class Lora:
         rows = sample(fit_rows, workshop.allowance.train_rows, workshop.seed)
         pipeline = self._pipeline(task, train, workshop)
         learning = self._remembering(pipeline, fit_rows, workshop)  # dev rows must not find themselves
-        learning = replace(learning, answers=pipeline.answers.written())  # and what is half tuned quotes slowly
+        learning = replace(learning, answers=pipeline.answers.written())  # and what is half tuned is slow to search
         json = pipeline.answers.json_shape is not None
         epochs = workshop.allowance.fixed_epochs or passes(workshop.allowance, json, len(rows))
         first = replace(
@@ -115,7 +116,9 @@ class Lora:
         return ()
 
     def _pipeline(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Pipeline:
-        answers = AnswerFormat.infer(task, train, workshop.language_model)
+        answers = AnswerFormat.infer(task, train, workshop.language_model).searching(get_metric(task.metric))
+        if answers.likeliest:
+            workshop.log.config["likeliest_answer"] = True
         return Pipeline(workshop.language_model, PromptTemplate(task.description), answers)
 
     def _remembering(self, pipeline: Pipeline, rows: Sequence[Example], workshop: Workshop) -> Pipeline:
@@ -128,7 +131,8 @@ class Lora:
 
     def workload(self, profile: Profile, allowance: Allowance) -> Workload:
         own = profile.input_tokens + self._shown_tokens(profile)
-        query = answering(profile.searched(SEARCHED_TUNED), own, tuned=True)
+        written = answering(profile.searched(SEARCHED_TUNED), own, tuned=True)
+        query = written * (LIKELIEST if profile.right_or_wrong else 1.0)
         unsure = answering(profile.searched(SEARCHED_HALF_TUNED), own, tuned=True)
         dev = watched_rows(profile.train_rows, allowance)
         rows = min(profile.train_rows - dev, allowance.train_rows)
@@ -138,8 +142,8 @@ class Lora:
         fit = (training(a_row, rows) + unsure * dev + watched) * passes(allowance, profile.json, rows)
         if not allowance.adapter_search or not dev:
             return Workload(fit=fit, query=query)
-        again = fit + query * dev
-        return Workload(fit=fit, query=query, search=again * ALTERNATIVES + query * dev, search_step=again)
+        again = fit + written * dev
+        return Workload(fit=fit, query=query, search=again * ALTERNATIVES + written * dev, search_step=again)
 
 
 class FullTuning(Lora):

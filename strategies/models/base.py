@@ -45,11 +45,14 @@ class JsonShape:
 
 @dataclass(frozen=True)
 class Decoding:
-    """How an answer is written. Greedy always, so that the same input gives the same answer."""
+    """How an answer is written. Never by chance, so that the same input gives the same answer."""
 
     max_new_tokens: int
     json_shape: JsonShape | None = None
     """Where given, the answer is decoded under a grammar of this shape."""
+    likeliest: bool = False
+    """Whether the likeliest answer of all is looked for, rather than the likeliest token taken each time. Answers under
+    a grammar are written greedily all the same, and so are those of models that do not say how likely tokens are."""
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from strategies.models.answer_search import CHOICES, AnswerSearch
 from strategies.models.batching import batches, in_batches, stretches
 from strategies.models.label_search import LabelSearch, LabelTree, Part
 from strategies.models.label_trie import MOST_TRIE_NODES, LabelTrie
@@ -97,13 +98,30 @@ class Engine:
         """
         return in_batches(lambda batch: self._write(prefix, batch, most_tokens, constrain), rows, most_tokens)
 
+    def write_likeliest(self, prefix: tuple[int, ...], rows: Sequence[Row], most_tokens: int) -> list[Written]:
+        """Continue each row with the likeliest answer of all, as `AnswerSearch` finds it; it may be cut."""
+        searches = [AnswerSearch(most_tokens, self.stop_tokens) for _ in rows]
+        seconds: dict[int, float] = {}
+        asked = list(range(len(rows)))
+        while asked:
+            begun = {i: [*rows[i], *searches[i].beginning] for i in asked}
+            for batch in batches([len(row) for row in begun.values()], most_tokens):
+                own = [asked[number] for number in batch]
+                choose = partial(self._choose, [searches[i] for i in own])
+                written = self._write(prefix, [begun[i] for i in own], most_tokens, choose=choose)
+                seconds = {i: w.first_token_seconds for i, w in zip(own, written, strict=True)} | seconds
+            asked = [i for i in asked if searches[i].next()]
+        return [Written(search.answer, seconds[i]) for i, search in enumerate(searches)]
+
     def _write(
         self,
         prefix: tuple[int, ...],
         rows: Sequence[Row],
         most_tokens: int,
-        constrain: Callable[[int], Constraint] | None,
+        constrain: Callable[[int], Constraint] | None = None,
+        choose: Callable[[Sequence[int], torch.Tensor], list[int]] | None = None,
     ) -> list[Written]:
+        """`choose` says what to go on with in these rows, given their logits: greedily if nobody does."""
         start = time.perf_counter()
         memory, logits = self._read(prefix, rows, room=most_tokens)
         constraint = constrain(len(rows)) if constrain else None
@@ -115,7 +133,7 @@ class Engine:
             if constraint is not None:
                 logits = logits.float()
                 constraint.mask(logits)
-            chosen = logits.max(-1).indices.tolist()  # the same as argmax, and in bfloat16 many times faster
+            chosen = choose(alive, logits) if choose else _greedy(logits)
             first_token = time.perf_counter() - start if step == 0 else first_token
             for row, token in zip(alive, chosen, strict=True):
                 if token in self.stop_tokens:
@@ -134,6 +152,13 @@ class Engine:
                     constraint.keep_rows(keep)
             logits = self._forward(memory.step(chosen))
         return [Written(tokens, first_token) for tokens in written]
+
+    def _choose(self, searches: Sequence[AnswerSearch], rows: Sequence[int], logits: torch.Tensor) -> list[int]:
+        """What the searches of these rows go on with; the end token where an answer is over."""
+        likeliest = logits.topk(CHOICES)
+        values = (likeliest.values.float() - log_norms(logits)[:, None]).tolist()
+        taken = [searches[row].take(*of) for row, *of in zip(rows, likeliest.indices.tolist(), values, strict=True)]
+        return [self.end_token if token is None else token for token in taken]
 
     # Weighing
 
@@ -267,6 +292,12 @@ class Engine:
         output = self.network(**layout.inputs, logits_to_keep=0 if wanted is None else wanted)
         logits: torch.Tensor = output.logits[0]
         return logits
+
+
+def _greedy(logits: torch.Tensor) -> list[int]:
+    """The likeliest token of each row."""
+    chosen: list[int] = logits.max(-1).indices.tolist()  # the same as argmax, and in bfloat16 many times faster
+    return chosen
 
 
 def _log_probabilities(

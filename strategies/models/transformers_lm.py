@@ -137,7 +137,10 @@ class TransformersModel:
         shape, most = decoding.json_shape, decoding.max_new_tokens
         constrain = partial(self._compiler().start, shape) if shape else None
         for group in self._groups(prompts, most, found, Completion("", error="")):
-            written = self.engine.write(group.prefix, group.rows, most, constrain)
+            if decoding.likeliest and not shape:
+                written = self.engine.write_likeliest(group.prefix, group.rows, most)
+            else:
+                written = self.engine.write(group.prefix, group.rows, most, constrain)
             texts = self.tokenizer.batch_decode([w.tokens for w in written], skip_special_tokens=True)
             for index, row, own, text in zip(group.places, group.rows, written, texts, strict=True):
                 shared = len(group.prefix)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from eval.contracts import Example, Kind, Task, Usage
+from eval.metrics import get_metric
 from strategies.answers import MOST_NEW_TOKENS, AnswerFormat, canonical, json_shape_of, labels_of
 from strategies.models.base import Completion, Decoding, JsonShape, LabelScores, Prompt, Turn
 from strategies.models.fake import ScriptedModel
@@ -110,7 +111,36 @@ def test_json_keys_that_the_client_states_may_be_written() -> None:
     assert dict(shape.keys) == {"a": ("number",), "b": ("string",)}
 
 
+@pytest.mark.parametrize(
+    ("metric", "answers", "searched"),
+    [
+        ("exact_match", AnswerFormat(), True),
+        ("token_f1", AnswerFormat(), False),
+        ("accuracy", AnswerFormat(labels=("a", "b")), False),
+        ("exact_match", AnswerFormat(json_shape=JsonShape((("a", ("number",)),))), False),
+    ],
+)
+def test_the_likeliest_text_is_looked_for_where_it_is_right_or_wrong_as_a_whole(
+    metric: str, answers: AnswerFormat, searched: bool
+) -> None:
+    assert answers.searching(get_metric(metric)).likeliest is searched
+    assert not answers.searching(get_metric(metric)).written().likeliest
+
+
+def test_that_the_likeliest_text_is_looked_for_is_said_when_decoding() -> None:
+    asked: list[Decoding] = []
+
+    class Recording(ScriptedModel):
+        def generate(self, prompts: Sequence[Prompt], decoding: Decoding) -> list[Completion]:
+            asked.append(decoding)
+            return [Completion("") for _ in prompts]
+
+    AnswerFormat(likeliest=True, max_new_tokens=9).answer(Recording(lambda prompt: ""), [PROMPT])
+    assert asked == [Decoding(9, likeliest=True)]
+
+
 FORMATS = [
+    AnswerFormat(likeliest=True, max_new_tokens=9),
     AnswerFormat(labels=("a", "ü b")),
     AnswerFormat(max_new_tokens=9),
     AnswerFormat(quotations=Quotations(3, ("not said",)), max_new_tokens=9),

@@ -26,10 +26,11 @@ from strategies.models.base import LanguageModel, Prompt
 from strategies.models.fake import HashingEmbedder, ScriptedModel
 from strategies.models.shelf import ModelShelf
 from strategies.models.transformers_lm import TransformersModel
+from strategies.pipeline import Pipeline
 from strategies.prompts import PromptTemplate
 from strategies.registry import STRATEGIES, make_strategy
 from strategies.solutions import load_solution
-from strategies.workload import Profile, Tokens, Workload
+from strategies.workload import LIKELIEST, Profile, Tokens, Workload
 
 ALLOWANCE = {"epochs": 2, "dev_rows": 8}
 SEED = 5
@@ -400,6 +401,27 @@ def test_training_less_is_less_work(name: str) -> None:
 )
 def test_few_rows_are_passed_over_more_often(epochs: int, json: bool, rows: int, expected: int) -> None:
     assert passes(Allowance(epochs=epochs), json, rows) == expected
+
+
+def test_looking_for_the_likeliest_answer_is_planned_where_answers_are_right_or_wrong() -> None:
+    written, searched = (
+        make_strategy("lora").workload(replace(PROFILE, label_tokens=0, right_or_wrong=which), Allowance())
+        for which in (False, True)
+    )
+    assert searched.query == written.query * LIKELIEST
+    assert searched.fit == written.fit  # dev rows are written greedily
+
+
+@pytest.mark.parametrize("metric", ["exact_match", "token_f1"])
+def test_what_was_tuned_looks_for_the_likeliest_answer_where_it_is_right_or_wrong(
+    small_tasks: dict[Kind, Any], tiny_model: TransformersModel, tmp_path: Path, metric: str
+) -> None:
+    small = small_tasks[Kind.GENERATION]
+    workshop = Workshop(tiny_model, HashingEmbedder(), (), tmp_path, SEED, Allowance(epochs=1))
+    solution = make_strategy("lora").fit(replace(small.task, metric=metric), small.examples, workshop)
+    assert isinstance(solution, Pipeline)
+    assert solution.answers.likeliest is (metric == "exact_match")
+    assert workshop.log.config.get("likeliest_answer", False) is solution.answers.likeliest
 
 
 @pytest.mark.parametrize("name", ["few_shot", "nearest_examples"])

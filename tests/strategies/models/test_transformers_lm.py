@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from eval.errors import ModelUnavailable, RequestError
 from strategies.models import devices, engine, packed_attention
+from strategies.models.answer_search import CHOICES, AnswerSearch
 from strategies.models.base import Decoding, JsonShape, Prompt, Turn
 from strategies.models.chat import ChatFormat
 from strategies.models.devices import data_type
@@ -152,6 +153,42 @@ def test_choices_of_each_chat_are_weighed_as_labels_that_are_the_same_for_all(mo
         assert int(torch.tensor(scores.log_likelihoods).argmax()) == best
         assert len(scores.log_likelihoods) == len(choices)
     assert model.weigh_choices([], []) == []
+
+
+@torch.inference_mode()
+def searched_tokens(model: TransformersModel, prompt: Prompt, most: int) -> list[int]:
+    """The search for the likeliest answer to one prompt, one full forward pass for each token."""
+    start, search = model.chat.tokens(prompt), AnswerSearch(most, model.engine.stop_tokens)
+    while True:
+        path = list(search.beginning)
+        while True:
+            logits = model.network(input_ids=torch.tensor([start + path])).logits[0, -1].float()
+            likeliest = logits.log_softmax(-1).topk(CHOICES)
+            token = search.take(likeliest.indices.tolist(), likeliest.values.tolist())
+            if token is None:
+                break
+            path.append(token)
+        if not search.next():
+            return search.answer
+
+
+@pytest.mark.parametrize("shared", [0, len(FIXED)])
+def test_the_likeliest_texts_are_those_that_a_search_without_batches_finds(
+    model: TransformersModel, shared: int
+) -> None:
+    model.engine.stop_tokens = frozenset(range(0, model.network.config.vocab_size, 3))  # so that answers end
+    found = model.generate(prompts(shared), Decoding(8, likeliest=True))
+    expected = [searched_tokens(model, prompt, 8) for prompt in prompts(shared)]
+    assert [c.text for c in found] == [decoded(model, tokens) for tokens in expected]
+    assert [c.usage.output_tokens for c in found] == [len(tokens) for tokens in expected]
+    greedy = [plain_tokens(model, prompt, 8) for prompt in prompts(shared)]
+    assert any(a != b for a, b in zip(greedy, expected, strict=True))
+
+
+def test_json_is_written_greedily_also_where_the_likeliest_answer_is_asked_for(model: TransformersModel) -> None:
+    shape = JsonShape((("a", ("number",)),))
+    found, greedy = (model.generate(prompts(), Decoding(12, shape, likeliest=which)) for which in (True, False))
+    assert [c.text for c in found] == [c.text for c in greedy]
 
 
 def test_label_scores_do_not_depend_on_the_other_labels(model: TransformersModel) -> None:

@@ -1,10 +1,13 @@
-"""Are answers better quoted than written? One LoRA with passages, both ways, on holdout rows that it has not seen.
+"""Are answers better searched than written? One fit, both ways, on holdout rows that it has not seen.
 
-    python benchmarks/quotations.py [--task encyclopedia_qa] [--passes 4] [--limit 300] [--device auto] [--keep FOLDER]
+    python benchmarks/searched_answers.py --task encyclopedia_qa --strategy lora_rag
+    python benchmarks/searched_answers.py --task spoken_question_cleanup --strategy lora [--rows 400] [--passes 4]
+                                          [--limit 300] [--device auto] [--keep FOLDER]
 
-Fits `lora_rag` on all examples of the task with so many passes, unless FOLDER holds what an earlier call kept there,
-and answers the same rows token by token and with the likeliest quotation of what is shown. Prints the metric of both,
-the difference with its standard error, and seconds a row: all rows in one go, and one by one (the first 15).
+Fits the strategy on so many examples of the task (all by default) with so many passes (0: as many as it plans), unless
+FOLDER holds what an earlier call kept there, and answers the same rows token by token and as a search finds: with the
+likeliest quotation of what is shown, or the likeliest text. Prints the metric of both, the difference with its standard
+error, how many rows got better and worse, and seconds a row: all rows in one go, and one by one (the first 15).
 """
 
 from __future__ import annotations
@@ -22,7 +25,8 @@ from common import drawn, machine, tasks_root
 from lora_passes import examples_of
 
 from advisor.cli import quieten_libraries
-from eval.contracts import Example, Task
+from advisor.planning import MOST_EPOCHS
+from eval.contracts import Document, Example, Task
 from eval.metrics import get_metric
 from eval.reading.documents import read_documents
 from eval.tasks import complete, read_task
@@ -39,7 +43,9 @@ ALONE = 15
 def main() -> None:
     """Fit or load, answer both ways, print a line of JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--task", default="encyclopedia_qa")
+    parser.add_argument("--task", required=True)
+    parser.add_argument("--strategy", required=True)
+    parser.add_argument("--rows", type=int, default=0, help="examples, the first ones; all by default")
     parser.add_argument("--passes", type=int, default=4)
     parser.add_argument("--limit", type=int, default=300)
     parser.add_argument("--device", default="auto")
@@ -48,39 +54,48 @@ def main() -> None:
     quieten_libraries()
     folder = tasks_root() / arguments.task
     train, holdout = (examples_of(folder / f"{part}.jsonl") for part in ("examples", "holdout"))
-    task, _ = complete(read_task(str(folder / "task.json")), train, has_documents=True)
+    train = train[: arguments.rows or None]
+    documents = read_documents(folder / "corpus.jsonl").documents if (folder / "corpus.jsonl").exists() else []
+    task, _ = complete(read_task(str(folder / "task.json")), train, has_documents=bool(documents))
     shelf, rows = ModelShelf(arguments.device), drawn(holdout, arguments.limit)
     kept = arguments.keep or Path(tempfile.mkdtemp())
     if not kept.is_dir() or not any(kept.iterdir()):
-        fitted(task, train, folder, arguments.passes, shelf).save(kept)
+        fitted(arguments.strategy, task, train, documents, arguments.passes, shelf).save(kept)
     solution = load_solution(kept, shelf)
     assert isinstance(solution, Pipeline)
-    assert solution.documents is not None
-    quoting = solution.answers.quoting(solution.model, train, solution.documents.shown)
+    searching = solution.answers.searching(get_metric(task.metric))
+    if solution.documents is not None:
+        searching = searching.quoting(solution.model, train, solution.documents.shown)
+    if searching == searching.written():
+        raise SystemExit(f"{arguments.strategy} searches no answers on {task.name}: nothing to compare.")
     written = answered(replace(solution, answers=solution.answers.written()), task, rows)
-    quoted = answered(replace(solution, answers=quoting), task, rows)
-    gained = quoted["scores"] - written["scores"]
+    searched = answered(replace(solution, answers=searching), task, rows)
+    gained = searched["scores"] - written["scores"]
     told = {
         name: {key: round(float(np.mean(value)), 4) for key, value in way.items()}
-        for name, way in (("written", written), ("quoted", quoted))
+        for name, way in (("written", written), ("searched", searched))
     }
     error = float(gained.std(ddof=1) / len(rows) ** 0.5)
-    about = {"task": task.name, "rows": len(rows), "words": quoting.quotations and quoting.quotations.words}
+    about = {"task": task.name, "strategy": arguments.strategy, "examples": len(train), "rows": len(rows)}
+    about["for"] = "quotations" if searching.quotations else "texts"
     difference = {"gain": round(float(gained.mean()), 4), "standard_error": round(error, 4)}
+    difference |= {"better": int((gained > 0).sum()), "worse": int((gained < 0).sum())}
     print(json.dumps({**about, **told, **difference, "machine": machine(pick_device(arguments.device).type)}))
 
 
-def fitted(task: Task, train: Sequence[Example], folder: Path, passes: int, shelf: ModelShelf) -> Pipeline:
-    """A LoRA with passages, trained on all examples."""
-    documents = read_documents(folder / "corpus.jsonl").documents
+def fitted(
+    strategy: str, task: Task, train: Sequence[Example], documents: Sequence[Document], passes: int, shelf: ModelShelf
+) -> Pipeline:
+    """What the strategy makes of these examples."""
+    allowance = Allowance(fixed_epochs=passes) if passes else Allowance(epochs=MOST_EPOCHS, tuning_seconds=0.0)
     workshop = Workshop(
         shelf.language_model(),
         shelf.embedder(),
         documents,
         Path(tempfile.mkdtemp()),
-        allowance=Allowance(fixed_epochs=passes),
+        allowance=allowance,
     )
-    solution = make_strategy("lora_rag").fit(task, train, workshop)
+    solution = make_strategy(strategy).fit(task, train, workshop)
     assert isinstance(solution, Pipeline)
     return solution
 
