@@ -22,7 +22,7 @@ class AnswerSearch:
     """Of one row: `take` goes on with an answer, token by token, and `next` begins another."""
 
     def __init__(self, most_tokens: int, stop_tokens: Collection[int]) -> None:
-        self.beginning: tuple[int, ...] = ()
+        self.beginning: list[int] = []
         """Of the answer that is looked at, where it was not looked at before."""
         self.log_likelihood = -math.inf
         """Of the best answer so far, its end included."""
@@ -33,7 +33,10 @@ class AnswerSearch:
         self._path: list[int] = []
         self._here = 0.0
         self._over = False
-        self._open: list[tuple[float, tuple[int, ...]]] = []
+        self._met = 0
+        self._open: list[tuple[float, int, list[int], int, int]] = []
+        """What was met and not taken: minus its log-likelihood, its number, and the path that it leaves after so many
+        tokens for another one."""
 
     @property
     def answer(self) -> list[int]:
@@ -49,7 +52,8 @@ class AnswerSearch:
             return None
         for token, value in zip(tokens[1:], log_probabilities[1:], strict=True):
             if self._here + value > self.log_likelihood:
-                heapq.heappush(self._open, (-(self._here + value), (*self._path, token)))
+                self._met += 1
+                heapq.heappush(self._open, (-(self._here + value), self._met, self._path, len(self._path), token))
         self._path.append(tokens[0])
         self._here += log_probabilities[0]
         self._over = self._here <= self.log_likelihood or self._is_best(self._path, self._here)
@@ -58,11 +62,12 @@ class AnswerSearch:
     def next(self) -> bool:
         """Whether there is a beginning that may lead to a likelier answer; it is looked at then."""
         while self._open and self.looks < MOST_LOOKS:
-            loss, beginning = heapq.heappop(self._open)
+            loss, _, path, length, token = heapq.heappop(self._open)
             if -loss <= self.log_likelihood:
                 return False
-            if not self._is_best(beginning, -loss):
-                self.beginning, self._path, self._here, self._over = beginning, list(beginning), -loss, False
+            self._path, self._here, self._over = [*path[:length], token], -loss, False
+            if not self._is_best(self._path, self._here):
+                self.beginning = list(self._path)
                 self.looks += 1
                 return True
         return False
