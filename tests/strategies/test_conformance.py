@@ -22,7 +22,7 @@ from eval.harness import evaluate
 from eval.metrics import get_metric
 from strategies.base import Allowance, Family, Workshop
 from strategies.finetuning import WHOLE_COST, passes
-from strategies.models.base import LanguageModel, Prompt
+from strategies.models.base import Decoding, LanguageModel, Prompt
 from strategies.models.fake import HashingEmbedder, ScriptedModel
 from strategies.models.shelf import ModelShelf
 from strategies.models.transformers_lm import TransformersModel
@@ -414,14 +414,23 @@ def test_looking_for_the_likeliest_answer_is_planned_where_answers_are_right_or_
 
 @pytest.mark.parametrize("metric", ["exact_match", "token_f1"])
 def test_what_was_tuned_looks_for_the_likeliest_answer_where_it_is_right_or_wrong(
-    small_tasks: dict[Kind, Any], tiny_model: TransformersModel, tmp_path: Path, metric: str
+    small_tasks: dict[Kind, Any],
+    tiny_model: TransformersModel,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    metric: str,
 ) -> None:
+    generate = tiny_model.generate
     small = small_tasks[Kind.GENERATION]
-    workshop = Workshop(tiny_model, HashingEmbedder(), (), tmp_path, SEED, Allowance(epochs=1))
+    asked: list[Decoding] = []
+    monkeypatch.setattr(tiny_model, "generate", lambda prompts, how: asked.append(how) or generate(prompts, how))
+    workshop = Workshop(tiny_model, HashingEmbedder(), (), tmp_path, SEED, Allowance(epochs=1, dev_rows=8))
     solution = make_strategy("lora").fit(replace(small.task, metric=metric), small.examples, workshop)
     assert isinstance(solution, Pipeline)
     assert solution.answers.likeliest is (metric == "exact_match")
     assert workshop.log.config.get("likeliest_answer", False) is solution.answers.likeliest
+    assert asked
+    assert not any(how.likeliest for how in asked), "dev rows are answered greedily"
 
 
 @pytest.mark.parametrize("name", ["few_shot", "nearest_examples"])

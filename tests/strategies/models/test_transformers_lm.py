@@ -30,6 +30,8 @@ TEXTS = (
     "The bridge of Arvel was built in 1874 and crosses the river Lume. " * 3,
     "I paid twice!",
 )
+SURE = 2.0
+"""How much surer of its tokens the random model is made where an unsure one finds nothing."""
 FIXED = (Turn("system", "Answer with one label."), Turn("user", "It is dark here."), Turn("assistant", "outage"))
 
 
@@ -156,7 +158,7 @@ def test_choices_of_each_chat_are_weighed_as_labels_that_are_the_same_for_all(mo
 
 
 @torch.inference_mode()
-def searched_tokens(model: TransformersModel, prompt: Prompt, most: int) -> list[int]:
+def searched(model: TransformersModel, prompt: Prompt, most: int) -> AnswerSearch:
     """The search for the likeliest answer to one prompt, one full forward pass for each token."""
     start, search = model.chat.tokens(prompt), AnswerSearch(most, model.engine.stop_tokens)
     while True:
@@ -169,20 +171,21 @@ def searched_tokens(model: TransformersModel, prompt: Prompt, most: int) -> list
                 break
             path.append(token)
         if not search.next():
-            return search.answer
+            return search
 
 
 @pytest.mark.parametrize("shared", [0, len(FIXED)])
 def test_the_likeliest_texts_are_those_that_a_search_without_batches_finds(
-    model: TransformersModel, shared: int
+    model: TransformersModel, request: pytest.FixtureRequest, shared: int
 ) -> None:
-    model.engine.stop_tokens = frozenset(range(0, model.network.config.vocab_size, 3))  # so that answers end
+    surer = model.network.lm_head.register_forward_hook(lambda module, inputs, logits: SURE * logits)
+    request.addfinalizer(surer.remove)
+    model.engine.stop_tokens |= frozenset(range(0, model.network.config.vocab_size, 60))  # so that answers end
     found = model.generate(prompts(shared), Decoding(8, likeliest=True))
-    expected = [searched_tokens(model, prompt, 8) for prompt in prompts(shared)]
-    assert [c.text for c in found] == [decoded(model, tokens) for tokens in expected]
-    assert [c.usage.output_tokens for c in found] == [len(tokens) for tokens in expected]
-    greedy = [plain_tokens(model, prompt, 8) for prompt in prompts(shared)]
-    assert any(a != b for a, b in zip(greedy, expected, strict=True))
+    searches = [searched(model, prompt, 8) for prompt in prompts(shared)]
+    assert [c.text for c in found] == [decoded(model, search.answer) for search in searches]
+    assert [c.usage.output_tokens for c in found] == [len(search.answer) for search in searches]
+    assert any(s.beginning and s.answer[: len(s.beginning)] == s.beginning for s in searches), "no second look won"
 
 
 def test_json_is_written_greedily_also_where_the_likeliest_answer_is_asked_for(model: TransformersModel) -> None:
