@@ -598,7 +598,10 @@ def _what_may_be_better(case: Case) -> str:
 def _to_settle(case: Case) -> str:
     needed, examples, plan = case.decision.rows_needed, case.data.examples, case.data.plan
     if needed == 0:
-        return "None is better by more than the tolerance; more examples could only show one to be as good for no more."
+        return (
+            "No other is better by more than the tolerance; more examples could only show that one that costs no more "
+            "is as good."
+        )
     if needed is None or needed > MOST_ROWS_ASKED * examples:
         return "The leaders are so close that no reasonable number of examples would part them."
     if plan.test_source == "file":

@@ -185,10 +185,6 @@ class Division:
     whole: RunPlan
     cuts: Sequence[Cut]
 
-    def further(self, cuts: Sequence[Cut]) -> Division:
-        """With more that may be cut, last."""
-        return replace(self, cuts=[*self.cuts, *cuts])
-
     def without(self, cuts: Sequence[Cut]) -> RunPlan:
         """The plan with these cuts; of several that reduce the same thing the last counts."""
         plan = self.whole
@@ -223,8 +219,9 @@ def make_plan(
     dispensable = [] if named else _dispensable(strategies, profiles)
     divisions = _divisions(sizes, dispensable)
     offers = tuple(_offer(division, timed) for division in divisions)
-    least = timed(divisions[-1].without(divisions[-1].cuts))
-    divisions[-1] = divisions[-1].further(_without(_others(least, strategies), gone=dispensable))
+    last = divisions[-1]
+    others = _others(timed(last.without(last.cuts)), strategies)
+    divisions[-1] = replace(last, cuts=[*last.cuts, *_without(others, gone=dispensable)])
     for division in divisions:
         for given_up in range(len(division.cuts) + 1):
             cuts = list(division.cuts[:given_up])

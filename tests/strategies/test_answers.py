@@ -85,7 +85,8 @@ def test_written_answers_are_cut_and_carry_what_the_model_said() -> None:
     assert (found.text, found.usage.output_tokens, found.confidence) == ("outage and", 2, None)
 
 
-def test_the_shape_of_json_is_asked_for_when_decoding() -> None:
+def decodings(answers: AnswerFormat) -> list[Decoding]:
+    """How a model is asked to write for this format."""
     asked: list[Decoding] = []
 
     class Recording(ScriptedModel):
@@ -93,9 +94,13 @@ def test_the_shape_of_json_is_asked_for_when_decoding() -> None:
             asked.append(decoding)
             return [Completion("{}") for _ in prompts]
 
+    answers.answer(Recording(lambda prompt: ""), [PROMPT])
+    return asked
+
+
+def test_the_shape_of_json_is_asked_for_when_decoding() -> None:
     shape = JsonShape((("a", ("number",)),))
-    AnswerFormat(json_shape=shape, max_new_tokens=9).answer(Recording(lambda prompt: ""), [PROMPT])
-    assert asked == [Decoding(9, shape)]
+    assert decodings(AnswerFormat(json_shape=shape, max_new_tokens=9)) == [Decoding(9, shape)]
 
 
 def test_json_shapes_need_nearly_all_answers_to_be_objects() -> None:
@@ -128,15 +133,7 @@ def test_the_likeliest_text_is_looked_for_where_it_is_right_or_wrong_as_a_whole(
 
 
 def test_that_the_likeliest_text_is_looked_for_is_said_when_decoding() -> None:
-    asked: list[Decoding] = []
-
-    class Recording(ScriptedModel):
-        def generate(self, prompts: Sequence[Prompt], decoding: Decoding) -> list[Completion]:
-            asked.append(decoding)
-            return [Completion("") for _ in prompts]
-
-    AnswerFormat(likeliest=True, max_new_tokens=9).answer(Recording(lambda prompt: ""), [PROMPT])
-    assert asked == [Decoding(9, likeliest=True)]
+    assert decodings(AnswerFormat(likeliest=True, max_new_tokens=9)) == [Decoding(9, likeliest=True)]
 
 
 FORMATS = [
