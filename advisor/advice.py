@@ -12,6 +12,7 @@ from advisor.error_costs import ErrorCosts
 from advisor.evidence import Weighed
 from advisor.planning import CURVE_SHARES
 from advisor.report import schema, wording
+from advisor.report.wording import conjoined, title_in_text
 from advisor.sensitivity import Flip, break_evens, in_few_digits, what_would_flip
 from advisor.trials import INCUMBENT
 from eval.metrics import get_metric
@@ -111,11 +112,12 @@ def _headline(case: Case) -> str:
     decision = case.decision
     if decision.pick is None:
         best = max((c for c in case.candidates if not c.incumbent), key=lambda c: c.quality)
-        return f"No strategy meets the limits; the best measured is {_title(best.name)}: {_quality(case, best.name)}."
+        measured = f"{title_in_text(best.name)}: {_quality(case, best.name)}"
+        return f"No strategy meets the limits; the best measured is {measured}."
     if decision.keeps_incumbent:
-        today = f"Keep today's system: {_quality(case, INCUMBENT)}"
-        return f"{today}. The best to put in its place is {_title(decision.pick)}: {_quality(case, decision.pick)}."
-    figures = f"{_title(decision.pick)}: {_quality(case, decision.pick)}"
+        today, best = _quality(case, INCUMBENT), _quality(case, decision.pick)
+        return f"Keep today's system: {today}. The best to put in its place is {title_in_text(decision.pick)}: {best}."
+    figures = f"{title_in_text(decision.pick)}: {_quality(case, decision.pick)}"
     if decision.verdict == "insufficient_evidence":
         return f"Too little evidence for a recommendation; what these rows favour is {figures}."
     shortfall = _shortfall(case)
@@ -174,7 +176,7 @@ def _without_training(case: Case, pick: str, other: str) -> str:
     low, high = _difference(case, other, pick)
     span = f"{wording.hundredths(max(0.0, -high))} to {_points(-low)}"
     loses = f"loses {span}" if low < 0 else f"is level or better, by {_points(low)} or more"
-    return f"Without fine-tuning, the best is {_title(other)}: it {loses} and {_pays(case, pick, other)}."
+    return f"Without fine-tuning, the best is {title_in_text(other)}: it {loses} and {_pays(case, pick, other)}."
 
 
 def _pays(case: Case, pick: str, other: str) -> str:
@@ -204,7 +206,7 @@ def _unsure_labels(case: Case) -> str:
     scarce = sorted((count, label) for label, count in rows.items() if count < FEWEST_ROWS_OF_A_LABEL)
     if not scarce:
         return ""
-    named = _and([f"{label} ({wording.count(count, 'test row')})" for count, label in scarce[:MOST_LABELS_NAMED]])
+    named = conjoined([f"{label} ({wording.count(count, 'test row')})" for count, label in scarce[:MOST_LABELS_NAMED]])
     if len(scarce) <= MOST_LABELS_NAMED:
         more = _tens(ENOUGH_ROWS_OF_A_LABEL - scarce[0][0])
         if len(scarce) == 1:
@@ -215,11 +217,6 @@ def _unsure_labels(case: Case) -> str:
     if len(scarce) == len(rows):
         return f"I am not sure about any single label: all {len(rows)} {few}."
     return f"I am not sure about {len(scarce)} of {len(rows)} labels, which {few}; the fewest have {named}."
-
-
-def _title(name: str) -> str:
-    title = wording.strategy_title(name)
-    return title[0].lower() + title[1:] if title[1:2].islower() else title
 
 
 def _it(case: Case) -> str:
@@ -247,7 +244,7 @@ def _reasons(case: Case) -> list[str]:
     decision = case.decision
     if decision.pick is None:
         broken = decision.broken.items()
-        breaks = [f"{wording.strategy_title(name)} breaks {_and(_flags(flags))}." for name, flags in broken]
+        breaks = [f"{wording.strategy_title(name)} breaks {conjoined(_flags(flags))}." for name, flags in broken]
         return [*breaks, *_most_found(case)]
     reasons = [_against_best(case), _errors_reason(case), *_recall_reasons(case)]
     reasons += [_cost_reason(case), _against_incumbent(case)]
@@ -257,10 +254,10 @@ def _reasons(case: Case) -> list[str]:
         reasons.append(f"No language model is needed here, as far as those tested can tell ({tested}).")
     with_model = case.results[decision.pick].model is not None
     if llm_free and with_model and llm_free not in (decision.best, decision.runner_up):
-        reasons.append(f"The best without a language model is {_title(llm_free)}: {_quality(case, llm_free)}.")
+        reasons.append(f"The best without a language model is {title_in_text(llm_free)}: {_quality(case, llm_free)}.")
     reasons.append(_retrieval(case))
     if decision.broken:
-        names = _and([_title(name) for name in decision.broken])
+        names = conjoined([title_in_text(name) for name in decision.broken])
         reasons.append(f"Not considered, since beyond your limits: {names}.")
     return [reason for reason in reasons if reason]
 
@@ -273,7 +270,7 @@ def _retrieval(case: Case) -> str:
     secondary, quality = case.results[reader].secondary, _value(case, reader)
     recall, where_found = secondary["context_recall"], secondary.get("quality_where_found")
     held = wording.hundredths(recall)
-    said = f"The passages that {_title(reader)} is shown hold {held} of 100 words of the right answers"
+    said = f"The passages that {title_in_text(reader)} is shown hold {held} of 100 words of the right answers"
     if where_found is not None:
         said += f"; where they hold all, quality is {wording.hundredths(where_found)} of 100"
     lost = "in finding the passages" if 1 - recall > recall - quality else "in reading them"
@@ -293,7 +290,7 @@ def _against_best(case: Case) -> str:
         return f"{it} is the only strategy that could be considered."
     highest = f"{it} has the highest quality{_of_what(case)}"
     if decision.pick == decision.best:
-        other = _title(decision.runner_up)
+        other = title_in_text(decision.runner_up)
         gap = _value(case, decision.pick) - _value(case, decision.runner_up)
         if gap > 0:
             figure = _quality(case, decision.runner_up)
@@ -301,7 +298,7 @@ def _against_best(case: Case) -> str:
         return f"{highest}, level with {other}, and costs no more."
     gap = _value(case, decision.best) - _value(case, decision.pick)
     if gap == 0:
-        return f"{highest}, level with {_title(str(decision.best))}, and costs less or is simpler."
+        return f"{highest}, level with {title_in_text(str(decision.best))}, and costs less or is simpler."
     error_cost = case.settings.error_cost
     if error_cost is None:
         why = "a gap too small to pay for: it is within the tolerance or half its own standard error"
@@ -331,10 +328,10 @@ def _errors_reason(case: Case) -> str:
     if error_cost is None or not each:
         return ""
     pick, runner_up = str(case.decision.pick), case.decision.runner_up
-    others = {"today's system": INCUMBENT, **({_title(runner_up): runner_up} if runner_up else {})}
-    against = _and([f"of {who}: {wording.money(each[name])}" for who, name in others.items() if name in each])
+    others = {"today's system": INCUMBENT, **({title_in_text(runner_up): runner_up} if runner_up else {})}
+    against = conjoined([f"of {who}: {wording.money(each[name])}" for who, name in others.items() if name in each])
     at = "its own cost" if isinstance(error_cost, ErrorCosts) else wording.money(error_cost)
-    said = f"Each wrong answer counted at {at}, those of {_title(pick)} cost {wording.per_thousand(each[pick])}"
+    said = f"Each wrong answer counted at {at}, those of {title_in_text(pick)} cost {wording.per_thousand(each[pick])}"
     better = INCUMBENT in each and each[pick] < each[INCUMBENT]
     among = " of those that beat today's system" if better else ""
     return f"{said}{f' ({against})' if against else ''}; with what it costs itself that is the lowest total{among}."
@@ -356,7 +353,7 @@ def _most_found(case: Case) -> list[str]:
     for label, least in case.settings.min_recall.items():
         best = max(strategies, key=lambda c: c.recall.get(label, 0.0))
         asked = f"at least {wording.hundredths(least)} were asked for"
-        said.append(f"The most that any finds is {_found(case, best, label)}, by {_title(best.name)}; {asked}.")
+        said.append(f"The most that any finds is {_found(case, best, label)}, by {title_in_text(best.name)}; {asked}.")
     return said
 
 
@@ -397,7 +394,7 @@ def _against_incumbent(case: Case) -> str:
     if case.decision.gain is None or pick is None:
         return ""
     low, high = _difference(case, pick, INCUMBENT)
-    it = _title(pick) if case.decision.keeps_incumbent else "it"
+    it = title_in_text(pick) if case.decision.keeps_incumbent else "it"
     verb, span = "loses" if case.decision.gain < 0 else "gains", wording.points_range((low, high))
     moved = f"{it} {verb} {_points(abs(case.decision.gain))} ({span})"
     errors = _error_costs(case)
@@ -444,10 +441,6 @@ def _flags(broken: Sequence[str]) -> list[str]:
     return [f"--{flag.replace('_', '-')}{space}{label}" for flag, space, label in parts]
 
 
-def _and(words: Sequence[str]) -> str:
-    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
-
-
 def _caveats(case: Case) -> list[str]:
     plan, rows = case.data.plan, case.evidence.rows
     caveats = [*_doubts(case), *_lacking(case), *_unsure_recalls(case)]
@@ -468,10 +461,9 @@ def _doubts(case: Case) -> list[str]:
         return []
     if not decision.rivals:
         return [f"On {rows} test rows another strategy may be more than the tolerance better."]
-    others = _and([_title(name) for name in decision.rivals])
-    monthly = {c.name: c.money.monthly for c in case.candidates}
-    dearer = all(monthly[name] >= monthly[str(decision.pick)] for name in decision.rivals)
-    why = "it was taken as the cheaper or simpler" if dearer else "it was taken for its measured lead"
+    others = conjoined([title_in_text(name) for name in decision.rivals])
+    leads = decision.equals == (decision.pick,)
+    why = "it was taken for its measured lead" if leads else "it was taken as the cheaper or simpler"
     return [f"On {rows} test rows it cannot be told apart from {others}; {why}."]
 
 
@@ -515,7 +507,7 @@ def _sensitivity(case: Case) -> list[str]:
 
 
 def _flip(case: Case, flip: Flip) -> str:
-    settings, pick = case.settings, _title(flip.pick)
+    settings, pick = case.settings, title_in_text(flip.pick)
     if flip.what == "volume":
         side = "Above" if flip.value > settings.volume else "Below"
         return f"{side} {wording.a_month(flip.value)}, the pick is {pick}."
@@ -587,11 +579,10 @@ def _next_step(case: Case) -> str:
 
 def _what_may_be_better(case: Case) -> str:
     """First what was not tried."""
-    late = [_title(result.name) for result in case.results.values() if result.status == "stopped_early"]
+    late = [title_in_text(result.name) for result in case.results.values() if result.status == "stopped_early"]
     if late:
-        return (
-            f"raise --time-budget first, for want of which {_and(late)} {'was' if len(late) == 1 else 'were'} cut short"
-        )
+        were = "was" if len(late) == 1 else "were"
+        return f"raise --time-budget first, for want of which {conjoined(late)} {were} cut short"
     return "add examples, or try a larger model with --model"
 
 
@@ -627,7 +618,7 @@ def _curve_sentences(case: Case) -> list[str]:
         if half is None or half.gain_to_all is None or half.gain_ci95 is None:
             continue
         gain = f"{wording.points(half.gain_to_all)} points ({wording.points_range(half.gain_ci95)})"
-        found = f"Twice the training examples (half, then all of them) brought {_title(name)} {gain}"
+        found = f"Twice the training examples (half, then all of them) brought {title_in_text(name)} {gain}"
         unsure = half.gain_ci95[0] <= 0 <= half.gain_ci95[1]
         further = "too few test rows to say whether more would help" if unsure else "the next doubling may bring less"
         sentences.append(f"{found}: {further}.")

@@ -36,6 +36,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from advisor.report import wording
 from eval.contracts import Document, Example, Task
 from eval.harness import FEWEST_BATCHES, LEVEL_GROWTH, MIN_QUERIES, MOST_QUERIES, PARALLEL, WARM_UP
 from eval.metrics import get_metric
@@ -304,7 +305,8 @@ def _without(strategies: Sequence[str], gone: Sequence[str] = ()) -> list[Cut]:
 
 
 def _left_out(names: Sequence[str]) -> str:
-    return f"{', '.join(names)} {'was' if len(names) == 1 else 'were'} left out"
+    titles = [wording.title_in_text(name) for name in names]
+    return f"{wording.conjoined(titles)} {'was' if len(names) == 1 else 'were'} left out"
 
 
 def _passes(most: int) -> Cut:

@@ -91,6 +91,17 @@ def strategy_title(name: str) -> str:
     return f"{title} on {model}" if at else title
 
 
+def title_in_text(name: str) -> str:
+    """The title of a strategy as it stands within a sentence."""
+    title = strategy_title(name)
+    return title[0].lower() + title[1:] if title[1:2].islower() else title
+
+
+def conjoined(words: Sequence[str]) -> str:
+    """`a, b and c`."""
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
 def metric_title(metric: str) -> str:
     """The metric as its field writes it; an unknown one is shown with spaces for underscores."""
     return METRIC_TITLES.get(metric.lower(), metric.replace("_", " "))
