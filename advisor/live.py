@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
 from advisor.progress import Forecast
-from advisor.report.wording import duration, legible, strategy_title
+from advisor.report.wording import count, duration, legible, strategy_title
 
 if TYPE_CHECKING:
     from advisor.comparison import Comparison
@@ -46,7 +46,7 @@ class LiveProgress:
 
     def planned(self, seconds: dict[str, float], after: float) -> None:
         self._forecast.plan(seconds, after)
-        self.say(f"{len(seconds)} strategies to compare, about {duration(self._forecast.whole)}.")
+        self.say(f"{count(len(seconds), 'strategy', 'strategies')} to compare, about {duration(self._forecast.whole)}.")
 
     def phase(self, strategy: str, phase: str, done: int, total: int) -> None:
         self._forecast.at(strategy)

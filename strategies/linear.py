@@ -131,6 +131,7 @@ class LinearClassifier:
         model = LogisticRegression(C=strength, max_iter=1000)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
+            warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)  # the audit says it better
             model.fit(matrix, [e.target for e in train])
         weights, intercept = model.coef_, model.intercept_
         if len(weights) == 1:  # scikit-learn keeps one row for two labels: the second against the first

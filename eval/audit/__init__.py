@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from eval.audit.balance import class_imbalance, rare_labels, single_label, too_few_examples
-from eval.audit.contents import invalid_json_output, placeholder_outputs, wordless_inputs
+from eval.audit.contents import invalid_json_output, placeholder_outputs, several_outputs, wordless_inputs
 from eval.audit.injection import prompt_injection
 from eval.audit.languages import language_mismatch
 from eval.audit.leaks import leak_finding, leaking_documents
@@ -123,6 +123,7 @@ def _rows(task: Task, examples: Sequence[Example]) -> Iterator[Finding | None]:
     yield conflicting_labels(examples)
     yield wordless_inputs(examples)
     yield placeholder_outputs(examples)
+    yield several_outputs(task, examples)
     if is_classification:
         yield single_label(examples)
         yield class_imbalance(task, examples)

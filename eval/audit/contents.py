@@ -1,4 +1,4 @@
-"""Cells that hold something, but nothing that can be used: invalid JSON, placeholders, bare punctuation."""
+"""What cells hold: invalid JSON, placeholders, bare punctuation; lists, which can be meant in two ways."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Sequence
 
 from eval.contracts import Example, Kind, Task
-from eval.findings import Finding
+from eval.findings import Finding, Severity
 from eval.reading.text import counted
 from eval.tasks import MOSTLY, NEARLY_ALL, is_json_object
 
@@ -48,6 +48,18 @@ def wordless_inputs(examples: Sequence[Example]) -> Finding | None:
     return Finding(
         "empty_input", "warning", len(rows), rows, message, "Kept; remove these rows if nobody would send them."
     )
+
+
+def several_outputs(task: Task, examples: Sequence[Example]) -> Finding | None:
+    """Outputs that are lists: as labels, more often all of what is right than alternatives."""
+    rows = tuple(e.id for e in examples if len(e.targets) > 1)
+    if not rows:
+        return None
+    lists = "output is a list" if len(rows) == 1 else "outputs are lists"
+    message = f"{len(rows)} {lists} of several: an answer counts as right if it is any one of them."
+    action = 'If all are wanted, write them as one output: "a, b", or an object such as {"labels": ["a", "b"]}.'
+    severity: Severity = "warning" if task.kind is Kind.CLASSIFICATION else "info"
+    return Finding("column_mapping", severity, len(rows), rows, message, action)
 
 
 def _says_something(text: str) -> bool:

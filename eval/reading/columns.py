@@ -23,7 +23,7 @@ INPUTS = (
 OUTPUTS = (
     "output", "label", "answer", "completion", "response", "target", "class", "category", "intent", "answers",
     "references", "reference", "targets", "expected", "expected_output", "ground_truth", "gold", "reply",
-    "solution", "summary", "translation", "sentiment", "topic", "tag", "labels", "result",
+    "solution", "summary", "translation", "sentiment", "topic", "tag", "tags", "labels", "result", "rating", "stars",
 )
 """Usual names of the output, the most telling first."""
 # fmt: on

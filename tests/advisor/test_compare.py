@@ -525,6 +525,24 @@ def test_preparing_alone_writes_nothing(
     assert contents(tmp_path) == before
 
 
+def test_what_is_better_mended_before_is_said_at_the_start_with_what_to_do(
+    clerk: ScriptedModel, shelf_with: MakeShelf, fakes: dict[str, Any], tmp_path: Path
+) -> None:
+    class Listener(Silent):
+        def say(self, text: str) -> None:
+            said.append(text)
+
+    said: list[str] = []
+    labels = (["returns", "billing"], ["billing"])
+    rows = [json.dumps({"text": f"my parcel {i}", "tags": labels[i % 2]}) for i in range(30)]
+    (tmp_path / "tagged.jsonl").write_text("\n".join(rows), encoding="utf-8")
+    request = make_request(task=TASK, examples=str(tmp_path / "tagged.jsonl"), strategies=["majority"], **fakes)
+    prepare(request, read_data(request), time.monotonic(), Listener(), shelf_with(clerk))
+    lists = next(sentence for sentence in said if sentence.startswith("15 outputs are lists"))
+    assert "any one of them" in lists
+    assert "write them as one output" in lists
+
+
 def test_a_folder_of_another_run_is_refused_before_any_model_is_asked(
     tickets: Path, clerk: ScriptedModel, shelf_with: MakeShelf, fakes: dict[str, Any], tmp_path: Path
 ) -> None:

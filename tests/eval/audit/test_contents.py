@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from eval.audit.contents import invalid_json_output, placeholder_outputs, wordless_inputs
+from eval.audit.contents import invalid_json_output, placeholder_outputs, several_outputs, wordless_inputs
 from eval.contracts import Example, Kind, Task
 
 PARSE = Task("Parse the command.", Kind.EXTRACTION, "json_field_f1")
@@ -68,3 +68,17 @@ def test_inputs_of_punctuation_only_are_reported() -> None:
     finding = wordless_inputs([Example(str(i), text, ("a",)) for i, text in enumerate(texts)])
     assert finding is not None
     assert finding.rows == ("1", "2", "6")
+
+
+def test_lists_of_labels_are_pointed_out_since_one_alone_counts_as_right() -> None:
+    """Several tags of a message would otherwise be measured as if any one of them were enough, and nothing said."""
+    examples = [Example(str(i), f"text {i}", ("billing", "login")[: 1 + i % 2]) for i in range(30)]
+    finding = several_outputs(Task("Tag it.", Kind.CLASSIFICATION, "accuracy"), examples)
+    assert finding is not None
+    assert (finding.code, finding.severity, finding.count) == ("column_mapping", "warning", 15)
+    assert finding.message == "15 outputs are lists of several: an answer counts as right if it is any one of them."
+    assert '{"labels": ["a", "b"]}' in finding.action
+    answers = several_outputs(Task("Answer.", Kind.QA, "token_f1"), examples)
+    assert answers is not None
+    assert answers.severity == "info", "alternatives are usual there"
+    assert several_outputs(PARSE, GOOD) is None
