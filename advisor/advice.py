@@ -468,8 +468,11 @@ def _doubts(case: Case) -> list[str]:
 
 
 def _lacking(case: Case) -> list[str]:
+    groups = wording.count(case.evidence.groups or 0, "group")
     words = {
         "rows": f"{case.evidence.rows} test rows are too few to recommend anything with confidence",
+        "groups": f"the {case.evidence.rows} test rows are {groups} of rows that belong together, such as like inputs, "
+        "and so few say nothing about others",
         "unscored_rows": "the rows that could not be scored could change the pick",
         "label_rows": "much of the metric hangs on labels with hardly any test rows: "
         + ", ".join(f"{label} ({case.evidence.rows_per_label[label]})" for label in case.decision.label_rows_needed),
@@ -568,6 +571,8 @@ def _next_step(case: Case) -> str:
         wanted = ", ".join(f"{rows} more of {label}" for label, rows in decision.label_rows_needed.items())
         cost = _labelling(case, sum(decision.label_rows_needed.values()))
         return f"Label more examples and run again: at least {wanted}{cost}, better some dozens."
+    if "groups" in decision.lacks:
+        return "Label examples that differ from these and run again; more of the same groups say nothing new."
     if decision.verdict == "insufficient_evidence":
         return "Label more examples and run again; 100 test rows are a fair start."
     if _shortfall(case):

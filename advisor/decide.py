@@ -21,12 +21,14 @@ from advisor.economics import Money
 from eval.statistics import rows_needed
 
 Verdict = Literal["clear", "tie", "none_feasible", "insufficient_evidence"]
-Lack = Literal["rows", "unscored_rows", "label_rows"]
+Lack = Literal["rows", "groups", "unscored_rows", "label_rows"]
 
 EQUAL_COST = 0.10
 """Costs within this share of each other count as equal."""
 CLEAR = 0.95
 FEWEST_ROWS = 20
+FEWEST_GROUPS = 5
+"""Of rows that hang together: what differs between fewer is not known well enough for any range."""
 FEWEST_ROWS_OF_A_LABEL = 10
 MUCH_OF_A_METRIC = 0.05
 """A label with more than this share of a macro average must have its rows."""
@@ -115,6 +117,8 @@ class Evidence:
     """The metric is the mean of one value per label, so that a rare label weighs as much as a frequent one."""
     losses: Losses | None = None
     """Where candidates have losses of their own."""
+    groups: int | None = None
+    """Of the test rows, those that hang together counted once; None where each stands for itself."""
 
     def scarce_labels(self) -> dict[str, int]:
         """How many more test rows each label needs that much of the metric hangs on and that has hardly any."""
@@ -359,6 +363,7 @@ def _verdict(pick: Candidate, rivals: Sequence[Candidate], confidence: float) ->
 def _lacks(pick: Candidate, others: Sequence[Candidate], evidence: Evidence, aim: Aim) -> tuple[Lack, ...]:
     found: dict[Lack, bool] = {
         "rows": evidence.rows < FEWEST_ROWS,
+        "groups": evidence.groups is not None and evidence.groups < FEWEST_GROUPS,
         "unscored_rows": evidence.unscored > 0 and any(_could_win(c, pick, evidence, aim) for c in others),
         "label_rows": bool(evidence.scarce_labels()),
     }

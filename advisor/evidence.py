@@ -192,7 +192,9 @@ def _evidence(
     errors = {}
     for c in comparisons:
         errors[c.a, c.b] = errors[c.b, c.a] = c.standard_error
-    count = len(next((rows[0] for rows in fits.values()), ()))
+    rows = next((of_fit[0] for of_fit in fits.values()), ())
+    count = len(rows)
+    clusters = [row.cluster for row in rows if row.cluster]
     asked = max((len(r.evaluation.outcomes) for r in records if r.name in fits and r.evaluation), default=0)
     return Evidence(
         standard_errors=errors,
@@ -201,6 +203,7 @@ def _evidence(
         unscored=asked - count,
         rows_per_label=_rows_per_label([r for r in records if r.name in fits]) if metric.is_macro else {},
         metric_is_macro=metric.is_macro,
+        groups=count - len(clusters) + len(set(clusters)),
     )
 
 

@@ -515,6 +515,14 @@ def test_too_few_rows_are_no_evidence() -> None:
     assert told.advice.next_step == "Label more examples and run again; 100 test rows are a fair start."
 
 
+def test_many_rows_of_one_group_are_no_evidence() -> None:
+    """Where all test rows are the same question, ten times as many answers to it would be no more."""
+    told = Told(CLEAR, evidence={"groups": 1})
+    assert told.advice.verdict == "insufficient_evidence"
+    assert "the 200 test rows are 1 group of rows that belong together" in told.caveats
+    assert told.advice.next_step.startswith("Label examples that differ from these")
+
+
 def test_scarce_labels_are_named_with_how_many_more_are_needed() -> None:
     per_label = {"billing": 100, "legal": 3, "outage": 9}
     told = Told(CLEAR, evidence={"rows_per_label": per_label, "metric_is_macro": True})

@@ -279,6 +279,15 @@ def test_one_of_many_labels_may_be_rare() -> None:
     assert with_labels(macro=True, **{f"l{i}": 5 + i for i in range(19)}).verdict == "insufficient_evidence"
 
 
+@pytest.mark.parametrize(("groups", "lacks"), [(None, ()), (60, ()), (5, ()), (4, ("groups",)), (1, ("groups",))])
+def test_many_rows_of_a_handful_of_groups_are_few(groups: int | None, lacks: tuple[str, ...]) -> None:
+    """As where all test rows are the same question."""
+    pair = [candidate("a", 0.90, 1), candidate("b", 0.20, 50)]
+    decision = decide(pair, replace(evidence(pair, rows=60), groups=groups), ANY, POINT)
+    assert decision.lacks == lacks
+    assert decision.verdict == ("insufficient_evidence" if lacks else "clear")
+
+
 def test_all_that_is_lacking_is_named() -> None:
     pair = [candidate("a", 0.90, 1), candidate("b", 0.85, 50)]
     found = replace(evidence(pair, rows=12, unscored=3), rows_per_label={"y": 8, "n": 4}, metric_is_macro=True)

@@ -144,6 +144,7 @@ def test_rows_of_one_group_are_one_cluster() -> None:
     together = weighed(*grouped)
     assert together.comparisons[0].difference == alone.comparisons[0].difference
     assert together.comparisons[0].standard_error > 1.2 * alone.comparisons[0].standard_error
+    assert (together.assumptions.evidence.groups, alone.assumptions.evidence.groups) == (6, 60)
 
 
 def test_the_rows_of_each_label_are_those_of_a_strategy_that_was_measured_whole() -> None:
