@@ -31,6 +31,7 @@ FORMAL = re.compile(
     re.I | re.S,
 )
 """Outputs in a formal language: SQL, XML, JSON lists."""
+NUMBER = re.compile(r"[-+−]?[$€£]? ?\d[\d.,']*( ?[%$€£])?$")
 
 
 @dataclass(frozen=True)
@@ -161,7 +162,7 @@ def _infer_kind(spec: TaskSpec, examples: Sequence[Example], has_documents: bool
         return Kind.QA, "there are documents and the inputs are questions"
     if _share(rows, _is_excerpt) >= NEARLY_ALL:
         return Kind.EXTRACTION, "the outputs are short excerpts of the inputs"
-    return Kind.GENERATION, "the outputs are free text"
+    return Kind.GENERATION, "the outputs are numbers" if _are_numbers(rows) else "the outputs are free text"
 
 
 def _infer_metric(kind: Kind, examples: Sequence[Example]) -> tuple[str, str]:
@@ -175,6 +176,8 @@ def _infer_metric(kind: Kind, examples: Sequence[Example]) -> tuple[str, str]:
         if are_json_objects(targets):
             return "json_field_f1", "the outputs are JSON objects"
         return "exact_match", "an extracted value is right or wrong as a whole"
+    if kind is Kind.GENERATION and _are_numbers(examples):
+        return "exact_match", "the outputs are numbers: one is right only if it is the same, however near it comes"
     words = statistics.median(len(target.split()) for target in targets)
     if words <= SHORT_ANSWER:
         return "token_f1", f"half of the outputs have at most {words:g} words"
@@ -190,6 +193,10 @@ def _are_labels(outputs: Counter[str]) -> bool:
 
 def _share(examples: Sequence[Example], test: Callable[[Example], bool]) -> float:
     return sum(map(test, examples)) / len(examples)
+
+
+def _are_numbers(examples: Sequence[Example]) -> bool:
+    return _share(examples, lambda e: NUMBER.match(e.target) is not None) >= NEARLY_ALL
 
 
 def _is_question(text: str) -> bool:

@@ -146,6 +146,16 @@ def test_short_excerpts_of_the_input_are_extraction() -> None:
     assert inferred(rows) == ("extraction", "exact_match")
 
 
+@pytest.mark.parametrize("number", ["{}.5", "-{}", "{} %", "€ {},50", "1,0{}"])
+def test_numbers_are_right_only_if_they_are_the_same_and_that_is_said(number: str) -> None:
+    rows = examples(*[(f"flat with so many rooms {'i' * i}", number.format(10 + i)) for i in range(40)])
+    task, stated = complete(SPEC, rows, has_documents=False)
+    assert (task.kind, task.metric) == ("generation", "exact_match")
+    assert "the outputs are numbers" in stated[0]
+    assert "however near it comes" in stated[1]
+    assert inferred(examples(*[(f"t{i}", f"{i} cats") for i in range(40)])) == ("generation", "token_f1")
+
+
 @pytest.mark.parametrize(("words", "metric"), [(2, "token_f1"), (30, "rougeL")])
 def test_questions_over_documents_are_question_answering(words: int, metric: str) -> None:
     rows = examples(*[(f"Who is number {i}?", f"name{i} " * words) for i in range(10)])
