@@ -38,7 +38,7 @@ def read_json(path: Path) -> Reading:
                 "(JSON Lines)."
             )
     else:
-        records, broken = _objects(_only_list(content, path))
+        records, broken = _objects(_flat(_only_list(content, path)))
     return records, assumed(path.name, decoded) + unparseable(path.name, broken, "a JSON object")
 
 
@@ -161,6 +161,27 @@ def _only_list(content: object, path: Path) -> list[object]:
         return next(iter(lists.values()))
     found = f"lists of objects under {listed(lists)}" if lists else "no list of objects"
     raise RequestError(f"{path} holds {found}: give a list of objects, or an object with one such list.")
+
+
+def _flat(items: list[object]) -> list[object]:
+    """Of SQuAD's nested form (articles, paragraphs, questions), a row for each question; other items as they are."""
+    articles = _dicts(items)
+    paragraphs = [paragraph for article in articles for paragraph in _dicts(article.get("paragraphs"))]
+    rows = [
+        {
+            "id": asked.get("id"),
+            "context": paragraph.get("context"),
+            "question": asked.get("question"),
+            "answers": [answer.get("text") for answer in _dicts(asked.get("answers"))],
+        }
+        for paragraph in paragraphs
+        for asked in _dicts(paragraph.get("qas"))
+    ]
+    return [*rows] if rows and all("paragraphs" in article for article in articles) else items
+
+
+def _dicts(value: object) -> list[dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def _other_sheets(path: Path, read: str, others: list[str]) -> list[Finding]:

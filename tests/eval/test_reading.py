@@ -63,6 +63,22 @@ def test_a_broken_line_is_reported_by_its_physical_number_and_reading_goes_on(wr
     assert found(file, "empty_input").rows == ("2",)
 
 
+def test_the_nested_form_of_squad_is_a_row_for_each_question(write: Write) -> None:
+    answers = [{"text": "blue", "answer_start": 11}, {"text": "light blue", "answer_start": 11}]
+    qas = [
+        {"id": "a", "question": "Which colour?", "answers": answers},
+        {"id": "b", "question": "Which smell?", "is_impossible": True, "answers": []},
+    ]
+    articles = [{"paragraphs": [{"context": "The sky is blue.", "qas": qas}]}, {"title": "Empty", "paragraphs": []}]
+    file = read_examples(write("a.json", json.dumps({"version": "2.0", "data": articles})))
+    (example,) = file.examples
+    assert (example.id, example.targets) == ("a", ("blue", "light blue"))
+    assert example.input == "question: Which colour?\ncontext: The sky is blue."
+    assert found(file, "empty_output").rows == ("b",)
+    other = read_examples(write("b.json", json.dumps([{"paragraphs": [], "text": "x", "label": "y"}])))
+    assert other.examples[0].input == "x", "another file with a column of this name is read as it is"
+
+
 def test_a_line_separator_inside_a_json_string_ends_no_line(write: Write) -> None:
     file = read_examples(write("a.jsonl", '{"input": "a\u2028b", "output": "x"}\n'))
     assert pairs(file) == [("a\u2028b", "x")]
