@@ -114,10 +114,9 @@ def _headline(case: Case) -> str:
         best = max((c for c in case.candidates if not c.incumbent), key=lambda c: c.quality)
         measured = f"{title_in_text(best.name)}: {_quality(case, best.name)}"
         return f"No strategy meets the limits; the best measured is {measured}."
-    if decision.keeps_incumbent:
-        today, best = _quality(case, INCUMBENT), _quality(case, decision.pick)
-        return f"Keep today's system: {today}. The best to put in its place is {title_in_text(decision.pick)}: {best}."
     figures = f"{title_in_text(decision.pick)}: {_quality(case, decision.pick)}"
+    if decision.keeps_incumbent:
+        return f"Keep today's system: {_quality(case, INCUMBENT)}. The best to put in its place is {figures}."
     if decision.verdict == "insufficient_evidence":
         return f"Too little evidence for a recommendation; what these rows favour is {figures}."
     shortfall = _shortfall(case)

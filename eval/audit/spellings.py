@@ -124,8 +124,9 @@ def label_variants(
     """
     findings = []
     if rows := _rows(examples, kept):
+        differ = "differs" if len(kept) == 1 else "differ"
         message = (
-            f"{counted(len(kept), 'spelling')} of labels differ from another in case, spaces or Unicode form only, "
+            f"{counted(len(kept), 'spelling')} of labels {differ} from another in case, spaces or Unicode form only, "
             f"in {counted(len(rows), 'row')}: {_pairs(kept)}."
         )
         action = "Counted as the latter; --accept label_variants keeps them apart." if merged else "Kept apart."
