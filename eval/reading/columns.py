@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,7 +94,11 @@ def map_columns(table: Table, input_columns: Sequence[str] = (), output_column: 
         if chat:
             return ColumnMapping((chat,), chat, identifier, chat=True)
     output = output or named(table, OUTPUTS, without=inputs)
+    if inputs and output is None:
+        output = next(iter(_only_other(table, (*inputs, identifier))), None)
     inputs = inputs or _usual_inputs(table, without=(output or "",))
+    if output is not None:
+        inputs = inputs or _only_other(table, (output, identifier))
     if not inputs or output is None:
         raise _unclear(table, "input" if not inputs and output else "output" if inputs else "input or output")
     if output in inputs:
@@ -144,6 +148,12 @@ def _usual_inputs(table: Table, without: Sequence[str]) -> tuple[str, ...]:
         return ()
     companions = (named(table, (name,), without) for name in COMPANIONS.get(plain(lead), ()))
     return (lead, *(name for name in companions if name and not table.is_empty(name)))
+
+
+def _only_other(table: Table, known: Collection[str | None]) -> tuple[str, ...]:
+    """The one column that is left, if there is just one: it can then be nothing else."""
+    left = tuple(column for column in table.columns if column not in known and not is_ignored(table, column))
+    return left if len(left) == 1 else ()
 
 
 def _given(table: Table, name: str, flag: str) -> str:

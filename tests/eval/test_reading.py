@@ -373,6 +373,18 @@ def test_unknown_names_are_not_guessed(write: Write) -> None:
         read_examples(write("a.csv", "foo,bar\na,x\n"))
 
 
+def test_the_one_column_that_is_left_is_what_is_missing(write: Write) -> None:
+    path = write("a.csv", "id,review text,stars\n1,fine,5\n2,poor,1\n")
+    assert pairs(read_examples(path)) == [("fine", "5"), ("poor", "1")]
+    both = write("b.csv", "bar,foo\nx,a\n")
+    assert pairs(read_examples(both, input_columns=["foo"])) == [("a", "x")]
+    assert pairs(read_examples(both, output_column="bar")) == [("a", "x")]
+    with pytest.raises(RequestError, match="none is known to be the input"):
+        read_examples(write("c.csv", "date,review text,stars\n1.1.,fine,5\n"))
+    with pytest.raises(RequestError, match="none is known to be the output"):
+        read_examples(write("d.csv", "text,date\nunlabelled,1.1.\n"))
+
+
 def test_a_file_without_header_lists_what_it_read_as_columns(write: Write) -> None:
     with pytest.raises(RequestError, match=r'"good film" and "pos".*first row'):
         read_examples(write("a.csv", "good film,pos\nbad film,neg\n"))
