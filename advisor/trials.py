@@ -13,6 +13,7 @@ from advisor.parts import Parts
 from advisor.planning import STRATEGY_SECONDS, RunPlan
 from advisor.progress import Progress
 from advisor.records import Fit, Record
+from advisor.report import wording
 from advisor.report.schema import Status
 from advisor.request import CompareRequest
 from advisor.runs import RunFolder, log
@@ -144,7 +145,7 @@ def _try_one(bench: Bench, entry: Entry) -> Record:
     if entry.name in bench.plan.left_out:
         spared = strategy.standing == "dispensable" and not bench.request.names_strategies
         status: Status = "not_applicable" if spared else "stopped_early"
-        return replace(blank, status=status, reason="the time budget has no room for it; raise --time-budget")
+        return replace(blank, status=status, reason=wording.LEFT_OUT)
     fits: list[Fit] = []
     for fit in _fits(bench, entry):
         fits.append(fit)

@@ -64,7 +64,7 @@ def _unusual(report: Report) -> list[str]:
     for result in view.ranked(report):
         if result.status != "ok":
             reason = wording.clip(result.reason or "no reason was recorded", 300)
-            said = f"{wording.STATUS_TITLES[result.status]}: {reason}"
+            said = f"{wording.status_title(result)}: {reason}"
             titles.setdefault(said, []).append(wording.strategy_title(result.name))
     return [f"{', '.join(names)}, {said}" for said, names in titles.items()]
 

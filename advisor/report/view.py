@@ -107,7 +107,7 @@ def note(report: Report, result: StrategyResult) -> str:
     elif result.name == report.recommendation.runner_up:
         words.append("runner-up")
     if result.status != "ok":
-        words.append(wording.STATUS_TITLES[result.status])
+        words.append(wording.status_title(result))
     return ", ".join(words)
 
 

@@ -66,12 +66,15 @@ _VERDICT_TITLES: dict[Verdict, str] = {
     "insufficient_evidence": "Not enough evidence",
 }
 
-STATUS_TITLES: dict[Status, str] = {
+_STATUS_TITLES: dict[Status, str] = {
     "ok": "",
     "failed": "failed",
     "stopped_early": "stopped early",
     "not_applicable": "not applicable",
 }
+
+LEFT_OUT = "the time budget has no room for it; raise --time-budget"
+"""The reason of a strategy that was not begun."""
 
 SEVERITY_TITLES: dict[Severity, str] = {"info": "Note", "warning": "Warning", "error": "Problem"}
 
@@ -89,6 +92,11 @@ def strategy_title(name: str) -> str:
     if title is None:
         return name
     return f"{title} on {model}" if at else title
+
+
+def status_title(result: StrategyResult) -> str:
+    """How it went, in a word or two; empty where it went as planned."""
+    return "left out" if result.reason == LEFT_OUT else _STATUS_TITLES[result.status]
 
 
 def title_in_text(name: str) -> str:

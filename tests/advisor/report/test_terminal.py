@@ -8,6 +8,8 @@ from collections.abc import Callable
 import pytest
 from rich.console import Console
 
+from advisor.report import wording
+from advisor.report.markdown import render_markdown
 from advisor.report.schema import Report
 from advisor.report.terminal import print_report
 
@@ -64,6 +66,20 @@ def test_strategies_that_are_not_in_the_table_share_a_line_where_they_share_the_
         in lines
     )
     assert sum("Always the commonest label" in line for line in lines) == 1
+
+
+def test_what_the_plan_left_out_is_called_so_whatever_it_means_for_the_advice(sample_report: Build) -> None:
+    report = sample_report()
+    last = report.strategies[-1]
+    without = [
+        last.model_copy(update={"name": name, "status": status, "reason": wording.LEFT_OUT, "quality": None})
+        for name, status in (("lora_rag", "stopped_early"), ("full_tuning", "not_applicable"))
+    ]
+    left = [s for s in report.strategies if s.name not in ("lora_rag", "full_tuning")]
+    report = report.model_copy(update={"strategies": [*left, *without]})
+    both = "Fine-tuning + retrieval, Full fine-tuning, left out: the time budget has no room for it"
+    assert both in " ".join(printed(report, 120).split())
+    assert "left out; the time budget has no room for it" in render_markdown(report)
 
 
 @pytest.mark.parametrize("width", [20, 80, 120])
