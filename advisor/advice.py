@@ -586,7 +586,7 @@ def _what_may_be_better(case: Case) -> str:
     late = [title_in_text(result.name) for result in case.results.values() if result.status == "stopped_early"]
     if late:
         were = "was" if len(late) == 1 else "were"
-        return f"raise --time-budget first, for want of which {conjoined(late)} {were} cut short"
+        return f"raise --time-budget first, for want of which {conjoined(late)} {were} left out or cut short"
     return "add examples, or try a larger model with --model"
 
 

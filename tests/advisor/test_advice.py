@@ -234,7 +234,7 @@ def test_before_more_examples_what_time_was_lacking_for_is_to_be_tried() -> None
     told = Told(WEAK, unfinished=["rag", "lora"])
     assert told.advice.next_step == (
         "Do not put it to use yet: raise --time-budget first, for want of which retrieval (RAG) and fine-tuning (LoRA) "
-        "were cut short."
+        "were left out or cut short."
     )
 
 
