@@ -177,7 +177,9 @@ def _flat(items: list[object]) -> list[object]:
         for paragraph in paragraphs
         for asked in _dicts(paragraph.get("qas"))
     ]
-    return [*rows] if rows and all("paragraphs" in article for article in articles) else items
+    if not rows or not all("paragraphs" in article for article in articles):
+        return items
+    return [*rows, *(item for item in items if not isinstance(item, dict))]  # which are told as unreadable
 
 
 def _dicts(value: object) -> list[dict[str, Any]]:

@@ -75,6 +75,8 @@ def test_the_nested_form_of_squad_is_a_row_for_each_question(write: Write) -> No
     assert (example.id, example.targets) == ("a", ("blue", "light blue"))
     assert example.input == "question: Which colour?\ncontext: The sky is blue."
     assert found(file, "empty_output").rows == ("b",)
+    mixed = read_examples(write("c.json", json.dumps([*articles, "not an article"])))
+    assert found(mixed, "unparseable_rows").count == 1, "nothing is dropped in silence"
     other = read_examples(write("b.json", json.dumps([{"paragraphs": [], "text": "x", "label": "y"}])))
     assert other.examples[0].input == "x", "another file with a column of this name is read as it is"
 
