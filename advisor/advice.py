@@ -12,10 +12,11 @@ from advisor.error_costs import ErrorCosts
 from advisor.evidence import Weighed
 from advisor.planning import CURVE_SHARES
 from advisor.report import schema, wording
-from advisor.report.wording import conjoined, title_in_text
+from advisor.report.wording import title_in_text
 from advisor.sensitivity import Flip, break_evens, in_few_digits, what_would_flip
 from advisor.trials import INCUMBENT
 from eval.metrics import get_metric
+from eval.reading.text import conjoined
 from eval.statistics import expected_loss, probability_best, wilson
 from strategies.base import TRAINED
 

@@ -40,6 +40,7 @@ from advisor.report import wording
 from eval.contracts import Document, Example, Task
 from eval.harness import FEWEST_BATCHES, LEVEL_GROWTH, MIN_QUERIES, MOST_QUERIES, PARALLEL, WARM_UP
 from eval.metrics import get_metric
+from eval.reading.text import conjoined
 from strategies.answers import AnswerFormat
 from strategies.base import Allowance, Standing
 from strategies.models.base import Decoding, Embedder, LanguageModel, Prompt, Turn
@@ -306,7 +307,7 @@ def _without(strategies: Sequence[str], gone: Sequence[str] = ()) -> list[Cut]:
 
 def _left_out(names: Sequence[str]) -> str:
     titles = [wording.title_in_text(name) for name in names]
-    return f"{wording.conjoined(titles)} {'was' if len(names) == 1 else 'were'} left out"
+    return f"{conjoined(titles)} {'was' if len(names) == 1 else 'were'} left out"
 
 
 def _passes(most: int) -> Cut:

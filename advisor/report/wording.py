@@ -105,11 +105,6 @@ def title_in_text(name: str) -> str:
     return title[0].lower() + title[1:] if title[1:2].islower() else title
 
 
-def conjoined(words: Sequence[str]) -> str:
-    """`a, b and c`."""
-    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
-
-
 def metric_title(metric: str) -> str:
     """The metric as its field writes it; an unknown one is shown with spaces for underscores."""
     return METRIC_TITLES.get(metric.lower(), metric.replace("_", " "))

@@ -10,7 +10,7 @@ from typing import Any
 from eval.errors import RequestError
 from eval.findings import Finding
 from eval.reading.tables import Row, Table
-from eval.reading.text import as_text
+from eval.reading.text import as_text, conjoined
 
 # fmt: off
 INPUTS = (
@@ -138,8 +138,7 @@ def plain(column: str) -> str:
 
 def quoted(names: Iterable[str]) -> str:
     """Return names in quotes for a sentence: `"a", "b" and "c"`."""
-    quotes = [f'"{name}"' for name in names]
-    return " and ".join(filter(None, [", ".join(quotes[:-1]), *quotes[-1:]]))
+    return conjoined([f'"{name}"' for name in names])
 
 
 def _usual_inputs(table: Table, without: Sequence[str]) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import codecs
 import json
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -93,6 +93,11 @@ def listed(names: Iterable[str], most: int = 5) -> str:
     names = list(names)
     extra = len(names) - most
     return ", ".join(names) if extra <= 0 else f"{', '.join(names[:most])} and {extra} more"
+
+
+def conjoined(words: Sequence[str]) -> str:
+    """Join words for a sentence, all of them: `a, b and c`."""
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 def counted(n: int, noun: str) -> str:
