@@ -23,7 +23,10 @@ class Progress(Protocol):
         ...
 
     def finished(self, strategy: str, outcome: str, quality: float | None = None) -> None:
-        """A strategy is done; `outcome` is a few words, `quality` its metric on the test rows, 0 to 1."""
+        """A strategy is done; `outcome` is its status, or `left_out` where the plan had no room for it.
+
+        `quality`: its metric on the test rows, 0 to 1.
+        """
         ...
 
 

@@ -131,7 +131,8 @@ def try_all(bench: Bench, entries: Sequence[Entry]) -> list[Record]:
         record = _try_one(bench, entry)
         records.append(record)
         log.info("%s: %s %s", record.name, record.status, record.reason or "")
-        bench.progress.finished(record.name, record.status, bench.quality(record))
+        left_out = record.name in plan.left_out and record.status == "stopped_early"
+        bench.progress.finished(record.name, "left_out" if left_out else record.status, bench.quality(record))
     if bench.data.incumbent is not None:
         records.append(_incumbent(bench))
     return records

@@ -103,7 +103,7 @@ class AuditForm(AuditOptions):
 class StrategyDone(BaseModel):
     """A strategy that is done."""
 
-    outcome: Literal["ok", "failed", "stopped_early", "not_applicable"]
+    outcome: Literal["ok", "failed", "stopped_early", "not_applicable", "left_out"]
     quality: float | None
     """Its metric on the test rows, 0 to 1."""
 

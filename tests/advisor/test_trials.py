@@ -16,6 +16,7 @@ import pytest
 from advisor import trials
 from advisor.comparison import compare
 from advisor.data import read_data
+from advisor.progress import Silent
 from advisor.records import Record
 from advisor.request import make_request
 from advisor.trials import INCUMBENT, Bench, Entry, try_all
@@ -42,6 +43,16 @@ def write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[Any]]) 
     with path.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([header, *rows])
     return path
+
+
+class Told(Silent):
+    """Keeps what strategies came to."""
+
+    def __init__(self) -> None:
+        self.outcomes: list[str] = []
+
+    def finished(self, strategy: str, outcome: str, quality: float | None = None) -> None:
+        self.outcomes.append(outcome)
 
 
 def tried(bench: Bench, *entries: Entry) -> dict[str, Record]:
@@ -263,9 +274,12 @@ def test_what_takes_no_models_work_is_measured_with_no_time_left_too(bench_for: 
 
 
 def test_a_strategy_that_the_plan_left_out_is_not_fitted(bench_for: MakeBench, tuned: Any) -> None:
-    records = tried(bench_for(predicted={"majority": 1.0, "lora": 300.0}, left_out=["lora"]), MAJORITY, LORA)
+    bench = bench_for(predicted={"majority": 1.0, "lora": 300.0}, left_out=["lora"])
+    bench.progress = told = Told()
+    records = tried(bench, MAJORITY, LORA)
     assert [record.status for record in records.values()] == ["ok", "stopped_early"]
     assert "no room for it; raise --time-budget" in str(records["lora"].reason)
+    assert told.outcomes == ["ok", "left_out"]
     assert tuned.fits == []
 
 
