@@ -150,6 +150,8 @@ class RunPlan:
     offers: Sequence[Offer] = ()
     spent: float = 0.0
     """Seconds that were gone when the plan was made."""
+    index_seconds: float = 0.0
+    """Of embedding the documents, for the first strategy that reads them."""
     total: float = 0.0
     speeds: Mapping[str, Speeds] = field(default_factory=dict)
     """Of each model, by which the work of choosing is counted."""
@@ -382,6 +384,7 @@ def _timed_plan(
         refit_seconds=refit,
         curve_seconds=curve,
         closer_look_seconds=max(loads) + max(effects),
+        index_seconds=index_seconds,
     )
     return replace(timed, total=plan.spent + index_seconds + tried + timed.after_all)
 
@@ -408,9 +411,9 @@ def _load_seconds(alone: float) -> float:
 
 
 def to_json(plan: RunPlan) -> dict[str, Any]:
-    """Plain values for the run folder; a deadline belongs to one run and is not kept."""
+    """Plain values for the run folder; a deadline belongs to one run, earlier choices to one fit: neither is kept."""
     values = asdict(plan)
-    del values["allowance"]["deadline"]
+    del values["allowance"]["deadline"], values["allowance"]["chosen_before"]
     return values
 
 

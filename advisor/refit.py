@@ -54,7 +54,12 @@ def _refit(bench: Bench, entry: Entry, record: Record) -> Refit:
 def _fit_on_all(bench: Bench, entry: Entry, record: Record) -> Refit:
     examples, task, folder = bench.data.examples, bench.data.task, bench.folder
     epochs = _median_epochs(record.fits)
-    allowance = replace(bench.plan.allowance, fixed_epochs=epochs, deadline=bench.deadline - GUARD_SECONDS)
+    allowance = replace(
+        bench.plan.allowance,
+        fixed_epochs=epochs,
+        chosen_before=tuple(fit.config for fit in record.fits),
+        deadline=bench.deadline - GUARD_SECONDS,
+    )
     workshop = bench.workshop(entry.model).for_fit(
         folder.work(record.name), allowance, _told(bench.progress, record.name), bench.request.seed
     )

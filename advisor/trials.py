@@ -125,7 +125,7 @@ class Bench:
 def try_all(bench: Bench, entries: Sequence[Entry]) -> list[Record]:
     """Every strategy in turn; a fit that an earlier attempt finished is not made again."""
     plan = bench.plan
-    bench.progress.planned({n: s for n, s in plan.predicted.items() if n not in plan.left_out}, plan.after_all)
+    bench.progress.planned(_to_come(plan, entries), plan.after_all)
     records = []
     for entry in entries:
         record = _try_one(bench, entry)
@@ -136,6 +136,13 @@ def try_all(bench: Bench, entries: Sequence[Entry]) -> list[Record]:
     if bench.data.incumbent is not None:
         records.append(_incumbent(bench))
     return records
+
+
+def _to_come(plan: RunPlan, entries: Sequence[Entry]) -> dict[str, float]:
+    """Seconds of each strategy that is tried; the first that reads documents embeds them."""
+    seconds = {name: own for name, own in plan.predicted.items() if name not in plan.left_out}
+    readers = [e.name for e in entries if e.name in seconds and make_strategy(e.strategy).needs_documents]
+    return {name: own + (plan.index_seconds if name in readers[:1] else 0.0) for name, own in seconds.items()}
 
 
 def _try_one(bench: Bench, entry: Entry) -> Record:

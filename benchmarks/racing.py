@@ -27,7 +27,7 @@ from common import drawn, machine, tasks_root
 from advisor.data import Data, read_data
 from advisor.request import make_request
 from advisor.runs import write_atomically
-from eval.contracts import Example, Task
+from eval.contracts import Example, Task, Usage
 from eval.harness import evaluate
 from eval.metrics import ScoredRow, get_metric
 from strategies import racing
@@ -55,9 +55,11 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=200)
     parser.add_argument("--first-lap", type=int, default=racing.FIRST_LAP, help="rows that all configurations answer")
     parser.add_argument("--late-errors", type=float, default=racing.LATELY, help="by which one is out on many rows")
+    parser.add_argument("--fewest", type=int, default=racing.FEWEST, help="rows before anyone is clearly behind")
     parser.add_argument("--only-known", action="store_true", help="races on the scores there are; nothing is answered")
     arguments = parser.parse_args()
     racing.FIRST_LAP, racing.LATELY = arguments.first_lap, arguments.late_errors
+    racing.FEWEST = arguments.fewest
     rows = []
     for name in arguments.tasks.split(","):
         for strategy in arguments.strategies.split(","):
@@ -94,10 +96,13 @@ def draw(table: Sequence[Sequence[float]], seed: int) -> tuple[float, float, flo
     order = random.Random(seed).sample(range(len(table[0])), len(table[0]))
     dev, judged = order[:SEARCH_ROWS], order[SEARCH_ROWS:]
 
+    meter = Meter()
+
     def answer(number: int, rows: slice) -> list[ScoredRow | None]:
+        meter.read(Usage(input_tokens=len(dev[rows])))  # what costs nothing would not be raced
         return [ScoredRow("", (), table[number][i]) for i in dev[rows]]
 
-    winner, runners = race(len(table), len(dev), lambda number: None, answer, mean, Meter())
+    winner, runners = race(len(table), len(dev), lambda number: None, answer, mean, meter)
     best = int(np.argmax([np.mean([own[i] for i in dev]) for own in table]))
     on_others = [float(np.mean([own[i] for i in judged])) for own in table]
     share = sum(len(runner.rows) for runner in runners) / (len(table) * len(dev))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -58,6 +58,8 @@ class Allowance:
     """Whether fine-tuning may spend them too, on whole trainings with other settings."""
     fixed_epochs: int | None = None
     """Train for exactly so many epochs, without choosing among them: for a fit on all examples after cross-fitting."""
+    chosen_before: Sequence[Mapping[str, Any]] = ()
+    """What the fits chose that were measured: for a fit on all examples, which chooses among what most of them did."""
     deadline: float = math.inf
     """`time.monotonic()` value at which training ends, whatever the plan said."""
 

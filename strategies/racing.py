@@ -19,9 +19,11 @@ from strategies.workload import Speeds, Tokens
 
 FIRST_LAP = 4
 """Rows that every configuration answers; each further lap doubles them."""
+FEWEST = 8
+"""Rows below which no one is clearly behind: how much four of them differ is mostly chance."""
 ROUNDING = 1e-9
 CLEARLY, LATELY = 1.0, 0.5
-"""Standard errors of the paired difference by which a configuration must be behind the leader to be out at once; and
+"""Standard errors of the paired difference by which a configuration must be behind the leader to be out at once; and,
 from `LATE` rows on, since the last lap takes as many answers as all before it, for a smaller difference than ever."""
 LATE = 32
 
@@ -33,15 +35,19 @@ class Meter:
     seconds: float = math.inf
     speeds: Speeds | None = None
     spent: float = 0.0
+    tokens: float = 0.0
+    """Of all kinds, counted without speeds as well."""
 
     def read(self, usage: Usage, steps: float = 0.0) -> None:
         """Count what a model read and wrote; `steps`: passes in which a whole batch wrote one token a row."""
+        self.tokens += usage.input_tokens + usage.output_tokens
         if self.speeds is not None:
             fresh = usage.input_tokens - usage.cached_tokens
             self.spent += self.speeds.seconds(Tokens(read=fresh, written=usage.output_tokens, steps=steps))
 
     def train(self, tokens: float) -> None:
         """Count what a model was trained on."""
+        self.tokens += tokens
         if self.speeds is not None:
             self.spent += self.speeds.seconds(Tokens(trained=tokens))
 
@@ -80,13 +86,15 @@ def race(count: int, rows: int, make: Make, answer: Answer, value: Value, meter:
     """The winner's number, and how each of `count` configurations ran over at most `rows` rows.
 
     In the first lap as many run as the meter has room for, in order; where none of them gets anything right, which
-    tells nothing, all run a second one. Where the meter has no room for a further lap of all that are still in it, the
-    laps before decide. Of equals the earlier is taken: let the simplest be the first.
+    tells nothing, all run a second one. Where the first lap took no model's work, there is nothing to save, and all run
+    to the end. Where the meter has no room for a further lap of all that are still in it, the laps before decide. Of
+    equals the earlier is taken: let the simplest be the first.
     """
     runners = [Runner() for _ in range(count)]
     alive = list(range(count))
-    start = 0
-    for end in laps(rows):
+    start, worked, ends = 0, meter.tokens, laps(rows)
+    while ends:
+        end = ends.pop(0)
         if start and meter.left < sum(_expected(runners, runners[number], end - start) for number in alive):
             break
         ran = []
@@ -105,7 +113,10 @@ def race(count: int, rows: int, make: Make, answer: Answer, value: Value, meter:
             break
         ranked = sorted(ran, key=lambda number: (-_quality(value, runners[number].rows), number))
         tells_nothing = not start and not any(row and row.score for row in runners[ranked[0]].rows)
-        if tells_nothing and meter.left >= sum(_expected(runners, runners[number], end) for number in ranked):
+        is_free = not start and meter.tokens == worked
+        if is_free:
+            alive, ends = ranked, [rows] if end < rows else []
+        elif tells_nothing and meter.left >= sum(_expected(runners, runners[number], end) for number in ranked):
             alive = ranked
         else:
             alive = _survivors(ranked, runners)
@@ -168,6 +179,6 @@ def is_clearly_behind(
     """
     pairs = zip(own_rows, leaders, strict=True)
     gaps = np.array([best.score - own.score for own, best in pairs if own is not None and best is not None])
-    if len(gaps) < 2:
+    if len(gaps) < FEWEST:
         return False
     return bool(gaps.mean() > errors * gaps.std(ddof=1) / math.sqrt(len(gaps)) + ROUNDING)

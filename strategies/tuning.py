@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from eval.contracts import NO_USAGE, Example, Kind, Solution, Task
@@ -80,7 +80,11 @@ def choose(
 
     Ties go to the earlier configuration: list the simplest first, then what is likeliest to be better, since the
     allowance may not last for all. What was tried, and what that took, is logged in the workshop.
+
+    Where fits before have chosen, only what most of them did is left to choose from: their races together know more
+    than one race, and what is kept is then what was measured.
     """
+    configurations = _most_chosen(configurations, workshop.allowance.chosen_before)
     fit_rows, dev = parts(task, train, workshop, SEARCH_ROWS)
     best = configurations[0]
     if dev and workshop.meter.left > 0 and len(configurations) > 1:
@@ -88,6 +92,14 @@ def choose(
     workshop.log.config.update(best)
     workshop.log.train_examples = len(train)
     return make(best, train)
+
+
+def _most_chosen(
+    configurations: Sequence[Configuration], before: Sequence[Mapping[str, Any]]
+) -> Sequence[Configuration]:
+    """Those that most of the fits before chose; all where there were none."""
+    times = [sum(own.items() <= chosen.items() for chosen in before) for own in configurations]
+    return [own for own, often in zip(configurations, times, strict=True) if often == max(times)]
 
 
 def _raced(

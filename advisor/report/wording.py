@@ -382,7 +382,7 @@ def how_split(plan: Plan) -> str:
             " model-seconds in each fit: work at the speeds measured before, the same for all."
         )
     if plan.refit:
-        text += " What is kept was then fitted in the same way on all examples."
+        text += " What is kept was then fitted on all examples, with the settings that were chosen most often."
     return text
 
 

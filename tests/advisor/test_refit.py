@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,14 @@ from advisor.comparison import compare
 from advisor.records import Record
 from advisor.refit import keep_solution
 from advisor.trials import Bench, Entry, try_all
+from eval.contracts import Prediction
 from strategies.baselines import CopyNearest, Majority
+from strategies.manifest import write_manifest
 from strategies.models.fake import ScriptedModel
 from strategies.models.shelf import ModelShelf
 from strategies.prompting import FewShot
 from strategies.solutions import load_solution
+from strategies.tuning import choose
 
 MakeBench = Callable[..., Bench]
 MakeShelf = Callable[[ScriptedModel], ModelShelf]
@@ -28,6 +31,20 @@ FOLDS = 3
 
 def contents(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+@dataclass(frozen=True)
+class Named:
+    """Answers what it knows; what is kept of it answers its name."""
+
+    name: str
+    known: Mapping[str, str]
+
+    def predict(self, inputs: Sequence[str]) -> list[Prediction]:
+        return [Prediction(self.known.get(text, "")) for text in inputs]
+
+    def save(self, folder: Path) -> None:
+        write_manifest(folder, "constant", {"answer": self.name})
 
 
 def measured(bench: Bench, entry: Entry = LORA) -> Record:
@@ -86,6 +103,29 @@ def test_a_strategy_without_epochs_is_fitted_as_it_was(bench_for: MakeBench, mon
     assert refit is not None
     assert refit.epochs is None
     assert seen == [None] * 4
+
+
+def test_what_is_kept_has_the_configuration_that_most_measured_fits_chose(
+    bench_for: MakeBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One more race, on all examples, may choose what was hardly measured."""
+    best = iter("abb")
+
+    def fit(self: Any, task: Any, train: Any, workshop: Any) -> Any:
+        right, known = next(best, "a"), {e.input: e.target for e in train}
+
+        def make(configuration: Any, rows: Any) -> Any:
+            return Named(configuration["variant"], known if configuration["variant"] == right else {})
+
+        return choose(task, train, workshop, [{"variant": "a"}, {"variant": "b"}], make)
+
+    monkeypatch.setattr(CopyNearest, "fit", fit)
+    bench = bench_for(folds=FOLDS)
+    entry = Entry("nearest_copy", "nearest_copy", "scripted")
+    record = measured(bench, entry)
+    assert [fit.config["variant"] for fit in record.fits] == ["a", "b", "b"]
+    keep_solution(bench, entry, record)
+    assert kept(bench, "nearest_copy") == "b"
 
 
 def test_without_a_refit_in_the_plan_the_measured_solution_is_kept(bench_for: MakeBench, tuned: Any) -> None:

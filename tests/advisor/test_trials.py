@@ -50,6 +50,10 @@ class Told(Silent):
 
     def __init__(self) -> None:
         self.outcomes: list[str] = []
+        self.seconds: dict[str, float] = {}
+
+    def planned(self, seconds: dict[str, float], after: float) -> None:
+        self.seconds = seconds
 
     def finished(self, strategy: str, outcome: str, quality: float | None = None) -> None:
         self.outcomes.append(outcome)
@@ -281,6 +285,14 @@ def test_a_strategy_that_the_plan_left_out_is_not_fitted(bench_for: MakeBench, t
     assert "no room for it; raise --time-budget" in str(records["lora"].reason)
     assert told.outcomes == ["ok", "left_out"]
     assert tuned.fits == []
+
+
+def test_the_forecast_counts_embedding_the_documents_with_the_first_that_reads_them(bench_for: MakeBench) -> None:
+    names = ("majority", "rag", "passage_copy", "lora_rag")
+    bench = bench_for(predicted=dict.fromkeys(names, 1.0), left_out=["rag"], index_seconds=50.0)
+    bench.progress = told = Told()
+    tried(bench, *(Entry(name, name, "scripted") for name in names))
+    assert told.seconds == {"majority": 1.0, "passage_copy": 51.0, "lora_rag": 1.0}
 
 
 def test_training_leaves_time_for_its_answers_and_for_the_fits_the_strategies_and_the_refit_to_come(

@@ -57,8 +57,22 @@ def test_laps_double_up_to_all_rows() -> None:
     assert laps(0) == []
 
 
-def test_what_is_clearly_behind_is_out_after_the_first_lap() -> None:
-    assert Field(even(0.2, 0.9, 0.5, 0.4)).run() == (1, [4, 4, 4, 4], 16.0)
+def test_what_is_clearly_behind_is_out_after_eight_rows() -> None:
+    assert Field(even(0.2, 0.9, 0.5, 0.4)).run() == (1, [4, 8, 8, 4], 24.0)
+
+
+def test_four_rows_put_out_the_worse_half_and_no_one_else() -> None:
+    """Of two, the one that is better on the whole wins over a start at which all four rows speak for the other."""
+    other = [0.3, 0.5, 0.2, 0.6] + [0.0, 0.4] * 30
+    better = [0.1, 0.2, 0.1, 0.5] + [0.3, 0.7] * 30
+    assert Field([other, better]).run()[0] == 1
+
+
+def test_where_answers_cost_nothing_all_run_to_the_end() -> None:
+    lucky = [1.0] * 8 + [0.0] * 56
+    assert Field([lucky, *even(0.0, 0.2)], costs=[0, 0, 0]).run() == (2, [64, 64, 64], 0.0)
+    assert Field([lucky, *even(0.0, 0.2)]).run()[0] == 0, "what costs something is raced"
+    assert Field([[0.0, 1.0], [1.0, 1.0]], costs=[0, 0]).run() == (1, [2, 2], 0.0)
 
 
 def test_of_equals_half_go_on_but_two_to_the_end_and_the_first_wins() -> None:
@@ -79,6 +93,11 @@ def test_a_single_row_makes_no_one_clearly_better(rows: int) -> None:
     leader, own = ([ScoredRow("", (), float(i < right)) for i in range(rows)] for right in (4, 3))
     assert not is_clearly_behind(own, leader)
     assert is_clearly_behind([ScoredRow("", (), 0.0)] * rows, leader)
+
+
+def test_fewer_than_eight_rows_make_no_one_clearly_better() -> None:
+    all_right, all_wrong = ([ScoredRow("", (), score)] * 7 for score in (1.0, 0.0))
+    assert not is_clearly_behind(all_wrong, all_right)
 
 
 def test_a_row_without_a_score_beats_no_one() -> None:

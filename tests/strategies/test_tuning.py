@@ -86,8 +86,8 @@ def test_the_best_on_dev_is_made_again_from_all_examples(made: Made, make: Any) 
     fitted_on = tuple(e.id for e in fit)
     assert made == [(s, fitted_on) for s in (0.2, 0.9, 0.5)] + [(0.9, tuple(e.id for e in TRAIN))]
     assert [trial["share"] for trial in shop.log.trials] == [0.2, 0.9, 0.5]
-    assert [trial["dev_quality"] for trial in shop.log.trials] == pytest.approx([0.25, 1.0, 0.5])  # of four rows
-    assert [trial["dev_rows"] for trial in shop.log.trials] == [4, 4, 4], "the others are clearly behind by then"
+    assert [trial["dev_quality"] for trial in shop.log.trials] == pytest.approx([0.2, 0.9, 0.5], abs=0.05)
+    assert [trial["dev_rows"] for trial in shop.log.trials] == [10, 10, 10], "answers that cost nothing are not raced"
     assert [trial["chosen"] for trial in shop.log.trials] == [False, True, False]
     assert (shop.log.config, shop.log.train_examples) == ({"share": 0.9}, 40)
 
@@ -115,6 +115,24 @@ def test_without_a_choice_the_first_is_made_once(
     choose(TASK, train, shop, configurations, make)
     assert made == [(0.1, tuple(e.id for e in train))]
     assert (shop.log.trials, shop.log.config) == ([], {"share": 0.1})
+
+
+def test_what_most_fits_before_chose_is_made_without_a_race(made: Made, make: Any) -> None:
+    before = ({"share": 0.2, "word_share": 0.5}, {"share": 0.9}, {"share": 0.2})
+    shop = workshop(chosen_before=before)
+    choose(TASK, TRAIN, shop, shares(0.9, 0.2, 0.5), make)
+    assert made == [(0.2, tuple(e.id for e in TRAIN))], "though 0.9 would win a race"
+    assert (shop.log.config, shop.log.trials) == ({"share": 0.2}, [])
+
+
+def test_where_fits_before_chose_differently_their_choices_race(made: Made, make: Any) -> None:
+    shop = workshop(chosen_before=({"share": 0.2}, {"share": 0.5}))
+    choose(TASK, TRAIN, shop, shares(0.9, 0.2, 0.5), make)
+    assert [trial["share"] for trial in shop.log.trials] == [0.2, 0.5]
+    assert shop.log.config == {"share": 0.5}
+    shop = workshop(chosen_before=({"epochs": 2}, {}))
+    choose(TASK, TRAIN, shop, shares(0.9, 0.2, 0.5), make)
+    assert len(shop.log.trials) == 3, "fits that say nothing of it leave all to choose from"
 
 
 def test_progress_is_told_for_each_configuration(make: Any) -> None:

@@ -172,7 +172,7 @@ def test_seeds_dev_rows_and_the_refit_are_told_where_there_are_any() -> None:
     said = wording.how_split(plan(repeats=3, dev=32, refit=True))
     assert "Fine-tuned strategies were fitted 3 times with different seeds." in said
     assert "chose by at most 32 of the rows for fitting, never by those measured." in said
-    assert said.endswith("What is kept was then fitted in the same way on all examples.")
+    assert said.endswith("What is kept was then fitted on all examples, with the settings that were chosen most often.")
     plain = wording.how_split(plan())
     assert not [word for word in ("seeds", "chose", "kept") if word in plain]
 
