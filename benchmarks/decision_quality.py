@@ -16,7 +16,7 @@ benchmarks/decision_records, and the summary is a function of the records alone:
 commit what it leaves. A case with a record is not run again, unless its rows have changed or with --again. Cases in
 which a strategy failed or was stopped by the clock are told and not counted: its rivals' regret would seem too small.
 
-    python benchmarks/decision_quality.py --summary
+    python benchmarks/decision_quality.py --summary [--records benchmarks/decision_records ...]
     python benchmarks/decision_quality.py [--quick] [--tasks a,b] [--sizes 40,120,all] [--most-seconds 3600]
 """
 
@@ -141,7 +141,7 @@ def main() -> None:
     """Parse the arguments, run what is missing, print the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, default=Path(tempfile.gettempdir()) / "decisions", help="for the runs")
-    parser.add_argument("--records", type=Path, default=RECORDS)
+    parser.add_argument("--records", type=Path, default=[RECORDS], nargs="+", help="a summary counts several together")
     parser.add_argument("--summary", action="store_true", help="of the records there are; nothing is run")
     parser.add_argument("--again", action="store_true", help="also what has a record")
     parser.add_argument("--most-seconds", type=float, default=float("inf"), help="no case is begun after these")
@@ -160,7 +160,7 @@ def main() -> None:
         for case in cases(arguments, root):
             if time.monotonic() < end:
                 leave_record(case, arguments, root)
-    paths = sorted(arguments.records.glob("*.json"))
+    paths = [path for folder in arguments.records for path in sorted(folder.glob("*.json"))]
     figures = summarise([json.loads(path.read_text(encoding="utf-8")) for path in paths])
     print(markdown(figures))
     print(json.dumps(figures))
@@ -190,7 +190,7 @@ def leave_record(case: Case, arguments: argparse.Namespace, root: Path) -> None:
     rows = read_examples(str(task / "holdout.jsonl"), input_columns=[], output_column=None).examples
     holdout = drawn(rows, arguments.limit)
     content = hashlib.sha256(json.dumps([lines, [asdict(e) for e in holdout]]).encode()).hexdigest()[:12]
-    path = arguments.records / f"{case.task}-{case.size}-{case.seed}.json"
+    path = arguments.records[0] / f"{case.task}-{case.size}-{case.seed}.json"
     if path.exists() and not arguments.again and json.loads(path.read_text(encoding="utf-8"))["content"] == content:
         return
     how = ["--time-budget", str(arguments.budget), "--seed", str(case.seed), "--device", arguments.device]

@@ -27,7 +27,7 @@ from common import drawn, machine, tasks_root
 from advisor.data import Data, read_data
 from advisor.request import make_request
 from advisor.runs import write_atomically
-from eval.contracts import Example, Task, Usage
+from eval.contracts import Example, Task
 from eval.harness import evaluate
 from eval.metrics import ScoredRow, get_metric
 from strategies import racing
@@ -96,13 +96,10 @@ def draw(table: Sequence[Sequence[float]], seed: int) -> tuple[float, float, flo
     order = random.Random(seed).sample(range(len(table[0])), len(table[0]))
     dev, judged = order[:SEARCH_ROWS], order[SEARCH_ROWS:]
 
-    meter = Meter()
-
     def answer(number: int, rows: slice) -> list[ScoredRow | None]:
-        meter.read(Usage(input_tokens=len(dev[rows])))  # what costs nothing would not be raced
         return [ScoredRow("", (), table[number][i]) for i in dev[rows]]
 
-    winner, runners = race(len(table), len(dev), lambda number: None, answer, mean, meter)
+    winner, runners = race(len(table), len(dev), lambda number: None, answer, mean, Meter())
     best = int(np.argmax([np.mean([own[i] for i in dev]) for own in table]))
     on_others = [float(np.mean([own[i] for i in judged])) for own in table]
     share = sum(len(runner.rows) for runner in runners) / (len(table) * len(dev))

@@ -205,4 +205,4 @@ class CopyPassage(Baseline):
             workshop.log.config["word_share"] = words
             return PassageCopy(index, workshop.embedder, configuration["unit"], MOST_WORDS, words)
 
-        return choose(task, train, workshop, self.configurations, make)
+        return choose(task, train, workshop, self.configurations, make, is_free=True)

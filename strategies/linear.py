@@ -194,7 +194,8 @@ class _Linear(Baseline):
         def make(configuration: dict[str, Any], rows: Sequence[Example]) -> Solution:
             return LinearClassifier.fit(self._features(rows, workshop), rows, configuration["C"])
 
-        return choose(task, train, workshop, [{"C": strength} for strength in self.strengths], make)
+        configurations = [{"C": strength} for strength in self.strengths]
+        return choose(task, train, workshop, configurations, make, is_free=True)
 
     def _features(self, rows: Sequence[Example], workshop: Workshop) -> Features:
         raise NotImplementedError

@@ -35,19 +35,15 @@ class Meter:
     seconds: float = math.inf
     speeds: Speeds | None = None
     spent: float = 0.0
-    tokens: float = 0.0
-    """Of all kinds, counted without speeds as well."""
 
     def read(self, usage: Usage, steps: float = 0.0) -> None:
         """Count what a model read and wrote; `steps`: passes in which a whole batch wrote one token a row."""
-        self.tokens += usage.input_tokens + usage.output_tokens
         if self.speeds is not None:
             fresh = usage.input_tokens - usage.cached_tokens
             self.spent += self.speeds.seconds(Tokens(read=fresh, written=usage.output_tokens, steps=steps))
 
     def train(self, tokens: float) -> None:
         """Count what a model was trained on."""
-        self.tokens += tokens
         if self.speeds is not None:
             self.spent += self.speeds.seconds(Tokens(trained=tokens))
 
@@ -82,19 +78,25 @@ Value = Callable[[Sequence[ScoredRow]], float]
 """The metric of some rows, higher is better."""
 
 
-def race(count: int, rows: int, make: Make, answer: Answer, value: Value, meter: Meter) -> tuple[int, list[Runner]]:
+def race(
+    count: int,
+    rows: int,
+    make: Make,
+    answer: Answer,
+    value: Value,
+    meter: Meter,
+    first_lap: int | None = None,
+) -> tuple[int, list[Runner]]:
     """The winner's number, and how each of `count` configurations ran over at most `rows` rows.
 
-    In the first lap as many run as the meter has room for, in order; where none of them gets anything right, which
-    tells nothing, all run a second one. Where the first lap took no model's work, there is nothing to save, and all run
-    to the end. Where the meter has no room for a further lap of all that are still in it, the laps before decide. Of
-    equals the earlier is taken: let the simplest be the first.
+    In the first lap (of `FIRST_LAP` rows, or as said) as many run as the meter has room for, in order; where none of
+    them gets anything right, which tells nothing, all run a second one. Where the meter has no room for a further lap
+    of all that are still in it, the laps before decide. Of equals the earlier is taken: let the simplest be the first.
     """
     runners = [Runner() for _ in range(count)]
     alive = list(range(count))
-    start, worked, ends = 0, meter.tokens, laps(rows)
-    while ends:
-        end = ends.pop(0)
+    start = 0
+    for end in laps(rows, first_lap):
         if start and meter.left < sum(_expected(runners, runners[number], end - start) for number in alive):
             break
         ran = []
@@ -113,10 +115,7 @@ def race(count: int, rows: int, make: Make, answer: Answer, value: Value, meter:
             break
         ranked = sorted(ran, key=lambda number: (-_quality(value, runners[number].rows), number))
         tells_nothing = not start and not any(row and row.score for row in runners[ranked[0]].rows)
-        is_free = not start and meter.tokens == worked
-        if is_free:
-            alive, ends = ranked, [rows] if end < rows else []
-        elif tells_nothing and meter.left >= sum(_expected(runners, runners[number], end) for number in ranked):
+        if tells_nothing and meter.left >= sum(_expected(runners, runners[number], end) for number in ranked):
             alive = ranked
         else:
             alive = _survivors(ranked, runners)
@@ -126,10 +125,10 @@ def race(count: int, rows: int, make: Make, answer: Answer, value: Value, meter:
     return alive[0] if alive else 0, runners
 
 
-def laps(rows: int) -> list[int]:
+def laps(rows: int, first: int | None = None) -> list[int]:
     """After how many rows each lap ends."""
     ends = []
-    end = FIRST_LAP
+    end = first or FIRST_LAP
     while end < rows:
         ends.append(end)
         end *= 2

@@ -75,8 +75,13 @@ def choose(
     workshop: Workshop,
     configurations: Sequence[Configuration],
     make: Callable[[Configuration, Sequence[Example]], Solution],
+    *,
+    is_free: bool = False,
 ) -> Solution:
     """Race the configurations on the dev part, and make the best from all training examples.
+
+    Where answers are free, taking no model's work, there is nothing to save: all configurations answer all dev rows,
+    whatever the allowance.
 
     Ties go to the earlier configuration: list the simplest first, then what is likeliest to be better, since the
     allowance may not last for all. What was tried, and what that took, is logged in the workshop.
@@ -87,8 +92,9 @@ def choose(
     configurations = _most_chosen(configurations, workshop.allowance.chosen_before)
     fit_rows, dev = parts(task, train, workshop, SEARCH_ROWS)
     best = configurations[0]
-    if dev and workshop.meter.left > 0 and len(configurations) > 1:
-        best = _raced(task, fit_rows, dev, workshop, configurations, make)
+    meter, first_lap = (Meter(), len(dev)) if is_free else (workshop.meter, None)
+    if dev and meter.left > 0 and len(configurations) > 1:
+        best = _raced(task, fit_rows, dev, workshop, configurations, make, meter, first_lap)
     workshop.log.config.update(best)
     workshop.log.train_examples = len(train)
     return make(best, train)
@@ -109,6 +115,8 @@ def _raced(
     workshop: Workshop,
     configurations: Sequence[Configuration],
     make: Callable[[Configuration, Sequence[Example]], Solution],
+    meter: Meter,
+    first_lap: int | None,
 ) -> Configuration:
     metric, made = get_metric(task.metric), dict[int, Solution]()
     drawn = random.Random(workshop.seed).sample(sorted(dev, key=lambda e: e.id), len(dev))
@@ -118,9 +126,9 @@ def _raced(
         made[number] = make(configurations[number], fit_rows)
 
     def answer(number: int, rows: slice) -> list[ScoredRow | None]:
-        return answered(made[number], drawn[rows], metric, workshop.meter)
+        return answered(made[number], drawn[rows], metric, meter)
 
-    winner, runners = race(len(configurations), len(drawn), start, answer, metric.aggregate, workshop.meter)
+    winner, runners = race(len(configurations), len(drawn), start, answer, metric.aggregate, meter, first_lap)
     for number, (configuration, runner) in enumerate(zip(configurations, runners, strict=True)):
         if runner.rows:
             scored = [row for row in runner.rows if row is not None]

@@ -25,9 +25,14 @@ class Field:
     """Configurations whose score on each row is known; each row costs its configuration so many model-seconds."""
 
     def __init__(
-        self, scores: Sequence[Sequence[float | None]], costs: Sequence[int] | None = None, making: int = 0
+        self,
+        scores: Sequence[Sequence[float | None]],
+        costs: Sequence[int] | None = None,
+        making: int = 0,
+        first_lap: int | None = None,
     ) -> None:
         self.scores, self.costs, self.making = scores, costs or [1] * len(scores), making
+        self.first_lap = first_lap
 
     def run(self, seconds: float = float("inf")) -> tuple[int, list[int], float]:
         """The winner, the rows that each answered, and what it took."""
@@ -41,7 +46,8 @@ class Field:
         def make(number: int) -> None:
             meter.read(Usage(input_tokens=self.making))
 
-        winner, runners = race(len(self.scores), len(self.scores[0]), make, answer, mean, meter)
+        count, rows = len(self.scores), len(self.scores[0])
+        winner, runners = race(count, rows, make, answer, mean, meter, self.first_lap)
         return winner, [len(runner.rows) for runner in runners], meter.spent
 
 
@@ -68,11 +74,10 @@ def test_four_rows_put_out_the_worse_half_and_no_one_else() -> None:
     assert Field([other, better]).run()[0] == 1
 
 
-def test_where_answers_cost_nothing_all_run_to_the_end() -> None:
+def test_a_first_lap_of_all_rows_is_no_race() -> None:
     lucky = [1.0] * 8 + [0.0] * 56
-    assert Field([lucky, *even(0.0, 0.2)], costs=[0, 0, 0]).run() == (2, [64, 64, 64], 0.0)
-    assert Field([lucky, *even(0.0, 0.2)]).run()[0] == 0, "what costs something is raced"
-    assert Field([[0.0, 1.0], [1.0, 1.0]], costs=[0, 0]).run() == (1, [2, 2], 0.0)
+    assert Field([lucky, *even(0.0, 0.2)]).run() == (0, [8, 4, 8], 20.0)
+    assert Field([lucky, *even(0.0, 0.2)], first_lap=64).run() == (2, [64, 64, 64], 192.0)
 
 
 def test_of_equals_half_go_on_but_two_to_the_end_and_the_first_wins() -> None:

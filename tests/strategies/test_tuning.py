@@ -86,10 +86,18 @@ def test_the_best_on_dev_is_made_again_from_all_examples(made: Made, make: Any) 
     fitted_on = tuple(e.id for e in fit)
     assert made == [(s, fitted_on) for s in (0.2, 0.9, 0.5)] + [(0.9, tuple(e.id for e in TRAIN))]
     assert [trial["share"] for trial in shop.log.trials] == [0.2, 0.9, 0.5]
-    assert [trial["dev_quality"] for trial in shop.log.trials] == pytest.approx([0.2, 0.9, 0.5], abs=0.05)
-    assert [trial["dev_rows"] for trial in shop.log.trials] == [10, 10, 10], "answers that cost nothing are not raced"
+    assert [trial["dev_quality"] for trial in shop.log.trials] == pytest.approx([0.25, 1.0, 0.5])  # of the last lap
+    assert [trial["dev_rows"] for trial in shop.log.trials] == [4, 8, 8], "the others are clearly behind by then"
     assert [trial["chosen"] for trial in shop.log.trials] == [False, True, False]
     assert (shop.log.config, shop.log.train_examples) == ({"share": 0.9}, 40)
+
+
+@pytest.mark.parametrize("seconds", [math.inf, 0.0])
+def test_where_answers_are_free_all_configurations_answer_all_dev_rows(make: Any, seconds: float) -> None:
+    shop = workshop(tuning_seconds=seconds)
+    choose(TASK, TRAIN, shop, shares(0.2, 0.9, 0.5), make, is_free=True)
+    assert [trial["dev_rows"] for trial in shop.log.trials] == [10, 10, 10]
+    assert shop.log.config == {"share": 0.9}
 
 
 def test_equally_good_configurations_give_the_earlier(made: Made, make: Any) -> None:
