@@ -73,7 +73,7 @@ def _fit_on_all(bench: Bench, entry: Entry, record: Record) -> Refit:
     if workshop.log.guard_fired:
         return replace(refit, rejected="the time budget was used up")
     unlearnt = set(workshop.log.held_out)
-    return _checked(refit, record, solution, [e for e in examples if e.id in unlearnt], bench.request.seed)
+    return _checked(refit, record, solution, [e for e in examples if e.id in unlearnt], bench)
 
 
 def _told(progress: Progress, name: str):  # type: ignore[no-untyped-def]
@@ -85,24 +85,30 @@ def _median_epochs(fits: Sequence[Fit]) -> int | None:
     return round(median(epochs)) if epochs else None
 
 
-def _checked(refit: Refit, record: Record, solution: Solution, rows: Sequence[Example], seed: int) -> Refit:
-    """Compare the refit with the measured fits on rows that neither learnt from.
+def _checked(refit: Refit, record: Record, solution: Solution, rows: Sequence[Example], bench: Bench) -> Refit:
+    """Compare the refit with the measured fits on rows that neither learnt from, as far as there is time.
 
     After cross-fitting the measured fits have answered the very rows that the refit held out: it is rejected below
     their interval. After one holdout they have not, and its own interval must lie below theirs.
     """
-    measured = record.evaluation
+    measured, seed = record.evaluation, bench.request.seed
     if not rows or measured is None:
         return refit
     metric = get_metric(measured.metric)
-    answered = scored_rows(evaluate(solution, rows, metric).outcomes)
+    deadline = time.perf_counter() + bench.deadline - time.monotonic()
+    outcomes = [o for o in evaluate(solution, rows, metric, deadline=deadline).outcomes if o.score is not None]
+    if not outcomes:
+        return refit
+    answered = scored_rows(outcomes)
     quality = metric.aggregate(answered)
-    same = _outcomes_on(measured, {e.id for e in rows})
-    paired = len(same.outcomes) == len(rows)
+    same = _outcomes_on(measured, {o.example.id for o in outcomes})
+    paired = len(same.outcomes) == len(outcomes)
     floor = _interval(same if paired else measured, seed)[0]
     reached = quality if paired else interval(metric, answered, seed)[1]
-    why = f"on {len(rows)} rows that it did not learn from it fell below the measured fits" if reached < floor else None
-    return replace(refit, checked_on=len(rows), quality=quality, floor=floor, rejected=why)
+    why = None
+    if reached < floor:
+        why = f"on {len(outcomes)} rows that it did not learn from it fell below the measured fits"
+    return replace(refit, checked_on=len(outcomes), quality=quality, floor=floor, rejected=why)
 
 
 def _outcomes_on(evaluation: Evaluation, ids: set[str]) -> Evaluation:

@@ -36,7 +36,7 @@ class FitLog:
     """Per epoch of training: epoch, train_loss, dev_quality."""
     train_examples: int = 0
     held_out: tuple[str, ...] = ()
-    """Ids of the training rows that the solution did not learn from, but was chosen by; empty where it saw all."""
+    """Ids of training rows that the solution neither learnt from nor shows, though it may have been chosen by them."""
     guard_fired: bool = False
     """The wall clock ended the work before its plan did."""
 

@@ -213,7 +213,7 @@ def _choose(
     if task.kind not in (Kind.CLASSIFICATION, Kind.EXTRACTION):  # nothing in their form to describe
         configurations = [c for c in configurations if not c.get("described")]
     if not (task.kind is Kind.CLASSIFICATION and workshop.language_model.weighs_labels):
-        return choose(task, train, workshop, configurations, make)
+        return choose(task, train, workshop, configurations, make, knows=_shows)
 
     def weighing(configuration: Configuration, rows: Sequence[Example]) -> Solution:
         made = make(configuration, rows)
@@ -221,7 +221,14 @@ def _choose(
 
     both = [{**configurations[0], "calibrated": calibrated} for calibrated in (calibrated_first, not calibrated_first)]
     others = [{**configuration, "calibrated": calibrated_first} for configuration in configurations[1:]]
-    return choose(task, train, workshop, [*both, *others], weighing)
+    return choose(task, train, workshop, [*both, *others], weighing, knows=_shows)
+
+
+def _shows(solution: Solution, example: Example) -> bool:
+    """Whether an example is a demonstration, or may become one."""
+    if not isinstance(solution, Pipeline) or solution.examples is not None:
+        return True
+    return any(example.input in shown.question for shown in solution.template.demonstrations)
 
 
 def _workload(query: Tokens, profile: Profile, allowance: Allowance, configurations: int) -> Workload:

@@ -77,6 +77,7 @@ def choose(
     make: Callable[[Configuration, Sequence[Example]], Solution],
     *,
     is_free: bool = False,
+    knows: Callable[[Solution, Example], bool] = lambda solution, example: True,
 ) -> Solution:
     """Race the configurations on the dev part, and make the best from all training examples.
 
@@ -85,6 +86,8 @@ def choose(
 
     Ties go to the earlier configuration: list the simplest first, then what is likeliest to be better, since the
     allowance may not last for all. What was tried, and what that took, is logged in the workshop.
+
+    The dev rows that the solution does not know, neither learning from them nor showing them, are left to check it by.
 
     Where fits before have chosen, only what most of them did is left to choose from: their races together know more
     than one race, and what is kept is then what was measured.
@@ -95,9 +98,11 @@ def choose(
     meter, first_lap = (Meter(), len(dev)) if is_free else (workshop.meter, None)
     if dev and meter.left > 0 and len(configurations) > 1:
         best = _raced(task, fit_rows, dev, workshop, configurations, make, meter, first_lap)
+    solution = make(best, train)
     workshop.log.config.update(best)
     workshop.log.train_examples = len(train)
-    return make(best, train)
+    workshop.log.held_out = tuple(e.id for e in dev if not knows(solution, e))
+    return solution
 
 
 def _most_chosen(

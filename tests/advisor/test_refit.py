@@ -185,6 +185,24 @@ def test_a_refit_within_the_range_of_the_measured_fits_is_kept(bench_for: MakeBe
     assert kept(bench) == "fit 3"
 
 
+def test_a_refit_that_there_is_no_time_to_check_is_kept(
+    bench_for: MakeBench, tuned: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It had been planned; that it is worse is not to be expected."""
+    monkeypatch.setattr("advisor.refit.GUARD_SECONDS", 0.0)
+    bench = bench_for(folds=FOLDS)
+    record = measured(bench)
+
+    def during(fit: Any, workshop: Any) -> None:
+        holding_out(20)(fit, workshop)
+        bench.deadline = time.monotonic()
+
+    tuned.during = during
+    refit = keep_solution(bench, LORA, record)
+    assert refit is not None
+    assert (refit.checked_on, refit.quality, refit.rejected) == (0, None, None)
+
+
 def test_a_refit_that_learnt_from_all_rows_has_none_to_be_checked_on(bench_for: MakeBench, tuned: Any) -> None:
     tuned.right = of_three_qualities  # never right, but nobody could know
     bench = bench_for(folds=FOLDS)

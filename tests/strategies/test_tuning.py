@@ -14,6 +14,7 @@ from eval.contracts import Example, Kind, Prediction, Solution, Task
 from eval.errors import NotApplicable
 from strategies.base import Allowance, Workshop
 from strategies.models.fake import HashingEmbedder, ScriptedModel
+from strategies.pipeline import Pipeline
 from strategies.registry import STRATEGIES, make_strategy
 from strategies.tuning import SMALLEST_DEV, choose, parts, quality
 from strategies.workload import Speeds
@@ -141,6 +142,35 @@ def test_where_fits_before_chose_differently_their_choices_race(made: Made, make
     shop = workshop(chosen_before=({"epochs": 2}, {}))
     choose(TASK, TRAIN, shop, shares(0.9, 0.2, 0.5), make)
     assert len(shop.log.trials) == 3, "fits that say nothing of it leave all to choose from"
+
+
+def test_dev_rows_that_a_solution_does_not_know_are_left_to_check_it_by(make: Any) -> None:
+    shop = workshop()
+    _, dev = parts(TASK, TRAIN, shop, 64)
+    known = {dev[0].id, dev[3].id}
+    choose(TASK, TRAIN, shop, shares(0.2, 0.9), make, knows=lambda solution, example: example.id in known)
+    assert shop.log.held_out == tuple(e.id for e in dev if e.id not in known)
+    choose(TASK, TRAIN, shop, shares(0.2, 0.9), make)
+    assert shop.log.held_out == (), "what learns from all rows is the rule"
+
+
+@pytest.mark.parametrize("name", ["zero_shot", "few_shot", "nearest_examples", "rag", "passage_copy"])
+def test_what_prompts_show_is_not_left_to_check_them_by(
+    name: str, small_tasks: dict[Kind, Any], tmp_path: Path
+) -> None:
+    small = small_tasks[Kind.QA]
+    rows = [replace(e, id=f"{e.id}-{i}", input=f"{e.input} ({i})") for i in range(8) for e in small.examples][:80]
+    model = ScriptedModel(lambda prompt: "a few words")
+    shop = replace(workshop(), language_model=model, documents=small.documents, folder=tmp_path)
+    solution = make_strategy(name).fit(small.task, rows, shop)
+    _, dev = parts(small.task, rows, shop, 64)
+    shown = solution.template.demonstrations if isinstance(solution, Pipeline) else ()
+    free = [e.id for e in dev if not any(e.input in demonstration.question for demonstration in shown)]
+    if name == "nearest_examples":
+        assert shop.log.held_out == ()
+    else:
+        assert list(shop.log.held_out) == free != []
+        assert (len(free) < len(dev)) == (name == "few_shot")
 
 
 def test_progress_is_told_for_each_configuration(make: Any) -> None:
