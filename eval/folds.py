@@ -8,7 +8,7 @@ for stratification only.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from itertools import accumulate
@@ -76,17 +76,21 @@ def default_test_size(n: int) -> int:
 def split(examples: Sequence[Example], *, test_size: int, seed: int, stratify: bool) -> Split:
     """Set about `test_size` rows aside: exactly that many unless groups of duplicates or rare labels forbid it.
 
-    With `stratify`, labels keep their shares, and a label that occurs in two or more groups keeps a row in train.
+    With `stratify`, labels keep their shares, and a label that occurs in two or more groups keeps a row in train. Rows
+    whose label occurs once are tested as often as others: queries to come will have labels that no one has learnt, too.
     Raises `RequestError` where one part would be empty.
     """
-    return _holdout(examples, test_size, f"test:{seed}", stratify)
+    return _holdout(examples, test_size, f"test:{seed}", stratify, _fair_quotas)
 
 
 def dev_split(
     train: Sequence[Example], *, dev_size: int, seed: int, stratify: bool
 ) -> tuple[tuple[Example, ...], tuple[Example, ...]]:
-    """(fit, dev): the same mechanism inside the training part, with a draw of its own."""
-    fit, dev = _holdout(train, dev_size, f"dev:{seed}", stratify)
+    """(fit, dev): the same mechanism inside the training part, with a draw of its own.
+
+    Here labels of few rows stay where they can be learnt, since configurations are compared and nothing is estimated.
+    """
+    fit, dev = _holdout(train, dev_size, f"dev:{seed}", stratify, _frequent_quotas)
     return fit, dev
 
 
@@ -145,9 +149,7 @@ def _key(example: Example) -> str:
 
 def _deal(groups: Sequence[_Group], folds: int) -> dict[str, int]:
     """The fold of each group: large groups first, then rare labels, each to the fold with least of its label."""
-    rows = Counter[str]()
-    for group in groups:
-        rows[group.stratum] += group.size
+    rows = _rows(groups)
     fold_of: dict[str, int] = {}
     held: list[Counter[str]] = [Counter() for _ in range(folds)]
     for group in sorted(groups, key=lambda group: (-group.size, rows[group.stratum], group.stratum)):
@@ -157,14 +159,18 @@ def _deal(groups: Sequence[_Group], folds: int) -> dict[str, int]:
     return fold_of
 
 
-def _holdout(examples: Sequence[Example], size: int, salt: str, stratify: bool) -> Split:
+Quotas = Callable[[Sequence[_Group], int], dict[str, int]]
+"""How many rows of each stratum are held out when there are to be so many of all."""
+
+
+def _holdout(examples: Sequence[Example], size: int, salt: str, stratify: bool, quotas: Quotas) -> Split:
     groups = _group(examples, salt, stratify)
     if size < 1 or size >= len(examples) or len(groups) < 2:
         raise RequestError(
             f"{len(examples)} examples in {len(groups)} groups of like inputs are too few to set {size} aside; "
             "add examples, or ask for a smaller part."
         )
-    held = _draw(groups, size)
+    held = _draw(groups, size, quotas(groups, size))
     parts: tuple[list[Example], list[Example]] = ([], [])
     for example in examples:
         parts[_key(example) in held].append(example)
@@ -189,7 +195,7 @@ def _hash(salt: str, text: str) -> bytes:
     return blake2b(f"{salt}\0{text}".encode(errors="surrogatepass"), digest_size=16).digest()
 
 
-def _draw(groups: Sequence[_Group], size: int) -> set[str]:
+def _draw(groups: Sequence[_Group], size: int, quotas: Mapping[str, int]) -> set[str]:
     """Keys of the held-out groups: first each stratum up to its quota, then whatever still fits."""
     remaining = Counter(label for group in groups for label in group.labels)
     protected = {label for label, count in remaining.items() if count > 1}
@@ -207,7 +213,7 @@ def _draw(groups: Sequence[_Group], size: int) -> set[str]:
         return room
 
     unused = 0
-    for stratum, quota in _quotas(groups, size).items():
+    for stratum, quota in quotas.items():
         unused += take((group for group in groups if group.stratum == stratum), quota)
     take(groups, unused)
     if not held:  # Every group is larger than the part asked for: one of the smallest is the nearest to it.
@@ -215,14 +221,29 @@ def _draw(groups: Sequence[_Group], size: int) -> set[str]:
     return held
 
 
-def _quotas(groups: Sequence[_Group], size: int) -> dict[str, int]:
-    """Rows to hold out per stratum, in proportion to its rows, rounded by largest remainder (ties: first drawn)."""
-    rows: Counter[str] = Counter()
-    for group in groups:
-        rows[group.stratum] += group.size
-    total = rows.total()
+def _fair_quotas(groups: Sequence[_Group], size: int) -> dict[str, int]:
+    """In proportion to the rows, rounded up or down as it comes by systematic sampling (Madow 1949): strata lie one
+    after the other, first drawn first, and every so many rows one is held out."""
+    quotas, total, end = dict[str, int](), sum(group.size for group in groups), 0
+    for stratum, rows in _rows(groups).items():
+        start, end = end, end + rows
+        quotas[stratum] = (2 * end * size + total) // (2 * total) - (2 * start * size + total) // (2 * total)
+    return quotas
+
+
+def _frequent_quotas(groups: Sequence[_Group], size: int) -> dict[str, int]:
+    """In proportion to the rows, rounded by largest remainder (ties: first drawn): rare strata mostly get none."""
+    rows, total = _rows(groups), sum(group.size for group in groups)
     quotas = {stratum: count * size // total for stratum, count in rows.items()}
     by_remainder = sorted(rows, key=lambda stratum: -(rows[stratum] * size % total))
     for stratum in by_remainder[: size - sum(quotas.values())]:
         quotas[stratum] += 1
     return quotas
+
+
+def _rows(groups: Sequence[_Group]) -> Counter[str]:
+    """Of each stratum, first drawn first."""
+    rows = Counter[str]()
+    for group in groups:
+        rows[group.stratum] += group.size
+    return rows

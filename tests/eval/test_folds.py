@@ -82,6 +82,24 @@ def test_stratification_keeps_the_shares_of_the_labels() -> None:
     assert set(Counter(e.target for e in test).values()) == {6}
 
 
+def test_labels_of_few_rows_are_tested_as_often_as_others_but_not_chosen_by() -> None:
+    """Else a holdout would be easier than what comes: whatever is asked there has been learnt."""
+    counts = [1] * 30 + [2] * 15 + [3] * 8 + [36]
+    rows = [f"label {label} of {count}" for label, count in enumerate(counts) for _ in range(count)]
+    examples = examples_of([(f"text {i}", label) for i, label in enumerate(rows)])
+    tested, chosen_by = Counter[str](), Counter[str]()
+    for seed in range(200):
+        parts = split(examples, test_size=30, seed=seed, stratify=True)
+        assert len(parts.test) == 30
+        tested.update(e.target.split()[-1] for e in parts.test)
+        _, dev = dev_split(examples, dev_size=30, seed=seed, stratify=True)
+        chosen_by.update(e.target.split()[-1] for e in dev)
+    shares = {size: tested[size] / tested.total() for size in ("1", "2", "3", "36")}
+    of_all = {"1": 30 / 120, "2": 30 / 120, "3": 24 / 120, "36": 36 / 120}
+    assert shares == pytest.approx(of_all, abs=0.03)
+    assert chosen_by["1"] < 0.3 * tested["1"]
+
+
 @pytest.mark.parametrize("stratify", [True, False])
 def test_distinct_rows_give_exactly_the_size_asked_for(stratify: bool) -> None:
     for size in (1, 7, 20, 50):
