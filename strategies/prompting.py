@@ -225,10 +225,8 @@ def _choose(
 
 
 def _shows(solution: Solution, example: Example) -> bool:
-    """Whether an example is a demonstration, or may become one."""
-    if not isinstance(solution, Pipeline) or solution.examples is not None:
-        return True
-    return any(example.input in shown.question for shown in solution.template.demonstrations)
+    """Whether an example's input is in the prompt, or may come to be."""
+    return not isinstance(solution, Pipeline) or solution.examples is not None or solution.template.shows(example.input)
 
 
 def _workload(query: Tokens, profile: Profile, allowance: Allowance, configurations: int) -> Workload:

@@ -45,6 +45,11 @@ class PromptTemplate:
             own += [Turn("user", pair.input), Turn("assistant", pair.answer)]
         return Prompt((*fixed, *own, Turn("user", question(text, passages))), shared=len(fixed))
 
+    def shows(self, text: str) -> bool:
+        """Whether an input stands in it, as a demonstration or, its beginning at least, as what describes a label."""
+        whole = "\n".join((self.instruction, *(shown.question for shown in self.demonstrations)))
+        return text in whole or shorten(text, DESCRIPTION_LETTERS) in whole
+
     def within(self, model: LanguageModel) -> PromptTemplate:
         """The same with as many of the demonstrations, from the first on, as fit into a quarter of the context."""
         fitting = self

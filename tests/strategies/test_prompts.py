@@ -153,3 +153,14 @@ def test_sources_name_only_what_the_model_was_shown() -> None:
 def test_an_input_that_is_too_long_is_an_error_and_the_others_are_answered() -> None:
     answers = pipeline(4000).predict(["short", "long " * 5000])
     assert [a.error is None for a in answers] == [True, False]
+
+
+def test_a_prompt_tells_which_inputs_it_shows() -> None:
+    long = "a rather long complaint " * 20
+    train = [Example("1", long, ("angry",)), Example("2", "thanks", ("glad",)), Example("3", "so so", ("glad",))]
+    task = Task("Sort.", Kind.CLASSIFICATION, "accuracy")
+    described = instruction(task, AnswerFormat(labels=("angry", "glad")), train, described=True)
+    template = PromptTemplate(described, (Demonstration(question("so so"), "glad"),))
+    assert [template.shows(e.input) for e in train] == [True, True, True]
+    assert not template.shows("another complaint")
+    assert not PromptTemplate("Sort.").shows(long)
