@@ -32,6 +32,12 @@ SMALL_TEST = 100
 HALF = 0.5
 UNTAUGHT = {"majority": "giving every input the commonest label", "copy_input": "giving back the input"}
 """Strategies that learn nothing from the inputs, in words."""
+ONE_TEST = {
+    "split": "one split of the examples; another would give others, mostly within the ranges",
+    "file": "your test file; other rows of the kind would give others, mostly within the ranges",
+    "latest": "the latest rows; later ones may differ",
+}
+"""What was tested on where nothing was crossed, by its source."""
 MOST_ROWS_ASKED = 20
 """Times the examples there are; nobody labels more for one decision."""
 
@@ -132,19 +138,30 @@ def _shortfall(case: Case) -> str:
     decision = case.decision
     if decision.pick is None or decision.gain is not None:
         return ""
-    if decision.pick in UNTAUGHT and decision.runner_up:
-        return f"No strategy is better than {UNTAUGHT[decision.pick]}"
+    settings, within = case.settings, " within your limits" if decision.broken else ""
     level = [UNTAUGHT[name] for name in decision.rivals if name in UNTAUGHT]
+    if decision.pick in UNTAUGHT and decision.runner_up and settings.error_cost is None:
+        by_how_much = "" if decision.pick == decision.best else " by more than counts as equal"
+        return f"No strategy{within} is better than {UNTAUGHT[decision.pick]}{by_how_much}"
     if level:
-        return f"No strategy is surely better than {level[0]}"
-    qualities = [quality for c in case.candidates if (quality := case.results[c.name].quality)]
-    settings = case.settings
+        return f"No strategy{within} is surely better than {level[0]}"
     has_own_measure = settings.min_quality is not None or settings.error_cost is not None or settings.min_recall
-    if has_own_measure or get_metric(qualities[0].metric).likeness:
+    if has_own_measure:
         return ""
-    if max(quality.ci95[1] for quality in qualities) < HALF:
-        return "No strategy gets half of it right"
-    return ""
+    qualities = [quality for c in case.candidates if (quality := case.results[c.name].quality)]
+    return "No strategy gets half of it right" if all(_is_below_half(quality) for quality in qualities) else ""
+
+
+def _is_below_half(quality: schema.Quality) -> bool:
+    """Whether surely less than half is right, where the metric can tell.
+
+    One that is a mean over labels is low where rare labels are missed, and a likeness where words differ.
+    """
+    metric = get_metric(quality.metric)
+    if metric.likeness:
+        return False
+    right = quality.ci95 if quality.correct is None else wilson(quality.correct, quality.n)
+    return max(right[1], quality.ci95[1]) < HALF
 
 
 def _summary(case: Case) -> list[str]:
@@ -208,7 +225,7 @@ def _unsure_labels(case: Case) -> str:
         return ""
     named = conjoined([f"{label} ({wording.count(count, 'test row')})" for count, label in scarce[:MOST_LABELS_NAMED]])
     if len(scarce) <= MOST_LABELS_NAMED:
-        more = _tens(ENOUGH_ROWS_OF_A_LABEL - scarce[0][0])
+        more = _tens(_to_label(case, ENOUGH_ROWS_OF_A_LABEL - scarce[0][0]))
         if len(scarce) == 1:
             return f"I am not sure about {named}: {_label_more(case, more)}."
         cost = _labelling(case, more * len(scarce))
@@ -278,10 +295,17 @@ def _retrieval(case: Case) -> str:
 
 
 def _no_model_needed(case: Case) -> bool:
-    """A strategy without a language model was picked with evidence, and language models had their chance."""
-    picked = case.results[str(case.decision.pick)].model is None
+    """A strategy without a language model was picked with evidence, and language models had their chance.
+
+    None that is beyond the limits measured more: it is the limits that need none then.
+    """
+    pick = str(case.decision.pick)
+    picked = case.results[pick].model is None
     tried = any(r.model is not None and r.quality for r in case.results.values())
-    return picked and tried and case.decision.verdict != "insufficient_evidence" and not _shortfall(case)
+    beyond = [name for name in case.decision.broken if case.results[name].model is not None]
+    better = any(_value(case, name) > _value(case, pick) for name in beyond)
+    enough = case.decision.verdict != "insufficient_evidence" and not _shortfall(case)
+    return picked and tried and enough and not better
 
 
 def _against_best(case: Case) -> str:
@@ -373,7 +397,7 @@ def _unsure_recalls(case: Case) -> list[str]:
             said.append(f"No test row is {label}, so that nothing shows how often it is found.")
         elif rows < ENOUGH_ROWS_OF_A_LABEL:
             counted = wording.count(rows, "test row")
-            more = _label_more(case, _tens(ENOUGH_ROWS_OF_A_LABEL - rows), " more of it")
+            more = _label_more(case, _tens(_to_label(case, ENOUGH_ROWS_OF_A_LABEL - rows)), " more of it")
             said.append(f"How often {label} is found was measured on {counted}, which is few: {more}.")
     return said
 
@@ -381,6 +405,12 @@ def _unsure_recalls(case: Case) -> list[str]:
 def _label_more(case: Case, number: int, words: str = " more") -> str:
     """To label so many more, and what that costs where it is known."""
     return f"label {number:,}{words}{_labelling(case, number)}"
+
+
+def _to_label(case: Case, test_rows: float) -> float:
+    """How many examples give so many more test rows: of a holdout only a part is, and of a test file all are."""
+    plan = case.data.plan
+    return test_rows if plan.test_source == "file" else test_rows * case.data.examples / max(1, plan.test)
 
 
 def _labelling(case: Case, number: int) -> str:
@@ -459,6 +489,9 @@ def _doubts(case: Case) -> list[str]:
     decision, rows = case.decision, case.evidence.rows
     if decision.verdict != "tie":
         return []
+    if not decision.rivals and decision.keeps_incumbent:
+        it = title_in_text(str(decision.pick))
+        return [f"On {rows} test rows {it} may be more than the tolerance better than today's system."]
     if not decision.rivals:
         return [f"On {rows} test rows another strategy may be more than the tolerance better."]
     others = conjoined([title_in_text(name) for name in decision.rivals])
@@ -488,7 +521,7 @@ def _about_fits(case: Case) -> list[str]:
     if plan.folds > 1:
         about = f"The figures are of the procedure ({plan.folds} fits, each tested on rows it had not seen)"
     else:
-        about = "The figures are of one split of the examples; another would give others, within the intervals"
+        about = f"The figures are of {ONE_TEST[plan.test_source]}"
     if refit is not None and not refit.rejected:
         about += "; what is kept is one more fit of the same procedure, on all examples"
     said = [f"{about}."]
@@ -568,8 +601,9 @@ def _next_step(case: Case) -> str:
     if decision.verdict == "none_feasible":
         return "Relax a limit, add examples, or try a larger model with --model."
     if decision.label_rows_needed:
-        wanted = ", ".join(f"{rows} more of {label}" for label, rows in decision.label_rows_needed.items())
-        cost = _labelling(case, sum(decision.label_rows_needed.values()))
+        more = {label: math.ceil(_to_label(case, rows)) for label, rows in decision.label_rows_needed.items()}
+        wanted = ", ".join(f"{rows} more of {label}" for label, rows in more.items())
+        cost = _labelling(case, sum(more.values()))
         return f"Label more examples and run again: at least {wanted}{cost}, better some dozens."
     if "groups" in decision.lacks:
         return "Label examples that differ from these and run again; more of the same groups say nothing new."
@@ -592,7 +626,7 @@ def _what_may_be_better(case: Case) -> str:
 
 
 def _to_settle(case: Case) -> str:
-    needed, examples, plan = case.decision.rows_needed, case.data.examples, case.data.plan
+    needed, examples = case.decision.rows_needed, case.data.examples
     if needed == 0:
         return (
             "No other is better by more than the tolerance; more examples could only show that one that costs no more "
@@ -600,14 +634,9 @@ def _to_settle(case: Case) -> str:
         )
     if needed is None or needed > MOST_ROWS_ASKED * examples:
         return "The leaders are so close that no reasonable number of examples would part them."
-    if plan.test_source == "file":
-        more = _tens(needed)
-        return (
-            f"If the difference matters to you: about {more:,} more test rows{_labelling(case, more)} would settle it."
-        )
-    # With cross-fitting every further example is a further test row; of a holdout only a part is.
-    more = _tens(needed * examples / max(1, plan.test))
-    return f"If the difference matters to you: about {more:,} more examples{_labelling(case, more)} would settle it."
+    more = _tens(_to_label(case, needed))
+    rows = "test rows" if case.data.plan.test_source == "file" else "examples"
+    return f"If the difference matters to you: about {more:,} more {rows}{_labelling(case, more)} would settle it."
 
 
 def _tens(number: float) -> int:

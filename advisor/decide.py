@@ -144,7 +144,8 @@ class Decision:
     broken: Mapping[str, list[str]] = field(default_factory=dict)
     """Limits not met, per strategy that meets not all."""
     rivals: tuple[str, ...] = ()
-    """Others that may be as good as the pick, for all that these rows show, the best first."""
+    """Others that may be as good as the pick, for all that these rows show, the best first; last today's system, where
+    it may be as good as a pick that is to replace it."""
     lacks: tuple[Lack, ...] = ()
     """What makes the evidence insufficient."""
     rows_needed: int | None = None
@@ -214,17 +215,23 @@ def decide(
     aim = _aim(tolerance, error_cost, volume)
     broken = {c.name: b for c in candidates if not c.incumbent and (b := limits.broken_by(c))}
     feasible = _feasible(candidates, limits)
-    today = next((c for c in candidates if c.incumbent), None)
+    incumbent = next((c for c in candidates if c.incumbent), None)
     if not feasible:
-        return Decision("none_feasible", None, None, None, broken=broken, keeps_incumbent=today is not None)
+        return Decision("none_feasible", None, None, None, broken=broken, keeps_incumbent=incumbent is not None)
     better = _better(feasible, candidates, evidence, limits, tolerance)
     pick, equals = _pick(better or feasible, evidence, aim)
     others = sorted((c for c in feasible if c is not pick), key=lambda c: (-aim.worth(c), *_by_quality(c)))
     confidence = _confidence(pick, others, evidence, aim)
     rivals = [c for c in others if _may_match(c, pick, evidence, aim)]
     lacks = _lacks(pick, others, evidence, aim)
+    needed = _rows_needed(pick, others, confidence, evidence, aim)
+    clear = _is_clear(pick, rivals, confidence)
+    today = _today(candidates, limits)
+    if today is not None and not _gain_is_known(pick, today, evidence, tolerance, replaces=bool(better)):
+        clear, rivals = False, [*rivals, *([today] if better else [])]
+        needed = _rows_for_gain(pick, today, needed, evidence, tolerance, replaces=bool(better))
     return Decision(
-        verdict="insufficient_evidence" if lacks else _verdict(pick, rivals, confidence),
+        verdict="insufficient_evidence" if lacks else "clear" if clear else "tie",
         pick=pick.name,
         best=feasible[0].name,
         runner_up=others[0].name if others else None,
@@ -233,9 +240,9 @@ def decide(
         broken=broken,
         rivals=tuple(c.name for c in rivals),
         lacks=lacks,
-        rows_needed=_rows_needed(pick, others, confidence, evidence, aim),
+        rows_needed=needed,
         label_rows_needed=evidence.scarce_labels(),
-        gain=pick.quality - today.quality if today else None,
+        gain=pick.quality - incumbent.quality if incumbent else None,
         keeps_incumbent=not better,
     )
 
@@ -275,13 +282,15 @@ def _better(
     limits: Limits,
     tolerance: float,
 ) -> list[Candidate]:
-    """Those that today's system is to be given up for: another would be no gain.
-
-    All, where there is none, or where it does not find or get right as much as is asked for.
-    """
-    quality = replace(limits, max_cost_per_1k=None, max_latency_ms=None)
-    today = next((c for c in candidates if c.incumbent and not quality.broken_by(c)), None)
+    """Those that today's system is to be given up for: another would be no gain. All, where none could be kept."""
+    today = _today(candidates, limits)
     return [c for c in feasible if today is None or _beats(c, today, evidence, tolerance)]
+
+
+def _today(candidates: Sequence[Candidate], limits: Limits) -> Candidate | None:
+    """Today's system, unless it does not find or get right as much as is asked for."""
+    quality = replace(limits, max_cost_per_1k=None, max_latency_ms=None)
+    return next((c for c in candidates if c.incumbent and not quality.broken_by(c)), None)
 
 
 def _by_quality(candidate: Candidate) -> tuple[float, int, str]:
@@ -296,7 +305,7 @@ def _pick(feasible: Sequence[Candidate], evidence: Evidence, aim: Aim) -> tuple[
     best = max(feasible, key=aim.worth)
     equals = [c for c in feasible if aim.worth(best) - aim.worth(c) <= aim.margin(best, c, evidence) + _ROUNDING]
     if aim.stake is not None:
-        rounding = _ROUNDING * (aim.stake + best.money.monthly)
+        rounding = _ROUNDING * (aim.stake + abs(best.money.monthly))
         level = [c for c in feasible if aim.worth(best) - aim.worth(c) <= rounding]
         return min(level, key=lambda c: (c.simplicity, c.name)), equals
     return cheapest([c for c in equals if not any(_dominates(other, c) for other in feasible)]), equals
@@ -351,13 +360,40 @@ def _chance_ahead(other: Candidate, pick: Candidate, evidence: Evidence, aim: Ai
     return float(short < -_ROUNDING) if error == 0 else _NORMAL.cdf(-short / error)
 
 
-def _verdict(pick: Candidate, rivals: Sequence[Candidate], confidence: float) -> Verdict:
-    """Clear: ahead of all that cost no more, and at most the tolerance behind any that costs more.
+def _gain_is_known(pick: Candidate, today: Candidate, evidence: Evidence, tolerance: float, *, replaces: bool) -> bool:
+    """Whether the pick is surely better than today's system, or surely not by more than the tolerance if that stays."""
+    aim, pick, today = _cost_apart(pick, today, evidence, tolerance)
+    if replaces:
+        return not _may_match(today, pick, evidence, aim)
+    return _confidence(today, [pick], evidence, aim) >= CLEAR
+
+
+def _rows_for_gain(
+    pick: Candidate, today: Candidate, needed: int | None, evidence: Evidence, tolerance: float, *, replaces: bool
+) -> int | None:
+    """More test rows until what is gained over today's system is known as well; `needed` are those for all else."""
+    aim, pick, today = _cost_apart(pick, today, evidence, tolerance)
+    lead, margin = aim.worth(today) - aim.worth(pick), 0.0 if replaces else tolerance
+    rows = rows_needed(lead, aim.error(today, pick, evidence), evidence.rows, margin, CLEAR)
+    return None if rows is None or needed is None else max(needed, 1, rows - evidence.rows)
+
+
+def _cost_apart(
+    pick: Candidate, today: Candidate, evidence: Evidence, tolerance: float
+) -> tuple[Aim, Candidate, Candidate]:
+    """To compare by quality or losses alone, for what today's system costs is not known."""
+    nothing = Money(0.0, 0.0, 0.0)
+    aim = Aim(tolerance, None if evidence.losses is None else 1.0)
+    return aim, replace(pick, money=nothing), replace(today, money=nothing)
+
+
+def _is_clear(pick: Candidate, rivals: Sequence[Candidate], confidence: float) -> bool:
+    """Ahead of all that cost no more, and at most the tolerance behind any that costs more.
 
     Without the first half, two fits of one strategy would get a clear winner whenever the rows are many.
     """
     in_its_place = [c for c in rivals if c.money.monthly <= pick.money.monthly * (1 + EQUAL_COST)]
-    return "clear" if confidence >= CLEAR and not in_its_place else "tie"
+    return confidence >= CLEAR and not in_its_place
 
 
 def _lacks(pick: Candidate, others: Sequence[Candidate], evidence: Evidence, aim: Aim) -> tuple[Lack, ...]:

@@ -90,8 +90,9 @@ def terms_of(options: Options, prices: economics.Prices) -> economics.Terms:
 
 def use_of(record: Record) -> economics.Use:
     """What a strategy took: a query in batches, on average over all fits, and one fit."""
-    usage = sum((e.usage for e in record.evaluations), NO_USAGE)
-    rows = max(1, sum(len(e.outcomes) for e in record.evaluations))
+    answered = [o for e in record.evaluations for o in e.outcomes if o.score is not None]
+    usage = sum((o.prediction.usage for o in answered), NO_USAGE)
+    rows = max(1, len(answered))
     return economics.Use(
         query_seconds=record.query_seconds,
         fit_seconds=record.fit_seconds,

@@ -27,20 +27,22 @@ PREDICTIONS = (
 def read_incumbent(request: CompareRequest, examples: Sequence[Example]) -> tuple[tuple[str, ...], str]:
     """Return today's output for each example, the empty string where it gave none, and a sentence on the matching.
 
-    Rows are matched by id where the file has ids, else by input, else by their order where there are as many of them.
+    Rows are matched by id where the file has ids, else by input, else by their order where there are as many of them
+    and none that is known by its id or input stands elsewhere.
     Raises RequestError with the counts where none of these fits.
     """
     table = read_table(str(request.incumbent))
     output = _output_column(table, request.output_column)
     outputs = [as_text(row.values.get(output)) for row in table.rows]
-    tried = []
+    tried, in_order = [], len(outputs) == len(examples)
     for way, theirs, ours in _ways(table, examples, request):
         known = dict(zip(theirs, outputs, strict=True))
         matched = sum(key in known for key in ours)
+        in_order = in_order and all(o == t or o not in known for o, t in zip(ours, theirs, strict=True))
         if matched == len(examples):
             return tuple(known[key] for key in ours), f'Matched "{output}" of {table.name} to the examples by {way}.'
         tried.append(f"by {way} {matched}")
-    if len(outputs) == len(examples):
+    if in_order:
         return tuple(outputs), f'Matched "{output}" of {table.name} to the examples by the order of rows.'
     found = f"; of the examples were found {' and '.join(tried)}" if tried else ""
     raise RequestError(

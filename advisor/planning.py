@@ -354,14 +354,18 @@ def _timed_plan(
     predicted, after_fit, refits, curves, effects, loads = {}, {}, [], [], [0.0], [0.0]
     for name, strategy in strategies.items():
 
-        def fit_seconds(rows: float, name: str = name, strategy: Plannable = strategy) -> float:
+        def fit_seconds(
+            rows: float, *, chosen: bool = False, name: str = name, strategy: Plannable = strategy
+        ) -> float:
             profile = replace(profiles[name], train_rows=round(rows))
             work = strategy.workload(profile, plan.allowance)
-            return STRATEGY_SECONDS + speeds[name].seconds(work.fit) + _choosing(work, speeds[name], plan.allowance)
+            choosing = 0.0 if chosen else _choosing(work, speeds[name], plan.allowance)
+            return STRATEGY_SECONDS + speeds[name].seconds(work.fit) + choosing
 
         work = strategy.workload(profiles[name], plan.allowance)
         query = speeds[name].seconds(work.query)
         repeats = plan.repeats if work.fit.trained else 1
+        chosen = plan.folds * repeats == 1 or bool(work.fit.trained)  # several races may end in a tie, to be run out
         alone = speeds[name].seconds(work.alone)
         latency = _latency_seconds(alone, plan.latency_seconds) if query else 0.0
         answering = plan.test_rows * query
@@ -372,7 +376,8 @@ def _timed_plan(
         loads.append(_load_seconds(alone) if query else 0.0)
         if work.fit.trained:
             effects.append(PROBE_SECONDS + MOST_INPUTS * alone + ASKED_AGAIN * query)
-        refits.append(fit_seconds(train_rows) * sizes.examples / train_rows)  # with as many passes as the folds'
+        again = fit_seconds(train_rows, chosen=chosen)
+        refits.append(again * sizes.examples / train_rows)  # with as many passes as the folds'
         curves.append(sum(fit_seconds(share * train_rows) + answering / plan.folds for share in CURVE_SHARES))
     refit = (sum(refits) if keep_all else max(refits, default=0.0)) if plan.refit else 0.0
     curve = sum(sorted(curves)[-CURVE_STRATEGIES:]) if plan.learning_curve else 0.0

@@ -26,6 +26,7 @@ from advisor.request import Options
 from advisor.runs import SOLUTION, RunFolder, write_atomically
 from advisor.trials import INCUMBENT
 from advisor.volumes import by_volume
+from eval.audit.injection import tries_to_instruct
 from eval.contracts import Evaluation, Kind, Outcome
 from eval.harness import paired_fits, scored_rows
 from eval.metrics import JSON_FIELD_F1, Metric, get_metric
@@ -241,8 +242,7 @@ def _result(record: Record, comparison: Comparison, measured: Measured, metric: 
 
 def _robustness(evaluation: Evaluation, metric: Metric, comparison: Comparison) -> dict[str, float]:
     """The metric on rows whose text tries to instruct the model, which keep their true labels."""
-    flagged = {row for f in comparison.data.findings if f.code == "prompt_injection" for row in f.rows}
-    rows = scored_rows(o for o in evaluation.outcomes if o.example.id in flagged)
+    rows = scored_rows(o for o in evaluation.outcomes if tries_to_instruct(o.example.input))
     return {f"{metric.name}_on_rows_with_instructions": metric.aggregate(rows)} if rows else {}
 
 

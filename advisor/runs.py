@@ -111,9 +111,14 @@ class RunFolder:
         write_atomically(self.path / PLAN, json.dumps({**self.read_plan(), **values}, indent=1, ensure_ascii=False))
 
     def finished(self, name: str, slot: str) -> Fit | None:
-        """A trial of a strategy that an earlier attempt finished; what failed or was cut short is tried again."""
+        """A trial of a strategy that an earlier attempt finished; what failed or was cut short is tried again.
+
+        So is one with rows that the infrastructure left unscored: it may be there again, or may cost more now.
+        """
         fit = self._read(self._record_file(name, slot), _FIT)
-        return fit if fit is not None and fit.status in ("ok", "not_applicable") else None
+        if fit is None or fit.status not in ("ok", "not_applicable"):
+            return None
+        return None if fit.evaluation and any(o.score is None for o in fit.evaluation.outcomes) else fit
 
     def fits(self, name: str) -> list[Fit]:
         """All finished trials of a strategy on whole folds, by repeat and fold."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -159,7 +160,12 @@ def _try_one(bench: Bench, entry: Entry) -> Record:
         fits.append(fit)
         if fit.status != "ok":
             return replace(blank, status=fit.status, reason=fit.reason, fits=tuple(fits))
-    return replace(blank, status="ok", fits=tuple(fits))
+    whole = replace(blank, status="ok", fits=tuple(fits))
+    outcomes = [outcome for evaluation in whole.evaluations for outcome in evaluation.outcomes]
+    if outcomes and not scored_rows(outcomes):  # one such strategy would leave no row to compare the others on
+        ((problem, _),) = Counter(outcome.problem for outcome in outcomes).most_common(1)
+        return replace(whole, status="failed", reason=f"no test row could be scored: {problem}")
+    return whole
 
 
 def _fits(bench: Bench, entry: Entry) -> Iterator[Fit]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Literal
 
@@ -27,20 +28,34 @@ def pick(
     They are one from the middle of each cluster of inputs (`typical`), spread over the inputs (`diverse`), or drawn
     (`random`). With `by_label` the labels take turns, the commonest first, so that as many as possible are shown.
     """
-    rows = list(examples)[:MOST_CANDIDATES]
+    rows = _candidates(examples, by_label=by_label)
     vectors = embedder.encode([e.input for e in rows])
     select = _SELECT[choice]
     if not by_label:
         return [rows[i] for i in select(vectors, count)]
-    groups: dict[str, list[int]] = {}
-    for index, example in enumerate(rows):
-        groups.setdefault(example.target, []).append(index)
+    groups = _by_label(rows)
     queues = [
         [members[i] for i in select(vectors[members], count)]
         for members in sorted(groups.values(), key=lambda members: (-len(members), members[0]))[:count]
     ]
     turns = [queue[turn] for turn in range(count) for queue in queues if turn < len(queue)]
     return [rows[i] for i in turns[:count]]
+
+
+def _candidates(examples: Sequence[Example], *, by_label: bool) -> list[Example]:
+    """All examples, or about `MOST_CANDIDATES` of them, some of each label: files may be sorted."""
+    keep_every = max(1.0, len(examples) / MOST_CANDIDATES)
+    groups = _by_label(examples).values() if by_label else [range(len(examples))]
+    kept = [members[int(i * keep_every)] for members in groups for i in range(math.ceil(len(members) / keep_every))]
+    return [examples[i] for i in sorted(kept)]
+
+
+def _by_label(rows: Sequence[Example]) -> dict[str, list[int]]:
+    """Places of each label's rows."""
+    groups: dict[str, list[int]] = {}
+    for index, example in enumerate(rows):
+        groups.setdefault(example.target, []).append(index)
+    return groups
 
 
 def _farthest_first(vectors: Vectors, count: int) -> list[int]:

@@ -67,7 +67,7 @@ class Lora:
     kinds: Sequence[Kind] = ALL_KINDS
 
     def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
-        from strategies.training.search import search, train_first
+        from strategies.training.search import most_chosen, search, train_first
 
         model = _trainable(workshop.language_model)
         check_enough(train)
@@ -78,13 +78,13 @@ class Lora:
         learning = replace(learning, answers=pipeline.answers.written())  # and what is half tuned is slow to search
         json = pipeline.answers.json_shape is not None
         epochs = workshop.allowance.fixed_epochs or passes(workshop.allowance, json, len(rows))
-        first = replace(
-            self._settings(model, pipeline.answers), epochs=epochs, seed=workshop.seed, margin=_chance(len(dev))
-        )
+        before = workshop.allowance.chosen_before
+        settings = most_chosen(self._settings(model, pipeline.answers), before)
+        first = replace(settings, epochs=epochs, seed=workshop.seed, margin=_chance(len(dev)))
         course = _Course(model, learning, rows, dev, self._labels(pipeline.answers), get_metric(task.metric), workshop)
         uncounted = Meter(speeds=workshop.speeds)
         trained = train_first(course, first, workshop.folder / "adapter", uncounted)
-        if workshop.allowance.adapter_search and dev and not trained.log.guard_fired:
+        if workshop.allowance.adapter_search and not before and dev and not trained.log.guard_fired:
             meter, log, deadline = workshop.meter, workshop.log, workshop.allowance.deadline
             whole = uncounted.spent * epochs / len(trained.log.epochs)  # it may have ended early, and others not
             trained = search(trained, whole, course, meter, log, deadline)

@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
+from statistics import mode
 from textwrap import shorten
 from typing import Any
 
@@ -61,9 +62,10 @@ class OptimizedPrompt(FewShot):
         fit_rows, dev = parts(task, train, workshop, SEARCH_ROWS)
         if not dev:
             raise NotApplicable(f"{len(train)} training examples are too few to choose among task sentences")
-        if workshop.meter.left <= 0:
+        before = [fit[SENTENCE] for fit in workshop.allowance.chosen_before if SENTENCE in fit]
+        if not before and workshop.meter.left <= 0:
             raise NotApplicable("the time budget has no room for trying task sentences; raise --time-budget")
-        sentence = _Search(task, fit_rows, dev, workshop).best()
+        sentence = mode(before) if before else _Search(task, fit_rows, dev, workshop).best()  # of equals the first
         workshop.log.config[SENTENCE] = sentence
         return super().fit(replace(task, description=sentence), train, workshop)
 

@@ -117,6 +117,11 @@ IN_DOCUMENTS = {name: IN_EXAMPLES[name] for name in ("orders to a model", "chat-
 """Documents that are shown to a model. Questions with answers, markup and placeholders are usual in them."""
 
 
+def tries_to_instruct(text: str) -> bool:
+    """Whether an input addresses the model instead of the task, or could break out of its place."""
+    return any(form.search(text) for form in IN_EXAMPLES.values())
+
+
 def prompt_injection(examples: Sequence[Example], documents: Sequence[Document] = ()) -> list[Finding]:
     """Report the rows and the documents whose text addresses the model instead of the task, by id."""
     inputs = {example.id: example.input for example in examples}

@@ -60,13 +60,14 @@ def tune_embedder(
     weights = [p for p in network.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(weights, lr=settings.learning_rate, weight_decay=0.01, fused=True)
     numbers = {label: i for i, label in enumerate(sorted(set(labels)))}
-    steps = epochs * len(list(batches(labels, settings, seed)))
+    courses = [list(batches(labels, settings, seed * 1000 + epoch)) for epoch in range(1, epochs + 1)]
+    steps = sum(map(len, courses))  # an epoch has more or fewer batches as its order falls
     done = 0
-    for epoch in range(1, epochs + 1):
+    for epoch, course in enumerate(courses, start=1):
         network.train()
         torch.manual_seed(seed * 1000 + epoch)  # dropout
         losses = []
-        for rows in batches(labels, settings, seed * 1000 + epoch):
+        for rows in course:
             for group in optimizer.param_groups:
                 group["lr"] = settings.learning_rate * _rate(done, steps, settings.warmup)
             kinds = torch.tensor([numbers[labels[row]] for row in rows], device=device)

@@ -10,9 +10,10 @@ from __future__ import annotations
 import math
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import mode
 from typing import Any, Protocol
 
 import torch
@@ -30,6 +31,7 @@ BETTER = 2.0
 """Standard errors of the difference on the dev rows: of three equals one is often better by a single one."""
 LOWER, LOWER_TIMES = 4.0, 3
 """How much lower the learning rate is, and how often, where training diverges."""
+SEARCHED = ("learning_rate", "rank", "alpha", "rslora")
 
 
 class Course(Protocol):
@@ -55,6 +57,12 @@ class Trained:
     settings: LoraSettings
     folder: Path
     log: TrainingLog
+
+
+def most_chosen(settings: LoraSettings, before: Sequence[Mapping[str, Any]]) -> LoraSettings:
+    """The settings, but for what is searched as most of the fits before ended with it (of equals the first)."""
+    ended = [tuple((name, fit[name]) for name in SEARCHED if name in fit) for fit in before]
+    return replace(settings, **dict(mode(filter(None, ended)))) if any(ended) else settings
 
 
 def neighbours(settings: LoraSettings) -> list[LoraSettings]:
@@ -127,6 +135,5 @@ def _trained(course: Course, settings: LoraSettings, folder: Path, meter: Meter)
 
 
 def _trial(settings: LoraSettings, quality: float | None, rows: int, seconds: float) -> dict[str, Any]:
-    searched = {"learning_rate", "rank", "alpha", "rslora"}
-    tried = {name: value for name, value in settings.told().items() if name in searched}
+    tried = {name: value for name, value in settings.told().items() if name in SEARCHED}
     return {**tried, "dev_quality": quality, "dev_rows": rows, "model_seconds": round(seconds, 2)}

@@ -271,6 +271,53 @@ def test_where_it_is_not_sure_that_anything_beats_the_commonest_label_that_is_sa
     assert not Told({"majority": 0.51, "few_shot": 0.6}, error=0.02).advice.falls_short
 
 
+def test_what_is_said_of_all_strategies_holds_of_those_beyond_the_limits_too() -> None:
+    costs = {"majority": 1.0, "tfidf_linear": 2.0, "lora": 99.0}
+    told = Told({"majority": 0.5, "tfidf_linear": 0.5, "lora": 0.95}, costs, max_cost_per_1k=1.0)
+    assert told.advice.headline.startswith("No strategy within your limits is better than giving every input the com")
+    told = Told({"majority": 0.9, "tfidf_linear": 0.905})
+    assert told.advice.headline.startswith("No strategy is better than giving every input the commonest label by more")
+    told = Told({"majority": 0.6, "lora": 0.95}, {"lora": 99.0}, error_cost=0.0001)
+    assert told.advice.headline.startswith("Use always the commonest label")
+
+
+def test_limits_that_a_better_language_model_breaks_do_not_make_it_unneeded() -> None:
+    qualities, models = {"tfidf_linear": 0.8, "lora": 0.95}, {"lora": "smollm2-135m-instruct"}
+    dear = {"tfidf_linear": 1.0, "lora": 99.0}
+    assert "No language model is needed" not in Told(qualities, dear, models=models, max_cost_per_1k=1.0).reasons
+    worse = {**qualities, "lora": 0.7}
+    assert "No language model is needed" in Told(worse, dear, models=models, max_cost_per_1k=1.0).reasons
+
+
+def test_where_the_gain_over_todays_system_may_be_none_that_is_said() -> None:
+    told = Told({INCUMBENT: 0.8, "few_shot": 0.84}, rows=40, error=0.07)
+    assert told.advice.verdict == "tie"
+    assert "On 40 test rows it cannot be told apart from today's system" in " ".join(told.advice.caveats)
+    kept = Told({INCUMBENT: 0.8, "few_shot": 0.83}, rows=40, error=0.07)
+    assert (kept.advice.verdict, kept.advice.keeps_incumbent) == ("tie", True)
+    assert "may be more than the tolerance better than today's system" in " ".join(kept.advice.caveats)
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [("split", "one split of the examples"), ("file", "your test file"), ("latest", "the latest rows")],
+)
+def test_what_one_test_stands_for_depends_on_where_its_rows_are_from(source: str, said: str) -> None:
+    plan = {"kind": "holdout", "folds": 1, "repeats": 1, "test_source": source}
+    assert f"The figures are of {said}" in " ".join(Told({"majority": 0.5, "few_shot": 0.9}, plan=plan).advice.caveats)
+
+
+def test_of_a_holdout_only_a_part_of_further_examples_are_test_rows() -> None:
+    decision = {"verdict": "insufficient_evidence", "label_rows_needed": {"bad": 6}}
+    plan = {"kind": "holdout", "folds": 1, "repeats": 1}
+    known: dict[str, Any] = {"decision": decision, "evidence": {"rows_per_label": {"bad": 4}}}
+    told = Told({"majority": 0.5, "few_shot": 0.9}, rows=100, examples=400, plan=plan, **known)
+    assert "at least 24 more of bad" in told.advice.next_step
+    file = {**plan, "test_source": "file"}
+    told = Told({"majority": 0.5, "few_shot": 0.9}, rows=100, examples=400, plan=file, **known)
+    assert "at least 6 more of bad" in told.advice.next_step
+
+
 def test_a_strategy_that_was_the_only_one_is_no_better_than_none() -> None:
     assert not Told({"majority": 0.8}).advice.falls_short
 

@@ -334,6 +334,16 @@ def test_an_incumbent_that_does_not_fit_is_refused_with_the_counts(mixed: Path, 
         read(mixed, incumbent=today(tmp_path / "c.csv", ("foo",), [("x",)] * 100))
 
 
+def test_an_incumbent_in_another_order_with_an_unknown_row_is_not_matched_by_order(mixed: Path, tmp_path: Path) -> None:
+    texts = [text for text, _ in MIXED]
+    texts[7] = "mistyped"
+    rows = list(zip(texts, TODAY, strict=True))
+    with pytest.raises(RequestError, match="by input 99: give one row"):
+        read(mixed, incumbent=today(tmp_path / "b.csv", ("text", "prediction"), rows[::-1]))
+    data = read(mixed, incumbent=today(tmp_path / "c.csv", ("text", "prediction"), rows))
+    assert data.incumbent == tuple(TODAY)
+
+
 def test_with_a_test_set_the_incumbent_is_matched_to_that(mixed: Path, tmp_path: Path) -> None:
     rows = [(f"new {text}", label) for text, label in MIXED[:30]]
     test = write(tmp_path / "test.csv", rows)

@@ -373,6 +373,23 @@ def test_the_incumbent_lowers_no_confidence_and_breaks_no_limit() -> None:
     assert with_incumbent(0.90).verdict == "clear"
 
 
+def test_a_gain_over_the_incumbent_that_may_be_none_is_not_clear() -> None:
+    """Ahead of all strategies, and 4 points ahead of today's system, give or take 14."""
+    unsure = {("today", "dear"): 0.07, ("dear", "today"): 0.07}
+    decision = with_incumbent(0.86, error=unsure)
+    assert (decision.verdict, decision.pick, decision.rivals) == ("tie", "dear", ("today",))
+    assert decision.rows_needed == 200 * (1.645 * 0.07 / 0.04) ** 2 // 1 + 1 - 200
+    sure = with_incumbent(0.86, error=dict.fromkeys(unsure, 0.01))
+    assert (sure.verdict, sure.rivals, sure.rows_needed) == ("clear", (), 0)
+
+
+def test_an_incumbent_is_surely_kept_only_where_nothing_may_be_better_by_more_than_the_tolerance() -> None:
+    unsure = {("today", "dear"): 0.07, ("dear", "today"): 0.07}
+    decision = with_incumbent(0.88, error=unsure)
+    assert (decision.verdict, decision.keeps_incumbent, decision.rivals) == ("tie", True, ())
+    assert with_incumbent(0.95, error=dict.fromkeys(unsure, 0.02)).verdict == "clear"
+
+
 def test_without_an_incumbent_nothing_is_kept() -> None:
     decision = choose([candidate("a", 0.9)])
     assert (decision.gain, decision.keeps_incumbent) == (None, False)
@@ -613,6 +630,7 @@ def test_with_an_incumbent_the_choice_is_that_among_those_that_beat_it_if_any_do
 ) -> None:
     candidates, found = case
     today = Candidate("today", 0.7, Money(0.0, 0.0, 0.0), 0.0, 0, incumbent=True)
+    found = replace(found, resampled={**found.resampled, "today": np.full(400, 0.7)})
     before = decide(candidates, found, limit, tolerance)
     after = decide([today, *candidates], found, limit, tolerance)
     stands = not replace(limit, max_cost_per_1k=None, max_latency_ms=None).broken_by(today)
@@ -621,7 +639,13 @@ def test_with_an_incumbent_the_choice_is_that_among_those_that_beat_it_if_any_do
         assert (after.pick, after.best) == (decide(better, found, limit, tolerance).pick, before.best)
         assert not after.keeps_incumbent
     else:
-        assert replace(after, gain=None, keeps_incumbent=False) == before
+        of_today = {
+            "gain": None,
+            "keeps_incumbent": False,
+            "verdict": before.verdict,
+            "rows_needed": before.rows_needed,
+        }
+        assert replace(after, **of_today) == before  # type: ignore[arg-type]
 
 
 def test_the_pick_is_one_that_beats_the_incumbent_if_any_does() -> None:

@@ -11,11 +11,11 @@ import pytest
 
 from advisor.decide import Limits
 from advisor.economics import PEAK_RATIO, Prices, Terms
-from advisor.evidence import Weighed, money_of, terms_of, weigh
+from advisor.evidence import Weighed, money_of, terms_of, use_of, weigh
 from advisor.records import Fit, Record
 from advisor.request import make_request
 from advisor.trials import INCUMBENT
-from eval.contracts import Evaluation, Example, Latency, Outcome, Prediction
+from eval.contracts import Evaluation, Example, Latency, Outcome, Prediction, Usage
 from eval.metrics import get_metric
 
 PRICES = Prices("a machine", 3600.0, "own")
@@ -261,6 +261,14 @@ def test_money_is_that_of_a_query_and_of_one_fit() -> None:
     assert money.per_query == pytest.approx(0.1)
     assert money.training == pytest.approx(10.0)
     assert money.monthly == pytest.approx(100 + 10 / 12)
+
+
+def test_rows_that_were_not_answered_make_tokens_no_fewer() -> None:
+    answered = Outcome(Example("1", "x", ("y",)), Prediction("y", Usage(500, 20)), 1.0, 0.1)
+    lost = Outcome(Example("2", "x", ("y",)), Prediction("", error="429"), None, 0.0, "429")
+    fit = Fit("ok", evaluation=Evaluation("accuracy", (answered, *[lost] * 3), 0.1))
+    use = use_of(Record("few_shot", "few_shot", "prompt", "hosted", "ok", fits=(fit,)))
+    assert (use.read, use.written) == (500, 20)
 
 
 def test_a_peak_that_is_stated_is_one_at_the_stated_volume() -> None:

@@ -182,7 +182,9 @@ def test_trainings_with_other_settings_are_given_up_first_and_planned_as_wholes(
     first = plan(works, budget=full.total / RESERVE - 1)
     assert first.cuts == (FIRST_SETTINGS,)
     assert first.repeats == full.repeats == 3
-    fits = full.folds * full.repeats + 5 / 4 + len(CURVE_SHARES)  # measured, kept (a quarter more rows), the curve's
+    fits = full.folds * full.repeats + len(
+        CURVE_SHARES
+    )  # measured, and the curve's; what is kept is trained as they were
     assert full.total - first.total == pytest.approx(fits * 58)
     too_long = plan({"tuned": Work(trained=4_000, again=80 * SPEEDS.trained)}, budget=1e6)
     assert too_long.total == pytest.approx(first.total)
@@ -194,6 +196,13 @@ def test_only_fine_tuned_strategies_are_fitted_with_several_seeds() -> None:
     assert (many.repeats, once.repeats) == (3, 1)
     assert many.predicted["tuned"] > 2.5 * once.predicted["tuned"]
     assert many.predicted["prompted"] == once.predicted["prompted"]
+
+
+def test_what_is_kept_after_one_fit_is_not_planned_to_choose_again() -> None:
+    crossed, once = plan({"rag": Work(read=2000)}, budget=1e6), plan({"rag": Work(read=2000)}, budget=500)
+    assert (crossed.folds, once.folds, once.refit) == (5, 1, True)
+    assert once.allowance.tuning_seconds == 60 == crossed.allowance.tuning_seconds
+    assert once.refit_seconds < 1 < 60 < crossed.refit_seconds, "five fits may have chosen differently"
 
 
 def test_keeping_everything_plans_a_refit_of_everything() -> None:

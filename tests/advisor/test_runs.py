@@ -30,7 +30,7 @@ NAME, SLOT = "few_shot@org/model", "fold-2-fit-0"
 FIT = Fit(
     status="ok",
     fold=2,
-    evaluation=Evaluation("token_f1", (OUTCOME, UNSCORED), 0.2, {"exact_match": 0.0}, Latency(0.1, 0.2, 5, 0.05)),
+    evaluation=Evaluation("token_f1", (OUTCOME, OUTCOME), 0.2, {"exact_match": 0.0}, Latency(0.1, 0.2, 5, 0.05)),
     seconds=1.5,
     train_examples=60,
     config={"demonstrations": 6},
@@ -150,6 +150,14 @@ def test_what_did_not_end_well_is_tried_again(status: Any, tmp_path: Path) -> No
     run = RunFolder.open(tmp_path, "one")
     run.finish(NAME, SLOT, replace(FIT, status=status))
     assert run.finished(NAME, SLOT) is None
+
+
+def test_rows_that_the_infrastructure_left_unscored_are_asked_again(tmp_path: Path) -> None:
+    run = RunFolder.open(tmp_path, "one")
+    fit = replace(FIT, evaluation=Evaluation("token_f1", (OUTCOME, UNSCORED), 0.2))
+    run.finish(NAME, SLOT, fit)
+    assert run.finished(NAME, SLOT) is None
+    assert run.fits(NAME) == [fit], "what there is can be reported"
 
 
 def test_a_refit_counts_as_done_only_while_its_solution_is_there(tmp_path: Path) -> None:

@@ -17,10 +17,10 @@ from advisor import trials
 from advisor.comparison import compare
 from advisor.data import read_data
 from advisor.progress import Silent
-from advisor.records import Record
+from advisor.records import Fit, Record
 from advisor.request import make_request
 from advisor.trials import INCUMBENT, Bench, Entry, try_all
-from eval.contracts import Example, Latency, Solution, Task
+from eval.contracts import Evaluation, Example, Latency, Outcome, Prediction, Solution, Task
 from eval.errors import NotApplicable, RequestError
 from eval.harness import typical_first
 from strategies.base import Workshop
@@ -226,6 +226,19 @@ def test_what_failed_in_one_fold_is_in_the_report_without_a_quality(
     assert report.recommendation.strategy == "majority"
     assert report.comparisons == []
     assert set(pd.read_parquet(options["output"] / "predictions.parquet").strategy) == {"majority"}
+
+
+def test_a_strategy_without_one_scored_row_has_failed(
+    bench_for: MakeBench, tuned: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else no test row would be left that all strategies were scored on."""
+    lost = Outcome(Example("1", "x", ("y",)), Prediction("", error="429"), None, 0.0, "too many requests")
+    monkeypatch.setattr(
+        "advisor.trials.run_trial",
+        lambda trial, *_: Fit("ok", fold=trial.fold, evaluation=Evaluation("accuracy", (lost, lost), 0.1)),
+    )
+    record = tried(bench_for(folds=3), LORA)["lora"]
+    assert (record.status, record.reason) == ("failed", "no test row could be scored: too many requests")
 
 
 def test_what_the_clock_stopped_in_a_later_fold_is_shown_but_never_recommended(

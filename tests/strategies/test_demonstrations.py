@@ -37,6 +37,16 @@ def test_labels_take_turns_the_commonest_first() -> None:
     assert [e.target for e in pick(ROWS, 2, EMBEDDER, by_label=True)] == list("ab")
 
 
+@pytest.mark.parametrize("choice", ["typical", "diverse", "random"])
+def test_a_long_file_sorted_by_label_has_all_labels_shown(choice: Choice) -> None:
+    sizes = {"a": 2 * MOST_CANDIDATES, "b": MOST_CANDIDATES, "c": 3}
+    rows = [Example(f"{label}{i}", f"text {i} of {label}", (label,)) for label, n in sizes.items() for i in range(n)]
+    shown = pick(rows, 6, EMBEDDER, by_label=True, choice=choice)
+    assert [e.target for e in shown][:3] == ["a", "b", "c"]
+    spread = pick(rows, 12, EMBEDDER, by_label=False, choice="random")
+    assert {e.target for e in spread} >= {"a", "b"}
+
+
 def test_a_label_that_has_run_out_leaves_its_turn_to_the_others() -> None:
     assert [e.target for e in pick(ROWS, 11, EMBEDDER, by_label=True)] == list("abcabcababa")
 

@@ -61,6 +61,15 @@ def test_a_better_sentence_is_found_and_kept(tmp_path: Path) -> None:
     assert BETTER in (tmp_path / "prompt.json").read_text(encoding="utf-8")
 
 
+def test_the_sentence_that_most_fits_before_found_is_taken() -> None:
+    alone = OptimizedPrompt.configurations[0]
+    before = [{SENTENCE: sentence, **alone} for sentence in ("Be bad.", BETTER, BETTER)]
+    own = workshop(scripted(improving), chosen_before=before)
+    solution = OptimizedPrompt().fit(TASK, TRAIN, own)
+    assert [p.text for p in solution.predict(["text 77"])] == ["answer 77"]
+    assert (own.log.config[SENTENCE], own.log.trials) == (BETTER, [])
+
+
 def test_a_sentence_that_is_no_better_is_not_taken() -> None:
     own = workshop(scripted(lambda prompt: "<task>Be bad.</task>" if asks_for_a_sentence(prompt) else "no"))
     OptimizedPrompt().fit(TASK, TRAIN, own)

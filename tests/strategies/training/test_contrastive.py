@@ -70,6 +70,17 @@ def test_where_no_two_are_of_one_kind_there_is_nothing_to_learn() -> None:
     assert not vectors.grad.any()
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_no_step_is_taken_beyond_those_planned(seed: int, embedder: SentenceEmbedder) -> None:
+    """With 17 and 26 rows one order makes three batches of the epoch and another fewer; a rate below zero unlearns."""
+    labels = ["a"] * 17 + ["b"] * 26
+    assert len({len(list(batches(labels, ContrastiveSettings(), order))) for order in range(8)}) > 1
+    steps: list[tuple[int, int]] = []
+    texts = [f"{label} {i}" for i, label in enumerate(labels)]
+    tune_embedder(embedder, texts, labels, 3, seed, on_step=lambda done, total: steps.append((done, total)))
+    assert steps[-1][0] == steps[-1][1] == len(steps)
+
+
 @given(st.lists(st.sampled_from("abcdefgh"), min_size=1, max_size=80), st.integers(0, 5))
 def test_an_epoch_shows_every_row_once_and_labels_in_company(labels: list[str], seed: int) -> None:
     found = list(batches(labels, ContrastiveSettings(), seed))

@@ -21,7 +21,7 @@ from strategies.models.transformers_lm import TransformersModel
 from strategies.racing import Meter
 from strategies.registry import make_strategy
 from strategies.training.lora import Diverged, LoraSettings, TrainingLog
-from strategies.training.search import LOWER, Trained, neighbours, search, train_first
+from strategies.training.search import LOWER, Trained, most_chosen, neighbours, search, train_first
 from strategies.tuning import ALTERNATIVES
 from strategies.workload import Profile, Speeds
 
@@ -169,6 +169,13 @@ def test_settings_are_tried_once(tmp_path: Path) -> None:
     assert [s.rank for s in neighbours(wide)] == [wide.rank, wide.rank], "no wider still"
 
 
+def test_what_most_fits_before_ended_with_is_taken() -> None:
+    wide = neighbours(FIRST)[1]
+    assert most_chosen(FIRST, [FIRST.told(), {**wide.told(), "epochs": 9}, wide.told(), {}, {}]) == wide
+    assert most_chosen(FIRST, [wide.told(), FIRST.told()]) == wide, "of equals the first"
+    assert most_chosen(FIRST, [{}, {"quotes": True}]) == most_chosen(FIRST, []) == FIRST
+
+
 # ---- through the strategies ------------------------------------------------------------------------------------------
 
 TASK = Task("Route the ticket.", Kind.CLASSIFICATION, "accuracy")
@@ -196,6 +203,9 @@ def test_a_strategy_tries_other_settings_where_it_may(name: str, tiny_model: Tra
     assert ("rank" in told) == (name != "full_tuning")
     assert all(chosen[one] == searching.log.config[one] for one in told)
     assert sum(t["model_seconds"] for t in searching.log.trials) == pytest.approx(searching.meter.spent, abs=0.05)
+    before = tuple({**searching.log.config, "learning_rate": rate} for rate in (1e-4, 2e-4, 2e-4))
+    again = fitted(tmp_path / "again", adapter_search=True, chosen_before=before)
+    assert (again.log.trials, again.log.config["learning_rate"]) == ([], 2e-4), "fits before have searched"
     for number, allowance in enumerate([{}, {"adapter_search": True, "tuning_seconds": 0.01}]):
         spared = fitted(tmp_path / str(number), **allowance)
         assert (spared.log.trials, spared.meter.spent) == ([], 0.0)
