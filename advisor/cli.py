@@ -485,7 +485,7 @@ def list_models() -> None:
 
 @models_app.command("pull")
 def pull_model(names: Annotated[list[str] | None, typer.Argument(metavar="NAME")] = None) -> None:
-    """Fetch models, by default both default models. The only command that uses the network."""
+    """Fetch models over the network, by default both default models."""
     os.environ["HF_HUB_OFFLINE"] = "0"
     from strategies.models.catalogue import CATALOGUE, pull
 

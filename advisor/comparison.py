@@ -33,6 +33,7 @@ from eval.findings import Finding
 from eval.metrics import get_metric
 from strategies.answers import AnswerFormat
 from strategies.base import Allowance, Strategy
+from strategies.models.catalogue import check_role
 from strategies.models.embedding_cache import CachingEmbedder
 from strategies.models.shelf import ModelShelf
 from strategies.registry import make_strategy
@@ -137,6 +138,9 @@ def check(request: CompareRequest, data: Data, shelf: ModelShelf, prices: econom
     sizes_of(data, request.seed)
     for name in (*request.model, request.embedder):
         shelf.require(name)
+    for name in request.model:
+        check_role(name, "language_model")
+    check_role(request.embedder, "embedder")
 
 
 def prepare(

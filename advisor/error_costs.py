@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from statistics import mean
@@ -227,5 +228,6 @@ def _usd(cell: str, place: str) -> float:
     except ValueError:
         usd = float("nan")
     if not 0 <= usd < 1e9:
-        raise RequestError(f"{place}: {cell!r} is no cost in USD, of 0 or more.")
+        point = f": write {cell.replace(',', '.')}" if re.fullmatch(r"\d+,\d{1,2}", cell.strip()) else ""
+        raise RequestError(f"{place}: {cell!r} is no cost in USD, of 0 or more{point}.")
     return usd

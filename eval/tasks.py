@@ -9,6 +9,7 @@ import statistics
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
 from eval.contracts import Example, Kind, Task
@@ -16,6 +17,10 @@ from eval.errors import RequestError
 from eval.reading.text import read_text
 
 FILE_TYPES = (".json", ".yaml", ".yml")
+TEXT_TYPES = (".txt", ".md")
+TABLE_TYPES = (".csv", ".tsv", ".jsonl", ".parquet", ".xlsx")
+FIELDS = ("name", "description", "kind", "metric", "labels", "json_keys")
+"""Of a task file; it may have others, which are the client's own."""
 SHORT_ANSWER = 10
 """Words. Shorter answers are compared word by word, longer ones by their longest common subsequence."""
 NEARLY_ALL, MOSTLY = 0.95, 0.8
@@ -52,9 +57,14 @@ def read_task(value: str) -> TaskSpec:
     Raises RequestError for an empty sentence, and for a file that is missing, malformed or incomplete.
     """
     value = value.strip()
+    is_path = os.path.exists(value) or " " not in value
+    if os.path.isdir(value) or (is_path and value.lower().endswith(TABLE_TYPES)):
+        raise RequestError(
+            f"--task {value} is no task: say in a sentence what the model is asked to do, or name a JSON or YAML file."
+        )
     if os.path.isfile(value):
         return _from_fields(_load(Path(value)), value)
-    if value.lower().endswith(FILE_TYPES):
+    if value.lower().endswith(FILE_TYPES) or (is_path and value.lower().endswith(TEXT_TYPES)):
         raise RequestError(f"The task file {value} does not exist: check the path, or end a sentence with a full stop.")
     if not value:
         raise RequestError("The task is empty: say in one sentence what the model is asked to do.")
@@ -79,6 +89,8 @@ def complete(spec: TaskSpec, examples: Sequence[Example], *, has_documents: bool
         metric, reason = _infer_metric(kind, examples)
         stated.append(f"Measured by {metric}, since {reason}.")
     _check_metric(metric)
+    if metric == "json_field_f1" and not any(is_json_object(e.target) for e in examples):
+        raise RequestError(f"No output is a JSON object, so that {metric} can score none: choose another metric.")
     return Task(spec.description, kind, metric, spec.name or Task.name, spec.labels, spec.json_keys), stated
 
 
@@ -101,6 +113,7 @@ def _load(path: Path) -> dict[str, object]:
 
 
 def _from_fields(fields: dict[str, object], path: str) -> TaskSpec:
+    _check_fields(fields, path)
     description = _text(fields, "description", path)
     if not description:
         raise RequestError(f'The task file {path} has no description: add "description" with one sentence.')
@@ -112,6 +125,14 @@ def _from_fields(fields: dict[str, object], path: str) -> TaskSpec:
         _strings(fields, "labels", path),
         _strings(fields, "json_keys", path),
     )
+
+
+def _check_fields(fields: dict[str, object], path: str) -> None:
+    """Raise RequestError for a field that is probably a known one misspelt."""
+    for name in fields:
+        meant = get_close_matches(str(name).lower(), FIELDS, n=1, cutoff=0.8)
+        if name not in FIELDS and meant and meant[0] not in fields:
+            raise RequestError(f'The task file {path} has a field "{name}": write "{meant[0]}" if that is meant.')
 
 
 def _text(fields: dict[str, object], key: str, path: str) -> str | None:

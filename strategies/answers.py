@@ -145,8 +145,8 @@ def _written(completion: Completion) -> Prediction:
 
 
 def labels_of(task: Task, train: Sequence[Example]) -> tuple[str, ...]:
-    """The labels a classifier may answer with: the client's where stated, else those of the training examples."""
-    return task.labels or tuple(sorted({e.target for e in train}))
+    """The labels a classifier may answer with: those that the client states, and those of the training examples."""
+    return (*task.labels, *sorted({e.target for e in train} - set(task.labels)))
 
 
 def json_shape_of(task: Task, train: Sequence[Example]) -> JsonShape | None:

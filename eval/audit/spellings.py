@@ -138,6 +138,16 @@ def label_variants(
         )
         action = 'Kept as they are. Repair them, or name every label under "labels" in the task file.'
         findings.append(Finding("label_variants", "warning", len(rows), rows, message, action))
+    merged_examples = merge_spellings(examples, kept)
+    targets = {target for example in merged_examples for target in example.targets}
+    unstated = sorted(targets - set(stated) - set(suspects)) if stated else []
+    if unstated:
+        rows = _rows(merged_examples, dict.fromkeys(unstated, ""))
+        labels = listed(map(named, unstated))
+        verb = "has a label" if len(rows) == 1 else "have labels"
+        message = f"{counted(len(rows), 'row')} {verb} that the task file does not state: {labels}."
+        action = 'Kept; they may be answered with, too. Name them under "labels" in the task file, or repair the rows.'
+        findings.append(Finding("label_variants", "warning", len(rows), rows, message, action))
     return findings
 
 

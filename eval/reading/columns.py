@@ -15,15 +15,16 @@ from eval.reading.text import as_text, conjoined
 # fmt: off
 INPUTS = (
     "input", "question", "query", "prompt", "instruction", "message", "utterance", "sentence", "request", "command",
-    "inquiry", "text", "headline", "review", "comment", "document", "article", "passage", "clause", "ticket",
-    "email", "transcript", "dialogue", "dialog", "conversation", "messages", "conversations", "source", "content",
-    "body", "title",
+    "inquiry", "text", "headline", "review", "comment", "document", "article", "passage", "clause", "transcript",
+    "dialogue", "dialog", "conversation", "messages", "conversations", "content", "body", "title", "subject",
+    "ticket", "email", "source", "frage", "nachricht", "anfrage",
 )
 """Usual names of the input, the most telling first."""
 OUTPUTS = (
     "output", "label", "answer", "completion", "response", "target", "class", "category", "intent", "answers",
     "references", "reference", "targets", "expected", "expected_output", "ground_truth", "gold", "reply",
     "solution", "summary", "translation", "sentiment", "topic", "tag", "tags", "labels", "result", "rating", "stars",
+    "antwort", "kategorie", "klasse",
 )
 """Usual names of the output, the most telling first."""
 # fmt: on
@@ -75,6 +76,11 @@ class ColumnMapping:
         else:
             message = f'Read {quoted(self.inputs)} as the input and "{self.output}" as the output.'
         ignored = [name for name in table.columns if is_ignored(table, name) and name != self.output]
+        read = (*self.inputs, self.output, self.id)
+        unread = [name for name in table.columns if name not in read and plain(name) in (*INPUTS, *OUTPUTS)]
+        unread = [name for name in unread if name not in ignored]
+        if unread:
+            message += f" Not read: {quoted(unread)}."
         if ignored:
             message += f" Ignored the empty or unnamed column{'s' * (len(ignored) > 1)} {quoted(ignored)}."
         twice = [name for name in (*self.inputs, self.output) if any(_repeats(other, name) for other in table.columns)]
@@ -160,7 +166,8 @@ def _given(table: Table, name: str, flag: str) -> str:
         return name
     same = [column for column in table.columns if plain(column) == plain(name)]
     if len(same) != 1:
-        raise RequestError(f'{flag} names "{name}", but {table.name} has the columns {quoted(table.columns)}.')
+        found = f"{table.name} has the columns {quoted(table.columns)}"
+        raise RequestError(f'{flag} names "{name}", but {found}.{_assumed(table)}')
     return same[0]
 
 
@@ -168,8 +175,13 @@ def _unclear(table: Table, what: str) -> RequestError:
     usable = [c for c in table.columns if not is_ignored(table, c)] or table.columns
     return RequestError(
         f"{table.name} has the columns {quoted(usable)}, and none is known to be the {what}: name them with "
-        "--input-columns and --output-column (a table needs its column names in the first row)."
+        f"--input-columns and --output-column (a table needs its column names in the first row).{_assumed(table)}"
     )
+
+
+def _assumed(table: Table) -> str:
+    """What reading the table assumed of its sheets and rows, which may be why the columns are not those wanted."""
+    return "".join(f" {f.message} {f.action}" for f in table.findings if f.code == "column_mapping")
 
 
 def _chat_column(table: Table) -> str | None:

@@ -78,13 +78,15 @@ def from_grid(grid: Iterable[tuple[int, Sequence[object]]]) -> Grid:
 
 
 def title_rows(widths: Sequence[int]) -> int:
-    """How many rows above the header are a title: one cell wide each, before rows that are as wide as the next one."""
+    """How many rows above the header are a title: one cell wide each, before rows about as wide as the next."""
     titles = next((i for i, width in enumerate(widths) if width > 1), 0)
     if not 0 < titles <= MOST_TITLES:
         return 0
     wide, below = widths[titles], widths[titles + 1 :]
     fitting, equal = (sum(map(fits, below)) for fits in (wide.__ge__, wide.__eq__))
-    return titles if below and fitting >= 0.9 * len(below) and equal >= len(below) / 2 else 0
+    several = sum(width > 1 for width in below)  # the last columns may be blank in most rows
+    is_header = fitting >= 0.9 * len(below) and (equal >= len(below) / 2 or several >= 0.9 * len(below))
+    return titles if below and is_header else 0
 
 
 def _width(cells: Sequence[object]) -> int:
@@ -133,14 +135,15 @@ def _delimiter(text: str) -> tuple[str, str]:
     return text, max(DELIMITERS, key=lambda delimiter: _agreement(text[:200_000], delimiter))
 
 
-def _agreement(sample: str, delimiter: str) -> tuple[float, int]:
-    """Share of the first rows that are as wide as the header, and that width."""
+def _agreement(sample: str, delimiter: str) -> tuple[float, bool, int]:
+    """Share of the first rows that are as wide as the header, whether that is the first row, and the width."""
     reader = csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter, skipinitialspace=True)
     widths = [len(row) for row in islice(reader, SAMPLE_ROWS) if row]
-    widths = widths[title_rows(widths) :]
+    titles = title_rows(widths)
+    widths = widths[titles:]
     if not widths or widths[0] < 2:
-        return 0.0, 0
-    return sum(width == widths[0] for width in widths) / len(widths), widths[0]
+        return 0.0, False, 0
+    return sum(width == widths[0] for width in widths) / len(widths), not titles, widths[0]
 
 
 def _cells(text: str, delimiter: str, broken: list[int]) -> Iterator[tuple[int, list[str]]]:

@@ -41,6 +41,8 @@ def read_documents(source: str | Path) -> DocumentFile:
         return _from_files(path.parent, [(readable_file(path), "")])
     if not str(source).startswith("hf:") and readable_file(path).suffix.lower() not in READERS:
         known = ", ".join([*EXTRACTORS, *READERS])
+        if path.suffix.lower() == ".zip":
+            raise RequestError(f"{path} is packed: unpack it and give the folder.")
         raise RequestError(f"{path} has an unknown type: give a folder, or a file that is one of {known}.")
     return _from_table(read_table(source))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -99,9 +100,10 @@ def read_hub(source: str) -> Reading:
         data: Any = datasets.load_dataset(name, config, split=split)
         rows = list(data)
     except Exception as error:  # hub, network, file and schema errors have no common base
-        raise RequestError(
-            f"{source} could not be fetched ({_brief(error)}): check name, split and network, or give a local file."
-        ) from error
+        offline = os.environ.get("HF_HUB_OFFLINE", "1") != "0"  # nothing is fetched unasked
+        allow = "set HF_HUB_OFFLINE=0 to allow it, " if offline else ""
+        fix = f"{allow}check name, split and network, or give a local file"
+        raise RequestError(f"{source} could not be fetched ({_brief(error)}): {fix}.") from error
     labels = {column: kind for column, kind in data.features.items() if isinstance(kind, datasets.ClassLabel)}
     return _objects([{key: _label(labels.get(key), value) for key, value in row.items()} for row in rows])[0], []
 

@@ -7,6 +7,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from datetime import datetime, time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -85,6 +86,8 @@ def as_text(value: object) -> str:
         return ""
     if isinstance(value, dict | list | tuple):
         return clean(json.dumps(value, ensure_ascii=False, default=str))
+    if isinstance(value, datetime) and value.time() == time():  # a workbook has no other way to store a date
+        value = value.date()
     return clean(str(value))
 
 

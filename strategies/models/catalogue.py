@@ -106,11 +106,20 @@ def locate(name: str) -> Path:
         return _checked_folder(folder)
     if name.count("/") == 1 and not name.startswith(("/", ".", "~")):
         return _hub_snapshot(name)
-    known = ", ".join(CATALOGUE)
+    known = ", ".join(f"{other} ({entry.role.replace('_', ' ')})" for other, entry in CATALOGUE.items())
     raise ModelUnavailable(
-        f"There is no model {name}: name one of {known}, a folder with config.json and safetensors, "
-        "or a Hugging Face id such as ORG/NAME."
+        f"There is no model {name}: name one of {known}, a folder with config.json and safetensors, a Hugging Face id "
+        f"such as ORG/NAME, or a hosted one as openai:{name}."
     )
+
+
+def check_role(name: str, role: str) -> None:
+    """Raise ModelUnavailable where a model of the catalogue is asked for what it is not made for."""
+    entry = CATALOGUE.get(name)
+    if entry is not None and entry.role != role:
+        fitting = ", ".join(other for other, known in CATALOGUE.items() if known.role == role)
+        kinds = {"language_model": "a language model (--model)", "embedder": "an embedder (--embedder)"}
+        raise ModelUnavailable(f"{name} is not {kinds[role]} but {kinds[entry.role]}: name another, {fitting} for one.")
 
 
 def _checked_folder(folder: Path) -> Path:

@@ -77,6 +77,7 @@ def test_labels_may_look_like_figures_or_like_yes_and_no(tmp_path: Path) -> None
         ("m.json", "{", r"m\.json cannot be read as JSON"),
         ("m.json", '{"costs": {"a": {"b": NaN}}}', r"m\.json: costs\.a\.b"),
         ("m.csv", ",bad,good\nbad,0,x\n", r"m\.csv, row 2 \(bad\), column good: 'x' is no cost in USD"),
+        ("m.csv", ";bad;good\nbad;0;1,5\n", r"'1,5' is no cost in USD, of 0 or more: write 1\.5\."),
         ("m.csv", ",bad,good\nbad,0,-3\n", r"row 2 \(bad\), column good: '-3' is no cost"),
         ("m.csv", ",bad,good\nbad,0,1\nbad,0,1\n", r"row 3 \(bad\): a second row of this label"),
         ("m.csv", ",bad,good\nbad,0,1,2\n", r"row 2 \(bad\): 3 costs for 2 answers"),

@@ -129,6 +129,9 @@ def test_documents_without_any_text_are_refused_in_one_sentence(tmp_path: Path) 
         read_documents(tmp_path)
     with pytest.raises(RequestError, match="does not exist"):
         read_documents(tmp_path / "no")
+    (tmp_path / "a.zip").write_bytes(b"PK")
+    with pytest.raises(RequestError, match=r"a\.zip is packed: unpack it"):
+        read_documents(tmp_path / "a.zip")
     with pytest.raises(RequestError, match=r"unknown type.*\.pdf"):
         read_documents(tmp_path / "a.png")
     (tmp_path / "t.csv").write_text("foo,bar\n1,2\n")

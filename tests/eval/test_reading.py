@@ -199,6 +199,65 @@ def test_a_title_above_the_column_names_is_passed_over(write: Write, text: str) 
     assert "line 4" in next(f.message for f in file.findings if "title" in f.message)
 
 
+def test_a_title_is_found_above_a_last_column_that_is_mostly_blank(tmp_path: Path) -> None:
+    from openpyxl import Workbook
+
+    book = Workbook()
+    for row in [["Tickets 2024"], [], ["text", "label", "remark"], *([f"ticket {i}", "x"] for i in range(9))]:
+        book.worksheets[0].append(row)
+    book.worksheets[0].append(["ticket 9", "x", "late"])
+    book.save(tmp_path / "a.xlsx")
+    assert pairs(read_examples(tmp_path / "a.xlsx")) == [(f"ticket {i}", "x") for i in range(10)]
+
+
+def test_semicolons_are_found_though_every_row_has_a_decimal_comma(write: Write) -> None:
+    rows = "".join(f"parcel {i};{i},5\n" for i in range(9))
+    assert pairs(read_examples(write("a.csv", f"text;output\n{rows}")))[0] == ("parcel 0", "0,5")
+
+
+def test_a_workbooks_dates_are_dates(tmp_path: Path) -> None:
+    from datetime import datetime
+
+    from openpyxl import Workbook
+
+    book = Workbook()
+    for row in [["text", "output"], ["a", datetime(2024, 3, 1)], ["b", datetime(2024, 3, 1, 8, 30)]]:
+        book.worksheets[0].append(row)
+    book.save(tmp_path / "a.xlsx")
+    assert pairs(read_examples(tmp_path / "a.xlsx")) == [("a", "2024-03-01"), ("b", "2024-03-01 08:30:00")]
+
+
+def test_columns_that_are_missed_are_told_with_the_sheet_that_was_read(tmp_path: Path) -> None:
+    from openpyxl import Workbook
+
+    book = Workbook()
+    book.worksheets[0].title = "Cover"
+    for row in [["Project", "Routing"], ["Client", "Ada"]]:
+        book.worksheets[0].append(row)
+    book.create_sheet("Data").append(["text", "label"])
+    book.save(tmp_path / "a.xlsx")
+    with pytest.raises(RequestError, match=r'Read only the sheet "Cover" .*; not read: Data'):
+        read_examples(tmp_path / "a.xlsx", input_columns=["text"])
+
+
+@pytest.mark.parametrize(
+    ("header", "read", "unread"),
+    [
+        ("Ticket,Subject,Body,Category", ("Body", "Category"), ' Not read: "Ticket" and "Subject".'),
+        ("id,source,content,label", ("content", "label"), ' Not read: "source".'),
+        ("email,body,category", ("body", "category"), ' Not read: "email".'),
+        ("message,response,category", ("message", "response"), ' Not read: "category".'),
+        ("Frage,Antwort", ("Frage", "Antwort"), ""),
+    ],
+)
+def test_of_several_usual_columns_the_texts_are_read_and_the_others_named(
+    header: str, read: tuple[str, str], unread: str, write: Write
+) -> None:
+    file = read_examples(write("a.csv", header + "\n" + ",".join(f"cell {n}" for n in range(header.count(",") + 1))))
+    stated = f'Read "{read[0]}" as the input and "{read[1]}" as the output.{unread}'
+    assert found(file, "column_mapping").message == stated
+
+
 def test_a_header_far_below_blank_lines_is_found(write: Write) -> None:
     assert pairs(read_examples(write("a.csv", ",\n" * 300 + "text,label\na,x\n"))) == [("a", "x")]
 

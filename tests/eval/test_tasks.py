@@ -77,6 +77,31 @@ def test_empty_sentences_and_missing_files_are_refused() -> None:
         read_task("no/task.json")
 
 
+def test_what_is_no_task_is_not_taken_for_its_sentence(tmp_path: Path) -> None:
+    table = tmp_path / "my tickets.csv"
+    table.write_text("text,label\na,x\n")
+    for value in (str(table), "tickets.csv", str(tmp_path)):
+        with pytest.raises(RequestError, match="is no task: say in a sentence"):
+            read_task(value)
+    with pytest.raises(RequestError, match=r"task.txt does not exist"):
+        read_task("task.txt")
+    assert read_task("Write each row to tickets.csv").description == "Write each row to tickets.csv"
+
+
+def test_a_misspelt_field_is_not_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "task.json"
+    path.write_text('{"description": "Route.", "lables": ["a"]}')
+    with pytest.raises(RequestError, match='a field "lables": write "labels"'):
+        read_task(str(path))
+    path.write_text('{"description": "Route.", "label_descriptions": {}, "labels": ["a"]}')
+    assert read_task(str(path)).labels == ("a",)
+
+
+def test_a_metric_of_objects_needs_one() -> None:
+    with pytest.raises(RequestError, match="No output is a JSON object"):
+        complete(TaskSpec("Do it.", metric="json_field_f1"), examples(("a", "x"), ("b", "y")), has_documents=False)
+
+
 def test_a_very_long_sentence_is_no_path() -> None:
     assert read_task("word " * 2000 + ".").name is None
 

@@ -46,8 +46,9 @@ def test_labels_are_the_preferred_answers_of_the_examples_in_a_fixed_order() -> 
     assert AnswerFormat.infer(SORTING, rows("b", "a"), MODEL).labels == ("a", "b")
 
 
-def test_labels_that_the_client_states_are_kept_as_they_are() -> None:
+def test_labels_that_the_client_states_are_kept_as_they_are_and_further_ones_follow() -> None:
     assert labels_of(replace(SORTING, labels=("z", "a")), rows("a")) == ("z", "a")
+    assert labels_of(replace(SORTING, labels=("z", "a")), rows("a", "c", "b")) == ("z", "a", "b", "c")
 
 
 def test_the_likeliest_label_is_answered_with_its_share_as_confidence() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from eval.errors import ModelUnavailable
 from strategies.models import catalogue
-from strategies.models.catalogue import CATALOGUE, WheelModel
+from strategies.models.catalogue import CATALOGUE, WheelModel, check_role
 
 WEIGHTS = b"weights " * 500
 MODEL = WheelModel(
@@ -187,3 +187,12 @@ def test_the_cache_can_be_moved(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     assert catalogue.cache_folder() == tmp_path / "elsewhere" / "models"
     monkeypatch.delenv("ADVISOR_CACHE")
     assert catalogue.cache_folder() == Path.home() / ".cache" / "advisor" / "models"
+
+
+def test_a_model_is_not_taken_for_what_it_is_not_made_for() -> None:
+    with pytest.raises(ModelUnavailable, match=r"all-minilm-l6-v2 is not a language model \(--model\) but an embedder"):
+        check_role("all-minilm-l6-v2", "language_model")
+    with pytest.raises(ModelUnavailable, match="smollm2-135m-instruct is not an embedder"):
+        check_role("smollm2-135m-instruct", "embedder")
+    check_role("all-minilm-l6-v2", "embedder")
+    check_role("ORG/NAME", "embedder")
