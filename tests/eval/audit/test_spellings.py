@@ -123,5 +123,5 @@ def test_labels_that_the_task_does_not_state_are_told() -> None:
     rows = [Example(str(i), f"text {i}", (("billing", "legal")[i % 2],)) for i in range(8)]
     (finding,) = label_variants(rows, {}, ("billing", "returns"))
     assert (finding.count, finding.rows) == (4, ("1", "3", "5", "7"))
-    assert '4 rows have labels that the task file does not state: \'legal\'' in finding.message
+    assert "4 rows have labels that the task file does not state: 'legal'" in finding.message
     assert label_variants(rows, {}) == label_variants(rows, {}, ("billing", "legal")) == []
