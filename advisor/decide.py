@@ -218,18 +218,18 @@ def decide(
     incumbent = next((c for c in candidates if c.incumbent), None)
     if not feasible:
         return Decision("none_feasible", None, None, None, broken=broken, keeps_incumbent=incumbent is not None)
-    better = _better(feasible, candidates, evidence, limits, tolerance)
+    today = _today(candidates, limits)
+    better = _better(feasible, today, evidence, tolerance)
     pick, equals = _pick(better or feasible, evidence, aim)
     others = sorted((c for c in feasible if c is not pick), key=lambda c: (-aim.worth(c), *_by_quality(c)))
     confidence = _confidence(pick, others, evidence, aim)
     rivals = [c for c in others if _may_match(c, pick, evidence, aim)]
     lacks = _lacks(pick, others, evidence, aim)
     needed = _rows_needed(pick, others, confidence, evidence, aim)
-    clear = _is_clear(pick, rivals, confidence)
-    today = _today(candidates, limits)
-    if today is not None and not _gain_is_known(pick, today, evidence, tolerance, replaces=bool(better)):
-        clear, rivals = False, [*rivals, *([today] if better else [])]
-        needed = _rows_for_gain(pick, today, needed, evidence, tolerance, replaces=bool(better))
+    for_gain = _rows_for_gain(pick, today, evidence, tolerance, replaces=bool(better)) if today else 0
+    clear = _is_clear(pick, rivals, confidence) and for_gain == 0
+    if today and better and for_gain != 0:
+        rivals.append(today)
     return Decision(
         verdict="insufficient_evidence" if lacks else "clear" if clear else "tie",
         pick=pick.name,
@@ -240,7 +240,7 @@ def decide(
         broken=broken,
         rivals=tuple(c.name for c in rivals),
         lacks=lacks,
-        rows_needed=needed,
+        rows_needed=None if needed is None or for_gain is None else max(needed, for_gain),
         label_rows_needed=evidence.scarce_labels(),
         gain=pick.quality - incumbent.quality if incumbent else None,
         keeps_incumbent=not better,
@@ -260,7 +260,7 @@ def picked(
     feasible = _feasible(candidates, limits)
     if not feasible:
         return None
-    better = _better(feasible, candidates, evidence, limits, tolerance)
+    better = _better(feasible, _today(candidates, limits), evidence, tolerance)
     return _pick(better or feasible, evidence, _aim(tolerance, error_cost, volume))[0].name
 
 
@@ -276,14 +276,9 @@ def _feasible(candidates: Sequence[Candidate], limits: Limits) -> list[Candidate
 
 
 def _better(
-    feasible: Sequence[Candidate],
-    candidates: Sequence[Candidate],
-    evidence: Evidence,
-    limits: Limits,
-    tolerance: float,
+    feasible: Sequence[Candidate], today: Candidate | None, evidence: Evidence, tolerance: float
 ) -> list[Candidate]:
     """Those that today's system is to be given up for: another would be no gain. All, where none could be kept."""
-    today = _today(candidates, limits)
     return [c for c in feasible if today is None or _beats(c, today, evidence, tolerance)]
 
 
@@ -360,31 +355,25 @@ def _chance_ahead(other: Candidate, pick: Candidate, evidence: Evidence, aim: Ai
     return float(short < -_ROUNDING) if error == 0 else _NORMAL.cdf(-short / error)
 
 
-def _gain_is_known(pick: Candidate, today: Candidate, evidence: Evidence, tolerance: float, *, replaces: bool) -> bool:
-    """Whether the pick is surely better than today's system, or surely not by more than the tolerance if that stays."""
-    aim, pick, today = _cost_apart(pick, today, evidence, tolerance)
-    if replaces:
-        return not _may_match(today, pick, evidence, aim)
-    return _confidence(today, [pick], evidence, aim) >= CLEAR
-
-
 def _rows_for_gain(
-    pick: Candidate, today: Candidate, needed: int | None, evidence: Evidence, tolerance: float, *, replaces: bool
+    pick: Candidate, today: Candidate, evidence: Evidence, tolerance: float, *, replaces: bool
 ) -> int | None:
-    """More test rows until what is gained over today's system is known as well; `needed` are those for all else."""
-    aim, pick, today = _cost_apart(pick, today, evidence, tolerance)
-    lead, margin = aim.worth(today) - aim.worth(pick), 0.0 if replaces else tolerance
-    rows = rows_needed(lead, aim.error(today, pick, evidence), evidence.rows, margin, CLEAR)
-    return None if rows is None or needed is None else max(needed, 1, rows - evidence.rows)
+    """More test rows after which it is known that the pick is better than today's system, which it replaces.
 
-
-def _cost_apart(
-    pick: Candidate, today: Candidate, evidence: Evidence, tolerance: float
-) -> tuple[Aim, Candidate, Candidate]:
-    """To compare by quality or losses alone, for what today's system costs is not known."""
-    nothing = Money(0.0, 0.0, 0.0)
+    Or, where that is kept, that it is not better by more than the tolerance. 0 where it is known, None where no number
+    of rows would do. Compared by quality or losses alone, for what today's system costs is not known.
+    """
     aim = Aim(tolerance, None if evidence.losses is None else 1.0)
-    return aim, replace(pick, money=nothing), replace(today, money=nothing)
+    pick, today = (replace(c, money=Money(0.0, 0.0, 0.0)) for c in (pick, today))
+    if replaces:
+        margin, is_known = 0.0, not _may_match(today, pick, evidence, aim)
+    else:
+        margin, is_known = tolerance, _confidence(today, [pick], evidence, aim) >= CLEAR
+    if is_known:
+        return 0
+    lead = aim.worth(today) - aim.worth(pick)
+    rows = rows_needed(lead, aim.error(today, pick, evidence), evidence.rows, margin, CLEAR)
+    return None if rows is None else max(1, rows - evidence.rows)
 
 
 def _is_clear(pick: Candidate, rivals: Sequence[Candidate], confidence: float) -> bool:

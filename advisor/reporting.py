@@ -7,7 +7,7 @@ import shlex
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -66,7 +66,9 @@ def build_report(
 ) -> schema.Report:
     """Put everything into the report's form. `kept` is the kept solution's folder, `travels` as for `artefact_of`."""
     request, metric = comparison.request, get_metric(comparison.data.task.metric)
-    results = [_result(record, comparison, measured, metric) for record in measured.records]
+    tested = comparison.data.test or comparison.data.examples
+    instructing = {example.id for example in tested if tries_to_instruct(example.input)}
+    results = [_result(record, comparison, measured, metric, instructing) for record in measured.records]
     results = with_errors(results, measured.weighed)
     data, environment, settings = (
         _data(comparison, measured),
@@ -206,7 +208,9 @@ def prices_in(settings: schema.Settings) -> economics.Prices:
     )
 
 
-def _result(record: Record, comparison: Comparison, measured: Measured, metric: Metric) -> schema.StrategyResult:
+def _result(
+    record: Record, comparison: Comparison, measured: Measured, metric: Metric, instructing: Collection[str]
+) -> schema.StrategyResult:
     first = next(iter(record.fits), None)
     tried = {"tried": first.trials} if first and first.trials else {}
     base = schema.StrategyResult.model_validate(
@@ -227,7 +231,7 @@ def _result(record: Record, comparison: Comparison, measured: Measured, metric: 
     return base.model_copy(
         update={
             "quality": _quality(record, metric, comparison),
-            "secondary": _mean_of([{**e.secondary, **_robustness(e, metric, comparison)} for e in record.evaluations]),
+            "secondary": _mean_of([{**e.secondary, **_robustness(e, metric, instructing)} for e in record.evaluations]),
             "cost": cost_of(record, comparison.request, comparison.prices),
             "latency": _latency(evaluation, look),
             "fit": _fit(record, measured, metric, comparison),
@@ -240,9 +244,9 @@ def _result(record: Record, comparison: Comparison, measured: Measured, metric: 
     )
 
 
-def _robustness(evaluation: Evaluation, metric: Metric, comparison: Comparison) -> dict[str, float]:
-    """The metric on rows whose text tries to instruct the model, which keep their true labels."""
-    rows = scored_rows(o for o in evaluation.outcomes if tries_to_instruct(o.example.input))
+def _robustness(evaluation: Evaluation, metric: Metric, instructing: Collection[str]) -> dict[str, float]:
+    """The metric on the rows whose text tries to instruct the model, which keep their true labels."""
+    rows = scored_rows(o for o in evaluation.outcomes if o.example.id in instructing)
     return {f"{metric.name}_on_rows_with_instructions": metric.aggregate(rows)} if rows else {}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -14,13 +15,12 @@ from pathlib import Path
 
 from eval.contracts import Example, Kind, Task
 from eval.errors import RequestError
+from eval.reading.tables import READERS
 from eval.reading.text import read_text
 
 FILE_TYPES = (".json", ".yaml", ".yml")
 TEXT_TYPES = (".txt", ".md")
-TABLE_TYPES = (".csv", ".tsv", ".jsonl", ".parquet", ".xlsx")
-FIELDS = ("name", "description", "kind", "metric", "labels", "json_keys")
-"""Of a task file; it may have others, which are the client's own."""
+TABLE_TYPES = tuple(ending for ending in READERS if ending not in FILE_TYPES)
 SHORT_ANSWER = 10
 """Words. Shorter answers are compared word by word, longer ones by their longest common subsequence."""
 NEARLY_ALL, MOSTLY = 0.95, 0.8
@@ -128,10 +128,11 @@ def _from_fields(fields: dict[str, object], path: str) -> TaskSpec:
 
 
 def _check_fields(fields: dict[str, object], path: str) -> None:
-    """Raise RequestError for a field that is probably a known one misspelt."""
+    """Raise RequestError for a field that is probably a known one misspelt; others are the client's own."""
+    known = [field.name for field in dataclasses.fields(TaskSpec)]
     for name in fields:
-        meant = get_close_matches(str(name).lower(), FIELDS, n=1, cutoff=0.8)
-        if name not in FIELDS and meant and meant[0] not in fields:
+        meant = get_close_matches(str(name).lower(), known, n=1, cutoff=0.8)
+        if name not in known and meant and meant[0] not in fields:
             raise RequestError(f'The task file {path} has a field "{name}": write "{meant[0]}" if that is meant.')
 
 

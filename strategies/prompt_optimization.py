@@ -13,7 +13,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
-from statistics import mode
 from textwrap import shorten
 from typing import Any
 
@@ -27,7 +26,7 @@ from strategies.models.base import Decoding, LanguageModel, Prompt, Turn
 from strategies.pipeline import Pipeline
 from strategies.prompting import FewShot
 from strategies.prompts import PromptTemplate, instruction
-from strategies.tuning import SEARCH_ROWS, Configuration, dev_rows, parts
+from strategies.tuning import SEARCH_ROWS, Configuration, dev_rows, most_often, parts
 from strategies.workload import Profile, Tokens, Workload
 
 PACKAGE, EXTRA = "gepa", "prompt-optimizer"
@@ -62,10 +61,10 @@ class OptimizedPrompt(FewShot):
         fit_rows, dev = parts(task, train, workshop, SEARCH_ROWS)
         if not dev:
             raise NotApplicable(f"{len(train)} training examples are too few to choose among task sentences")
-        before = [fit[SENTENCE] for fit in workshop.allowance.chosen_before if SENTENCE in fit]
-        if not before and workshop.meter.left <= 0:
+        found = most_often(workshop.allowance.chosen_before, [SENTENCE])
+        if not found and workshop.meter.left <= 0:
             raise NotApplicable("the time budget has no room for trying task sentences; raise --time-budget")
-        sentence = mode(before) if before else _Search(task, fit_rows, dev, workshop).best()  # of equals the first
+        sentence = found[SENTENCE] if found else _Search(task, fit_rows, dev, workshop).best()
         workshop.log.config[SENTENCE] = sentence
         return super().fit(replace(task, description=sentence), train, workshop)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from statistics import mode
 from typing import Any
 
 from eval.contracts import NO_USAGE, Example, Kind, Solution, Task
@@ -103,6 +104,15 @@ def choose(
     workshop.log.train_examples = len(train)
     workshop.log.held_out = tuple(e.id for e in dev if not knows(solution, e))
     return solution
+
+
+def most_often(before: Sequence[Mapping[str, Any]], names: Collection[str]) -> Configuration:
+    """What most of the fits before chose of these settings, of equals the first; empty where they say nothing of them.
+
+    For what is made by a search, so that to compare what was found would be to search again.
+    """
+    chosen = [tuple((name, fit[name]) for name in names if name in fit) for fit in before]
+    return dict(mode(filter(None, chosen))) if any(chosen) else {}
 
 
 def _most_chosen(

@@ -131,18 +131,18 @@ def label_variants(
         )
         action = "Counted as the latter; --accept label_variants keeps them apart." if merged else "Kept apart."
         findings.append(Finding("label_variants", "warning", len(rows), rows, message, action))
-    suspects = suspected_typos(merge_spellings(examples, kept), stated)
-    if rows := _rows(merge_spellings(examples, kept), suspects):
+    as_merged = merge_spellings(examples, kept)
+    suspects = suspected_typos(as_merged, stated)
+    if rows := _rows(as_merged, suspects):
         message = (
             f"{counted(len(suspects), 'label')} may be misspelt, in {counted(len(rows), 'row')}: {_pairs(suspects)}."
         )
         action = 'Kept as they are. Repair them, or name every label under "labels" in the task file.'
         findings.append(Finding("label_variants", "warning", len(rows), rows, message, action))
-    merged_examples = merge_spellings(examples, kept)
-    targets = {target for example in merged_examples for target in example.targets}
+    targets = {target for example in as_merged for target in example.targets}
     unstated = sorted(targets - set(stated) - set(suspects)) if stated else []
     if unstated:
-        rows = _rows(merged_examples, dict.fromkeys(unstated, ""))
+        rows = _rows(as_merged, dict.fromkeys(unstated, ""))
         labels = listed(map(named, unstated))
         verb = "has a label" if len(rows) == 1 else "have labels"
         message = f"{counted(len(rows), 'row')} {verb} that the task file does not state: {labels}."

@@ -13,7 +13,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import mode
 from typing import Any, Protocol
 
 import torch
@@ -22,7 +21,7 @@ from eval.metrics import ScoredRow
 from strategies.base import FitLog
 from strategies.racing import Meter, is_clearly_behind
 from strategies.training.lora import Diverged, LoraSettings, TrainingLog
-from strategies.tuning import ALTERNATIVES
+from strategies.tuning import ALTERNATIVES, most_often
 
 RATES = 3.0
 """Half a decade: learning rates that lie nearer seldom differ by more than chance."""
@@ -61,8 +60,7 @@ class Trained:
 
 def most_chosen(settings: LoraSettings, before: Sequence[Mapping[str, Any]]) -> LoraSettings:
     """The settings, but for what is searched as most of the fits before ended with it (of equals the first)."""
-    ended = [tuple((name, fit[name]) for name in SEARCHED if name in fit) for fit in before]
-    return replace(settings, **dict(mode(filter(None, ended)))) if any(ended) else settings
+    return replace(settings, **most_often(before, SEARCHED))
 
 
 def neighbours(settings: LoraSettings) -> list[LoraSettings]:
