@@ -63,7 +63,8 @@ def _look(bench: Bench, record: Record, look: CloserLook, found: Leaders) -> Clo
     try:
         solution = load_solution(kept, bench.shelf)
         if wants_effects and isinstance(solution, Pipeline):
-            look = replace(look, side_effects=side_effects(solution, inputs, bench.request.seed))
+            found_out = side_effects(solution, inputs, bench.request.seed, bench.plan.asked_again)
+            look = replace(look, side_effects=found_out)
         if wants_load:
             look = replace(look, load=_load(bench, solution, typical_first(answered.outcomes)))
     except Exception:

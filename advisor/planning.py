@@ -7,6 +7,7 @@ the three, what does not fit is given up in this order, each step only if the on
 - three fits of each fine-tuned strategy, that differ in their seed alone (one fit a fold then),
 - the learning curve,
 - more than 8, then 4 seconds of measuring the latency of each strategy (16 otherwise),
+- asking more than 4 questions again, to see how steadily a tuned model answers (12 otherwise),
 - more than 30, then 15 model-seconds of choosing a configuration, for each strategy and fit (60 otherwise),
 - more than 4 passes of fine-tuning over the training rows (8 otherwise, where answers are JSON),
 - the strategies that say they can be done without, what trains longest first, unless the client named them.
@@ -20,8 +21,8 @@ Where one holdout is all that fits, further steps are:
 5. fewer test rows (60): many rows do not help a comparison in which one side was hardly trained,
 6. fine-tuning passes over the training rows twice, then over half, then over a quarter of them,
 7. strategies are left out, what takes longest first: those that are not the plain form of their family, and only then
-   those that are, so that prompting, retrieval and fine-tuning are all tried where all can be; but never those that
-   take no model's work.
+   those that are, so that prompting, retrieval, fine-tuning and the last two together are all tried where all can be;
+   but never those that take no model's work.
 
 One large thing given up may leave room for smaller ones given up before it: these are taken back, the last one first.
 """
@@ -33,6 +34,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -46,9 +48,9 @@ from strategies.base import Allowance, Standing
 from strategies.models.base import Decoding, Embedder, LanguageModel, Prompt, Turn
 from strategies.models.label_trie import LabelTrie
 from strategies.quotation import look_like_quotations
-from strategies.retrieval.chunks import Passage, cut_documents
+from strategies.retrieval.chunks import cut_documents
 from strategies.retrieval.contexts import PASSAGE_WORDS
-from strategies.side_effects import MOST_INPUTS
+from strategies.side_effects import CHANGES, MOST_INPUTS
 from strategies.workload import Profile, Speeds, Workload
 
 MOST_EPOCHS, ENOUGH_EPOCHS = 8, 4
@@ -75,13 +77,16 @@ SHORT, LONG = 6, 30
 FEW, MANY = 8, 32
 """Rows of them."""
 STEPS = 16
+SAMPLED_LENGTHS, SAMPLED_TEXTS = 4, 8
+"""How long embedding takes is measured on so many passages of each of so many lengths."""
 PROBE_SECONDS = 6.0
 """Of the general questions, before and after."""
-ASKED_AGAIN = 5 * MOST_INPUTS
-"""Queries that steadiness is measured by, and `MOST_INPUTS` more that are asked alone."""
+FEW_ASKED_AGAIN = 4
+"""Inputs, where there is no room for `MOST_INPUTS`."""
 ONE_FIT = f"fine-tuned strategies were fitted once, not {REPEATS} times with different seeds"
 NO_CURVE = "no learning curve"
 FIRST_SETTINGS = "adapters were trained with their first settings instead of trying several"
+LESS_STEADINESS = f"steadiness is measured on {FEW_ASKED_AGAIN} questions instead of {MOST_INPUTS}"
 NO_TUNING = "strategies took their first configuration instead of trying several"
 TUNING_SECONDS = (60.0, 30.0, 15.0)
 """Model-seconds that each strategy may spend in each fit on choosing its configuration: the most there is room for."""
@@ -133,6 +138,8 @@ class RunPlan:
     allowance: Allowance
     latency_seconds: float = LATENCY_SECONDS[0]
     """Longest measurement of a strategy's latency."""
+    asked_again: int = MOST_INPUTS
+    """Inputs that the steadiness of a tuned model is measured on."""
     predicted: Mapping[str, float] = field(default_factory=dict)
     """Seconds per strategy, all its fits."""
     after_fit: Mapping[str, float] = field(default_factory=dict)
@@ -167,6 +174,8 @@ class Cut:
     """Something that a plan may do without."""
 
     say: str
+    strategy: str = ""
+    """That is left out, if one is: together with those of other cuts, which are said in one sentence."""
     plan: Mapping[str, Any] = field(default_factory=dict)
     """Changed fields of the plan."""
     allowance: Mapping[str, Any] = field(default_factory=dict)
@@ -175,7 +184,8 @@ class Cut:
     def of(self, plan: RunPlan) -> RunPlan:
         """The plan without it, and the words that say so; its seconds are still to be predicted."""
         allowance = replace(plan.allowance, **self.allowance)
-        return replace(plan, cuts=(*plan.cuts, self.say), allowance=allowance, **self.plan)
+        say = _left_out(plan.left_out) if self.strategy else self.say
+        return replace(plan, cuts=(*plan.cuts, say), allowance=allowance, **self.plan)
 
     def goes_further_than(self, other: Cut) -> bool:
         """Whether the other says nothing any more beside this one."""
@@ -191,7 +201,7 @@ class Division:
 
     def without(self, cuts: Sequence[Cut]) -> RunPlan:
         """The plan with these cuts; of several that reduce the same thing the last counts."""
-        plan = self.whole
+        plan = replace(self.whole, left_out=tuple(cut.strategy for cut in cuts if cut.strategy))
         for number, cut in enumerate(cuts):
             if not any(later.goes_further_than(cut) for later in cuts[number + 1 :]):
                 plan = cut.of(plan)
@@ -225,7 +235,7 @@ def make_plan(
     offers = tuple(_offer(division, timed) for division in divisions)
     last = divisions[-1]
     others = _others(timed(last.without(last.cuts)), strategies)
-    divisions[-1] = replace(last, cuts=[*last.cuts, *_without(others, gone=dispensable)])
+    divisions[-1] = replace(last, cuts=[*last.cuts, *_without(others)])
     for division in divisions:
         for given_up in range(len(division.cuts) + 1):
             cuts = list(division.cuts[:given_up])
@@ -254,7 +264,7 @@ def _fewest(division: Division, cuts: list[Cut], timed: Callable[[RunPlan], RunP
 
 def _offer(division: Division, timed: Callable[[RunPlan], RunPlan]) -> Offer:
     """With all cut but what quality hangs on."""
-    plan = division.without([cut for cut in division.cuts if cut.say in HARMLESS or "left_out" in cut.plan])
+    plan = division.without([cut for cut in division.cuts if cut.say in HARMLESS or cut.strategy])
     return Offer(plan.folds, timed(plan).total)
 
 
@@ -282,9 +292,9 @@ def _held_out(sizes: Sizes, dispensable: Sequence[str]) -> Division:
 
     def fewer_test_rows(*numbers: int) -> list[Cut]:
         fewer = [] if sizes.fixed_test else [most for most in numbers if most < sizes.holdout_test]
-        return [Cut(f"{most} test rows instead of {sizes.holdout_test}", {"test_rows": most}) for most in fewer]
+        return [Cut(f"{most} test rows instead of {sizes.holdout_test}", plan={"test_rows": most}) for most in fewer]
 
-    cuts = [*_FIRST_CUTS, *([Cut(NO_REFIT, {"refit": False})] if whole.refit else [])]
+    cuts = [*_FIRST_CUTS, *([Cut(NO_REFIT, plan={"refit": False})] if whole.refit else [])]
     cuts += _without(dispensable)
     cuts.append(Cut(NO_TUNING, allowance={"tuning_seconds": 0.0}))
     cuts += [*fewer_test_rows(150, 100), _passes(3), *fewer_test_rows(60), _passes(2)]
@@ -301,10 +311,8 @@ def _others(plan: RunPlan, strategies: Mapping[str, Plannable]) -> list[str]:
     return sorted(left, key=lambda name: (strategies[name].standing == "plain", -plan.predicted[name]))
 
 
-def _without(strategies: Sequence[str], gone: Sequence[str] = ()) -> list[Cut]:
-    """One more each time, where some are gone already."""
-    left_out = [(*gone, *strategies[:number]) for number in range(1, len(strategies) + 1)]
-    return [Cut(_left_out(names), {"left_out": names}) for names in left_out]
+def _without(strategies: Sequence[str]) -> list[Cut]:
+    return [Cut(_left_out([name]), strategy=name) for name in strategies]
 
 
 def _left_out(names: Sequence[str]) -> str:
@@ -319,7 +327,7 @@ def _passes(most: int) -> Cut:
 
 def _timing(seconds: float) -> Cut:
     most = f"{seconds:.0f} seconds a strategy instead of {LATENCY_SECONDS[0]:.0f}"
-    return Cut(f"latency is measured for at most {most}", {"latency_seconds": seconds})
+    return Cut(f"latency is measured for at most {most}", plan={"latency_seconds": seconds})
 
 
 def _tuning(seconds: float) -> Cut:
@@ -330,9 +338,10 @@ def _tuning(seconds: float) -> Cut:
 _WHOLE = Allowance(epochs=MOST_EPOCHS, tuning_seconds=TUNING_SECONDS[0], adapter_search=True)
 _FIRST_CUTS = (
     Cut(FIRST_SETTINGS, allowance={"adapter_search": False}),
-    Cut(ONE_FIT, {"repeats": 1}),
-    Cut(NO_CURVE, {"learning_curve": False}),
+    Cut(ONE_FIT, plan={"repeats": 1}),
+    Cut(NO_CURVE, plan={"learning_curve": False}),
     *(_timing(seconds) for seconds in LATENCY_SECONDS[1:]),
+    Cut(LESS_STEADINESS, plan={"asked_again": FEW_ASKED_AGAIN}),
     *(_tuning(seconds) for seconds in TUNING_SECONDS[1:]),
     _passes(ENOUGH_EPOCHS),
 )
@@ -375,7 +384,8 @@ def _timed_plan(
             continue
         loads.append(_load_seconds(alone) if query else 0.0)
         if work.fit.trained:
-            effects.append(PROBE_SECONDS + MOST_INPUTS * alone + ASKED_AGAIN * query)
+            together = max(alone, plan.asked_again * query)
+            effects.append(PROBE_SECONDS + plan.asked_again * alone + (1 + len(CHANGES)) * together)
         again = fit_seconds(train_rows, chosen=chosen)
         refits.append(again * sizes.examples / train_rows)  # with as many passes as the folds'
         curves.append(sum(fit_seconds(share * train_rows) + answering / plan.folds for share in CURVE_SHARES))
@@ -534,14 +544,16 @@ def _timed(work: Callable[[], object]) -> float:
 
 
 def index_seconds(documents: Sequence[Document], embedder: Embedder) -> float:
-    """How long embedding the documents will take, in passages of every size that strategies ask for."""
-    return sum(_embedding_seconds(cut_documents(documents, words), embedder) for words in PASSAGE_WORDS)
+    """How long embedding the documents will take, in passages of every size that strategies ask for, each text once.
 
-
-def _embedding_seconds(passages: Sequence[Passage], embedder: Embedder) -> float:
-    """From a sample of at most 32 passages."""
-    if not passages:
+    A sample is embedded, in batches of like length as the whole will be.
+    """
+    passages = [p.shown for words in PASSAGE_WORDS for p in cut_documents(documents, words)]
+    texts = sorted(dict.fromkeys(passages), key=len)
+    if not texts:
         return 0.0
-    sample = [p.shown for p in passages[:: max(1, len(passages) // 32)]][:32]
-    embedder.encode(sample[:2])
-    return _timed(lambda: embedder.encode(sample)) * len(passages) / len(sample)
+    middles = [len(texts) * (2 * part + 1) // (2 * SAMPLED_LENGTHS) for part in range(SAMPLED_LENGTHS)]
+    sample = [texts[max(0, middle - SAMPLED_TEXTS // 2) :][:SAMPLED_TEXTS] for middle in middles]
+    embedder.encode(sample[0][:2])
+    seconds = sum(_timed(partial(embedder.encode, batch)) for batch in sample)
+    return seconds * len(texts) / sum(map(len, sample))

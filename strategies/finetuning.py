@@ -212,7 +212,7 @@ class LoraRag(Lora):
     name = "lora_rag"
     family: Family = "combination"
     needs_documents = True
-    standing: Standing = "further"
+    standing: Standing = "plain"
     uses_language_model = True
 
     def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:

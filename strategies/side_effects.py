@@ -19,7 +19,7 @@ from strategies.pipeline import Pipeline
 from strategies.probe import QUESTIONS, REQUEST, TEXTS
 
 MOST_INPUTS = 12
-"""Asked again, in each way."""
+"""Asked again, in each way, where there is time."""
 
 
 @dataclass(frozen=True)
@@ -50,14 +50,14 @@ class SideEffects:
     steadiness: Steadiness
 
 
-def side_effects(solution: Pipeline, inputs: Sequence[str], seed: int) -> SideEffects:
-    """Ask the base and the tuned model the same things. `inputs` are questions of the task."""
+def side_effects(solution: Pipeline, inputs: Sequence[str], seed: int, most: int = MOST_INPUTS) -> SideEffects:
+    """Ask the base and the tuned model the same things; `inputs` are questions of the task, `most` are asked again."""
     model = solution.model
     model.use_adapter(None)
     before = general(model)
     model.use_adapter(solution.adapter)
     after = general(model)
-    return SideEffects(before, after, steadiness(solution, inputs, seed))
+    return SideEffects(before, after, steadiness(solution, inputs, seed, most))
 
 
 def general(model: LanguageModel) -> General:
@@ -73,10 +73,10 @@ def general(model: LanguageModel) -> General:
     return General(right / len(QUESTIONS), math.exp(-sum(likelihoods) / tokens))
 
 
-def steadiness(solution: Solution, inputs: Sequence[str], seed: int) -> Steadiness:
+def steadiness(solution: Solution, inputs: Sequence[str], seed: int, most: int = MOST_INPUTS) -> Steadiness:
     """Answers to some inputs, together and one by one, and as somebody else would have typed them."""
     rng = random.Random(seed)
-    asked = list(inputs) if len(inputs) <= MOST_INPUTS else rng.sample(list(inputs), MOST_INPUTS)
+    asked = list(inputs) if len(inputs) <= most else rng.sample(list(inputs), most)
     answers = _said(solution, asked)
     alone = [_said(solution, [text])[0] for text in asked]
     reworded = [_said(solution, [change(text, rng) for text in asked]) for change in CHANGES]

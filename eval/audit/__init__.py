@@ -11,7 +11,13 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from eval.audit.balance import class_imbalance, rare_labels, single_label, too_few_examples
-from eval.audit.contents import invalid_json_output, placeholder_outputs, several_outputs, wordless_inputs
+from eval.audit.contents import (
+    invalid_json_output,
+    joined_labels,
+    placeholder_outputs,
+    several_outputs,
+    wordless_inputs,
+)
 from eval.audit.injection import prompt_injection
 from eval.audit.languages import language_mismatch
 from eval.audit.leaks import leak_finding, leaking_documents
@@ -126,6 +132,7 @@ def _rows(task: Task, examples: Sequence[Example]) -> Iterator[Finding | None]:
     yield several_outputs(task, examples)
     if is_classification:
         yield single_label(examples)
+        yield joined_labels(examples)
         yield class_imbalance(task, examples)
         yield from rare_labels(examples)
     yield invalid_json_output(task, examples)

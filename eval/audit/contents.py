@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 
+from eval.audit.balance import named
 from eval.contracts import Example, Kind, Task
 from eval.findings import Finding, Severity
 from eval.reading.text import counted
 from eval.tasks import MOSTLY, NEARLY_ALL, is_json_object
 
 PLACEHOLDERS = frozenset(("n/a", "#n/a", "nan", "null", "#ref!", "#value!", "#name?", "#div/0!", "tbd"))
+SEPARATORS = (";", "|", ",", "+", "/")
+FEWEST_JOINED = 2
+"""Labels; a single one may just be called so."""
 SELDOM = 0.05
 """A placeholder that is more frequent is an answer of its own: "null" may be meant."""
 
@@ -60,6 +65,25 @@ def several_outputs(task: Task, examples: Sequence[Example]) -> Finding | None:
     action = 'If all are wanted, write them as one output: "a, b", or an object such as {"labels": ["a", "b"]}.'
     severity: Severity = "warning" if task.kind is Kind.CLASSIFICATION else "info"
     return Finding("column_mapping", severity, len(rows), rows, message, action)
+
+
+def joined_labels(examples: Sequence[Example]) -> Finding | None:
+    """Cells that hold several labels, "billing; urgent", as far as all their parts stand in other labels as well."""
+    labels = {e.target for e in examples}
+    for separator in SEPARATORS:
+        parts = {label: {part.strip().casefold() for part in label.split(separator)} for label in labels}
+        shared = Counter(part for own in parts.values() for part in own)
+        joined = {label for label, own in parts.items() if len(own) > 1 and all(shared[part] > 1 for part in own)}
+        if len(joined) >= FEWEST_JOINED and joined == {label for label in labels if separator in label}:
+            rows = tuple(e.id for e in examples if e.target in joined)
+            message = (
+                f"{counted(len(rows), 'output')} {'joins' if len(rows) == 1 else 'join'} several labels, such as "
+                f"{named(min(joined))}: each combination counts as a label of its own, and an answer with one part "
+                "wrong as wrong."
+            )
+            action = 'Kept. To have each part counted, write objects such as {"labels": ["a", "b"]}.'
+            return Finding("column_mapping", "warning", len(rows), rows, message, action)
+    return None
 
 
 def _says_something(text: str) -> bool:

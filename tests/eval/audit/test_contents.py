@@ -6,7 +6,13 @@ import json
 
 import pytest
 
-from eval.audit.contents import invalid_json_output, placeholder_outputs, several_outputs, wordless_inputs
+from eval.audit.contents import (
+    invalid_json_output,
+    joined_labels,
+    placeholder_outputs,
+    several_outputs,
+    wordless_inputs,
+)
 from eval.contracts import Example, Kind, Task
 
 PARSE = Task("Parse the command.", Kind.EXTRACTION, "json_field_f1")
@@ -82,3 +88,26 @@ def test_lists_of_labels_are_pointed_out_since_one_alone_counts_as_right() -> No
     assert answers is not None
     assert answers.severity == "info", "alternatives are usual there"
     assert several_outputs(PARSE, GOOD) is None
+
+
+@pytest.mark.parametrize("mark", ["; ", ",", " | ", "+"])
+def test_labels_joined_in_one_cell_are_pointed_out(mark: str) -> None:
+    cells = ["billing", "login", f"billing{mark}login", f"login{mark}urgent", f"Billing{mark}urgent"]
+    finding = joined_labels(outputs(*cells * 4))
+    assert finding is not None
+    assert (finding.code, finding.severity, finding.count) == ("column_mapping", "warning", 12)
+    assert f"'Billing{mark}urgent'" in finding.message
+    assert '{"labels": ["a", "b"]}' in finding.action
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        ("Food, Beverage & Tobacco", "Oil, Gas & Fuels", "Banks"),  # names with a comma in them
+        ("travel/hotel", "travel/flight", "money/card"),  # a tree, its leaves named once
+        ("yes", "no", "yes/no"),  # one label that is called so
+        ("a", "b"),
+    ],
+)
+def test_labels_with_such_marks_in_their_names_are_no_joined_ones(labels: tuple[str, ...]) -> None:
+    assert joined_labels(outputs(*labels * 10)) is None
