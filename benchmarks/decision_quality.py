@@ -204,8 +204,8 @@ def leave_record(case: Case, arguments: argparse.Namespace, root: Path) -> None:
         "commit": _commit(),
         "made": date.today().isoformat(),
     }
-    told = hashlib.sha256(json.dumps([content, how]).encode()).hexdigest()[:12]
-    folder = arguments.output / f"{path.stem}-{told}"  # so that a run that was broken off is resumed
+    told = hashlib.sha256(json.dumps([lines, how]).encode()).hexdigest()[:12]
+    folder = arguments.output / f"{path.stem}-{told}"  # a run that was broken off is resumed, on any holdout rows
     if arguments.again:
         shutil.rmtree(folder, ignore_errors=True)
     found = carry_out(case, lines, [*task_options(task), *how], holdout, folder)
