@@ -1,7 +1,8 @@
 """The likeliest answer of all, rather than the likeliest token each time: an exact search, depth first.
 
 The greedy answer comes first. A beginning that is less likely than the best answer so far cannot lead to a likelier
-one; the others are gone on from, the likeliest first, until there is none (Stahlberg 2019, arXiv 1908.10090). A tuned
+one; the others are gone on from, the likeliest first, until there is none (Stahlberg 2019, arXiv 1908.10090), or none
+likely enough to be worth it. A tuned
 model is sure of most of its tokens, so that most answers need no second look; of one that is not tuned the likeliest
 answer is often none at all (the same source). (Pure Python; the network is the engine's.)
 """
@@ -16,6 +17,8 @@ CHOICES = 4
 """Tokens that are thought of in each place."""
 MOST_LOOKS = 8
 """Answers that are begun for a row: an unsure model would come to no end."""
+WORTH_A_LOOK = 0.1
+"""Probability of what is gone on from: an answer less likely than that is hardly the right one, and not looked for."""
 
 
 class AnswerSearch:
@@ -43,6 +46,11 @@ class AnswerSearch:
         """The best so far, without the token that ended it."""
         return [token for token in self._best if token not in self._stops]
 
+    @property
+    def _least(self) -> float:
+        """Log-likelihood that another answer must be above."""
+        return max(self.log_likelihood, math.log(WORTH_A_LOOK))
+
     def take(self, tokens: Sequence[int], log_probabilities: Sequence[float]) -> int | None:
         """The token to go on with, None where the answer is over: it ended, or cannot be the best any more.
 
@@ -51,19 +59,20 @@ class AnswerSearch:
         if self._over:
             return None
         for token, value in zip(tokens[1:], log_probabilities[1:], strict=True):
-            if self._here + value > self.log_likelihood:
+            if self._here + value > self._least:
                 self._met += 1
                 heapq.heappush(self._open, (-(self._here + value), self._met, self._path, len(self._path), token))
         self._path.append(tokens[0])
         self._here += log_probabilities[0]
-        self._over = self._here <= self.log_likelihood or self._is_best(self._path, self._here)
+        beaten = self.looks > 1 and self._here <= self._least
+        self._over = beaten or self._is_best(self._path, self._here)
         return None if self._over else tokens[0]
 
     def next(self) -> bool:
         """Whether there is a beginning that may lead to a likelier answer; it is looked at then."""
         while self._open and self.looks < MOST_LOOKS:
             loss, _, path, length, token = heapq.heappop(self._open)
-            if -loss <= self.log_likelihood:
+            if -loss <= self._least:
                 return False
             self._path, self._here, self._over = [*path[:length], token], -loss, False
             if not self._is_best(self._path, self._here):

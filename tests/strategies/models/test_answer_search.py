@@ -52,6 +52,7 @@ def test_no_answer_is_likelier_than_the_one_found(data: st.DataObject) -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(answer_search, "MOST_LOOKS", 1000)
+        patch.setattr(answer_search, "WORTH_A_LOOK", 1e-9)
         search = AnswerSearch(MOST, {END})
         found = found_by(search, after)
     best = max(likelihood(a, after) for n in range(MOST + 1) for a in product([1, 2], repeat=n))
@@ -87,10 +88,24 @@ def test_a_beginning_that_cannot_win_any_more_is_given_up_at_once() -> None:
     assert asked == [(), (1,), (2,)]
 
 
-def test_an_unsure_model_comes_to_an_end() -> None:
+def test_an_unsure_model_comes_to_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answer_search, "WORTH_A_LOOK", 1e-9)
     search = AnswerSearch(30, {END})
     found_by(search, lambda path: [1e-9, 0.5, 0.5 - 1e-9])
     assert search.looks == answer_search.MOST_LOOKS
+
+
+def test_what_is_hardly_the_right_answer_is_not_looked_for() -> None:
+    """A model that has not learnt the task gives every answer a probability of nearly none."""
+    asked: list[Sequence[int]] = []
+
+    def unsure(path: Sequence[int]) -> list[float]:
+        asked.append(path)
+        return [0.1, 0.5, 0.4]
+
+    search = AnswerSearch(30, {END})
+    assert found_by(search, unsure) == [1] * 30, "what would be written greedily"
+    assert len(asked) < 60, "others are left as soon as they are less likely than one in ten"
 
 
 def test_an_answer_that_is_cut_counts_as_one() -> None:
