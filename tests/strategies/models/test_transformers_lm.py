@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eval.errors import ModelUnavailable, RequestError
-from strategies.models import devices, engine, packed_attention
+from strategies.models import answer_search, devices, engine, packed_attention
 from strategies.models.answer_search import CHOICES, AnswerSearch
 from strategies.models.base import Decoding, JsonShape, Prompt, Turn
 from strategies.models.chat import ChatFormat
@@ -176,8 +176,9 @@ def searched(model: TransformersModel, prompt: Prompt, most: int) -> AnswerSearc
 
 @pytest.mark.parametrize("shared", [0, len(FIXED)])
 def test_the_likeliest_texts_are_those_that_a_search_without_batches_finds(
-    model: TransformersModel, request: pytest.FixtureRequest, shared: int
+    model: TransformersModel, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, shared: int
 ) -> None:
+    monkeypatch.setattr(answer_search, "WORTH_A_LOOK", 1e-9)
     surer = model.network.lm_head.register_forward_hook(lambda module, inputs, logits: SURE * logits)
     request.addfinalizer(surer.remove)
     model.engine.stop_tokens |= frozenset(range(0, model.network.config.vocab_size, 60))  # so that answers end
