@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
-from advisor.planning import LOAD_SECONDS
+from advisor.planning import FEW_ASKED_AGAIN, LOAD_SECONDS
 from advisor.records import CloserLook, Record
 from advisor.runs import log
 from advisor.trials import Bench
@@ -63,13 +64,19 @@ def _look(bench: Bench, record: Record, look: CloserLook, found: Leaders) -> Clo
     try:
         solution = load_solution(kept, bench.shelf)
         if wants_effects and isinstance(solution, Pipeline):
-            found_out = side_effects(solution, inputs, bench.request.seed, bench.plan.asked_again)
-            look = replace(look, side_effects=found_out)
+            effects = side_effects(solution, inputs, bench.request.seed, asked_again(bench))
+            look = replace(look, side_effects=effects)
         if wants_load:
             look = replace(look, load=_load(bench, solution, typical_first(answered.outcomes)))
     except Exception:
         log.exception("a closer look at %s failed", record.name)
     return look
+
+
+def asked_again(bench: Bench) -> int:
+    """Inputs that steadiness is measured on: as planned, or few where the clock has overtaken the plan."""
+    on_time = time.monotonic() + bench.plan.closer_look_seconds < bench.deadline
+    return bench.plan.asked_again if on_time else FEW_ASKED_AGAIN
 
 
 def _load(bench: Bench, solution: Solution, inputs: Sequence[str]) -> tuple[Load, ...]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from advisor.closer_look import Leaders, leaders
+from advisor.closer_look import Leaders, asked_again, leaders
+from advisor.planning import FEW_ASKED_AGAIN
 from advisor.records import Fit, Record
 from advisor.report.schema import Status
 from advisor.trials import Bench
 from eval.contracts import Evaluation, Example, Outcome, Prediction
+from strategies.side_effects import MOST_INPUTS
 
 
 def tuned(name: str, status: Status, right: int, rows: int) -> Record:
@@ -29,3 +32,9 @@ def test_what_stopped_early_is_no_leader_however_good_on_the_rows_it_got_to(benc
 def test_an_embedder_that_was_tuned_has_no_language_to_forget(bench_for: Callable[..., Bench]) -> None:
     records = [tuned("lora", "ok", 5, 10), replace(tuned("setfit", "ok", 9, 10), model=None)]
     assert leaders(bench_for(), records, "setfit") == Leaders("setfit", "lora")
+
+
+def test_few_questions_are_asked_again_where_the_clock_has_overtaken_the_plan(bench_for: Callable[..., Bench]) -> None:
+    early, late = (bench_for(closer_look_seconds=60.0, deadline=time.monotonic() + left) for left in (3600, 30))
+    assert asked_again(early) == early.plan.asked_again == MOST_INPUTS
+    assert asked_again(late) == FEW_ASKED_AGAIN
