@@ -216,7 +216,7 @@ def _make_plan(
         speeds |= dict.fromkeys(own, measured)
         profiles |= dict.fromkeys(own, profile)
         log.info("speeds of %s: %s", name, measured)
-    applicable = {n: s for n, s in strategies.items() if _applies(s, data)}  # others say so themselves
+    applicable = {n: s for n, s in strategies.items() if _applies(s, data, profiles[n])}  # others say so themselves
     index_seconds = planning.index_seconds(data.documents, shelf.embedder(request.embedder))
     plan = planning.make_plan(
         applicable,
@@ -232,8 +232,9 @@ def _make_plan(
     return replace(plan, speeds=by_model)
 
 
-def _applies(strategy: Strategy, data: Data) -> bool:
-    return data.task.kind in strategy.kinds and (bool(data.documents) or not strategy.needs_documents)
+def _applies(strategy: Strategy, data: Data, profile: Profile) -> bool:
+    works = not strategy.uses_language_model or strategy.workload(profile, Allowance()) != Workload()
+    return works and data.task.kind in strategy.kinds and (bool(data.documents) or not strategy.needs_documents)
 
 
 def _measure(comparison: Comparison, folder: RunFolder, progress: Progress) -> Measured:

@@ -71,7 +71,7 @@ def joined_labels(examples: Sequence[Example]) -> Finding | None:
     """Cells that hold several labels, "billing; urgent", as far as all their parts stand in other labels as well."""
     labels = {e.target for e in examples}
     for separator in SEPARATORS:
-        parts = {label: {part.strip().casefold() for part in label.split(separator)} for label in labels}
+        parts = {label: {part.strip().casefold() for part in label.split(separator)} - {""} for label in labels}
         shared = Counter(part for own in parts.values() for part in own)
         joined = {label for label, own in parts.items() if len(own) > 1 and all(shared[part] > 1 for part in own)}
         if len(joined) >= FEWEST_JOINED and joined == {label for label in labels if separator in label}:

@@ -2,9 +2,9 @@
 
 The greedy answer comes first. A beginning that is less likely than the best answer so far cannot lead to a likelier
 one; the others are gone on from, the likeliest first, until there is none (Stahlberg 2019, arXiv 1908.10090), or none
-likely enough to be worth it. A tuned
-model is sure of most of its tokens, so that most answers need no second look; of one that is not tuned the likeliest
-answer is often none at all (the same source). (Pure Python; the network is the engine's.)
+likely enough to be worth it. A tuned model is sure of most of its tokens, so that most answers need no second look; of
+one that is not tuned the likeliest answer is often none at all (the same source). (Pure Python; the network is the
+engine's.)
 """
 
 from __future__ import annotations

@@ -106,6 +106,8 @@ def test_labels_joined_in_one_cell_are_pointed_out(mark: str) -> None:
         ("Food, Beverage & Tobacco", "Oil, Gas & Fuels", "Banks"),  # names with a comma in them
         ("travel/hotel", "travel/flight", "money/card"),  # a tree, its leaves named once
         ("yes", "no", "yes/no"),  # one label that is called so
+        ("yes;", "yes", "no;", "no"),
+        ("C/C++", "C", "C++"),
         ("a", "b"),
     ],
 )
