@@ -20,7 +20,7 @@ from strategies.workload import Speeds, Tokens
 FIRST_LAP = 4
 """Rows that every configuration answers; each further lap doubles them."""
 FEWEST = 8
-"""Rows below which no one is clearly behind: how much four of them differ is mostly chance."""
+"""Rows below which no one is clearly behind, and nothing is decided: how much four of them differ is mostly chance."""
 ROUNDING = 1e-9
 CLEARLY, LATELY = 1.0, 0.5
 """Standard errors of the paired difference by which a configuration must be behind the leader to be out at once; and,
@@ -91,7 +91,8 @@ def race(
 
     In the first lap (of `FIRST_LAP` rows, or as said) as many run as the meter has room for, in order; where none of
     them gets anything right, which tells nothing, all run a second one. Where the meter has no room for a further lap
-    of all that are still in it, the laps before decide. Of equals the earlier is taken: let the simplest be the first.
+    of all that are still in it, the laps before decide; a first lap of less than `FEWEST` rows does not, and the first
+    configuration is kept. Of equals the earlier is taken: let the simplest be the first.
     """
     runners = [Runner() for _ in range(count)]
     alive = list(range(count))
@@ -122,7 +123,8 @@ def race(
         if len(alive) < 2:
             break
         start = end
-    return alive[0] if alive else 0, runners
+    decided = alive and len(runners[alive[0]].rows) >= FEWEST
+    return alive[0] if decided else 0, runners
 
 
 def laps(rows: int, first: int | None = None) -> list[int]:

@@ -121,6 +121,12 @@ def test_a_lap_that_not_all_can_run_is_not_run() -> None:
     assert (winner, rows, spent) == (0, [8, 8], 16.0)
 
 
+def test_four_rows_decide_nothing_where_there_is_room_for_no_more() -> None:
+    later = even(0.1, 0.9)
+    assert Field(later).run(seconds=12.0) == (0, [4, 4], 8.0)
+    assert Field(later).run(seconds=16.0) == (1, [8, 8], 16.0)
+
+
 def test_what_making_takes_is_not_taken_for_what_answers_do() -> None:
     near = [[float(i % 2 == number) for i in range(64)] for number in (0, 1)]
     assert Field(near, making=100).run(seconds=250.0) == (0, [16, 16], 232.0), "32 are then wanted for the fourth lap"
