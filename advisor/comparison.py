@@ -211,7 +211,7 @@ def _make_plan(
         model, own = shelf.language_model(name), [e.name for e in entries if e.model == name]
         answers = AnswerFormat.infer(data.task, holdout.train, model)
         profile = planning.profile_of(data.task, holdout.train, data.documents, model, answers)
-        works = any(strategies[one].workload(profile, Allowance()) != Workload() for one in own)
+        works = any(_works(strategies[one], profile) for one in own)
         by_model[name] = measured = planning.measure_speeds(model, planning.training_speed) if works else NO_MATTER
         speeds |= dict.fromkeys(own, measured)
         profiles |= dict.fromkeys(own, profile)
@@ -233,8 +233,13 @@ def _make_plan(
 
 
 def _applies(strategy: Strategy, data: Data, profile: Profile) -> bool:
-    works = not strategy.uses_language_model or strategy.workload(profile, Allowance()) != Workload()
-    return works and data.task.kind in strategy.kinds and (bool(data.documents) or not strategy.needs_documents)
+    fits_model = not strategy.uses_language_model or _works(strategy, profile)
+    return fits_model and data.task.kind in strategy.kinds and (bool(data.documents) or not strategy.needs_documents)
+
+
+def _works(strategy: Strategy, profile: Profile) -> bool:
+    """Whether it gives a model any work."""
+    return strategy.workload(profile, Allowance()) != Workload()
 
 
 def _measure(comparison: Comparison, folder: RunFolder, progress: Progress) -> Measured:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import random
 import sys
 import tempfile
@@ -27,7 +28,7 @@ from common import drawn, machine, tasks_root
 from advisor.data import Data, read_data
 from advisor.request import make_request
 from advisor.runs import write_atomically
-from eval.contracts import Example, Task
+from eval.contracts import Example, Task, Usage
 from eval.harness import evaluate
 from eval.metrics import ScoredRow, get_metric
 from strategies import racing
@@ -37,9 +38,11 @@ from strategies.models.shelf import ModelShelf
 from strategies.racing import Meter, race
 from strategies.registry import make_strategy
 from strategies.tuning import SEARCH_ROWS
+from strategies.workload import Speeds
 
 TASKS = "clickbait_headlines,product_review_sentiment,voice_command_to_json,encyclopedia_qa,spoken_question_cleanup"
 STRATEGIES = "few_shot,nearest_examples,rag"
+SECOND_A_ROW = Speeds(read=1.0, written=math.inf, trained=math.inf)
 SCORES = Path(__file__).parent / "racing_scores"
 Table = list[dict[str, Any]]
 """Per configuration, what it is and its score of every row."""
@@ -56,6 +59,7 @@ def main() -> None:
     parser.add_argument("--first-lap", type=int, default=racing.FIRST_LAP, help="rows that all configurations answer")
     parser.add_argument("--late-errors", type=float, default=racing.LATELY, help="by which one is out on many rows")
     parser.add_argument("--fewest", type=int, default=racing.FEWEST, help="rows before anyone is clearly behind")
+    parser.add_argument("--room", type=float, default=math.inf, help="rows of each configuration there is time for")
     parser.add_argument("--only-known", action="store_true", help="races on the scores there are; nothing is answered")
     arguments = parser.parse_args()
     racing.FIRST_LAP, racing.LATELY = arguments.first_lap, arguments.late_errors
@@ -65,7 +69,7 @@ def main() -> None:
         for strategy in arguments.strategies.split(","):
             table = scores(name, strategy, arguments)
             if table:
-                rows.append(raced(name, strategy, [own["scores"] for own in table], arguments.seeds))
+                rows.append(raced(name, strategy, [own["scores"] for own in table], arguments.seeds, arguments.room))
     if not rows:
         sys.exit(f"{arguments.scores} holds no scores of these; leave --only-known out")
     print("| " + " | ".join(rows[0]) + " |\n" + "|---" * len(rows[0]) + "|")
@@ -74,9 +78,10 @@ def main() -> None:
     print(json.dumps({"machine": machine("cpu"), "loss_points": loss, "compute_percent": compute, "rows": rows}))
 
 
-def raced(name: str, strategy: str, table: Sequence[Sequence[float]], seeds: int) -> dict[str, Any]:
+def raced(name: str, strategy: str, table: Sequence[Sequence[float]], seeds: int, room: float) -> dict[str, Any]:
     """A line of the table: averages over the draws."""
-    found = [draw(table, seed) for seed in range(seeds)]
+    found = [draw(table, seed, room) for seed in range(seeds)]
+    gains = [chosen - first for chosen, _, first, *_ in found]
     chosen, exhaustive, first, share, same = (float(np.mean(values)) for values in zip(*found, strict=True))
     return {
         "task": name,
@@ -88,18 +93,21 @@ def raced(name: str, strategy: str, table: Sequence[Sequence[float]], seeds: int
         "loss, points": round(100 * (exhaustive - chosen), 2),
         "answers, %": round(100 * share, 1),
         "same choice, %": round(100 * same),
+        "worst twentieth, points": round(100 * float(np.quantile(gains, 0.05)), 1),
     }
 
 
-def draw(table: Sequence[Sequence[float]], seed: int) -> tuple[float, float, float, float, float]:
+def draw(table: Sequence[Sequence[float]], seed: int, room: float) -> tuple[float, float, float, float, float]:
     """Quality, on rows not chosen by, of what the race, the exhaustive search and no search take; share; sameness."""
     order = random.Random(seed).sample(range(len(table[0])), len(table[0]))
     dev, judged = order[:SEARCH_ROWS], order[SEARCH_ROWS:]
 
     def answer(number: int, rows: slice) -> list[ScoredRow | None]:
+        meter.read(Usage(input_tokens=len(dev[rows])))
         return [ScoredRow("", (), table[number][i]) for i in dev[rows]]
 
-    winner, runners = race(len(table), len(dev), lambda number: None, answer, mean, Meter())
+    meter = Meter(room * len(table), SECOND_A_ROW)
+    winner, runners = race(len(table), len(dev), lambda number: None, answer, mean, meter)
     best = int(np.argmax([np.mean([own[i] for i in dev]) for own in table]))
     on_others = [float(np.mean([own[i] for i in judged])) for own in table]
     share = sum(len(runner.rows) for runner in runners) / (len(table) * len(dev))

@@ -58,13 +58,14 @@ class AnswerSearch:
         """
         if self._over:
             return None
+        least = self._least
         for token, value in zip(tokens[1:], log_probabilities[1:], strict=True):
-            if self._here + value > self._least:
+            if self._here + value > least:
                 self._met += 1
                 heapq.heappush(self._open, (-(self._here + value), self._met, self._path, len(self._path), token))
         self._path.append(tokens[0])
         self._here += log_probabilities[0]
-        beaten = self.looks > 1 and self._here <= self._least
+        beaten = self.looks > 1 and self._here <= least
         self._over = beaten or self._is_best(self._path, self._here)
         return None if self._over else tokens[0]
 
