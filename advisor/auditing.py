@@ -14,7 +14,7 @@ from eval.contracts import Kind
 from eval.errors import RequestError
 from eval.findings import Finding
 from eval.folds import k_folds
-from strategies.linear import EmbeddingFeatures, LinearClassifier
+from strategies.linear_classifier import EmbeddingFeatures, LinearClassifier
 from strategies.models.embedding_cache import CachingEmbedder
 from strategies.models.shelf import ModelShelf
 

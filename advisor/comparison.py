@@ -28,7 +28,7 @@ from advisor.report.schema import Report
 from advisor.reporting import Measured, build_report, write_report
 from advisor.request import CompareRequest, make_request
 from advisor.runs import RunFolder, log
-from advisor.trials import Bench, Entry, entries_of, try_all
+from advisor.trials import Bench, Entry, base_of, entries_of, try_all
 from eval.findings import Finding
 from eval.metrics import get_metric
 from strategies.answers import AnswerFormat
@@ -228,6 +228,7 @@ def _make_plan(
         time_budget=request.time_budget,
         spent=time.monotonic() - started,
         named=request.names_strategies,
+        builds_on={e.name: base_of(e) for e in entries},
     )
     return replace(plan, speeds=by_model)
 

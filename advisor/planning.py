@@ -219,18 +219,21 @@ def make_plan(
     time_budget: float,
     spent: float = 0.0,
     named: bool = False,
+    builds_on: Mapping[str, str] | None = None,
 ) -> RunPlan:
     """The strongest plan that fits. `profiles` and `speeds` are per strategy name; a given test set is never cut.
 
-    Where the client has `named` the strategies, none is one that can be done without.
+    Where the client has `named` the strategies, none is one that can be done without. `builds_on` names for a strategy
+    the one whose fits it goes on from.
     `spent` seconds of the budget are gone already: with loading, reading and measuring speeds.
     """
 
     def timed(plan: RunPlan) -> RunPlan:
-        return _timed_plan(replace(plan, spent=spent), strategies, profiles, speeds, sizes, keep_all, index_seconds)
+        plan = replace(plan, spent=spent)
+        return _timed_plan(plan, strategies, profiles, speeds, sizes, keep_all, index_seconds, bases)
 
-    limit = RESERVE * time_budget
-    dispensable = [] if named else _dispensable(strategies, profiles)
+    limit, bases = RESERVE * time_budget, builds_on or {}
+    dispensable = [] if named else _dispensable(strategies, profiles, bases)
     divisions = _divisions(sizes, dispensable)
     offers = tuple(_offer(division, timed) for division in divisions)
     last = divisions[-1]
@@ -244,13 +247,16 @@ def make_plan(
     return replace(timed(divisions[-1].without(divisions[-1].cuts)), offers=offers)
 
 
-def _dispensable(strategies: Mapping[str, Plannable], profiles: Mapping[str, Profile]) -> list[str]:
+def _dispensable(
+    strategies: Mapping[str, Plannable], profiles: Mapping[str, Profile], bases: Mapping[str, str]
+) -> list[str]:
     """Those that can be done without, what trains longest first.
 
     One that takes no work, since it does not apply, is to say so itself.
     """
     works = {n: s.workload(profiles[n], _WHOLE) for n, s in strategies.items() if s.standing == "dispensable"}
-    return sorted((n for n in works if works[n] != Workload()), key=lambda name: -works[name].fit.trained)
+    trained = {n: 0.0 if bases.get(n) in strategies else work.fit.trained for n, work in works.items()}
+    return sorted((n for n in works if works[n] != Workload()), key=lambda name: -trained[name])
 
 
 def _fewest(division: Division, cuts: list[Cut], timed: Callable[[RunPlan], RunPlan], limit: float) -> list[Cut]:
@@ -357,8 +363,10 @@ def _timed_plan(
     sizes: Sizes,
     keep_all: bool,
     index_seconds: float,
+    bases: Mapping[str, str],
 ) -> RunPlan:
     """The plan with the seconds that its parts should take."""
+    taking_part = strategies.keys() - set(plan.left_out)
     train_rows = sizes.examples - sizes.examples // plan.folds if plan.folds > 1 else sizes.holdout_train
     predicted, after_fit, refits, curves, effects, loads = {}, {}, [], [], [0.0], [0.0]
     for name, strategy in strategies.items():
@@ -379,7 +387,9 @@ def _timed_plan(
         latency = _latency_seconds(alone, plan.latency_seconds) if query else 0.0
         answering = plan.test_rows * query
         after_fit[name] = answering / plan.folds + latency
-        predicted[name] = repeats * (plan.folds * fit_seconds(train_rows) + answering) + latency
+        given = bases.get(name) in taking_part
+        fitting = STRATEGY_SECONDS + speeds[name].seconds(work.atop) if given else fit_seconds(train_rows)
+        predicted[name] = repeats * (plan.folds * fitting + answering) + latency
         if name in plan.left_out:
             continue
         loads.append(_load_seconds(alone) if query else 0.0)

@@ -18,7 +18,7 @@ from eval.contracts import Evaluation, Example, Solution, Task
 from eval.errors import NotApplicable
 from eval.harness import OUT_OF_TIME, evaluate, measure_latency, steady, typical_first
 from eval.metrics import get_metric
-from strategies.base import Allowance, Strategy, Workshop
+from strategies.base import Allowance, Given, Strategy, Workshop
 from strategies.models.caches import uncached
 
 
@@ -44,6 +44,8 @@ class Trial:
     """Where the solution is saved, if anywhere."""
     deadline: float = math.inf
     """`time.monotonic()` value of the end of the run."""
+    given: Given | None = None
+    """The fit that this one goes on from."""
 
     @property
     def title(self) -> str:
@@ -71,14 +73,14 @@ def run_trial(trial: Trial, strategy: Strategy, workshop: Workshop, folder: RunF
     def phase(name: str, done: int, total: int) -> None:
         progress.phase(trial.name, trial.title + name, done, total)
 
-    own = workshop.for_fit(folder.work(trial.name), trial.allowance, phase, trial.seed)
+    own = workshop.for_fit(folder.work(trial.name), trial.allowance, phase, trial.seed, trial.given)
     phase("fitting", 0, 1)
     start = time.perf_counter()
     try:
         solution = strategy.fit(trial.task, trial.train, own)
     except NotApplicable as error:
         return replace(blank, status="not_applicable", reason=str(error))
-    seconds = time.perf_counter() - start
+    seconds = time.perf_counter() - start + (trial.given.seconds if trial.given else 0.0)
     if trial.kept is not None:
         shutil.rmtree(trial.kept, ignore_errors=True)
         solution.save(trial.kept)

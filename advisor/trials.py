@@ -22,10 +22,10 @@ from advisor.trial import Trial, run_trial
 from eval.errors import AdvisorError
 from eval.harness import evaluate_outputs, scored_rows
 from eval.metrics import get_metric
-from strategies.base import TRAINED, Workshop
+from strategies.base import TRAINED, Given, Workshop
 from strategies.models.embedding_cache import CachingEmbedder
 from strategies.models.shelf import ModelShelf
-from strategies.registry import make_strategy
+from strategies.registry import BUILDS_ON, make_strategy
 
 INCUMBENT = "incumbent"
 """Name under which the outputs of the system in use today take part."""
@@ -54,6 +54,12 @@ def entries_of(request: CompareRequest) -> list[Entry]:
             several = len(request.model) > 1 and uses_model
             entries.append(Entry(f"{name}@{model}" if several else name, name, model))
     return entries
+
+
+def base_of(entry: Entry) -> str:
+    """The name in this run of the strategy that this one builds on; empty where it builds on none."""
+    base = BUILDS_ON.get(entry.strategy, "")
+    return base and base + entry.name.removeprefix(entry.strategy)
 
 
 class Bench:
@@ -98,6 +104,15 @@ class Bench:
         """The metric on the test rows, of the first fits; None where nothing was scored."""
         rows = scored_rows(record.evaluation.outcomes) if record.evaluation else []
         return get_metric(self.data.task.metric).aggregate(rows) if rows else None
+
+    def given(self, entry: Entry, slot: str) -> Given | None:
+        """The fit in this slot of the strategy that this one builds on, if it ended well and its solution is there."""
+        base = base_of(entry)
+        fit = self.folder.finished(base, slot) if base else None
+        kept = self.folder.fold_solution(base, slot)
+        if fit is None or fit.status != "ok" or not kept.is_dir():
+            return None
+        return Given(kept, fit.config, fit.curve, fit.train_examples, fit.seconds)
 
     def trials(self, entry: Entry) -> list[Trial]:
         """What is to be tried of a strategy, fold by fold."""
@@ -175,7 +190,7 @@ def _fits(bench: Bench, entry: Entry) -> Iterator[Fit]:
         fit = bench.folder.finished(trial.name, trial.slot)
         if fit is None:
             later = (len(trials) - number - 1) * a_fit + _seconds_after(bench.plan, entry.name)
-            fit = make_fit(bench, entry, trial, a_fit, later)
+            fit = make_fit(bench, entry, replace(trial, given=bench.given(entry, trial.slot)), a_fit, later)
             bench.folder.finish(trial.name, trial.slot, fit)
             bench.remember()
         yield fit

@@ -65,15 +65,22 @@ class AnswerFormat:
         return replace(self, quotations=quotations(train, shown))
 
     def answer(
-        self, model: LanguageModel, prompts: Sequence[Prompt], contexts: Sequence[str] | None = None
+        self,
+        model: LanguageModel,
+        prompts: Sequence[Prompt],
+        contexts: Sequence[str] | None = None,
+        pooled: Callable[[Sequence[LabelScores]], Sequence[LabelScores]] | None = None,
     ) -> list[Prediction]:
-        """Answer each prompt in this format; `contexts` are the passages shown in each."""
+        """Answer each prompt in this format.
+
+        `contexts` are the passages shown in each; `pooled` adds another opinion of the labels to the model's.
+        """
         if self.quotations is not None and contexts is not None:
             return self._quoted(model, prompts, [self.quotations.choices(shown) for shown in contexts])
         if self.labels:
             every = bool(self.handicaps)
             found = model.score_labels(prompts, self.labels, every=every)
-            return [_chosen(scores, self.labels, self.handicaps) for scores in found]
+            return [_chosen(scores, self.labels, self.handicaps) for scores in (pooled(found) if pooled else found)]
         decoding = Decoding(self.max_new_tokens, self.json_shape, self.likeliest)
         return [_written(completion) for completion in model.generate(prompts, decoding)]
 

@@ -64,6 +64,20 @@ class Allowance:
     """`time.monotonic()` value at which training ends, whatever the plan said."""
 
 
+@dataclass(frozen=True)
+class Given:
+    """What another strategy made of the very same rows with the same seed and allowance."""
+
+    folder: Path
+    """Its solution."""
+    config: Mapping[str, Any]
+    """Its log's, as the rest."""
+    curve: Sequence[dict[str, float]] = ()
+    train_examples: int = 0
+    seconds: float = 0.0
+    """That it took."""
+
+
 @dataclass
 class Workshop:
     """Everything that fitting needs besides the task and its training examples. Passed, never global."""
@@ -80,6 +94,8 @@ class Workshop:
     log: FitLog = field(default_factory=FitLog)
     speeds: Speeds | None = None
     """Of the language model, by which work is counted; without them it is free."""
+    given: Given | None = None
+    """A fit of the strategy that this one builds on, where there is one; else it fits that itself."""
     meter: Meter = field(init=False)
     """What choosing among configurations has taken in this fit, and may take."""
 
@@ -101,10 +117,16 @@ class Workshop:
         return bool(self.documents) and bool(self.index().passages)
 
     def for_fit(
-        self, folder: Path, allowance: Allowance, progress: Callable[[str, int, int], None], seed: int
+        self,
+        folder: Path,
+        allowance: Allowance,
+        progress: Callable[[str, int, int], None],
+        seed: int,
+        given: Given | None = None,
     ) -> Workshop:
         """A workshop for one fit that shares the models and the indexes of this one."""
-        return replace(self, folder=folder, allowance=allowance, progress=progress, seed=seed, log=FitLog())
+        fresh = replace(self, folder=folder, allowance=allowance, progress=progress, log=FitLog())
+        return replace(fresh, seed=seed, given=given)
 
 
 class Strategy(Protocol):

@@ -11,7 +11,7 @@ from eval.errors import NotApplicable
 from strategies.base import Allowance, Family, Standing, Workshop
 from strategies.baselines import NOT_A_CLASSIFICATION
 from strategies.finetuning import check_enough, sample
-from strategies.linear import LinearClassifier, TunedFeatures
+from strategies.linear_classifier import LinearClassifier, TunedFeatures
 from strategies.models.base import Embedder
 from strategies.models.embedding_cache import CachingEmbedder
 from strategies.tuning import EPOCH_ROWS, parts, quality

@@ -13,8 +13,10 @@ from eval.contracts import Example, Kind, Solution, Task
 from eval.errors import NotApplicable
 from eval.metrics import Metric, ScoredRow, get_metric
 from strategies.answers import AnswerFormat, canonical
-from strategies.base import ALL_KINDS, Allowance, Family, Standing, Workshop
+from strategies.base import ALL_KINDS, Allowance, Family, Given, Standing, Workshop
 from strategies.baselines import NOT_A_CLASSIFICATION
+from strategies.label_pool import LabelPool
+from strategies.linear_classifier import EmbeddingFeatures, LinearClassifier
 from strategies.models.base import LanguageModel, Prompt
 from strategies.models.batching import PACK_TOKENS
 from strategies.pipeline import DocumentRetriever, ExampleRetriever, Pipeline
@@ -50,6 +52,8 @@ STEPS, MOST_STEPS, MOST_PASSES = 40, 160, 32
 """Few rows are passed over more often than many, until there were so many steps for each pass that the allowance has
 above two: what ails fine-tuning on them is mostly that it ends too early (Zhang 2021, arXiv 2006.05987; Mosbach 2021,
 arXiv 2006.04884). With two passes a plan is at its last."""
+STRENGTH = 10.0
+"""Scikit-learn's C of the classifier that an adapter's opinion is pooled with."""
 WHOLE_COST = 1.5
 """Of training by the weights themselves, in trainings of an adapter: their gradients come in addition."""
 TINY_MODEL, SMALL_MODEL = 250_000_000, 1_000_000_000
@@ -71,7 +75,7 @@ class Lora:
 
         model = _trainable(workshop.language_model)
         check_enough(train)
-        fit_rows, dev = set_aside(task, train, workshop, watched_rows(len(train), workshop.allowance))
+        fit_rows, dev = _watched(task, train, workshop)
         rows = sample(fit_rows, workshop.allowance.train_rows, workshop.seed)
         pipeline = self._pipeline(task, train, workshop)
         learning = self._remembering(pipeline, fit_rows, workshop)  # dev rows must not find themselves
@@ -240,6 +244,48 @@ class LoraRag(Lora):
         return replace(work, query=answering(searched, profile.input_tokens + own, tuned=True))
 
 
+class LoraLinear(Lora):
+    """An adapter whose opinion of the labels is pooled with that of a linear classifier on embeddings.
+
+    The rows that watched the adapter's training, which neither has learnt from, say how much each counts.
+    """
+
+    name = "lora_linear"
+    family: Family = "combination"
+    standing: Standing = "dispensable"
+    kinds = (Kind.CLASSIFICATION,)
+
+    def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
+        if task.kind not in self.kinds:
+            raise NotApplicable(NOT_A_CLASSIFICATION)
+        if workshop.given is None:
+            tuned = super().fit(task, train, workshop)
+        else:
+            tuned = self._go_on_from(workshop.given, task, train, workshop)
+        assert isinstance(tuned, Pipeline)
+        features = EmbeddingFeatures(workshop.embedder)
+        learnt, watched = _watched(task, train, workshop)
+        pool = LabelPool(LinearClassifier.fit(features, learnt, STRENGTH))
+        if watched:
+            inputs, targets = [e.input for e in watched], [e.target for e in watched]
+            pool = pool.weighed(inputs, targets, tuned.answers.labels, tuned.label_scores(inputs))
+        workshop.log.config |= pool.to_json()
+        return replace(tuned, pool=replace(pool, classifier=LinearClassifier.fit(features, train, STRENGTH)))
+
+    def _go_on_from(self, given: Given, task: Task, train: Sequence[Example], workshop: Workshop) -> Pipeline:
+        """The solution that `lora` made, which is told of as if it had been made here."""
+        log = workshop.log
+        log.config, log.curve, log.train_examples = dict(given.config), list(given.curve), given.train_examples
+        log.held_out = tuple(e.id for e in _watched(task, train, workshop)[1])
+        return replace(self._pipeline(task, train, workshop), adapter=given.folder / "adapter")
+
+    def workload(self, profile: Profile, allowance: Allowance) -> Workload:
+        if not profile.label_tokens:
+            return Workload()
+        work = super().workload(profile, allowance)
+        return replace(work, atop=work.query * watched_rows(profile.train_rows, allowance))
+
+
 class LoraExamples(Lora):
     """An adapter trained to follow the most similar examples, which its prompts show as its queries will."""
 
@@ -256,6 +302,13 @@ class LoraExamples(Lora):
 
     def _shown_tokens(self, profile: Profile) -> float:
         return profile.own_tokens(self.count) - profile.input_tokens
+
+
+def _watched(
+    task: Task, train: Sequence[Example], workshop: Workshop
+) -> tuple[tuple[Example, ...], tuple[Example, ...]]:
+    """The training examples in two: to learn from, and to watch that by."""
+    return set_aside(task, train, workshop, watched_rows(len(train), workshop.allowance))
 
 
 @dataclass(frozen=True)

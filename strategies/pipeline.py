@@ -13,8 +13,10 @@ from typing import Any
 from eval.contracts import Document, Prediction
 from eval.errors import RequestError
 from strategies.answers import AnswerFormat
+from strategies.label_pool import LabelPool
+from strategies.linear_classifier import LinearClassifier
 from strategies.manifest import model_entry, read_manifest, write_manifest
-from strategies.models.base import Embedder, LanguageModel, Prompt
+from strategies.models.base import Embedder, LabelScores, LanguageModel, Prompt
 from strategies.models.shelf import ModelShelf
 from strategies.prompts import Fitted, PromptTemplate, in_prompt, within_context
 from strategies.retrieval.chunks import MOST_WORDS, Passage, cut_documents
@@ -77,6 +79,8 @@ class Pipeline:
     examples: ExampleRetriever | None = None
     adapter: Path | None = None
     """A PEFT folder."""
+    pool: LabelPool | None = None
+    """A second opinion of the labels."""
 
     def with_documents(self, documents: Sequence[Document]) -> Pipeline:
         """The same over other documents. Raises RequestError where it looks into none."""
@@ -88,12 +92,19 @@ class Pipeline:
         """Answer each input, in order; inputs given together are batched together."""
         self.model.use_adapter(self.adapter)
         fitted = self._fitted(inputs)
-        answers = self.answers.answer(self.model, [f.prompt for f in fitted], [f.context for f in fitted])
+        prompts, contexts = [f.prompt for f in fitted], [f.context for f in fitted]
+        pooled = partial(self.pool.pooled, inputs, self.answers.labels) if self.pool else None
+        answers = self.answers.answer(self.model, prompts, contexts, pooled)
         reads = self.documents and not self.answers.labels
         return [
             replace(answer, sources=f.sources, context=f.context if reads else None)
             for answer, f in zip(answers, fitted, strict=True)
         ]
+
+    def label_scores(self, inputs: Sequence[str]) -> list[LabelScores]:
+        """What the language model alone thinks of the labels."""
+        self.model.use_adapter(self.adapter)
+        return self.model.score_labels(self.prompts(inputs), self.answers.labels)
 
     def prompts(self, inputs: Sequence[str], *, unseen: bool = True) -> list[Prompt]:
         """The prompt of each input.
@@ -121,6 +132,8 @@ class Pipeline:
             self.examples.index.save(folder / "examples")
         if self.adapter and self.adapter.resolve() != (folder / "adapter").resolve():
             shutil.copytree(self.adapter, folder / "adapter", dirs_exist_ok=True)
+        if self.pool:
+            self.pool.classifier.save(folder / "classifier")
         (folder / "prompt.json").write_text(
             json.dumps(self.template.to_json(), ensure_ascii=False, indent=1) + "\n", encoding="utf-8"
         )
@@ -136,6 +149,7 @@ class Pipeline:
             "word_share": self.documents.word_share if self.documents else None,
             "examples_shown": self.examples.count if self.examples else None,
             "adapter": "adapter" if self.adapter else None,
+            "pool": self.pool.to_json() if self.pool else None,
         }
 
     @classmethod
@@ -151,6 +165,9 @@ class Pipeline:
             documents = DocumentRetriever(index, manifest["passages_shown"], words, manifest.get("word_share", 0.0))
         if embedder is not None and manifest["examples_shown"]:
             examples = ExampleRetriever(ExampleIndex.load(folder / "examples", embedder), manifest["examples_shown"])
+        weights, pool = manifest.get("pool"), None
+        if weights is not None:
+            pool = LabelPool(LinearClassifier.load(folder / "classifier", shelf), **weights)
         return cls(
             model=shelf.language_model_for(manifest["language_model"]),
             template=PromptTemplate.from_json(template),
@@ -159,4 +176,5 @@ class Pipeline:
             documents=documents,
             examples=examples,
             adapter=folder / "adapter" if manifest["adapter"] else None,
+            pool=pool,
         )

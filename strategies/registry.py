@@ -25,10 +25,14 @@ STRATEGIES: dict[str, str] = {
     "lora": "strategies.finetuning:Lora",
     "full_tuning": "strategies.finetuning:FullTuning",
     "lora_classifier": "strategies.finetuning:LoraClassifier",
+    "lora_linear": "strategies.finetuning:LoraLinear",
     "lora_examples": "strategies.finetuning:LoraExamples",
     "lora_rag": "strategies.finetuning:LoraRag",
 }
 """Lazy names, the simplest strategy first: this is the order in which equal ones are preferred."""
+
+BUILDS_ON = {"lora_linear": "lora"}
+"""Strategies that go on from what another made of the same rows (`Workshop.given`), where that one takes part."""
 
 
 def load_object(path: str) -> Any:

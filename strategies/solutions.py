@@ -20,7 +20,7 @@ KINDS: dict[str, str] = {
     "echo": "strategies.baselines:Echo",
     "nearest_copy": "strategies.baselines:NearestCopy",
     "passage_copy": "strategies.baselines:PassageCopy",
-    "linear": "strategies.linear:LinearClassifier",
+    "linear": "strategies.linear_classifier:LinearClassifier",
 }
 """Kinds of solution that a manifest may name, and the class that loads each."""
 

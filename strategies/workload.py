@@ -138,6 +138,8 @@ class Workload:
     """The most that choosing among configurations takes; what it may take is another matter (`Allowance`)."""
     search_step: Tokens = Tokens()
     """What choosing does as a whole or not at all: one more training."""
+    atop: Tokens = Tokens()
+    """Of `fit`, what is done where the strategy that this one builds on is fitted already."""
 
     @property
     def alone(self) -> Tokens:

@@ -32,6 +32,7 @@ STRATEGY_TITLES = {
     "lora": "Fine-tuning (LoRA)",
     "full_tuning": "Full fine-tuning",
     "lora_classifier": "Fine-tuning with a classification head",
+    "lora_linear": "Fine-tuning + linear classifier",
     "lora_examples": "Fine-tuning + the nearest examples",
     "lora_rag": "Fine-tuning + retrieval",
     "majority": "Always the commonest label",

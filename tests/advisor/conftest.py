@@ -190,9 +190,19 @@ class Tuned:
 @pytest.fixture
 def tuned(tickets: Path, monkeypatch: pytest.MonkeyPatch) -> Tuned:
     """Takes the place of `lora` in the registry; all its fits are on this one object."""
-    strategy = Tuned(_labels_of(tickets))
-    monkeypatch.setitem(sys.modules, "tuned_for_tests", SimpleNamespace(make=lambda: strategy))  # type: ignore[misc]
-    monkeypatch.setitem(STRATEGIES, "lora", "tuned_for_tests:make")
+    return _registered(Tuned(_labels_of(tickets)), monkeypatch)
+
+
+@pytest.fixture
+def builder(tickets: Path, monkeypatch: pytest.MonkeyPatch) -> Tuned:
+    """The same for `lora_linear`, which builds on `lora`."""
+    return _registered(Tuned(_labels_of(tickets), name="lora_linear", family="combination"), monkeypatch)
+
+
+def _registered(strategy: Tuned, monkeypatch: pytest.MonkeyPatch) -> Tuned:
+    module = f"{strategy.name}_for_tests"
+    monkeypatch.setitem(sys.modules, module, SimpleNamespace(make=lambda: strategy))  # type: ignore[misc]
+    monkeypatch.setitem(STRATEGIES, strategy.name, f"{module}:make")
     return strategy
 
 

@@ -102,7 +102,7 @@ def test_a_classification_is_compared_recommended_and_kept(
     not_applicable = {s.name: s.reason for s in report.strategies if s.status == "not_applicable"}
     assert set(not_applicable) == {
         "copy_input", "passage_copy", "optimized_prompt", "rag", "setfit",
-        "lora", "full_tuning", "lora_classifier", "lora_examples", "lora_rag",
+        "lora", "full_tuning", "lora_classifier", "lora_linear", "lora_examples", "lora_rag",
     }  # fmt: skip
     assert "no documents" in str(not_applicable["rag"])
     assert "cannot be fine-tuned" in str(not_applicable["lora"])
@@ -139,7 +139,8 @@ def test_questions_over_documents_are_compared_and_all_are_kept(
     assert report.recommendation.strategy == "rag"
     assert values(report)["rag"] == 1.0
     lora = {s.name: (s.status, str(s.reason)) for s in report.strategies if s.name.startswith("lora")}
-    assert lora.pop("lora_classifier") == ("not_applicable", "the answers are not labels")
+    for name in ("lora_classifier", "lora_linear"):
+        assert lora.pop(name) == ("not_applicable", "the answers are not labels")
     assert len(lora) == 3
     assert all(state == "not_applicable" and "cannot be fine-tuned" in why for state, why in lora.values())
     measured = {name for name, state in status(report).items() if state == "ok"}
@@ -520,7 +521,8 @@ def test_preparing_alone_writes_nothing(
     assert comparison.plan.test_rows == 80
     assert set(comparison.plan.predicted) == {
         "majority", "nearest_copy", "tfidf_linear", "embedding_linear", "zero_shot", "few_shot",
-        "nearest_examples", "setfit", "lora", "full_tuning", "lora_classifier", "lora_examples",
+        "nearest_examples", "setfit", "lora", "full_tuning", "lora_classifier",
+        "lora_linear", "lora_examples",
     }, "what does not apply, or not to so small a model, is not planned"  # fmt: skip
     assert contents(tmp_path) == before
 

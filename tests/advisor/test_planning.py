@@ -134,6 +134,29 @@ def parts(found: RunPlan) -> float:
     return sum(found.predicted.values()) + found.refit_seconds + found.curve_seconds + found.closer_look_seconds
 
 
+def test_what_builds_on_another_takes_little_where_that_one_takes_part() -> None:
+    labelled = replace(PROFILE, label_tokens=12, json=False)
+
+    def planned(budget: float, *names: str) -> RunPlan:
+        return make_plan(
+            {name: REAL[name] for name in names},
+            dict.fromkeys(names, labelled),
+            dict.fromkeys(names, SPEEDS),
+            sizes=sizes(),
+            keep_all=False,
+            index_seconds=0.0,
+            time_budget=budget,
+            builds_on={"lora_linear": "lora"},
+        )
+
+    both, alone = planned(1e6, "lora", "lora_linear"), planned(1e6, "lora_linear")
+    assert alone.predicted["lora_linear"] == pytest.approx(both.predicted["lora"], rel=0.05)
+    assert both.predicted["lora_linear"] < both.predicted["lora"] / 2
+    assert both.refit_seconds == pytest.approx(alone.refit_seconds), "what is kept is fitted from the start"
+    last = planned(1.0, "lora", "lora_linear", "lora_examples")
+    assert last.left_out[:2] == ("lora_examples", "lora_linear"), "what trains longest first"
+
+
 def test_a_big_budget_cuts_nothing_and_tests_every_example() -> None:
     full = plan(budget=1e6)
     assert (full.cuts, full.left_out) == ((), ())
@@ -242,7 +265,7 @@ def test_nothing_is_given_up_that_there_is_room_for(budget: int) -> None:
     for cut in kept:
         more = division.without([other for other in kept if other is not cut])
         timed = planning._timed_plan(
-            more, REAL, dict.fromkeys(REAL, PROFILE), dict.fromkeys(REAL, SPEEDS), sizes(200), False, 3.0
+            more, REAL, dict.fromkeys(REAL, PROFILE), dict.fromkeys(REAL, SPEEDS), sizes(200), False, 3.0, {}
         )  # type: ignore[arg-type]
         assert timed.total > RESERVE * budget
 

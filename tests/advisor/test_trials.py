@@ -7,6 +7,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,34 @@ def test_what_is_trained_is_fitted_once_per_seed_on_every_fold_and_the_rest_once
     for evaluation in records["lora"].evaluations:
         assert {o.example.id for o in evaluation.outcomes} == everything
         assert len(evaluation.outcomes) == len(everything)
+
+
+@pytest.mark.parametrize("model", ["", "@other"])
+def test_a_strategy_goes_on_from_what_it_builds_on_in_the_same_fold_and_with_the_same_seed(
+    bench_for: MakeBench, tuned: Any, builder: Any, model: str
+) -> None:
+    given: list[Any] = []
+    builder.during = lambda fit, workshop: given.append((workshop.seed, workshop.given))
+    bench = bench_for(folds=2, repeats=2)
+    base, atop = replace(LORA, name=f"lora{model}"), Entry(f"lora_linear{model}", "lora_linear", "scripted")
+    records = tried(bench, base, atop)
+    assert [seed for seed, _ in given] == [fit.seed for fit in tuned.fits]
+    own = records[base.name].fits
+    assert [fit.folder for _, fit in given] == [bench.folder.fold_solution(base.name, fit.slot) for fit in own]
+    assert [(fit.config, fit.train_examples) for _, fit in given] == [(fit.config, fit.train_examples) for fit in own]
+    for fit, its_base in zip(records[atop.name].fits, own, strict=True):
+        assert fit.seconds > its_base.seconds > 0, "what it builds on has to be made too"
+
+
+def test_a_strategy_goes_on_from_nothing_where_what_it_builds_on_is_missing_or_was_ended_by_the_clock(
+    bench_for: MakeBench, tuned: Any, builder: Any
+) -> None:
+    given: list[Any] = []
+    builder.during = lambda fit, workshop: given.append(workshop.given)
+    tuned.during = lambda fit, workshop: setattr(workshop.log, "guard_fired", True)
+    atop = [Entry(name, "lora_linear", "scripted") for name in ("lora_linear", "lora_linear@other")]
+    assert tried(bench_for(folds=1), LORA, *atop)["lora"].status == "stopped_early"
+    assert given == [None, None]
 
 
 def test_only_the_first_fit_is_timed(bench_for: MakeBench, tuned: Any) -> None:

@@ -20,8 +20,10 @@ from eval.errors import NotApplicable, RequestError
 from eval.folds import split
 from eval.harness import evaluate
 from eval.metrics import get_metric
-from strategies.base import Allowance, Family, Workshop
+from strategies.base import Allowance, Family, FitLog, Given, Workshop
 from strategies.finetuning import WHOLE_COST, passes
+from strategies.label_pool import LabelPool
+from strategies.linear_classifier import LinearClassifier
 from strategies.models.base import Decoding, LanguageModel, Prompt
 from strategies.models.fake import HashingEmbedder, ScriptedModel
 from strategies.models.shelf import ModelShelf
@@ -39,7 +41,7 @@ APPLICABLE = {
     Kind.CLASSIFICATION: {
         "majority", "nearest_copy", "tfidf_linear", "embedding_linear",
         "zero_shot", "few_shot", "nearest_examples", "lora", "full_tuning", "lora_classifier",
-        "lora_examples",
+        "lora_linear", "lora_examples",
     },
     Kind.EXTRACTION: {
         "nearest_copy", "zero_shot", "few_shot", "nearest_examples", "lora", "full_tuning", "lora_examples",
@@ -355,7 +357,7 @@ def test_the_workload_is_finite_and_never_negative(name: str) -> None:
     for profile in PROFILES:
         for allowance in ALLOWANCES:
             work = strategy.workload(profile, allowance)
-            for tokens in (work.fit, work.query, work.search):
+            for tokens in (work.fit, work.query, work.search, work.atop):
                 values = [getattr(tokens, field.name) for field in fields(Tokens)]
                 assert all(math.isfinite(value) and value >= 0 for value in values)
             if strategy.uses_language_model:
@@ -376,13 +378,13 @@ def test_whole_models_are_tuned_where_they_are_small_and_take_longer() -> None:
     assert whole.workload(large, Allowance()) == whole.workload(PROFILE, Allowance()) == Workload()
 
 
-@pytest.mark.parametrize("name", ["setfit", "lora_classifier"])
+@pytest.mark.parametrize("name", ["setfit", "lora_classifier", "lora_linear"])
 def test_no_work_is_planned_for_a_classifier_of_answers_that_are_written(name: str) -> None:
     assert make_strategy(name).workload(replace(PROFILE, label_tokens=0), Allowance()) == Workload()
     assert make_strategy(name).workload(replace(PROFILE, label_tokens=12), Allowance()) != Workload()
 
 
-@pytest.mark.parametrize("name", ["lora", "full_tuning", "lora_classifier", "lora_examples", "lora_rag"])
+@pytest.mark.parametrize("name", ["lora", "full_tuning", "lora_classifier", "lora_linear", "lora_examples", "lora_rag"])
 def test_training_less_is_less_work(name: str) -> None:
     strategy, profile = make_strategy(name), replace(PROFILE, label_tokens=12, train_rows=1000, parameters=10**8)
     whole = strategy.workload(profile, Allowance()).fit.trained
@@ -431,6 +433,44 @@ def test_what_was_tuned_looks_for_the_likeliest_answer_where_it_is_right_or_wron
     assert workshop.log.config.get("likeliest_answer", False) is solution.answers.likeliest
     assert asked
     assert not any(how.likeliest for how in asked), "dev rows are answered greedily"
+
+
+def test_an_opinion_is_pooled_with_that_of_the_very_adapter_that_was_fitted_before(
+    small_tasks: dict[Kind, Any],
+    fits: dict[tuple[str, Kind], Fit],
+    tiny_model: TransformersModel,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is told of, kept and answers as if the adapter had been trained for it."""
+    before, alone = (fits[name, Kind.CLASSIFICATION] for name in ("lora", "lora_linear"))
+    log = before.workshop.log
+    given = Given(before.kept, log.config, log.curve, log.train_examples)
+    workshop = replace(alone.workshop, given=given, log=FitLog())
+    monkeypatch.setattr("strategies.training.lora.train_lora", None)
+    solution = make_strategy("lora_linear").fit(alone.task, alone.train, workshop)
+    assert workshop.log == alone.workshop.log
+    assert timeless(solution.predict(alone.inputs)) == timeless(alone.answers)
+    solution.save(tmp_path)
+    assert files(tmp_path) == files(alone.kept)
+
+
+def test_what_weighs_opinions_was_learnt_by_neither(
+    small_tasks: dict[Kind, Any], tiny_model: TransformersModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small, fitted, weighing = small_tasks[Kind.CLASSIFICATION], [], []
+    fit_classifier, weigh = LinearClassifier.fit, LabelPool.weighed
+    monkeypatch.setattr(
+        LinearClassifier, "fit", lambda features, rows, c: fitted.append(rows) or fit_classifier(features, rows, c)
+    )
+    monkeypatch.setattr(LabelPool, "weighed", lambda self, *rows: weighing.append(rows[0]) or weigh(self, *rows))
+    workshop = Workshop(tiny_model, HashingEmbedder(), (), tmp_path, SEED, Allowance(**ALLOWANCE))
+    make_strategy("lora_linear").fit(small.task, small.examples, workshop)
+    (asked,) = weighing
+    assert [e.input for e in small.examples if e.id in workshop.log.held_out] == sorted(asked, key=asked.index)
+    first, kept = fitted
+    assert not {e.input for e in first} & set(asked)
+    assert list(kept) == list(small.examples)
 
 
 @pytest.mark.parametrize("name", ["few_shot", "nearest_examples"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 
 from eval.contracts import Example
-from strategies.linear import LinearClassifier, TfidfFeatures
+from strategies.linear_classifier import LinearClassifier, TfidfFeatures
 
 
 def test_nearly_as_many_labels_as_rows_are_fitted_without_a_librarys_warning() -> None:

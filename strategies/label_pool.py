@@ -1,0 +1,87 @@
+"""Two opinions of the labels as one: a language model's, and that of a linear classifier on embeddings.
+
+A logarithmic opinion pool (Genest and Zidek 1986; as a product of experts, Hinton 2002): log-probabilities are weighted
+and added up. A tuned model is far surer than it is right, a classifier often less so: the weights, which few rows can
+tell, put both in order, so that what is answered with is a probability again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from strategies.linear_classifier import LinearClassifier
+from strategies.models.base import LabelScores
+
+Floats = NDArray[np.float64]
+
+USUAL_WEIGHT, WEIGHT_DEVIATION = 0.5, 0.5
+"""Of each opinion, before any row is looked at: a normal distribution."""
+
+
+@dataclass(frozen=True)
+class LabelPool:
+    """A classifier that a language model's opinion is pooled with."""
+
+    classifier: LinearClassifier
+    model_weight: float = USUAL_WEIGHT
+    classifier_weight: float = USUAL_WEIGHT
+
+    def weighed(
+        self, inputs: Sequence[str], targets: Sequence[str], labels: Sequence[str], scores: Sequence[LabelScores]
+    ) -> LabelPool:
+        """The pool with the weights under which the rows' targets are likeliest, given what weights usually are.
+
+        The rows must be such as neither the model, whose `scores` these are, nor the classifier has learnt from.
+        """
+        from scipy.optimize import minimize
+
+        known = [i for i, own in enumerate(scores) if not own.error and targets[i] in labels]
+        if not known:
+            return self
+        places = [labels.index(targets[i]) for i in known]
+        model = _normed([scores[i].log_likelihoods for i in known])
+        classifier = self._opinions([inputs[i] for i in known], labels)
+
+        def surprise(weights: Floats) -> float:
+            pooled = _normed(weights[0] * model + weights[1] * classifier)
+            unusual = ((weights - USUAL_WEIGHT) ** 2).sum() / (2 * WEIGHT_DEVIATION**2)
+            return float(unusual - pooled[np.arange(len(places)), places].sum())
+
+        found = minimize(surprise, np.full(2, USUAL_WEIGHT), bounds=[(0.0, None)] * 2).x
+        return replace(self, model_weight=round(float(found[0]), 4), classifier_weight=round(float(found[1]), 4))
+
+    def pooled(self, inputs: Sequence[str], labels: Sequence[str], scores: Sequence[LabelScores]) -> list[LabelScores]:
+        """What both think of each input, in the place of what the model does."""
+        if not scores:
+            return []
+        opinions = self.classifier_weight * self._opinions(inputs, labels)
+        return [
+            own if own.error else replace(own, log_likelihoods=self._added(own, opinion))
+            for own, opinion in zip(scores, opinions, strict=True)
+        ]
+
+    def _added(self, scores: LabelScores, opinion: Floats) -> tuple[float, ...]:
+        return tuple((self.model_weight * _normed([scores.log_likelihoods])[0] + opinion).tolist())
+
+    def _opinions(self, inputs: Sequence[str], labels: Sequence[str]) -> Floats:
+        """The classifier's log-probability of each label (rows × labels); of one it does not know, that of its last."""
+        known = self.classifier.log_probabilities(inputs)
+        places = {label: place for place, label in enumerate(self.classifier.labels)}
+        unlikeliest = known.min(axis=1)
+        return np.stack([known[:, places[own]] if own in places else unlikeliest for own in labels], axis=1)
+
+    def to_json(self) -> dict[str, Any]:
+        """The weights, for a manifest; the classifier has a folder of its own."""
+        return {"model_weight": self.model_weight, "classifier_weight": self.classifier_weight}
+
+
+def _normed(values: Any) -> Floats:
+    """Log-probabilities that add up to one over the labels, for rows of log-likelihoods."""
+    rows = np.asarray(values, dtype=np.float64)
+    normed: Floats = rows - np.logaddexp.reduce(rows, axis=1, keepdims=True)
+    return normed
