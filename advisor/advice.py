@@ -632,9 +632,9 @@ def _to_settle(case: Case) -> str:
             "No other is better by more than the tolerance; more examples could only show that one that costs no more "
             "is as good."
         )
-    if needed is None or needed > MOST_ROWS_ASKED * examples:
+    more = None if needed is None else _tens(_to_label(case, needed))
+    if more is None or more > MOST_ROWS_ASKED * examples:
         return "The leaders are so close that no reasonable number of examples would part them."
-    more = _tens(_to_label(case, needed))
     rows = "test rows" if case.data.plan.test_source == "file" else "examples"
     return f"If the difference matters to you: about {more:,} more {rows}{_labelling(case, more)} would settle it."
 

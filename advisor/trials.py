@@ -108,8 +108,9 @@ class Bench:
     def given(self, entry: Entry, slot: str) -> Given | None:
         """The fit in this slot of the strategy that this one builds on, if it ended well and its solution is there."""
         base = base_of(entry)
-        fit = self.folder.finished(base, slot) if base else None
-        kept = self.folder.fold_solution(base, slot)
+        if not base:
+            return None
+        fit, kept = self.folder.finished(base, slot), self.folder.fold_solution(base, slot)
         if fit is None or fit.status != "ok" or not kept.is_dir():
             return None
         return Given(kept, fit.config, fit.curve, fit.train_examples, fit.seconds)

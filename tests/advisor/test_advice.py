@@ -553,6 +553,8 @@ def test_of_a_holdout_only_a_part_of_further_examples_is_tested_on() -> None:
     decision = {"verdict": "tie", "rows_needed": 63}
     told = Told(CLOSE, rows=50, decision=decision, plan={"folds": 1, "test": 50})
     assert "about 260 more examples" in told.advice.next_step
+    many = Told(CLOSE, rows=50, decision={**decision, "rows_needed": 1500}, plan={"folds": 1, "test": 50})
+    assert "no reasonable number of examples" in many.advice.next_step, "6,000 for the 200 that there are"
 
 
 def test_too_few_rows_are_no_evidence() -> None:
