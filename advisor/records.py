@@ -29,6 +29,8 @@ class Fit:
     evaluation: Evaluation | None = None
     seconds: float = 0.0
     """Of fitting."""
+    given_seconds: float = 0.0
+    """Of the other strategy's fit that this one went on from; they are not in `seconds`."""
     train_examples: int = 0
     config: dict[str, Any] = field(default_factory=dict)
     trials: list[dict[str, Any]] = field(default_factory=list)
@@ -103,8 +105,8 @@ class Record:
 
     @property
     def fit_seconds(self) -> float:
-        """Of one fit: the median."""
-        return median(f.seconds for f in self.fits) if self.fits else 0.0
+        """Of one fit, with all that it goes on from: the median."""
+        return median(f.seconds + f.given_seconds for f in self.fits) if self.fits else 0.0
 
     @property
     def query_seconds(self) -> float:

@@ -80,7 +80,7 @@ def run_trial(trial: Trial, strategy: Strategy, workshop: Workshop, folder: RunF
         solution = strategy.fit(trial.task, trial.train, own)
     except NotApplicable as error:
         return replace(blank, status="not_applicable", reason=str(error))
-    seconds = time.perf_counter() - start + (trial.given.seconds if trial.given else 0.0)
+    seconds = time.perf_counter() - start
     if trial.kept is not None:
         shutil.rmtree(trial.kept, ignore_errors=True)
         solution.save(trial.kept)
@@ -96,6 +96,7 @@ def run_trial(trial: Trial, strategy: Strategy, workshop: Workshop, folder: RunF
         reason=_why_stopped(unasked) if stopped else None,
         evaluation=evaluation,
         seconds=seconds,
+        given_seconds=trial.given.seconds if trial.given else 0.0,
         train_examples=own.log.train_examples,
         config=own.log.config,
         trials=own.log.trials,

@@ -271,14 +271,21 @@ def _learning_curves(report: Report) -> list[Block]:
 
 
 def _curves(report: Report) -> list[Block]:
-    blocks: list[Block] = []
+    """Told once for strategies that go on from the very same training."""
+    told: list[tuple[list[str], list[dict[str, float]]]] = []
     for result in view.ranked(report):
         curve = result.fit.curve if result.fit else None
-        if curve:
-            columns = list(dict.fromkeys(key for step in curve for key in step))
-            rows = [[f"{step[c]:.4g}" if c in step else "" for c in columns] for step in curve]
-            blocks.append(Paragraph("", wording.strategy_title(result.name)))
-            blocks.append(Table([f"{c.replace('_', ' ')}:" for c in columns], rows))
+        same = next((titles for titles, other in told if other == curve), None)
+        if same is not None:
+            same.append(wording.strategy_title(result.name))
+        elif curve:
+            told.append(([wording.strategy_title(result.name)], curve))
+    blocks: list[Block] = []
+    for titles, curve in told:
+        columns = list(dict.fromkeys(key for step in curve for key in step))
+        rows = [[f"{step[c]:.4g}" if c in step else "" for c in columns] for step in curve]
+        blocks.append(Paragraph("", "; ".join(titles)))
+        blocks.append(Table([f"{c.replace('_', ' ')}:" for c in columns], rows))
     return [Heading("Training curves"), *blocks] if blocks else []
 
 

@@ -109,7 +109,8 @@ def test_a_strategy_goes_on_from_what_it_builds_on_in_the_same_fold_and_with_the
     assert [fit.folder for _, fit in given] == [bench.folder.fold_solution(base.name, fit.slot) for fit in own]
     assert [(fit.config, fit.train_examples) for _, fit in given] == [(fit.config, fit.train_examples) for fit in own]
     for fit, its_base in zip(records[atop.name].fits, own, strict=True):
-        assert fit.seconds > its_base.seconds > 0, "what it builds on has to be made too"
+        assert fit.given_seconds == its_base.seconds > 0
+    assert records[atop.name].fit_seconds > records[base.name].fit_seconds, "what it builds on has to be made too"
 
 
 def test_a_strategy_goes_on_from_nothing_where_what_it_builds_on_is_missing_or_was_ended_by_the_clock(

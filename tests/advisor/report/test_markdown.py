@@ -53,6 +53,24 @@ def test_the_learning_curve_is_a_table_of_its_own(sample_report: Build) -> None:
     assert "Embeddings" not in section
 
 
+def test_a_training_that_two_strategies_go_on_from_is_told_once(sample_report: Build) -> None:
+    report = sample_report()
+    lora, other = (next(s for s in report.strategies if s.name == name) for name in ("lora", "embedding_linear"))
+    assert lora.fit is not None
+    assert other.fit is not None
+
+    def section() -> str:
+        text = render_markdown(report)
+        start = text.index("## Training curves")
+        return text[start : text.index("\n## ", start)]
+
+    assert "**Fine-tuning (LoRA)**" in (once := section())
+    other.fit.curve = lora.fit.curve
+    assert section() == once.replace("**Fine-tuning (LoRA)**", "**Fine-tuning (LoRA); Embeddings + linear classifier**")
+    other.fit.curve = (lora.fit.curve or [])[:1]
+    assert section().count("| epoch |") == 2
+
+
 def test_what_became_of_the_refit_stands_beside_the_kept_solution(sample_report: Build) -> None:
     text = render_markdown(sample_report())
     section = text[text.index("## The kept solution") :]
