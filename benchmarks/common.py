@@ -20,6 +20,11 @@ def tasks_root() -> Path:
     return Path(os.environ.get("ADVISOR_TASKS", "../shared/tasks"))
 
 
+def task_names(asked: str) -> list[str]:
+    """The tasks that are asked for, with commas between them; all for none."""
+    return asked.split(",") if asked else sorted(p.name for p in tasks_root().iterdir() if p.is_dir())
+
+
 def task_options(task: Path) -> list[str]:
     """The options of `advisor compare` that name a task and its documents, where it has some."""
     documents = ["--documents", str(task / "corpus.jsonl")] if (task / "corpus.jsonl").exists() else []

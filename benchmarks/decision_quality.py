@@ -38,7 +38,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import advisor, drawn, machine, task_options, tasks_root
+from common import advisor, drawn, machine, task_names, task_options, tasks_root
 
 from advisor.cli import quieten_libraries
 from advisor.decide import Candidate, Evidence, Limits, decide
@@ -168,8 +168,7 @@ def main() -> None:
 
 def cases(arguments: argparse.Namespace, root: Path) -> list[Case]:
     """What is to be run; sizes that a task's examples do not reach are left out. One of each task first."""
-    every = sorted(p.name for p in root.iterdir() if p.is_dir())
-    tasks = arguments.tasks.split(",") if arguments.tasks else (QUICK_TASKS if arguments.quick else every)
+    tasks = QUICK_TASKS if arguments.quick and not arguments.tasks else task_names(arguments.tasks)
     sizes = (arguments.sizes or ("120,all" if arguments.quick else "all,120,40")).split(",")
     seeds = [int(s) for s in (arguments.seeds or ("0" if arguments.quick else "0,1,2")).split(",")]
     rows = {task: len(_lines(root / task / "examples.jsonl")) for task in tasks}

@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from common import drawn, must, task_options, tasks_root
+from common import drawn, must, task_names, task_options, tasks_root
 
 
 def main() -> None:
@@ -32,10 +32,9 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=300)
     arguments = parser.parse_args()
     root = tasks_root()
-    names = arguments.tasks.split(",") if arguments.tasks else sorted(p.name for p in root.iterdir() if p.is_dir())
     options = ["--time-budget", str(arguments.budget)]
     options += ["--strategies", arguments.strategies] if arguments.strategies else []
-    rows = [run_task(root / name, arguments.output / name, options, arguments.limit) for name in names]
+    rows = [run_task(root / n, arguments.output / n, options, arguments.limit) for n in task_names(arguments.tasks)]
     print(markdown(rows))
     print(json.dumps(rows))
 

@@ -21,7 +21,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from common import drawn, machine, tasks_root
+from common import drawn, machine, task_names, tasks_root
 
 from advisor.cli import quieten_libraries
 from advisor.planning import MOST_EPOCHS
@@ -53,7 +53,7 @@ def main() -> None:
     allowances = [Allowance(epochs=arguments.chosen)] if arguments.chosen else []
     allowances += [Allowance(epochs=arguments.chosen or MOST_EPOCHS, adapter_search=True)] if arguments.search else []
     allowances += [Allowance(fixed_epochs=int(passes)) for passes in arguments.passes.split(",") if passes]
-    for name in arguments.tasks.split(",") if arguments.tasks else sorted(p.name for p in root.iterdir() if p.is_dir()):
+    for name in task_names(arguments.tasks):
         corpus = root / name / "corpus.jsonl"
         documents = read_documents(corpus).documents if corpus.exists() else ()
         train, holdout = (examples_of(root / name / f"{part}.jsonl") for part in ("examples", "holdout"))

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from scipy.special import log_softmax
 
 from eval.contracts import NO_USAGE, Example
 from strategies.base import Workshop
@@ -25,16 +26,12 @@ MOST_ROWS = 32
 def calibrated(pipeline: Pipeline, rows: Sequence[Example], workshop: Workshop) -> Pipeline:
     """The pipeline with the labels' handicaps found on training examples, at most `MOST_ROWS` of them."""
     drawn = list(rows) if len(rows) <= MOST_ROWS else random.Random(workshop.seed).sample(list(rows), MOST_ROWS)
-    prompts = pipeline.prompts([e.input for e in drawn], unseen=False)
-    pipeline.model.use_adapter(pipeline.adapter)
-    labels = pipeline.answers.labels
-    scores = pipeline.model.score_labels(prompts, labels, every=True)
+    scores, labels = pipeline.label_scores([e.input for e in drawn], unseen=False, every=True), pipeline.answers.labels
     workshop.meter.read(sum((own.usage for own in scores), NO_USAGE))
     found = [own.log_likelihoods for own in scores if own.error is None]
     if not found:
         return pipeline
-    values = np.array(found, dtype=np.float64)
-    shares = values - np.logaddexp.reduce(values, axis=1, keepdims=True)
+    shares = log_softmax(found, axis=1)
     counts = Counter(e.target for e in rows)
     usual = np.log([(counts[label] + 1) / (len(rows) + len(labels)) for label in labels])
     handicaps = shares.mean(axis=0) - usual

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import log_softmax
 
 from strategies.linear_classifier import LinearClassifier
 from strategies.models.base import LabelScores
@@ -44,11 +45,11 @@ class LabelPool:
         if not known:
             return self
         places = [labels.index(targets[i]) for i in known]
-        model = _normed([scores[i].log_likelihoods for i in known])
+        model = log_softmax([scores[i].log_likelihoods for i in known], axis=1)
         classifier = self._opinions([inputs[i] for i in known], labels)
 
         def surprise(weights: Floats) -> float:
-            pooled = _normed(weights[0] * model + weights[1] * classifier)
+            pooled = log_softmax(weights[0] * model + weights[1] * classifier, axis=1)
             unusual = ((weights - USUAL_WEIGHT) ** 2).sum() / (2 * WEIGHT_DEVIATION**2)
             return float(unusual - pooled[np.arange(len(places)), places].sum())
 
@@ -66,7 +67,7 @@ class LabelPool:
         ]
 
     def _added(self, scores: LabelScores, opinion: Floats) -> tuple[float, ...]:
-        return tuple((self.model_weight * _normed([scores.log_likelihoods])[0] + opinion).tolist())
+        return tuple((self.model_weight * log_softmax(scores.log_likelihoods) + opinion).tolist())
 
     def _opinions(self, inputs: Sequence[str], labels: Sequence[str]) -> Floats:
         """The classifier's log-probability of each label (rows × labels); of one it does not know, that of its last."""
@@ -78,10 +79,3 @@ class LabelPool:
     def to_json(self) -> dict[str, Any]:
         """The weights, for a manifest; the classifier has a folder of its own."""
         return {"model_weight": self.model_weight, "classifier_weight": self.classifier_weight}
-
-
-def _normed(values: Any) -> Floats:
-    """Log-probabilities that add up to one over the labels, for rows of log-likelihoods."""
-    rows = np.asarray(values, dtype=np.float64)
-    normed: Floats = rows - np.logaddexp.reduce(rows, axis=1, keepdims=True)
-    return normed

@@ -101,10 +101,10 @@ class Pipeline:
             for answer, f in zip(answers, fitted, strict=True)
         ]
 
-    def label_scores(self, inputs: Sequence[str]) -> list[LabelScores]:
-        """What the language model alone thinks of the labels."""
+    def label_scores(self, inputs: Sequence[str], *, unseen: bool = True, every: bool = False) -> list[LabelScores]:
+        """What the language model alone thinks of the labels; `unseen` is as in `prompts`, `every` as in the model."""
         self.model.use_adapter(self.adapter)
-        return self.model.score_labels(self.prompts(inputs), self.answers.labels)
+        return self.model.score_labels(self.prompts(inputs, unseen=unseen), self.answers.labels, every=every)
 
     def prompts(self, inputs: Sequence[str], *, unseen: bool = True) -> list[Prompt]:
         """The prompt of each input.

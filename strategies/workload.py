@@ -139,7 +139,7 @@ class Workload:
     search_step: Tokens = Tokens()
     """What choosing does as a whole or not at all: one more training."""
     atop: Tokens = Tokens()
-    """Of `fit`, what is done where the strategy that this one builds on is fitted already."""
+    """What is done in the place of `fit` where the strategy that this one builds on is fitted already."""
 
     @property
     def alone(self) -> Tokens:
