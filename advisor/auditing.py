@@ -21,8 +21,6 @@ from strategies.models.shelf import ModelShelf
 FOLDS = 5
 MOST_ROWS = 5000
 """With more, embedding them all would hold the audit up."""
-STRENGTH = 10.0
-"""Scikit-learn's C: the classifier's first configuration among the baselines."""
 
 
 def audit_only(request: CompareRequest, shelf: ModelShelf | None = None) -> list[Finding]:
@@ -56,7 +54,7 @@ def with_suspects(data: Data, embedder: CachingEmbedder, seed: int, accept: list
     place = {e.id: i for i, e in enumerate(data.examples)}
     found = np.full((len(data.examples), len(labels)), np.nan)
     for train, test in folds:
-        classifier = LinearClassifier.fit(features, train, STRENGTH)
+        classifier = LinearClassifier.fit(features, train, balanced=False)
         columns = [labels.index(label) for label in classifier.labels]
         shares = classifier.probabilities(features.transform([e.input for e in test]))
         for example, row in zip(test, shares, strict=True):

@@ -10,19 +10,17 @@ from eval.contracts import Example, Kind, Solution, Task
 from eval.errors import NotApplicable
 from strategies.base import Allowance, Family, Standing, Workshop
 from strategies.baselines import NOT_A_CLASSIFICATION
-from strategies.finetuning import check_enough, sample
+from strategies.finetuning import check_enough
 from strategies.linear_classifier import LinearClassifier, TunedFeatures
 from strategies.models.base import Embedder
 from strategies.models.embedding_cache import CachingEmbedder
-from strategies.tuning import EPOCH_ROWS, parts, quality
+from strategies.tuning import EPOCH_ROWS, parts, quality, sample
 from strategies.workload import Profile, Tokens, Workload
 
 if TYPE_CHECKING:
     from strategies.models.sentence_embedder import SentenceEmbedder
 
 EPOCHS = 3
-STRENGTH = 10.0
-"""Scikit-learn's C of the classifier."""
 LANGUAGE_MODEL_TOKENS = 0.4
 """What training the embedder on a token takes, in tokens that LoRA trains the default language model on."""
 
@@ -52,7 +50,7 @@ class SetFit:
 
         def judge(epoch: int, loss: float, tuned: SentenceEmbedder) -> bool:
             nonlocal best
-            classifier = LinearClassifier.fit(TunedFeatures(tuned), rows, STRENGTH)
+            classifier = LinearClassifier.fit(TunedFeatures(tuned), rows)
             told = {"dev_quality": quality(task, classifier, dev)} if dev and not fixed else {}
             workshop.log.curve.append({"epoch": epoch, "train_loss": loss, **told})
             if not told or told["dev_quality"] > max(reached, default=-1.0):

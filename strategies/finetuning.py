@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import random
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -25,7 +24,7 @@ from strategies.prompts import PromptTemplate
 from strategies.racing import Meter
 from strategies.retrieval.contexts import shortest_context
 from strategies.retrieval.index import ExampleIndex
-from strategies.tuning import ALTERNATIVES, answered, set_aside, watched_rows
+from strategies.tuning import ALTERNATIVES, answered, sample, set_aside, watched_rows
 from strategies.workload import (
     LIKELIEST,
     SEARCHED_HALF_TUNED,
@@ -52,8 +51,6 @@ STEPS, MOST_STEPS, MOST_PASSES = 40, 160, 32
 """Few rows are passed over more often than many, until there were so many steps for each pass that the allowance has
 above two: what ails fine-tuning on them is mostly that it ends too early (Zhang 2021, arXiv 2006.05987; Mosbach 2021,
 arXiv 2006.04884). With two passes a plan is at its last."""
-STRENGTH = 10.0
-"""Scikit-learn's C of the classifier that an adapter's opinion is pooled with."""
 WHOLE_COST = 1.5
 """Of training by the weights themselves, in trainings of an adapter: their gradients come in addition."""
 TINY_MODEL, SMALL_MODEL = 250_000_000, 1_000_000_000
@@ -265,12 +262,12 @@ class LoraLinear(Lora):
         assert isinstance(tuned, Pipeline)
         features = EmbeddingFeatures(workshop.embedder)
         learnt, watched = _watched(task, train, workshop)
-        pool = LabelPool(LinearClassifier.fit(features, learnt, STRENGTH))
+        pool = LabelPool(LinearClassifier.fit(features, learnt))
         if watched:
             inputs, targets = [e.input for e in watched], [e.target for e in watched]
             pool = pool.weighed(inputs, targets, tuned.answers.labels, tuned.label_scores(inputs))
         workshop.log.config |= pool.to_json()
-        return replace(tuned, pool=replace(pool, classifier=LinearClassifier.fit(features, train, STRENGTH)))
+        return replace(tuned, pool=replace(pool, classifier=LinearClassifier.fit(features, train)))
 
     def _go_on_from(self, given: Given, task: Task, train: Sequence[Example], workshop: Workshop) -> Pipeline:
         """The solution that `lora` made, which is told of as if it had been made here."""
@@ -392,11 +389,3 @@ def _trainable(model: LanguageModel) -> TransformersModel:
     if not isinstance(model, TransformersModel):
         raise NotApplicable(f"{model.identity.name} cannot be fine-tuned here: its weights are not at hand")
     return model
-
-
-def sample(rows: Sequence[Example], most: int, seed: int) -> list[Example]:
-    """At most so many rows, drawn by the seed, in their order."""
-    if len(rows) <= most:
-        return list(rows)
-    chosen = set(random.Random(seed).sample(range(len(rows)), most))
-    return [row for i, row in enumerate(rows) if i in chosen]

@@ -24,6 +24,24 @@ USUAL_WEIGHT, WEIGHT_DEVIATION = 0.5, 0.5
 """Of each opinion, before any row is looked at: a normal distribution."""
 
 
+def likeliest_weights(opinions: Floats, places: NDArray[np.int_]) -> list[float]:
+    """The weight of each opinion under which the rows' labels are likeliest, given what weights usually are.
+
+    Opinions are log-probabilities (shape: opinions × rows × labels) by such as have not learnt from the rows; `places`
+    says which label each row has.
+    """
+    from scipy.optimize import minimize
+
+    def surprise(weights: Floats) -> float:
+        pooled = log_softmax(np.tensordot(weights, opinions, axes=1), axis=1)
+        unusual = ((weights - USUAL_WEIGHT) ** 2).sum() / (2 * WEIGHT_DEVIATION**2)
+        return float(unusual - pooled[np.arange(len(places)), places].sum())
+
+    count = len(opinions)
+    found = minimize(surprise, np.full(count, USUAL_WEIGHT), bounds=[(0.0, None)] * count).x
+    return [round(float(weight), 4) for weight in found]
+
+
 @dataclass(frozen=True)
 class LabelPool:
     """A classifier that a language model's opinion is pooled with."""
@@ -39,28 +57,20 @@ class LabelPool:
 
         The rows must be such as neither the model, whose `scores` these are, nor the classifier has learnt from.
         """
-        from scipy.optimize import minimize
-
         known = [i for i, own in enumerate(scores) if not own.error and targets[i] in labels]
         if not known:
             return self
-        places = [labels.index(targets[i]) for i in known]
         model = log_softmax([scores[i].log_likelihoods for i in known], axis=1)
-        classifier = self._opinions([inputs[i] for i in known], labels)
-
-        def surprise(weights: Floats) -> float:
-            pooled = log_softmax(weights[0] * model + weights[1] * classifier, axis=1)
-            unusual = ((weights - USUAL_WEIGHT) ** 2).sum() / (2 * WEIGHT_DEVIATION**2)
-            return float(unusual - pooled[np.arange(len(places)), places].sum())
-
-        found = minimize(surprise, np.full(2, USUAL_WEIGHT), bounds=[(0.0, None)] * 2).x
-        return replace(self, model_weight=round(float(found[0]), 4), classifier_weight=round(float(found[1]), 4))
+        classifier = self.classifier.opinions([inputs[i] for i in known], labels)
+        places = np.array([labels.index(targets[i]) for i in known])
+        own, other = likeliest_weights(np.stack([model, classifier]), places)
+        return replace(self, model_weight=own, classifier_weight=other)
 
     def pooled(self, inputs: Sequence[str], labels: Sequence[str], scores: Sequence[LabelScores]) -> list[LabelScores]:
         """What both think of each input, in the place of what the model does."""
         if not scores:
             return []
-        opinions = self.classifier_weight * self._opinions(inputs, labels)
+        opinions = self.classifier_weight * self.classifier.opinions(inputs, labels)
         return [
             own if own.error else replace(own, log_likelihoods=self._added(own, opinion))
             for own, opinion in zip(scores, opinions, strict=True)
@@ -68,13 +78,6 @@ class LabelPool:
 
     def _added(self, scores: LabelScores, opinion: Floats) -> tuple[float, ...]:
         return tuple((self.model_weight * log_softmax(scores.log_likelihoods) + opinion).tolist())
-
-    def _opinions(self, inputs: Sequence[str], labels: Sequence[str]) -> Floats:
-        """The classifier's log-probability of each label (rows × labels); of one it does not know, that of its last."""
-        known = self.classifier.log_probabilities(inputs)
-        places = {label: place for place, label in enumerate(self.classifier.labels)}
-        unlikeliest = known.min(axis=1)
-        return np.stack([known[:, places[own]] if own in places else unlikeliest for own in labels], axis=1)
 
     def to_json(self) -> dict[str, Any]:
         """The weights, for a manifest; the classifier has a folder of its own."""

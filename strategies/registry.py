@@ -16,6 +16,7 @@ STRATEGIES: dict[str, str] = {
     "passage_copy": "strategies.baselines:CopyPassage",
     "tfidf_linear": "strategies.linear:TfidfLinear",
     "embedding_linear": "strategies.linear:EmbeddingLinear",
+    "pooled_linear": "strategies.linear:PooledLinear",
     "zero_shot": "strategies.prompting:ZeroShot",
     "few_shot": "strategies.prompting:FewShot",
     "optimized_prompt": "strategies.prompt_optimization:OptimizedPrompt",

@@ -56,6 +56,14 @@ def set_aside(
     return dev_split(train, dev_size=size, seed=workshop.seed, stratify=task.kind is Kind.CLASSIFICATION)
 
 
+def sample(rows: Sequence[Example], most: int, seed: int) -> list[Example]:
+    """At most so many rows, drawn by the seed, in their order."""
+    if len(rows) <= most:
+        return list(rows)
+    chosen = set(random.Random(seed).sample(range(len(rows)), most))
+    return [row for i, row in enumerate(rows) if i in chosen]
+
+
 def quality(task: Task, solution: Solution, rows: Sequence[Example]) -> float:
     """The task's metric on some rows of the training part."""
     metric = get_metric(task.metric)

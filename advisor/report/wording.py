@@ -39,6 +39,7 @@ STRATEGY_TITLES = {
     "nearest_copy": "Copy the nearest example's answer",
     "tfidf_linear": "TF-IDF + linear classifier",
     "embedding_linear": "Embeddings + linear classifier",
+    "pooled_linear": "TF-IDF + embeddings + linear classifiers",
     "setfit": "Tuned embeddings + linear classifier",
     "passage_copy": "Copy from the best passage",
     "copy_input": "Copy the input",

@@ -520,7 +520,7 @@ def test_preparing_alone_writes_nothing(
     comparison = prepare(request, read_data(request), time.monotonic(), Silent(), shelf_with(clerk))
     assert comparison.plan.test_rows == 80
     assert set(comparison.plan.predicted) == {
-        "majority", "nearest_copy", "tfidf_linear", "embedding_linear", "zero_shot", "few_shot",
+        "majority", "nearest_copy", "tfidf_linear", "embedding_linear", "pooled_linear", "zero_shot", "few_shot",
         "nearest_examples", "setfit", "lora", "full_tuning", "lora_classifier",
         "lora_linear", "lora_examples",
     }, "what does not apply, or not to so small a model, is not planned"  # fmt: skip

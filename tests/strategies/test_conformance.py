@@ -39,7 +39,7 @@ SEED = 5
 TUNED = ("lora", "full_tuning")
 APPLICABLE = {
     Kind.CLASSIFICATION: {
-        "majority", "nearest_copy", "tfidf_linear", "embedding_linear",
+        "majority", "nearest_copy", "tfidf_linear", "embedding_linear", "pooled_linear",
         "zero_shot", "few_shot", "nearest_examples", "lora", "full_tuning", "lora_classifier",
         "lora_linear", "lora_examples",
     },
@@ -461,7 +461,7 @@ def test_what_weighs_opinions_was_learnt_by_neither(
     small, fitted, weighing = small_tasks[Kind.CLASSIFICATION], [], []
     fit_classifier, weigh = LinearClassifier.fit, LabelPool.weighed
     monkeypatch.setattr(
-        LinearClassifier, "fit", lambda features, rows, c: fitted.append(rows) or fit_classifier(features, rows, c)
+        LinearClassifier, "fit", lambda features, rows: fitted.append(rows) or fit_classifier(features, rows)
     )
     monkeypatch.setattr(LabelPool, "weighed", lambda self, *rows: weighing.append(rows[0]) or weigh(self, *rows))
     workshop = Workshop(tiny_model, HashingEmbedder(), (), tmp_path, SEED, Allowance(**ALLOWANCE))
