@@ -54,7 +54,7 @@ def with_suspects(data: Data, embedder: CachingEmbedder, seed: int, accept: list
     place = {e.id: i for i, e in enumerate(data.examples)}
     found = np.full((len(data.examples), len(labels)), np.nan)
     for train, test in folds:
-        classifier = LinearClassifier.fit(features, train, balanced=False)
+        classifier = LinearClassifier.fit_texts(features, train, balanced=False)
         columns = [labels.index(label) for label in classifier.labels]
         shares = classifier.probabilities(features.transform([e.input for e in test]))
         for example, row in zip(test, shares, strict=True):

@@ -50,7 +50,7 @@ class SetFit:
 
         def judge(epoch: int, loss: float, tuned: SentenceEmbedder) -> bool:
             nonlocal best
-            classifier = LinearClassifier.fit(TunedFeatures(tuned), rows)
+            classifier = LinearClassifier.fit_texts(TunedFeatures(tuned), rows)
             told = {"dev_quality": quality(task, classifier, dev)} if dev and not fixed else {}
             workshop.log.curve.append({"epoch": epoch, "train_loss": loss, **told})
             if not told or told["dev_quality"] > max(reached, default=-1.0):

@@ -262,12 +262,12 @@ class LoraLinear(Lora):
         assert isinstance(tuned, Pipeline)
         features = EmbeddingFeatures(workshop.embedder)
         learnt, watched = _watched(task, train, workshop)
-        pool = LabelPool(LinearClassifier.fit(features, learnt))
+        pool = LabelPool(LinearClassifier.fit_texts(features, learnt))
         if watched:
             inputs, targets = [e.input for e in watched], [e.target for e in watched]
             pool = pool.weighed(inputs, targets, tuned.answers.labels, tuned.label_scores(inputs))
         workshop.log.config |= pool.to_json()
-        return replace(tuned, pool=replace(pool, classifier=LinearClassifier.fit(features, train)))
+        return replace(tuned, pool=replace(pool, classifier=LinearClassifier.fit_texts(features, train)))
 
     def _go_on_from(self, given: Given, task: Task, train: Sequence[Example], workshop: Workshop) -> Pipeline:
         """The solution that `lora` made, which is told of as if it had been made here."""

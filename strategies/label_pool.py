@@ -61,7 +61,7 @@ class LabelPool:
         if not known:
             return self
         model = log_softmax([scores[i].log_likelihoods for i in known], axis=1)
-        classifier = self.classifier.opinions([inputs[i] for i in known], labels)
+        classifier = self._opinions([inputs[i] for i in known], labels)
         places = np.array([labels.index(targets[i]) for i in known])
         own, other = likeliest_weights(np.stack([model, classifier]), places)
         return replace(self, model_weight=own, classifier_weight=other)
@@ -70,7 +70,7 @@ class LabelPool:
         """What both think of each input, in the place of what the model does."""
         if not scores:
             return []
-        opinions = self.classifier_weight * self.classifier.opinions(inputs, labels)
+        opinions = self.classifier_weight * self._opinions(inputs, labels)
         return [
             own if own.error else replace(own, log_likelihoods=self._added(own, opinion))
             for own, opinion in zip(scores, opinions, strict=True)
@@ -78,6 +78,9 @@ class LabelPool:
 
     def _added(self, scores: LabelScores, opinion: Floats) -> tuple[float, ...]:
         return tuple((self.model_weight * log_softmax(scores.log_likelihoods) + opinion).tolist())
+
+    def _opinions(self, inputs: Sequence[str], labels: Sequence[str]) -> Floats:
+        return self.classifier.opinions(self.classifier.features.transform(inputs), labels)
 
     def to_json(self) -> dict[str, Any]:
         """The weights, for a manifest; the classifier has a folder of its own."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,18 +16,43 @@ from eval.metrics import ScoredRow, get_metric
 from strategies.base import Workshop
 from strategies.baselines import NOT_A_CLASSIFICATION, Baseline
 from strategies.label_pool import USUAL_WEIGHT, likeliest_weights
-from strategies.linear_classifier import EmbeddingFeatures, Features, LinearClassifier, TfidfFeatures
+from strategies.linear_classifier import EmbeddingFeatures, Features, LinearClassifier, Matrix, TermCounts
 from strategies.models.base import Embedder
 from strategies.tuning import most_often, sample
 
+Rows = NDArray[np.int_]
+"""Places of training rows."""
 FOLDS, MOST_ROWS = 3, 1000
 """What is found on rows that are left out in turn is found on so many, drawn, where there are more."""
 
-FEATURES: Mapping[str, Callable[[Sequence[Example], Embedder], Features]] = {
-    "embedding": lambda rows, embedder: EmbeddingFeatures(embedder),
-    "tfidf": lambda rows, embedder: TfidfFeatures.fit([row.input for row in rows]),
-}
-"""Kinds of features, and what makes them of training rows."""
+
+class Sheet(Protocol):
+    """Rows by one kind of features, for fits on parts of them."""
+
+    def learn(self, rows: Rows) -> tuple[Features, Matrix]:
+        """Features as learnt from these rows alone, and all rows by them."""
+        ...
+
+
+@dataclass(frozen=True)
+class _Embedded:
+    features: EmbeddingFeatures
+    matrix: Matrix
+
+    def learn(self, rows: Rows) -> tuple[Features, Matrix]:
+        return self.features, self.matrix
+
+
+def _embedded(inputs: Sequence[str], embedder: Embedder) -> Sheet:
+    return _Embedded(EmbeddingFeatures(embedder), embedder.encode(inputs))
+
+
+def _counted(inputs: Sequence[str], embedder: Embedder) -> Sheet:
+    return TermCounts.of(inputs)
+
+
+SHEETS: Mapping[str, Callable[[Sequence[str], Embedder], Sheet]] = {"embedding": _embedded, "tfidf": _counted}
+"""By the kind of features."""
 
 
 class _Linear(Baseline):
@@ -66,25 +93,28 @@ def fit_linear(task: Task, train: Sequence[Example], workshop: Workshop, feature
     Training rows that are left out in turn say how much each counts, so that its confidence is as sure as it is right,
     and whether rare labels count as much as frequent ones. The log tells both.
     """
-    splits = _splits(sample(train, MOST_ROWS, workshop.seed), workshop.seed)
+    sheets = [SHEETS[name]([row.input for row in train], workshop.embedder) for name in features]
+    asked = [
+        _Asked.of(train, split, sheets) for split in _splits(sample(train, MOST_ROWS, workshop.seed), workshop.seed)
+    ]
     before = most_often(workshop.allowance.chosen_before, ("balanced",))
     choices = [before["balanced"]] if before else [True, False]
-    found = [_left_out(task, splits, workshop.embedder, features, balanced) for balanced in choices]
+    found = [_left_out(task, train, asked, len(features), balanced) for balanced in choices]
     best = max(range(len(choices)), key=lambda choice: found[choice][0])  # of equals the first
-    for choice, (quality, _) in enumerate(found if splits and not before else ()):
-        rows = sum(len(split.test) for split in splits)
-        tried = {"balanced": choices[choice], "dev_quality": quality, "dev_rows": rows, "chosen": choice == best}
-        workshop.log.trials.append({**tried, "model_seconds": 0.0})
     (_, weights), balanced = found[best], choices[best]
+    if asked and not before:
+        workshop.log.trials += [
+            {"balanced": own, "dev_quality": quality, "dev_rows": sum(len(one.rows) for one in asked)}
+            | {"model_seconds": 0.0, "chosen": own == balanced}
+            for own, (quality, _) in zip(choices, found, strict=True)
+        ]
     named = {f"{name}_weight": weight for name, weight in zip(features, weights, strict=True)}
     workshop.log.config |= {"balanced": balanced, **named}
-    return LinearClassifier.joined(_fitted(train, workshop.embedder, features, balanced), weights)
-
-
-def _fitted(
-    rows: Sequence[Example], embedder: Embedder, features: Sequence[str], balanced: bool
-) -> list[LinearClassifier]:
-    return [LinearClassifier.fit(FEATURES[name](rows, embedder), rows, balanced=balanced) for name in features]
+    everything, targets = np.arange(len(train)), [row.target for row in train]
+    learnt = [sheet.learn(everything) for sheet in sheets]
+    return LinearClassifier.joined(
+        [LinearClassifier.fit(kind, matrix, targets, balanced=balanced) for kind, matrix in learnt], weights
+    )
 
 
 def _splits(rows: Sequence[Example], seed: int) -> Sequence[Split]:
@@ -95,30 +125,49 @@ def _splits(rows: Sequence[Example], seed: int) -> Sequence[Split]:
         return ()
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """Rows that are left out, and what is learnt from the others."""
+
+    rows: Rows
+    learnt: Rows
+    features: Sequence[tuple[Features, Matrix]]
+    """Of each kind, and all rows by them."""
+
+    @classmethod
+    def of(cls, train: Sequence[Example], split: Split, sheets: Sequence[Sheet]) -> _Asked:
+        places = {row.id: place for place, row in enumerate(train)}
+        learnt, rows = (np.array([places[row.id] for row in part]) for part in split)
+        return cls(rows, learnt, [sheet.learn(learnt) for sheet in sheets])
+
+
 def _left_out(
-    task: Task, splits: Sequence[Split], embedder: Embedder, features: Sequence[str], balanced: bool
+    task: Task, train: Sequence[Example], asked: Sequence[_Asked], kinds: int, balanced: bool
 ) -> tuple[float, list[float]]:
-    """The quality on rows that were left out, and the weight of each opinion.
+    """The quality on rows that were left out, and the weight of each kind's opinion.
 
     Rows with a label that was not there to be learnt say nothing of weights.
     """
-    if not splits:
-        return 0.0, [USUAL_WEIGHT] * len(features)
-    labels = sorted({row.target for split in splits for row in split.test})
-    rows, opinions, learnt = list[Example](), list[NDArray[np.float64]](), list[bool]()
-    for split in splits:
-        inputs, known = [row.input for row in split.test], {row.target for row in split.train}
-        fitted = _fitted(split.train, embedder, features, balanced)
-        opinions.append(np.stack([own.opinions(inputs, labels) for own in fitted]))
-        learnt += [row.target in known for row in split.test]
-        rows += split.test
-    thought = np.concatenate(opinions, axis=1)
-    places = np.array([labels.index(row.target) for row in rows])
+    if not asked:
+        return 0.0, [USUAL_WEIGHT] * kinds
+    targets = np.array([row.target for row in train], dtype=object)
+    labels, rows = sorted(set(targets)), np.concatenate([own.rows for own in asked])
+    opinions, known = list[NDArray[np.float64]](), list[NDArray[np.bool_]]()
+    for own in asked:
+        fitted = [
+            (
+                LinearClassifier.fit(kind, matrix[own.learnt], targets[own.learnt].tolist(), balanced=balanced),
+                matrix[own.rows],
+            )
+            for kind, matrix in own.features
+        ]
+        opinions.append(np.stack([classifier.opinions(matrix, labels) for classifier, matrix in fitted]))
+        known.append(np.isin(targets[own.rows], targets[own.learnt]))
+    thought, learnt = np.concatenate(opinions, axis=1), np.concatenate(known)
+    places = np.array([labels.index(target) for target in targets[rows]])
     weights = likeliest_weights(thought[:, learnt], places[learnt])
     best = np.tensordot(weights, thought, axes=1).argmax(axis=1)
-    metric, answers = get_metric(task.metric), [labels[own] for own in best]
-    scored = [
-        ScoredRow(answer, row.targets, metric.row(answer, row.targets).score)
-        for answer, row in zip(answers, rows, strict=True)
-    ]
+    metric = get_metric(task.metric)
+    answers = [(labels[own], train[row].targets) for own, row in zip(best, rows, strict=True)]
+    scored = [ScoredRow(text, wanted, metric.row(text, wanted).score) for text, wanted in answers]
     return metric.aggregate(scored), weights

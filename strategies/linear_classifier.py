@@ -6,6 +6,7 @@ import json
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -80,26 +81,18 @@ class TfidfFeatures:
     @classmethod
     def fit(cls, texts: Sequence[str]) -> TfidfFeatures:
         """Learn vocabulary and weights from training texts."""
-        vectorizer = cls._vectorizer(min_df=2 if len(texts) >= MANY_TEXTS else 1)
-        vectorizer.fit(texts)
-        return cls({term: int(i) for term, i in vectorizer.vocabulary_.items()}, vectorizer.idf_)
+        return TermCounts.of(texts).learn(np.arange(len(texts)))[0]
 
-    @staticmethod
-    def _vectorizer(**options: Any) -> Any:
-        from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
+    @cached_property
+    def _vectorizer(self) -> Any:
+        from sklearn.feature_extraction.text import TfidfVectorizer
 
-        words = CountVectorizer(ngram_range=(1, 2), token_pattern=r"(?u)\b\w+\b").build_analyzer()
-        characters = CountVectorizer(analyzer="char_wb", ngram_range=(2, 5)).build_analyzer()
-
-        def terms(text: str) -> list[str]:
-            return [*words(text), *(f"#{run}" for run in characters(text))]
-
-        return TfidfVectorizer(analyzer=terms, sublinear_tf=True, **options)
+        vectorizer = TfidfVectorizer(analyzer=terms_of(), sublinear_tf=True, vocabulary=self.vocabulary)
+        vectorizer.idf_ = self.idf
+        return vectorizer
 
     def transform(self, texts: Sequence[str]) -> Matrix:
-        vectorizer = self._vectorizer(vocabulary=self.vocabulary)
-        vectorizer.idf_ = self.idf
-        return vectorizer.transform(texts)
+        return self._vectorizer.transform(texts)
 
     def save(self, folder: Path) -> dict[str, Any]:
         from safetensors.numpy import save_file
@@ -117,6 +110,44 @@ class TfidfFeatures:
 
         vocabulary = json.loads((folder / "vocabulary.json").read_text(encoding="utf-8"))
         return cls(vocabulary, load_file(folder / "idf.safetensors")["idf"])
+
+
+@dataclass(frozen=True)
+class TermCounts:
+    """How often texts hold each term: counted once, for features learnt from parts of the texts."""
+
+    terms: NDArray[np.object_]
+    counts: Matrix
+    """Sparse, texts × terms."""
+
+    @classmethod
+    def of(cls, texts: Sequence[str]) -> TermCounts:
+        """All terms of all texts."""
+        from sklearn.feature_extraction.text import CountVectorizer
+
+        vectorizer = CountVectorizer(analyzer=terms_of(), dtype=np.float64)
+        counts = vectorizer.fit_transform(texts)
+        return cls(vectorizer.get_feature_names_out(), counts)
+
+    def learn(self, rows: NDArray[np.int_]) -> tuple[TfidfFeatures, Matrix]:
+        """Features as learnt from these texts alone, and all texts by them."""
+        from sklearn.feature_extraction.text import TfidfTransformer
+
+        texts_with = np.bincount(self.counts[rows].indices, minlength=len(self.terms))
+        kept = np.flatnonzero(texts_with >= (2 if len(rows) >= MANY_TEXTS else 1))
+        counts = self.counts[:, kept]
+        weighing = TfidfTransformer(sublinear_tf=True).fit(counts[rows])
+        vocabulary = {str(term): place for place, term in enumerate(self.terms[kept])}
+        return TfidfFeatures(vocabulary, weighing.idf_), weighing.transform(counts)
+
+
+def terms_of() -> Callable[[str], list[str]]:
+    """A function that lists the terms of a text, each as often as it is there."""
+    from sklearn.feature_extraction.text import CountVectorizer
+
+    words = CountVectorizer(ngram_range=(1, 2), token_pattern=r"(?u)\b\w+\b").build_analyzer()
+    runs = CountVectorizer(analyzer="char_wb", ngram_range=(2, 5)).build_analyzer()
+    return lambda text: [*words(text), *(f"#{run}" for run in runs(text))]
 
 
 @dataclass(frozen=True)
@@ -146,8 +177,10 @@ class LinearClassifier:
     """Shape (labels,)."""
 
     @classmethod
-    def fit(cls, features: Features, train: Sequence[Example], *, balanced: bool = True) -> LinearClassifier:
-        """Fit on training examples. One label alone is answered always.
+    def fit(
+        cls, features: Features, matrix: Matrix, targets: Sequence[str], *, balanced: bool = True
+    ) -> LinearClassifier:
+        """Fit on rows by their features. One label alone is answered always.
 
         If `balanced`, the rows of each label count as much together as those of any other: rare labels are learnt,
         and answered more often than they occur where texts tell little.
@@ -155,8 +188,7 @@ class LinearClassifier:
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.linear_model import LogisticRegression
 
-        labels = sorted({e.target for e in train})
-        matrix = features.transform([e.input for e in train])
+        labels = sorted(set(targets))
         if len(labels) == 1:
             return cls(features, tuple(labels), np.zeros((1, matrix.shape[1])), np.zeros(1))
         matrix, back = _in_span(matrix)
@@ -164,7 +196,7 @@ class LinearClassifier:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)  # the audit says it better
-            model.fit(matrix, [e.target for e in train])
+            model.fit(matrix, targets)
         weights, intercept = back(model.coef_), model.intercept_
         if len(weights) == 1:  # scikit-learn keeps one row for two labels: the second against the first
             weights, intercept = np.vstack([-weights, weights]) / 2, np.concatenate([-intercept, intercept]) / 2
@@ -187,6 +219,12 @@ class LinearClassifier:
             np.sum([weight * own.intercept for weight, own in zip(weights, classifiers, strict=True)], axis=0),
         )
 
+    @classmethod
+    def fit_texts(cls, features: Features, train: Sequence[Example], *, balanced: bool = True) -> LinearClassifier:
+        """Fit on training examples."""
+        matrix = features.transform([row.input for row in train])
+        return cls.fit(features, matrix, [row.target for row in train], balanced=balanced)
+
     def predict(self, inputs: Sequence[str]) -> list[Prediction]:
         if not inputs:
             return []
@@ -201,10 +239,10 @@ class LinearClassifier:
         shares /= shares.sum(axis=1, keepdims=True)
         return shares
 
-    def opinions(self, inputs: Sequence[str], labels: Sequence[str]) -> NDArray[np.float64]:
-        """Log-probability of each of these labels (inputs × labels); of one that it does not know, that of its last."""
+    def opinions(self, matrix: Matrix, labels: Sequence[str]) -> NDArray[np.float64]:
+        """Log-probability of each of these labels (rows × labels); of one that it does not know, that of its last."""
         tiniest = np.finfo(np.float64).tiny
-        known = np.log(np.maximum(self.probabilities(self.features.transform(inputs)), tiniest))
+        known = np.log(np.maximum(self.probabilities(matrix), tiniest))
         places = {label: place for place, label in enumerate(self.labels)}
         unlikeliest = known.min(axis=1)
         return np.stack([known[:, places[own]] if own in places else unlikeliest for own in labels], axis=1)

@@ -459,9 +459,9 @@ def test_what_weighs_opinions_was_learnt_by_neither(
     small_tasks: dict[Kind, Any], tiny_model: TransformersModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small, fitted, weighing = small_tasks[Kind.CLASSIFICATION], [], []
-    fit_classifier, weigh = LinearClassifier.fit, LabelPool.weighed
+    fit_classifier, weigh = LinearClassifier.fit_texts, LabelPool.weighed
     monkeypatch.setattr(
-        LinearClassifier, "fit", lambda features, rows: fitted.append(rows) or fit_classifier(features, rows)
+        LinearClassifier, "fit_texts", lambda features, rows: fitted.append(rows) or fit_classifier(features, rows)
     )
     monkeypatch.setattr(LabelPool, "weighed", lambda self, *rows: weighing.append(rows[0]) or weigh(self, *rows))
     workshop = Workshop(tiny_model, HashingEmbedder(), (), tmp_path, SEED, Allowance(**ALLOWANCE))

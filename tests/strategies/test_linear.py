@@ -16,7 +16,7 @@ from strategies import linear, linear_classifier
 from strategies.base import Allowance, Workshop
 from strategies.label_pool import USUAL_WEIGHT
 from strategies.linear import FOLDS, PooledLinear, TfidfLinear
-from strategies.linear_classifier import LinearClassifier, TfidfFeatures
+from strategies.linear_classifier import LinearClassifier, Matrix, TermCounts, TfidfFeatures
 from strategies.models.fake import HashingEmbedder, ScriptedModel
 from strategies.models.shelf import ModelShelf
 
@@ -56,13 +56,13 @@ def test_nearly_as_many_labels_as_rows_are_fitted_without_a_librarys_warning() -
     rows = [Example(str(i), f"word{i % 20} more", (f"label {i % 20}",)) for i in range(30)]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        classifier = LinearClassifier.fit(features_of(rows), rows)
+        classifier = LinearClassifier.fit_texts(features_of(rows), rows)
     assert classifier.predict(["word3 more"])[0].text == "label 3"
 
 
 def test_a_misspelt_word_and_an_unseen_ending_are_known_by_their_characters() -> None:
     rows = clear_rows()
-    classifier = LinearClassifier.fit(features_of(rows), rows)
+    classifier = LinearClassifier.fit_texts(features_of(rows), rows)
     assert [p.text for p in classifier.predict(["invoicing", "pasword", "COURIERS!"])] == [
         "invoice",
         "password",
@@ -72,7 +72,7 @@ def test_a_misspelt_word_and_an_unseen_ending_are_known_by_their_characters() ->
 
 def test_a_text_of_marks_alone_has_features_too() -> None:
     rows = [Example(str(i), "!!! ..." if i % 2 else "??? ,,,", ("a" if i % 2 else "b",)) for i in range(8)]
-    classifier = LinearClassifier.fit(features_of(rows), rows)
+    classifier = LinearClassifier.fit_texts(features_of(rows), rows)
     assert [p.text for p in classifier.predict(["!!!", "???"])] == ["a", "b"]
 
 
@@ -90,9 +90,9 @@ def test_fitting_among_the_rows_themselves_loses_nothing(
 ) -> None:
     rows = [e for i, e in enumerate(clear_rows(50)) if i % 6 < labels]
     features = features_of(rows)
-    quick = LinearClassifier.fit(features, rows, balanced=balanced)
+    quick = LinearClassifier.fit_texts(features, rows, balanced=balanced)
     monkeypatch.setattr(linear_classifier, "MOST_SPAN", 0)
-    slow = LinearClassifier.fit(features, rows, balanced=balanced)
+    slow = LinearClassifier.fit_texts(features, rows, balanced=balanced)
     assert quick.weights.shape == (labels, len(features.vocabulary))
     asked = features.transform([e.input for e in clear_rows(60)])  # the solver ends a little earlier or later
     np.testing.assert_allclose(quick.probabilities(asked), slow.probabilities(asked), atol=5e-3)
@@ -100,15 +100,15 @@ def test_fitting_among_the_rows_themselves_loses_nothing(
 
 def test_rows_that_say_the_same_are_fitted_all_the_same() -> None:
     rows = [Example(str(i), "the very same", ("a" if i else "b",)) for i in range(5)]
-    assert LinearClassifier.fit(features_of(rows), rows).predict(["the very same"])[0].text in ("a", "b")
+    assert LinearClassifier.fit_texts(features_of(rows), rows).predict(["the very same"])[0].text in ("a", "b")
 
 
-def test_joined_classifiers_add_up_what_each_thinks(tmp_path: Path) -> None:
+def test_joined_classifiers_add_up_what_each_thinks() -> None:
     rows, asked = clear_rows(), ["invoice or parcel", "my login", "7"]
-    one, other = (LinearClassifier.fit(features_of(rows[:size]), rows[:size]) for size in (30, 60))
-    joined, labels = LinearClassifier.joined([one, other], [0.3, 2.0]), one.labels
-    expected = log_softmax(0.3 * one.opinions(asked, labels) + 2.0 * other.opinions(asked, labels), axis=1)
-    np.testing.assert_allclose(joined.opinions(asked, labels), expected, atol=1e-9)
+    parts = [LinearClassifier.fit_texts(features_of(rows[:size]), rows[:size]) for size in (30, 60)]
+    both = LinearClassifier.joined(parts, [0.3, 2.0])
+    one, other, joined = (own.opinions(own.features.transform(asked), both.labels) for own in (*parts, both))
+    np.testing.assert_allclose(joined, log_softmax(0.3 * one + 2.0 * other, axis=1), atol=1e-9)
 
 
 def test_both_kinds_of_features_are_kept_and_read_again(tmp_path: Path) -> None:
@@ -135,26 +135,42 @@ def test_who_knows_nothing_counts_for_nothing(tmp_path: Path) -> None:
 
 
 def test_no_fold_learns_from_the_rows_that_it_is_weighed_by(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fit, opinions = LinearClassifier.fit, LinearClassifier.opinions
-    learnt: list[tuple[LinearClassifier, set[str]]] = []
-    asked: list[set[str]] = []
+    """Neither its classifier nor the vocabulary and frequencies of its terms."""
+    learn, fit, opinions = TermCounts.learn, LinearClassifier.fit, LinearClassifier.opinions
+    learnt: list[tuple[TfidfFeatures, set[int], NDArray[np.float64]]] = []
+    fitted: list[tuple[LinearClassifier, set[bytes]]] = []
+    asked: list[set[bytes]] = []
 
-    def fitting(features: TfidfFeatures, rows: list[Example], **options: bool) -> LinearClassifier:
-        learnt.append((fit(features, rows, **options), {e.input for e in rows}))
-        return learnt[-1][0]
+    def learning(self: TermCounts, rows: NDArray[np.int_]) -> tuple[TfidfFeatures, Matrix]:
+        features, matrix = learn(self, rows)
+        learnt.append((features, set(rows.tolist()), matrix.toarray()))
+        return features, matrix
 
-    def asking(self: LinearClassifier, inputs: list[str], labels: list[str]) -> NDArray[np.float64]:
-        (own,) = (rows for classifier, rows in learnt if classifier is self)
-        assert not own & set(inputs)
-        asked.append(set(inputs))
-        return opinions(self, inputs, labels)
+    def fitting(features: TfidfFeatures, matrix: Matrix, targets: list[str], **options: bool) -> LinearClassifier:
+        fitted.append((fit(features, matrix, targets, **options), {row.tobytes() for row in matrix.toarray()}))
+        (rows,) = (rows for own, rows, _ in learnt if own is features)
+        assert len(rows) == matrix.shape[0]
+        return fitted[-1][0]
 
+    def asking(self: LinearClassifier, matrix: Matrix, labels: list[str]) -> NDArray[np.float64]:
+        (own,) = (rows for classifier, rows in fitted if classifier is self)
+        asked.append({row.tobytes() for row in matrix.toarray()})
+        assert not own & asked[-1]
+        return opinions(self, matrix, labels)
+
+    monkeypatch.setattr(TermCounts, "learn", learning)
     monkeypatch.setattr(LinearClassifier, "fit", fitting)
     monkeypatch.setattr(LinearClassifier, "opinions", asking)
     rows = clear_rows()
     TfidfLinear().fit(task(), rows, workshop(tmp_path))
+    assert [len(rows) for _, rows, _ in learnt] == [40, 40, 40, 60]
     assert len(asked) == 2 * FOLDS
-    assert set().union(*asked) == {e.input for e in rows}
+    texts = [e.input for e in rows]
+    for features, own, matrix in tuple(learnt):
+        alone = TfidfFeatures.fit([texts[row] for row in sorted(own)])
+        assert alone.vocabulary == features.vocabulary
+        np.testing.assert_array_equal(alone.idf, features.idf)
+        np.testing.assert_allclose(alone.transform(texts).toarray(), matrix)
 
 
 def test_rare_labels_count_as_much_as_frequent_ones_where_that_answers_better(tmp_path: Path) -> None:
