@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax
 
-from strategies.linear_classifier import LinearClassifier
+from strategies.linear_classifier import LinearClassifier, one_thread
 from strategies.models.base import LabelScores
 
 Floats = NDArray[np.float64]
@@ -38,7 +38,8 @@ def likeliest_weights(opinions: Floats, places: NDArray[np.int_]) -> list[float]
         return float(unusual - pooled[np.arange(len(places)), places].sum())
 
     count = len(opinions)
-    found = minimize(surprise, np.full(count, USUAL_WEIGHT), bounds=[(0.0, None)] * count).x
+    with one_thread():
+        found = minimize(surprise, np.full(count, USUAL_WEIGHT), bounds=[(0.0, None)] * count).x
     return [round(float(weight), 4) for weight in found]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from eval.contracts import Example, Prediction
 from strategies.manifest import model_entry, read_manifest, write_manifest
@@ -191,13 +193,13 @@ class LinearClassifier:
         labels = sorted(set(targets))
         if len(labels) == 1:
             return cls(features, tuple(labels), np.zeros((1, matrix.shape[1])), np.zeros(1))
-        matrix, back = _in_span(matrix)
         model = LogisticRegression(C=STRENGTH, max_iter=1000, class_weight="balanced" if balanced else None)
-        with warnings.catch_warnings():
+        with one_thread(), warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)  # the audit says it better
-            model.fit(matrix, targets)
-        weights, intercept = back(model.coef_), model.intercept_
+            within, back = _in_span(matrix)
+            model.fit(within, targets)
+            weights, intercept = back(model.coef_), model.intercept_
         if len(weights) == 1:  # scikit-learn keeps one row for two labels: the second against the first
             weights, intercept = np.vstack([-weights, weights]) / 2, np.concatenate([-intercept, intercept]) / 2
         # scikit-learn's weights may be column-major, and safetensors writes bytes as they lie
@@ -263,6 +265,12 @@ class LinearClassifier:
         tensors = load_file(folder / "linear.safetensors")
         features = _features(folder, manifest, shelf)
         return cls(features, tuple(manifest["labels"]), tensors["weights"], tensors["intercept"])
+
+
+def one_thread() -> AbstractContextManager[Any]:
+    """For many small products: threads that wait for each other make them several times slower where a core is busy."""
+    limits: AbstractContextManager[Any] = threadpool_limits(1, user_api="blas")
+    return limits
 
 
 def _in_span(matrix: Matrix) -> tuple[Matrix, Callable[[NDArray[np.float64]], NDArray[np.float64]]]:
