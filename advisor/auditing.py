@@ -14,9 +14,10 @@ from eval.contracts import Kind
 from eval.errors import RequestError
 from eval.findings import Finding
 from eval.folds import k_folds
-from strategies.linear_classifier import EmbeddingFeatures, LinearClassifier
+from strategies.linear_classifier import LinearClassifier
 from strategies.models.embedding_cache import CachingEmbedder
 from strategies.models.shelf import ModelShelf
+from strategies.text_features import EmbeddingFeatures
 
 FOLDS = 5
 MOST_ROWS = 5000

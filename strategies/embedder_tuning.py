@@ -11,9 +11,10 @@ from eval.errors import NotApplicable
 from strategies.base import Allowance, Family, Standing, Workshop
 from strategies.baselines import NOT_A_CLASSIFICATION
 from strategies.finetuning import check_enough
-from strategies.linear_classifier import LinearClassifier, TunedFeatures
+from strategies.linear_classifier import LinearClassifier
 from strategies.models.base import Embedder
 from strategies.models.embedding_cache import CachingEmbedder
+from strategies.text_features import TunedFeatures
 from strategies.tuning import EPOCH_ROWS, parts, quality, sample
 from strategies.workload import Profile, Tokens, Workload
 

@@ -15,7 +15,7 @@ from strategies.answers import AnswerFormat, canonical
 from strategies.base import ALL_KINDS, Allowance, Family, Given, Standing, Workshop
 from strategies.baselines import NOT_A_CLASSIFICATION
 from strategies.label_pool import LabelPool
-from strategies.linear_classifier import EmbeddingFeatures, LinearClassifier
+from strategies.linear_classifier import LinearClassifier
 from strategies.models.base import LanguageModel, Prompt
 from strategies.models.batching import PACK_TOKENS
 from strategies.pipeline import DocumentRetriever, ExampleRetriever, Pipeline
@@ -24,6 +24,7 @@ from strategies.prompts import PromptTemplate
 from strategies.racing import Meter
 from strategies.retrieval.contexts import shortest_context
 from strategies.retrieval.index import ExampleIndex
+from strategies.text_features import EmbeddingFeatures
 from strategies.tuning import ALTERNATIVES, answered, sample, set_aside, watched_rows
 from strategies.workload import (
     LIKELIEST,

@@ -16,8 +16,9 @@ from eval.metrics import ScoredRow, get_metric
 from strategies.base import Workshop
 from strategies.baselines import NOT_A_CLASSIFICATION, Baseline
 from strategies.label_pool import USUAL_WEIGHT, likeliest_weights
-from strategies.linear_classifier import EmbeddingFeatures, Features, LinearClassifier, Matrix, TermCounts
+from strategies.linear_classifier import LinearClassifier
 from strategies.models.base import Embedder
+from strategies.text_features import EmbeddingFeatures, Features, Matrix, TermCounts
 from strategies.tuning import most_often, sample
 
 Rows = NDArray[np.int_]

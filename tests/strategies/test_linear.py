@@ -16,9 +16,10 @@ from strategies import linear, linear_classifier
 from strategies.base import Allowance, Workshop
 from strategies.label_pool import USUAL_WEIGHT
 from strategies.linear import FOLDS, PooledLinear, TfidfLinear
-from strategies.linear_classifier import LinearClassifier, Matrix, TermCounts, TfidfFeatures
+from strategies.linear_classifier import LinearClassifier
 from strategies.models.fake import HashingEmbedder, ScriptedModel
 from strategies.models.shelf import ModelShelf
+from strategies.text_features import Matrix, TermCounts, TfidfFeatures
 
 WORDS = ("invoice", "password", "parcel", "refund", "login", "courier")
 
