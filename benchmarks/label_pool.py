@@ -16,7 +16,7 @@ import argparse
 import json
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,16 +51,22 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     arguments = parser.parse_args()
     quieten_libraries()
-    shelf, root = ModelShelf(arguments.device), tasks_root()
-    for name in task_names(arguments.tasks):
-        examples, holdout = (examples_of(root / name / f"{part}.jsonl") for part in ("examples", "holdout"))
-        task, _ = complete(read_task(str(root / name / "task.json")), examples, has_documents=False)
-        if task.kind is not Kind.CLASSIFICATION:
-            continue
+    shelf = ModelShelf(arguments.device)
+    for name, task, examples, holdout in classifications(arguments.tasks):
         for rows in map(int, arguments.rows.split(",")):
             found = fit_and_score(task, drawn(examples, rows), drawn(holdout, arguments.limit), shelf, arguments.epochs)
             where = machine(pick_device(arguments.device).type)
             print(json.dumps({"task": name, **found, "machine": where}), flush=True)
+
+
+def classifications(asked: str) -> Iterator[tuple[str, Task, Sequence[Example], Sequence[Example]]]:
+    """Name, task, examples and holdout of each task that is asked for (all for none) and has labels for answers."""
+    for name in task_names(asked):
+        folder = tasks_root() / name
+        examples, holdout = (examples_of(folder / f"{part}.jsonl") for part in ("examples", "holdout"))
+        task, _ = complete(read_task(str(folder / "task.json")), examples, has_documents=False)
+        if task.kind is Kind.CLASSIFICATION:
+            yield name, task, examples, holdout
 
 
 def fit_and_score(

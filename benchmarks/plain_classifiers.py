@@ -19,13 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import machine, task_names, tasks_root
-from label_pool import scored
-from lora_passes import examples_of
+from common import machine
+from label_pool import classifications, scored
 
 from advisor.cli import quieten_libraries
-from eval.contracts import Example, Kind, Task
-from eval.tasks import complete, read_task
+from eval.contracts import Example, Task
 from strategies.base import Workshop
 from strategies.models.embedding_cache import CachingEmbedder
 from strategies.models.shelf import ModelShelf
@@ -43,13 +41,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     arguments = parser.parse_args()
     quieten_libraries()
-    shelf, root = ModelShelf("cpu"), tasks_root()
+    shelf = ModelShelf("cpu")
     embedder = CachingEmbedder(shelf.embedder())
-    for name in task_names(arguments.tasks):
-        examples, holdout = (examples_of(root / name / f"{part}.jsonl") for part in ("examples", "holdout"))
-        task, _ = complete(read_task(str(root / name / "task.json")), examples, has_documents=False)
-        if task.kind is not Kind.CLASSIFICATION:
-            continue
+    for name, task, examples, holdout in classifications(arguments.tasks):
         for rows in map(int, arguments.rows.split(",")):
             if rows >= len(examples):
                 continue

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from eval.contracts import Example, Kind, Solution, Task
 from eval.errors import NotApplicable, RequestError
-from eval.folds import Split, k_folds
+from eval.folds import k_folds
 from eval.metrics import ScoredRow, get_metric
 from strategies.base import Workshop
 from strategies.baselines import NOT_A_CLASSIFICATION, Baseline
@@ -95,12 +95,10 @@ def fit_linear(task: Task, train: Sequence[Example], workshop: Workshop, feature
     and whether rare labels count as much as frequent ones. The log tells both.
     """
     sheets = [SHEETS[name]([row.input for row in train], workshop.embedder) for name in features]
-    asked = [
-        _Asked.of(train, split, sheets) for split in _splits(sample(train, MOST_ROWS, workshop.seed), workshop.seed)
-    ]
+    asked = _left_out(train, workshop.seed, sheets)
     before = most_often(workshop.allowance.chosen_before, ("balanced",))
     choices = [before["balanced"]] if before else [True, False]
-    found = [_left_out(task, train, asked, len(features), balanced) for balanced in choices]
+    found = [_weighed(task, train, asked, len(features), balanced) for balanced in choices]
     best = max(range(len(choices)), key=lambda choice: found[choice][0])  # of equals the first
     (_, weights), balanced = found[best], choices[best]
     if asked and not before:
@@ -118,14 +116,6 @@ def fit_linear(task: Task, train: Sequence[Example], workshop: Workshop, feature
     )
 
 
-def _splits(rows: Sequence[Example], seed: int) -> Sequence[Split]:
-    """None where there are too few rows."""
-    try:
-        return k_folds(rows, folds=FOLDS, seed=seed, stratify=True)
-    except RequestError:
-        return ()
-
-
 @dataclass(frozen=True)
 class _Asked:
     """Rows that are left out, and what is learnt from the others."""
@@ -135,14 +125,19 @@ class _Asked:
     features: Sequence[tuple[Features, Matrix]]
     """Of each kind, and all rows by them."""
 
-    @classmethod
-    def of(cls, train: Sequence[Example], split: Split, sheets: Sequence[Sheet]) -> _Asked:
-        places = {row.id: place for place, row in enumerate(train)}
-        learnt, rows = (np.array([places[row.id] for row in part]) for part in split)
-        return cls(rows, learnt, [sheet.learn(learnt) for sheet in sheets])
+
+def _left_out(train: Sequence[Example], seed: int, sheets: Sequence[Sheet]) -> Sequence[_Asked]:
+    """Each row once, of so many as weights are found on; none where there are too few rows."""
+    try:
+        splits = k_folds(sample(train, MOST_ROWS, seed), folds=FOLDS, seed=seed, stratify=True)
+    except RequestError:
+        return ()
+    places = {row.id: place for place, row in enumerate(train)}
+    parts = [[np.array([places[row.id] for row in part]) for part in split] for split in splits]
+    return [_Asked(asked, learnt, [sheet.learn(learnt) for sheet in sheets]) for learnt, asked in parts]
 
 
-def _left_out(
+def _weighed(
     task: Task, train: Sequence[Example], asked: Sequence[_Asked], kinds: int, balanced: bool
 ) -> tuple[float, list[float]]:
     """The quality on rows that were left out, and the weight of each kind's opinion.
