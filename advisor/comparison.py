@@ -37,7 +37,7 @@ from strategies.models.catalogue import check_role
 from strategies.models.embedding_cache import CachingEmbedder
 from strategies.models.shelf import ModelShelf
 from strategies.registry import make_strategy
-from strategies.workload import Profile, Speeds, Workload
+from strategies.workload import Profile, Speeds
 
 ANSWERS = "hosted-answers"
 """A folder in the run folder: what hosted models answered, so that nothing is paid for twice."""
@@ -207,17 +207,21 @@ def _make_plan(
     (holdout,) = divide(data, request.seed, folds=1)
     strategies: dict[str, Strategy] = {e.name: make_strategy(e.strategy) for e in entries}
     by_model, speeds, profiles = dict[str, Speeds](), dict[str, Speeds](), dict[str, Profile]()
+    embedder, inputs = shelf.embedder(request.embedder), [e.input for e in holdout.train]
+    embedding = planning.embedding_seconds(inputs, embedder)
     for name in dict.fromkeys(e.model for e in entries):
         model, own = shelf.language_model(name), [e.name for e in entries if e.model == name]
         answers = AnswerFormat.infer(data.task, holdout.train, model)
         profile = planning.profile_of(data.task, holdout.train, data.documents, model, answers)
         works = any(_works(strategies[one], profile) for one in own)
-        by_model[name] = measured = planning.measure_speeds(model, planning.training_speed) if works else NO_MATTER
+        measured = planning.measure_speeds(model, planning.training_speed) if works else NO_MATTER
+        measured = replace(measured, embedded=len(set(inputs)) * profile.input_tokens / embedding)
+        by_model[name] = measured
         speeds |= dict.fromkeys(own, measured)
         profiles |= dict.fromkeys(own, profile)
         log.info("speeds of %s: %s", name, measured)
     applicable = {n: s for n, s in strategies.items() if _applies(s, data, profiles[n])}  # others say so themselves
-    index_seconds = planning.index_seconds(data.documents, shelf.embedder(request.embedder))
+    index_seconds = planning.index_seconds(data.documents, embedder)
     plan = planning.make_plan(
         applicable,
         profiles,
@@ -240,7 +244,7 @@ def _applies(strategy: Strategy, data: Data, profile: Profile) -> bool:
 
 def _works(strategy: Strategy, profile: Profile) -> bool:
     """Whether it gives a model any work."""
-    return strategy.workload(profile, Allowance()) != Workload()
+    return strategy.workload(profile, Allowance()).of_language_model
 
 
 def _measure(comparison: Comparison, folder: RunFolder, progress: Progress) -> Measured:

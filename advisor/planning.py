@@ -22,7 +22,7 @@ Where one holdout is all that fits, further steps are:
 6. fine-tuning passes over the training rows twice, then over half, then over a quarter of them,
 7. strategies are left out, what takes longest first: those that are not the plain form of their family, and only then
    those that are, so that prompting, retrieval, fine-tuning and the last two together are all tried where all can be;
-   but never those that take no model's work.
+   but never those that take no language model's work.
 
 One large thing given up may leave room for smaller ones given up before it: these are taken back, the last one first.
 """
@@ -237,7 +237,8 @@ def make_plan(
     divisions = _divisions(sizes, dispensable)
     offers = tuple(_offer(division, timed) for division in divisions)
     last = divisions[-1]
-    others = _others(timed(last.without(last.cuts)), strategies)
+    working = [n for n, s in strategies.items() if s.workload(profiles[n], _WHOLE).of_language_model]
+    others = _others(timed(last.without(last.cuts)), strategies, working)
     divisions[-1] = replace(last, cuts=[*last.cuts, *_without(others)])
     for division in divisions:
         for given_up in range(len(division.cuts) + 1):
@@ -311,9 +312,9 @@ def _held_out(sizes: Sizes, dispensable: Sequence[str]) -> Division:
     return Division(whole, cuts)
 
 
-def _others(plan: RunPlan, strategies: Mapping[str, Plannable]) -> list[str]:
-    """Those that are left in the plan and take time, in the order in which they go."""
-    left = [n for n in plan.predicted if n not in plan.left_out and plan.predicted[n] > STRATEGY_SECONDS]
+def _others(plan: RunPlan, strategies: Mapping[str, Plannable], working: Sequence[str]) -> list[str]:
+    """Those of `working` that are left in the plan and take time, in the order in which they go."""
+    left = [n for n in working if n not in plan.left_out and plan.predicted[n] > STRATEGY_SECONDS]
     return sorted(left, key=lambda name: (strategies[name].standing == "plain", -plan.predicted[name]))
 
 
@@ -554,12 +555,16 @@ def _timed(work: Callable[[], object]) -> float:
 
 
 def index_seconds(documents: Sequence[Document], embedder: Embedder) -> float:
-    """How long embedding the documents will take, in passages of every size that strategies ask for, each text once.
+    """How long embedding the documents will take, in passages of every size that strategies ask for."""
+    return embedding_seconds([p.shown for words in PASSAGE_WORDS for p in cut_documents(documents, words)], embedder)
+
+
+def embedding_seconds(all_texts: Sequence[str], embedder: Embedder) -> float:
+    """How long embedding each of these texts once will take.
 
     A sample is embedded, in batches of like length as the whole will be.
     """
-    passages = [p.shown for words in PASSAGE_WORDS for p in cut_documents(documents, words)]
-    texts = sorted(dict.fromkeys(passages), key=len)
+    texts = sorted(dict.fromkeys(all_texts), key=len)
     if not texts:
         return 0.0
     middles = [len(texts) * (2 * part + 1) // (2 * SAMPLED_LENGTHS) for part in range(SAMPLED_LENGTHS)]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from advisor.data import Data
 from advisor.parts import Parts
-from advisor.planning import STRATEGY_SECONDS, RunPlan
+from advisor.planning import RunPlan
 from advisor.progress import Progress
 from advisor.records import Fit, Record
 from advisor.report import wording
@@ -200,10 +200,10 @@ def _fits(bench: Bench, entry: Entry) -> Iterator[Fit]:
 def make_fit(bench: Bench, entry: Entry, trial: Trial, predicted: float, later: float) -> Fit:
     """One fit within what is left of the budget. `later` seconds are wanted for the fits still to come.
 
-    What takes no model's work, and reads no documents, is done with no time left too: there would be no answer at all.
+    A baseline that reads no documents is done with no time left too: there would be no answer at all.
     """
     strategy, blank = make_strategy(entry.strategy), trial.unfinished
-    if predicted <= STRATEGY_SECONDS and not strategy.needs_documents:
+    if strategy.family == "baseline" and not strategy.needs_documents:
         trial = replace(trial, deadline=math.inf)
     elif predicted and time.monotonic() + 0.3 * predicted > bench.deadline:
         return replace(blank, reason="the time budget was used up before its turn; raise --time-budget")

@@ -29,7 +29,7 @@ NOT_A_CLASSIFICATION = "the answers are not labels"
 
 
 class Baseline:
-    """What all baselines share: they cost no tokens."""
+    """What all baselines share: they cost no tokens of a language model."""
 
     family: Family = "baseline"
     needs_documents = False
@@ -125,6 +125,9 @@ class CopyNearest(Baseline):
 
     name = "nearest_copy"
 
+    def workload(self, profile: Profile, allowance: Allowance) -> Workload:
+        return Workload().embedding(profile.input_tokens)
+
     def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
         workshop.log.train_examples = len(train)
         return NearestCopy(ExampleIndex.build(train, workshop.embedder), workshop.embedder)
@@ -192,6 +195,10 @@ class CopyPassage(Baseline):
     kinds = (Kind.QA,)
     needs_documents = True
     configurations: Sequence[dict[str, Any]] = ({"unit": "passage"}, {"unit": "sentence"})
+
+    def workload(self, profile: Profile, allowance: Allowance) -> Workload:
+        """With the sentences of the passage that is found, and the input once more for comparing them with it."""
+        return Workload().embedding(2 * profile.input_tokens + profile.passage_tokens)
 
     def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
         if not workshop.has_passages:

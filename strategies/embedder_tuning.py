@@ -81,7 +81,8 @@ class SetFit:
             return Workload()
         rows = min(profile.train_rows, allowance.train_rows)
         epochs = allowance.fixed_epochs or EPOCHS
-        return Workload(fit=Tokens(trained=LANGUAGE_MODEL_TOKENS * epochs * rows * profile.input_tokens))
+        fit = Tokens(trained=LANGUAGE_MODEL_TOKENS * epochs * rows * profile.input_tokens)
+        return Workload(fit=fit).embedding(profile.input_tokens)
 
 
 def _tunable(embedder: Embedder) -> SentenceEmbedder:

@@ -236,10 +236,10 @@ class LoraRag(Lora):
 
     def workload(self, profile: Profile, allowance: Allowance) -> Workload:
         work = super().workload(profile, allowance)
-        if not profile.quotes:
-            return work
-        searched, own = replace(profile, label_tokens=SEARCHED_QUOTATIONS), self._shown_tokens(profile)
-        return replace(work, query=answering(searched, profile.input_tokens + own, tuned=True))
+        if profile.quotes:
+            searched, own = replace(profile, label_tokens=SEARCHED_QUOTATIONS), self._shown_tokens(profile)
+            work = replace(work, query=answering(searched, profile.input_tokens + own, tuned=True))
+        return work.embedding(profile.input_tokens)
 
 
 class LoraLinear(Lora):
@@ -281,7 +281,8 @@ class LoraLinear(Lora):
         if not profile.label_tokens:
             return Workload()
         work = super().workload(profile, allowance)
-        return replace(work, atop=work.query * watched_rows(profile.train_rows, allowance))
+        work = replace(work, atop=work.query * watched_rows(profile.train_rows, allowance))
+        return work.embedding(profile.input_tokens)
 
 
 class LoraExamples(Lora):
@@ -300,6 +301,9 @@ class LoraExamples(Lora):
 
     def _shown_tokens(self, profile: Profile) -> float:
         return profile.own_tokens(self.count) - profile.input_tokens
+
+    def workload(self, profile: Profile, allowance: Allowance) -> Workload:
+        return super().workload(profile, allowance).embedding(profile.input_tokens)
 
 
 def _watched(

@@ -13,13 +13,14 @@ from eval.contracts import Example, Kind, Solution, Task
 from eval.errors import NotApplicable, RequestError
 from eval.folds import k_folds
 from eval.metrics import ScoredRow, get_metric
-from strategies.base import Workshop
+from strategies.base import Allowance, Workshop
 from strategies.baselines import NOT_A_CLASSIFICATION, Baseline
 from strategies.label_pool import USUAL_WEIGHT, likeliest_weights
 from strategies.linear_classifier import LinearClassifier
 from strategies.models.base import Embedder
 from strategies.text_features import EmbeddingFeatures, Features, Matrix, TermCounts
 from strategies.tuning import most_often, sample
+from strategies.workload import Profile, Workload
 
 Rows = NDArray[np.int_]
 """Places of training rows."""
@@ -65,6 +66,9 @@ class _Linear(Baseline):
             raise NotApplicable(NOT_A_CLASSIFICATION)
         workshop.log.train_examples = len(train)
         return fit_linear(task, train, workshop, self.features)
+
+    def workload(self, profile: Profile, allowance: Allowance) -> Workload:
+        return Workload().embedding(profile.input_tokens if "embedding" in self.features else 0.0)
 
 
 class TfidfLinear(_Linear):

@@ -130,10 +130,11 @@ class NearestExamples:
         if not allowance.tuning_seconds:
             searched = profile.searched(SEARCHED)
             first = self.configurations[0]["demonstrations"]
-            return Workload(query=answering(searched, profile.own_tokens(first), tuned=False))
+            plain = Workload(query=answering(searched, profile.own_tokens(first), tuned=False))
+            return plain.embedding(profile.input_tokens)
         most = max(configuration["demonstrations"] for configuration in self.configurations)
         query = answering(profile, profile.own_tokens(most), tuned=False)
-        return _workload(query, profile, allowance, len(self.configurations))
+        return _workload(query, profile, allowance, len(self.configurations)).embedding(profile.input_tokens)
 
 
 class Rag:
@@ -183,7 +184,7 @@ class Rag:
 
     def workload(self, profile: Profile, allowance: Allowance) -> Workload:
         query = answering(profile, profile.input_tokens + 3 * profile.passage_tokens, tuned=False)
-        return _workload(query, profile, allowance, len(self.configurations))
+        return _workload(query, profile, allowance, len(self.configurations)).embedding(profile.input_tokens)
 
 
 def _template(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import math
+from dataclasses import astuple, dataclass, replace
 
 from strategies.models.batching import MOST_ROWS, MOST_TOKENS
 
@@ -82,26 +83,14 @@ class Tokens:
     """How many tokens the tokens that are read, or trained on, look back at, added up."""
     looks_writing: float = 0.0
     """The same of the tokens that are written."""
+    embedded: float = 0.0
+    """Tokens of the language model, in texts that the embedder reads."""
 
     def __add__(self, other: Tokens) -> Tokens:
-        return Tokens(
-            self.read + other.read,
-            self.written + other.written,
-            self.trained + other.trained,
-            self.steps + other.steps,
-            self.looks_reading + other.looks_reading,
-            self.looks_writing + other.looks_writing,
-        )
+        return Tokens(*(own + others for own, others in zip(astuple(self), astuple(other), strict=True)))
 
     def __mul__(self, times: float) -> Tokens:
-        return Tokens(
-            self.read * times,
-            self.written * times,
-            self.trained * times,
-            self.steps * times,
-            self.looks_reading * times,
-            self.looks_writing * times,
-        )
+        return Tokens(*(own * times for own in astuple(self)))
 
 
 @dataclass(frozen=True)
@@ -118,12 +107,14 @@ class Speeds:
     look_reading: float = 0.0
     """Seconds of looking back at one token."""
     look_writing: float = 0.0
+    embedded: float = math.inf
+    """Tokens a second, of inputs that the embedder reads."""
 
     def seconds(self, tokens: Tokens) -> float:
         """How long so much work takes."""
         fluent = tokens.read / self.read + tokens.written / self.written + tokens.trained / self.trained
         looks = tokens.looks_reading * self.look_reading + tokens.looks_writing * self.look_writing
-        return fluent + tokens.steps * self.step + looks
+        return fluent + tokens.steps * self.step + looks + tokens.embedded / self.embedded
 
 
 @dataclass(frozen=True)
@@ -145,6 +136,15 @@ class Workload:
     def alone(self) -> Tokens:
         """A query that is answered by itself: each token that it writes takes a step."""
         return replace(self.query, steps=self.query.written)
+
+    @property
+    def of_language_model(self) -> bool:
+        """Whether there is any."""
+        return any(replace(work, embedded=0.0) != Tokens() for work in (self.fit, self.query, self.search))
+
+    def embedding(self, tokens: float) -> Workload:
+        """The same where queries of so many tokens are embedded too."""
+        return replace(self, query=self.query + Tokens(embedded=tokens))
 
 
 def answering(profile: Profile, own_prompt: float, *, tuned: bool, shared: float = 0.0) -> Tokens:

@@ -517,6 +517,20 @@ def test_measuring_latency_takes_seven_queries_at_the_least() -> None:
     assert found["majority"].after_fit["majority"] == 0
 
 
+def test_what_embeds_queries_takes_time_but_is_not_left_out() -> None:
+    names = ["tfidf_linear", "embedding_linear", "zero_shot"]
+    slow = replace(SPEEDS, embedded=10.0)  # five seconds a query
+    found = make_plan(
+        {name: REAL[name] for name in names},
+        dict.fromkeys(names, replace(PROFILE, label_tokens=12, json=False)),
+        dict.fromkeys(names, slow),
+        sizes=sizes(), keep_all=False, index_seconds=0, time_budget=30,
+    )  # fmt: skip
+    assert found.after_fit["tfidf_linear"] == 0
+    assert found.after_fit["embedding_linear"] > 60 * PROFILE.input_tokens / 10
+    assert set(found.left_out) == {"zero_shot"}
+
+
 def test_measuring_latency_takes_no_longer_than_its_forty_queries() -> None:
     timed = {
         most: make_plan(

@@ -363,7 +363,26 @@ def test_the_workload_is_finite_and_never_negative(name: str) -> None:
             if strategy.uses_language_model:
                 assert work.query != Tokens() or work == Workload(), "free where it does not apply"
             else:
-                assert work.query == Tokens()
+                assert replace(work.query, embedded=0.0) == Tokens()
+
+
+def test_the_workload_tells_whether_queries_are_embedded(
+    combination: tuple[str, Kind], done: Fit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, kind = combination
+    solution, embedded = done.applicable(), list[str]()
+    known = HashingEmbedder.encode
+
+    def counted(self: HashingEmbedder, texts: Sequence[str]) -> Any:
+        embedded.extend(texts)
+        return known(self, texts)
+
+    monkeypatch.setattr(HashingEmbedder, "encode", counted)
+    solution.predict(["a question that no example asks"])
+    labels = 12 if kind is Kind.CLASSIFICATION else 0
+    profile = replace(PROFILE, label_tokens=labels, parameters=10**6)
+    work = make_strategy(name).workload(profile, Allowance(**ALLOWANCE))
+    assert bool(embedded) == (work.query.embedded > 0)
 
 
 def test_whole_models_are_tuned_where_they_are_small_and_take_longer() -> None:

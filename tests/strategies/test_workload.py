@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 
 import pytest
 
-from strategies.workload import Profile, Tokens, answering, training
+from strategies.workload import Profile, Speeds, Tokens, Workload, answering, training
 
 WRITING = Profile(
     train_rows=100,
@@ -23,6 +23,14 @@ def test_all_kinds_of_work_are_added_and_scaled() -> None:
     one = Tokens(*range(1, 1 + len(fields(Tokens))))
     assert one + one == one * 2
     assert Tokens() + one == one * 1 == one
+
+
+def test_embedding_alone_is_no_work_of_a_language_model() -> None:
+    embedding = Workload().embedding(50)
+    assert not embedding.of_language_model
+    assert Workload(fit=Tokens(trained=1)).embedding(50).of_language_model
+    assert Speeds(1000, 100, 100, embedded=25).seconds(embedding.query) == 2
+    assert Speeds(1000, 100, 100, embedded=25).seconds(embedding.alone) == 2
 
 
 def test_a_prompt_of_twice_the_length_looks_back_four_times_as_much() -> None:
