@@ -233,7 +233,7 @@ def make_plan(
         return _timed_plan(plan, strategies, profiles, speeds, sizes, keep_all, index_seconds, bases)
 
     limit, bases = RESERVE * time_budget, builds_on or {}
-    dispensable = [] if named else _dispensable(strategies, profiles, bases)
+    dispensable = [] if named else _dispensable(strategies, profiles)
     divisions = _divisions(sizes, dispensable)
     offers = tuple(_offer(division, timed) for division in divisions)
     last = divisions[-1]
@@ -248,16 +248,13 @@ def make_plan(
     return replace(timed(divisions[-1].without(divisions[-1].cuts)), offers=offers)
 
 
-def _dispensable(
-    strategies: Mapping[str, Plannable], profiles: Mapping[str, Profile], bases: Mapping[str, str]
-) -> list[str]:
+def _dispensable(strategies: Mapping[str, Plannable], profiles: Mapping[str, Profile]) -> list[str]:
     """Those that can be done without, what trains longest first.
 
     One that takes no work, since it does not apply, is to say so itself.
     """
     works = {n: s.workload(profiles[n], _WHOLE) for n, s in strategies.items() if s.standing == "dispensable"}
-    trained = {n: 0.0 if bases.get(n) in strategies else work.fit.trained for n, work in works.items()}
-    return sorted((n for n in works if works[n] != Workload()), key=lambda name: -trained[name])
+    return sorted((n for n in works if works[n] != Workload()), key=lambda name: -works[name].fit.trained)
 
 
 def _fewest(division: Division, cuts: list[Cut], timed: Callable[[RunPlan], RunPlan], limit: float) -> list[Cut]:

@@ -250,7 +250,7 @@ class LoraLinear(Lora):
 
     name = "lora_linear"
     family: Family = "combination"
-    standing: Standing = "dispensable"
+    standing: Standing = "further"
     kinds = (Kind.CLASSIFICATION,)
 
     def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
