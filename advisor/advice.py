@@ -10,14 +10,15 @@ from advisor.decide import FEWEST_ROWS_OF_A_LABEL, Candidate, Decision, Evidence
 from advisor.economics import break_even, is_paid_by_token
 from advisor.error_costs import ErrorCosts
 from advisor.evidence import Weighed
-from advisor.planning import CURVE_SHARES
+from advisor.planning import CURVE_SHARES, HELD_OUT
 from advisor.report import schema, wording
 from advisor.report.wording import title_in_text
 from advisor.sensitivity import Flip, break_evens, in_few_digits, what_would_flip
 from advisor.trials import INCUMBENT
+from eval.folds import MOST_TEST_ROWS
 from eval.metrics import get_metric
 from eval.reading.text import conjoined
-from eval.statistics import expected_loss, probability_best, wilson
+from eval.statistics import expected_loss, interval_over_fits, probability_best, wilson
 from strategies.base import TRAINED
 
 MOST_BREAK_EVENS = 6
@@ -367,6 +368,7 @@ def _recall_reasons(case: Case) -> list[str]:
     return [
         f"It finds {_found(case, pick, label)}; at least {wording.hundredths(least)} of 100 were asked for."
         for label, least in case.settings.min_recall.items()
+        if label in pick.recall
     ]
 
 
@@ -375,6 +377,8 @@ def _most_found(case: Case) -> list[str]:
     strategies = [c for c in case.candidates if not c.incumbent]
     said = []
     for label, least in case.settings.min_recall.items():
+        if not case.weighed.label_rows.get(label):
+            continue
         best = max(strategies, key=lambda c: c.recall.get(label, 0.0))
         asked = f"at least {wording.hundredths(least)} were asked for"
         said.append(f"The most that any finds is {_found(case, best, label)}, by {title_in_text(best.name)}; {asked}.")
@@ -383,7 +387,8 @@ def _most_found(case: Case) -> list[str]:
 
 def _found(case: Case, candidate: Candidate, label: str) -> str:
     rows, recall = case.weighed.label_rows.get(label, 0), candidate.recall.get(label, 0.0)
-    low, high = wilson(recall * rows, rows)
+    fits = [[row for row in fit if row.targets[0] == label] for fit in case.weighed.fits[candidate.name]]
+    low, high = interval_over_fits(get_metric("accuracy"), fits, seed=0)  # by Wilson, without chance
     span = f"{wording.hundredths(low)} to {wording.hundredths(high)}"
     return f"{wording.hundredths(recall)} of 100 {label} ({wording.count(rows, 'test row')}, {span})"
 
@@ -507,6 +512,7 @@ def _lacking(case: Case) -> list[str]:
         "groups": f"the {case.evidence.rows} test rows are {groups} of rows that belong together, such as like inputs, "
         "and so few say nothing about others",
         "unscored_rows": "the rows that could not be scored could change the pick",
+        "limited_labels": "no test row has a label that --min-recall names",
         "label_rows": "much of the metric hangs on labels with hardly any test rows: "
         + ", ".join(f"{label} ({case.evidence.rows_per_label[label]})" for label in case.decision.label_rows_needed),
     }
@@ -635,7 +641,13 @@ def _to_settle(case: Case) -> str:
     more = None if needed is None else _tens(_to_label(case, needed))
     if more is None or more > MOST_ROWS_ASKED * examples:
         return "The leaders are so close that no reasonable number of examples would part them."
-    rows = "test rows" if case.data.plan.test_source == "file" else "examples"
+    plan = case.data.plan
+    if needed and plan.folds == 1 and plan.test_source != "file" and plan.test + needed > MOST_TEST_ROWS:
+        instead = " raise --time-budget, so that every example is tested, or" if HELD_OUT in plan.cuts else ""
+        most = f"more than the {MOST_TEST_ROWS} that are set aside at most"
+        settled = f"about {_tens(needed):,} more test rows would settle it, {most}"
+        return f"If the difference matters to you: {settled}:{instead} give a test file of your own with --test."
+    rows = "test rows" if plan.test_source == "file" else "examples"
     return f"If the difference matters to you: about {more:,} more {rows}{_labelling(case, more)} would settle it."
 
 

@@ -313,22 +313,22 @@ def evaluate(
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first rows.")] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures to a file.")] = None,
     metric: Annotated[str | None, typer.Option(help="Another metric than the run's.")] = None,
-    input_columns: Annotated[str | None, typer.Option()] = None,
-    output_column: Annotated[str | None, typer.Option()] = None,
+    input_columns: Annotated[str | None, typer.Option(help="The run's own by default.")] = None,
+    output_column: Annotated[str | None, typer.Option(help="As for compare.")] = None,
     device: Annotated[str, typer.Option()] = "auto",
 ) -> None:
     """Score kept solutions on further labelled data."""
     from rich.console import Console
 
-    from advisor.further import evaluate_kept, print_scores
+    from advisor.further import evaluate_kept, labelled, print_scores
     from advisor.live import LiveProgress
-    from eval.reading.examples import read_examples
 
-    file = read_examples(examples, input_columns=_names(input_columns) or [], output_column=output_column)
+    rows, said = labelled(run, examples, _names(input_columns) or [], output_column)
     console = Console(stderr=True)
+    typer.echo(said, err=True)
     with LiveProgress(console) as progress:
         scores = evaluate_kept(
-            run, file.examples[:limit], everything=everything, metric=metric, device=device, progress=progress
+            run, rows[:limit], everything=everything, metric=metric, device=device, progress=progress
         )
     if json_file is not None:
         try:
@@ -345,6 +345,7 @@ def predict(
     file: Annotated[
         str | None, typer.Option("--file", help="A text file with one input a line, or a table with an input column.")
     ] = None,
+    input_columns: Annotated[str | None, typer.Option(help="Of the table; the run's own by default.")] = None,
     device: Annotated[str, typer.Option()] = "auto",
 ) -> None:
     """Answer with the kept solution; one JSON object a line."""
@@ -352,7 +353,7 @@ def predict(
 
     if (text is None) == (file is None):
         raise RequestError("Give either --input TEXT or --file FILE.")
-    inputs = [text] if text is not None else inputs_of(str(file))
+    inputs = [text] if text is not None else inputs_of(run, str(file), _names(input_columns) or [])
     for line in predict_lines(run, inputs, device):
         print(json.dumps(line, ensure_ascii=False), flush=True)
 

@@ -9,14 +9,15 @@ from collections.abc import Sequence
 from eval.audit.personal_data import find, mask
 from eval.contracts import Example
 from eval.errors import RequestError
-from eval.reading.columns import quoted
+from eval.reading.columns import plain, quoted
 from eval.reading.examples import ExampleFile
 
 
 def column_values(file: ExampleFile, column: str, flag: str) -> tuple[str, ...]:
     """Return a further column's cells, one for each example; RequestError lists the columns that there are."""
-    if column in file.columns:
-        return file.columns[column]
+    same = [column] if column in file.columns else [own for own in file.columns if plain(own) == plain(column)]
+    if len(same) == 1:
+        return file.columns[same[0]]
     known = f"known are {quoted(file.columns)}" if file.columns else "there is none beside input, output and id"
     raise RequestError(f'{flag}: there is no column "{column}"; {known}.')
 

@@ -37,6 +37,8 @@ class Data:
     """The cells of `--time-column`, one for each example, as numbers that grow with time."""
     incumbent: tuple[str, ...] | None = None
     """The outputs of today's system, one for each row of `test` where there is a test set, else for each example."""
+    inputs: tuple[str, ...] = ()
+    """The columns of the examples that make the input."""
 
 
 def labels_of(data: Data) -> list[str] | None:
@@ -85,6 +87,7 @@ def audited(request: CompareRequest) -> Data:
         files.groups,
         files.times,
         incumbent,
+        files.inputs,
     )
 
 

@@ -21,7 +21,7 @@ from advisor.economics import Money
 from eval.statistics import rows_needed
 
 Verdict = Literal["clear", "tie", "none_feasible", "insufficient_evidence"]
-Lack = Literal["rows", "groups", "unscored_rows", "label_rows"]
+Lack = Literal["rows", "groups", "unscored_rows", "label_rows", "limited_labels"]
 
 EQUAL_COST = 0.10
 """Costs within this share of each other count as equal."""
@@ -58,7 +58,7 @@ class Limits:
         return broken + [
             f"min_recall {label}"
             for label, least in self.min_recall.items()
-            if candidate.recall.get(label, 0.0) < least
+            if candidate.recall.get(label, least) < least
         ]
 
 
@@ -76,8 +76,8 @@ class Candidate:
     """Today's system, at most one: only its answers are known, so it is compared with, but never picked; its money and
     p95_ms are not read."""
     loss: float | None = None
-    """What errors cost on average of all queries, in units of the cost of one wrong answer; where none is given all
-    errors cost the same, and it is what is missing in quality."""
+    """What errors cost on average of all queries, in units of the cost of one wrong answer; where none is given it is
+    what is missing in quality."""
     recall: Mapping[str, float] = field(default_factory=dict)
     """Share of the test rows of a label that are answered rightly, for labels with test rows."""
 
@@ -89,7 +89,8 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Losses:
-    """What the measurements say about losses, where not all errors cost the same; in the units of `Candidate.loss`."""
+    """What the measurements say about losses that are not what is missing in quality; in the units of
+    `Candidate.loss`."""
 
     standard_errors: Mapping[tuple[str, str], float]
     """Of the paired difference, for each ordered pair of names."""
@@ -225,6 +226,8 @@ def decide(
     confidence = _confidence(pick, others, evidence, aim)
     rivals = [c for c in others if _may_match(c, pick, evidence, aim)]
     lacks = _lacks(pick, others, evidence, aim)
+    if not limits.min_recall.keys() <= pick.recall.keys():  # without test rows
+        lacks = (*lacks, "limited_labels")
     needed = _rows_needed(pick, others, confidence, evidence, aim)
     for_gain = _rows_for_gain(pick, today, evidence, tolerance, replaces=bool(better)) if today else 0
     clear = _is_clear(pick, rivals, confidence) and for_gain == 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from statistics import mean
@@ -68,6 +68,9 @@ def weigh(
         error_cost, candidates, evidence = _by_kind_of_error(
             error_cost, fits, labels or (), candidates, evidence, request.seed
         )
+    elif error_cost is not None and metric.is_macro and evidence.rows:
+        # of labels that count alike, what is missing in quality is not the share of wrong answers
+        candidates, evidence = _with_losses(fits, lambda row: row, 1.0, candidates, evidence, request.seed)
     assumed = Assumptions(
         candidates,
         evidence,
@@ -156,6 +159,18 @@ def _by_kind_of_error(
     def spared(row: ScoredRow) -> ScoredRow:
         return replace(row, score=1 - costs.of(row.targets, row.output, known) / dearest)
 
+    return unit, *_with_losses(fits, spared, worst, candidates, evidence, seed)
+
+
+def _with_losses(
+    fits: Mapping[str, Sequence[Sequence[ScoredRow]]],
+    spared: Callable[[ScoredRow], ScoredRow],
+    worst: float,
+    candidates: Sequence[Candidate],
+    evidence: Evidence,
+    seed: int,
+) -> tuple[list[Candidate], Evidence]:
+    """Candidates and evidence with the losses of rows that are scored by the share of the worst that they spare."""
     scored = {name: [[spared(row) for row in of_fit] for of_fit in of_name] for name, of_name in fits.items()}
     errors = {}
     for a, b in combinations(scored, 2):
@@ -164,7 +179,7 @@ def _by_kind_of_error(
     resampled = {name: (1 - of_name) * worst for name, of_name in resample_over_fits(SPARED, scored, seed).items()}
     losses = {name: worst * (1 - mean(map(SPARED.aggregate, of_name))) for name, of_name in scored.items()}
     priced = [replace(c, loss=losses[c.name]) for c in candidates]
-    return unit, priced, replace(evidence, losses=Losses(errors, resampled, worst))
+    return priced, replace(evidence, losses=Losses(errors, resampled, worst))
 
 
 def compare_pairs(

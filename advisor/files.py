@@ -34,6 +34,8 @@ class Files:
     findings: tuple[Finding, ...]
     stated: tuple[str, ...]
     """Sentences on how the files were read."""
+    inputs: tuple[str, ...] = ()
+    """The columns of the examples that make the input."""
 
 
 def read_files(request: CompareRequest) -> Files:
@@ -45,7 +47,7 @@ def read_files(request: CompareRequest) -> Files:
     groups = test_groups = times = incumbent = None
     if request.group_by:
         groups = column_values(file, request.group_by, "--group-by")
-        test_groups = further.columns.get(request.group_by)
+        test_groups = column_values(further, request.group_by, "--group-by with --test") if request.test else None
         groups, test_groups = impersonal_groups(groups, test_groups)
         stated.append(f'Grouped {len(groups)} examples by "{request.group_by}" ({len(set(groups))} groups).')
     if request.time_column:
@@ -66,6 +68,7 @@ def read_files(request: CompareRequest) -> Files:
         incumbent,
         tuple(map(mask_finding, findings)),
         tuple(stated),
+        file.inputs,
     )
 
 

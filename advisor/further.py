@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,16 @@ from rich.table import Table
 from advisor.progress import Progress
 from advisor.report.wording import hundredths, latency, strategy_title
 from advisor.runs import REPORT, SOLUTION, SOLUTIONS, find_solution
+from eval.audit.spellings import respelt
 from eval.contracts import Document, Evaluation, Example, Solution
 from eval.errors import RequestError
+from eval.folds import with_groups
 from eval.harness import CHUNK, evaluate, measure_latency, scored_rows, steady, typical_first
 from eval.metrics import get_metric
+from eval.reading.columns import map_inputs, plain
+from eval.reading.examples import read_examples
+from eval.reading.tables import read_table, readable_file
+from eval.reading.text import counted, read_text
 from eval.statistics import interval
 from strategies.models.caches import uncached
 from strategies.models.shelf import ModelShelf
@@ -28,6 +34,29 @@ from strategies.pipeline import Pipeline
 from strategies.solutions import Refreshable, load_solution
 
 LATENCY_SECONDS = 16.0
+
+
+def labelled(
+    run: Path, source: str, input_columns: Sequence[str] = (), output_column: str | None = None
+) -> tuple[tuple[Example, ...], str]:
+    """Further labelled rows, read as the run read its own, and a sentence on how that was.
+
+    Its input columns are taken where all of them are there and none is named. Rows that are like each other belong
+    together, and labels get the run's spelling.
+    """
+    file = read_examples(source, input_columns=_columns_of(run, source, input_columns), output_column=output_column)
+    examples, said = with_groups(file.examples), next(f.message for f in file.findings if f.code == "column_mapping")
+    labels = [Example("", "", (label,)) for label in _report_of(run).get("task", {}).get("labels") or ()]
+    spelt = tuple(replace(e, targets=tuple(dict.fromkeys(respelt(e.targets, labels)))) for e in examples)
+    changed = sum(new.targets != old.targets for new, old in zip(spelt, examples, strict=True))
+    return spelt, said + (f" Spelt the labels of {counted(changed, 'row')} as the run does." if changed else "")
+
+
+def _columns_of(run: Path, source: str, named: Sequence[str]) -> Sequence[str]:
+    """The input columns of the run, where none is named and the file has them all."""
+    own = [] if named else _report_of(run).get("data", {}).get("input_columns") or []
+    there = {plain(column) for column in read_table(source).columns} if own else set()
+    return own if own and all(plain(column) in there for column in own) else named
 
 
 def evaluate_kept(
@@ -107,11 +136,16 @@ def _report(run: Path) -> dict[str, Any]:
     return values if isinstance(values, dict) else {}
 
 
+def _report_of(run: Path) -> dict[str, Any]:
+    """The report of the run that a folder is, or is part of; empty where there is none."""
+    found = (_report(folder) for folder in (run, run.parent, run.parent.parent))
+    return next((report for report in found if report.get("task")), {})
+
+
 def _metric_of(run: Path) -> str:
-    for folder in (run, run.parent, run.parent.parent):
-        task = _report(folder).get("task")
-        if task:
-            return str(task["metric"])
+    task = _report_of(run).get("task")
+    if task:
+        return str(task["metric"])
     raise RequestError(f"{run} has no report that says how it was measured: name one with --metric.")
 
 
@@ -160,16 +194,12 @@ def refresh_kept(run: Path, documents: Sequence[Document], device: str) -> Path:
     return folder
 
 
-def inputs_of(path: str) -> list[str]:
-    """Inputs of a file: one a line of a .txt, or the input column of a table."""
-    from eval.reading.columns import map_inputs
-    from eval.reading.tables import read_table, readable_file
-    from eval.reading.text import read_text
-
+def inputs_of(run: Path, path: str, input_columns: Sequence[str] = ()) -> list[str]:
+    """Inputs of a file: one a line of a .txt, or the input columns of a table, by default the run's."""
     if path.lower().endswith(".txt"):
         lines = [line.strip() for line in read_text(readable_file(path)).text.split("\n")]
         return [line for line in lines if line]
-    return map_inputs(read_table(path))
+    return map_inputs(read_table(path), _columns_of(run, path, input_columns))
 
 
 def print_scores(scores: Sequence[dict[str, Any]], console: Console) -> None:

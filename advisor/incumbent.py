@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from advisor.request import CompareRequest
 from eval.contracts import Example
@@ -27,17 +27,19 @@ PREDICTIONS = (
 def read_incumbent(request: CompareRequest, examples: Sequence[Example]) -> tuple[tuple[str, ...], str]:
     """Return today's output for each example, the empty string where it gave none, and a sentence on the matching.
 
-    Rows are matched by id where the file has ids, else by input, else by their order where there are as many of them
-    and none that is known by its id or input stands elsewhere.
+    Rows are matched by id where the file has ids, and where it has inputs too these agree; else by input, else by their
+    order where there are as many of them and none that is known by its id or input stands elsewhere.
     Raises RequestError with the counts where none of these fits.
     """
     table = read_table(str(request.incumbent))
     output = _output_column(table, request.output_column)
     outputs = [as_text(row.values.get(output)) for row in table.rows]
     tried, in_order = [], len(outputs) == len(examples)
-    for way, theirs, ours in _ways(table, examples, request):
+    inputs, asked = _inputs(table, request), [group_key(example.input) for example in examples]
+    for way, theirs, ours in _ways(table, examples, inputs, asked):
         known = dict(zip(theirs, outputs, strict=True))
-        matched = sum(key in known for key in ours)
+        of_another = _of_others(dict(zip(theirs, inputs, strict=False)), dict(zip(ours, asked, strict=True)))
+        matched = sum(key in known and key not in of_another for key in ours)
         in_order = in_order and all(o == t or o not in known for o, t in zip(ours, theirs, strict=True))
         if matched == len(examples):
             return tuple(known[key] for key in ours), f'Matched "{output}" of {table.name} to the examples by {way}.'
@@ -55,16 +57,25 @@ Way = tuple[str, list[str], list[str]]
 """What rows are matched by, the keys of the incumbent's rows, and those of the examples."""
 
 
-def _ways(table: Table, examples: Sequence[Example], request: CompareRequest) -> list[Way]:
+def _ways(table: Table, examples: Sequence[Example], inputs: list[str], asked: list[str]) -> list[Way]:
     ways: list[Way] = []
     identifier = named(table, IDS)
     if identifier:
         ids = [as_text(row.values.get(identifier)) for row in table.rows]
         ways.append(("id", ids, [example.id for example in examples]))
-    inputs = _inputs(table, request)
     if inputs:
-        ways.append(("input", inputs, [group_key(example.input) for example in examples]))
+        ways.append(("input", inputs, asked))
     return ways
+
+
+def _of_others(inputs: Mapping[str, str], asked: Mapping[str, str]) -> set[str]:
+    """Keys under which the files have different inputs, by which two files that number their rows alike are told apart.
+
+    None where hardly any input is an example's: the column is then something else.
+    """
+    if sum(text in set(asked.values()) for text in inputs.values()) < len(asked) / 2:
+        return set()
+    return {key for key, text in inputs.items() if key in asked and text != asked[key]}
 
 
 def _inputs(table: Table, request: CompareRequest) -> list[str]:

@@ -83,6 +83,7 @@ PROBE_SECONDS = 6.0
 """Of the general questions, before and after."""
 FEW_ASKED_AGAIN = 4
 """Inputs, where there is no room for `MOST_INPUTS`."""
+HELD_OUT = "one holdout instead of cross-fitting"
 ONE_FIT = f"fine-tuned strategies were fitted once, not {REPEATS} times with different seeds"
 NO_CURVE = "no learning curve"
 FIRST_SETTINGS = "adapters were trained with their first settings instead of trying several"
@@ -290,7 +291,7 @@ def _held_out(sizes: Sizes, dispensable: Sequence[str]) -> Division:
     """One holdout, which may be cut further and further."""
     whole = RunPlan(1, REPEATS, sizes.holdout_test, _WHOLE)
     if sizes.folds:
-        whole = replace(whole, cuts=("one holdout instead of cross-fitting",))
+        whole = replace(whole, cuts=(HELD_OUT,))
     if sizes.fixed_test:
         whole = replace(whole, refit=False)  # all that may be learnt from is learnt from already
 

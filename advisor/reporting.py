@@ -110,6 +110,7 @@ def _data(comparison: Comparison, measured: Measured) -> schema.DataPart:
     return schema.DataPart(
         examples=len(comparison.data.examples),
         documents=len(comparison.data.documents),
+        input_columns=list(comparison.data.inputs),
         plan=_plan(comparison, measured),
         findings=findings,
     )

@@ -20,6 +20,9 @@ from eval.errors import RequestError
 from eval.near_duplicates import group_key as group_key
 from eval.near_duplicates import near_duplicate_groups
 
+MOST_TEST_ROWS = 200
+"""That one holdout sets aside."""
+
 
 class Split(NamedTuple):
     """Two disjoint parts, each in file order."""
@@ -70,7 +73,7 @@ def with_groups(examples: Sequence[Example], values: Sequence[str] | None = None
 
 def default_test_size(n: int) -> int:
     """A quarter of the rows, at least 20 and at most 200, but never more than half."""
-    return max(1, min(200, max(20, round(n / 4)), n // 2))
+    return max(1, min(MOST_TEST_ROWS, max(20, round(n / 4)), n // 2))
 
 
 def split(examples: Sequence[Example], *, test_size: int, seed: int, stratify: bool) -> Split:

@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from eval.errors import RequestError
+from eval.reading.text import UNSPACED, UNSPACED_MARKS
 
 Floats = npt.NDArray[np.float64]
 
@@ -156,9 +157,17 @@ def weighted_macro_f1(rows: Sequence[ScoredRow], weights: Floats) -> Floats:
 # ---- overlap of texts ------------------------------------------------------------------------------------------------
 
 
+_SIGN, _MARK = re.compile(f"[{UNSPACED}]"), re.compile(f"[{UNSPACED_MARKS}]")
+
+
 def squad_tokens(text: str) -> list[str]:
-    """Words in lower case without punctuation and articles, which stay where nothing else is there ("A", "+")."""
+    """Words in lower case without punctuation and articles, which stay where nothing else is there ("A", "+").
+
+    As SQuAD has it; of scripts without spaces, each sign is a word, as MLQA has it for Chinese (Lewis 2020, arXiv
+    1910.07475).
+    """
     bare = "".join(character for character in text.lower() if character not in string.punctuation)
+    bare = _SIGN.sub(r" \g<0> ", _MARK.sub(" ", bare))
     return re.sub(r"\b(a|an|the)\b", " ", bare).split() or bare.split() or text.lower().split()
 
 
@@ -190,7 +199,7 @@ class _UnicodeWords:
         self._stem = import_module("nltk.stem.porter").PorterStemmer().stem
 
     def tokenize(self, text: str) -> list[str]:
-        words = re.findall(r"[^\W_]+", text.lower())
+        words = re.findall(rf"[{UNSPACED}]|[^\W_{UNSPACED}]+", text.lower())
         return [self._stem(word) if len(word) > 3 and word.isascii() else word for word in words]
 
 

@@ -31,6 +31,8 @@ from typing import NamedTuple
 import numpy as np
 from rapidfuzz.distance import OSA, Levenshtein
 
+from eval.reading.text import UNSPACED, UNSPACED_MARKS
+
 MOST_WORDS = 0.2
 """Share of the words of the longer text that may differ."""
 MOST_WEIGHT = 0.15
@@ -46,11 +48,10 @@ _SMOOTHING = 0.1
 """Added to the inverse document frequency: a word that every input holds still says a little."""
 
 _APOSTROPHE = re.compile(r"['’`]")
-_SIGNS = r"\u0e00-\u0eff\u2e80-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _WORD = re.compile(
-    rf"[{_SIGNS}]"  # Scripts without spaces: each sign is a word.
-    rf"|[^\W_{_SIGNS}]+"
-    r"|[^\w\s.,;:!?¿¡\"()\[\]{}«»„“”‘‚–—…-]"  # A symbol or an emoji can be all the difference, punctuation cannot.
+    rf"[{UNSPACED}]"  # Scripts without spaces: each sign is a word.
+    rf"|[^\W_{UNSPACED}]+"
+    rf"|[^\w\s.,;:!?¿¡\"()\[\]{{}}«»„“”‘‚–—…{UNSPACED_MARKS}-]"  # A symbol or an emoji can be all the difference.
 )
 
 Words = tuple[str, ...]

@@ -56,7 +56,8 @@ def wilson(successes: float, n: float, confidence: float = 0.95) -> Interval:
     if n == 0:
         return 0.0, 1.0
     low, high = proportion_confint(successes, n, alpha=1 - confidence, method="wilson")
-    return max(0.0, float(low)), 1.0 if successes >= n else float(high)  # which rounding leaves just below 1
+    # at the ends rounding leaves them just within
+    return 0.0 if successes <= 0 else max(0.0, float(low)), 1.0 if successes >= n else float(high)
 
 
 def bootstrap_interval(

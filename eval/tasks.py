@@ -16,7 +16,7 @@ from pathlib import Path
 from eval.contracts import Example, Kind, Task
 from eval.errors import RequestError
 from eval.reading.tables import READERS
-from eval.reading.text import read_text
+from eval.reading.text import clean, count_words, read_text
 
 FILE_TYPES = (".json", ".yaml", ".yml")
 TEXT_TYPES = (".txt", ".md")
@@ -31,6 +31,7 @@ QUESTION = re.compile(
     r"(what|who|whom|whose|which|when|where|why|how|is|are|was|were|do|does|did|can|could|should|will|would|may)\b",
     re.I,
 )
+QUESTION_MARKS = ("?", "？", "؟")
 FORMAL = re.compile(
     r"select\b.*\bfrom\b|insert\s+into\b|update\b.*\bset\b|delete\s+from\b|with\b.*\bselect\b|<(\w+).*(</\1>|/>)$|\[.*\]$",
     re.I | re.S,
@@ -56,7 +57,7 @@ def read_task(value: str) -> TaskSpec:
 
     Raises RequestError for an empty sentence, and for a file that is missing, malformed or incomplete.
     """
-    value = value.strip()
+    value = clean(value)
     is_path = os.path.exists(value) or " " not in value
     if os.path.isdir(value) or (is_path and value.lower().endswith(TABLE_TYPES)):
         raise RequestError(
@@ -140,7 +141,7 @@ def _text(fields: dict[str, object], key: str, path: str) -> str | None:
     value = fields.get(key)
     if value is not None and not isinstance(value, str):
         raise RequestError(f'"{key}" in the task file {path} is not text: put it in quotes.')
-    return (value or "").strip() or None
+    return clean(value or "") or None
 
 
 def _strings(fields: dict[str, object], key: str, path: str) -> tuple[str, ...]:
@@ -148,7 +149,7 @@ def _strings(fields: dict[str, object], key: str, path: str) -> tuple[str, ...]:
     # YAML reads yes and no as true and false, so a truth value cannot be trusted to be what the client wrote.
     if not isinstance(value, list) or any(isinstance(v, bool) or not isinstance(v, str | int | float) for v in value):
         raise RequestError(f'"{key}" in the task file {path} is not a list of texts: write each in quotes.')
-    return tuple(dict.fromkeys(str(item).strip() for item in value))
+    return tuple(dict.fromkeys(clean(str(item)) for item in value))
 
 
 def _kind(name: str | None, path: str) -> Kind | None:
@@ -200,7 +201,7 @@ def _infer_metric(kind: Kind, examples: Sequence[Example]) -> tuple[str, str]:
         return "exact_match", "an extracted value is right or wrong as a whole"
     if kind is Kind.GENERATION and _are_numbers(examples):
         return "exact_match", "the outputs are numbers: one is right only if it is the same, however near it comes"
-    words = statistics.median(len(target.split()) for target in targets)
+    words = statistics.median(count_words(target) for target in targets)
     if words <= SHORT_ANSWER:
         return "token_f1", f"half of the outputs have at most {words:g} words"
     return "rougeL", f"half of the outputs have at least {words:g} words"
@@ -209,7 +210,7 @@ def _infer_metric(kind: Kind, examples: Sequence[Example]) -> tuple[str, str]:
 def _are_labels(outputs: Counter[str]) -> bool:
     """Labels are short and come back: two thirds of the rows have an output that other rows have too."""
     repeated = sum(count for count in outputs.values() if count > 1)
-    longest = max(len(output.split()) for output in outputs)
+    longest = max(count_words(output) for output in outputs)
     return repeated >= 2 / 3 * outputs.total() and longest <= LONGEST_LABEL
 
 
@@ -222,7 +223,7 @@ def _are_numbers(examples: Sequence[Example]) -> bool:
 
 
 def _is_question(text: str) -> bool:
-    return text.endswith("?") or QUESTION.match(text) is not None
+    return text.endswith(QUESTION_MARKS) or QUESTION.match(text) is not None
 
 
 def _is_excerpt(example: Example) -> bool:

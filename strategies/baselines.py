@@ -13,6 +13,7 @@ import numpy as np
 
 from eval.contracts import Document, Example, Kind, Prediction, Solution, Task
 from eval.errors import NotApplicable
+from eval.reading.text import SENTENCE_END
 from strategies.base import ALL_KINDS, Allowance, Family, Standing, Workshop
 from strategies.manifest import model_entry, read_manifest, write_manifest
 from strategies.models.base import Embedder
@@ -133,7 +134,7 @@ class CopyNearest(Baseline):
         return NearestCopy(ExampleIndex.build(train, workshop.embedder), workshop.embedder)
 
 
-_SENTENCE = re.compile(r"(?<=[.!?])\s+(?=\S)|\n+")
+_SENTENCE = re.compile(rf"{SENTENCE_END}|\n+")
 
 
 @dataclass(frozen=True)

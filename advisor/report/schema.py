@@ -79,6 +79,8 @@ class Plan(Model):
 class DataPart(Model):
     examples: int
     documents: int
+    input_columns: list[str] = Field(default_factory=list)
+    """Of the examples: what makes the input, there and in files that the kept solution is to answer."""
     plan: Plan
     findings: list[Finding] = Field(default_factory=list)
 

@@ -17,7 +17,7 @@ from eval.reading.text import counted
 USUAL = 0.25
 """Where more of the rows than this have such marks, they are the form of the data and no attack on it."""
 
-_BEGINS = r"(?:^|[.!?,;:\n]\s*)(?:please )?"
+_BEGINS = r"(?:^|[.!?,;:\n][^\S\n]*)(?:please )?"
 """Where an order may begin: in "the courier ignores the instructions" nobody is told to."""
 _DO = r"(?:say|write|answer|reply|respond|output|print|classify|label|tell|return|act|pretend|translate|mark|choose)"
 
@@ -66,7 +66,7 @@ _ORDERS = (
     r"\bcorrect (?:label|category|class|intent)"
     r"(?: (?:for|of) (?:this|it|the (?:above|text|message|row|input))(?: \w+)?)?\s*(?:is\b|:|=)",
     r"\bmark (?:it|this|this row|this answer|the answer) as (?:correct|right|true|passed)\b",
-    r"(?:^|[.!?,;\n]\s*)system\s*:[^.!?\n]{0,40}\b(?:label|answer|reply|respond|instructions?|you|ignore|output|prompt|classify)\b",
+    r"(?:^|[.!?,;\n][^\S\n]*)system\s*:[^.!?\n]{0,40}\b(?:label|answer|reply|respond|instructions?|you|ignore|output|prompt|classify)\b",
     r"\byou (?:must|should|shall|will|have to) (?:classify|label|categori[sz]e|mark) (?:this|it|the)\b",
     # to reveal the prompt
     r"\b(?:print|show|reveal|repeat|output|display|dump|leak|tell)\b[^.!?\n]{0,25}"
@@ -83,8 +83,8 @@ _TURNS = (
     r"[\[<(]\s*(?:system|developer|assistant)(?: (?:message|prompt|note|override))?\s*[\])>]\s*:?\s*"
     rf"(?:you|ignore|new|from now|override|{_DO})\b",
     r"[\"']role[\"']\s*:\s*[\"'](?:system|assistant|user|developer|tool)[\"']",
-    r"#{2,}\s*(?:instructions?|input|output|response|system|assistant|answer|label|prompt)\s*:",
-    r"\b(?:answer|output|label|response|assistant)\s*:[^\n]*\n+\s*(?:question|input|text|query|user|message)\s*:",
+    r"(?<!#)#{2,}+\s*(?:instructions?|input|output|response|system|assistant|answer|label|prompt)\s*:",
+    r"\b(?:answer|output|label|response|assistant)\s*:[^\n]{0,1000}\n\s*(?:question|input|text|query|user|message)\s*:",
 )
 _TOKENS = (r"<\|[\w ]{2,40}\|>", r"</s>", r"\[/?INST\]", r"<</?SYS>>", r"<(?:start|end)_of_turn>")
 _MARKUP = (

@@ -60,8 +60,9 @@ def merge_spellings(examples: Sequence[Example], kept: Mapping[str, str]) -> tup
 
 def respelt(outputs: Sequence[str], examples: Sequence[Example]) -> tuple[str, ...]:
     """Return another system's outputs as the examples spell the same labels; other outputs stay as they are."""
-    labels = {label_form(target): target for example in examples for target in example.targets}
-    return tuple(labels.get(label_form(output), output) for output in outputs)
+    known = {target for example in examples for target in example.targets}
+    labels = {label_form(target): target for target in sorted(known)}
+    return tuple(output if output in known else labels.get(label_form(output), output) for output in outputs)
 
 
 def suspected_typos(examples: Sequence[Example], stated: Collection[str] = ()) -> dict[str, str]:

@@ -25,6 +25,8 @@ class ExampleFile:
     findings: tuple[Finding, ...]
     columns: dict[str, tuple[str, ...]]
     """All columns as text, one value for each example, for grouping or ordering by time."""
+    inputs: tuple[str, ...] = ()
+    """The columns that make the input; none of conversations, which hold the output too."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,8 @@ def read_examples(
         *_gaps("empty_input", "input", no_input),
         *_gaps("empty_output", "output", no_output),
     )
-    return ExampleFile(examples, findings, _cells(table, [row for row, _, _ in usable]))
+    inputs = () if mapping.chat else mapping.inputs
+    return ExampleFile(examples, findings, _cells(table, [row for row, _, _ in usable]), inputs)
 
 
 def _mapped(finding: Finding, renamed: Sequence[str]) -> Finding:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import math
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -18,6 +19,13 @@ SAMPLE = 1_000_000
 SURROGATE = re.compile("[\ud800-\udfff]")
 _STRAY = re.compile("[\udc80-\udcff]")
 """A byte that is no UTF-8, as Python's `surrogateescape` has it."""
+UNSPACED = r"\u0e00-\u0eff\u2e80-\u2fff\u3005-\u3007\u3041-\u30fa\u30fc-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+"""The signs of scripts that are written without spaces (Thai, Chinese, Japanese ...), inside a regular expression's
+class."""
+UNSPACED_MARKS = r"\u3000-\u3004\u3008-\u303f\u30fb\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65"
+"""Their punctuation, the same way."""
+SENTENCE_END = r"(?<=[.!?])\s+(?=\S)|(?<=[。！？])\s*(?=\S)"
+_SIGN = re.compile(f"[{UNSPACED}]")
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 SURE = 0.12
 """Confidence of a guess that is believed against a plausible reading as Windows-1252; a few letters give less."""
@@ -69,6 +77,12 @@ def clean(text: str) -> str:
     """Strip surrounding white space and turn CRLF into LF; lone surrogates, which no file can hold, become U+FFFD."""
     text = text.replace("\r\n", "\n").strip()
     return SURROGATE.sub("\ufffd", text)
+
+
+def count_words(text: str) -> int:
+    """Words between spaces; of scripts that have none, two signs count as one."""
+    signs = len(_SIGN.findall(text))
+    return len(_SIGN.sub(" ", text).split()) + math.ceil(signs / 2)
 
 
 def is_blank(value: object) -> bool:

@@ -7,11 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from eval.contracts import Document
+from eval.reading.text import SENTENCE_END, UNSPACED, count_words
 
 MOST_WORDS = 160
 """About 220 tokens of English: within the 256 that the default embedder reads."""
 
-_SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=\S)|\n{2,}")
+_SENTENCE_END = re.compile(rf"{SENTENCE_END}|\n{{2,}}")
+_UNIT = re.compile(rf"(?:[{UNSPACED}]{{2}}|[{UNSPACED}]|[^\s{UNSPACED}]+)\s*")
+"""A word, or two signs of a script that has no spaces, and the space after it."""
 
 
 @dataclass(frozen=True)
@@ -41,17 +44,17 @@ def cut_documents(documents: Sequence[Document], most_words: int = MOST_WORDS) -
 
 def cut(text: str, most_words: int) -> list[str]:
     """One text in passages; a sentence longer than a passage is cut between words."""
-    if len(text.split()) <= most_words:
+    if count_words(text) <= most_words:
         return [text.strip()] if text.strip() else []
     passages: list[list[str]] = [[]]
     length = 0
     for sentence in _pieces(text, most_words):
-        words = len(sentence.split())
+        words = count_words(sentence)
         if length + words > most_words:
             overlap = passages[-1][-1:] if len(passages[-1]) > 1 else []
-            overlap = overlap if len(" ".join(overlap).split()) + words <= most_words else []
+            overlap = overlap if count_words(" ".join(overlap)) + words <= most_words else []
             passages.append(list(overlap))
-            length = len(" ".join(overlap).split())
+            length = count_words(" ".join(overlap))
         passages[-1].append(sentence)
         length += words
     return [" ".join(passage) for passage in passages if passage]
@@ -60,6 +63,6 @@ def cut(text: str, most_words: int) -> list[str]:
 def _pieces(text: str, most_words: int) -> list[str]:
     pieces: list[str] = []
     for sentence in _SENTENCE_END.split(text):
-        words = sentence.split()
-        pieces += [" ".join(words[i : i + most_words]) for i in range(0, len(words), most_words)]
+        units = _UNIT.findall(" ".join(sentence.split()))
+        pieces += ["".join(units[i : i + most_words]).strip() for i in range(0, len(units), most_words)]
     return pieces

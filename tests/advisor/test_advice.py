@@ -14,11 +14,13 @@ from advisor.decide import Candidate, Evidence, Limits
 from advisor.economics import Money, Prices
 from advisor.error_costs import ErrorCosts
 from advisor.evidence import Weighed
+from advisor.planning import HELD_OUT
 from advisor.report import schema
 from advisor.reporting import settings_of, with_errors
 from advisor.request import CompareRequest, make_request
 from advisor.sensitivity import Assumptions
 from advisor.trials import INCUMBENT
+from eval.metrics import ScoredRow
 
 FAMILIES = {"few_shot": "prompt", "zero_shot": "prompt", "rag": "retrieval", "lora": "finetune"}
 SIMPLICITY = ["majority", "tfidf_linear", "zero_shot", "few_shot", "rag", "lora", INCUMBENT]
@@ -147,7 +149,7 @@ class Told:
             schema.StrategyResult(name=n, family=cast(Any, FAMILIES[n]), status="stopped_early") for n in unfinished
         ]
         settings = settings_of(request, Prices("a machine", 0.1, "assumed", label_usd=label_usd))
-        weighed = Weighed({}, comparisons, assumed, decided, label_rows or {})
+        weighed = Weighed(answered(recalls or {}, label_rows or {}), comparisons, assumed, decided, label_rows or {})
         results = [*with_errors(results, weighed), *late]
         self.decision = decided
         self.advice = recommend(data_of(rows, examples, plan), with_models(request), settings, results, weighed)
@@ -163,6 +165,20 @@ class Told:
     @property
     def summary(self) -> str:
         return " ".join(self.advice.summary)
+
+
+def answered(recalls: dict[str, dict[str, float]], rows: dict[str, int]) -> dict[str, list[list[ScoredRow]]]:
+    """One fit of each strategy, in which so many rows of each label are answered rightly."""
+    return {
+        name: [
+            [
+                ScoredRow(label, (label,), float(i < round(own[label] * n)))
+                for label, n in rows.items()
+                for i in range(n)
+            ]
+        ]
+        for name, own in recalls.items()
+    }
 
 
 CLEAR = {"majority": 0.5, "few_shot": 0.9}
@@ -707,3 +723,13 @@ def test_the_scope_names_the_models_the_embedder_and_the_examples() -> None:
     assert "language models tested (small, org/large)" in scope
     assert "embedder words" in scope
     assert "123 examples" in scope
+
+
+def test_what_needs_more_test_rows_than_one_holdout_has_is_not_told_to_label_examples() -> None:
+    decision = {"verdict": "tie", "rows_needed": 80}
+    told = Told(CLOSE, rows=200, decision=decision, plan={"folds": 1, "test": 200, "cuts": [HELD_OUT]})
+    assert "about 80 more test rows would settle it, more than the 200" in told.advice.next_step
+    assert "raise --time-budget" in told.advice.next_step
+    latest = Told(CLOSE, rows=200, decision=decision, plan={"folds": 1, "test": 200, "test_source": "latest"})
+    assert "--time-budget" not in latest.advice.next_step
+    assert "--test" in latest.advice.next_step

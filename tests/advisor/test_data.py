@@ -397,3 +397,25 @@ def test_without_a_column_only_repeated_inputs_belong_together(mixed: Path, tmp_
     assert {example.group for example in read(mixed).examples} == {""}
     data = read(write(tmp_path / "twice.csv", [*MIXED, MIXED[5]]))
     assert data.examples[5].group == data.examples[100].group != ""
+
+
+def test_the_name_of_a_column_may_be_written_otherwise_and_the_test_file_must_have_it(tmp_path: Path) -> None:
+    examples = with_column(tmp_path / "a.csv", "Customer", [f"c{i}" if i > 1 else "same" for i in range(100)])
+    test = write(tmp_path / "t.csv", [("quite another", "billing", "same")], ("text", "label", "customer"))
+    data = read(examples, group_by="customer", test=str(test))
+    assert data.test is not None
+    assert data.test[0].group == data.examples[0].group != ""
+    bare = write(tmp_path / "bare.csv", [("quite another", "billing")])
+    with pytest.raises(RequestError, match="--group-by with --test: there is no column"):
+        read(examples, group_by="customer", test=str(bare))
+
+
+def test_rows_that_are_numbered_alike_are_not_matched_by_their_numbers(tmp_path: Path) -> None:
+    ids = [str(i) for i in range(100)]
+    numbered = [(n, *row) for n, row in zip(ids, MIXED, strict=True)]
+    examples = write(tmp_path / "a.csv", numbered, ("id", "text", "label"))
+    inputs = [text for text, _ in MIXED]
+    rows = list(zip(ids, inputs[::-1], TODAY[::-1], strict=True))
+    data = read(examples, incumbent=today(tmp_path / "b.csv", ("id", "text", "prediction"), rows))
+    assert data.incumbent == tuple(TODAY)
+    assert any("by input" in sentence for sentence in data.stated)

@@ -329,9 +329,23 @@ def test_a_strategy_that_finds_too_few_of_a_label_is_not_within_the_limits() -> 
     assert just.broken == {}
 
 
-def test_a_recall_that_no_row_shows_is_not_met() -> None:
+def test_a_recall_that_no_row_shows_is_neither_met_nor_missed() -> None:
     careful, plain = worked_example()
     found = weighed(careful, plain, min_recall={"good": 0.5}).decision
     assert found is not None
-    assert found.verdict == "none_feasible"
-    assert replace(found, broken={}).pick is None
+    assert (found.verdict, found.broken) == ("insufficient_evidence", {})
+    assert found.lacks[-1] == "limited_labels"
+
+
+def test_under_macro_f1_wrong_answers_are_counted_all_the_same() -> None:
+    """39 wrong of 400 are fewer than 59, however little macro F1 thinks of who never finds the rare label."""
+    rows = {"bad": 39, "fine": 361}
+    lazy = record("majority", {label: ["fine"] * n for label, n in rows.items()})
+    eager = record("tfidf_linear", {"bad": ["bad"] * 30 + ["fine"] * 9, "fine": ["fine"] * 311 + ["bad"] * 50})
+    request = make_request(task="x", examples="y", error_cost=1.0)
+    found = weigh((lazy, eager), request, PRICES, get_metric("macro_f1"), labels=("bad", "fine"))
+    assert {c.name: c.errors for c in found.assumptions.candidates} == pytest.approx(
+        {"majority": 39 / 400, "tfidf_linear": 59 / 400}
+    )
+    assert found.decision is not None
+    assert (found.decision.pick, found.decision.best) == ("majority", "tfidf_linear")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from advisor import further
-from advisor.further import answers, evaluate_kept, refresh_kept
+from advisor.further import answers, evaluate_kept, inputs_of, labelled, refresh_kept
 from advisor.progress import Silent
 from eval.contracts import Document, Kind, Prediction
 from eval.errors import RequestError
@@ -123,3 +124,25 @@ def test_a_failure_while_writing_leaves_the_old_solution(
         refresh_kept(folder, [Document("d", "text")], "cpu")
     monkeypatch.undo()
     assert load_solution(folder, shelf()).predict(["anything"])[0].text
+
+
+def run_with(folder: Path, **report: Any) -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / "report.json").write_text(json.dumps(report), encoding="utf-8")
+    return folder
+
+
+def test_further_rows_are_read_as_the_run_read_its_own(tmp_path: Path) -> None:
+    run = run_with(tmp_path / "run", task={"labels": ["billing"]}, data={"input_columns": ["subject", "body"]})
+    more = tmp_path / "more.csv"
+    more.write_text("body,Subject,label\nplease help,bill 7,Billing \nplease help,bill 7,other\n", encoding="utf-8")
+    rows, said = labelled(run, str(more))
+    assert [e.input for e in rows] == ["Subject: bill 7\nbody: please help"] * 2
+    assert [e.target for e in rows] == ["billing", "other"]
+    assert "Spelt the labels of 1 row as the run does." in said
+    assert rows[0].group == rows[1].group != "", "the same input twice is no more evidence than once"
+    assert inputs_of(run, str(more)) == [e.input for e in rows]
+    assert inputs_of(run, str(more), ["body"]) == ["please help"] * 2
+    other = tmp_path / "other.csv"
+    other.write_text("text,label\nhello,billing\n", encoding="utf-8")
+    assert [e.input for e in labelled(run, str(other))[0]] == ["hello"], "without the run's columns, the usual ones"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
 from eval.errors import RequestError
-from eval.metrics import METRICS, ScoredRow, get_metric, score_rows, secondary_metrics
+from eval.metrics import METRICS, ScoredRow, get_metric, score_rows, secondary_metrics, words_held
 
 labels = st.sampled_from(["red", "green", "blue", "navy blue"])
 
@@ -199,3 +199,12 @@ def test_each_metric_brings_its_companions(name: str, others: set[str]) -> None:
 def test_json_companions_count_valid_and_fully_right_answers() -> None:
     values = secondary_metrics("json_field_f1", ['{"b":2, "a":1}', '{"a": 0}', "x"], [('{"a": 1, "b": 2}',)] * 3)
     assert values == {"valid_json": pytest.approx(2 / 3), "exact_match": pytest.approx(1 / 3)}
+
+
+def test_each_sign_of_a_script_without_spaces_is_a_word() -> None:
+    assert score("token_f1", "北京。", "北京") == 1
+    assert score("token_f1", "上海", "北京") == 0
+    assert 0.5 < score("token_f1", "东京都", "东京") < 1
+    assert score("rougeL", "我们明天去北京开会", "我们明天去上海开会") == pytest.approx(7 / 9)
+    assert words_held("法国位于欧洲，其首都为巴黎。", ["巴黎"]) == 1
+    assert words_held("กรุงเทพเป็นเมืองหลวง", ["กรุงเทพ"]) == 1

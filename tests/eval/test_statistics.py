@@ -367,3 +367,12 @@ def test_rows_needed_settle_on_which_side_of_the_margin_the_difference_is(differ
 
 def test_no_number_of_rows_settles_a_difference_that_is_the_margin() -> None:
     assert rows_needed(-0.01, standard_error=0.02, n=100, margin=0.01) is None
+
+
+# ---- the ends of a proportion ----------------------------------------------------------------------------------------
+
+
+def test_none_and_all_are_within_their_own_range() -> None:
+    for n in range(1, 200):
+        assert wilson(0, n)[0] == 0
+        assert wilson(n, n)[1] == 1

@@ -203,3 +203,23 @@ def test_outputs_that_begin_as_json_are_meant_to_be_json_though_some_are_broken(
     assert are_json_objects([*whole, '{"topic": ', '{"topic": 1'])
     assert not are_json_objects([*whole, "none", "[1]"])
     assert not are_json_objects([text.replace('"', "'") for text in whole])
+
+
+@pytest.mark.parametrize("mark", ["?", "？", "؟"])
+def test_a_question_ends_with_its_languages_mark(mark: str) -> None:
+    rows = [Example(str(i), f"{i} 法国的首都在哪里{mark}", (f"这是第{i}个答案",)) for i in range(8)]
+    assert inferred(rows, has_documents=True)[0] is Kind.QA
+
+
+def test_two_signs_of_a_script_without_spaces_count_as_a_word() -> None:
+    rows = [Example(str(i), f"写一个句子 {i}", ("这" * 30 + str(i),)) for i in range(8)]
+    assert complete(TaskSpec("Write."), rows, has_documents=False)[0].metric == "rougeL"
+    rows = [Example(str(i), f"写一个句子 {i}", ("这" * 10 + str(i),)) for i in range(8)]
+    assert complete(TaskSpec("Write."), rows, has_documents=False)[0].metric == "token_f1"
+
+
+def test_what_no_file_can_hold_is_cleaned_out_of_the_task(tmp_path: Path) -> None:
+    assert read_task("Route caf\udce9 tickets.").description == "Route caf\ufffd tickets."
+    path = tmp_path / "task.json"
+    path.write_text('{"description": "Route \\ud83d.", "labels": ["a\\ud83d"]}', encoding="utf-8")
+    assert read_task(str(path)) == TaskSpec("Route \ufffd.", labels=("a\ufffd",))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
-from eval.audit.injection import prompt_injection
+from eval.audit.injection import prompt_injection, tries_to_instruct
 from eval.contracts import Document, Example
 
 
@@ -148,3 +150,11 @@ def test_documents_are_looked_at_for_what_a_model_would_obey() -> None:
     ]
     (finding,) = prompt_injection([], documents)
     assert finding.rows == ("bad",)
+
+
+@pytest.mark.parametrize("text", ["\n", " \n", "#", ". ", "answer:\n", "[ ", "= "])
+def test_no_long_cell_holds_the_search_up(text: str) -> None:
+    """A pattern that looks at each place of a run from each place of it takes minutes for one cell."""
+    begin = time.process_time()
+    tries_to_instruct(text * (20_000 // len(text)))
+    assert time.process_time() - begin < 2

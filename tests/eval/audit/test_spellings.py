@@ -125,3 +125,8 @@ def test_labels_that_the_task_does_not_state_are_told() -> None:
     assert (finding.count, finding.rows) == (4, ("1", "3", "5", "7"))
     assert "4 rows have labels that the task file does not state: 'legal'" in finding.message
     assert label_variants(rows, {}) == label_variants(rows, {}, ("billing", "legal")) == []
+
+
+def test_an_output_that_is_a_label_stays_as_it_is() -> None:
+    examples = [Example("1", "a", ("us",)), Example("2", "b", ("US",))]
+    assert respelt(["us", "US", "Us"], examples)[:2] == ("us", "US")

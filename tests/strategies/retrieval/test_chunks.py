@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eval.contracts import Document
+from eval.reading.text import count_words
 from strategies.retrieval.chunks import MOST_WORDS, Passage, cut, cut_documents
 
 Words = st.lists(st.sampled_from(["alpha", "beta.", "gamma!", "delta?", "e.g.", "3.14", "\n\n", "zeta\n"]), max_size=80)
@@ -65,3 +66,12 @@ def test_a_title_is_shown_once_and_readable() -> None:
     assert Passage("d", "Help_desk", "Call us.").shown == "Help desk: Call us."
     assert Passage("d", "Help desk", "Help desk hours.").shown == "Help desk hours."
     assert Passage("d", "", "Call us.").shown == "Call us."
+
+
+def test_text_without_spaces_is_cut_too() -> None:
+    text = "法国位于欧洲，其首都为巴黎。" * 40
+    passages = cut(text, 20)
+    assert len(passages) > 10
+    assert all(count_words(passage) <= 20 and passage.endswith("。") for passage in passages)
+    unbroken = cut("中" * 100, 20)
+    assert [len(passage) for passage in unbroken] == [40, 40, 20]
