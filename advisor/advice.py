@@ -25,6 +25,7 @@ MOST_BREAK_EVENS = 6
 MOST_LABELS_NAMED = 3
 LEAST_USD = 0.0001
 """Nobody sets a limit below, or prices an error lower."""
+LEAST_MS = 1.0
 FAR = 100
 """Times under the volume stated, where a break-even is no news."""
 ENOUGH_ROWS_OF_A_LABEL = 50
@@ -541,7 +542,7 @@ def _about_fits(case: Case) -> list[str]:
 def _sensitivity(case: Case) -> list[str]:
     """What would flip the decision, the nearest value on either side, and what more examples would bring."""
     assumed = case.weighed.assumptions
-    least = {"volume": 1.0, "max_cost_per_1k": LEAST_USD, "error_cost": LEAST_USD}
+    least = {"volume": 1.0, "max_cost_per_1k": LEAST_USD, "error_cost": LEAST_USD, "max_latency_ms": LEAST_MS}
     flips = [_flip(case, flip) for flip in what_would_flip(assumed) if flip.value >= least.get(flip.what, 0.0)]
     if case.decision.pick is not None and not flips:
         flips = ["No other volume, price, limit or tolerance changes the pick."]

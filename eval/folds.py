@@ -171,7 +171,7 @@ def _holdout(examples: Sequence[Example], size: int, salt: str, stratify: bool, 
     if size < 1 or size >= len(examples) or len(groups) < 2:
         raise RequestError(
             f"{len(examples)} examples in {len(groups)} groups of like inputs are too few to set {size} aside; "
-            "add examples, or ask for a smaller part."
+            "add examples that differ."
         )
     held = _draw(groups, size, quotas(groups, size))
     parts: tuple[list[Example], list[Example]] = ([], [])

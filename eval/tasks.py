@@ -25,6 +25,8 @@ SHORT_ANSWER = 10
 """Words. Shorter answers are compared word by word, longer ones by their longest common subsequence."""
 NEARLY_ALL, MOSTLY = 0.95, 0.8
 """Shares of the outputs: that begin as JSON objects, and that are some; the others are then broken ones."""
+MOST_WITH_ONE = 3
+"""Different outputs, of which only one comes back, that may still be labels."""
 LONGEST_LABEL = 10
 """Words. Longer outputs are text, however often they repeat."""
 QUESTION = re.compile(
@@ -203,13 +205,17 @@ def _infer_metric(kind: Kind, examples: Sequence[Example]) -> tuple[str, str]:
         return "exact_match", "the outputs are numbers: one is right only if it is the same, however near it comes"
     words = statistics.median(count_words(target) for target in targets)
     if words <= SHORT_ANSWER:
-        return "token_f1", f"half of the outputs have at most {words:g} words"
+        return "token_f1", f"half of the outputs have at most {words:g} {'word' if words == 1 else 'words'}"
     return "rougeL", f"half of the outputs have at least {words:g} words"
 
 
 def _are_labels(outputs: Counter[str]) -> bool:
-    """Labels are short and come back: two thirds of the rows have an output that other rows have too."""
-    repeated = sum(count for count in outputs.values() if count > 1)
+    """Labels are short and come back: two thirds of the rows have an output that other rows have too.
+
+    One output that comes back among many that do not is what is said where there is no answer.
+    """
+    again = [count for count in outputs.values() if count > 1]
+    repeated = sum(again) if len(again) > 1 or len(outputs) <= MOST_WITH_ONE else 0
     longest = max(count_words(output) for output in outputs)
     return repeated >= 2 / 3 * outputs.total() and longest <= LONGEST_LABEL
 

@@ -223,3 +223,9 @@ def test_what_no_file_can_hold_is_cleaned_out_of_the_task(tmp_path: Path) -> Non
     path = tmp_path / "task.json"
     path.write_text('{"description": "Route \\ud83d.", "labels": ["a\\ud83d"]}', encoding="utf-8")
     assert read_task(str(path)) == TaskSpec("Route \ufffd.", labels=("a\ufffd",))
+
+
+def test_one_answer_that_comes_back_among_many_that_do_not_is_no_label() -> None:
+    rows = [Example(str(i), f"What is {i}?", ("no answer" if i % 3 else f"thing {i}",)) for i in range(66)]
+    assert inferred(rows, has_documents=True)[0] is Kind.QA
+    assert inferred(rows[:6])[0] is Kind.CLASSIFICATION
