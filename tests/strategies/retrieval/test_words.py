@@ -71,3 +71,8 @@ def test_found_by_both_comes_before_found_by_one() -> None:
 def test_a_larger_share_moves_the_first_to_where_words_have_it() -> None:
     ranks = Ranks([1, 2], [2, 1])
     assert [ranks.fused(share)[0] for share in (0.2, 0.5, 0.8)] == [1, 1, 2]
+
+
+def test_scripts_without_spaces_are_searched_by_pairs_of_signs() -> None:
+    index = WordIndex(["其首都为柏林，位于德国。", "其首都为巴黎，位于法国。", "Berlin is in Germany."])
+    assert index.search(["法国的首都在哪里？", "巴黎", "berlin"], 1) == [[1], [1], [2]]
