@@ -127,7 +127,8 @@ class TermCounts:
         from sklearn.feature_extraction.text import TfidfTransformer
 
         texts_with = np.bincount(self.counts[rows].indices, minlength=len(self.terms))
-        kept = np.flatnonzero(texts_with >= (2 if len(rows) >= MANY_TEXTS else 1))
+        many = self.counts.shape[0] >= MANY_TEXTS  # of the whole, so that parts see what the whole will
+        kept = np.flatnonzero(texts_with >= (2 if many else 1))
         counts = self.counts[:, kept]
         weighing = TfidfTransformer(sublinear_tf=True).fit(counts[rows])
         vocabulary = {str(term): place for place, term in enumerate(self.terms[kept])}

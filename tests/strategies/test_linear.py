@@ -19,7 +19,7 @@ from strategies.linear import FOLDS, PooledLinear, TfidfLinear
 from strategies.linear_classifier import LinearClassifier
 from strategies.models.fake import HashingEmbedder, ScriptedModel
 from strategies.models.shelf import ModelShelf
-from strategies.text_features import Matrix, TermCounts, TfidfFeatures
+from strategies.text_features import MANY_TEXTS, Matrix, TermCounts, TfidfFeatures
 
 WORDS = ("invoice", "password", "parcel", "refund", "login", "courier")
 
@@ -218,3 +218,10 @@ def test_of_many_rows_weights_are_found_on_some(tmp_path: Path, monkeypatch: pyt
     TfidfLinear().fit(task(), clear_rows(), shop)
     assert {t["dev_rows"] for t in shop.log.trials} == {30}
     assert shop.log.train_examples == 60
+
+
+def test_parts_of_many_texts_see_the_terms_that_the_whole_will() -> None:
+    counts = TermCounts.of([f"parcel once{i}" for i in range(MANY_TEXTS)])
+    assert "once7" not in counts.learn(np.arange(600))[0].vocabulary
+    assert "parcel" in counts.learn(np.arange(600))[0].vocabulary
+    assert "once7" in TermCounts.of([f"parcel once{i}" for i in range(20)]).learn(np.arange(10))[0].vocabulary
