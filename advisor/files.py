@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from advisor.columns import column_values, impersonal_groups, times_of
 from advisor.incumbent import read_incumbent
 from advisor.request import CompareRequest
-from eval.audit.personal_data import impersonal_ids, mask, mask_documents, mask_examples, mask_finding
+from eval.audit.personal_data import impersonal_ids, mask_answer, mask_documents, mask_examples, mask_finding
 from eval.contracts import Document, Example
 from eval.findings import Finding
 from eval.reading.documents import DocumentFile, read_documents
@@ -84,7 +84,7 @@ def masked(files: Files) -> Files:
 
 
 def _each_masked(texts: Sequence[str] | None) -> tuple[str, ...] | None:
-    return None if texts is None else tuple(map(mask, texts))
+    return None if texts is None else tuple(map(mask_answer, texts))
 
 
 def _examples(request: CompareRequest, source: str) -> ExampleFile:

@@ -106,6 +106,8 @@ def _files(request: CompareRequest) -> Iterator[tuple[str, tuple[str, bytes]]]:
     if request.documents:
         path = Path(request.documents)
         texts = sorted(p for p in path.rglob("*") if p.suffix.lower() in EXTRACTORS)
+        if path.is_dir() and not texts:
+            raise RequestError(f"--documents: {path} holds none of {', '.join(EXTRACTORS)}.")
         for file in texts if path.is_dir() else [path]:
             yield "documents", _read(file, "documents")
 

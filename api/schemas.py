@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 from advisor.economics import Hosting, PriceFile
 from advisor.error_costs import ErrorCost
@@ -13,6 +13,7 @@ from advisor.report.schema import Finding, Verdict
 from advisor.request import Name, Options
 from advisor.runs import REPORT
 from api.tables import Comparison, State
+from eval.reading.text import SURROGATE
 
 LONGEST_TEXT = 100_000
 Role = Literal["language_model", "embedder"]
@@ -195,12 +196,18 @@ class Deleted(BaseModel):
     kept: str = "The audit log's lines on who asked for it, read its solution and deleted it, by id alone."
 
 
+def _whole(text: str) -> str:
+    if SURROGATE.search(text):
+        raise ValueError("a text holds half a character (a lone surrogate)")
+    return text
+
+
 class Inputs(BaseModel):
     """Texts to answer."""
 
     model_config = ConfigDict(extra="forbid")
 
-    inputs: list[str] = Field(min_length=1)
+    inputs: list[Annotated[str, AfterValidator(_whole)]] = Field(min_length=1)
 
 
 class Answer(BaseModel):

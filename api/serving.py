@@ -24,6 +24,7 @@ from api.limits import asks_this_machine, is_cross_site
 from eval.contracts import Prediction, Solution
 from eval.errors import InfrastructureError
 from eval.harness import infrastructure_failure
+from eval.reading.text import SURROGATE
 
 MOST_BYTES = 1_048_576
 """Of a request."""
@@ -71,6 +72,8 @@ class _Asked(BaseModel):
             raise Refusal("The last message must be the user's.", "messages")
         if not last.text.strip():
             raise Refusal("The last message holds no text.", "messages")
+        if SURROGATE.search(last.text):
+            raise Refusal("The last message holds half a character (a lone surrogate).", "messages")
         return last.text
 
 
@@ -135,8 +138,8 @@ def create_serving_app(solution: Solution, name: str, key: str | None = None) ->
 def _check_caller(request: Request, key: str | None) -> None:
     """Raise Refusal for who has no key, or, where none is needed, for what another site's page sends here."""
     if key is not None:
-        shown = request.headers.get("authorization", "").removeprefix("Bearer ")
-        if not secrets.compare_digest(shown.encode(), key.encode()):
+        scheme, _, shown = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not secrets.compare_digest(shown.encode(), key.encode()):
             raise Refusal("Show the key as a bearer token.", status=401, code="invalid_api_key")
         return
     if not asks_this_machine(request) or is_cross_site(request):
@@ -151,7 +154,7 @@ async def _read(request: Request) -> _Asked:
             raise Refusal(f"A request may hold at most {MOST_BYTES} bytes.", status=413)
     try:
         values = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Refusal("The request is not JSON.") from error
     if not isinstance(values, dict):
         raise Refusal("The request is not a JSON object.")

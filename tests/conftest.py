@@ -159,6 +159,7 @@ class Server(ThreadingHTTPServer):
         self.answered = 0
         self.keys: set[str] = set()
         self.supports, self.refuses_with = "json_schema", 400
+        self.complaint = "this model's context is 10 tokens"
         self.counts = True
         self.reply: Callable[[dict[str, Any]], str] = lambda body: body["messages"][-1]["content"].upper()
         self.lock = threading.Lock()
@@ -188,7 +189,8 @@ class Handler(BaseHTTPRequestHandler):
         elif fault == "empty":
             self.say(200, b'{"choices": []}')
         elif fault:
-            self.say(int(fault), json.dumps({"error": {"message": "this model's context is 10 tokens"}}).encode())
+            told = {"message": self.server.complaint}
+            self.say(int(fault), json.dumps({"error": told}).encode())
         elif form not in ("text", self.server.supports):
             self.say(self.server.refuses_with, b'{"error": {"message": "response_format is not supported"}}')
         else:

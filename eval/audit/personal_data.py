@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from eval.audit.personal_forms import FINDERS, MAY_HOLD
 from eval.contracts import Document, Example
@@ -27,6 +28,8 @@ TITLES = {
 
 CONTACT = ("EMAIL", "IBAN", "PHONE", "ADDRESS", "NAME")
 """Kinds that organisations publish of themselves and of their staff."""
+FEWEST_DIGITS = 7
+"""Of a number that may be personal."""
 PUBLISHED = 3
 """Rows; contact data that so many answers give are no slip."""
 Row = TypeVar("Row", Example, Document)
@@ -68,7 +71,30 @@ def mask(text: str) -> str:
 
 def mask_examples(examples: Sequence[Example]) -> tuple[Example, ...]:
     """Return the examples with inputs and outputs masked."""
-    return tuple(replace(e, input=mask(e.input), targets=tuple(dict.fromkeys(map(mask, e.targets)))) for e in examples)
+    return tuple(
+        replace(e, input=mask(e.input), targets=tuple(dict.fromkeys(map(mask_answer, e.targets)))) for e in examples
+    )
+
+
+def mask_answer(text: str) -> str:
+    """Return an answer masked; of JSON, which must stay some, a number that is masked becomes a text."""
+    masked = mask(text)
+    if masked == text or _parsed(text) is None or _parsed(masked) is not None:
+        return masked
+    return mask(json.dumps(_parsed(text, _number), ensure_ascii=False))
+
+
+def _parsed(text: str, number: Callable[[str], Any] | None = None) -> Any:
+    """The object or list of a JSON text, its numbers as `number` makes them; None where it is none."""
+    try:
+        value = json.loads(text, parse_int=number, parse_float=number) if text.startswith(("{", "[")) else None
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict | list) else None
+
+
+def _number(digits: str) -> Any:
+    return digits if len(digits) >= FEWEST_DIGITS else json.loads(digits)
 
 
 def mask_documents(documents: Sequence[Document]) -> tuple[Document, ...]:

@@ -28,7 +28,7 @@ class AnswerStore:
         self._file = file
         spent = 0.0
         if file.exists():
-            text = file.read_text(encoding="utf-8")
+            text = file.read_text(encoding="utf-8", errors="replace")  # one may be cut off inside a letter
             if text and not text.endswith("\n"):
                 file.write_text(text + "\n", encoding="utf-8")
             for line in text.split("\n"):

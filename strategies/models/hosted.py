@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import random
+import re
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,7 @@ from typing import Any
 from eval.contracts import NO_USAGE, Usage
 from eval.errors import InfrastructureError, ModelUnavailable, RequestError
 from eval.harness import as_prediction_error
+from eval.reading.text import clean
 from strategies.models.answer_store import AnswerStore
 from strategies.models.base import Completion, Decoding, JsonShape, LabelScores, ModelIdentity, Prompt
 from strategies.models.caches import Bypassable
@@ -40,6 +42,8 @@ LETTERS_A_TOKEN = 3.5
 FRAME_TOKENS = 8
 """Around each turn, at the most."""
 UNSUPPORTED = (400, 404, 422)
+FILTERED = "the server's filter withheld the answer"
+_FENCE = re.compile(r"^\s*```(?:json)?\s*|\s*```\s*$")
 FORMATS = ("json_schema", "json_object with schema", "json_object", "text")
 """Ways of asking for a form of answer, the strictest first; what a server refuses is not asked for again."""
 
@@ -178,9 +182,9 @@ class HostedModel(Bypassable):
         """The answer, and what this attempt has cost in USD."""
         import openai
 
-        failure = ""
+        failure, form = "", 0
         for attempt in range(ATTEMPTS):
-            form = self._format
+            form = max(form, self._format)
             reserved = self._price.of(_most_tokens(messages), most)
             self._purse.reserve(reserved)
             cost = reserved  # what was cut off, too late or garbled may have been paid for all the same
@@ -191,16 +195,21 @@ class HostedModel(Bypassable):
                 found = _completion(answer)
             except openai.APIStatusError as error:
                 cost = 0.0
+                of_prompt = _fault_of_prompt(error)
+                if of_prompt is not None:
+                    return Completion("", error=of_prompt), 0.0
                 if schema is not None and form < len(FORMATS) - 1 and _is_refused_form(error):
-                    self._format = max(self._format, form + 1)
+                    form += 1
                     continue
                 if error.status_code not in (408, 409, 429) and error.status_code < 500:
-                    return self._refused(error), 0.0
+                    raise self._refusal(error) from error
                 failure, wait = f"the server answered {error.status_code}", _wait(attempt, error.response.headers)
             except (openai.APIError, ValueError, TypeError, AttributeError, IndexError) as error:
                 self.answers.pay(cost)
                 failure, wait = f"no answer that can be read came back ({type(error).__name__})", _wait(attempt, {})
             else:
+                if schema is not None:  # only now is it known that it was the form that was refused
+                    self._format = max(self._format, form)
                 told = found.usage != NO_USAGE  # where the server does not say, all that was set aside counts
                 cost = self._price.of(found.usage.input_tokens, found.usage.output_tokens) if told else reserved
                 return found, cost
@@ -210,14 +219,24 @@ class HostedModel(Bypassable):
                 time.sleep(wait)
         raise InfrastructureError(f"{failure}, {ATTEMPTS} times")
 
-    def _refused(self, error: Any) -> Completion:
-        """What is wrong with this prompt is an answer's error; what is wrong with all of them ends the strategy."""
-        said = str(getattr(error, "message", ""))
-        if error.status_code in (400, 413, 422) and ("context" in said.lower() or "too long" in said.lower()):
-            return Completion("", error="the prompt overflows the model's context")
+    def _refusal(self, error: Any) -> RequestError:
+        """What is wrong with all prompts, which ends the strategy."""
         if error.status_code in (401, 403):
-            raise RequestError(f"{self.identity.name}: the server does not accept the key in OPENAI_API_KEY.")
-        raise RequestError(f"{self.identity.name}: the server refuses the request ({error.status_code}: {said[:200]}).")
+            return RequestError(f"{self.identity.name}: the server does not accept the key in OPENAI_API_KEY.")
+        said = str(getattr(error, "message", ""))
+        return RequestError(
+            f"{self.identity.name}: the server refuses the request ({error.status_code}: {said[:200]})."
+        )
+
+
+def _fault_of_prompt(error: Any) -> str | None:
+    """What is wrong with this prompt alone, which is an answer's error."""
+    said = str(getattr(error, "message", "")).lower()
+    if error.status_code not in (400, 413, 422) or "response_format" in said:
+        return None
+    if getattr(error, "code", None) == "content_filter" or "content management policy" in said:
+        return FILTERED
+    return "the prompt overflows the model's context" if "context" in said or "too long" in said else None
 
 
 def _is_refused_form(error: Any) -> bool:
@@ -243,8 +262,8 @@ def _completion(answer: Any) -> Completion:
         cached = int(getattr(details, "cached_tokens", 0) or 0)
         usage = Usage(int(answer.usage.prompt_tokens), int(answer.usage.completion_tokens), cached)
     if choice.finish_reason == "content_filter":
-        return Completion("", usage, error="the server's filter withheld the answer")
-    return Completion(str(choice.message.content or "").strip(), usage)
+        return Completion("", usage, error=FILTERED)
+    return Completion(clean(str(choice.message.content or "")), usage)
 
 
 def _chosen(completion: Completion, labels: Sequence[str]) -> LabelScores:
@@ -252,20 +271,24 @@ def _chosen(completion: Completion, labels: Sequence[str]) -> LabelScores:
     if completion.error is not None:
         return LabelScores((), completion.usage, completion.error)
     said = _label_in(completion.text)
-    plain = {label.strip().casefold(): number for number, label in reversed(list(enumerate(labels)))}
-    number = labels.index(said) if said in labels else plain.get(said.strip(" .\"'`\n").casefold())
+    plain = {_bare(label): number for number, label in reversed(list(enumerate(labels)))}
+    number = labels.index(said) if said in labels else plain.get(_bare(said))
     if number is None:
         return LabelScores((), completion.usage, f"the answer is none of the labels: {said[:80]!r}")
     return LabelScores(tuple(0.0 if i == number else -inf for i in range(len(labels))), completion.usage)
 
 
+def _bare(label: str) -> str:
+    return label.strip(" .\"'`\n").casefold()
+
+
 def _label_in(text: str) -> str:
     try:
-        value = json.loads(text)
+        value = json.loads(_FENCE.sub("", text))
     except (ValueError, RecursionError):
         return text
-    if isinstance(value, dict) and len(value) == 1:
-        value = next(iter(value.values()))
+    if isinstance(value, dict):
+        value = value.get("label", next(iter(value.values())) if len(value) == 1 else None)
     return value if isinstance(value, str) else text
 
 

@@ -57,13 +57,20 @@ class VectorIndex:
         return int(self._index.ntotal)
 
     def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
-        """For each query its `k` nearest, best first; ties keep the order of the index."""
+        """For each query its `k` nearest, best first; ties keep the order of the index.
+
+        An approximate index may find fewer, which FAISS tells by places below zero.
+        """
         k = min(k, len(self))
         if not queries or not k:
             return [[] for _ in queries]
         scores, positions = self._index.search(self._embedder.encode(queries), k)
         return [
-            [Hit(int(p), float(s)) for p, s in sorted(zip(ps, ss, strict=True), key=lambda hit: (-hit[1], hit[0]))]
+            [
+                Hit(int(p), float(s))
+                for p, s in sorted(zip(ps, ss, strict=True), key=lambda hit: (-hit[1], hit[0]))
+                if p >= 0
+            ]
             for ps, ss in zip(positions, scores, strict=True)
         ]
 

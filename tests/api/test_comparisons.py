@@ -254,6 +254,9 @@ def test_reports_come_with_a_comparison_that_succeeded_alone(client: TestClient)
         assert (answer.status_code, "queued" in answer.json()["detail"]) == (409, True)
     assert client.post(f"/v1/comparisons/{id}/decision", json={}).status_code == 409
     assert client.post(f"/v1/comparisons/{id}/predict", json={"inputs": ["x"]}).status_code == 409
+    said, form = b'{"inputs": ["a \\ud83d"]}', {"content-type": "application/json"}
+    half = client.post(f"/v1/comparisons/{id}/predict", content=said, headers=form)
+    assert (half.status_code, "half a character" in half.json()["detail"]) == (422, True)
 
 
 def test_the_html_report_is_shown_under_a_policy_that_lets_it_run_its_own_script_alone(client: TestClient) -> None:

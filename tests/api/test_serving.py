@@ -125,9 +125,15 @@ def test_fields_that_are_null_or_ask_for_nothing_are_accepted(client: TestClient
     assert ask(client, n=1, tools=None, stop=None, stream=None, tool_choice="none", max_tokens=5).status_code == 200
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[1]", b"\xff\xfe"])
+@pytest.mark.parametrize("body", [b"", b"{", b"[1]", b"\xff\xfe", b"[" * 100_000])
 def test_a_body_that_is_no_json_object_is_refused(client: TestClient, body: bytes) -> None:
     assert client.post("/v1/chat/completions", content=body).status_code == 400
+
+
+def test_half_a_character_is_refused(client: TestClient) -> None:
+    body = b'{"model": "any", "messages": [{"role": "user", "content": "a \\ud83d"}]}'
+    refused = client.post("/v1/chat/completions", content=body)
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "messages")
 
 
 def test_a_body_that_is_too_large_is_refused(client: TestClient) -> None:
@@ -158,11 +164,12 @@ def test_an_error_in_a_stream_has_its_status(client: TestClient) -> None:
 
 
 def test_a_key_is_needed_where_there_is_one(guarded: TestClient) -> None:
-    for shown in ({}, {"authorization": "Bearer wrong"}, {"authorization": "Bearer ключ".encode()}):
+    wrong = ("Bearer wrong", "Bearer ключ".encode(), "s3cret")
+    for shown in ({}, *({"authorization": one} for one in wrong)):
         refused = guarded.get("/v1/models", headers=shown)  # type: ignore[arg-type]
         assert (refused.status_code, refused.json()["error"]["code"]) == (401, "invalid_api_key")
         assert guarded.post("/v1/chat/completions", headers=shown).status_code == 401  # type: ignore[arg-type]
-    listed = guarded.get("/v1/models", headers={"authorization": "Bearer s3cret", "host": "advisor.example"})
+    listed = guarded.get("/v1/models", headers={"authorization": "bearer s3cret", "host": "advisor.example"})
     assert [model["id"] for model in listed.json()["data"]] == ["lora"]
 
 

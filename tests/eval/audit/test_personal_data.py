@@ -232,3 +232,13 @@ def test_findings_repeat_no_personal_data_of_ids() -> None:
     assert mask_finding(finding) == Finding(
         "empty_output", "warning", 1, ("[EMAIL]",), "Left out [EMAIL] (line 1).", ""
     )
+
+
+def test_json_stays_json_where_its_numbers_are_masked() -> None:
+    answers = [
+        '{"card": 4111111111111111, "guests": 4}',
+        '{"mail": "a@example.org", "guests": 4}',
+        "[4111111111111111]",
+    ]
+    masked = [e.target for e in mask_examples([Example(str(i), "t", (text,)) for i, text in enumerate(answers)])]
+    assert masked == ['{"card": "[CARD]", "guests": 4}', '{"mail": "[EMAIL]", "guests": 4}', '["[CARD]"]']

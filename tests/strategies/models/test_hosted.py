@@ -74,7 +74,9 @@ def test_no_answer_is_paid_for_twice(server: Any, tmp_path: Path) -> None:
 def test_a_label_is_named_in_json_or_in_plain_words(server: Any) -> None:
     labels = ("billing", "Power cut")
     model = model_at(server)
-    for said, number in (('{"label": "Power cut"}', 1), ("power cut.", 1), (" Billing\n", 0), ('"billing"', 0)):
+    fenced, more = '```json\n{"label": "billing"}\n```', '{"label": "Power cut", "reason": "dark"}'
+    plain = (("power cut.", 1), (" Billing\n", 0), ('"billing"', 0))
+    for said, number in (('{"label": "Power cut"}', 1), (fenced, 0), (more, 1), *plain):
         server.reply = lambda body, said=said: said  # type: ignore[misc]
         (scores,) = model.score_labels([ask(said)], labels)
         assert scores.log_likelihoods == tuple(0.0 if i == number else -inf for i in range(2))
@@ -105,6 +107,37 @@ def test_a_form_of_answer_that_the_server_refuses_is_not_asked_for_again(server:
     assert server.asked[-1]["response_format"]["schema"] == json_schema(shape)
     server.supports = "text"
     assert texts(model.generate([ask("c")], Decoding(9, shape))) == ["C"]
+
+
+@pytest.mark.parametrize(
+    ("complaint", "error"),
+    [
+        ("this model's maximum context length is 10 tokens", "the prompt overflows the model's context"),
+        ("filtered by Azure's content management policy", "the server's filter withheld the answer"),
+    ],
+)
+def test_a_prompt_that_is_refused_changes_nothing_for_those_after_it(server: Any, complaint: str, error: str) -> None:
+    server.complaint, server.faults = complaint, ["400"]
+    model, shape = model_at(server, concurrency=1), JsonShape((("city", ("string",)),))
+    refused, next_one = model.generate([ask("a"), ask("b")], Decoding(9, shape))
+    assert (refused.error, next_one.text) == (error, "B")
+    assert [body["response_format"]["type"] for body in server.asked] == ["json_schema", "json_schema"]
+
+
+def test_a_form_counts_as_refused_only_once_another_was_answered(server: Any) -> None:
+    server.complaint, server.faults = "something is wrong", ["400"] * 4
+    model, shape = model_at(server, concurrency=1), JsonShape((("city", ("string",)),))
+    with pytest.raises(RequestError, match="something is wrong"):
+        model.generate([ask("a")], Decoding(9, shape))
+    model.generate([ask("b")], Decoding(9, shape))
+    assert server.asked[-1]["response_format"]["type"] == "json_schema"
+
+
+def test_half_a_character_in_an_answer_is_none(server: Any, tmp_path: Path) -> None:
+    server.reply = lambda body: "ok \ud83d"
+    model = model_at(server)
+    model.keep_answers(tmp_path / "answers.jsonl")
+    assert texts(model.generate([ask("a")], Decoding(9))) == ["ok \ufffd"]
 
 
 # ---- failures --------------------------------------------------------------------------------------------------------
@@ -297,8 +330,8 @@ def test_a_line_that_was_cut_off_is_passed_over_and_spoils_no_other(tmp_path: Pa
     file, store = tmp_path / "answers.jsonl", AnswerStore()
     store.keep_in(file)
     store.put("a", Completion("A", Usage(1, 2, 3)), usd=0.25)
-    with file.open("a") as half:
-        half.write('{"key": "b", "te')
+    with file.open("ab") as half:
+        half.write('{"key": "b", "text": "ü'.encode()[:-1])
     second = AnswerStore()
     assert second.keep_in(file) == 0.25
     second.put("c", Completion("C", Usage(4, 5)))
