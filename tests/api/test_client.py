@@ -140,3 +140,12 @@ class _Through:
     def request(self, method: str, path: str, **options: Any) -> Any:
         headers = {**self.headers, **options.pop("headers", {})}
         return self.client.request(method, path, headers=headers, **options)
+
+
+def test_a_folder_without_documents_that_can_be_read_is_refused(
+    request_in: Callable[..., CompareRequest], tmp_path: Path
+) -> None:
+    (tmp_path / "none").mkdir()
+    (tmp_path / "none" / "faq.csv").write_text("text\nBilling is about money.\n")
+    with pytest.raises(RequestError, match="--documents: .*none holds none of .txt"):
+        compare_on("http://127.0.0.1:9", request_in(documents=str(tmp_path / "none")), Told())

@@ -13,7 +13,8 @@ if (state && state.dataset.ended === "0") {
     busy = true;
     try {
       const found = await fetch(`/comparisons/${id}/state`, { headers: { accept: "text/html" } });
-      if (found.ok) state.innerHTML = await found.text();
+      if (found.redirected) location.reload(); // the visit has ended
+      else if (found.ok) state.innerHTML = await found.text();
     } catch {
       // the connection is broken: the event stream resumes by itself, and its next event brings us here again
     }

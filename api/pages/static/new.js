@@ -25,7 +25,8 @@ async function lookAtData() {
   found.textContent = "Reading, and measuring how long a comparison would take …";
   try {
     const answer = await fetch("/new/look", { method: "POST", body, headers: { accept: "text/html" } });
-    found.innerHTML = await answer.text();
+    if (answer.redirected) found.textContent = "Your visit has ended: sign in again in another tab, then look once more.";
+    else found.innerHTML = await answer.text();
     const part = found.querySelector("[data-columns]");
     if (part) {
       const options = JSON.parse(part.dataset.columns).map((name) => {
