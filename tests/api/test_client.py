@@ -147,5 +147,5 @@ def test_a_folder_without_documents_that_can_be_read_is_refused(
 ) -> None:
     (tmp_path / "none").mkdir()
     (tmp_path / "none" / "faq.csv").write_text("text\nBilling is about money.\n")
-    with pytest.raises(RequestError, match="--documents: .*none holds none of .txt"):
+    with pytest.raises(RequestError, match=r"--documents: .*none holds none of .txt"):
         compare_on("http://127.0.0.1:9", request_in(documents=str(tmp_path / "none")), Told())
