@@ -73,7 +73,8 @@ def _of_others(inputs: Mapping[str, str], asked: Mapping[str, str]) -> set[str]:
 
     None where hardly any input is an example's: the column is then something else.
     """
-    if sum(text in set(asked.values()) for text in inputs.values()) < len(asked) / 2:
+    known = set(asked.values())
+    if sum(text in known for text in inputs.values()) < len(asked) / 2:
         return set()
     return {key for key, text in inputs.items() if key in asked and text != asked[key]}
 
