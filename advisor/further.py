@@ -24,7 +24,7 @@ from eval.folds import with_groups
 from eval.harness import CHUNK, evaluate, measure_latency, scored_rows, steady, typical_first
 from eval.metrics import get_metric
 from eval.reading.columns import map_inputs, plain
-from eval.reading.examples import read_examples
+from eval.reading.examples import examples_of
 from eval.reading.tables import read_table, readable_file
 from eval.reading.text import counted, read_text
 from eval.statistics import interval
@@ -44,7 +44,10 @@ def labelled(
     Its input columns are taken where all of them are there and none is named. Rows that are like each other belong
     together, and labels get the run's spelling.
     """
-    file = read_examples(source, input_columns=_columns_of(run, source, input_columns), output_column=output_column)
+    table = read_table(source)
+    file = examples_of(
+        table, input_columns=input_columns or _own_columns(run, table.columns), output_column=output_column
+    )
     examples, said = with_groups(file.examples), next(f.message for f in file.findings if f.code == "column_mapping")
     labels = [Example("", "", (label,)) for label in _report_of(run).get("task", {}).get("labels") or ()]
     spelt = tuple(replace(e, targets=tuple(dict.fromkeys(respelt(e.targets, labels)))) for e in examples)
@@ -52,11 +55,10 @@ def labelled(
     return spelt, said + (f" Spelt the labels of {counted(changed, 'row')} as the run does." if changed else "")
 
 
-def _columns_of(run: Path, source: str, named: Sequence[str]) -> Sequence[str]:
-    """The input columns of the run, where none is named and the file has them all."""
-    own = [] if named else _report_of(run).get("data", {}).get("input_columns") or []
-    there = {plain(column) for column in read_table(source).columns} if own else set()
-    return own if own and all(plain(column) in there for column in own) else named
+def _own_columns(run: Path, columns: Sequence[str]) -> Sequence[str]:
+    """The input columns of the run, where all of them are there."""
+    own: list[str] = _report_of(run).get("data", {}).get("input_columns", [])
+    return own if {plain(column) for column in own} <= set(map(plain, columns)) else []
 
 
 def evaluate_kept(
@@ -199,7 +201,8 @@ def inputs_of(run: Path, path: str, input_columns: Sequence[str] = ()) -> list[s
     if path.lower().endswith(".txt"):
         lines = [line.strip() for line in read_text(readable_file(path)).text.split("\n")]
         return [line for line in lines if line]
-    return map_inputs(read_table(path), _columns_of(run, path, input_columns))
+    table = read_table(path)
+    return map_inputs(table, input_columns or _own_columns(run, table.columns))
 
 
 def print_scores(scores: Sequence[dict[str, Any]], console: Console) -> None:

@@ -84,7 +84,9 @@ _TURNS = (
     rf"(?:you|ignore|new|from now|override|{_DO})\b",
     r"[\"']role[\"']\s*:\s*[\"'](?:system|assistant|user|developer|tool)[\"']",
     r"(?<!#)#{2,}+\s*(?:instructions?|input|output|response|system|assistant|answer|label|prompt)\s*:",
-    r"\b(?:answer|output|label|response|assistant)\s*:[^\n]{0,1000}\n\s*(?:question|input|text|query|user|message)\s*:",
+    # the first such word of a line stands for all: from each of them the line's end would be looked for anew
+    r"(?m:^)(?>[^\n]*?\b(?:answer|output|label|response|assistant)\s*:)[^\n]*"
+    r"\n\s*(?:question|input|text|query|user|message)\s*:",
 )
 _TOKENS = (r"<\|[\w ]{2,40}\|>", r"</s>", r"\[/?INST\]", r"<</?SYS>>", r"<(?:start|end)_of_turn>")
 _MARKUP = (

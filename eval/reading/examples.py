@@ -46,7 +46,11 @@ def read_examples(
     Rows without input or output are left out and reported. Raises RequestError, in one sentence, where the file
     cannot be read or its columns cannot be told apart.
     """
-    table = read_table(source)
+    return examples_of(read_table(source), input_columns=input_columns, output_column=output_column)
+
+
+def examples_of(table: Table, *, input_columns: Sequence[str] = (), output_column: str | None = None) -> ExampleFile:
+    """The labelled examples of a table, as `read_examples` gives them."""
     mapping = map_columns(table, input_columns, output_column)
     rows = [(row, mapping.input_of(row), mapping.targets_of(row)) for row in table.rows]
     no_input = [_gap(mapping, row, mapping.inputs) for row, text, _ in rows if not text]

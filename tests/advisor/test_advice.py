@@ -95,6 +95,7 @@ class Told:
         label_rows: dict[str, int] | None = None,
         secondary: dict[str, dict[str, float]] | None = None,
         recalls: dict[str, dict[str, float]] | None = None,
+        groups: int = 0,
         losses: dict[str, float] | None = None,
         models: dict[str, str] | None = None,
         label_usd: float | None = None,
@@ -149,7 +150,9 @@ class Told:
             schema.StrategyResult(name=n, family=cast(Any, FAMILIES[n]), status="stopped_early") for n in unfinished
         ]
         settings = settings_of(request, Prices("a machine", 0.1, "assumed", label_usd=label_usd))
-        weighed = Weighed(answered(recalls or {}, label_rows or {}), comparisons, assumed, decided, label_rows or {})
+        weighed = Weighed(
+            answered(recalls or {}, label_rows or {}, groups), comparisons, assumed, decided, label_rows or {}
+        )
         results = [*with_errors(results, weighed), *late]
         self.decision = decided
         self.advice = recommend(data_of(rows, examples, plan), with_models(request), settings, results, weighed)
@@ -167,18 +170,18 @@ class Told:
         return " ".join(self.advice.summary)
 
 
-def answered(recalls: dict[str, dict[str, float]], rows: dict[str, int]) -> dict[str, list[list[ScoredRow]]]:
-    """One fit of each strategy, in which so many rows of each label are answered rightly."""
-    return {
-        name: [
-            [
-                ScoredRow(label, (label,), float(i < round(own[label] * n)))
-                for label, n in rows.items()
-                for i in range(n)
-            ]
-        ]
-        for name, own in recalls.items()
-    }
+def answered(
+    recalls: dict[str, dict[str, float]], rows: dict[str, int], groups: int = 0
+) -> dict[str, list[list[ScoredRow]]]:
+    """One fit of each strategy, in which so many rows of each label are answered rightly; in so many groups."""
+
+    def fit(shares: dict[str, float]) -> list[ScoredRow]:
+        numbered = [(label, i, n) for label, n in rows.items() for i in range(n)]
+        right = [float(i < round(shares[label] * n)) for label, i, n in numbered]
+        names = [f"group {i * groups // n}" if groups else "" for _, i, n in numbered]
+        return [ScoredRow(row[0], (row[0],), s, name) for row, s, name in zip(numbered, right, names, strict=True)]
+
+    return {name: [fit(shares)] for name, shares in recalls.items()}
 
 
 CLEAR = {"majority": 0.5, "few_shot": 0.9}
@@ -733,3 +736,9 @@ def test_what_needs_more_test_rows_than_one_holdout_has_is_not_told_to_label_exa
     latest = Told(CLOSE, rows=200, decision=decision, plan={"folds": 1, "test": 200, "test_source": "latest"})
     assert "--time-budget" not in latest.advice.next_step
     assert "--test" in latest.advice.next_step
+
+
+def test_the_range_of_a_recall_counts_rows_that_belong_together_once() -> None:
+    asked = {"min_recall": "bad=0.6", "recalls": {name: {"bad": 1.0} for name in PAIR}, "label_rows": {"bad": 40}}
+    assert "100 of 100 bad (40 test rows, 91 to 100)" in Told(PAIR, **asked).reasons
+    assert "100 of 100 bad (40 test rows, 28 to 100)" in Told(PAIR, **asked, groups=4).reasons
