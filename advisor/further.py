@@ -19,7 +19,7 @@ from advisor.report.wording import hundredths, latency, strategy_title
 from advisor.runs import REPORT, SOLUTION, SOLUTIONS, find_solution
 from eval.audit.spellings import respelt
 from eval.contracts import Document, Evaluation, Example, Solution
-from eval.errors import RequestError
+from eval.errors import InfrastructureError, RequestError
 from eval.folds import with_groups
 from eval.harness import CHUNK, evaluate, measure_latency, scored_rows, steady, typical_first
 from eval.metrics import get_metric
@@ -89,8 +89,10 @@ def evaluate_kept(
 def _scores(name: str, evaluation: Evaluation, solution: Solution) -> dict[str, Any]:
     metric = get_metric(evaluation.metric)
     rows = scored_rows(evaluation.outcomes)
-    with uncached(*([solution.model] if isinstance(solution, Pipeline) else [])):
-        timed = measure_latency(solution, typical_first(evaluation.outcomes), max_seconds=LATENCY_SECONDS)
+    if not rows:
+        raise RequestError(
+            f"{name}: no row got an answer ({evaluation.outcomes[-1].problem}); mend that, and run it again."
+        )
     n = max(1, len(evaluation.outcomes))
     return {
         "name": name,
@@ -101,16 +103,26 @@ def _scores(name: str, evaluation: Evaluation, solution: Solution) -> dict[str, 
             "n": len(rows),
         },
         "secondary": evaluation.secondary,
-        "latency": {
-            "p50_ms": timed.p50 * 1000,
-            "p95_ms": timed.p95 * 1000,
-            "p99_ms": timed.p99 * 1000 if timed.p99 is not None else None,
-            "n": timed.n,
-            "throughput_qps": evaluation.throughput,
-            "rows_a_call": evaluation.rows_a_call,
-        },
+        "latency": _latency(solution, evaluation),
         "tokens": {"input": evaluation.usage.input_tokens / n, "output": evaluation.usage.output_tokens / n},
         "errors": sum(1 for o in evaluation.outcomes if o.prediction.error is not None),
+    }
+
+
+def _latency(solution: Solution, evaluation: Evaluation) -> dict[str, Any] | None:
+    """None where a server that answered the rows has ceased to."""
+    with uncached(*([solution.model] if isinstance(solution, Pipeline) else [])):
+        try:
+            timed = measure_latency(solution, typical_first(evaluation.outcomes), max_seconds=LATENCY_SECONDS)
+        except InfrastructureError:
+            return None
+    return {
+        "p50_ms": timed.p50 * 1000,
+        "p95_ms": timed.p95 * 1000,
+        "p99_ms": timed.p99 * 1000 if timed.p99 is not None else None,
+        "n": timed.n,
+        "throughput_qps": evaluation.throughput,
+        "rows_a_call": evaluation.rows_a_call,
     }
 
 
@@ -215,7 +227,7 @@ def print_scores(scores: Sequence[dict[str, Any]], console: Console) -> None:
             f"{hundredths(q['value'])}",
             f"{hundredths(q['ci95'][0])} to {hundredths(q['ci95'][1])}",
             str(q["n"]),
-            latency(s["latency"]["p50_ms"]),
+            latency(s["latency"]["p50_ms"]) if s["latency"] else "unknown",
             str(s["errors"]),
         )
     console.print(table)

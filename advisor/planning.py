@@ -43,7 +43,7 @@ from eval.contracts import Document, Example, Task
 from eval.harness import FEWEST_BATCHES, LEVEL_GROWTH, MIN_QUERIES, MOST_QUERIES, PARALLEL, WARM_UP
 from eval.metrics import get_metric
 from eval.reading.text import conjoined
-from strategies.answers import AnswerFormat
+from strategies.answers import AnswerFormat, canonical
 from strategies.base import Allowance, Standing
 from strategies.models.base import Decoding, Embedder, LanguageModel, Prompt, Turn
 from strategies.models.label_trie import LabelTrie
@@ -453,7 +453,7 @@ def profile_of(
 ) -> Profile:
     """A task in figures, from its training part."""
     inputs = model.count_tokens([e.input for e in train])
-    outputs = model.count_tokens([e.target for e in train])
+    outputs = model.count_tokens([canonical(e.target, answers) for e in train])
     passages = model.count_tokens([p.shown for p in cut_documents(documents)[:200]]) if documents else []
     trie = LabelTrie.build([[hash(w) for w in _pieces(label)] for label in answers.labels])
     return Profile(

@@ -15,12 +15,14 @@ import numpy as np
 
 from eval.contracts import Example, Kind, Prediction, Task
 from eval.metrics import Metric
+from eval.reading.text import clean
 from eval.tasks import are_json_objects, is_json_object
 from strategies.models.base import Completion, Decoding, JsonShape, LabelScores, LanguageModel, Prompt
 from strategies.models.json_grammar import shape_of
 from strategies.quotation import Quotations, quotations
 
-MOST_NEW_TOKENS = 512
+LONGEST_SHARE = 2
+"""Of the context, one part in so many is the most that an answer may take."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +45,10 @@ class AnswerFormat:
         """The format of a task, from the client's statement where there is one, else from the training examples."""
         if task.kind is Kind.CLASSIFICATION:
             return cls(labels=labels_of(task, train))
-        lengths = model.count_tokens([e.target for e in train])
+        plain = cls(json_shape=json_shape_of(task, train))
+        lengths = model.count_tokens([canonical(e.target, plain) for e in train])  # as they are written
         room = int(np.ceil(float(np.quantile(lengths, 0.98)) * 1.1)) + 2
-        return cls(json_shape=json_shape_of(task, train), max_new_tokens=min(room, MOST_NEW_TOKENS))
+        return replace(plain, max_new_tokens=min(room, model.context_tokens // LONGEST_SHARE))
 
     @property
     def is_text(self) -> bool:
@@ -168,6 +171,7 @@ def canonical(answer: str, answer_format: AnswerFormat) -> str:
     if answer_format.json_shape is None:
         return answer
     try:
-        return json.dumps(json.loads(answer), ensure_ascii=False)
+        written = json.dumps(json.loads(answer), ensure_ascii=False)
     except (ValueError, RecursionError):
         return answer
+    return clean(written)  # half a character may stand escaped in a row that reads well

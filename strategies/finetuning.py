@@ -67,6 +67,8 @@ class Lora:
     uses_language_model = True
     standing: Standing = "plain"
     kinds: Sequence[Kind] = ALL_KINDS
+    knows_dev_rows = False
+    """Whether something beside the adapter learns from dev rows, or shows them: they are then no check of the whole."""
 
     def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
         from strategies.training.search import most_chosen, search, train_first
@@ -95,7 +97,7 @@ class Lora:
         ]
         workshop.log.config |= {**trained.settings.told(), "best_epoch": trained.log.best_epoch}
         workshop.log.train_examples = len(rows)
-        workshop.log.held_out = tuple(e.id for e in dev)
+        workshop.log.held_out = () if self.knows_dev_rows else tuple(e.id for e in dev)
         workshop.log.guard_fired = trained.log.guard_fired
         return replace(self._remembering(pipeline, train, workshop), adapter=trained.folder)
 
@@ -252,6 +254,7 @@ class LoraLinear(Lora):
     family: Family = "combination"
     standing: Standing = "further"
     kinds = (Kind.CLASSIFICATION,)
+    knows_dev_rows = True
 
     def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
         if task.kind not in self.kinds:
@@ -274,7 +277,6 @@ class LoraLinear(Lora):
         """The solution that `lora` made, which is told of as if it had been made here."""
         log = workshop.log
         log.config, log.curve, log.train_examples = dict(given.config), list(given.curve), given.train_examples
-        log.held_out = tuple(e.id for e in _watched(task, train, workshop)[1])
         return replace(self._pipeline(task, train, workshop), adapter=given.folder / "adapter")
 
     def workload(self, profile: Profile, allowance: Allowance) -> Workload:
@@ -291,6 +293,7 @@ class LoraExamples(Lora):
     name = "lora_examples"
     family: Family = "combination"
     standing: Standing = "dispensable"
+    knows_dev_rows = True
     count = 3
     """Demonstrations; each makes every training row as long again."""
 

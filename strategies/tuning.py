@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 from statistics import mode
 from typing import Any
 
 from eval.contracts import NO_USAGE, Example, Kind, Solution, Task
+from eval.errors import RequestError
 from eval.folds import dev_split
 from eval.harness import evaluate, scored_rows
 from eval.metrics import Metric, ScoredRow, get_metric
@@ -23,6 +27,8 @@ ALTERNATIVES = 3
 """Trainings with other settings than the first, at the most."""
 SMALLEST_DEV = 8
 """Below this many dev rows a choice would be a lottery: the first configuration is taken instead."""
+MOST_OVER = 2
+"""So many times the dev rows that were asked for, the smallest group may be."""
 WATCHED_SHARE, FEWEST_WATCHED = 8, 4
 """A training that is planned to its end is watched by an eighth of the rows rather than a quarter: they tell whether it
 has gone wrong, and what is learnt from them tells more (docs/decisions/0012)."""
@@ -50,10 +56,23 @@ def parts(
 def set_aside(
     task: Task, train: Sequence[Example], workshop: Workshop, size: int
 ) -> tuple[tuple[Example, ...], tuple[Example, ...]]:
-    """The training examples in two: to fit on, and so many others."""
+    """The training examples in two: to fit on, and about so many others.
+
+    Groups stay together, unless they are so few, or so large, that too much would be lost to learning: here ways are
+    compared, and nothing is estimated. No others, where all rows are alike.
+    """
     if not size:
         return tuple(train), ()
-    return dev_split(train, dev_size=size, seed=workshop.seed, stratify=task.kind is Kind.CLASSIFICATION)
+    cut = partial(dev_split, dev_size=size, seed=workshop.seed, stratify=task.kind is Kind.CLASSIFICATION)
+    with suppress(RequestError):
+        fit, dev = cut(train)
+        if len(dev) <= MOST_OVER * size:
+            return fit, dev
+    try:
+        dev_ids = {e.id for e in cut([replace(e, group="") for e in train])[1]}
+    except RequestError:
+        return tuple(train), ()
+    return tuple(e for e in train if e.id not in dev_ids), tuple(e for e in train if e.id in dev_ids)
 
 
 def sample(rows: Sequence[Example], most: int, seed: int) -> list[Example]:

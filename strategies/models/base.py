@@ -84,6 +84,8 @@ class ModelIdentity:
     parameters: int | None = None
     precision: str | None = None
     """What it computes in here: float32, bfloat16 or float16."""
+    endpoint: str | None = None
+    """Base URL of the server of a hosted model, without credentials; None where it is the provider's own."""
 
 
 class LanguageModel(Protocol):

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 from eval.contracts import NO_USAGE, Usage
 from eval.errors import InfrastructureError, ModelUnavailable, RequestError
@@ -37,8 +38,10 @@ TIMEOUT_SECONDS = 120.0
 CONCURRENCY = 8
 CONTEXT_TOKENS = 16_384
 """Assumed, since no server says: prompts are kept within it, and a longer context is not used."""
-LETTERS_A_TOKEN = 3.5
-"""An estimate; what is paid is what the server counted."""
+LETTERS_A_TOKEN, BYTES_A_TOKEN = 3.5, 3.0
+"""The one of Latin script, the other of others. Estimates; what is paid is what the server counted."""
+ROOM = 2
+"""Of an answer, in what it is estimated to take: JSON and figures take more than words, and a cut answer is wrong."""
 FRAME_TOKENS = 8
 """Around each turn, at the most."""
 UNSUPPORTED = (400, 404, 422)
@@ -78,15 +81,27 @@ class Hosted:
 
     def check(self, name: str) -> None:
         """Raise ModelUnavailable where a model cannot be reached for want of a key, or capped for want of a price."""
-        if not os.environ.get("OPENAI_API_KEY") and not self._own_server:
+        if not os.environ.get("OPENAI_API_KEY") and not self.names_server:
             raise ModelUnavailable(
-                f"{name} needs a key: set OPENAI_API_KEY, or name a server of your own with --endpoint URL."
+                f"{name} needs a key: set OPENAI_API_KEY, or name a server of your own with OPENAI_BASE_URL, in a "
+                "comparison with --endpoint URL."
             )
         if self.most_usd is not None and name not in self.prices:
             raise RequestError(f"--max-spend: the token prices of {name} are not known: give them with --prices.")
 
+    def check_server(self, name: str, measured_at: str | None) -> None:
+        """Raise ModelUnavailable where a model was measured at a server of the client's, and none is named now.
+
+        Queries must not go to a provider that nobody chose; nor does the key go to a server that a solution names.
+        """
+        if measured_at and not self.names_server:
+            raise ModelUnavailable(
+                f"{name} was measured at {measured_at}: set OPENAI_BASE_URL to where it is now, and run this again."
+            )
+
     @property
-    def _own_server(self) -> bool:
+    def names_server(self) -> bool:
+        """Whether the client says where hosted models are."""
         return bool(self.endpoint or os.environ.get("OPENAI_BASE_URL"))
 
 
@@ -96,12 +111,13 @@ class HostedModel(Bypassable):
     weighs_labels = False
 
     def __init__(self, name: str, client: Any, hosted: Hosted) -> None:
-        self.identity = ModelIdentity(name, sha256="")
+        self._endpoint = str(client.base_url)
+        own = _without_credentials(self._endpoint) if hosted.names_server else None
+        self.identity = ModelIdentity(name, sha256="", endpoint=own)
         self.context_tokens = CONTEXT_TOKENS
         self.answers = AnswerStore()
         self._client, self._concurrency = client, hosted.concurrency
         self._model = name.removeprefix(PREFIX)
-        self._endpoint = str(client.base_url)
         self._price, self._purse = hosted.prices.get(name, TokenPrice(0.0, 0.0)), hosted.purse
         self._format = 0
 
@@ -124,7 +140,7 @@ class HostedModel(Bypassable):
         self._purse.spend(self.answers.keep_in(file))
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
-        return [int(len(text) / LETTERS_A_TOKEN) + 1 for text in texts]
+        return [int(max(len(t) / LETTERS_A_TOKEN, len(t.encode()) / BYTES_A_TOKEN)) + 1 for t in texts]
 
     def prompt_tokens(self, prompt: Prompt) -> int:
         return sum(self.count_tokens([turn.content for turn in prompt.turns])) + FRAME_TOKENS * len(prompt.turns)
@@ -145,7 +161,7 @@ class HostedModel(Bypassable):
             "type": "object", "properties": {"label": {"type": "string", "enum": list(labels)}}, "required": ["label"],
             "additionalProperties": False,
         }  # fmt: skip
-        longest = max(self.count_tokens(labels), default=0) + 16
+        longest = max(self.count_tokens(labels), default=0) + FRAME_TOKENS
         return [_chosen(completion, labels) for completion in self._ask(prompts, longest, schema)]
 
     def weigh_choices(self, prompts: Sequence[Prompt], choices: Sequence[Sequence[str]]) -> list[LabelScores]:
@@ -156,8 +172,9 @@ class HostedModel(Bypassable):
     def _ask(self, prompts: Sequence[Prompt], most_tokens: int, schema: dict[str, Any] | None) -> list[Completion]:
         if not prompts:
             return []
+        room = ROOM * most_tokens
         with ThreadPoolExecutor(min(self._concurrency, len(prompts))) as pool:
-            return list(pool.map(lambda prompt: self._answer(prompt, most_tokens, schema), prompts))
+            return list(pool.map(lambda prompt: self._answer(prompt, room, schema), prompts))
 
     def _answer(self, prompt: Prompt, most_tokens: int, schema: dict[str, Any] | None) -> Completion:
         """One answer: known, or asked for until it comes."""
@@ -289,6 +306,8 @@ def _label_in(text: str) -> str:
         return text
     if isinstance(value, dict):
         value = value.get("label", next(iter(value.values())) if len(value) == 1 else None)
+        if isinstance(value, bool | int | float):  # a label such as 1 or true, where the form could not name the labels
+            return json.dumps(value)
     return value if isinstance(value, str) else text
 
 
@@ -302,6 +321,11 @@ def json_schema(shape: JsonShape) -> dict[str, Any]:
         types = [_TYPES[kind] for kind in kinds if kind in _TYPES]
         properties[key] = {} if "any" in kinds or not types else {"type": types[0] if len(types) == 1 else types}
     return {"type": "object", "properties": properties, "additionalProperties": False}
+
+
+def _without_credentials(url: str) -> str:
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def _most_tokens(messages: Sequence[Mapping[str, str]]) -> int:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from advisor import further
-from advisor.further import answers, evaluate_kept, inputs_of, labelled, refresh_kept
+from advisor.further import answers, evaluate_kept, inputs_of, labelled, print_scores, refresh_kept
 from advisor.progress import Silent
 from eval.contracts import Document, Kind, Prediction
-from eval.errors import RequestError
-from eval.harness import CHUNK
+from eval.errors import InfrastructureError, RequestError
+from eval.harness import CHUNK, as_prediction_error
 from strategies.base import Allowance, Workshop
 from strategies.models.base import Completion, Decoding, Prompt
 from strategies.models.caches import Bypassable
@@ -100,6 +102,38 @@ def test_a_kept_solution_is_timed_after_what_is_done_once_and_not_from_memory(
     assert found["latency"]["n"] == len(alone) - 2
     assert found["latency"]["rows_a_call"] == len(rows)
     assert found["latency"]["p50_ms"] <= found["latency"]["p95_ms"] <= found["latency"]["p99_ms"]
+
+
+class Down(ScriptedModel):
+    """A server that fails after so many prompts."""
+
+    def __init__(self, after: int) -> None:
+        super().__init__(lambda prompt: prompt.turns[-1].content)
+        self.after = after
+
+    def _completion(self, prompt: Prompt, decoding: Decoding) -> Completion:
+        self.after -= 1
+        if self.after < 0:
+            return Completion("", error=as_prediction_error(InfrastructureError("the server answered 503")))
+        return super()._completion(prompt, decoding)
+
+
+def test_a_server_that_is_down_is_told_of_in_a_sentence(
+    small_tasks: dict[Kind, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept("zero_shot", small_tasks, tmp_path)
+    rows = small_tasks[Kind.QA].examples
+    monkeypatch.setattr("eval.harness.time.sleep", lambda seconds: None)
+    evaluated = partial(evaluate_kept, tmp_path, rows, everything=False, metric="token_f1", device="cpu")
+    monkeypatch.setattr(further, "ModelShelf", lambda device: ModelShelf(device, {"scripted": Down(0)}))
+    with pytest.raises(RequestError, match=r"no row got an answer \(the server answered 503\)"):
+        evaluated(progress=Silent())
+    monkeypatch.setattr(further, "ModelShelf", lambda device: ModelShelf(device, {"scripted": Down(1 + len(rows))}))
+    (found,) = evaluated(progress=Silent())
+    assert (found["quality"]["n"], found["latency"]) == (len(rows), None)
+    console = Console(record=True)
+    print_scores([found], console)
+    assert "unknown" in console.export_text()
 
 
 def test_what_looks_into_no_documents_is_left_as_it_is(small_tasks: dict[Kind, Any], tmp_path: Path) -> None:

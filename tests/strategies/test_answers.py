@@ -12,7 +12,7 @@ import pytest
 
 from eval.contracts import Example, Kind, Task, Usage
 from eval.metrics import get_metric
-from strategies.answers import MOST_NEW_TOKENS, AnswerFormat, canonical, json_shape_of, labels_of
+from strategies.answers import LONGEST_SHARE, AnswerFormat, canonical, json_shape_of, labels_of
 from strategies.models.base import Completion, Decoding, JsonShape, LabelScores, Prompt, Turn
 from strategies.models.fake import ScriptedModel
 from strategies.quotation import Quotations
@@ -77,7 +77,8 @@ def test_answers_may_be_a_little_longer_than_nearly_all_examples() -> None:
     assert 2 < short.max_new_tokens < 10
     longer = AnswerFormat.infer(WRITING, rows(*["word " * 20] * 10), MODEL)
     assert longer.max_new_tokens == 24
-    assert AnswerFormat.infer(WRITING, rows("word " * 9000), MODEL).max_new_tokens == MOST_NEW_TOKENS
+    long = AnswerFormat.infer(WRITING, rows("word " * 9000), MODEL)
+    assert long.max_new_tokens == MODEL.context_tokens // LONGEST_SHARE
     assert (longer.labels, longer.json_shape) == ((), None)
 
 
@@ -159,3 +160,10 @@ def test_training_answers_are_written_as_decoding_writes_them() -> None:
     assert canonical('{"a":"\\u00fc",\n"b":[1,2]}', answers) == '{"a": "ü", "b": [1, 2]}'
     assert canonical("no json", answers) == "no json"
     assert canonical('{"a":1}', AnswerFormat()) == '{"a":1}'
+    assert canonical('{"a": "\\ud83d"}', answers) == '{"a": "\ufffd"}', "half a character is no text for a tokenizer"
+
+
+def test_json_answers_have_room_as_they_are_written_whatever_way_the_examples_are() -> None:
+    compact = [json.dumps(dict.fromkeys("abcdef", n), separators=(",", ":")) for n in range(20)]
+    found = AnswerFormat.infer(BOOKING, rows(*compact), MODEL)
+    assert found.max_new_tokens >= max(MODEL.count_tokens([canonical(text, found) for text in compact])) == 12

@@ -486,10 +486,11 @@ def test_what_weighs_opinions_was_learnt_by_neither(
     workshop = Workshop(tiny_model, HashingEmbedder(), (), tmp_path, SEED, Allowance(**ALLOWANCE))
     make_strategy("lora_linear").fit(small.task, small.examples, workshop)
     (asked,) = weighing
-    assert [e.input for e in small.examples if e.id in workshop.log.held_out] == sorted(asked, key=asked.index)
     first, kept = fitted
+    assert len(first) + len(asked) == len(small.examples)
     assert not {e.input for e in first} & set(asked)
     assert list(kept) == list(small.examples)
+    assert workshop.log.held_out == (), "the classifier that is kept has learnt from the rows that weighed it"
 
 
 @pytest.mark.parametrize("name", ["few_shot", "nearest_examples"])
@@ -527,7 +528,7 @@ def test_a_training_example_is_never_shown_its_own_answer(
     assert len(asked) > len(small.examples)
     for prompt in asked:
         assert prompt.turns[-1].content not in [turn.content for turn in prompt.turns[:-1]]
-    assert workshop.log.held_out
+    assert workshop.log.held_out == (), "a refit cannot be checked by rows whose answers it shows"
     solution.save(tmp_path / "kept")
     kept = (tmp_path / "kept" / "examples" / "examples.jsonl").read_text(encoding="utf-8")
     assert len(kept.splitlines()) == len(small.examples)

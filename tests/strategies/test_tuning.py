@@ -17,7 +17,7 @@ from strategies.models.fake import HashingEmbedder, ScriptedModel
 from strategies.pipeline import Pipeline
 from strategies.prompts import PromptTemplate
 from strategies.registry import STRATEGIES, make_strategy
-from strategies.tuning import SMALLEST_DEV, choose, parts, quality
+from strategies.tuning import SMALLEST_DEV, choose, parts, quality, set_aside
 from strategies.workload import Speeds
 
 TASK = Task("Sort.", Kind.CLASSIFICATION, "accuracy")
@@ -210,3 +210,24 @@ def test_no_strategy_gets_more_than_its_share(name: str, small_tasks: dict[Kind,
             spent[seconds], most[seconds] = sum(taken), max(taken, default=0.0)
         assert spent.get(0.0, 0.0) == 0.0
         assert spent.get(2.0, 0.0) <= min(spent.get(math.inf, 0.0) + 0.1, 2.0 + most.get(2.0, 0.0))
+
+
+@pytest.mark.parametrize("groups", [1, 2, 3])
+def test_few_large_groups_cost_neither_the_choice_nor_half_of_what_is_learnt_from(groups: int) -> None:
+    train = [replace(e, group=f"site {i % groups}") for i, e in enumerate(TRAIN)]
+    fit, dev = set_aside(TASK, train, workshop(), 5)
+    assert len(dev) == 5
+    assert sorted(e.id for e in (*fit, *dev)) == [e.id for e in train]
+    assert all(e.group for e in (*fit, *dev))
+
+
+def test_groups_stay_together_where_they_are_small() -> None:
+    train = [replace(e, group=f"customer {i // 4}") for i, e in enumerate(TRAIN)]
+    fit, dev = set_aside(TASK, train, workshop(), 8)
+    assert len(dev) == 8
+    assert {e.group for e in fit}.isdisjoint({e.group for e in dev})
+
+
+def test_rows_that_are_all_alike_are_all_learnt_from() -> None:
+    alike = [replace(e, input="the same") for e in TRAIN]
+    assert set_aside(TASK, alike, workshop(), 8) == (tuple(alike), ())

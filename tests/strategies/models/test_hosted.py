@@ -17,11 +17,12 @@ from strategies.answers import AnswerFormat
 from strategies.models.answer_store import AnswerStore
 from strategies.models.base import Completion, Decoding, JsonShape, Prompt, Turn
 from strategies.models.caches import uncached
-from strategies.models.hosted import ATTEMPTS, Hosted, HostedModel, TokenPrice, json_schema
+from strategies.models.hosted import ATTEMPTS, ROOM, Hosted, HostedModel, TokenPrice, json_schema
 from strategies.models.purse import Purse
 from strategies.models.shelf import ModelShelf
 from strategies.pipeline import Pipeline
 from strategies.prompts import PromptTemplate
+from strategies.solutions import load_solution
 
 NAME = "openai:big"
 CENT = TokenPrice(read=0.01, written=0.10)
@@ -48,7 +49,7 @@ def test_answers_come_in_the_order_of_the_prompts_with_what_the_server_counted(s
     assert texts(found) == [f"ROW {n}" for n in range(30)]
     assert found[0].usage == Usage(7, 2, 3)
     asked = server.asked[0]
-    assert (asked["model"], asked["temperature"], asked["max_tokens"]) == ("big", 0, 9)
+    assert (asked["model"], asked["temperature"], asked["max_tokens"]) == ("big", 0, ROOM * 9)
     assert "response_format" not in asked
     assert server.keys == {"Bearer sk-secret"}
     assert model.generate([], Decoding(9)) == []
@@ -84,6 +85,29 @@ def test_a_label_is_named_in_json_or_in_plain_words(server: Any) -> None:
     (scores,) = model.score_labels([ask("x")], labels)
     assert "none of the labels" in str(scores.error)
     assert server.asked[-1]["response_format"]["json_schema"]["schema"]["properties"]["label"]["enum"] == list(labels)
+
+
+def test_a_label_may_be_named_as_a_number_or_a_truth_value(server: Any) -> None:
+    server.supports = "json_object"  # which does not name the labels
+    model = model_at(server)
+    for said, labels, number in (('{"label": 1}', ("0", "1"), 1), ('{"label": true}', ("False", "True"), 1)):
+        server.reply = lambda body, said=said: said  # type: ignore[misc]
+        (scores,) = model.score_labels([ask(said)], labels)
+        assert scores.log_likelihoods == tuple(0.0 if i == number else -inf for i in range(2))
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("\u7535\u529b\u4e2d\u65ad" * 10, 70),  # what the default model's tokenizer makes of each
+        ("\u0421\u0432\u0435\u0442\u0430 \u043d\u0435\u0442", 7),
+        ('{"a": 1, "b": 22, "c": null, "d": "x", "e": 1.25}', 33),
+    ],
+)
+def test_answers_have_room_in_scripts_and_forms_that_take_many_tokens(server: Any, text: str, tokens: int) -> None:
+    model = model_at(server)
+    model.generate([ask("x")], Decoding(*model.count_tokens([text])))
+    assert server.asked[0]["max_tokens"] >= tokens
 
 
 def test_a_label_that_is_only_named_has_no_confidence(server: Any) -> None:
@@ -188,7 +212,7 @@ def test_a_prompt_too_long_is_an_answers_error_and_a_wrong_key_ends_the_strategy
     assert "sk-secret" not in str(refused.value)
     server.faults = ["404"]
     with pytest.raises(RequestError, match="refuses the request"):
-        model.generate([ask("c")], Decoding(9))
+        model.generate([ask("c")], Decoding(9 // ROOM))
 
 
 # ---- money -----------------------------------------------------------------------------------------------------------
@@ -200,7 +224,7 @@ def test_the_cap_is_kept_before_each_call(server: Any) -> None:
     So a seventh call is made, with 1.62 spent, and none after it, however many are under way at once.
     """
     model = model_at(server, most_usd=3.0, prices={NAME: CENT}, concurrency=4)
-    found = model.generate([ask(f"row {n}") for n in range(40)], Decoding(10))
+    found = model.generate([ask(f"row {n}") for n in range(40)], Decoding(10 // ROOM))
     answered = [completion for completion in found if completion.error is None]
     assert len(answered) == server.answered == 7
     assert {str(c.error) for c in found if c.error} == {
@@ -212,7 +236,7 @@ def test_what_an_earlier_attempt_has_paid_counts(server: Any, tmp_path: Path) ->
     for number in range(2):
         model = model_at(server, most_usd=1.5, prices={NAME: CENT})
         model.keep_answers(tmp_path / "answers.jsonl")
-        found = model.generate([ask("first"), ask(f"further {number}" * 9)], Decoding(8))
+        found = model.generate([ask("first"), ask(f"further {number}" * 9)], Decoding(8 // ROOM))
         assert found[0].text == "FIRST"
     assert server.answered == 1, "for the second there was never enough left"
 
@@ -227,9 +251,9 @@ def test_calls_that_were_timed_or_never_came_back_are_counted_by_the_next_attemp
         model.keep_answers(tmp_path / "answers.jsonl")
         before = hosted.purse.spent
         assert before == pytest.approx(spent[-1] if spent else 0.0)
-        model.generate([ask("a")], Decoding(8))
+        model.generate([ask("a")], Decoding(8 // ROOM))
         with uncached(model):
-            model.generate([ask("a")], Decoding(8))
+            model.generate([ask("a")], Decoding(8 // ROOM))
         spent.append(hosted.purse.spent)
     cut_off = 8 * 0.10 + 0.01 * (len("Shout.a") + 2 * 8)
     assert spent == pytest.approx([2 * 0.27, 3 * 0.27 + cut_off, 4 * 0.27 + cut_off])
@@ -284,7 +308,7 @@ def test_who_waits_in_vain_is_told_so() -> None:
 def test_where_the_server_does_not_count_all_that_was_set_aside_counts(server: Any) -> None:
     server.counts = False
     hosted = Hosted(server.url, most_usd=100.0, prices={NAME: CENT})
-    HostedModel.connect(NAME, hosted).generate([ask("a")], Decoding(8))
+    HostedModel.connect(NAME, hosted).generate([ask("a")], Decoding(8 // ROOM))
     assert hosted.purse.spent == pytest.approx(8 * 0.10 + 0.01 * (len("Shout.a") + 2 * 8))
 
 
@@ -299,7 +323,7 @@ def test_the_cap_is_on_what_all_hosted_models_cost_together(server: Any, tmp_pat
 
     first = shelf()
     for name in prices:
-        first.language_model(name).generate([ask(f"row {n}") for n in range(20)], Decoding(8))
+        first.language_model(name).generate([ask(f"row {n}") for n in range(20)], Decoding(8 // ROOM))
     assert 2 <= server.answered <= 2.0 / 0.27
     paid = server.answered
     again = shelf()
@@ -311,11 +335,30 @@ def test_the_cap_is_on_what_all_hosted_models_cost_together(server: Any, tmp_pat
 def test_without_a_key_or_a_price_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
-    with pytest.raises(ModelUnavailable, match="set OPENAI_API_KEY, or name a server of your own with --endpoint"):
+    with pytest.raises(ModelUnavailable, match="set OPENAI_API_KEY, or name a server of your own with OPENAI_BASE_URL"):
         ModelShelf().require(NAME)
     ModelShelf(hosted=Hosted("http://127.0.0.1:1/v1")).require(NAME)
     with pytest.raises(RequestError, match="--max-spend: the token prices of openai:big are not known"):
         ModelShelf(hosted=Hosted("http://127.0.0.1:1/v1", most_usd=1.0)).require(NAME)
+
+
+def test_a_kept_solution_is_not_asked_of_a_provider_that_nobody_chose(
+    server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = server.url.replace("http://", "http://me:pw@")
+    Pipeline(HostedModel.connect(NAME, Hosted(url)), PromptTemplate("Shout."), AnswerFormat()).save(tmp_path)
+    assert not [p for p in tmp_path.rglob("*") if p.is_file() and b"me:pw" in p.read_bytes()]
+    with pytest.raises(ModelUnavailable, match=f"measured at {server.url}.*set OPENAI_BASE_URL to where it is now"):
+        load_solution(tmp_path, ModelShelf("cpu"))
+    monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+    assert load_solution(tmp_path, ModelShelf("cpu")).predict(["a"])[0].text == "A"
+
+
+def test_a_solution_of_the_provider_itself_asks_it_again(server: Any, tmp_path: Path) -> None:
+    Pipeline(HostedModel.connect(NAME, Hosted()), PromptTemplate("Shout."), AnswerFormat()).save(tmp_path)
+    loaded = load_solution(tmp_path, ModelShelf("cpu"))
+    assert isinstance(loaded, Pipeline)
+    assert loaded.model.identity.endpoint is None
 
 
 def test_the_key_is_written_nowhere(server: Any, tmp_path: Path) -> None:
