@@ -40,8 +40,18 @@ def templates() -> Environment:
         lstrip_blocks=True,
     )  # fmt: skip
     environment.filters |= {"legible": wording.legible, "duration": wording.duration, "title": wording.strategy_title}
+    environment.filters["advised"] = advised
     environment.globals |= {"words": wording}
     return environment
+
+
+def advised(advice: schemas.Advice) -> str:
+    """A recommendation in a few words: the strategy where one is recommended, and else what is said instead."""
+    if advice.strategy and advice.keeps_incumbent:
+        return "Keep today's system"
+    if not advice.strategy or advice.verdict == "insufficient_evidence":
+        return wording.verdict_title(advice.verdict, advice.keeps_incumbent, advice.falls_short)
+    return "None is good enough" if advice.falls_short else wording.strategy_title(advice.strategy)
 
 
 def show(name: str, request: Request, status: int = 200, **values: Any) -> HTMLResponse:

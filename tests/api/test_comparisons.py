@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -273,6 +274,25 @@ def test_the_html_report_is_shown_under_a_policy_that_lets_it_run_its_own_script
     assert "script-src 'sha256-" in policy
     assert "allow-same-origin" not in policy
     assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    ("advice", "shown"),
+    [
+        ({"strategy": "majority", "verdict": "clear"}, "Always the commonest label"),
+        ({"strategy": "majority", "verdict": "tie", "keeps_incumbent": True}, "Keep today's system"),
+        ({"strategy": "majority", "verdict": "clear", "falls_short": True}, "None is good enough"),
+        ({"strategy": "majority", "verdict": "insufficient_evidence", "falls_short": True}, "Not enough evidence"),
+        ({"strategy": None, "verdict": "none_feasible", "keeps_incumbent": True}, "No strategy meets the limits"),
+    ],
+)
+def test_the_list_names_a_strategy_only_where_it_is_recommended(
+    advice: dict[str, Any], shown: str, client: TestClient
+) -> None:
+    post(client)
+    store_of(client).end(leased(client), State.SUCCEEDED, recommendation={"headline": "", **advice})
+    cell = client.get("/").text.split("<td>")[2].split("</td>")[0]
+    assert html.unescape(cell) == shown
 
 
 def test_cancelling_and_deleting(client: TestClient) -> None:
