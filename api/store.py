@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import Engine, and_, delete, func, or_, select, tuple_
 from sqlalchemy.orm import Session
 
-from api.database import reading, writing
+from api.database import empty_log, reading, writing
 from api.problems import Problem
 from api.tables import ENDED, Action, Comparison, Event, Project, State, Worker
 
@@ -145,6 +145,11 @@ class Store:
         with writing(self._engine) as session:
             session.delete(self._own(session, project_id, id, lock=True))
             _add(session, action)
+        self.wipe()
+
+    def wipe(self) -> None:
+        """Leave nothing of what was deleted in the files of a database of our own."""
+        empty_log(self._engine)
 
     # What workers do
 

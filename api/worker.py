@@ -144,6 +144,7 @@ class Worker:
                 self.store.delete(row.project_id, row.id)
             shutil.rmtree(folder_of(self.settings, row.project_id, row.id), ignore_errors=True)
             log.info("pruned", comparison=row.id)
+        self.store.wipe()  # once more, for deletions that a reader stood in the way of
         old = [f for f in self.settings.data.glob("projects/*/*") if f.is_dir() and _age(f) > ORPHAN_SECONDS]
         known = self.store.known([folder.name for folder in old])
         for folder in (f for f in old if f.name not in known):

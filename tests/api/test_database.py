@@ -13,10 +13,12 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Engine, text
 
+from api import database
 from api.database import check_is_current, connect, reading, upgrade, writing
 from api.settings import Settings, read_settings
-from api.store import Store
+from api.store import Asked, Store
 from api.tables import Project, Table
+from api.worker import Worker
 from eval.errors import RequestError
 
 Make = Callable[..., Settings]
@@ -91,6 +93,44 @@ def test_writers_wait_for_each_other(engine: Engine) -> None:
         thread.join()
     assert errors == []
     assert store.workers() == 8
+
+
+def test_nothing_of_what_was_deleted_stays_in_sqlites_files(make_settings: Make, asked: Callable[..., Asked]) -> None:
+    settings = make_settings()
+    upgrade(settings)
+    store, other = Store(connect(settings)), Store(connect(settings))
+    project = store.project("one")
+    store.submit(project, "kept", asked(), 9)
+    store.submit(project, "gone", asked(task="SECRET " * 5000, options={"x": "SECRET"}, idempotency_key="SECRET"), 9)
+    lease = next(one for one in (store.lease(30, 3) for _ in range(2)) if one and one.id == "gone")
+    store.tell(lease, "said", {"text": "SECRET"})
+    assert b"SECRET" in _bytes_of(settings)
+    other.find(project, "gone")  # another process has the database open
+    store.delete(project, "gone")
+    assert b"SECRET" not in _bytes_of(settings)
+    assert store.find(project, "kept").task == "Sort."
+
+
+def test_what_a_reader_keeps_in_the_log_is_tidied_away_later(
+    make_settings: Make, asked: Callable[..., Asked], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0.2)
+    settings = make_settings()
+    upgrade(settings)
+    engine = connect(settings)
+    store = Store(engine)
+    project = store.project("one")
+    store.submit(project, "gone", asked(task="SECRET"), 9)
+    with reading(engine) as session:
+        assert session.get(Project, project) is not None
+        store.delete(project, "gone")
+        assert b"SECRET" in _bytes_of(settings)
+    Worker(settings).tidy()
+    assert b"SECRET" not in _bytes_of(settings)
+
+
+def _bytes_of(settings: Settings) -> bytes:
+    return b"".join(path.read_bytes() for path in settings.data.glob("advisor.db*"))
 
 
 @pytest.mark.parametrize(
