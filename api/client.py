@@ -7,17 +7,21 @@ import os
 import time
 import uuid
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from advisor.economics import PriceFile, read_prices
 from advisor.progress import Progress
 from advisor.report.schema import Report
 from advisor.request import CompareRequest
+from advisor.runs import RunFolder
 from api.tables import ENDED
 from eval.errors import RequestError
 from eval.reading.files import EXTRACTORS
+from eval.tasks import read_task
 
 FILES = ("examples", "test", "incumbent")
 NOT_SENT = {"task", "documents", "prices", "output", "device", "endpoint", "max_spend", *FILES}
@@ -32,22 +36,43 @@ def compare_on(server: str, request: CompareRequest, progress: Progress) -> tupl
 
     The key is taken from $ADVISOR_KEY. Raises RequestError with the service's own sentence where it refuses.
     """
+    _check_url(server)
+    refuse_hosted(request)
+    sent = {"files": list(_files(request)), "data": _fields(request)}
+    folder = _made(request.output or Path("advisor-run"))
     key = os.environ.get(KEY)
     headers = {"authorization": f"Bearer {key}"} if key else {}
-    refuse_hosted(request)
-    folder = request.output or Path("advisor-run")
-    if folder.exists() and any(folder.iterdir()):
-        raise RequestError(f"--output: the folder {folder} is not empty: name a new one.")
     with httpx.Client(base_url=server.rstrip("/"), headers=headers, timeout=60) as client:
         once = {"idempotency-key": uuid.uuid4().hex}
-        asked = {"files": list(_files(request)), "data": _fields(request), "headers": once}
-        id = _answer(client, "POST", "/v1/comparisons", **asked).json()["id"]
+        id = _answer(client, "POST", "/v1/comparisons", headers=once, **sent).json()["id"]
         progress.say(f"{server.rstrip('/')}/comparisons/{id}")
         _follow(client, id, progress)
         view = _answer(client, "GET", f"/v1/comparisons/{id}").json()
         if view["state"] != "succeeded":
             raise RequestError(view["reason"] or f"The comparison was {view['state']}.")
         return _fetch(client, view, folder), folder
+
+
+def _check_url(server: str) -> None:
+    try:
+        url = httpx.URL(server)
+        usable = url.scheme in ("http", "https") and bool(url.host)
+    except httpx.InvalidURL:
+        usable = False
+    if not usable:
+        raise RequestError(f"--server: {server!r} is no address of a service, such as http://127.0.0.1:8000.")
+
+
+def _made(folder: Path) -> Path:
+    """The output folder, empty. Raises RequestError where it cannot be: better now than when the work is done."""
+    try:
+        RunFolder(folder).refuse_others("")
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RequestError(
+            f"--output: the folder {folder} cannot be written ({error.strerror}): name another."
+        ) from error
+    return folder
 
 
 def refuse_hosted(request: CompareRequest) -> None:
@@ -69,7 +94,7 @@ def _fields(request: CompareRequest) -> dict[str, str]:
     options = json.loads(request.model_dump_json(exclude=NOT_SENT, exclude_unset=True))
     fields = {"task": _task(request.task)}
     if request.prices:
-        fields["prices"] = json.dumps(_yaml(Path(request.prices)))
+        fields["prices"] = _prices(request.prices)
     for name, value in options.items():
         fields[name] = _field(value)
     return fields
@@ -83,19 +108,16 @@ def _field(value: Any) -> str:
 
 
 def _task(task: str) -> str:
-    """The sentence, or the fields of a file as JSON."""
-    path = Path(task)
-    return json.dumps(_yaml(path)) if path.is_file() else task
+    """The task's fields as JSON, read as they are for a comparison on this machine."""
+    return json.dumps({name: value for name, value in asdict(read_task(task)).items() if value})
 
 
-def _yaml(path: Path) -> Any:
-    """YAML, of which JSON is a part."""
+def _prices(path: str) -> str:
+    """The same of prices."""
     import yaml
 
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise RequestError(f"The file {path} cannot be read as YAML or JSON.") from error
+    read_prices(path)  # raises where anything is wrong with the file
+    return PriceFile.model_validate(yaml.safe_load(Path(path).read_text(encoding="utf-8"))).model_dump_json()
 
 
 def _files(request: CompareRequest) -> Iterator[tuple[str, tuple[str, bytes]]]:
@@ -189,7 +211,6 @@ def _fetch(client: httpx.Client, view: dict[str, Any], folder: Path) -> Report:
     import io
     import zipfile
 
-    folder.mkdir(parents=True, exist_ok=True)
     for name in ("report.html", "report.md", "report.json"):
         (folder / name).write_bytes(_answer(client, "GET", f"{view['links']['self']}/{name}").content)
     if "solution" in view["links"]:

@@ -77,7 +77,7 @@ def test_the_work_is_done_there_and_its_fruits_come_back(
     command = [sys.executable, "-m", "api", "predict", str(folder), "--input", "dark, no power"]
     answer = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "HF_HUB_OFFLINE": "1"})
     assert '"output": "outage"' in answer.stdout
-    with pytest.raises(RequestError, match="not empty"):
+    with pytest.raises(RequestError, match="holds other files already"):
         compare_on(served[0], request_in(), told)
 
 
@@ -98,6 +98,46 @@ def test_what_is_the_operators_business_is_refused_before_anything_is_sent(
     monkeypatch.setattr(own.httpx, "Client", None)
     with pytest.raises(RequestError, match=r"is up to its operator .* leave it out with --server, or compare on this"):
         compare_on("http://127.0.0.1:9", request_in(**option), Silent())
+
+
+@pytest.mark.parametrize("server", ["http://[::1", "http://x:port", "127.0.0.1:8000", "ftp://x", "http://"])
+def test_a_server_that_is_no_url_is_one_sentence(server: str, request_in: Callable[..., CompareRequest]) -> None:
+    with pytest.raises(RequestError, match=r"--server: .* such as http://127\.0\.0\.1:8000"):
+        compare_on(server, request_in(), Silent())
+
+
+def test_a_folder_that_cannot_be_made_is_refused_before_anything_is_sent(
+    request_in: Callable[..., CompareRequest], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(own.httpx, "Client", None)
+    for output in (tmp_path / "tickets.csv", tmp_path / "tickets.csv" / "x", tmp_path / ("n" * 300)):
+        with pytest.raises(RequestError, match="--output: the folder"):
+            compare_on("http://127.0.0.1:9", request_in(output=output), Silent())
+
+
+def test_a_task_is_read_as_it_is_read_here(request_in: Callable[..., CompareRequest], tmp_path: Path) -> None:
+    long = "Route the ticket to a team. " * 20
+    assert json.loads(own._fields(request_in(task=long))["task"]) == {"description": long.strip()}
+    (tmp_path / "task.yaml").write_text("description: Route.\nlabels: [billing, outage]\nowner: me\n")
+    task = json.loads(own._fields(request_in(task=str(tmp_path / "task.yaml")))["task"])
+    assert task == {"description": "Route.", "labels": ["billing", "outage"]}
+
+
+@pytest.mark.parametrize(
+    ("option", "content", "says"),
+    [
+        ("task", "description: Route.\nname: 2024-05-01\n", '"name" in the task file'),
+        ("prices", "hourly_usd: 1\nmachine: 2024-05-01\n", "machine: input should be a valid string"),
+        ("prices", "hourly_usd: 2024-05-01\n", "must give hourly_usd"),
+        ("prices", "a: [", "cannot be read as YAML"),
+    ],
+)
+def test_a_file_of_fields_is_refused_in_the_words_used_here(
+    option: str, content: str, says: str, request_in: Callable[..., CompareRequest], tmp_path: Path
+) -> None:
+    (tmp_path / "fields.yaml").write_text(content)
+    with pytest.raises(RequestError, match=says):
+        compare_on("http://127.0.0.1:9", request_in(**{option: str(tmp_path / "fields.yaml")}), Silent())
 
 
 def test_a_matrix_and_recalls_are_sent_as_objects(request_in: Callable[..., CompareRequest], tmp_path: Path) -> None:
