@@ -37,7 +37,7 @@ def compare_on(server: str, request: CompareRequest, progress: Progress) -> tupl
     The key is taken from $ADVISOR_KEY. Raises RequestError with the service's own sentence where it refuses.
     """
     _check_url(server)
-    refuse_hosted(request)
+    _refuse_unfit(request)
     sent = {"files": list(_files(request)), "data": _fields(request)}
     folder = _made(request.output or Path("advisor-run"))
     key = os.environ.get(KEY)
@@ -75,8 +75,8 @@ def _made(folder: Path) -> Path:
     return folder
 
 
-def refuse_hosted(request: CompareRequest) -> None:
-    """Raise RequestError where options are given that are the service's own business, before anything is sent."""
+def _refuse_unfit(request: CompareRequest) -> None:
+    """Raise RequestError for options that mean nothing there: before anything is sent."""
     if request.endpoint is not None:
         raise RequestError(
             "--endpoint: which servers a service asks is up to its operator (OPENAI_BASE_URL, ADVISOR_MODELS there): "
@@ -85,6 +85,11 @@ def refuse_hosted(request: CompareRequest) -> None:
     if request.max_spend is not None:
         raise RequestError(
             "--max-spend: what a comparison may spend on a service is up to its operator (ADVISOR_MAX_SPEND there): "
+            "leave it out with --server, or compare on this machine."
+        )
+    if request.keep == "all":
+        raise RequestError(
+            "--keep all: of a service the recommended solution alone comes back: "
             "leave it out with --server, or compare on this machine."
         )
 

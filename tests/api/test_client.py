@@ -140,6 +140,14 @@ def test_a_file_of_fields_is_refused_in_the_words_used_here(
         compare_on("http://127.0.0.1:9", request_in(**{option: str(tmp_path / "fields.yaml")}), Silent())
 
 
+def test_keeping_all_solutions_is_refused_since_one_comes_back(
+    request_in: Callable[..., CompareRequest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(own.httpx, "Client", None)
+    with pytest.raises(RequestError, match=r"--keep all: .* leave it out with --server, or compare on this machine"):
+        compare_on("http://127.0.0.1:9", request_in(keep="all"), Silent())
+
+
 def test_a_matrix_and_recalls_are_sent_as_objects(request_in: Callable[..., CompareRequest], tmp_path: Path) -> None:
     (tmp_path / "errors.csv").write_text(",billing,outage\nbilling,,3\n(default),1\n")
     fields = own._fields(request_in(error_cost=str(tmp_path / "errors.csv"), min_recall=["billing=0.9"]))
