@@ -38,11 +38,18 @@ models_app = typer.Typer(help="Base models that are known, and fetched.", no_arg
 app.add_typer(models_app, name="models")
 
 
+class Interrupted(Exception):
+    """The user stopped what goes on elsewhere; the sentence says where."""
+
+
 def main() -> None:
     """Run the command line; every error a user can cause is one sentence on standard error."""
     quieten_libraries()
+    stopped = "interrupted. Finished strategies are kept: with its --output named, the same command resumes."
     try:
         status = app(standalone_mode=False)
+    except Interrupted as error:
+        status, stopped = INTERRUPTED, str(error)
     except RequestError as error:
         print(f"advisor: {error}", file=sys.stderr)
         status = UNUSABLE
@@ -54,10 +61,7 @@ def main() -> None:
         print(f"advisor: {error.format_message()}", file=sys.stderr)  # typer's own: an unknown flag, a wrong type
         status = UNUSABLE
     if status == INTERRUPTED:
-        print(
-            "\nadvisor: interrupted. Finished strategies are kept: with its --output named, the same command resumes.",
-            file=sys.stderr,
-        )
+        print(f"\nadvisor: {stopped}", file=sys.stderr)
     sys.exit(status)
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import time
-import uuid
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -13,12 +13,13 @@ from typing import Any
 
 import httpx
 
+from advisor.cli import Interrupted
 from advisor.economics import PriceFile, read_prices
 from advisor.progress import Progress
 from advisor.report.schema import Report
 from advisor.request import CompareRequest
 from advisor.runs import RunFolder
-from api.tables import ENDED
+from api.tables import ENDED, State
 from eval.errors import RequestError
 from eval.reading.files import EXTRACTORS
 from eval.tasks import read_task
@@ -26,9 +27,14 @@ from eval.tasks import read_task
 FILES = ("examples", "test", "incumbent")
 NOT_SENT = {"task", "documents", "prices", "output", "device", "endpoint", "max_spend", *FILES}
 KEY = "ADVISOR_KEY"
+HINTS = {401: f" (${KEY} holds it)", 409: " (another --output is another comparison)"}
+"""What the service cannot know of the command line, by status."""
 RETRY_SECONDS = 2.0
 PATIENCE_SECONDS = 120.0
 """So long a service that does not answer is asked again."""
+
+Sent = tuple[str, tuple[str, bytes]]
+"""What a file is for, its name, and what is in it."""
 
 
 def compare_on(server: str, request: CompareRequest, progress: Progress) -> tuple[Report, Path]:
@@ -38,19 +44,45 @@ def compare_on(server: str, request: CompareRequest, progress: Progress) -> tupl
     """
     _check_url(server)
     _refuse_unfit(request)
-    sent = {"files": list(_files(request)), "data": _fields(request)}
+    files, fields = list(_files(request)), _fields(request)
     folder = _made(request.output or Path("advisor-run"))
     key = os.environ.get(KEY)
     headers = {"authorization": f"Bearer {key}"} if key else {}
-    with httpx.Client(base_url=server.rstrip("/"), headers=headers, timeout=60) as client:
-        once = {"idempotency-key": uuid.uuid4().hex}
-        id = _answer(client, "POST", "/v1/comparisons", headers=once, **sent).json()["id"]
-        progress.say(f"{server.rstrip('/')}/comparisons/{id}")
-        _follow(client, id, progress)
-        view = _answer(client, "GET", f"/v1/comparisons/{id}").json()
-        if view["state"] != "succeeded":
-            raise RequestError(view["reason"] or f"The comparison was {view['state']}.")
-        return _fetch(client, view, folder), folder
+    page = server = server.rstrip("/")
+    try:
+        with httpx.Client(base_url=server, headers=headers, timeout=60) as client:
+            id = _asked_once(client, files, fields, folder)
+            page = f"{server}/comparisons/{id}"
+            progress.say(page)
+            _follow(client, id, progress)
+            view = _answer(client, "GET", f"/v1/comparisons/{id}").json()
+            if view["state"] != State.SUCCEEDED:
+                raise RequestError(view["reason"] or f"The comparison was {view['state']}.")
+            return _fetch(client, view, folder), folder
+    except KeyboardInterrupt as stopped:
+        raise Interrupted(
+            f"interrupted, here alone: the comparison goes on at {page}, where it can be cancelled. "
+            "The same command takes it up again."
+        ) from stopped
+
+
+def _asked_once(client: httpx.Client, files: list[Sent], fields: dict[str, str], folder: Path) -> str:
+    """The id of the comparison that these files, options and folder stand for.
+
+    Asking again finds the same one, unless it failed or was cancelled.
+    """
+    parts = [str(folder.absolute()), fields, [(role, name, _sha256(content)) for role, (name, content) in files]]
+    once = _sha256(json.dumps(parts, sort_keys=True).encode())
+    while True:
+        sent = {"files": files, "data": fields, "headers": {"idempotency-key": once}}
+        view = _answer(client, "POST", "/v1/comparisons", **sent).json()
+        if view["state"] not in (State.FAILED, State.CANCELLED):
+            return str(view["id"])
+        once = _sha256(f"{once} {view['id']}".encode())
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _check_url(server: str) -> None:
@@ -125,7 +157,7 @@ def _prices(path: str) -> str:
     return PriceFile.model_validate(yaml.safe_load(Path(path).read_text(encoding="utf-8"))).model_dump_json()
 
 
-def _files(request: CompareRequest) -> Iterator[tuple[str, tuple[str, bytes]]]:
+def _files(request: CompareRequest) -> Iterator[Sent]:
     for role in FILES:
         name = getattr(request, role)
         if name:
@@ -162,7 +194,7 @@ def _refused(answer: httpx.Response) -> RequestError:
         detail = answer.json()["detail"]
     except (ValueError, KeyError, TypeError):
         detail = f"status {answer.status_code}"
-    return RequestError(f"--server: {detail}" + (f" (${KEY} holds it)" if answer.status_code == 401 else ""))
+    return RequestError(f"--server: {detail}{HINTS.get(answer.status_code, '')}")
 
 
 def _follow(client: httpx.Client, id: str, progress: Progress) -> None:
@@ -216,9 +248,11 @@ def _fetch(client: httpx.Client, view: dict[str, Any], folder: Path) -> Report:
     import io
     import zipfile
 
-    for name in ("report.html", "report.md", "report.json"):
-        (folder / name).write_bytes(_answer(client, "GET", f"{view['links']['self']}/{name}").content)
-    if "solution" in view["links"]:
-        archive = zipfile.ZipFile(io.BytesIO(_answer(client, "GET", view["links"]["solution"]).content))
-        archive.extractall(folder)  # takes no member out of the folder
+    reports = ("report.html", "report.md", "report.json")
+    found = {name: _answer(client, "GET", f"{view['links']['self']}/{name}").content for name in reports}
+    packed = _answer(client, "GET", view["links"]["solution"]).content if "solution" in view["links"] else None
+    for name, content in found.items():  # once all of it is here: who is interrupted before finds the folder empty
+        (folder / name).write_bytes(content)
+    if packed is not None:
+        zipfile.ZipFile(io.BytesIO(packed)).extractall(folder)  # takes no member out of the folder
     return Report.model_validate_json((folder / "report.json").read_bytes())

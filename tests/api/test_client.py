@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,11 +14,16 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from advisor.cli import Interrupted
 from advisor.progress import Silent
 from advisor.request import CompareRequest, make_request
 from api import client as own
+from api.access import LOCAL
 from api.client import compare_on
+from api.database import connect
 from api.settings import Settings
+from api.store import Store
+from api.tables import State
 from api.worker import Worker
 from eval.errors import RequestError
 
@@ -37,6 +43,13 @@ class Told(Silent):
 
     def finished(self, strategy: str, outcome: str, quality: float | None = None) -> None:
         self.done.append((strategy, outcome, quality))
+
+
+class Stopping(Silent):
+    """Stops the command as soon as the comparison's address is known."""
+
+    def say(self, text: str) -> None:
+        raise KeyboardInterrupt
 
 
 @pytest.fixture
@@ -146,6 +159,54 @@ def test_keeping_all_solutions_is_refused_since_one_comes_back(
     monkeypatch.setattr(own.httpx, "Client", None)
     with pytest.raises(RequestError, match=r"--keep all: .* leave it out with --server, or compare on this machine"):
         compare_on("http://127.0.0.1:9", request_in(keep="all"), Silent())
+
+
+def test_an_interrupted_command_says_where_it_goes_on_and_takes_it_up_again(
+    served: tuple[str, Settings], request_in: Callable[..., CompareRequest], tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "api", "compare", "--task", "Route the ticket.", "--strategies", "majority"]
+    command += ["--examples", "tickets.csv", "--input-columns", "ticket", "--output-column", "team"]
+    request_in()
+    store = Store(connect(served[1]))
+    project = store.project(LOCAL)
+    for _ in range(2):
+        process = subprocess.Popen(
+            [*command, "--server", served[0]],
+            cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert process.stdout is not None
+        page = next(line for line in process.stdout if "/comparisons/" in line).strip()
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=20)[1]
+        assert (process.returncode, page) == (130, f"{served[0]}/comparisons/{store.page(project, 9)[0].id}")
+        assert f"goes on at {page}, where it can be cancelled" in said
+        assert "Finished strategies are kept" not in said
+    assert len(store.page(project, 9)) == 1
+
+
+def test_what_failed_or_has_another_output_is_asked_for_anew(
+    served: tuple[str, Settings], request_in: Callable[..., CompareRequest], tmp_path: Path
+) -> None:
+    store = Store(connect(served[1]))
+
+    def ids() -> list[str]:
+        return [row.id for row in store.page(store.project(LOCAL), 9)]
+
+    def interrupted(**options: Any) -> str:
+        with pytest.raises(Interrupted):
+            compare_on(served[0], request_in(**options), Stopping())
+        return ids()[0]
+
+    first = interrupted()
+    assert (interrupted(), len(ids())) == (first, 1)
+    for state in (State.FAILED, State.CANCELLED):
+        before, lease = ids(), store.lease(30, 3)
+        assert lease is not None
+        store.end(lease, state, "because")
+        again = interrupted()
+        assert (again in before, interrupted(), len(ids())) == (False, again, len(before) + 1)
+    assert interrupted(output=tmp_path / "other") not in (first, again)
+    assert len(ids()) == 4
 
 
 def test_a_matrix_and_recalls_are_sent_as_objects(request_in: Callable[..., CompareRequest], tmp_path: Path) -> None:
