@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -20,6 +20,8 @@ MEMORY_POLL_SECONDS = 0.25
 MOST_CALLS = 4
 """At work or waiting; each holds one of the server's few threads."""
 BUSY = "The service is busy with other requests of this kind: try again soon."
+SO_FAR = "so far"
+"""What a result is called that may be followed by a better one."""
 PRELOADED = ["advisor.comparison", "advisor.further", "advisor.auditing", "strategies.models.transformers_lm", "peft"]
 
 processes = multiprocessing.get_context("forkserver")
@@ -51,7 +53,9 @@ class Helper:
         self._life: Any = None
 
     def call(self, *arguments: Any, seconds: float) -> Any:
-        """The work's result. Raises what it raised if that was an AdvisorError, and Problem where it was cut off.
+        """The work's result; of a generator the last one, or where it was cut off, the last that was there by then.
+
+        Raises what it raised if that was an AdvisorError, and Problem where it was cut off without any result.
 
         Blocks its thread while it waits for its turn, so only a few may wait: the others are refused at once.
         """
@@ -78,7 +82,7 @@ class Helper:
             self._start()
         try:
             self._pipe.send(arguments)
-            return self._wait(end)
+            return self._outcome(end)
         except (EOFError, OSError) as error:
             self.close()
             raise Problem(503, "The process that worked on this was ended: try again.") from error
@@ -92,7 +96,22 @@ class Helper:
         end.close()
         self._pipe, self._life = ours, life
 
-    def _wait(self, end: float) -> tuple[str, Any]:
+    def _outcome(self, end: float) -> tuple[str, Any]:
+        so_far: tuple[str, Any] | None = None
+        while True:
+            try:
+                self._wait(end)
+            except Problem:
+                if so_far is None:
+                    raise
+                return so_far
+            found: tuple[str, Any] = self._pipe.recv()
+            if found[0] != SO_FAR:
+                return found
+            so_far = found
+
+    def _wait(self, end: float) -> None:
+        """Until there is something to receive. Raises Problem where the process was ended before."""
         next_look = 0.0
         while not self._pipe.poll(POLL_SECONDS):
             now = time.monotonic()
@@ -104,8 +123,6 @@ class Helper:
                 if memory_of(self._process.pid) > self._most_memory:
                     self.close()
                     raise Problem(413, "This needs more memory than is allowed: send less at a time.")
-        found: tuple[str, Any] = self._pipe.recv()
-        return found
 
     def close(self) -> None:
         """Kill the process; the next call starts another."""
@@ -128,12 +145,22 @@ def _serve(pipe: Connection, life: Connection, work: Callable[..., Any]) -> None
         except EOFError:
             return
         try:
-            answer: tuple[str, Any] = "done", work(*arguments)
+            answer: tuple[str, Any] = "done", _last(work(*arguments), pipe)
         except AdvisorError as error:
             answer = "error", error
         except Exception as error:
             answer = "failed", type(error).__name__
         pipe.send(answer)
+
+
+def _last(result: Any, pipe: Connection) -> Any:
+    """The result; of a generator the last one, after each was sent as it came."""
+    if not isinstance(result, Generator):
+        return result
+    last = None
+    for last in result:
+        pipe.send((SO_FAR, last))
+    return last
 
 
 def memory_of(pid: int) -> int:

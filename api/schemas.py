@@ -14,6 +14,8 @@ from advisor.request import Name, Options
 from advisor.runs import REPORT
 from api.tables import Comparison, State
 from eval.reading.text import SURROGATE
+from strategies.models.catalogue import DEFAULT_EMBEDDER, DEFAULT_LANGUAGE_MODEL
+from strategies.registry import STRATEGIES
 
 LONGEST_TEXT = 100_000
 Role = Literal["language_model", "embedder"]
@@ -74,13 +76,18 @@ class ComparisonForm(Asked):
 
 
 class AuditOptions(BaseModel):
-    """How data are to be read and audited."""
+    """How data are to be read and audited, and what a comparison is to be planned with."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     task: TaskFields | str = "Answer as the examples do."
+    model: list[Name] = Field(default=[DEFAULT_LANGUAGE_MODEL], min_length=1, max_length=20)
+    embedder: Name = DEFAULT_EMBEDDER
+    strategies: list[Name] = Field(default=list(STRATEGIES), min_length=1, max_length=100)
     input_columns: list[Name] = Field(default=[], max_length=100)
     output_column: Name | None = None
+    group_by: Name | None = None
+    time_column: Name | None = None
     accept: list[Name] = Field(default=[], max_length=100)
     redact: bool = False
     estimate: bool = False
@@ -255,6 +262,8 @@ class AuditView(BaseModel):
     """As they were understood."""
     plan: Forecast | None = None
     """Where `estimate` asked for it."""
+    no_plan: str | None = None
+    """Why there is none all the same."""
 
 
 class ModelView(BaseModel):

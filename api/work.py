@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
+from collections.abc import Generator
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -24,6 +25,12 @@ MOST_LOADED = 2
 MOST_ROWS_NAMED = 100
 GRAVITY = ("error", "warning", "info")
 
+HOPELESS = "There is no estimate: with these findings no comparison can be made."
+TOO_LONG = (
+    "There is no estimate: it was not there in time, or needed too much memory. "
+    "A comparison may be asked for all the same; with fewer strategies or smaller models an estimate is quicker."
+)
+
 _loaded: OrderedDict[tuple[str, float], Solution] = OrderedDict()
 
 
@@ -35,8 +42,10 @@ def check_rows(request: CompareRequest, most: int) -> None:
             raise RequestError(f"--{role}: at most {most} rows here.")
 
 
-def audit(options: dict[str, Any], places: dict[str, str], estimate: bool, most_rows: int) -> dict[str, Any]:
-    """What is in the files of a request, what is wrong with them, and what a comparison would take."""
+def audit(
+    options: dict[str, Any], places: dict[str, str], estimate: bool, most_rows: int
+) -> Generator[dict[str, Any], None, None]:
+    """What is in the files of a request and what is wrong with them; then also what a comparison would take."""
     from advisor.auditing import is_hopeless, judged
     from advisor.data import audited
     from advisor.models import prices_of, shelf_of
@@ -45,7 +54,7 @@ def audit(options: dict[str, Any], places: dict[str, str], estimate: bool, most_
     check_rows(request, most_rows)
     shelf, data = shelf_of(request, prices_of(request), places), audited(request)
     gravest_first = sorted(judged(data, request, shelf).findings, key=lambda finding: GRAVITY.index(finding.severity))
-    return {
+    found = {
         "findings": [{**asdict(finding), "rows": list(finding.rows[:MOST_ROWS_NAMED])} for finding in gravest_first],
         "columns": list(read_table(request.examples).columns),
         "examples": len(data.examples),
@@ -53,8 +62,16 @@ def audit(options: dict[str, Any], places: dict[str, str], estimate: bool, most_
         "first_rows": [
             {"input": e.input[:SHOWN_LETTERS], "output": e.target[:SHOWN_LETTERS]} for e in data.examples[:FIRST_ROWS]
         ],
-        "plan": _plan(request, data, shelf) if estimate and not is_hopeless(data) else None,
+        "plan": None,
+        "no_plan": None,
     }
+    if not estimate:
+        yield found
+    elif is_hopeless(data):
+        yield {**found, "no_plan": HOPELESS}
+    else:
+        yield {**found, "no_plan": TOO_LONG}  # this is the answer where what follows is cut off
+        yield {**found, "plan": _plan(request, data, shelf)}
 
 
 def _plan(request: CompareRequest, data: Data, shelf: ModelShelf) -> dict[str, Any]:

@@ -52,17 +52,17 @@ async def audit(request: Request, caller: Known, served: Served) -> schemas.Audi
 
 def _audit(body: asking.Body, served: Services) -> Any:
     settings = served.settings
-    asked = asking.checked(schemas.AuditOptions, body.options)
+    asked = asking.checked(schemas.AuditOptions, asking.completed(body.options, settings))
+    chosen = asked.model_dump(exclude={"task", "estimate"}, exclude_none=True)
+    asking.allowed(chosen, settings)
     folder = scratch_of(settings) / uuid.uuid4().hex
     try:
         folder.mkdir(parents=True)
         files = asking.store_files(body, folder, settings)
         files["task"] = asking.store_task(asked.task, folder)
         options = {
-            **asked.model_dump(exclude={"task", "estimate"}, exclude_none=True),
+            **chosen,
             **{role: str(folder / stored.path) for role, stored in files.items()},
-            "model": list(settings.models)[:1],
-            "embedder": next(iter(settings.embedders)),
             "device": settings.device,
             "max_spend": settings.max_spend,
         }

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from api import work
 from api.job import RUN
 from api.store import Lease, Store
 from api.tables import State
@@ -310,3 +311,52 @@ def test_too_many_waiting_are_refused_and_leave_nothing(client_for: Client) -> N
     client = client_for(most_waiting=1)
     assert [post(client).status_code for _ in range(3)] == [202, 429, 429]
     assert len(folders(client)) == 1
+
+
+class Recording:
+    """In a helper's place: remembers what it is asked."""
+
+    def __init__(self) -> None:
+        self.options: dict[str, Any] = {}
+
+    def call(self, options: dict[str, Any], places: Any, estimate: bool, most_rows: int, *, seconds: float) -> Any:
+        self.options = options
+        steps = list(work.audit(options, places, False, most_rows))
+        return {**steps[0], "no_plan": "Too long."}
+
+    def close(self) -> None:
+        pass
+
+
+def test_an_audit_takes_what_a_comparison_would_be_planned_with(client_for: Client) -> None:
+    client = client_for(models={"ours": "/models/ours", "other": "/models/other"}, embedders={"mine": "/models/mine"})
+    auditor = Recording()
+    object.__setattr__(client.app.state.services, "auditor", auditor)  # type: ignore[attr-defined]
+    examples = [{"input": f"case {i}", "output": "ab"[i % 2], "who": i // 2, "day": i} for i in range(24)]
+    chosen = {"strategies": ["majority"], "model": ["other"], "group_by": "who", "time_column": "day"}
+    body = {"examples": examples, "input_columns": ["input"], "output_column": "output", "estimate": True, **chosen}
+    answer = client.post("/v1/audits", json=body)
+    assert answer.status_code == 200, answer.text
+    assert {name: auditor.options[name] for name in chosen} == chosen
+    assert (answer.json()["plan"], answer.json()["no_plan"]) == (None, "Too long.")
+    page = client.post("/new/look", data={"group_by": "who"}, files=[("examples", ("a.csv", CSV))])
+    assert "who" in page.text  # there is no such column
+    for wrong in (
+        {"model": ["/etc"]},
+        {"model": None},
+        {"embedder": "x"},
+        {"time_budget": 1e9},
+        {"strategies": ["nonsense"]},
+    ):
+        assert client.post("/v1/audits", json={**body, **wrong}).status_code == 422
+
+
+def test_the_first_answer_of_an_audit_is_there_before_the_plan(
+    tmp_path: Path, tiny_model_folder: Path, tiny_embedder_folder: Path
+) -> None:
+    (tmp_path / "examples.jsonl").write_text("".join(json.dumps(row) + "\n" for row in BODY["examples"]))
+    options = {"task": "Route.", "examples": str(tmp_path / "examples.jsonl"), "strategies": ["majority"]}
+    places = {"smollm2-135m-instruct": str(tiny_model_folder), "all-minilm-l6-v2": str(tiny_embedder_folder)}
+    first, last = work.audit(options, places, True, 100)
+    assert (first["plan"], "in time" in first["no_plan"]) == (None, True)
+    assert (last["plan"]["predicted_seconds"] > 0, last["no_plan"]) == (True, None)

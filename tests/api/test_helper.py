@@ -34,11 +34,18 @@ def work(what: str, value: Any = None) -> Any:
     return os.getpid(), value
 
 
+def step_by_step(seconds: float, how: str = "sleep") -> Iterator[str]:
+    """Work whose first answer is there at once and whose last takes long."""
+    yield "first"
+    work(how, seconds)
+    yield "last"
+
+
 @pytest.fixture
 def helper_of() -> Iterator[Callable[[int], Helper]]:
     made: list[Helper] = []
 
-    def make(memory: int = 8 * GIB) -> Helper:
+    def make(memory: int = 8 * GIB, work: Callable[..., Any] = work) -> Helper:
         made.append(Helper(work, memory))
         return made[-1]
 
@@ -97,3 +104,13 @@ def test_what_goes_on_or_grows_too_much_or_dies_is_ended_and_the_next_call_works
     assert refused.value.status == status
     assert time.monotonic() - begun < 15
     assert helper.call("say", 2, seconds=60)[1] == 2
+
+
+def test_where_it_is_cut_off_the_answer_is_the_last_that_was_there(helper_of: Callable[..., Helper]) -> None:
+    helper = helper_of(GIB + GIB // 2, step_by_step)
+    assert helper.call(0.0, seconds=60) == "last"
+    assert helper.call(30.0, seconds=1.0) == "first"
+    assert helper.call(2000, "grow", seconds=20.0) == "first"
+    with pytest.raises(RequestError, match="--examples"):
+        helper.call(0.0, "refuse", seconds=60)
+    assert helper.call(0.0, seconds=60) == "last"

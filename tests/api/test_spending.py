@@ -47,5 +47,6 @@ def test_an_estimate_spends_no_more_than_the_cap(
         "prices": str(tmp_path / "prices.yaml"), "embedder": "all-minilm-l6-v2", "device": "cpu", "max_spend": 0.01,
     }  # fmt: skip
     places = {BIG: BIG, "all-minilm-l6-v2": str(tiny_embedder_folder)}
-    audit(asked, places, True, 1000)
+    *_, last = audit(asked, places, True, 1000)
+    assert last["plan"]
     assert server.asked == []

@@ -4,6 +4,10 @@ const form = document.getElementById("new");
 const look = document.getElementById("look");
 const found = document.getElementById("found");
 const examples = document.getElementById("examples");
+const LOOKED_AT = [
+  "task", "examples", "documents", "test", "incumbent", "input_columns", "output_column", "group_by", "time_column",
+  "redact", "time_budget", "strategies", "model", "embedder",
+];
 
 look.hidden = false;
 async function lookAtData() {
@@ -11,15 +15,10 @@ async function lookAtData() {
     examples.focus();
     return;
   }
-  const wanted = ["input_columns", "output_column", "redact", "time_budget"];
-  const body = new FormData();
-  if (form.task.value.trim()) body.set("task", form.task.value);
-  for (const name of wanted) {
-    const field = form.elements[name];
-    if (field.type === "checkbox" ? field.checked : field.value) body.set(name, field.value);
-  }
-  for (const name of ["examples", "documents", "test", "incumbent"])
-    for (const file of form.elements[name].files) body.append(name, file);
+  const given = new FormData(form), body = new FormData();
+  for (const name of LOOKED_AT)
+    for (const value of given.getAll(name))
+      if (value instanceof File ? value.name : value.trim()) body.append(name, value);
   body.set("estimate", "true");
   look.disabled = true;
   found.textContent = "Reading, and measuring how long a comparison would take …";
