@@ -18,7 +18,7 @@ from api.helper import Helper
 from api.keys import KeyRing
 from api.limits import Gate, RateLimit
 from api.routes import comparisons, data, health, pages
-from api.settings import Settings
+from api.settings import Settings, make_folder
 from api.store import Store
 
 STATIC = Path(__file__).parent / "pages" / "static"
@@ -27,7 +27,7 @@ FORMS = (schemas.ComparisonBody, schemas.ComparisonForm, schemas.AuditBody, sche
 
 def create_app(settings: Settings) -> FastAPI:
     """The service. Its database is brought up to date first."""
-    settings.data.mkdir(parents=True, exist_ok=True)
+    make_folder(settings)
     upgrade(settings)
     engine = connect(settings)
     store = Store(engine)

@@ -11,7 +11,7 @@ from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from api.settings import Settings
+from api.settings import Settings, make_folder
 from eval.errors import RequestError
 
 if TYPE_CHECKING:
@@ -19,18 +19,28 @@ if TYPE_CHECKING:
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_SECONDS = 30
+NO_URL = "ADVISOR_DATABASE_URL: this is no URL of a database that can be used, such as postgresql+psycopg://user@host/advisor."
 
 
 def connect(settings: Settings) -> Engine:
-    """An engine for the settings' database; nothing is opened yet."""
+    """An engine for the settings' database; nothing is opened yet. Raises RequestError where its URL is none."""
     url = settings.database
     if not url.startswith("sqlite"):
-        return create_engine(url, pool_pre_ping=True)
-    settings.data.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
+        return _engine(url, pool_pre_ping=True)
+    make_folder(settings)
+    engine = _engine(url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
     event.listen(engine, "connect", _set_up_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _engine(url: str, **options: Any) -> Engine:
+    try:
+        return create_engine(url, **options)
+    except ImportError as error:
+        raise RequestError(_unusable(error)) from error
+    except (SQLAlchemyError, ValueError) as error:
+        raise RequestError(NO_URL) from error
 
 
 def _set_up_sqlite(connection: Any, _: Any) -> None:
@@ -73,9 +83,14 @@ def empty_log(engine: Engine) -> None:
 def upgrade(settings: Settings) -> None:
     """Create the tables, or bring them up to date."""
     from alembic import command
+    from alembic.util import CommandError
 
     try:
         command.upgrade(_alembic(settings), "head")
+    except CommandError as error:
+        raise RequestError(
+            "The database is newer than this program: start the `advisor` that it was last used with."
+        ) from error
     except SQLAlchemyError as error:
         raise RequestError(_unusable(error)) from error
 
@@ -98,7 +113,7 @@ def check_is_current(settings: Settings) -> None:
         raise RequestError(f"The database is at version {found}, not {wanted}: start `advisor api` once to upgrade it.")
 
 
-def _unusable(error: SQLAlchemyError) -> str:
+def _unusable(error: Exception) -> str:
     """Never with the URL, which may hold a password."""
     cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
     return f"ADVISOR_DATABASE_URL: the database cannot be used ({cause})."

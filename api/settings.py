@@ -98,3 +98,11 @@ def read_settings(**changes: object) -> Settings:
         raise RequestError(f"{name}: {first['msg']}.") from error
     except ValueError as error:  # JSON that cannot be read
         raise RequestError(f"A setting in the environment cannot be read: {error}.") from error
+
+
+def make_folder(settings: Settings) -> None:
+    """Make the data folder. Raises RequestError where it cannot be made."""
+    try:
+        settings.data.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RequestError(f"ADVISOR_DATA: the folder {settings.data} cannot be used ({error.strerror}).") from error

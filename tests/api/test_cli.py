@@ -49,3 +49,12 @@ def test_a_worker_refuses_a_database_that_is_not_there_yet(tmp_path: Path) -> No
 def test_a_bad_setting_is_one_sentence(tmp_path: Path) -> None:
     done = advisor("worker", data=tmp_path, ADVISOR_KEEP_DAYS="soon")
     assert (done.returncode, "ADVISOR_KEEP_DAYS" in done.stderr) == (2, True)
+
+
+def test_what_cannot_be_started_on_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    on_a_file = advisor("api", data=tmp_path / "file")
+    without_url = advisor("worker", data=tmp_path / "data", ADVISOR_DATABASE_URL="foo")
+    for done, name in ((on_a_file, "ADVISOR_DATA"), (without_url, "ADVISOR_DATABASE_URL")):
+        assert (done.returncode, len(done.stderr.strip().splitlines())) == (2, 1), done.stderr
+        assert done.stderr.startswith(f"advisor: {name}: ")

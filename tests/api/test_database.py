@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -14,6 +15,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Engine, text
 
 from api import database
+from api.app import create_app
 from api.database import check_is_current, connect, reading, upgrade, writing
 from api.settings import Settings, read_settings
 from api.store import Asked, Store
@@ -40,6 +42,8 @@ def test_a_database_of_another_version_is_refused_in_one_sentence(database_url: 
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(RequestError, match="version 9999"):
         check_is_current(settings)
+    with pytest.raises(RequestError, match="newer than this program"):
+        upgrade(settings)
 
 
 def test_processes_that_start_at_once_upgrade_once(database_url: str, make_settings: Make) -> None:
@@ -59,6 +63,32 @@ def test_a_database_that_is_not_there_is_one_sentence_without_its_password(url: 
         upgrade(make_settings(database_url=url))
     assert "ADVISOR_DATABASE_URL" in str(refused.value)
     assert "SECRET" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "foo",
+        "postgresql+psycopg://user:SECRET@host:port/advisor",
+        "oracle://user:SECRET@host/advisor",
+        "nonsense://user:SECRET@host/advisor",
+        "sqlite:////nowhere/at/all.db",
+        "sqlite:foo",
+    ],
+)
+def test_an_address_that_names_no_database_is_one_sentence_without_its_password(url: str, make_settings: Make) -> None:
+    for start in (upgrade, check_is_current):
+        with pytest.raises(RequestError, match=r"^ADVISOR_DATABASE_URL: ") as refused:
+            start(make_settings(database_url=url))
+        assert "SECRET" not in str(refused.value)
+
+
+@pytest.mark.parametrize("url", ["", "postgresql+psycopg://nobody@127.0.0.1:9/x"])
+@pytest.mark.parametrize("data", ["file", "file/data"])
+def test_a_data_folder_that_cannot_be_made_is_one_sentence(url: str, data: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RequestError, match=r"^ADVISOR_DATA: the folder .* cannot be used"):
+        create_app(Settings(data=tmp_path / data, database_url=url))
 
 
 def test_what_fails_in_a_transaction_is_rolled_back(engine: Engine) -> None:
