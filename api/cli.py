@@ -73,6 +73,7 @@ def api(
     settings = read_settings()
     if not settings.require_keys and not is_this_machine(host):
         raise RequestError(KEYS_NEEDED)
+    listening = _listen(host, port)
     log_as_json()
     app = create_app(settings)
     stop = threading.Event()
@@ -80,10 +81,12 @@ def api(
     for watcher in watchers:
         watcher.start()
     gc.freeze()  # a full collection need not pass over the libraries: that would stop every answer for half a second
-    print(f"Advisor listens on http://{host}:{port}", file=sys.stderr, flush=True)
+    print(f"Advisor listens on {_address(host, listening)}", file=sys.stderr, flush=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises it again, and workers are to be ended first
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=5))
     try:
-        uvicorn.run(app, host=host, port=port, log_config=None, access_log=False, timeout_graceful_shutdown=5)
+        with suppress(KeyboardInterrupt):  # uvicorn raises it again after it has stopped
+            server.run(sockets=[listening])
     finally:
         stop.set()
         for watcher in watchers:
@@ -163,21 +166,25 @@ def serve(
             create_serving_app(solution, name, key), log_level="warning", access_log=False, timeout_graceful_shutdown=5
         )
     )
-    address = f"http://{host}:{listening.getsockname()[1]}/v1"
-    print(f"{name} of {run} answers at {address} (OpenAI-compatible). Ctrl-C ends it.", file=sys.stderr, flush=True)
+    address = _address(host, listening)
+    print(f"{name} of {run} answers at {address}/v1 (OpenAI-compatible). Ctrl-C ends it.", file=sys.stderr, flush=True)
     with suppress(KeyboardInterrupt):  # uvicorn raises it again after it has stopped
         server.run(sockets=[listening])
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """A socket of this address; taken before models are loaded, which may be in vain."""
+    """A socket of this address; taken before anything is loaded or started in vain."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family)
     except OSError as error:
-        raise RequestError(
-            f"--host, --port: {host}:{port} cannot be listened on ({os.strerror(error.errno or 0)})."
-        ) from error
+        why = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
+        raise RequestError(f"--host, --port: {host}:{port} cannot be listened on ({why}).") from error
+
+
+def _address(host: str, listening: socket.socket) -> str:
+    """As a URL, with the port that the system chose where none was named."""
+    return f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
 
 
 @keys_app.command("create")

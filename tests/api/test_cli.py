@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
 
@@ -58,3 +61,30 @@ def test_what_cannot_be_started_on_is_one_sentence(tmp_path: Path) -> None:
     for done, name in ((on_a_file, "ADVISOR_DATA"), (without_url, "ADVISOR_DATABASE_URL")):
         assert (done.returncode, len(done.stderr.strip().splitlines())) == (2, 1), done.stderr
         assert done.stderr.startswith(f"advisor: {name}: ")
+
+
+def test_an_address_that_cannot_be_listened_on_is_one_sentence(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = advisor("api", "--port", port, "--workers", "0", data=tmp_path)
+    assert (done.returncode, done.stderr.splitlines()) == (
+        2,
+        [f"advisor: --host, --port: 127.0.0.1:{port} cannot be listened on (Address already in use)."],
+    )
+    done = advisor("api", "--host", "300.1.1.1", data=tmp_path, ADVISOR_REQUIRE_KEYS="true")
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert "--host, --port: 300.1.1.1:8000 cannot be listened on" in done.stderr
+
+
+def test_it_says_that_it_listens_once_it_does_and_where(tmp_path: Path) -> None:
+    environment = {**os.environ, "ADVISOR_DATA": str(tmp_path)}
+    command = [sys.executable, "-m", "api", "api", "--port", "0", "--workers", "0"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+    try:
+        assert process.stderr is not None
+        said = next(line for line in process.stderr if "listens" in line)
+        assert httpx.get(said.split()[-1] + "/health/live").status_code == 200
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=20)
+    assert process.returncode == 0
