@@ -31,23 +31,8 @@ MOST_BYTES = 1_048_576
 REFUSED = ("tools", "tool_choice", "functions", "function_call", "logprobs", "top_logprobs", "stop", "audio")
 """Fields that ask for another kind of answer. Other fields (temperature, max_tokens, ...) change nothing: a solution
 decodes as it was measured."""
-
-
-class _Part(BaseModel):
-    type: Literal["text"]
-    text: str
-
-
-class _Message(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-    role: Literal["system", "developer", "user", "assistant"]
-    content: str | list[_Part]
-
-    @property
-    def text(self) -> str:
-        """All text in it."""
-        return self.content if isinstance(self.content, str) else "".join(part.text for part in self.content)
+OTHER_PARTS = {"image_url": "a picture", "input_audio": "sound", "file": "a file"}
+"""What a message may hold besides text, by its type."""
 
 
 class _StreamOptions(BaseModel):
@@ -59,7 +44,8 @@ class _Asked(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    messages: list[_Message] = Field(min_length=1)
+    messages: list[dict[str, Any]] = Field(min_length=1)
+    """Of which the last counts: whatever came before changes nothing."""
     stream: bool = False
     stream_options: _StreamOptions = _StreamOptions()
     n: Literal[1, None] = None
@@ -68,13 +54,25 @@ class _Asked(BaseModel):
     def input(self) -> str:
         """What the solution is asked. Raises Refusal."""
         last = self.messages[-1]
-        if last.role != "user":
+        if last.get("role") != "user":
             raise Refusal("The last message must be the user's.", "messages")
-        if not last.text.strip():
+        text = _text(last.get("content"))
+        if not text.strip():
             raise Refusal("The last message holds no text.", "messages")
-        if SURROGATE.search(last.text):
+        if SURROGATE.search(text):
             raise Refusal("The last message holds half a character (a lone surrogate).", "messages")
-        return last.text
+        return text
+
+
+def _text(content: Any) -> str:
+    """All text in a message. Raises Refusal where there is something else in it."""
+    parts = content if isinstance(content, list) else [{"type": "text", "text": content or ""}]
+    for part in parts:
+        if not isinstance(part, dict) or part.get("type") != "text" or not isinstance(part.get("text"), str):
+            kind = part.get("type") if isinstance(part, dict) else None
+            what = OTHER_PARTS.get(str(kind), "what is no text")
+            raise Refusal(f"The last message holds {what}: a kept solution reads text alone.", "messages")
+    return "".join(part["text"] for part in parts)
 
 
 class Refusal(Exception):
@@ -87,7 +85,8 @@ class Refusal(Exception):
 
 def create_serving_app(solution: Solution, name: str, key: str | None = None) -> FastAPI:
     """Serve a solution under a name; with a key, to those alone who show it as a bearer token."""
-    gatherer, started = Gatherer(solution), int(time.time())
+    gatherer = Gatherer(solution)
+    own = {"id": name, "object": "model", "created": int(time.time()), "owned_by": "advisor"}
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -118,8 +117,15 @@ def create_serving_app(solution: Solution, name: str, key: str | None = None) ->
     @app.get("/v1/models")
     def models(request: Request) -> dict[str, Any]:
         _check_caller(request, key)
-        own = {"id": name, "object": "model", "created": started, "owned_by": "advisor"}
         return {"object": "list", "data": [own]}
+
+    @app.get("/v1/models/{asked:path}")
+    def model(asked: str, request: Request) -> dict[str, Any]:
+        _check_caller(request, key)
+        if asked != name:
+            told = f"There is no such model here: the one that is served is {name}."
+            raise Refusal(told, "model", 404, "model_not_found")
+        return own
 
     @app.post("/v1/chat/completions")
     async def complete(request: Request) -> Response:

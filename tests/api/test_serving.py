@@ -94,6 +94,39 @@ def test_the_last_message_of_the_user_is_answered(client: TestClient) -> None:
     assert said["advisor"] == {"confidence": 0.75, "sources": ["d1"]}
 
 
+def test_earlier_messages_change_nothing_whatever_is_in_them(client: TestClient) -> None:
+    call = {"id": "1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+    earlier = [
+        {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:,"}}]},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "1", "content": "found"},
+        {"role": "function", "name": "look", "content": None},
+    ]
+    last = {"role": "user", "content": "second", "name": "me"}
+    answer = client.post("/v1/chat/completions", json={"messages": [*earlier, last]})
+    assert answer.json()["choices"][0]["message"]["content"] == "SECOND"
+
+
+@pytest.mark.parametrize(
+    ("kind", "named"), [("image_url", "a picture"), ("input_audio", "sound"), ("file", "a file"), (["x"], "no text")]
+)
+def test_what_is_no_text_in_the_last_message_is_refused_by_name(client: TestClient, kind: Any, named: str) -> None:
+    refused = ask(client, [{"type": "text", "text": "What is this?"}, {"type": kind}])
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "messages")
+    assert named in refused.json()["error"]["message"]
+    assert "reads text alone" in refused.json()["error"]["message"]
+
+
+def test_one_model_is_known_and_others_are_refused_as_openai_does(client: TestClient, guarded: TestClient) -> None:
+    assert client.get("/v1/models/lora").json() == client.get("/v1/models").json()["data"][0]
+    for name in ("gpt-4", "org/model"):
+        refused = client.get(f"/v1/models/{name}")
+        error = refused.json()["error"]
+        assert (refused.status_code, error["code"], error["param"]) == (404, "model_not_found", "model")
+        assert "lora" in error["message"]
+    assert guarded.get("/v1/models/lora").status_code == 401
+
+
 def test_text_parts_are_one_text(client: TestClient) -> None:
     parts = [{"type": "text", "text": "one "}, {"type": "text", "text": "two"}]
     assert ask(client, parts).json()["choices"][0]["message"]["content"] == "ONE TWO"
@@ -111,6 +144,10 @@ def test_text_parts_are_one_text(client: TestClient) -> None:
         ({"messages": [{"role": "user", "content": "  "}]}, "messages"),
         ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]}, "messages"),
         ({"messages": "hello"}, "messages"),
+        ({"messages": ["hello"]}, "messages"),
+        ({"messages": [{"role": "user", "content": None}]}, "messages"),
+        ({"messages": [{"role": "user", "content": [{"type": "text"}]}]}, "messages"),
+        ({"messages": [{"role": "user", "content": []}]}, "messages"),
     ],
 )
 def test_what_cannot_be_done_is_refused_by_its_field(client: TestClient, more: dict[str, Any], field: str) -> None:
