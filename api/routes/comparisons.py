@@ -86,7 +86,10 @@ async def create(
         str | None, Header(description="Ask again with the same, and nothing is done twice.")
     ] = None,
 ) -> Response:
-    """Ask for a comparison. 202 with its address, or with `wait` and in time 200 with the report."""
+    """Ask for a comparison. 202 with its address, or with `wait` and in time 200 with the report.
+
+    With `wait`, one that has failed or was cancelled is 409 and the reason.
+    """
     if idempotency_key is not None and not _KEY.fullmatch(idempotency_key):
         raise Problem(422, "Idempotency-Key: 1 to 200 visible ASCII characters.")
     async with asking.body_of(request, served.settings) as body:
@@ -145,6 +148,10 @@ async def _ended(served: Services, row: Comparison, seconds: float, request: Req
 
 
 def _report_or_view(served: Services, row: Comparison) -> Response:
+    """The report, or the view of what goes on. Raises Problem 409 where there will be no report."""
+    if row.state in (State.FAILED, State.CANCELLED):
+        how = f"failed: {row.reason}" if row.state == State.FAILED else "was cancelled."
+        raise Problem(409, f"This comparison {how}", {"location": schemas.ComparisonView.of(row).links["self"]})
     if row.state == State.SUCCEEDED:
         return FileResponse(_run_file(served, row, REPORT), media_type="application/json")
     return _view(row, 202)

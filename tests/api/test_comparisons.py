@@ -211,6 +211,25 @@ def test_waiting_gives_the_view_when_the_time_is_up(client: TestClient) -> None:
     assert (answer.status_code, answer.json()["state"]) == (202, "queued")
 
 
+@pytest.mark.parametrize(
+    ("state", "reason", "says"),
+    [
+        (State.FAILED, "Send 20 examples.", "This comparison failed: Send 20 examples."),
+        (State.CANCELLED, None, "This comparison was cancelled."),
+    ],
+)
+def test_waiting_for_what_ends_without_a_report_is_a_problem_that_says_why(
+    state: State, reason: str | None, says: str, client: TestClient
+) -> None:
+    once = {"idempotency-key": "order-1"}
+    id = post(client, headers=once).json()["id"]
+    store_of(client).end(leased(client), state, reason)
+    answer = client.post("/v1/comparisons?wait=5", json=BODY, headers=once)
+    assert (answer.status_code, answer.headers["content-type"]) == (409, "application/problem+json")
+    assert (answer.json()["detail"], answer.headers["location"]) == (says, f"/v1/comparisons/{id}")
+    assert post(client, headers=once).json()["state"] == state
+
+
 def test_pages_follow_each_other(client: TestClient) -> None:
     ids = [post(client).json()["id"] for _ in range(5)]
     seen, cursor = [], None
