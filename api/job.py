@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Mapping, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from advisor.request import CompareRequest, make_request
 from api.database import connect
 from api.helper import die_with
 from api.logs import log_as_json
+from api.problems import in_fields
 from api.settings import Settings
 from api.store import Lease, LeaseLost, Store
 from api.tables import Comparison, State
@@ -62,18 +64,20 @@ def carry_out(settings: Settings, lease: Lease, parent: Connection) -> None:
     store = Store(connect(settings))
     words = log.bind(comparison=lease.id, attempt=lease.attempt)
     try:
+        row = store.request_of(lease)
+        files = list(row.files.values())
         try:
-            request = request_of(store.request_of(lease), settings)
+            request = request_of(row, settings)
             enter(folder_of(settings, lease.project_id, lease.id))
             check_rows(request, settings.most_rows)
-            report, _ = run(request, StoredProgress(store, lease), places=settings.places, travels=True)
+            report, _ = run(request, StoredProgress(store, lease, files), places=settings.places, travels=True)
         except (LeaseLost, SQLAlchemyError):
             raise
         except FolderBusy:  # an attempt whose lease has ended has not noticed yet
             time.sleep(BUSY_SECONDS)
             raise
         except RequestError as error:
-            store.end(lease, State.FAILED, str(error))
+            store.end(lease, State.FAILED, in_fields(str(error), files))
             words.info("refused")
         except Exception as error:
             words.error("failed", exc_info=error)
@@ -100,14 +104,14 @@ def enter(folder: Path) -> None:
 class StoredProgress:
     """Implements `advisor.progress.Progress`: what is told becomes events."""
 
-    def __init__(self, store: Store, lease: Lease) -> None:
-        self._store, self._lease = store, lease
+    def __init__(self, store: Store, lease: Lease, files: Sequence[Mapping[str, Any]]) -> None:
+        self._store, self._lease, self._files = store, lease, files
         self._forecast = Forecast()
         self._last = ("", "")
         self._at = 0.0
 
     def say(self, text: str) -> None:
-        self._store.tell(self._lease, "said", {"text": text})
+        self._store.tell(self._lease, "said", {"text": in_fields(text, self._files)})
 
     def planned(self, seconds: dict[str, float], after: float) -> None:
         self._forecast.plan(seconds, after)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -11,9 +13,26 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
+from advisor.request import Options
 from eval.errors import AdvisorError
 
 MEDIA_TYPE = "application/problem+json"
+FIELDS = {*Options.model_fields, "task", "examples", "documents", "test", "incumbent", "prices"}
+"""Of a request. Other flags stay as they are: they are the operator's business, or the command line's alone."""
+_FLAG = re.compile(r"(?<![\w-])--([a-z][a-z0-9-]*)")
+
+
+def in_fields(sentence: str, files: Iterable[Mapping[str, Any]] = ()) -> str:
+    """A sentence of the command line's in the caller's words: fields for flags, and their files' names for ours."""
+
+    def field(flag: re.Match[str]) -> str:
+        name = flag[1].replace("-", "_")
+        return name if name in FIELDS else flag[0]
+
+    told = _FLAG.sub(field, sentence)
+    names = {file["path"]: file["name"] for file in files if "." in file["path"]}  # a folder's is a word like others
+    ours = "|".join(map(re.escape, names))
+    return re.sub(rf"(?<![\w./-])(?:[\w./-]*/)?({ours})(?!\w)", lambda f: names[f[1]], told) if names else told
 
 
 class ProblemDetails(BaseModel):
@@ -73,7 +92,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(AdvisorError)
     def refused(request: Request, error: AdvisorError) -> Response:
-        return told(422, str(error), request)
+        return told(422, in_fields(str(error)), request)
 
     @app.exception_handler(RequestValidationError)
     def invalid(request: Request, error: RequestValidationError) -> Response:

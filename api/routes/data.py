@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from api import asking, schemas
 from api.access import Known, Served, Services
 from api.job import scratch_of
-from api.problems import documented
+from api.problems import documented, in_fields
 from api.routes.comparisons import ROWS
 from eval.errors import RequestError
 from strategies.models.catalogue import is_here
@@ -56,21 +56,28 @@ def _audit(body: asking.Body, served: Services) -> Any:
     chosen = asked.model_dump(exclude={"task", "estimate"}, exclude_none=True)
     asking.allowed(chosen, settings)
     folder = scratch_of(settings) / uuid.uuid4().hex
+    kept: list[dict[str, Any]] = []
     try:
         folder.mkdir(parents=True)
         files = asking.store_files(body, folder, settings)
         files["task"] = asking.store_task(asked.task, folder)
+        kept += [stored.to_json() for stored in files.values()]
         options = {
             **chosen,
             **{role: str(folder / stored.path) for role, stored in files.items()},
             "device": settings.device,
             "max_spend": settings.max_spend,
         }
-        return served.auditor.call(options, settings.places, asked.estimate, settings.most_rows, seconds=AUDIT_SECONDS)
+        found = served.auditor.call(options, settings.places, asked.estimate, settings.most_rows, seconds=AUDIT_SECONDS)
+        return {**found, "findings": [_told(finding, kept) for finding in found["findings"]]}
     except RequestError as error:
-        raise RequestError(str(error).replace(f"{folder}/", "")) from error
+        raise RequestError(in_fields(str(error).replace(f"{folder}/", ""), kept)) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _told(finding: dict[str, Any], files: list[dict[str, Any]]) -> dict[str, Any]:
+    return {**finding, **{part: in_fields(finding[part], files) for part in ("message", "action")}}
 
 
 @router.get("/models", responses=documented(401, 429))

@@ -15,7 +15,7 @@ from advisor.request import Options
 from api import asking, schemas
 from api.access import COOKIE, Known, Served, Services
 from api.keys import VISIT_SECONDS, Caller
-from api.problems import Problem
+from api.problems import Problem, in_fields
 from api.routes import comparisons, data
 from api.tables import ENDED, State
 from eval.errors import AdvisorError
@@ -82,7 +82,7 @@ async def look(request: Request, caller: Known, served: Served) -> Response:
     try:
         found = await data.audit(request, caller, served)
     except (Problem, AdvisorError) as error:
-        return show("refusal.html.j2", request, sentence=str(error))
+        return show("refusal.html.j2", request, sentence=in_fields(str(error)))
     return show("look.html.j2", request, found=found)
 
 

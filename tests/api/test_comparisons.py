@@ -379,3 +379,16 @@ def test_the_first_answer_of_an_audit_is_there_before_the_plan(
     first, last = work.audit(options, places, True, 100)
     assert (first["plan"], "in time" in first["no_plan"]) == (None, True)
     assert (last["plan"]["predicted_seconds"] > 0, last["no_plan"]) == (True, None)
+
+
+def test_what_an_audit_says_names_fields_and_the_callers_file(client: TestClient) -> None:
+    unknown = b"a,b\n" + b"".join(b"%d,%d\n" % (i, i) for i in range(24))
+    refused = client.post("/v1/audits", files=[("examples", ("my tickets.csv", unknown))]).json()["detail"]
+    assert "my tickets.csv has the columns" in refused
+    assert "name them with input_columns and output_column" in refused
+    personal = CSV.replace(b"case 1,", b"case of jane.doe@example.org,")
+    found = client.post("/v1/audits", files=[("examples", ("my tickets.csv", personal))]).json()["findings"]
+    actions = " ".join(finding["action"] for finding in found)
+    assert ("redact" in actions, "--" in actions) == (True, False)
+    wrong = client.post("/v1/comparisons", json={**BODY, "strategies": ["x"]}).json()["detail"]
+    assert wrong.startswith("strategies: there is no strategy 'x'")

@@ -170,6 +170,17 @@ def test_what_the_data_lack_is_said_without_the_services_folders(service: Any, w
     assert str(settings_of(client).data) not in json.dumps(view)
 
 
+def test_a_failure_names_fields_and_the_callers_file(service: Any, worker_on: Any) -> None:
+    client = service()
+    worker_on(client)
+    unknown = "a,b\n" + "".join(f"{i},{i}\n" for i in range(24))
+    sent = [("examples", ("my tickets.csv", unknown))]
+    id = client.post("/v1/comparisons", data={"task": "Route."}, files=sent).json()["id"]
+    reason = until(client, id, has_ended)["reason"]
+    assert "my tickets.csv has the columns" in reason
+    assert "name them with input_columns and output_column" in reason
+
+
 def test_tables_of_too_many_rows_are_refused_in_audits_and_comparisons(service: Any, worker_on: Any) -> None:
     client = service(most_rows=30)
     worker_on(client)
