@@ -1,4 +1,4 @@
-"""The pages: server-rendered, with a little script where something moves. They do what the API does, for people."""
+"""The pages: server-rendered, with a little script where something moves. They do what people need of the API."""
 
 from __future__ import annotations
 

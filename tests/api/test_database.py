@@ -171,3 +171,9 @@ def test_a_setting_that_cannot_be_used_is_named(name: str, value: str, monkeypat
     monkeypatch.setenv(name, value)
     with pytest.raises(RequestError, match=r"ADVISOR_|setting"):
         read_settings()
+
+
+def test_every_setting_is_in_the_operators_document() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "operate.md").read_text()
+    for name in Settings.model_fields:
+        assert f"`ADVISOR_{name.upper()}`" in text or f"`…{name.upper()}`" in text, name
