@@ -369,7 +369,7 @@ def refresh(
     device: Annotated[str, typer.Option()] = "auto",
 ) -> None:
     """Let a kept solution look into changed documents. Nothing is fitted again, and nothing measured."""
-    from advisor.further import refresh_kept
+    from advisor.further import quotes_documents, refresh_kept
     from eval.reading.documents import read_documents
 
     found = read_documents(documents)
@@ -377,6 +377,8 @@ def refresh(
         typer.echo(finding.message, err=True)
     folder = refresh_kept(run, found.documents, device)
     typer.echo(f"{folder} now looks into {len(found.documents):,} documents. The report speaks of those of then.")
+    if quotes_documents(folder):
+        typer.echo("Examples in its prompt still quote the documents of then, and go to the model with every query.")
 
 
 @app.command()

@@ -208,6 +208,12 @@ def refresh_kept(run: Path, documents: Sequence[Document], device: str) -> Path:
     return folder
 
 
+def quotes_documents(folder: Path) -> bool:
+    """Whether the prompt of a solution that looks into documents has examples, which show what was found for them."""
+    prompt = folder / "prompt.json"
+    return prompt.is_file() and bool(json.loads(prompt.read_text(encoding="utf-8"))["demonstrations"])
+
+
 def inputs_of(run: Path, path: str, input_columns: Sequence[str] = ()) -> list[str]:
     """Inputs of a file: one a line of a .txt, or the input columns of a table, by default the run's."""
     if path.lower().endswith(".txt"):

@@ -46,6 +46,7 @@ from eval.reading.text import conjoined
 from strategies.answers import AnswerFormat, canonical
 from strategies.base import Allowance, Standing
 from strategies.models.base import Decoding, Embedder, LanguageModel, Prompt, Turn
+from strategies.models.caches import uncached
 from strategies.models.label_trie import LabelTrie
 from strategies.quotation import look_like_quotations
 from strategies.retrieval.chunks import cut_documents
@@ -478,9 +479,10 @@ def _pieces(label: str) -> list[str]:
 
 
 def measure_speeds(model: LanguageModel, train_pass: Callable[[LanguageModel], float] | None = None) -> Speeds:
-    """Time a little reading, writing and training; about ten seconds on two cores."""
-    _time_batch(model, 2, SHORT)
-    short, many, long = (_time_batch(model, rows, words) for rows, words in ((FEW, SHORT), (MANY, SHORT), (FEW, LONG)))
+    """Time a little reading, writing and training; about ten seconds on two cores. Hosted models are asked anew."""
+    batches = ((2, SHORT), (FEW, SHORT), (MANY, SHORT), (FEW, LONG))  # the first warms up
+    with uncached(model):
+        _, short, many, long = (_time_batch(model, rows, sentences) for rows, sentences in batches)
     read = many.tokens / max(many.reading, 1e-9)
     a_row = max(many.step - short.step, 1e-6) / (MANY - FEW)
     length = long.tokens / FEW
@@ -516,7 +518,9 @@ def _time_batch(model: LanguageModel, rows: int, sentences: int) -> _Batch:
     start = time.perf_counter()
     answers = model.generate(prompts, Decoding(STEPS))
     seconds = time.perf_counter() - start
-    reading = max(answer.first_token_seconds or 0.0 for answer in answers) or seconds
+    reading = max(answer.first_token_seconds or 0.0 for answer in answers)
+    if any(answer.first_token_seconds is None for answer in answers):  # servers do not tell
+        reading = min(seconds, _timed(partial(model.generate, prompts, Decoding(1))))
     steps = max(answer.usage.output_tokens for answer in answers) - 1
     return _Batch(tokens, reading, (seconds - reading) / max(1, steps))
 

@@ -19,6 +19,7 @@ from eval.reading.text import clean
 from eval.tasks import are_json_objects, is_json_object
 from strategies.models.base import Completion, Decoding, JsonShape, LabelScores, LanguageModel, Prompt
 from strategies.models.json_grammar import shape_of
+from strategies.models.label_trie import MOST_TRIE_NODES
 from strategies.quotation import Quotations, quotations
 
 LONGEST_SHARE = 2
@@ -54,6 +55,12 @@ class AnswerFormat:
     def is_text(self) -> bool:
         """Whether answers have no form: neither labels nor JSON."""
         return not self.labels and self.json_shape is None
+
+    @property
+    def room(self) -> int:
+        """Tokens that an answer may take in the context, or that are weighed at once."""
+        weighed = self.labels or self.quotations is not None
+        return max(self.max_new_tokens, MOST_TRIE_NODES) if weighed else self.max_new_tokens
 
     def searching(self, metric: Metric) -> AnswerFormat:
         """The same, but the likeliest text is looked for where it is right or wrong as a whole."""

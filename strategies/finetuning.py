@@ -96,7 +96,7 @@ class Lora:
             {name: value for name, value in asdict(epoch).items() if value is not None} for epoch in trained.log.epochs
         ]
         workshop.log.config |= {**trained.settings.told(), "best_epoch": trained.log.best_epoch}
-        workshop.log.train_examples = len(rows)
+        workshop.log.train_examples = trained.log.rows
         workshop.log.held_out = () if self.knows_dev_rows else tuple(e.id for e in dev)
         workshop.log.guard_fired = trained.log.guard_fired
         return replace(self._remembering(pipeline, train, workshop), adapter=trained.folder)

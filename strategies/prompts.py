@@ -8,6 +8,7 @@ from textwrap import shorten
 from typing import Any, Literal
 
 from eval.contracts import Example, Kind, Task
+from eval.reading.text import count_words
 from strategies.answers import AnswerFormat, canonical
 from strategies.models.base import LanguageModel, Prompt, Turn
 from strategies.retrieval.chunks import Passage
@@ -124,7 +125,7 @@ def _of_middle_length(rows: Sequence[Example], part: Literal["input", "target"] 
 
 
 def _length_hint(task: Task, train: Sequence[Example]) -> str:
-    words = sorted(len(e.target.split()) for e in train)
+    words = sorted(count_words(e.target) for e in train)
     usual = words[len(words) // 2]
     if task.kind is Kind.QA and usual <= 10:
         return (

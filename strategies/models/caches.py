@@ -10,6 +10,8 @@ class Bypassable:
     """A model that remembers its answers, and can be made to work anew."""
 
     _bypassed = False
+    recalled = 0
+    """Answers that took no work, since they were known; of models that count them."""
 
     @contextmanager
     def bypassed(self) -> Iterator[None]:

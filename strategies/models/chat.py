@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from eval.errors import ModelUnavailable
 from strategies.models.base import Prompt, Turn
 
 PLAIN_TEMPLATE = (
@@ -16,10 +17,15 @@ PLAIN_TEMPLATE = (
 """For models that come without a chat template."""
 
 _PROBE = "§"
+_CHAT = (Turn("system", "§0"), Turn("user", "§1"), Turn("assistant", "§2"), Turn("user", "§3"))
 
 
 class ChatFormat:
-    """A tokenizer's chat template, its end-of-turn token, and text that cannot open a turn of its own."""
+    """A tokenizer's chat template, its end-of-turn token, and text that cannot open a turn of its own.
+
+    Where a template knows no system turn, its text opens the first turn of the user. Raises ModelUnavailable where a
+    template cannot write a chat at all.
+    """
 
     def __init__(self, tokenizer: Any) -> None:
         self.tokenizer = tokenizer
@@ -29,8 +35,24 @@ class ChatFormat:
         self._specials = sorted(
             (t for t in {*tokenizer.all_special_tokens, *added} if len(t) > 1), key=lambda t: (-len(t), t)
         )
+        self._knows_system = self._can_write()
+        if not self._knows_system and not self._can_write():
+            raise ModelUnavailable(
+                f"{tokenizer.name_or_path}: its chat template cannot write a chat of user and assistant: "
+                "name an instruction-tuned model with --model."
+            )
         self.end_token = self._end_token()
         self._shared: dict[tuple[Turn, ...], list[int]] = {}
+
+    _knows_system = True
+
+    def _can_write(self) -> bool:
+        """Whether the template takes all roles, and leaves none out."""
+        try:
+            text = self._render(_CHAT, open_answer=True)
+        except Exception:  # whatever a template raises
+            return False
+        return all(turn.content in text for turn in _CHAT)
 
     def _end_token(self) -> int:
         """First token after an assistant's answer under the template; the end-of-text token where there is none."""
@@ -72,7 +94,8 @@ class ChatFormat:
         return list(self.tokenizer.encode(self._harmless(text), add_special_tokens=False))
 
     def _render(self, turns: Sequence[Turn], *, open_answer: bool) -> str:
-        messages = [{"role": turn.role, "content": self._harmless(turn.content)} for turn in turns]
+        written = turns if self._knows_system else _without_system(turns)
+        messages = [{"role": turn.role, "content": self._harmless(turn.content)} for turn in written]
         return str(self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=open_answer))
 
     def _harmless(self, text: str) -> str:
@@ -81,3 +104,12 @@ class ChatFormat:
             if special in text:
                 text = text.replace(special, f"{special[0]} {special[1:]}")
         return text
+
+
+def _without_system(turns: Sequence[Turn]) -> list[Turn]:
+    if not turns or turns[0].role != "system":
+        return list(turns)
+    said, *others = turns
+    if others and others[0].role == "user":
+        return [Turn("user", f"{said.content}\n\n{others[0].content}"), *others[1:]]
+    return [Turn("user", said.content), *others]

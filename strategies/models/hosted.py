@@ -182,6 +182,7 @@ class HostedModel(Bypassable):
         key = _key(self._endpoint, self._model, messages, most_tokens, schema)
         known = None if self._bypassed else self.answers.get(key)
         if known is not None:
+            self.recalled += 1
             return known
         try:
             found, usd = self._attempts(messages, most_tokens, schema)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from eval.contracts import Example
 from eval.metrics import words_held
+from eval.reading.text import count_words
 from strategies.retrieval.chunks import MOST_WORDS
 from strategies.retrieval.index import PassageIndex
 
@@ -68,6 +69,6 @@ def best_search(train: Sequence[Example], index: PassageIndex, passages: int, se
     def found(word_share: float) -> Found:
         shown = [" ".join(p.shown for p in index.best(ranks, passages, word_share)) for ranks in ranked]
         held = sum(words_held(text, e.targets) for e, text in zip(rows, shown, strict=True)) / max(1, len(rows))
-        return Found(word_share, held, sum(len(text.split()) for text in shown))
+        return Found(word_share, held, sum(map(count_words, shown)))
 
     return max((found(share) for share in WORD_SHARES), key=lambda f: f.held)

@@ -90,6 +90,8 @@ class TrainingLog:
     seconds: float
     guard_fired: bool
     """The wall clock ended training before the planned epochs."""
+    rows: int = 0
+    """That were learnt from: those that fit the context."""
 
 
 @dataclass(frozen=True)
@@ -208,7 +210,7 @@ class _Run:
             if time.monotonic() > self.deadline or number - kept >= self.settings.patience:
                 break
         guard = time.monotonic() > self.deadline and self.done < self.steps
-        return TrainingLog(tuple(epochs), kept, self.tokens, time.monotonic() - start, guard)
+        return TrainingLog(tuple(epochs), kept, self.tokens, time.monotonic() - start, guard, len(self.rows))
 
     def _quality(self) -> float | None:
         if self.dev_quality is None:

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from advisor import further
-from advisor.further import answers, evaluate_kept, inputs_of, labelled, print_scores, refresh_kept
+from advisor.further import answers, evaluate_kept, inputs_of, labelled, print_scores, quotes_documents, refresh_kept
 from advisor.progress import Silent
 from eval.contracts import Document, Kind, Prediction
 from eval.errors import InfrastructureError, RequestError
@@ -22,6 +22,7 @@ from strategies.models.base import Completion, Decoding, Prompt
 from strategies.models.caches import Bypassable
 from strategies.models.fake import HashingEmbedder, ScriptedModel
 from strategies.models.shelf import ModelShelf
+from strategies.prompting import Rag
 from strategies.registry import make_strategy
 from strategies.solutions import load_solution
 
@@ -57,6 +58,14 @@ def test_it_answers_from_the_new_documents_and_keeps_all_else(
     assert "zeppelin" in answer.text.lower()
     assert {p.name: p.read_bytes() for p in folder.glob("*.json")} == before
     assert not [p.name for p in tmp_path.iterdir() if p.name.startswith(".")]
+    assert not quotes_documents(folder)
+
+
+def test_it_is_said_that_a_prompt_quotes_the_documents_of_then(
+    small_tasks: dict[Kind, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Rag, "configurations", Rag.configurations[2:3])
+    assert quotes_documents(kept("rag", small_tasks, tmp_path))
 
 
 def test_a_file_is_answered_as_many_rows_at_once_as_when_throughput_was_measured() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from strategies.models.base import Prompt
 from strategies.models.fake import HashingEmbedder, ScriptedModel
 from strategies.models.hosted import Hosted, TokenPrice
 from strategies.models.shelf import ModelShelf
+from strategies.prompting import FewShot, ZeroShot
 
 BIG = "openai:big"
 STRATEGIES = ["majority", "few_shot", "nearest_examples", "lora"]
@@ -110,6 +112,21 @@ def test_what_was_answered_is_not_paid_for_again_after_an_interruption(
     assert first_fold > 10
     repeated = [b for b in server.asked[before:] if b in server.asked[:before]]
     assert len(repeated) <= 130, "only what is timed, speed, latency and load, is asked anew"
+
+
+def test_throughput_is_not_that_of_a_memory(
+    server: Any, shelf: ModelShelf, tickets: Path, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both strategies ask the same, so that all answers are known before the second asks."""
+    monkeypatch.setattr(FewShot, "fit", lambda self, *told: ZeroShot().fit(*told))
+    at_once = server.reply
+    server.reply = lambda body: time.sleep(0.02) or at_once(body)
+    options |= {"model": [BIG], "strategies": ["zero_shot", "few_shot"], "embedder": "hashing"}
+    report = compare("Route the ticket.", tickets, shelf=shelf, **options)
+    first, second = (report.result(name).latency for name in ("zero_shot", "few_shot"))
+    assert first is not None
+    assert second is not None
+    assert second.throughput_qps < 3 * first.throughput_qps
 
 
 def test_a_hosted_model_that_writes_a_better_prompt_is_recommended_with_it(

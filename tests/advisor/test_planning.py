@@ -36,6 +36,7 @@ from eval.contracts import Document, Example, Kind, Task, Usage
 from strategies.answers import AnswerFormat
 from strategies.base import Allowance, Standing
 from strategies.models.base import Completion, Decoding, Prompt
+from strategies.models.caches import Bypassable
 from strategies.models.fake import HashingEmbedder, ScriptedModel
 from strategies.registry import STRATEGIES, make_strategy
 from strategies.workload import Profile, Tokens, Workload
@@ -500,6 +501,21 @@ def test_speeds_tell_apart_what_a_step_a_row_and_looking_back_take(monkeypatch: 
     assert speeds.step == pytest.approx(0.03, rel=0.2)
     assert speeds.look_reading == pytest.approx(1e-6, rel=0.5)
     assert speeds.look_writing == pytest.approx(1e-5, rel=0.3)
+
+
+def test_writing_takes_time_where_no_server_says_when_it_began(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor does a model that remembers its answers answer from memory."""
+    now = 0.0
+
+    class Hosted(Bypassable, ScriptedModel):
+        def generate(self, prompts: Sequence[Prompt], decoding: Decoding) -> list[Completion]:
+            nonlocal now
+            assert self._bypassed
+            now += sum(0.1 + 0.02 * (decoding.max_new_tokens - 1) for _ in prompts)
+            return [Completion("a", Usage(self.prompt_tokens(p), decoding.max_new_tokens)) for p in prompts]
+
+    monkeypatch.setattr(planning.time, "perf_counter", lambda: now)
+    assert measure_speeds(Hosted(lambda prompt: "")).written == pytest.approx(1 / 0.02)
 
 
 def test_measuring_latency_takes_seven_queries_at_the_least() -> None:

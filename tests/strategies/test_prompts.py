@@ -85,6 +85,7 @@ def test_the_instruction_says_what_form_the_answer_has() -> None:
         (Kind.QA, "two words", "Answer with the answer alone, in about 2 words, without a sentence."),
         (Kind.QA, "word " * 30, "Give the answer alone, in about 30 words."),
         (Kind.GENERATION, "two words", "Give the answer alone, in about 2 words."),
+        (Kind.GENERATION, "\u505c\u7535" * 20, "Give the answer alone, in about 20 words."),
     ],
 )
 def test_the_instruction_says_how_long_answers_usually_are(kind: Kind, target: str, hint: str) -> None:

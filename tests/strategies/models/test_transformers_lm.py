@@ -321,6 +321,41 @@ def test_a_model_without_a_chat_template_gets_a_plain_one(tiny_model_folder: Pat
     assert text == expected
 
 
+ALTERNATING = (
+    "{% for m in messages %}{% if (m['role'] == 'user') != (loop.index0 % 2 == 0) or m['role'] == 'system' %}"
+    "{{ raise_exception('Conversation roles must alternate user/assistant') }}{% endif %}"
+    "[{{ m['role'] }}: {{ m['content'] }}<|im_end|>]{% endfor %}{% if add_generation_prompt %}[assistant: {% endif %}"
+)
+"""Knows no system turn, as Gemma's."""
+SILENT = "{% for m in messages if m['role'] != 'system' %}[{{ m['role'] }}: {{ m['content'] }}<|im_end|>]{% endfor %}"
+
+
+@pytest.mark.parametrize("template", [ALTERNATING, SILENT])
+def test_where_a_template_knows_no_system_turn_its_text_opens_the_chat(tiny_model_folder: Path, template: str) -> None:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model_folder)
+    tokenizer.chat_template = template
+    chat = ChatFormat(tokenizer)
+    prompt = Prompt((*FIXED, Turn("user", "And now?")), shared=len(FIXED))
+    tokens = chat.tokens(prompt)
+    text = tokenizer.decode(tokens)
+    assert text.startswith("[user: Answer with one label.\n\nIt is dark here.<|im_end|>][assistant: outage<|im_end|>]")
+    assert "[user: And now?<|im_end|>]" in text
+    assert tokenizer.decode(tokens[: chat.shared_length(prompt, tokens)]).endswith("outage<|im_end|>]")
+    alone = Prompt((FIXED[0], Turn("user", "And now?")), shared=1)
+    assert "one label" in tokenizer.decode(chat.tokens(alone)[: chat.shared_length(alone, chat.tokens(alone))])
+
+
+def test_a_template_that_writes_no_chat_is_refused_in_a_sentence(tiny_model_folder: Path) -> None:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model_folder)
+    tokenizer.chat_template = "{{ raise_exception('for tools only') }}"
+    with pytest.raises(ModelUnavailable, match="its chat template cannot write a chat of user and assistant"):
+        ChatFormat(tokenizer)
+
+
 def test_json_answers_of_a_finite_shape_are_never_cut(model: TransformersModel) -> None:
     keys = (("paid", ("boolean", "null")), ('q"\\uote', ("boolean",)), ("größe", ("null",)))
     for ordered in (True, False):

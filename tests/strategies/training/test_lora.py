@@ -332,6 +332,7 @@ def test_the_seed_decides_the_adapter(tiny_model: TransformersModel, tmp_path: P
 def test_rows_longer_than_the_context_are_left_out(model: TransformersModel, tmp_path: Path) -> None:
     long = (Prompt((Turn("system", "Answer with one label."), Turn("user", "word " * 2000)), 1), "billing")
     assert len(lora.tokenised(model, [*PAIRS, long])[1]) == len(PAIRS)
+    assert train_lora(model, [*PAIRS, long], QUICK, tmp_path, lambda: 0.0).rows == len(PAIRS)
     with pytest.raises(NotApplicable, match="no training example fits"):
         train_lora(model, [long], QUICK, tmp_path, lambda: 0.0)
 
