@@ -7,6 +7,7 @@ import os
 import sys
 import warnings
 from dataclasses import asdict
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,14 +16,14 @@ import typer
 from eval.errors import RequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from advisor.report.schema import Report
 
 compare_on: Callable[..., tuple[Report, Path]] | None = None
 """Carries out a request on a server; set by `api.cli`, since nothing here knows of HTTP."""
-OWN_FILES = ("report.html", "report.md", "report.json", "predictions.parquet", "plan.json")
-"""Of a run folder, which no other command writes over."""
+OWN_FILES = ("report.html", "report.md", "report.json", "predictions.parquet", "plan.json", "run.log")
+"""Of a run folder, which no other command writes over, nor anything in the folders there."""
 REPEATED = ("model", "min_recall")
 """Flags that may come several times; none is an empty list, which means nothing here."""
 UNUSABLE, NONE_FEASIBLE, INTERRUPTED = 2, 3, 130
@@ -34,7 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-models_app = typer.Typer(help="Base models that are known, and fetched.", no_args_is_help=True, rich_markup_mode=None)
+models_app = typer.Typer(help="Base models that are known, and fetched.", rich_markup_mode=None)
 app.add_typer(models_app, name="models")
 
 
@@ -45,6 +46,9 @@ class Interrupted(Exception):
 def main() -> None:
     """Run the command line; every error a user can cause is one sentence on standard error."""
     quieten_libraries()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # what a terminal cannot show is no reason to end
     stopped = "interrupted. Finished strategies are kept: with its --output named, the same command resumes."
     try:
         status = app(standalone_mode=False)
@@ -58,11 +62,19 @@ def main() -> None:
     except Exception as error:
         if not hasattr(error, "format_message"):
             raise
+        if type(error).__name__ == "NoArgsIsHelpError":
+            print(error.format_message())
+            sys.exit(0)
         print(f"advisor: {error.format_message()}", file=sys.stderr)  # typer's own: an unknown flag, a wrong type
         status = UNUSABLE
     if status == INTERRUPTED:
         print(f"\nadvisor: {stopped}", file=sys.stderr)
     sys.exit(status)
+
+
+def _json(values: Any, indent: int | None = None) -> str:
+    """JSON for standard output, whatever its encoding."""
+    return json.dumps(values, ensure_ascii=(sys.stdout.encoding or "").lower() != "utf-8", indent=indent)
 
 
 def quieten_libraries() -> None:
@@ -149,7 +161,9 @@ def compare(
     prices: Annotated[str | None, typer.Option(help="YAML file of prices (docs/economics.md).")] = None,
     keep: Annotated[str | None, typer.Option(help="winner or all. [default: winner]")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda. [default: auto]")] = None,
-    config: Annotated[Path | None, typer.Option("-c", "--config", help="All of these from a YAML file.")] = None,
+    config: Annotated[
+        Path | None, typer.Option("-c", "--config", help="Options of the comparison, from a YAML file.")
+    ] = None,
     server: Annotated[
         str | None, typer.Option(help="URL of a service that does the work; its key is in $ADVISOR_KEY.")
     ] = None,
@@ -163,8 +177,8 @@ def compare(
     """Compare strategies on your examples, recommend one, and keep it."""
     options: dict[str, Any] = {
         "task": task,
-        "examples": examples or examples_file,
-        "documents": documents or documents_path,
+        "examples": _one_of(examples, examples_file, "--examples"),
+        "documents": _one_of(documents, documents_path, "--documents"),
         "model": model,
         "endpoint": endpoint,
         "max_spend": max_spend,
@@ -198,6 +212,12 @@ def compare(
     _run(_with_config(options, config), server=server, dry_run=dry_run, as_json=as_json)
 
 
+def _one_of(named: str | None, placed: str | None, flag: str) -> str | None:
+    if named and placed:
+        raise RequestError(f"{flag} {named} and the argument {placed} say the same thing: give one of them.")
+    return named or placed
+
+
 def _names(value: str | None) -> list[str] | None:
     return [name.strip() for name in value.split(",") if name.strip()] if value is not None else None
 
@@ -228,7 +248,7 @@ def _run(options: dict[str, Any], *, server: str | None = None, dry_run: bool = 
     if not options.get("examples"):
         raise RequestError("--examples is missing: name a file of labelled rows.")
     request = make_request(**options)
-    _say_unused(options, request.hosting)
+    _say_unused(options, request.hosting, request.model)
 
     from rich.console import Console
 
@@ -255,13 +275,27 @@ def _run(options: dict[str, Any], *, server: str | None = None, dry_run: bool = 
         raise typer.Exit(NONE_FEASIBLE)
 
 
-def _say_unused(options: Mapping[str, Any], hosting: str) -> None:
-    """Options that change nothing: of machines that are always on, where none is."""
-    given = [name for name in ("min_replicas", "peak_qps") if options.get(name) is not None]
-    if given and hosting != "always-on":
-        flags = " and ".join("--" + name.replace("_", "-") for name in given)
-        verb = "counts" if len(given) == 1 else "count"
-        typer.echo(f"advisor: {flags} {verb} with --hosting always-on only.", err=True)
+def _spare_own_files(run: Path, file: Path | None, flag: str) -> None:
+    """Raise RequestError where what is to be written would lie among what the run keeps."""
+    home, place = run.resolve(), file.resolve() if file is not None else run
+    if file is None or home not in place.parents:
+        return
+    is_top = place.parent == home and not (home / "solution.json").exists()
+    if not is_top or place.name in OWN_FILES:
+        raise RequestError(f"{flag}: {file} is the run's own, which stays as it is: name another file.")
+
+
+def _say_unused(options: Mapping[str, Any], hosting: str, models: Sequence[str] | None = None) -> None:
+    """Options that change nothing: of machines that are always on, or of hosted models, where there is none."""
+    from advisor.economics import is_hosted
+
+    idle = {"--hosting always-on": ("min_replicas", "peak_qps")} if hosting != "always-on" else {}
+    if models is not None and not any(map(is_hosted, models)):
+        idle["a hosted model (--model openai:NAME)"] = ("endpoint", "max_spend")
+    for needed, names in idle.items():
+        given = ["--" + name.replace("_", "-") for name in names if options.get(name) is not None]
+        if given:
+            typer.echo(f"advisor: {' and '.join(given)} count{'s' * (len(given) == 1)} with {needed} only.", err=True)
 
 
 def _ask_for_task() -> str:
@@ -293,7 +327,7 @@ def _show(report: Report, folder: Path, console: Any, *, as_json: bool) -> None:
     from advisor.runs import RunFolder
 
     if as_json:
-        sys.stdout.write(report.model_dump_json(indent=1) + "\n")
+        print(_json(report.model_dump(mode="json"), indent=1))
         return
     paths = {
         "Report to read": str(folder / "report.html"),
@@ -327,6 +361,7 @@ def evaluate(
     from advisor.further import evaluate_kept, labelled, print_scores
     from advisor.live import LiveProgress
 
+    _spare_own_files(run, json_file, "--json")
     rows, said = labelled(run, examples, _names(input_columns) or [], output_column)
     console = Console(stderr=True)
     typer.echo(said, err=True)
@@ -354,12 +389,16 @@ def predict(
 ) -> None:
     """Answer with the kept solution; one JSON object a line."""
     from advisor.further import inputs_of, predict_lines
+    from eval.reading.text import clean
 
     if (text is None) == (file is None):
         raise RequestError("Give either --input TEXT or --file FILE.")
-    inputs = [text] if text is not None else inputs_of(run, str(file), _names(input_columns) or [])
+    inputs = [clean(text)] if text is not None else []
+    if file is not None:
+        inputs, said = inputs_of(run, file, _names(input_columns) or [])
+        typer.echo(said, err=True)
     for line in predict_lines(run, inputs, device):
-        print(json.dumps(line, ensure_ascii=False), flush=True)
+        print(_json(line), flush=True)
 
 
 @app.command()
@@ -404,8 +443,7 @@ def report(
     form = form_of(form, output)
     if form == "docx" and output is None and sys.stdout.isatty():
         raise RequestError("--format docx: name the file with --output report.docx.")
-    if output is not None and output.resolve() in {(run / name).resolve() for name in OWN_FILES}:
-        raise RequestError(f"--output: {output} is the run's own file, which stays as it is: name another.")
+    _spare_own_files(run, output, "--output")
 
     from advisor.economics import read_prices
     from advisor.error_costs import read_error_cost
@@ -470,13 +508,20 @@ def audit(
     )
     findings = [{**asdict(finding), "rows": list(finding.rows)} for finding in audit_only(request)]
     if as_json:
-        print(json.dumps({"findings": findings}, ensure_ascii=False, indent=1))
+        print(_json({"findings": findings}, indent=1))
         return
     from rich.console import Console
 
     from advisor.live import print_findings
 
     print_findings(findings, Console())
+
+
+@models_app.callback(invoke_without_command=True)
+def models(context: typer.Context) -> None:
+    """Base models that are known, and fetched."""
+    if context.invoked_subcommand is None:
+        list_models()
 
 
 @models_app.command("list")

@@ -182,7 +182,10 @@ def _said(finding: Finding) -> str:
     return f"{finding.message} {finding.action}" if finding.severity == "warning" else finding.message
 
 
-_STATED = {"column_mapping", "encoding_assumed"}
+_STATED = {
+    "column_mapping", "encoding_assumed", "unparseable_rows", "empty_input", "empty_output", "unread_documents",
+}  # fmt: skip
+"""How the data were read, and what of them was not."""
 NO_MATTER = Speeds(math.inf, math.inf, math.inf)
 """Of a model that no strategy here works with."""
 

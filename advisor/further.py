@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import rich.table
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from advisor.progress import Progress
 from advisor.report.wording import hundredths, latency, strategy_title
@@ -23,11 +24,12 @@ from eval.errors import InfrastructureError, RequestError
 from eval.folds import with_groups
 from eval.harness import CHUNK, evaluate, measure_latency, scored_rows, steady, typical_first
 from eval.metrics import get_metric
-from eval.reading.columns import map_inputs, plain
+from eval.reading.columns import map_inputs, plain, quoted
 from eval.reading.examples import examples_of
-from eval.reading.tables import read_table, readable_file
+from eval.reading.tables import Table, read_table, readable_file
 from eval.reading.text import counted, read_text
 from eval.statistics import interval
+from strategies.manifest import note_inputs, read_manifest
 from strategies.models.caches import uncached
 from strategies.models.shelf import ModelShelf
 from strategies.pipeline import Pipeline
@@ -41,13 +43,11 @@ def labelled(
 ) -> tuple[tuple[Example, ...], str]:
     """Further labelled rows, read as the run read its own, and a sentence on how that was.
 
-    Its input columns are taken where all of them are there and none is named. Rows that are like each other belong
+    Its input columns are taken where none is named. Rows that are like each other belong
     together, and labels get the run's spelling.
     """
     table = read_table(source)
-    file = examples_of(
-        table, input_columns=input_columns or _own_columns(run, table.columns), output_column=output_column
-    )
+    file = examples_of(table, input_columns=input_columns or _own_columns(run, table), output_column=output_column)
     examples, said = with_groups(file.examples), next(f.message for f in file.findings if f.code == "column_mapping")
     labels = [Example("", "", (label,)) for label in _report_of(run).get("task", {}).get("labels") or ()]
     spelt = tuple(replace(e, targets=tuple(dict.fromkeys(respelt(e.targets, labels)))) for e in examples)
@@ -55,10 +55,29 @@ def labelled(
     return spelt, said + (f" Spelt the labels of {counted(changed, 'row')} as the run does." if changed else "")
 
 
-def _own_columns(run: Path, columns: Sequence[str]) -> Sequence[str]:
-    """The input columns of the run, where all of them are there."""
-    own: list[str] = _report_of(run).get("data", {}).get("input_columns", [])
-    return own if {plain(column) for column in own} <= set(map(plain, columns)) else []
+def _own_columns(run: Path, table: Table) -> Sequence[str]:
+    """The input columns of the run; none where it read one only, and that is not there: another may do as well.
+
+    Raises RequestError where one of several is missing, since inputs without it would not be what was learnt from.
+    """
+    own = _columns_of(run)
+    missing = [name for name in own if plain(name) not in map(plain, table.columns)]
+    if missing and len(own) > 1:
+        raise RequestError(
+            f"{table.name} has no column {quoted(missing)}, and the run read {quoted(own)} as the input: add it, or "
+            "name other columns with --input-columns."
+        )
+    return [] if missing else own
+
+
+def _columns_of(run: Path) -> list[str]:
+    """As its solution says, or its report."""
+    with suppress(RequestError):
+        kept: list[str] | None = read_manifest(find_solution(run)).get("input_columns")
+        if kept is not None:
+            return kept
+    reported: list[str] = _report_of(run).get("data", {}).get("input_columns", [])
+    return reported
 
 
 def evaluate_kept(
@@ -164,8 +183,11 @@ def _metric_of(run: Path) -> str:
 
 
 def predict_lines(run: Path, inputs: Sequence[str], device: str) -> Iterator[dict[str, Any]]:
-    """Answers of a run's kept solution as plain values, in order."""
-    yield from answers(load_solution(find_solution(run), ModelShelf(device)), inputs)
+    """Answers of a run's kept solution as plain values, in order; one that is empty is not asked."""
+    solution = load_solution(find_solution(run), ModelShelf(device))
+    found = answers(solution, [text for text in inputs if text])
+    for text in inputs:
+        yield next(found) if text else {"input": "", "output": "", "error": "the input is empty"}
 
 
 def answers(solution: Solution, inputs: Sequence[str]) -> Iterator[dict[str, Any]]:
@@ -200,6 +222,8 @@ def refresh_kept(run: Path, documents: Sequence[Document], device: str) -> Path:
         for leftover in (scratch, old):
             shutil.rmtree(leftover, ignore_errors=True)
         fresh.save(scratch)
+        if own := _columns_of(run):
+            note_inputs(scratch, own)
         folder.rename(old)
         scratch.rename(folder)
         shutil.rmtree(old)
@@ -214,18 +238,21 @@ def quotes_documents(folder: Path) -> bool:
     return prompt.is_file() and bool(json.loads(prompt.read_text(encoding="utf-8"))["demonstrations"])
 
 
-def inputs_of(run: Path, path: str, input_columns: Sequence[str] = ()) -> list[str]:
-    """Inputs of a file: one a line of a .txt, or the input columns of a table, by default the run's."""
+def inputs_of(run: Path, path: str, input_columns: Sequence[str] = ()) -> tuple[list[str], str]:
+    """The input of each line of a .txt, or row of a table, and a sentence on where it was read.
+
+    Of a table, by default, the run's input columns.
+    """
     if path.lower().endswith(".txt"):
-        lines = [line.strip() for line in read_text(readable_file(path)).text.split("\n")]
-        return [line for line in lines if line]
+        lines = read_text(readable_file(path)).text.rstrip().split("\n")
+        return [line.strip() for line in lines], "Read each line as an input."
     table = read_table(path)
-    return map_inputs(table, input_columns or _own_columns(run, table.columns))
+    return map_inputs(table, input_columns or _own_columns(run, table))
 
 
 def print_scores(scores: Sequence[dict[str, Any]], console: Console) -> None:
     """A small table."""
-    table = Table("strategy", "quality", "95 %", "rows", "p50", "errors", box=None, header_style="bold")
+    table = rich.table.Table("strategy", "quality", "95 %", "rows", "p50", "errors", box=None, header_style="bold")
     for s in scores:
         q = s["quality"]
         table.add_row(

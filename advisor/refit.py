@@ -16,6 +16,7 @@ from eval.contracts import Evaluation, Example, Solution
 from eval.harness import evaluate, scored_rows
 from eval.metrics import get_metric
 from eval.statistics import Interval, interval
+from strategies.manifest import note_inputs
 from strategies.registry import make_strategy
 
 
@@ -35,6 +36,7 @@ def keep_solution(bench: Bench, entry: Entry, record: Record) -> Refit | None:
         if not source.is_dir():  # an earlier end of this run removed it
             return refit
         shutil.copytree(source, bench.folder.solution(record.name))
+        note_inputs(bench.folder.solution(record.name), bench.data.inputs)
     if refit is not None:
         bench.folder.finish_refit(record.name, refit)
     return refit
@@ -69,6 +71,7 @@ def _fit_on_all(bench: Bench, entry: Entry, record: Record) -> Refit:
     kept = folder.solution(record.name)
     shutil.rmtree(kept, ignore_errors=True)
     solution.save(kept)
+    note_inputs(kept, bench.data.inputs)
     refit = Refit(seconds, workshop.log.train_examples, folder_bytes(kept), epochs)
     if workshop.log.guard_fired:
         return replace(refit, rejected="the time budget was used up")

@@ -97,6 +97,15 @@ class Options(BaseModel):
         return list(dict.fromkeys(names))
 
     @model_validator(mode="after")
+    def _errors_of_some_query(self) -> Self:
+        if self.error_cost is not None and self.volume == 0:
+            raise RequestError(
+                "--error-cost prices the wrong answers of a month, and with --volume 0 there are none: give a volume, "
+                "or leave the price out."
+            )
+        return self
+
+    @model_validator(mode="after")
     def _peak_above_mean(self) -> Self:
         mean = mean_qps(self.volume)
         if self.peak_qps is not None and self.peak_qps < mean:

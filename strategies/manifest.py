@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,12 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise RequestError(f"{folder / FILE} has a format that this version does not read.")
     return manifest
+
+
+def note_inputs(folder: Path, columns: Sequence[str]) -> None:
+    """Note in a kept solution's manifest which columns its inputs were made of, for tables that it is to answer."""
+    write = {**read_manifest(folder), "input_columns": list(columns)}
+    (folder / FILE).write_text(json.dumps(write, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
 def model_entry(identity: ModelIdentity) -> dict[str, Any]:

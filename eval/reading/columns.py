@@ -112,13 +112,13 @@ def map_columns(table: Table, input_columns: Sequence[str] = (), output_column: 
     return ColumnMapping(inputs, output, None if identifier in (*inputs, output) else identifier)
 
 
-def map_inputs(table: Table, input_columns: Sequence[str] = ()) -> list[str]:
-    """Read the inputs alone, for data without outputs; rows without any are left out."""
+def map_inputs(table: Table, input_columns: Sequence[str] = ()) -> tuple[list[str], str]:
+    """The inputs alone, for data without outputs: one of each row, and a sentence on where they were read."""
     inputs = tuple(_given(table, name, "--input-columns") for name in input_columns) or _usual_inputs(table, ())
     if not inputs:
         raise _unclear(table, "input")
     mapping = ColumnMapping(inputs, "", None)
-    return [text for row in table.rows if (text := mapping.input_of(row))]
+    return [mapping.input_of(row) for row in table.rows], f"Read {quoted(inputs)} as the input."
 
 
 def named(table: Table, names: Sequence[str], without: Sequence[str] = ()) -> str | None:
@@ -173,9 +173,10 @@ def _given(table: Table, name: str, flag: str) -> str:
 
 def _unclear(table: Table, what: str) -> RequestError:
     usable = [c for c in table.columns if not is_ignored(table, c)] or table.columns
+    flags = "it with --input-columns" if what == "input" else "them with --input-columns and --output-column"
     return RequestError(
-        f"{table.name} has the columns {quoted(usable)}, and none is known to be the {what}: name them with "
-        f"--input-columns and --output-column (a table needs its column names in the first row).{_assumed(table)}"
+        f"{table.name} has the columns {quoted(usable)}, and none is known to be the {what}: name {flags} "
+        f"(a table needs its column names in the first row).{_assumed(table)}"
     )
 
 

@@ -151,6 +151,16 @@ REFUSED = {
     "predict with neither": (("predict", "solution"), "either --input"),
     "predict with nothing kept": (("predict", "full", "--input", "a"), "kept solution"),
     "predict on a missing file": (("predict", "solution", "--file", "nowhere.txt"), "nowhere.txt does not exist"),
+    "predict on unknown columns": (("predict", "solution", "--file", "columns.csv"), "name it with --input-columns"),
+    "error cost of no query": ((*GOOD, "--error-cost", "2", "--volume", "0"), "with --volume 0 there are none"),
+    "examples twice": (("compare", "few.csv", *GOOD[1:]), "--examples good.csv and the argument few.csv say the same"),
+    "figures into a solution": (
+        ("evaluate", "solution", "--examples", "good.csv", "--json", "solution/solution.json"), "is the run's own"
+    ),
+    "figures over a plan": (
+        ("evaluate", "other_run", "--examples", "good.csv", "--json", "other_run/plan.json"), "is the run's own"
+    ),
+    "report into a solution": (("report", "other_run", "--output", "other_run/solution/x.md"), "is the run's own"),
     "audit of a missing file": (("audit", "--examples", "nowhere.csv"), "nowhere.csv does not exist"),
     "pull of an unknown model": (("models", "pull", "magic"), "name one of smollm2-135m-instruct"),
 }  # fmt: skip
@@ -340,7 +350,28 @@ def test_predict_prints_one_json_object_a_line(desk: Path, tmp_path: Path) -> No
     assert (line["input"], line["output"]) == ("Wo ist mein Päckchen?", "delivery")
     (tmp_path / "inputs.txt").write_text("a\n\n b \n")
     many = run(["predict", "solution", "--file", str(tmp_path / "inputs.txt")], desk)
-    assert [json.loads(row)["input"] for row in many.stdout.splitlines()] == ["a", "b"]
+    assert [json.loads(row)["input"] for row in many.stdout.splitlines()] == ["a", "", "b"]
+    assert many.stderr == "Read each line as an input.\n"
+
+
+def test_a_terminal_that_knows_few_letters_is_no_reason_to_end(desk: Path) -> None:
+    result = run(["predict", "solution", "--input", "P\u00e4ckchen"], desk, PYTHONIOENCODING="ascii")
+    assert json.loads(result.stdout)["input"] == "P\u00e4ckchen"
+    assert result.returncode == 0
+    halved = run(["predict", "solution", "--input", b"\xff".decode(errors="surrogateescape")], desk)
+    assert json.loads(halved.stdout)["input"] == "\ufffd"
+
+
+def test_without_a_command_there_is_help(desk: Path) -> None:
+    result = run([], desk)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.startswith("Usage: ")
+    assert run(["models"], desk).stdout == run(["models", "list"], desk).stdout
+
+
+def test_options_of_hosted_models_say_that_they_change_nothing(desk: Path) -> None:
+    result = run([*GOOD, "--endpoint", "http://127.0.0.1:9/v1", "--max-spend", "2", "--model", "magic"], desk)
+    assert "--endpoint and --max-spend count with a hosted model" in result.stderr
 
 
 def test_evaluate_writes_the_figures_of_a_kept_solution(desk: Path, tmp_path: Path) -> None:

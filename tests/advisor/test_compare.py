@@ -537,12 +537,15 @@ def test_what_is_better_mended_before_is_said_at_the_start_with_what_to_do(
     said: list[str] = []
     labels = (["returns", "billing"], ["billing"])
     rows = [json.dumps({"text": f"my parcel {i}", "tags": labels[i % 2]}) for i in range(30)]
-    (tmp_path / "tagged.jsonl").write_text("\n".join(rows), encoding="utf-8")
+    torn = ['{"text": "and', '{"text": "b", "tags": ""}']
+    (tmp_path / "tagged.jsonl").write_text("\n".join(rows + torn), encoding="utf-8")
     request = make_request(task=TASK, examples=str(tmp_path / "tagged.jsonl"), strategies=["majority"], **fakes)
     prepare(request, read_data(request), time.monotonic(), Listener(), shelf_with(clerk))
     lists = next(sentence for sentence in said if sentence.startswith("15 outputs are lists"))
     assert "any one of them" in lists
     assert "write them as one output" in lists
+    assert [s for s in said if "line 31" in s], "a line that cannot be read is not left out in silence"
+    assert [s for s in said if s.startswith("Left out 1 row without an output")]
 
 
 def test_a_folder_of_another_run_is_refused_before_any_model_is_asked(

@@ -12,12 +12,22 @@ import pytest
 from rich.console import Console
 
 from advisor import further
-from advisor.further import answers, evaluate_kept, inputs_of, labelled, print_scores, quotes_documents, refresh_kept
+from advisor.further import (
+    answers,
+    evaluate_kept,
+    inputs_of,
+    labelled,
+    predict_lines,
+    print_scores,
+    quotes_documents,
+    refresh_kept,
+)
 from advisor.progress import Silent
 from eval.contracts import Document, Kind, Prediction
 from eval.errors import InfrastructureError, RequestError
 from eval.harness import CHUNK, as_prediction_error
 from strategies.base import Allowance, Workshop
+from strategies.manifest import note_inputs, read_manifest
 from strategies.models.base import Completion, Decoding, Prompt
 from strategies.models.caches import Bypassable
 from strategies.models.fake import HashingEmbedder, ScriptedModel
@@ -184,8 +194,42 @@ def test_further_rows_are_read_as_the_run_read_its_own(tmp_path: Path) -> None:
     assert [e.target for e in rows] == ["billing", "other"]
     assert "Spelt the labels of 1 row as the run does." in said
     assert rows[0].group == rows[1].group != "", "the same input twice is no more evidence than once"
-    assert inputs_of(run, str(more)) == [e.input for e in rows]
-    assert inputs_of(run, str(more), ["body"]) == ["please help"] * 2
+    assert inputs_of(run, str(more)) == ([e.input for e in rows], 'Read "Subject" and "body" as the input.')
+    assert inputs_of(run, str(more), ["body"]) == (["please help"] * 2, 'Read "body" as the input.')
+
+
+def test_a_table_without_one_of_the_columns_that_the_run_read_is_not_answered_from_others(
+    small_tasks: dict[Kind, Any], tmp_path: Path
+) -> None:
     other = tmp_path / "other.csv"
-    other.write_text("text,label\nhello,billing\n", encoding="utf-8")
-    assert [e.input for e in labelled(run, str(other))[0]] == ["hello"], "without the run's columns, the usual ones"
+    other.write_text("subject,text,label\nbill 7,hello,billing\n", encoding="utf-8")
+    run = run_with(tmp_path / "run", task={"labels": ["billing"]}, data={"input_columns": ["subject", "body"]})
+    unpacked = kept("zero_shot", small_tasks, tmp_path / "unpacked")
+    note_inputs(unpacked, ["subject", "body"])
+    for place in (run, unpacked):
+        for read in (labelled, inputs_of):
+            with pytest.raises(RequestError, match='has no column "body", and the run read "subject" and "body"'):
+                read(place, str(other))
+    changed = run_with(tmp_path / "one", task={"labels": ["billing"]}, data={"input_columns": ["message"]})
+    assert inputs_of(changed, str(other)) == (["hello"], 'Read "text" as the input.'), "of one column, the usual ones"
+
+
+def test_answers_stand_in_the_order_of_rows_those_without_an_input_too(
+    small_tasks: dict[Kind, Any], tmp_path: Path
+) -> None:
+    kept("zero_shot", small_tasks, tmp_path)
+    table, lines = tmp_path / "new.csv", tmp_path / "new.txt"
+    table.write_text("text,x\nhi,1\n,2\nbye,3\n", encoding="utf-8")
+    lines.write_text("hi\n\nbye\n\n", encoding="utf-8")
+    for file in (table, lines):
+        found = list(predict_lines(tmp_path, inputs_of(tmp_path, str(file))[0], "cpu"))
+        assert [(line["input"], line.get("error")) for line in found] == [
+            ("hi", None), ("", "the input is empty"), ("bye", None),
+        ]  # fmt: skip
+
+
+def test_a_refreshed_solution_still_knows_its_columns(small_tasks: dict[Kind, Any], tmp_path: Path) -> None:
+    folder = kept("passage_copy", small_tasks, tmp_path)
+    note_inputs(folder, ["question", "product"])
+    refresh_kept(tmp_path, [Document("d", "text")], "cpu")
+    assert read_manifest(folder)["input_columns"] == ["question", "product"]

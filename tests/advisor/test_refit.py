@@ -16,7 +16,7 @@ from advisor.refit import keep_solution
 from advisor.trials import Bench, Entry, try_all
 from eval.contracts import Prediction
 from strategies.baselines import CopyNearest, Majority
-from strategies.manifest import write_manifest
+from strategies.manifest import note_inputs, write_manifest
 from strategies.models.fake import ScriptedModel
 from strategies.models.shelf import ModelShelf
 from strategies.prompting import FewShot
@@ -167,6 +167,7 @@ def test_a_refit_below_the_measured_fits_is_put_aside_for_the_middling_of_them(
     assert 0.3 < refit.floor < 0.75
     assert kept(bench) == f"fit {MIDDLING}"
     measured_one = bench.folder.fold_solution("lora", f"fold-{MIDDLING}-fit-0")
+    note_inputs(measured_one, bench.data.inputs)
     assert contents(bench.folder.solution("lora")) == contents(measured_one)
 
 
