@@ -31,6 +31,8 @@ FAR = 100
 ENOUGH_ROWS_OF_A_LABEL = 50
 """For a range of some 14 points on either side at most."""
 SMALL_TEST = 100
+LOST, MANY_LOST = ("unparseable_rows", "empty_input", "empty_output"), 0.05
+"""Findings of rows that were left out, and the share of the examples from which on the advice says so."""
 HALF = 0.5
 UNTAUGHT = {"majority": "giving every input the commonest label", "copy_input": "giving back the input"}
 """Strategies that learn nothing from the inputs, in words."""
@@ -486,6 +488,7 @@ def _caveats(case: Case) -> list[str]:
         caveats.append(
             f"{case.evidence.unscored} test rows could not be scored for every strategy and were left out for all."
         )
+    caveats += [f.message for f in case.data.findings if f.code in LOST and f.count > MANY_LOST * case.data.examples]
     if plan.cuts:
         caveats.append(f"To keep the time budget: {'; '.join(plan.cuts)}.")
     return [*caveats, *_about_fits(case)]

@@ -282,7 +282,7 @@ def _spare_own_files(run: Path, file: Path | None, flag: str) -> None:
         return
     is_top = place.parent == home and not (home / "solution.json").exists()
     if not is_top or place.name in OWN_FILES:
-        raise RequestError(f"{flag}: {file} is the run's own, which stays as it is: name another file.")
+        raise RequestError(f"{flag}: {file} is the run's own file, which stays as it is: name another.")
 
 
 def _say_unused(options: Mapping[str, Any], hosting: str, models: Sequence[str] | None = None) -> None:

@@ -101,6 +101,7 @@ class Told:
         label_usd: float | None = None,
         metric: str = "accuracy",
         unfinished: Sequence[str] = (),
+        findings: Sequence[schema.Finding] = (),
         **options: Any,
     ) -> None:
         costs = {name: float(n + 1) for n, name in enumerate(qualities)} | (costs or {})
@@ -155,7 +156,8 @@ class Told:
         )
         results = [*with_errors(results, weighed), *late]
         self.decision = decided
-        self.advice = recommend(data_of(rows, examples, plan), with_models(request), settings, results, weighed)
+        data = data_of(rows, examples, plan).model_copy(update={"findings": list(findings)})
+        self.advice = recommend(data, with_models(request), settings, results, weighed)
 
     @property
     def reasons(self) -> str:
@@ -742,3 +744,14 @@ def test_the_range_of_a_recall_counts_rows_that_belong_together_once() -> None:
     asked = {"min_recall": "bad=0.6", "recalls": {name: {"bad": 1.0} for name in PAIR}, "label_rows": {"bad": 40}}
     assert "100 of 100 bad (40 test rows, 91 to 100)" in Told(PAIR, **asked).reasons
     assert "100 of 100 bad (40 test rows, 28 to 100)" in Told(PAIR, **asked, groups=4).reasons
+
+
+def test_rows_that_were_left_out_are_told_where_they_are_many() -> None:
+    def told(count: int, code: str = "unparseable_rows") -> str:
+        message = f"{count} lines of tickets.jsonl are left out."
+        found = schema.Finding(code=code, severity="warning", count=count, message=message, action="Repair them.")
+        return Told(PAIR, findings=[found]).caveats
+
+    assert "30 lines of tickets.jsonl are left out." in told(30)
+    assert "left out" not in told(3)
+    assert "left out" not in told(30, "duplicate_rows")

@@ -240,6 +240,9 @@ def test_what_is_no_run_or_has_lost_its_records_is_refused(run: Path, tmp_path: 
         record.unlink()
     with pytest.raises(RequestError, match="What was measured of few_shot is lost: compare again") as lost:
         report_again(run)
+    (run / "plan.json").unlink()
+    with pytest.raises(RequestError, match="^run: a service made this run and keeps what was measured"):
+        report_again(run)
     (run / "report.json").write_text("{}")
     with pytest.raises(RequestError, match=r"^run holds no finished run") as unreadable:
         report_again(run)
@@ -368,5 +371,6 @@ def test_the_command_refuses_in_a_sentence(run: Path, tmp_path: Path) -> None:
         told(run, "--output", run / "report.json")
     with pytest.raises(RequestError, match="late is named twice"):
         told(run, "--min-recall", "late=0.9", "--min-recall", "late=0.8")
+    (tmp_path / "file").touch()
     with pytest.raises(RequestError, match=r"--output: .* cannot be written"):
-        told(run, "--output", run / "report.json" / "again.md")
+        told(run, "--output", tmp_path / "file" / "again.md")
