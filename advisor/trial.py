@@ -122,14 +122,15 @@ def _measure(
         on_progress=lambda done, total: phase("answering", done, total),
         deadline=time.perf_counter() + (trial.deadline - time.monotonic()) if trial.deadline < math.inf else None,
     )
+    if isinstance(model, Bypassable) and model.recalled > known:
+        with uncached(model):
+            evaluation = replace(evaluation, seconds=_seconds_anew(solution, evaluation))
     if trial.latency_seconds is None:
         return evaluation
     phase("timing", 0, 1)
     left = max(0.0, min(trial.latency_seconds, trial.deadline - time.monotonic()))
     evaluation = steady(solution, evaluation)
     with uncached(model):
-        if isinstance(model, Bypassable) and model.recalled > known:
-            evaluation = replace(evaluation, seconds=_seconds_anew(solution, evaluation))
         latency = measure_latency(solution, typical_first(evaluation.outcomes), max_seconds=left)
     return replace(evaluation, latency=latency)
 

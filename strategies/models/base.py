@@ -84,8 +84,8 @@ class ModelIdentity:
     parameters: int | None = None
     precision: str | None = None
     """What it computes in here: float32, bfloat16 or float16."""
-    endpoint: str | None = None
-    """Base URL of the server of a hosted model, without credentials; None where it is the provider's own."""
+    own_server: bool = False
+    """Whether a hosted model is at a server that the client named, not at the provider's own; which one is a secret."""
 
 
 class LanguageModel(Protocol):

@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 from eval.contracts import NO_USAGE, Usage
 from eval.errors import InfrastructureError, ModelUnavailable, RequestError
@@ -89,14 +88,11 @@ class Hosted:
         if self.most_usd is not None and name not in self.prices:
             raise RequestError(f"--max-spend: the token prices of {name} are not known: give them with --prices.")
 
-    def check_server(self, name: str, measured_at: str | None) -> None:
-        """Raise ModelUnavailable where a model was measured at a server of the client's, and none is named now.
-
-        Queries must not go to a provider that nobody chose; nor does the key go to a server that a solution names.
-        """
-        if measured_at and not self.names_server:
+    def check_server(self, name: str) -> None:
+        """Raise ModelUnavailable where no server is named: queries must not go to a provider that nobody chose."""
+        if not self.names_server:
             raise ModelUnavailable(
-                f"{name} was measured at {measured_at}: set OPENAI_BASE_URL to where it is now, and run this again."
+                f"{name} was measured at a server of your own: set OPENAI_BASE_URL to where that is, and try again."
             )
 
     @property
@@ -111,13 +107,12 @@ class HostedModel(Bypassable):
     weighs_labels = False
 
     def __init__(self, name: str, client: Any, hosted: Hosted) -> None:
-        self._endpoint = str(client.base_url)
-        own = _without_credentials(self._endpoint) if hosted.names_server else None
-        self.identity = ModelIdentity(name, sha256="", endpoint=own)
+        self.identity = ModelIdentity(name, sha256="", own_server=hosted.names_server)
         self.context_tokens = CONTEXT_TOKENS
         self.answers = AnswerStore()
         self._client, self._concurrency = client, hosted.concurrency
         self._model = name.removeprefix(PREFIX)
+        self._endpoint = str(client.base_url)
         self._price, self._purse = hosted.prices.get(name, TokenPrice(0.0, 0.0)), hosted.purse
         self._format = 0
 
@@ -322,11 +317,6 @@ def json_schema(shape: JsonShape) -> dict[str, Any]:
         types = [_TYPES[kind] for kind in kinds if kind in _TYPES]
         properties[key] = {} if "any" in kinds or not types else {"type": types[0] if len(types) == 1 else types}
     return {"type": "object", "properties": properties, "additionalProperties": False}
-
-
-def _without_credentials(url: str) -> str:
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def _most_tokens(messages: Sequence[Mapping[str, str]]) -> int:

@@ -79,8 +79,8 @@ class ModelShelf:
 
     def language_model_for(self, entry: dict[str, Any]) -> LanguageModel:
         """The language model that a manifest names."""
-        if not self._holds(entry["name"]):
-            self.hosted.check_server(entry["name"], entry.get("endpoint"))
+        if entry.get("own_server") and not self._holds(entry["name"]):
+            self.hosted.check_server(entry["name"])
         model = self.language_model(entry["name"])
         _check(entry, model.identity.sha256)
         return model

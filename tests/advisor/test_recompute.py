@@ -241,7 +241,7 @@ def test_what_is_no_run_or_has_lost_its_records_is_refused(run: Path, tmp_path: 
     with pytest.raises(RequestError, match="What was measured of few_shot is lost: compare again") as lost:
         report_again(run)
     (run / "plan.json").unlink()
-    with pytest.raises(RequestError, match="^run: a service made this run and keeps what was measured"):
+    with pytest.raises(RequestError, match=r"^run: a service made this run and keeps what was measured"):
         report_again(run)
     (run / "report.json").write_text("{}")
     with pytest.raises(RequestError, match=r"^run holds no finished run") as unreadable:
