@@ -68,24 +68,33 @@ def _readable(value: object, column: str, path: Path) -> object:
 
 
 def read_workbook(path: Path) -> Reading:
-    """Read the first sheet of an Excel workbook that has any rows; other sheets are reported."""
+    """Read the first sheet of an Excel workbook that has any rows, a hidden one last; other sheets are reported."""
     from openpyxl import load_workbook
 
     try:
         workbook = load_workbook(path, read_only=True, data_only=True)
         try:
-            for sheet in workbook.worksheets:
+            for sheet in sorted(workbook.worksheets, key=_is_hidden):
                 sheet.reset_dimensions()  # some exporters state a wrong range
                 grid = from_grid(enumerate(sheet.iter_rows(values_only=True), 1))
                 if grid.records or grid.odd:
                     break
-            others = [other.title for other in workbook.worksheets if other is not sheet]
+            others = [_sheet_name(other) for other in workbook.worksheets if other is not sheet]
         finally:
             workbook.close()
     except Exception as error:  # a damaged archive surfaces as anything from BadZipFile to KeyError
         raise RequestError(f"{path} is not a readable Excel workbook ({_brief(error)}): export it again.") from error
-    findings = grid.above(path.name) + _other_sheets(path, sheet.title, others)
+    findings = grid.above(path.name) + _other_sheets(path, _sheet_name(sheet), others)
     return grid.records, findings + unparseable(path.name, grid.odd, "covered by the header")
+
+
+def _is_hidden(sheet: Any) -> bool:
+    """Lists that a form chooses from, say."""
+    return bool(sheet.sheet_state != "visible")
+
+
+def _sheet_name(sheet: Any) -> str:
+    return f"{sheet.title} (hidden)" if _is_hidden(sheet) else str(sheet.title)
 
 
 def read_hub(source: str) -> Reading:
@@ -192,7 +201,7 @@ def _other_sheets(path: Path, read: str, others: list[str]) -> list[Finding]:
     if not others:
         return []
     message = f'Read only the sheet "{read}" of {path.name}, the first with rows; not read: {listed(others)}.'
-    action = "Move the sheet that matters to the front if this is the wrong one."
+    action = "Move the sheet that matters to the front, visible, if this is the wrong one."
     return [Finding("column_mapping", "info", len(others), tuple(others), message, action)]
 
 

@@ -286,6 +286,24 @@ def test_the_first_sheet_with_rows_is_read(tmp_path: Path) -> None:
     assert '"Data"' in next(f.message for f in file.findings if "sheet" in f.message)
 
 
+def test_a_hidden_sheet_is_read_only_where_no_visible_one_has_rows(tmp_path: Path) -> None:
+    from openpyxl import Workbook
+
+    book = Workbook()
+    lists, data = book.worksheets[0], book.create_sheet("Data")
+    lists.title, lists.sheet_state = "Lists", "hidden"
+    lists.append(["text", "label"])
+    lists.append(["choice", "y"])
+    book.save(tmp_path / "hidden.xlsx")
+    data.append(["text", "label"])
+    data.append(["hello", "x"])
+    book.save(tmp_path / "both.xlsx")
+    both, hidden = read_examples(tmp_path / "both.xlsx"), read_examples(tmp_path / "hidden.xlsx")
+    assert (pairs(both), pairs(hidden)) == ([("hello", "x")], [("choice", "y")])
+    assert any("not read: Lists (hidden)." in finding.message for finding in both.findings)
+    assert any('Read only the sheet "Lists (hidden)" of' in finding.message for finding in hidden.findings)
+
+
 def test_of_columns_with_one_name_the_first_is_read_and_said_to_be(write: Write) -> None:
     file = read_examples(write("a.csv", "text,label,label\na,x,y\n"))
     assert pairs(file) == [("a", "x")]
