@@ -5,21 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from eval.errors import RequestError
 from eval.reading.text import clean, read_text
 
 if TYPE_CHECKING:
-    from docx.table import Table
+    from docx.document import Document
+    from docx.table import _Cell
 
 # fmt: off
 BLOCKS = (
-    "address", "article", "aside", "blockquote", "dd", "div", "dt", "figcaption", "footer", "h1", "h2", "h3", "h4",
-    "h5", "h6", "header", "li", "main", "nav", "p", "pre", "section", "table", "td", "th", "title", "tr",
+    "address", "article", "aside", "blockquote", "button", "caption", "dd", "details", "div", "dl", "dt", "fieldset",
+    "figcaption", "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hr", "label", "legend", "li", "main",
+    "nav", "ol", "option", "p", "pre", "section", "summary", "table", "td", "th", "title", "tr", "ul",
 )
 # fmt: on
 UNSEEN = ("script", "style", "noscript", "template", "title")
+WRAPPERS = ("w:ins", "w:moveTo", "w:sdt", "w:sdtContent", "w:smartTag", "w:customXml", "w:fldSimple")
+"""Of Word: what was inserted or moved there with changes tracked, content controls, tags and fields."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,8 @@ def _html(path: Path) -> Text:
     from bs4 import BeautifulSoup
 
     soup = BeautifulSoup(path.read_bytes(), "lxml")
-    title = soup.title.get_text(" ", strip=True) if soup.title else ""
+    heading = soup.select_one("head > title")  # icons have titles as well
+    title = heading.get_text(" ", strip=True) if heading else ""
     for element in soup.find_all(UNSEEN):
         element.decompose()
     for line_break in soup.find_all("br"):
@@ -86,19 +91,33 @@ def _pdf(path: Path) -> Text:
 
 def _docx(path: Path) -> Text:
     from docx import Document
+
+    document = Document(str(path))
+    _unwrap(document.element.body)
+    return Text(clean("\n".join(line for line in _docx_lines(document) if line.strip())))
+
+
+def _unwrap(body: Any) -> None:
+    """Put what stands in tracked insertions, content controls and the like where python-docx looks for it."""
+    from docx.oxml.ns import qn
+
+    for wrapper in list(body.iter(*map(qn, WRAPPERS))):
+        for child in list(wrapper):
+            wrapper.addprevious(child)
+        wrapper.getparent().remove(wrapper)
+
+
+def _docx_lines(container: Document | _Cell) -> Iterator[str]:
+    """One line for each paragraph and each row of a table; a merged cell is given once in a row."""
     from docx.table import Table
 
-    parts: list[str] = []
-    for block in Document(str(path)).iter_inner_content():
-        parts.extend(_table_lines(block) if isinstance(block, Table) else [block.text])
-    return Text(clean("\n".join(part for part in parts if part.strip())))
-
-
-def _table_lines(table: Table) -> Iterator[str]:
-    """One line for each row; a merged cell is given once."""
-    for row in table.rows:
-        cells = {id(cell._tc): cell.text.strip() for cell in row.cells}
-        yield " | ".join(filter(None, cells.values()))
+    for block in container.iter_inner_content():
+        if not isinstance(block, Table):
+            yield block.text
+            continue
+        for row in block.rows:
+            cells = {id(cell._tc): "\n".join(_docx_lines(cell)).strip() for cell in row.cells}
+            yield " | ".join(filter(None, cells.values()))
 
 
 EXTRACTORS: dict[str, Callable[[Path], Text]] = {

@@ -54,6 +54,24 @@ def test_html_gives_its_visible_text_and_title(tmp_path: Path) -> None:
     assert (document.title, document.text) == ("T", "Some bold text\nnext\none\ntwo")
 
 
+def test_html_questions_and_answers_stand_on_lines_of_their_own(tmp_path: Path) -> None:
+    parts = ["<details><summary>How do I pay?</summary>By card.</details>", "<table><caption>Fees</caption></table>"]
+    parts += ["Ten euros<hr>for", "<ul>all</ul>", "<form><label>Name</label><button>Send</button></form>"]
+    parts += ["<select><option>one<option>two</select>", "<fieldset><legend>Pay</legend>now</fieldset>"]
+    (tmp_path / "a.html").write_text(f"<html><body>{''.join(parts)}</body></html>")
+    (document,) = read_documents(tmp_path).documents
+    lines = ["How do I pay?", "By card.", "Fees", "Ten euros", "for", "all", "Name", "Send", "one", "two", "Pay", "now"]
+    assert document.text.splitlines() == lines
+
+
+def test_an_icons_title_is_not_the_documents(tmp_path: Path) -> None:
+    icon = "<body><svg><title>Menu</title></svg><p>Text</p></body>"
+    (tmp_path / "a.html").write_text(f"<html>{icon}</html>")
+    (tmp_path / "b.html").write_text(f"<html><head><meta charset=utf-8><title>Fees</title></head>{icon}</html>")
+    documents = read_documents(tmp_path).documents
+    assert [(document.title, document.text) for document in documents] == [("a", "Text"), ("Fees", "Text")]
+
+
 def test_docx_gives_paragraphs_and_tables_in_order(tmp_path: Path) -> None:
     from docx import Document
 
@@ -66,6 +84,35 @@ def test_docx_gives_paragraphs_and_tables_in_order(tmp_path: Path) -> None:
     source.add_paragraph("After")
     source.save(str(tmp_path / "a.docx"))
     assert texts(read_documents(tmp_path)) == {"a.docx": "Before\nFee | 5\nwide\nAfter"}
+
+
+def test_docx_gives_insertions_content_controls_and_nested_tables(tmp_path: Path) -> None:
+    from docx import Document
+    from docx.oxml import parse_xml
+    from docx.oxml.ns import nsdecls
+
+    def run(text: str, tag: str = "t") -> str:
+        return f'<w:r><w:{tag} xml:space="preserve">{text}</w:{tag}></w:r>'
+
+    def control(content: str) -> str:
+        return f"<w:sdt><w:sdtPr><w:id w:val='1'/></w:sdtPr><w:sdtContent>{content}</w:sdtContent></w:sdt>"
+
+    tracked = f"<w:ins>{run('14')}</w:ins><w:del>{run('30', 'delText')}</w:del><w:moveFrom>{run('x')}</w:moveFrom>"
+    smart = f"<w:smartTag w:element='x'>{run(' in all')}</w:smartTag>"
+    inserted = f"<w:p>{run('Within ')}{tracked}{control(run(' days'))}{smart}</w:p>"
+    row = f"<w:tr><w:tc><w:p>{run('in a row')}</w:p></w:tc></w:tr>"
+    source = Document()
+    end = source.element.body[-1]
+    for xml in (inserted, control(f"<w:p>{run('Controlled')}<w:r><w:br/></w:r>{run('text')}</w:p>")):
+        end.addprevious(parse_xml(xml.replace(">", f" {nsdecls('w')}>", 1)))
+    cell = source.add_table(1, 1).cell(0, 0)
+    cell.text = "Outer"
+    cell.add_table(1, 2).cell(0, 0).text = "inner"
+    cell.tables[0].cell(0, 1).text = "5"
+    source.tables[0]._tbl.append(parse_xml(control(row).replace(">", f" {nsdecls('w')}>", 1)))
+    source.save(str(tmp_path / "a.docx"))
+    lines = ["Within 14 days in all", "Controlled", "text", "Outer", "inner | 5", "in a row"]
+    assert texts(read_documents(tmp_path))["a.docx"].splitlines() == lines
 
 
 def test_pdf_pages_without_text_are_counted(tmp_path: Path) -> None:
