@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -21,7 +22,7 @@ DEFAULT, UNUSABLE = "(default)", "(unusable)"
 MOST_LABELS = 1000
 Value = TypeVar("Value")
 _SEPARATORS = {".csv": ",;\t", ".tsv": "\t"}
-"""Of which the one that the first row has most of is taken."""
+"""Of which the one is taken that makes the most rows as wide as the first."""
 
 
 class ErrorCosts(BaseModel):
@@ -193,9 +194,9 @@ def _fields(text: str, suffix: str, path: str) -> dict[str, Any]:
 
 def _table(text: str, suffix: str, path: str) -> dict[str, Any]:
     """A matrix whose first row has the answers and whose first column the right labels; empty cells say nothing."""
-    head = text.split("\n", 1)[0]
-    lines = list(csv.reader(text.splitlines(), delimiter=max(_SEPARATORS[suffix], key=head.count)))
-    rows = [(n, [cell.strip() for cell in line]) for n, line in enumerate(lines, 1) if any(map(str.strip, line))]
+    tables = [list(csv.reader(io.StringIO(text, newline=""), delimiter=each)) for each in _SEPARATORS[suffix]]
+    lines = max(tables, key=_evenness)
+    rows = [(n, [collapse(cell) for cell in line]) for n, line in enumerate(lines, 1) if any(map(str.strip, line))]
     if len(rows) < 2 or len(rows[0][1]) < 2:
         raise RequestError(
             f"--error-cost: {path} must have a first row of answers, and a row of costs in USD for each right label."
@@ -220,6 +221,12 @@ def _table(text: str, suffix: str, path: str) -> dict[str, Any]:
         else:
             values["costs"][right] = found
     return values
+
+
+def _evenness(lines: list[list[str]]) -> tuple[float, int]:
+    """Share of the rows that are as wide as the first, and its width; 0 where that is a single cell."""
+    widths = [len(line) for line in lines if any(map(str.strip, line))] or [0]
+    return (widths.count(widths[0]) / len(widths), widths[0]) if widths[0] > 1 else (0.0, 0)
 
 
 def _usd(cell: str, place: str) -> float:

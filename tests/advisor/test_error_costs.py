@@ -60,6 +60,29 @@ def test_labels_may_look_like_figures_or_like_yes_and_no(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        (';"billing, fees, cards";x\n"billing, fees, cards";0;1\nx;2;0\n', "billing, fees, cards"),
+        (";billing, fees, cards;x\nbilling, fees, cards;0;1\nx;2;0\n", "billing, fees, cards"),
+        (',"so; so; so; so",x\r\n"so; so; so; so",0,1\r\nx,2,0\r\n', "so; so; so; so"),
+        (',"two\nlines",x\n"two\r\n  lines",0,1\nx,2,0\n', "two lines"),
+        (",one\u2028line,x\none\u2028line,0,1\nx,2,0\n", "one line"),
+    ],
+    ids=["commas in quotes", "commas", "semicolons in quotes", "line breaks", "line separators"],
+)
+def test_what_separates_cells_is_found_whatever_labels_hold(tmp_path: Path, text: str, label: str) -> None:
+    found = read_error_cost(written(tmp_path, "m.csv", text))
+    assert isinstance(found, ErrorCosts)
+    assert found.costs == {label: {label: 0, "x": 1}, "x": {label: 2, "x": 0}}
+
+
+def test_two_rows_of_a_label_but_for_its_line_break_are_refused(tmp_path: Path) -> None:
+    text = ',a,b\n"a\na",0,1\na a,0,1\n'
+    with pytest.raises(RequestError, match=r"row 3 \(a a\): a second row of this label"):
+        read_error_cost(written(tmp_path, "m.csv", text))
+
+
+@pytest.mark.parametrize(
     ("name", "text", "said"),
     [
         (
