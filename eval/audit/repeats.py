@@ -51,7 +51,7 @@ def near_duplicates(examples: Sequence[Example], *, are_labels: bool) -> Finding
     if not rows:
         return None
     message = f"{len(rows)} inputs are nearly the same as another, in {counted(len(groups), 'group')}."
-    mixed = sum(len({e.targets for e in group}) > 1 for group in groups)
+    mixed = sum(map(_clashes, groups))
     if are_labels and mixed:
         message += f" In {mixed} of them the labels differ: look whether they should."
     action = "Kept; a group never straddles a split, and its rows count as one cluster in intervals."
@@ -59,12 +59,11 @@ def near_duplicates(examples: Sequence[Example], *, are_labels: bool) -> Finding
 
 
 def conflicting_labels(examples: Sequence[Example]) -> Finding | None:
-    """Rows with the same input and different outputs."""
+    """Rows with the same input and no answer that all of them accept."""
     groups: defaultdict[str, list[Example]] = defaultdict(list)
     for example in examples:
         groups[group_key(example.input)].append(example)
-    repeated = (group for group in groups.values() if len(group) > 1)
-    clashing = [example.id for group in repeated if len(set(map(_answers, group))) > 1 for example in group]
+    clashing = [example.id for group in groups.values() if _clashes(group) for example in group]
     if not clashing:
         return None
     message = f"{len(clashing)} rows have the same input as another row but a different output."
@@ -72,12 +71,17 @@ def conflicting_labels(examples: Sequence[Example]) -> Finding | None:
     return Finding("conflicting_labels", "warning", len(clashing), tuple(clashing), message, action)
 
 
-def _answers(example: Example) -> tuple[str, ...]:
+def _clashes(group: Sequence[Example]) -> bool:
+    """Tell whether there is no answer that all rows accept."""
+    return len(group) > 1 and not set.intersection(*map(_answers, group))
+
+
+def _answers(example: Example) -> set[str]:
     """The accepted answers, JSON objects whatever the order and spacing of their keys."""
-    return tuple(
+    return {
         json.dumps(json.loads(target), sort_keys=True) if is_json_object(target) else target
         for target in example.targets
-    )
+    }
 
 
 def _repeats(keyed: Iterable[tuple[str, object]]) -> tuple[str, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from eval.audit.repeats import (
     conflicting_labels,
     duplicate_documents,
@@ -67,3 +69,30 @@ def test_json_answers_do_not_conflict_by_the_order_of_their_keys() -> None:
     same = [Example("a", "book it", ('{"x": 1, "y": 2}',)), Example("b", "book it", ('{"y":2,"x":1}',))]
     assert conflicting_labels(same) is None
     assert conflicting_labels([*same, Example("c", "book it", ('{"y": 3, "x": 1}',))]) is not None
+
+
+def rows(text: str, *targets: tuple[str, ...]) -> list[Example]:
+    return [Example(str(i), text, accepted) for i, accepted in enumerate(targets)]
+
+
+COMPATIBLE = [
+    (("Paris", "paris city"), ("paris city", "Paris")),
+    (("a", "b"), ("a",)),
+    (("a", "b"), ("b", "c"), ("b",)),
+    (("a",), ("a", "a")),
+]
+
+
+@pytest.mark.parametrize("targets", COMPATIBLE)
+def test_rows_that_one_answer_satisfies_do_not_conflict(targets: tuple[tuple[str, ...], ...]) -> None:
+    assert conflicting_labels(rows(LONG, *targets)) is None
+    near = [Example(str(i), LONG.replace("finally ", "") if i else LONG, each) for i, each in enumerate(targets)]
+    finding = near_duplicates([*ROWS[:1], *near], are_labels=True)
+    assert finding is not None
+    assert "differ" not in finding.message
+
+
+def test_rows_that_no_answer_satisfies_together_conflict_though_any_two_agree() -> None:
+    finding = conflicting_labels(rows("text", ("a", "b"), ("b", "c"), ("a", "c")))
+    assert finding is not None
+    assert finding.count == 3
