@@ -126,10 +126,13 @@ def _headline(case: Case) -> str:
         measured = f"{title_in_text(best.name)}: {_quality(case, best.name)}"
         return f"No strategy meets the limits; the best measured is {measured}."
     figures = f"{title_in_text(decision.pick)}: {_quality(case, decision.pick)}"
-    if decision.keeps_incumbent:
-        return f"Keep today's system: {_quality(case, INCUMBENT)}. The best to put in its place is {figures}."
+    in_its_place = f"The best to put in its place is {figures}."
+    if decision.verdict == "insufficient_evidence" and decision.keeps_incumbent:
+        return f"Too little evidence to give up today's system: {_quality(case, INCUMBENT)}. {in_its_place}"
     if decision.verdict == "insufficient_evidence":
         return f"Too little evidence for a recommendation; what these rows favour is {figures}."
+    if decision.keeps_incumbent:
+        return f"Keep today's system: {_quality(case, INCUMBENT)}. {in_its_place}"
     shortfall = _shortfall(case)
     return f"{shortfall}; the best of those tried is {figures}." if shortfall else f"Use {figures}."
 
@@ -147,7 +150,7 @@ def _shortfall(case: Case) -> str:
     if decision.pick in UNTAUGHT and decision.runner_up and settings.error_cost is None:
         by_how_much = "" if decision.pick == decision.best else " by more than counts as equal"
         return f"No strategy{within} is better than {UNTAUGHT[decision.pick]}{by_how_much}"
-    if level:
+    if level and settings.error_cost is None:  # with a price, rivals are so by what they cost in all
         return f"No strategy{within} is surely better than {level[0]}"
     has_own_measure = settings.min_quality is not None or settings.error_cost is not None or settings.min_recall
     if has_own_measure:
@@ -204,12 +207,12 @@ def _pays(case: Case, pick: str, other: str) -> str:
     """From which volume on the other is the cheaper of the two, where such a volume is anywhere near."""
     money = {c.name: c.money for c in case.candidates}
     above, below = break_even(money[other], money[pick]), break_even(money[pick], money[other])
-    near = case.settings.volume / FAR
-    if above is not None and above >= near:
+    volume, cost, own = case.settings.volume, money[other].monthly, money[pick].monthly
+    # where machines are always on, costs may cross again before the volume stated
+    if above is not None and above >= volume / FAR and (cost < own) == (volume > above):
         return f"costs less above {wording.a_month(above)}"
-    if below is not None and below >= near:
+    if below is not None and below >= volume / FAR and (cost < own) == (volume < below):
         return f"costs less below {wording.a_month(below)}"
-    cost, own = money[other].monthly, money[pick].monthly
     if wording.money(cost) == wording.money(own):
         return "costs the same"
     return "costs more" if cost > own else "costs less"
@@ -294,6 +297,8 @@ def _retrieval(case: Case) -> str:
     said = f"The passages that {title_in_text(reader)} is shown hold {held} of 100 words of the right answers"
     if where_found is not None:
         said += f"; where they hold all, quality is {wording.hundredths(where_found)} of 100"
+    if quality >= 1:
+        return f"{said}."
     lost = "in finding the passages" if 1 - recall > recall - quality else "in reading them"
     return f"{said}. Most of what is missing is lost {lost}."
 
@@ -333,7 +338,7 @@ def _against_best(case: Case) -> str:
     elif isinstance(error_cost, ErrorCosts):
         why = "but costs more in all, each wrong answer counted at its own cost"
     else:
-        why = f"but costs more in all, a wrong answer counted at {wording.money(error_cost)}"
+        why = f"but costs more in all, a wrong answer counted at {wording.stated(error_cost)} USD"
     return f"{wording.strategy_title(str(decision.best))} measured {_points(gap)} more, {why}."
 
 
@@ -358,10 +363,11 @@ def _errors_reason(case: Case) -> str:
     pick, runner_up = str(case.decision.pick), case.decision.runner_up
     others = {"today's system": INCUMBENT, **({title_in_text(runner_up): runner_up} if runner_up else {})}
     against = conjoined([f"of {who}: {wording.money(each[name])}" for who, name in others.items() if name in each])
-    at = "its own cost" if isinstance(error_cost, ErrorCosts) else wording.money(error_cost)
+    at = "its own cost" if isinstance(error_cost, ErrorCosts) else f"{wording.stated(error_cost)} USD"
     said = f"Each wrong answer counted at {at}, those of {title_in_text(pick)} cost {wording.per_thousand(each[pick])}"
     better = INCUMBENT in each and each[pick] < each[INCUMBENT]
-    among = " of those that beat today's system" if better else ""
+    which = ["are within your limits"] * bool(case.decision.broken) + ["beat today's system"] * better
+    among = f" of those that {conjoined(which)}" if which else ""
     return f"{said}{f' ({against})' if against else ''}; with what it costs itself that is the lowest total{among}."
 
 
@@ -506,6 +512,8 @@ def _doubts(case: Case) -> list[str]:
     others = conjoined([title_in_text(name) for name in decision.rivals])
     leads = decision.equals == (decision.pick,)
     why = "it was taken for its measured lead" if leads else "it was taken as the cheaper or simpler"
+    if case.settings.error_cost is not None:
+        why = "it was taken for its lowest total cost"
     return [f"On {rows} test rows it cannot be told apart from {others}; {why}."]
 
 
@@ -548,7 +556,7 @@ def _sensitivity(case: Case) -> list[str]:
     least = {"volume": 1.0, "max_cost_per_1k": LEAST_USD, "error_cost": LEAST_USD, "max_latency_ms": LEAST_MS}
     flips = [_flip(case, flip) for flip in what_would_flip(assumed) if flip.value >= least.get(flip.what, 0.0)]
     if case.decision.pick is not None and not flips:
-        flips = ["No other volume, price, limit or tolerance changes the pick."]
+        flips = ["No other volume, price, limit or tolerance makes another strategy the pick."]
     return [*flips, *_curve_sentences(case)]
 
 
@@ -560,10 +568,12 @@ def _flip(case: Case, flip: Flip) -> str:
     if flip.what == "price" and _by_token(case):
         of = "all prices, those of tokens and of the machine," if _by_token(case) == "some" else "all prices"
         return f"With {of} {_times(flip.value)}, the pick is {pick}."
+    if flip.what == "price" and settings.effort_usd:
+        return f"With all prices, those of set-up among them, {_times(flip.value)}, the pick is {pick}."
     if flip.what == "price":
         side = "above" if flip.value > 1 else "below"
-        hourly = wording.money(flip.value * settings.machine_hourly_usd)
-        return f"With the machine's price {side} {hourly} an hour, the pick is {pick}."
+        hourly = wording.stated(float(f"{flip.value * settings.machine_hourly_usd:.2g}"))
+        return f"With the machine's price {side} {hourly} USD an hour, the pick is {pick}."
     if flip.what == "error_cost":
         now = case.weighed.assumptions.error_cost or 0.0
         if isinstance(settings.error_cost, ErrorCosts):
@@ -581,6 +591,8 @@ def _flip(case: Case, flip: Flip) -> str:
         "max_cost_per_1k": f"With at most {value} USD per 1,000 queries allowed",
         "max_latency_ms": f"With 95 of 100 answers wanted within {value} ms",
     }
+    if flip.pick == INCUMBENT:
+        return f"{said[name]}, today's system is to be kept."
     return f"{said[name]}, the pick is {pick}."
 
 
@@ -606,8 +618,6 @@ def _break_evens(case: Case) -> list[schema.BreakEven]:
 
 def _next_step(case: Case) -> str:
     decision = case.decision
-    if decision.keeps_incumbent and decision.pick:
-        return "Keep today's system: no strategy within the limits is better by more than counts as equal."
     if decision.verdict == "none_feasible":
         return "Relax a limit, add examples, or try a larger model with --model."
     if decision.label_rows_needed:
@@ -619,6 +629,8 @@ def _next_step(case: Case) -> str:
         return "Label examples that differ from these and run again; more of the same groups say nothing new."
     if decision.verdict == "insufficient_evidence":
         return "Label more examples and run again; 100 test rows are a fair start."
+    if decision.keeps_incumbent and decision.pick:
+        return "Keep today's system: no strategy within the limits is better by more than counts as equal."
     if _shortfall(case):
         return f"Do not put it to use yet: {_what_may_be_better(case)}."
     if decision.verdict == "tie":

@@ -34,6 +34,7 @@ class Flip(NamedTuple):
     value: float
     """The value nearest to the one assumed at which the pick changes: from there on, away from the one assumed."""
     pick: str
+    """Of a limit or the tolerance, it may be today's system."""
 
 
 @dataclass(frozen=True)
@@ -262,30 +263,48 @@ def in_few_digits(assumed: Assumptions, flip: Flip, unit: float = 1.0) -> str:
             text = f"{number * step:,.{decimals}f}"
             stated = float(text.replace(",", ""))
             near = abs(stated - value) <= NEAR * value
-            if near and _with(assumed, flip.what, stated * unit).pick() == flip.pick:
+            if near and _advised(_with(assumed, flip.what, stated * unit)) == flip.pick:
                 return text
     return f"{value:g}"
 
 
 def _tolerances(assumed: Assumptions) -> Iterator[Flip]:
     """The smallest greater tolerance with another pick, and the greatest smaller one."""
-    if assumed.error_cost is not None:
-        return  # The pick is then the lowest total cost, whatever the tolerance.
     feasible = [c for c in _strategies(assumed) if not assumed.limits.broken_by(c)]
-    best = max(c.quality for c in feasible)
-    gaps = sorted({best - c.quality for c in feasible})
+    values = {gain for c in feasible if (gain := _gain(assumed, c)) > 0}
+    if assumed.error_cost is None:  # the pick is else the lowest total cost of what beats today's system
+        best = max(c.quality for c in feasible)
+        values |= {best - c.quality for c in feasible}
+    gaps = sorted(values)
     at = partial(_with, assumed, "tolerance")
     yield from _first_change("tolerance", assumed, [g for g in gaps if g > assumed.tolerance], at)
     smaller = [max(0.0, g - _STEP) for g in reversed(gaps) if g <= assumed.tolerance]
     yield from _first_change("tolerance", assumed, smaller, at)
 
 
+def _gain(assumed: Assumptions, candidate: Candidate) -> float:
+    """What it is better by than today's system; 0 where there is none."""
+    today = next((c for c in assumed.candidates if c.incumbent), candidate)
+    if assumed.evidence.losses is not None:
+        return today.errors - candidate.errors
+    return candidate.quality - today.quality
+
+
+def _advised(assumed: Assumptions) -> str | None:
+    """The pick, or today's system where that is to be kept."""
+    today = next((c.name for c in assumed.candidates if c.incumbent), None)
+    if today is None:
+        return assumed.pick()
+    decision = assumed.decide()
+    return today if decision.pick is not None and decision.keeps_incumbent else decision.pick
+
+
 def _first_change(
     what: str, assumed: Assumptions, values: Sequence[float], at: Callable[[float], Assumptions]
 ) -> Iterator[Flip]:
-    pick = assumed.pick()
+    pick = _advised(assumed)
     for value in values:
-        changed = at(value).pick()
+        changed = _advised(at(value))
         if changed not in (None, pick):
             yield Flip(what, value, str(changed))
             return
@@ -296,8 +315,10 @@ def break_evens(candidates: Sequence[Candidate], pick: str) -> list[tuple[str, s
     chosen = next(c for c in candidates if c.name == pick)
     found = []
     for other in candidates:
-        for a, b in ((chosen, other), (other, chosen)):
-            volume = break_even(a.money, b.money) if a is not b and not other.incumbent else None
-            if volume is not None:
-                found.append((a.name, b.name, volume))
+        if other is chosen or other.incumbent:
+            continue
+        volumes = [(a, b, break_even(a.money, b.money)) for a, b in ((chosen, other), (other, chosen))]
+        crossed = [(a.name, b.name, volume) for a, b, volume in volumes if volume is not None]
+        if len(crossed) == 1:  # those of machines that are always on may cross again and again
+            found += crossed
     return found

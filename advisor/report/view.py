@@ -304,19 +304,19 @@ def limits(report: Report) -> list[str]:
         f"strategies within {tolerance} of the best count as equal in quality",
     ]
     if settings.min_quality is not None:
-        words.append(f"quality at least {wording.hundredths(settings.min_quality)} of 100")
+        words.append(f"quality at least {wording.stated(100 * settings.min_quality)} of 100")
     if settings.max_cost_per_1k is not None:
-        words.append(f"at most {wording.per_thousand(settings.max_cost_per_1k)}")
+        words.append(f"at most {wording.stated(settings.max_cost_per_1k)} USD per 1,000 queries")
     if settings.max_latency_ms is not None:
-        words.append(f"95 of 100 answers within {wording.latency(settings.max_latency_ms)}")
+        words.append(f"95 of 100 answers within {wording.stated(settings.max_latency_ms)} ms")
     words += [
-        f"at least {wording.hundredths(least)} of 100 {label} found" for label, least in settings.min_recall.items()
+        f"at least {wording.stated(100 * least)} of 100 {label} found" for label, least in settings.min_recall.items()
     ]
     if isinstance(settings.error_cost, ErrorCosts):
-        dearest = wording.money(settings.error_cost.dearest)
-        words.append(f"wrong answers cost up to {dearest}, by the right label and the answer")
+        dearest = wording.stated(settings.error_cost.dearest)
+        words.append(f"wrong answers cost up to {dearest} USD, by the right label and the answer")
     elif settings.error_cost is not None:
-        words.append(f"a wrong answer costs {wording.money(settings.error_cost)}")
+        words.append(f"a wrong answer costs {wording.stated(settings.error_cost)} USD")
     return words
 
 

@@ -247,6 +247,11 @@ def money(usd: float) -> str:
     return text if text == UNKNOWN else f"{text} USD"
 
 
+def stated(number: float) -> str:
+    """A figure of the client's own, as it was given: `0.005`, `84.5`, `1,250`."""
+    return f"{number:,.10g}"
+
+
 def rate(usd: float) -> str:
     """A cost per 1,000 queries for a column, where small ones must still differ: `0.0073`, `under 0.0001`."""
     if 0.0001 <= usd < 0.01:

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
 import pytest
 
-from advisor.advice import recommend
+from advisor.advice import _pays, recommend
 from advisor.decide import Candidate, Evidence, Limits
-from advisor.economics import Money, Prices
+from advisor.economics import Money, Prices, Terms, Use, tariff
 from advisor.error_costs import ErrorCosts
 from advisor.evidence import Weighed
 from advisor.planning import HELD_OUT
 from advisor.report import schema
 from advisor.reporting import settings_of, with_errors
 from advisor.request import CompareRequest, make_request
-from advisor.sensitivity import Assumptions
+from advisor.sensitivity import Assumptions, break_evens
 from advisor.trials import INCUMBENT
 from eval.metrics import ScoredRow
 
@@ -361,7 +362,7 @@ def test_with_a_price_of_errors_the_reason_is_the_total_cost() -> None:
     """Ten points more right save 0.1 x 10,000 x 0.01 = 10 USD a month, and cost 49 more."""
     told = Told({"tfidf_linear": 0.8, "few_shot": 0.9}, {"tfidf_linear": 1.0, "few_shot": 50.0}, error_cost=0.01)
     assert told.advice.strategy == "tfidf_linear"
-    assert "10 points more, but costs more in all, a wrong answer counted at 0.010 USD" in told.reasons
+    assert "10 points more, but costs more in all, a wrong answer counted at 0.01 USD" in told.reasons
     assert "tolerance" not in told.reasons
 
 
@@ -688,7 +689,7 @@ def test_a_limit_that_would_change_the_pick_is_told_in_its_units() -> None:
 
 def test_that_nothing_changes_the_pick_is_said_too() -> None:
     alone = Told({"majority": 0.5})
-    assert alone.advice.sensitivity == ["No other volume, price, limit or tolerance changes the pick."]
+    assert alone.advice.sensitivity == ["No other volume, price, limit or tolerance makes another strategy the pick."]
     assert alone.advice.reasons[0] == "It is the only strategy that could be considered."
 
 
@@ -755,3 +756,57 @@ def test_rows_that_were_left_out_are_told_where_they_are_many() -> None:
     assert "30 lines of tickets.jsonl are left out." in told(30)
     assert "left out" not in told(3)
     assert "left out" not in told(30, "duplicate_rows")
+
+
+def test_with_a_price_of_errors_a_rival_in_cost_is_none_in_quality() -> None:
+    told = Told({"few_shot": 0.9, "majority": 0.2}, {"few_shot": 2.0, "majority": 1.0}, error_cost=0.00015)
+    assert "majority" in told.decision.rivals
+    assert "surely better" not in told.advice.headline
+
+
+def test_what_a_tolerance_does_to_todays_system_is_told() -> None:
+    near = Told({INCUMBENT: 0.8, "lora": 0.9}, error=0.002)
+    assert near.advice.sensitivity == ["With a tolerance of 10 points, today's system is to be kept."]
+    wide = Told({INCUMBENT: 0.8, "lora": 0.9}, error=0.002, tolerance=11)
+    assert wide.decision.keeps_incumbent
+    assert [said for said in wide.advice.sensitivity if "the pick is fine-tuning" in said]
+
+
+def test_few_rows_are_no_reason_to_keep_todays_system_for_good() -> None:
+    told = Told({INCUMBENT: 0.8, "lora": 0.9}, rows=8, examples=8, error=0.2, evidence={"rows": 8})
+    assert told.advice.headline.startswith("Too little evidence to give up today's system: ")
+    assert told.advice.next_step.startswith("Label more examples")
+
+
+def test_the_lowest_total_cost_is_that_of_those_that_may_be_taken() -> None:
+    dear = Told({"zero_shot": 0.90, "lora": 0.93}, {"zero_shot": 1.0, "lora": 28.0}, error_cost=0.1)
+    assert "it was taken for its lowest total cost" in dear.caveats
+    limited = Told(
+        {"few_shot": 0.9, "lora": 0.97, "zero_shot": 0.2}, {"few_shot": 2.0, "lora": 3.0, "zero_shot": 1.0},
+        error_cost=0.5, max_cost_per_1k=0.25,
+    )  # fmt: skip
+    assert "that is the lowest total of those that are within your limits." in limited.reasons
+
+
+def test_where_nothing_is_missing_nothing_is_lost() -> None:
+    whole = {"rag": {"context_recall": 1.0, "quality_where_found": 1.0}}
+    assert "hold 100 of 100 words" in (said := Told({"rag": 1.0, "few_shot": 0.9}, secondary=whole).reasons)
+    assert "is lost" not in said
+
+
+def always_on(seconds: float, fit_seconds: float, family: Any, volume: float, prices: Prices) -> Money:
+    return tariff(Use(seconds, fit_seconds, family=family, model="m"), Terms(prices, "always-on")).at(volume)
+
+
+def test_what_costs_less_at_some_volume_is_not_said_to_where_it_costs_more() -> None:
+    """Machines are added one by one: the cheaper of two changes again and again."""
+    volume, prices = 4_500_000, Prices("m", 0.10, "stated", retrainings_per_year=12)
+    prompt, tuned = (
+        always_on(0.10, 0.0, "prompt", volume, prices),
+        always_on(0.0667, 72_000, "finetune", volume, prices),
+    )
+    assert prompt.monthly < tuned.monthly
+    candidates = [Candidate("few_shot", 0.9, prompt, 1.0, 0), Candidate("lora", 0.9, tuned, 1.0, 1)]
+    case: Any = SimpleNamespace(candidates=candidates, settings=SimpleNamespace(volume=volume))
+    assert "less above" not in _pays(case, "few_shot", "lora")
+    assert break_evens(candidates, "few_shot") == []

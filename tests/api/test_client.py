@@ -173,11 +173,13 @@ def test_an_interrupted_command_says_where_it_goes_on_and_takes_it_up_again(
         process = subprocess.Popen(
             [*command, "--server", served[0]],
             cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            # what is started in the background of a shell, as the tests may be, is not to be interrupted otherwise
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )  # fmt: skip
         assert process.stdout is not None
         page = next(line for line in process.stdout if "/comparisons/" in line).strip()
         process.send_signal(signal.SIGINT)
-        said = process.communicate(timeout=20)[1]
+        said = process.communicate(timeout=60)[1]
         assert (process.returncode, page) == (130, f"{served[0]}/comparisons/{store.page(project, 9)[0].id}")
         assert f"goes on at {page}, where it can be cancelled" in said
         assert "Finished strategies are kept" not in said

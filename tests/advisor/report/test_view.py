@@ -161,15 +161,15 @@ def test_hosting_and_what_it_adds_to_the_costs_are_told(sample_report: Build) ->
 
 def test_the_decisions_terms_are_told_all(sample_report: Build) -> None:
     report = sample_report()
-    report.settings.min_quality, report.settings.max_cost_per_1k, report.settings.error_cost = 0.8, 2.0, 1.5
+    report.settings.min_quality, report.settings.max_cost_per_1k, report.settings.error_cost = 0.845, 0.005, 0.004
     assert view.limits(report) == [
         "10,000 queries a month over 12 months",
         "busy machine-seconds are paid for",
         "strategies within 1 point of the best count as equal in quality",
-        "quality at least 80 of 100",
-        "at most 2.00 USD per 1,000 queries",
-        "95 of 100 answers within 2.0 s",
-        "a wrong answer costs 1.50 USD",
+        "quality at least 84.5 of 100",
+        "at most 0.005 USD per 1,000 queries",
+        "95 of 100 answers within 2,000 ms",
+        "a wrong answer costs 0.004 USD",
     ]
     report.settings.error_cost = None
     assert not [term for term in view.limits(report) if "wrong answer" in term]
