@@ -18,8 +18,8 @@ Record = tuple[int, dict[str, object]]
 Reading = tuple[list[Record], list[Finding]]
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
-SAMPLE_ROWS = 200
-"""That are looked at to find the delimiter and the header."""
+SAMPLE, SAMPLE_ROWS = 200_000, 200
+"""Characters and rows that are looked at to find the delimiter and the header."""
 MOST_TITLES = 5
 """Rows above a header."""
 csv.field_size_limit(2**31 - 1)
@@ -30,8 +30,9 @@ def read_delimited(path: Path) -> Reading:
     decoded = read_text(path)
     text, delimiter = _delimiter(decoded.text)
     broken: list[int] = []
-    grid = from_grid(_cells(text, delimiter, broken))
-    findings = assumed(path.name, decoded, delimiter) + grid.above(path.name)
+    stray: list[int] = []
+    grid = from_grid(_cells(text, delimiter, broken, stray))
+    findings = assumed(path.name, decoded, delimiter) + grid.above(path.name) + _quoted(path.name, stray)
     return grid.records, findings + unparseable(path.name, broken + grid.odd, "CSV with as many cells as the header")
 
 
@@ -132,7 +133,7 @@ def _delimiter(text: str) -> tuple[str, str]:
     stated = re.match(r"sep=([,;\t|])\r?\n", text)
     if stated:
         return text[stated.end() :], stated[1]
-    return text, max(DELIMITERS, key=lambda delimiter: _agreement(text[:200_000], delimiter))
+    return text, max(DELIMITERS, key=lambda delimiter: _agreement(text[:SAMPLE], delimiter))
 
 
 def _agreement(sample: str, delimiter: str) -> tuple[float, bool, int]:
@@ -146,18 +147,64 @@ def _agreement(sample: str, delimiter: str) -> tuple[float, bool, int]:
     return sum(width == widths[0] for width in widths) / len(widths), not titles, widths[0]
 
 
-def _cells(text: str, delimiter: str, broken: list[int]) -> Iterator[tuple[int, list[str]]]:
-    """Yield each row with the line it begins on; the lines of rows with stray quotes go to `broken`."""
-    lines = io.StringIO(text.rstrip("\r\n") + "\n", newline="")
-    reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=True)
-    while True:
-        first = reader.line_num + 1
+def _cells(text: str, delimiter: str, broken: list[int], stray: list[int]) -> Iterator[tuple[int, list[str]]]:
+    """Yield each row with the line it begins on.
+
+    Lines that no row can begin on go to `broken`; those that stray quotes would make one cell, to `stray`.
+    """
+    lines = io.StringIO(text.rstrip("\r\n") + "\n", newline="").readlines()
+    rows = list(_rows(lines, delimiter, broken))
+    width = _agreement(text[:SAMPLE], delimiter)[2]
+    # Who puts quotes around a delimiter elsewhere means those around a line break as well.
+    quotes = any(count == 1 and 0 < len(cells) <= lines[place].count(delimiter) for place, count, cells in rows)
+    for place, count, cells in rows:
+        apart = [] if count == 1 or quotes else _apart(lines[place : place + count], delimiter, width)
+        stray.extend(range(place + 1, place + 1 + len(apart)))
+        yield from enumerate(apart or [cells], place + 1)
+
+
+def _rows(lines: Sequence[str], delimiter: str, broken: list[int]) -> Iterator[tuple[int, int, list[str]]]:
+    """Yield each row with the place of its first line and their count; after a stray quote, go on with the next line.
+
+    A quoted cell that goes on at a line fails wherever it began if it failed once. Such lines are not tried again,
+    so that the time grows as their number, not as its square.
+    """
+    place = failing = 0
+    while place < len(lines):
+        start, end = place, place + 1 if place < failing else len(lines)
+        rest = map(lines.__getitem__, range(start, end))
+        reader = csv.reader(rest, delimiter=delimiter, skipinitialspace=True, strict=True)
         try:
-            yield first, next(reader)
-        except StopIteration:
-            return
+            for cells in reader:
+                yield place, start + reader.line_num - place, cells
+                place = start + reader.line_num
         except csv.Error:
-            broken.extend(range(first, reader.line_num + 1))
+            broken.append(place + 1)
+            failing = max(failing, start + reader.line_num - 1)
+            place += 1
+
+
+def _apart(lines: Sequence[str], delimiter: str, width: int) -> list[list[str]]:
+    """The cells of lines that are a row each, quotes being letters; none where they may well be one cell.
+
+    A comma within a text is followed by a space or ends its line, unlike one between cells.
+    """
+    if sum(line.count('"') for line in lines) != 2:
+        return []
+    rows = [line.rstrip("\r\n").split(delimiter) for line in lines]
+    fit = all(len(row) == width and row[-1].strip('"') and not any(cell[:1].isspace() for cell in row) for row in rows)
+    return rows if fit else []
+
+
+def _quoted(name: str, stray: Sequence[int]) -> list[Finding]:
+    """State which lines were read one by one although quotes make them one cell."""
+    if not stray:
+        return []
+    rows = tuple(map(str, stray))
+    message = f"Took quotes of {name} for letters, since each line from one to the next is as wide as the header; "
+    message += f"read one by one: {listed(rows)}."
+    action = "Remove these quotes; if the lines are one cell, give the file as JSON Lines."
+    return [Finding("encoding_assumed", "warning", len(rows), rows, message, action)]
 
 
 def _header(cells: Sequence[object]) -> list[str]:

@@ -338,8 +338,53 @@ def test_an_excel_export_loses_only_its_empty_column_and_rows(write: Write) -> N
 
 def test_csv_rows_with_too_many_cells_or_an_open_quote_are_reported(write: Write) -> None:
     file = read_examples(write("a.csv", 'text,label\na,x\nb, c,x\nd,y\n"e,y\nf,y\n'))
-    assert pairs(file) == [("a", "x"), ("d", "y")]
-    assert found(file, "unparseable_rows").rows == ("3", "5", "6")
+    assert pairs(file) == [("a", "x"), ("d", "y"), ("f", "y")]
+    assert found(file, "unparseable_rows").rows == ("3", "5")
+
+
+def test_a_quote_that_nothing_closes_costs_one_line(write: Write) -> None:
+    rows = [(f"q{n}", "xy"[n % 2]) for n in range(400)]
+    text = 'text,label\n"so he said,a\n' + "".join(f"{text},{label}\n" for text, label in rows)
+    file = read_examples(write("a.csv", text))
+    assert pairs(file) == rows
+    assert found(file, "unparseable_rows").rows == ("2",)
+    inside = read_examples(write("b.csv", 'text,label\nq1,x\n"so he said,a\nq2,x\nq3 "no" he,y\nq4,y\n'))
+    assert pairs(inside) == [("q1", "x"), ("q2", "x"), ('q3 "no" he', "y"), ("q4", "y")]
+    assert found(inside, "unparseable_rows").rows == ("3",)
+
+
+def test_a_file_full_of_open_quotes_is_read_in_time_that_grows_as_its_lines(write: Write) -> None:
+    many = 30_000
+    file = read_examples(write("a.csv", 'text,label\nq1,x\n"a\n' + 'b","c\n' * many + "q2,y\n"))
+    assert pairs(file) == [("q1", "x"), ("q2", "y")]
+    assert found(file, "unparseable_rows").count == many + 1
+
+
+@pytest.mark.parametrize("delimiter", ["\t", ",", ";"])
+def test_lines_that_two_stray_quotes_make_one_cell_are_read_one_by_one(write: Write, delimiter: str) -> None:
+    rows = [("q1", "x"), ('"so he said', "a"), ("q2", "x"), ("q3", "y"), ('screen is 15"', "b"), ("q4", "y")]
+    text = "".join(f"{text}{delimiter}{label}\r\n" for text, label in [("text", "label"), *rows])
+    file = read_examples(write("a.tsv", text))
+    assert pairs(file) == rows
+    (finding,) = (finding for finding in file.findings if "one by one" in finding.message)
+    assert (finding.code, finding.severity, finding.rows) == ("encoding_assumed", "warning", ("3", "4", "5", "6"))
+
+
+@pytest.mark.parametrize(
+    ("cell", "others"),
+    [
+        ("Hello,\nthanks", ""),
+        ("Hi team, please help\nthanks", ""),
+        ("one\ntwo", ""),
+        ("a,b\n\nc", ""),
+        ("It costs 3,50\nthanks", '"4,50 EUR",x\n'),
+        ("select a,b\nfrom t", '"select c,d from t",x\n'),
+    ],
+)
+def test_a_cell_of_several_lines_stays_one(write: Write, cell: str, others: str) -> None:
+    file = read_examples(write("a.csv", f'text,label\nq1,y\n"{cell}",x\n{others}q2,y\n'))
+    assert (cell, "x") in pairs(file)
+    assert codes(file) == {"column_mapping"}
 
 
 def test_parquet_keeps_lists_and_numbers(tmp_path: Path) -> None:
