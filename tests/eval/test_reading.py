@@ -360,6 +360,12 @@ def test_a_file_full_of_open_quotes_is_read_in_time_that_grows_as_its_lines(writ
     assert found(file, "unparseable_rows").count == many + 1
 
 
+def test_a_cell_of_several_lines_stays_one_where_there_is_one_column(write: Write) -> None:
+    table = read_table(write("one.csv", 'text\n"a line\nand another"\nplain\n'))
+    assert [row.values["text"] for row in table.rows] == ["a line\nand another", "plain"]
+    assert not table.findings
+
+
 @pytest.mark.parametrize("delimiter", ["\t", ",", ";"])
 def test_lines_that_two_stray_quotes_make_one_cell_are_read_one_by_one(write: Write, delimiter: str) -> None:
     rows = [("q1", "x"), ('"so he said', "a"), ("q2", "x"), ("q3", "y"), ('screen is 15"', "b"), ("q4", "y")]
