@@ -327,7 +327,7 @@ def _show(report: Report, folder: Path, console: Any, *, as_json: bool) -> None:
     from advisor.runs import RunFolder
 
     if as_json:
-        print(_json(report.model_dump(mode="json"), indent=1))
+        print(_json(json.loads(report.model_dump_json()), indent=1))  # which has null for what is no number
         return
     paths = {
         "Report to read": str(folder / "report.html"),
