@@ -27,6 +27,7 @@ OWN_FILES = ("report.html", "report.md", "report.json", "predictions.parquet", "
 REPEATED = ("model", "min_recall")
 """Flags that may come several times; none is an empty list, which means nothing here."""
 UNUSABLE, NONE_FEASIBLE, INTERRUPTED = 2, 3, 130
+RESUMES = "interrupted. Finished strategies are kept: with its --output named, the same command resumes."
 
 app = typer.Typer(
     help="Prompt, retrieval or fine-tuning? Advisor answers by experiment, on your examples.",
@@ -40,7 +41,7 @@ app.add_typer(models_app, name="models")
 
 
 class Interrupted(Exception):
-    """The user stopped what goes on elsewhere; the sentence says where."""
+    """The user stopped what can be taken up again; the sentence says how."""
 
 
 def main() -> None:
@@ -49,7 +50,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # what a terminal cannot show is no reason to end
-    stopped = "interrupted. Finished strategies are kept: with its --output named, the same command resumes."
+    stopped = "interrupted."
     try:
         status = app(standalone_mode=False)
     except Interrupted as error:
@@ -264,7 +265,10 @@ def _run(options: dict[str, Any], *, server: str | None = None, dry_run: bool = 
         if server is None:
             from advisor.comparison import run
 
-            report, kept = run(request, progress)
+            try:
+                report, kept = run(request, progress)
+            except KeyboardInterrupt as stopped:
+                raise Interrupted(RESUMES) from stopped
             folder = kept.path
         elif compare_on is None:
             raise RequestError("--server: the package `api` is not installed here.")

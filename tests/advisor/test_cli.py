@@ -400,6 +400,12 @@ def test_an_interrupt_has_its_own_exit_status(desk: Path) -> None:
     assert "Traceback" not in result.stderr
 
 
+def test_an_interrupt_promises_nothing_where_nothing_is_kept(desk: Path) -> None:
+    stop = INTERRUPT.replace("advisor.comparison", "advisor.auditing").replace("run", "audit_only")
+    result = run(["audit", "--examples", "good.csv"], desk, inject=stop)
+    assert (result.returncode, result.stderr) == (cli.INTERRUPTED, "\nadvisor: interrupted.\n")
+
+
 def test_an_interrupt_says_that_the_same_command_resumes(desk: Path) -> None:
     assert "the same command resumes" in run(GOOD, desk, inject=INTERRUPT).stderr
 
