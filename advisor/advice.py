@@ -32,7 +32,7 @@ ENOUGH_ROWS_OF_A_LABEL = 50
 """For a range of some 14 points on either side at most."""
 SMALL_TEST = 100
 LOST, MANY_LOST = ("unparseable_rows", "empty_input", "empty_output"), 0.05
-"""Findings of rows that were left out, and the share of the examples from which on the advice says so."""
+"""Findings of rows that were left out or say nothing, and the share of the examples beyond which the advice says so."""
 HALF = 0.5
 UNTAUGHT = {"majority": "giving every input the commonest label", "copy_input": "giving back the input"}
 """Strategies that learn nothing from the inputs, in words."""

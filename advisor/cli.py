@@ -281,8 +281,10 @@ def _run(options: dict[str, Any], *, server: str | None = None, dry_run: bool = 
 
 def _spare_own_files(run: Path, file: Path | None, flag: str) -> None:
     """Raise RequestError where what is to be written would lie among what the run keeps."""
-    home, place = run.resolve(), file.resolve() if file is not None else run
-    if file is None or home not in place.parents:
+    if file is None:
+        return
+    home, place = run.resolve(), file.resolve()
+    if home not in place.parents:
         return
     is_top = place.parent == home and not (home / "solution.json").exists()
     if not is_top or place.name in OWN_FILES:

@@ -323,11 +323,17 @@ def _dominates(a: Candidate, b: Candidate) -> bool:
 
 
 def _beats(candidate: Candidate, incumbent: Candidate, evidence: Evidence, tolerance: float) -> bool:
-    """By more than what counts as equal. In quality or losses alone, for what today's system costs is not known."""
+    """By more than what counts as equal."""
+    errors = evidence.standard_errors if evidence.losses is None else evidence.losses.standard_errors
+    error = errors.get((candidate.name, incumbent.name), 0.0)
+    return gain_over(candidate, incumbent, evidence) > max(tolerance, error / 2) + _ROUNDING
+
+
+def gain_over(candidate: Candidate, incumbent: Candidate, evidence: Evidence) -> float:
+    """In quality, or in losses where there are any, alone: what today's system costs is not known."""
     if evidence.losses is not None:
-        error = evidence.losses.standard_errors.get((candidate.name, incumbent.name), 0.0)
-        return incumbent.errors - candidate.errors > max(tolerance, error / 2) + _ROUNDING
-    return candidate.quality - incumbent.quality > Aim(tolerance).margin(candidate, incumbent, evidence) + _ROUNDING
+        return incumbent.errors - candidate.errors
+    return candidate.quality - incumbent.quality
 
 
 # ---- how sure it is --------------------------------------------------------------------------------------------------

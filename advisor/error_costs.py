@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, Validatio
 
 from eval.errors import RequestError
 from eval.metrics import collapse
+from eval.reading.delimited import delimiter_of
 
 Usd = Annotated[float, Field(ge=0, lt=1e9)]
 DEFAULT, UNUSABLE = "(default)", "(unusable)"
@@ -22,7 +23,7 @@ DEFAULT, UNUSABLE = "(default)", "(unusable)"
 MOST_LABELS = 1000
 Value = TypeVar("Value")
 _SEPARATORS = {".csv": ",;\t", ".tsv": "\t"}
-"""Of which the one is taken that makes the most rows as wide as the first."""
+"""By kind of file."""
 
 
 class ErrorCosts(BaseModel):
@@ -194,8 +195,8 @@ def _fields(text: str, suffix: str, path: str) -> dict[str, Any]:
 
 def _table(text: str, suffix: str, path: str) -> dict[str, Any]:
     """A matrix whose first row has the answers and whose first column the right labels; empty cells say nothing."""
-    tables = [list(csv.reader(io.StringIO(text, newline=""), delimiter=each)) for each in _SEPARATORS[suffix]]
-    lines = max(tables, key=_evenness)
+    delimiter = delimiter_of(text, _SEPARATORS[suffix])
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     rows = [(n, [collapse(cell) for cell in line]) for n, line in enumerate(lines, 1) if any(map(str.strip, line))]
     if len(rows) < 2 or len(rows[0][1]) < 2:
         raise RequestError(
@@ -221,12 +222,6 @@ def _table(text: str, suffix: str, path: str) -> dict[str, Any]:
         else:
             values["costs"][right] = found
     return values
-
-
-def _evenness(lines: list[list[str]]) -> tuple[float, int]:
-    """Share of the rows that are as wide as the first, and its width; 0 where that is a single cell."""
-    widths = [len(line) for line in lines if any(map(str.strip, line))] or [0]
-    return (widths.count(widths[0]) / len(widths), widths[0]) if widths[0] > 1 else (0.0, 0)
 
 
 def _usd(cell: str, place: str) -> float:

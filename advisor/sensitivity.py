@@ -14,7 +14,7 @@ from functools import partial
 from itertools import pairwise, product
 from typing import Any, NamedTuple, TypeVar
 
-from advisor.decide import EQUAL_COST, Candidate, Decision, Evidence, Limits, decide, picked
+from advisor.decide import EQUAL_COST, Candidate, Decision, Evidence, Limits, decide, gain_over, picked
 from advisor.economics import Money, break_even, middle, pieces
 
 PRICES = (0.1, 10.0)
@@ -271,7 +271,8 @@ def in_few_digits(assumed: Assumptions, flip: Flip, unit: float = 1.0) -> str:
 def _tolerances(assumed: Assumptions) -> Iterator[Flip]:
     """The smallest greater tolerance with another pick, and the greatest smaller one."""
     feasible = [c for c in _strategies(assumed) if not assumed.limits.broken_by(c)]
-    values = {gain for c in feasible if (gain := _gain(assumed, c)) > 0}
+    today = next((c for c in assumed.candidates if c.incumbent), None)
+    values = {gain for c in feasible if today and (gain := gain_over(c, today, assumed.evidence)) > 0}
     if assumed.error_cost is None:  # the pick is else the lowest total cost of what beats today's system
         best = max(c.quality for c in feasible)
         values |= {best - c.quality for c in feasible}
@@ -280,14 +281,6 @@ def _tolerances(assumed: Assumptions) -> Iterator[Flip]:
     yield from _first_change("tolerance", assumed, [g for g in gaps if g > assumed.tolerance], at)
     smaller = [max(0.0, g - _STEP) for g in reversed(gaps) if g <= assumed.tolerance]
     yield from _first_change("tolerance", assumed, smaller, at)
-
-
-def _gain(assumed: Assumptions, candidate: Candidate) -> float:
-    """What it is better by than today's system; 0 where there is none."""
-    today = next((c for c in assumed.candidates if c.incumbent), candidate)
-    if assumed.evidence.losses is not None:
-        return today.errors - candidate.errors
-    return candidate.quality - today.quality
 
 
 def _advised(assumed: Assumptions) -> str | None:

@@ -114,7 +114,7 @@ def _measure(
 ) -> Evaluation:
     """Answers to the test rows and, if wanted, the latency of some of them."""
     model = workshop.language_model
-    known = model.recalled if isinstance(model, Bypassable) else 0
+    known = _recalled(model)
     evaluation = evaluate(
         solution,
         trial.test,
@@ -122,7 +122,7 @@ def _measure(
         on_progress=lambda done, total: phase("answering", done, total),
         deadline=time.perf_counter() + (trial.deadline - time.monotonic()) if trial.deadline < math.inf else None,
     )
-    if isinstance(model, Bypassable) and model.recalled > known:
+    if _recalled(model) > known:
         with uncached(model):
             evaluation = replace(evaluation, seconds=_seconds_anew(solution, evaluation))
     if trial.latency_seconds is None:
@@ -133,6 +133,11 @@ def _measure(
     with uncached(model):
         latency = measure_latency(solution, typical_first(evaluation.outcomes), max_seconds=left)
     return replace(evaluation, latency=latency)
+
+
+def _recalled(model: object) -> int:
+    """How many answers a model has given from memory."""
+    return model.recalled if isinstance(model, Bypassable) else 0
 
 
 def _seconds_anew(solution: Solution, evaluation: Evaluation) -> float:

@@ -133,7 +133,12 @@ def _delimiter(text: str) -> tuple[str, str]:
     stated = re.match(r"sep=([,;\t|])\r?\n", text)
     if stated:
         return text[stated.end() :], stated[1]
-    return text, max(DELIMITERS, key=lambda delimiter: _agreement(text[:SAMPLE], delimiter))
+    return text, delimiter_of(text)
+
+
+def delimiter_of(text: str, among: Iterable[str] = DELIMITERS) -> str:
+    """The delimiter under which rows agree best with the header; the first where under none they do."""
+    return max(among, key=lambda delimiter: _agreement(text[:SAMPLE], delimiter))
 
 
 def _agreement(sample: str, delimiter: str) -> tuple[float, bool, int]:

@@ -35,6 +35,7 @@ class ChatFormat:
         self._specials = sorted(
             (t for t in {*tokenizer.all_special_tokens, *added} if len(t) > 1), key=lambda t: (-len(t), t)
         )
+        self._knows_system = True
         self._knows_system = self._can_write()
         if not self._knows_system and not self._can_write():
             raise ModelUnavailable(
@@ -43,8 +44,6 @@ class ChatFormat:
             )
         self.end_token = self._end_token()
         self._shared: dict[tuple[Turn, ...], list[int]] = {}
-
-    _knows_system = True
 
     def _can_write(self) -> bool:
         """Whether the template takes all roles, and leaves none out."""
