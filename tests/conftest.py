@@ -160,6 +160,10 @@ class Server(ThreadingHTTPServer):
         self.keys: set[str] = set()
         self.supports, self.refuses_with = "json_schema", 400
         self.complaint = "this model's context is 10 tokens"
+        self.refuses: dict[str, str] = {}
+        """Fields of a request that are not taken, and what is said of each; `system` is a turn of the system's."""
+        self.thinks = 0
+        """Tokens that it thinks for before it answers."""
         self.counts = True
         self.reply: Callable[[dict[str, Any]], str] = lambda body: body["messages"][-1]["content"].upper()
         self.lock = threading.Lock()
@@ -191,17 +195,21 @@ class Handler(BaseHTTPRequestHandler):
         elif fault:
             told = {"message": self.server.complaint}
             self.say(int(fault), json.dumps({"error": told}).encode())
+        elif refused := [told for name, told in self.server.refuses.items() if has(body, name)]:
+            self.say(400, json.dumps({"error": {"message": refused[0]}}).encode())
         elif form not in ("text", self.server.supports):
             self.say(self.server.refuses_with, b'{"error": {"message": "response_format is not supported"}}')
         else:
             with self.server.lock:
                 self.server.answered += 1
             said = {"role": "assistant", "content": self.server.reply(body)}
-            usage = {"prompt_tokens": 7, "completion_tokens": 2, "total_tokens": 9}
+            cut = body.get("max_tokens", body.get("max_completion_tokens")) < self.server.thinks
+            said["content"] = "" if cut else said["content"]
+            usage = {"prompt_tokens": 7, "completion_tokens": 2, "total_tokens": 9 + self.server.thinks}
             usage["prompt_tokens_details"] = {"cached_tokens": 3}  # type: ignore[assignment]
             answer = {"id": "x", "object": "chat.completion", "created": 0, "model": "big"}
             answer |= {"usage": usage} if self.server.counts else {}
-            answer["choices"] = [{"index": 0, "finish_reason": "stop", "message": said}]
+            answer["choices"] = [{"index": 0, "finish_reason": "length" if cut else "stop", "message": said}]
             self.say(200, json.dumps(answer).encode())
 
     def say(self, status: int, body: bytes) -> None:
@@ -212,6 +220,11 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("retry-after", "0")
         self.end_headers()
         self.wfile.write(body)
+
+
+def has(body: dict[str, Any], name: str) -> bool:
+    """Whether a request has a field, or a turn of the system's."""
+    return name in body or (name == "system" and any(turn["role"] == name for turn in body["messages"]))
 
 
 @pytest.fixture

@@ -93,7 +93,7 @@ class ChatFormat:
         return list(self.tokenizer.encode(self._harmless(text), add_special_tokens=False))
 
     def _render(self, turns: Sequence[Turn], *, open_answer: bool) -> str:
-        written = turns if self._knows_system else _without_system(turns)
+        written = turns if self._knows_system else without_system(turns)
         messages = [{"role": turn.role, "content": self._harmless(turn.content)} for turn in written]
         return str(self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=open_answer))
 
@@ -105,7 +105,8 @@ class ChatFormat:
         return text
 
 
-def _without_system(turns: Sequence[Turn]) -> list[Turn]:
+def without_system(turns: Sequence[Turn]) -> list[Turn]:
+    """The same chat where what the system says opens the first turn of the user."""
     if not turns or turns[0].role != "system":
         return list(turns)
     said, *others = turns

@@ -15,6 +15,7 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,15 @@ from eval.errors import InfrastructureError, ModelUnavailable, RequestError
 from eval.harness import as_prediction_error
 from eval.reading.text import clean
 from strategies.models.answer_store import AnswerStore
-from strategies.models.base import Completion, Decoding, JsonShape, LabelScores, ModelIdentity, Prompt
+from strategies.models.asking import (
+    THOUGHTS,
+    Manner,
+    is_unfinished_thought,
+    json_schema,
+    label_schema,
+    without_thought,
+)
+from strategies.models.base import Completion, Decoding, LabelScores, ModelIdentity, Prompt, Turn
 from strategies.models.caches import Bypassable
 from strategies.models.purse import Purse
 
@@ -43,11 +52,10 @@ ROOM = 2
 """Of an answer, in what it is estimated to take: JSON and figures take more than words, and a cut answer is wrong."""
 FRAME_TOKENS = 8
 """Around each turn, at the most."""
-UNSUPPORTED = (400, 404, 422)
 FILTERED = "the server's filter withheld the answer"
+REFUSED = "the model refused to answer"
+THOUGHT_ONLY = f"the model thought for {max(THOUGHTS):,} tokens and came to no answer"
 _FENCE = re.compile(r"^\s*```(?:json)?\s*|\s*```\s*$")
-FORMATS = ("json_schema", "json_object with schema", "json_object", "text")
-"""Ways of asking for a form of answer, the strictest first; what a server refuses is not asked for again."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +122,7 @@ class HostedModel(Bypassable):
         self._model = name.removeprefix(PREFIX)
         self._endpoint = str(client.base_url)
         self._price, self._purse = hosted.prices.get(name, TokenPrice(0.0, 0.0)), hosted.purse
-        self._format = 0
+        self._manner = Manner()
 
     @classmethod
     def connect(cls, name: str, hosted: Hosted) -> HostedModel:
@@ -152,12 +160,8 @@ class HostedModel(Bypassable):
         self, prompts: Sequence[Prompt], labels: Sequence[str], *, every: bool = False
     ) -> list[LabelScores]:
         """The label that is named gets 0 and the others minus infinity: there is no confidence to be had from that."""
-        schema = {
-            "type": "object", "properties": {"label": {"type": "string", "enum": list(labels)}}, "required": ["label"],
-            "additionalProperties": False,
-        }  # fmt: skip
         longest = max(self.count_tokens(labels), default=0) + FRAME_TOKENS
-        return [_chosen(completion, labels) for completion in self._ask(prompts, longest, schema)]
+        return [_chosen(completion, labels) for completion in self._ask(prompts, longest, label_schema(labels))]
 
     def weigh_choices(self, prompts: Sequence[Prompt], choices: Sequence[Sequence[str]]) -> list[LabelScores]:
         return [self.score_labels([prompt], own)[0] for prompt, own in zip(prompts, choices, strict=True)]
@@ -180,7 +184,7 @@ class HostedModel(Bypassable):
             self.recalled += 1
             return known
         try:
-            found, usd = self._attempts(messages, most_tokens, schema)
+            found, usd = self._attempts(prompt.turns, most_tokens, schema)
         except InfrastructureError as error:
             return Completion("", error=as_prediction_error(error))
         if self._bypassed:
@@ -190,29 +194,30 @@ class HostedModel(Bypassable):
         return found
 
     def _attempts(
-        self, messages: list[dict[str, str]], most: int, schema: dict[str, Any] | None
+        self, turns: Sequence[Turn], answer_tokens: int, schema: dict[str, Any] | None
     ) -> tuple[Completion, float]:
         """The answer, and what this attempt has cost in USD."""
         import openai
 
-        failure, form = "", 0
-        for attempt in range(ATTEMPTS):
-            form = max(form, self._format)
-            reserved = self._price.of(_most_tokens(messages), most)
+        manner, attempt, failure = Manner(), 0, ""
+        while attempt < ATTEMPTS:
+            manner |= self._manner
+            reserved = self._price.of(_most_tokens(turns), manner.most_tokens(answer_tokens))
             self._purse.reserve(reserved)
             cost = reserved  # what was cut off, too late or garbled may have been paid for all the same
             try:
-                answer = self._client.chat.completions.create(
-                    model=self._model, messages=messages, max_tokens=most, temperature=0, **_asked(form, schema)
-                )
+                request = manner.request(turns, answer_tokens, schema)
+                answer = self._client.chat.completions.create(model=self._model, **request)
                 found = _completion(answer)
             except openai.APIStatusError as error:
                 cost = 0.0
                 of_prompt = _fault_of_prompt(error)
                 if of_prompt is not None:
                     return Completion("", error=of_prompt), 0.0
-                if schema is not None and form < len(FORMATS) - 1 and _is_refused_form(error):
-                    form += 1
+                said = str(getattr(error, "message", ""))
+                next_manner = manner.after_refusal(error.status_code, said, with_schema=schema is not None)
+                if next_manner is not None:
+                    manner = next_manner
                     continue
                 if error.status_code not in (408, 409, 429) and error.status_code < 500:
                     raise self._refusal(error) from error
@@ -221,14 +226,18 @@ class HostedModel(Bypassable):
                 self.answers.pay(cost)
                 failure, wait = f"no answer that can be read came back ({type(error).__name__})", _wait(attempt, {})
             else:
-                if schema is not None:  # only now is it known that it was the form that was refused
-                    self._format = max(self._format, form)
                 told = found.usage != NO_USAGE  # where the server does not say, all that was set aside counts
                 cost = self._price.of(found.usage.input_tokens, found.usage.output_tokens) if told else reserved
-                return found, cost
+                more = manner.with_more_thought() if found.error == THOUGHT_ONLY else None
+                self._manner |= more or manner  # only now is it known that what was left out is what was refused
+                if more is None:
+                    return found, cost
+                self.answers.pay(cost)
+                continue
             finally:
                 self._purse.settle(reserved, cost)
-            if attempt < ATTEMPTS - 1:
+            attempt += 1
+            if attempt < ATTEMPTS:
                 time.sleep(wait)
         raise InfrastructureError(f"{failure}, {ATTEMPTS} times")
 
@@ -252,31 +261,24 @@ def _fault_of_prompt(error: Any) -> str | None:
     return "the prompt overflows the model's context" if "context" in said or "too long" in said else None
 
 
-def _is_refused_form(error: Any) -> bool:
-    """Whether a server refuses the form of answer that is asked for; some do so as an error of their own (5xx)."""
-    return error.status_code in UNSUPPORTED or "response_format" in str(getattr(error, "message", ""))
-
-
-def _asked(form: int, schema: dict[str, Any] | None) -> dict[str, Any]:
-    if schema is None or FORMATS[form] == "text":
-        return {}
-    if FORMATS[form] == "json_object":
-        return {"response_format": {"type": "json_object"}}
-    if FORMATS[form] == "json_object with schema":  # llama-cpp-python and some providers; others pass the schema over
-        return {"response_format": {"type": "json_object", "schema": schema}}
-    return {"response_format": {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}}
-
-
 def _completion(answer: Any) -> Completion:
-    choice = answer.choices[0]
-    details = getattr(answer.usage, "prompt_tokens_details", None)
-    usage = NO_USAGE
-    if answer.usage is not None:
-        cached = int(getattr(details, "cached_tokens", 0) or 0)
-        usage = Usage(int(answer.usage.prompt_tokens), int(answer.usage.completion_tokens), cached)
+    choice, usage = answer.choices[0], _usage(answer.usage)
     if choice.finish_reason == "content_filter":
         return Completion("", usage, error=FILTERED)
-    return Completion(clean(str(choice.message.content or "")), usage)
+    if is_unfinished_thought(choice):
+        return Completion("", usage, error=THOUGHT_ONLY)
+    if not choice.message.content and getattr(choice.message, "refusal", None):
+        return Completion("", usage, error=REFUSED)
+    return Completion(clean(without_thought(str(choice.message.content or ""))), usage)
+
+
+def _usage(said: Any) -> Usage:
+    """As the server counts. Some leave thoughts out of what was written, but not out of the total."""
+    if said is None:
+        return NO_USAGE
+    details, read = getattr(said, "prompt_tokens_details", None), int(said.prompt_tokens)
+    written = max(int(said.completion_tokens), int(getattr(said, "total_tokens", 0) or 0) - read)
+    return Usage(read, written, int(getattr(details, "cached_tokens", 0) or 0))
 
 
 def _chosen(completion: Completion, labels: Sequence[str]) -> LabelScores:
@@ -307,32 +309,29 @@ def _label_in(text: str) -> str:
     return value if isinstance(value, str) else text
 
 
-_TYPES = {"string": "string", "number": "number", "boolean": "boolean", "null": "null"}
-
-
-def json_schema(shape: JsonShape) -> dict[str, Any]:
-    """The JSON Schema of a shape."""
-    properties = {}
-    for key, kinds in shape.keys:
-        types = [_TYPES[kind] for kind in kinds if kind in _TYPES]
-        properties[key] = {} if "any" in kinds or not types else {"type": types[0] if len(types) == 1 else types}
-    return {"type": "object", "properties": properties, "additionalProperties": False}
-
-
-def _most_tokens(messages: Sequence[Mapping[str, str]]) -> int:
+def _most_tokens(turns: Sequence[Turn]) -> int:
     """No tokeniser makes more tokens of a text than it has bytes."""
-    return sum(len(message["content"].encode()) + FRAME_TOKENS for message in messages)
+    return sum(len(turn.content.encode()) + FRAME_TOKENS for turn in turns)
 
 
 def _wait(attempt: int, headers: Mapping[str, str]) -> float:
     """Seconds until the next attempt: what the server says, else twice as long each time, and never all at once."""
-    try:
-        stated = float(headers.get("retry-after", ""))
-    except ValueError:
-        stated = -1.0
+    stated = _stated_wait(headers.get("retry-after", ""))
     if 0 <= stated <= LONGEST_STATED_WAIT:
         return stated
     return min(LONGEST_WAIT, FIRST_WAIT * 2.0**attempt) * random.uniform(0.75, 1.25)
+
+
+def _stated_wait(said: str) -> float:
+    """Retry-After in seconds, which may be a date (RFC 9110); -1 where it is neither."""
+    try:
+        return float(said)
+    except ValueError:
+        pass
+    try:
+        return max(0.0, parsedate_to_datetime(said).timestamp() - time.time())
+    except ValueError:
+        return -1.0
 
 
 def _key(*parts: Any) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -15,9 +17,10 @@ from eval.harness import INFRASTRUCTURE, LASTING, evaluate
 from eval.metrics import get_metric
 from strategies.answers import AnswerFormat
 from strategies.models.answer_store import AnswerStore
+from strategies.models.asking import FORMATS, THOUGHTS, json_schema
 from strategies.models.base import Completion, Decoding, JsonShape, Prompt, Turn
 from strategies.models.caches import uncached
-from strategies.models.hosted import ATTEMPTS, ROOM, Hosted, HostedModel, TokenPrice, json_schema
+from strategies.models.hosted import ATTEMPTS, ROOM, Hosted, HostedModel, TokenPrice, _wait
 from strategies.models.purse import Purse
 from strategies.models.shelf import ModelShelf
 from strategies.pipeline import Pipeline
@@ -157,6 +160,57 @@ def test_a_form_counts_as_refused_only_once_another_was_answered(server: Any) ->
     assert server.asked[-1]["response_format"]["type"] == "json_schema"
 
 
+NO_LIMIT = "Unsupported parameter: 'max_tokens' is not supported here. Use 'max_completion_tokens' instead."
+NO_TEMPERATURE = "Unsupported value: 'temperature' does not support 0 here. Only the default (1) value is supported."
+NO_SYSTEM = "System role not supported"
+
+
+def test_what_a_model_does_not_take_is_left_out_from_then_on(server: Any) -> None:
+    server.refuses = {"max_tokens": NO_LIMIT, "temperature": NO_TEMPERATURE, "system": NO_SYSTEM}
+    server.supports = "text"
+    model, shape = model_at(server, concurrency=1), JsonShape((("city", ("string",)),))
+    assert texts(model.generate([ask("a"), ask("b")], Decoding(9, shape))) == ["SHOUT.\n\nA", "SHOUT.\n\nB"]
+    refusals = len(server.refuses) + len(FORMATS) - 1
+    assert len(server.asked) == refusals + 2, "more refusals than attempts, and none is met twice"
+    last = server.asked[-1]
+    assert (last["max_completion_tokens"], {"max_tokens", "temperature"} & set(last)) == (ROOM * 9, set())
+
+
+@pytest.mark.parametrize(
+    "complaint",
+    ["max_tokens must be at least 1", "temperature 0 is out of range", "the system is down: check your role"],
+)
+def test_a_refusal_that_names_a_field_for_another_reason_is_one_of_all_prompts(server: Any, complaint: str) -> None:
+    server.complaint, server.faults = complaint, ["400"]
+    with pytest.raises(RequestError, match=complaint):
+        model_at(server).generate([ask("a")], Decoding(9))
+
+
+def test_who_thinks_first_gets_the_room_for_it_and_it_is_paid(server: Any) -> None:
+    server.thinks = THOUGHTS[1] + 500
+    hosted = Hosted(server.url, most_usd=10_000.0, prices={NAME: CENT}, concurrency=1)
+    model = HostedModel.connect(NAME, hosted)
+    found = model.generate([ask("a"), ask("b")], Decoding(9))
+    assert texts(found) == ["A", "B"]
+    assert [body["max_tokens"] - ROOM * 9 for body in server.asked] == [*THOUGHTS, THOUGHTS[2]], "learnt once"
+    assert found[0].usage == Usage(7, 2 + server.thinks, 3), "what the server counts in the total alone was written"
+    assert hosted.purse.spent == pytest.approx(4 * (7 * CENT.read + (2 + server.thinks) * CENT.written))
+
+
+def test_who_never_stops_thinking_has_no_answer(server: Any) -> None:
+    server.thinks = 10**6
+    (found,) = model_at(server).generate([ask("a")], Decoding(9))
+    assert (found.text, found.error) == ("", "the model thought for 8,192 tokens and came to no answer")
+    assert len(server.asked) == len(THOUGHTS)
+
+
+def test_thoughts_are_no_part_of_an_answer(server: Any) -> None:
+    model = model_at(server)
+    for said in ("<think>\nCity? Bern.\n</think>\n\nBern", "City? Bern.</think>Bern", "Bern"):
+        server.reply = lambda body, said=said: said  # type: ignore[misc]
+        assert texts(model.generate([ask(said)], Decoding(9))) == ["Bern"]
+
+
 def test_half_a_character_in_an_answer_is_none(server: Any, tmp_path: Path) -> None:
     server.reply = lambda body: "ok \ud83d"
     model = model_at(server)
@@ -172,6 +226,19 @@ def test_a_failure_that_passes_is_tried_again(server: Any, fault: str) -> None:
     server.faults = [fault] * (ATTEMPTS - 1)
     assert texts(model_at(server).generate([ask("a")], Decoding(9))) == ["A"]
     assert (len(server.asked), server.answered) == (ATTEMPTS, 1)
+
+
+@pytest.mark.parametrize(
+    ("said", "least", "most"),
+    [("3", 3, 3), ("", 0, 1), ("soon", 0, 1), ("-1", 0, 1), ("3600", 0, 1), ("Thu, 01 Jan 1970 00:00:00 GMT", 0, 0)],
+)
+def test_a_server_may_say_when_to_ask_again(said: str, least: float, most: float) -> None:
+    assert least <= _wait(0, {"retry-after": said}) <= most
+
+
+def test_a_server_may_say_it_as_a_date() -> None:
+    soon = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
+    assert 25 < _wait(0, {"retry-after": soon}) <= 30
 
 
 def test_a_failure_that_stays_leaves_its_row_unscored_and_the_others_are_answered(server: Any) -> None:
