@@ -136,11 +136,11 @@ def check(request: CompareRequest, data: Data, shelf: ModelShelf, prices: econom
     check_models(request, data, prices)
     check_labels(request.error_cost, request.min_recall, labels_of(data))
     sizes_of(data, request.seed)
-    for name in (*request.model, request.embedder):
-        shelf.require(name)
     for name in request.model:
         check_role(name, "language_model")
     check_role(request.embedder, "embedder")
+    for name in (*request.model, request.embedder):
+        shelf.require(name)
 
 
 def prepare(

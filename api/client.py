@@ -46,7 +46,7 @@ def compare_on(server: str, request: CompareRequest, progress: Progress) -> tupl
     _refuse_unfit(request)
     files, fields = list(_files(request)), _fields(request)
     folder = _made(request.output or Path("advisor-run"))
-    key = os.environ.get(KEY)
+    key = _key()
     headers = {"authorization": f"Bearer {key}"} if key else {}
     page = server = server.rstrip("/")
     try:
@@ -59,6 +59,10 @@ def compare_on(server: str, request: CompareRequest, progress: Progress) -> tupl
             if view["state"] != State.SUCCEEDED:
                 raise RequestError(view["reason"] or f"The comparison was {view['state']}.")
             return _fetch(client, view, folder), folder
+    except OSError as error:
+        raise RequestError(
+            f"--output: the folder {folder} cannot be written ({error.strerror}); the report is at {page}."
+        ) from error
     except KeyboardInterrupt as stopped:
         raise Interrupted(
             f"interrupted, here alone: the comparison goes on at {page}, where it can be cancelled. "
@@ -83,6 +87,14 @@ def _asked_once(client: httpx.Client, files: list[Sent], fields: dict[str, str],
 
 def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
+
+
+def _key() -> str | None:
+    """Raises RequestError where it cannot be one: headers hold ASCII alone."""
+    key = os.environ.get(KEY)
+    if key and not (key.isascii() and key.isprintable()):
+        raise RequestError(f"${KEY}: there are signs in it that no key of a service has: copy it again.")
+    return key
 
 
 def _check_url(server: str) -> None:

@@ -17,6 +17,7 @@ from typing import Any, Literal
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.exceptions import HTTPException
 
 from advisor import __version__
 from api.gathering import Gatherer
@@ -109,6 +110,12 @@ def create_serving_app(solution: Solution, name: str, key: str | None = None) ->
         kind = "invalid_request_error" if error.status < 500 else "server_error"
         told = {"message": error.sentence, "type": kind, "param": error.field, "code": error.code}
         return JSONResponse({"error": told}, error.status, {"retry-after": "1"} if error.status == 503 else None)
+
+    @app.exception_handler(HTTPException)
+    def not_here(request: Request, error: HTTPException) -> Response:
+        asked = f"{request.method} {request.url.path}"
+        told = f"{asked} is not served here: POST /v1/chat/completions and GET /v1/models are."
+        return refused(request, Refusal(told, status=error.status_code))
 
     @app.get("/health")
     def health() -> dict[str, str]:

@@ -109,13 +109,15 @@ def locate(name: str) -> Path:
     known = ", ".join(f"{other} ({entry.role.replace('_', ' ')})" for other, entry in CATALOGUE.items())
     raise ModelUnavailable(
         f"There is no model {name}: name one of {known}, a folder with config.json and safetensors, a Hugging Face id "
-        f"such as ORG/NAME, or a hosted one as openai:{name}."
+        f"such as ORG/NAME, or, as a language model, a hosted one as openai:{name}."
     )
 
 
 def check_role(name: str, role: str) -> None:
-    """Raise ModelUnavailable where a model of the catalogue is asked for what it is not made for."""
+    """Raise ModelUnavailable where a hosted model or one of the catalogue is asked for what it is not made for."""
     entry = CATALOGUE.get(name)
+    if role == "embedder" and name.startswith("openai:"):
+        raise ModelUnavailable(f"--embedder {name}: a hosted model embeds nothing here; {DEFAULT_EMBEDDER} does.")
     if entry is not None and entry.role != role:
         fitting = ", ".join(other for other, known in CATALOGUE.items() if known.role == role)
         kinds = {"language_model": "a language model (--model)", "embedder": "an embedder (--embedder)"}

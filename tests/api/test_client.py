@@ -45,6 +45,16 @@ class Told(Silent):
         self.done.append((strategy, outcome, quality))
 
 
+class InTheWay(Silent):
+    """Takes the place of a report while the work is done."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+
+    def finished(self, strategy: str, outcome: str, quality: float | None = None) -> None:
+        self.place.mkdir(exist_ok=True)
+
+
 class Stopping(Silent):
     """Stops the command as soon as the comparison's address is known."""
 
@@ -234,6 +244,20 @@ def test_the_key_comes_from_the_environment(
     monkeypatch.setattr(own, "_follow", lambda *_: None)
     with pytest.raises(RequestError, match="queued"):
         compare_on("http://testserver", request_in(), Silent())
+
+
+@pytest.mark.parametrize("key", ["adv_schl\u00fcssel", "adv_a\nb"])
+def test_a_key_that_can_be_none_is_one_sentence(request_in: Any, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    monkeypatch.setenv("ADVISOR_KEY", key)
+    with pytest.raises(RequestError, match=r"\$ADVISOR_KEY: there are signs in it that no key"):
+        compare_on("http://127.0.0.1:9", request_in(), Silent())
+
+
+def test_a_folder_that_can_no_longer_be_written_is_told_with_where_the_report_is(
+    served: tuple[str, Settings], worker: Worker, request_in: Callable[..., CompareRequest], tmp_path: Path
+) -> None:
+    with pytest.raises(RequestError, match=r"run cannot be written \(.*\); the report is at http.*/comparisons/"):
+        compare_on(served[0], request_in(), InTheWay(tmp_path / "run" / "report.html"))
 
 
 class _Through:

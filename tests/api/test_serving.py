@@ -127,6 +127,16 @@ def test_one_model_is_known_and_others_are_refused_as_openai_does(client: TestCl
     assert guarded.get("/v1/models/lora").status_code == 401
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status"), [("POST", "/v1/embeddings", 404), ("GET", "/v1/chat/completions", 405)]
+)
+def test_what_is_not_served_is_refused_in_openais_form(client: TestClient, method: str, path: str, status: int) -> None:
+    refused = client.request(method, path)
+    error = refused.json()["error"]
+    assert (refused.status_code, error["type"]) == (status, "invalid_request_error")
+    assert error["message"].startswith(f"{method} {path} is not served here: POST /v1/chat/completions")
+
+
 def test_text_parts_are_one_text(client: TestClient) -> None:
     parts = [{"type": "text", "text": "one "}, {"type": "text", "text": "two"}]
     assert ask(client, parts).json()["choices"][0]["message"]["content"] == "ONE TWO"

@@ -194,5 +194,8 @@ def test_a_model_is_not_taken_for_what_it_is_not_made_for() -> None:
         check_role("all-minilm-l6-v2", "language_model")
     with pytest.raises(ModelUnavailable, match="smollm2-135m-instruct is not an embedder"):
         check_role("smollm2-135m-instruct", "embedder")
+    with pytest.raises(ModelUnavailable, match="--embedder openai:e5: a hosted model embeds nothing here"):
+        check_role("openai:e5", "embedder")
+    check_role("openai:big", "language_model")
     check_role("all-minilm-l6-v2", "embedder")
     check_role("ORG/NAME", "embedder")
