@@ -146,6 +146,8 @@ def _shortfall(case: Case) -> str:
     if decision.pick is None or decision.gain is not None:
         return ""
     settings, within = case.settings, " within your limits" if decision.broken else ""
+    if all(candidate.name in UNTAUGHT for candidate in case.candidates):
+        return f"Nothing was measured but {conjoined([UNTAUGHT[c.name] for c in case.candidates])}"
     level = [UNTAUGHT[name] for name in decision.rivals if name in UNTAUGHT]
     if decision.pick in UNTAUGHT and decision.runner_up and settings.error_cost is None:
         by_how_much = "" if decision.pick == decision.best else " by more than counts as equal"

@@ -341,7 +341,9 @@ def test_of_a_holdout_only_a_part_of_further_examples_are_test_rows() -> None:
 
 
 def test_a_strategy_that_was_the_only_one_is_no_better_than_none() -> None:
-    assert not Told({"majority": 0.8}).advice.falls_short
+    alone = Told({"majority": 0.8}).advice
+    assert alone.falls_short, "it was compared with nothing"
+    assert alone.headline.startswith("Nothing was measured but giving every input the commonest label; the best")
 
 
 def test_a_cheaper_pick_within_the_margin_says_what_it_gives_up_and_why() -> None:
