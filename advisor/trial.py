@@ -89,8 +89,8 @@ def run_trial(trial: Trial, strategy: Strategy, workshop: Workshop, folder: RunF
         solution.save(trial.kept)
     with uncached(workshop.embedder):  # what is timed here is what a query costs
         solution.predict([trial.train[0].input])  # and nothing that is done once: merging weights, compiling a grammar
-        evaluation = _measure(trial, solution, workshop, phase)
-    unasked = sum(1 for o in evaluation.outcomes if o.problem == OUT_OF_TIME)
+        evaluation = _measure(trial, solution, workshop, phase, is_whole=not own.log.guard_fired)
+    unasked = _unasked(evaluation)
     stopped = own.log.guard_fired or unasked > 0
     gc.collect()
     return replace(
@@ -110,9 +110,9 @@ def run_trial(trial: Trial, strategy: Strategy, workshop: Workshop, folder: RunF
 
 
 def _measure(
-    trial: Trial, solution: Solution, workshop: Workshop, phase: Callable[[str, int, int], None]
+    trial: Trial, solution: Solution, workshop: Workshop, phase: Callable[[str, int, int], None], *, is_whole: bool
 ) -> Evaluation:
-    """Answers to the test rows and, if wanted, the latency of some of them."""
+    """Answers to the test rows and, if wanted, the latency of some of them; not of what the clock has cut short."""
     model = workshop.language_model
     known = _recalled(model)
     evaluation = evaluate(
@@ -125,7 +125,7 @@ def _measure(
     if _recalled(model) > known:
         with uncached(model):
             evaluation = replace(evaluation, seconds=_seconds_anew(solution, evaluation))
-    if trial.latency_seconds is None:
+    if trial.latency_seconds is None or not is_whole or _unasked(evaluation):
         return evaluation
     phase("timing", 0, 1)
     left = max(0.0, min(trial.latency_seconds, trial.deadline - time.monotonic()))
@@ -133,6 +133,11 @@ def _measure(
     with uncached(model):
         latency = measure_latency(solution, typical_first(evaluation.outcomes), max_seconds=left)
     return replace(evaluation, latency=latency)
+
+
+def _unasked(evaluation: Evaluation) -> int:
+    """Rows for which there was no time."""
+    return sum(1 for o in evaluation.outcomes if o.problem == OUT_OF_TIME)
 
 
 def _recalled(model: object) -> int:

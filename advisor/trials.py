@@ -22,7 +22,7 @@ from advisor.trial import Trial, run_trial
 from eval.errors import AdvisorError
 from eval.harness import evaluate_outputs, scored_rows
 from eval.metrics import get_metric
-from strategies.base import TRAINED, Given, Workshop
+from strategies.base import TRAINED, Family, Given, Workshop
 from strategies.models.embedding_cache import CachingEmbedder
 from strategies.models.shelf import ModelShelf
 from strategies.registry import BUILDS_ON, make_strategy
@@ -31,6 +31,8 @@ INCUMBENT = "incumbent"
 """Name under which the outputs of the system in use today take part."""
 GUARD_SECONDS = 20.0
 """What saving and the report need after training, at the least."""
+WORTH_BEGINNING = 0.3
+"""Share of the predicted time that must be left: what is cut off shows a figure, and is never recommended."""
 SEEDS_APART = 1000
 """Fits of the same fold take seeds this far apart, so that they meet no other fold's."""
 
@@ -203,12 +205,12 @@ def make_fit(bench: Bench, entry: Entry, trial: Trial, predicted: float, later: 
     A baseline that reads no documents is done with no time left too: there would be no answer at all.
     """
     strategy, blank = make_strategy(entry.strategy), trial.unfinished
+    after = bench.plan.after_fit.get(trial.name, 0.0)
+    end = bench.deadline - later - after - bench.plan.refit_seconds - bench.plan.closer_look_seconds - GUARD_SECONDS
     if strategy.family == "baseline" and not strategy.needs_documents:
         trial = replace(trial, deadline=math.inf)
-    elif predicted and time.monotonic() + 0.3 * predicted > bench.deadline:
+    elif _comes_too_late(strategy.family, predicted, after, end, bench.deadline):
         return replace(blank, reason="the time budget was used up before its turn; raise --time-budget")
-    later += bench.plan.after_fit.get(trial.name, 0.0) + bench.plan.refit_seconds + bench.plan.closer_look_seconds
-    end = bench.deadline - later - GUARD_SECONDS
     trial = replace(trial, allowance=replace(trial.allowance, deadline=end))
     try:
         return run_trial(trial, strategy, bench.workshop(entry.model), bench.folder, bench.progress)
@@ -220,6 +222,13 @@ def make_fit(bench: Bench, entry: Entry, trial: Trial, predicted: float, later: 
     if trial.kept is not None:
         shutil.rmtree(trial.kept, ignore_errors=True)
     return replace(blank, status="failed", reason=reason)
+
+
+def _comes_too_late(family: Family, predicted: float, after: float, end: float, deadline: float) -> bool:
+    """Whether too little is left: of all that a fit takes, or of its training."""
+    now = time.monotonic()
+    untrained = family in TRAINED and now + WORTH_BEGINNING * max(0.0, predicted - after) > end
+    return predicted > 0 and (untrained or now + WORTH_BEGINNING * predicted > deadline)
 
 
 def _seconds_after(plan: RunPlan, name: str) -> float:

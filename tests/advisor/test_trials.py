@@ -313,6 +313,27 @@ def test_a_fit_with_no_time_left_is_not_begun(bench_for: MakeBench, tuned: Any) 
     assert tuned.fits == []
 
 
+@pytest.mark.parametrize(("left", "status"), [(900, "ok"), (850, "stopped_early")])
+def test_training_that_would_end_before_it_has_begun_well_is_not_begun(
+    bench_for: MakeBench, tuned: Any, left: float, status: str
+) -> None:
+    """100 seconds after training, 700 for another strategy and the guard leave 80 of 900 for training of 200."""
+    predicted, deadline = {"lora": 300.0, "lora_rag": 700.0}, time.monotonic() + left
+    bench = bench_for(folds=1, predicted=predicted, after_fit={"lora": 100.0}, deadline=deadline)
+    record = tried(bench, LORA)["lora"]
+    assert (record.status, len(tuned.fits)) == (status, int(status == "ok"))
+
+
+def test_what_the_clock_cut_short_is_not_timed(bench_for: MakeBench, tuned: Any) -> None:
+    def during(_: Any, workshop: Any) -> None:
+        workshop.log.guard_fired = True
+
+    tuned.during = during
+    (fit,) = tried(bench_for(folds=1), LORA)["lora"].fits
+    assert fit.evaluation is not None
+    assert (fit.status, fit.evaluation.latency) == ("stopped_early", None)
+
+
 def test_what_takes_no_models_work_is_measured_with_no_time_left_too(bench_for: MakeBench, tuned: Any) -> None:
     bench = bench_for(predicted={"majority": 0.5, "lora": 300.0}, deadline=time.monotonic() - 20)
     records = tried(bench, MAJORITY, LORA)
