@@ -42,6 +42,7 @@ ONE_TEST = {
     "latest": "the latest rows; later ones may differ",
 }
 """What was tested on where nothing was crossed, by its source."""
+TRY_IT = "Try it on texts of your own with `advisor predict`, then on further labelled rows with `advisor evaluate`."
 MOST_ROWS_ASKED = 20
 """Times the examples there are; nobody labels more for one decision."""
 
@@ -146,8 +147,10 @@ def _shortfall(case: Case) -> str:
     if decision.pick is None or decision.gain is not None:
         return ""
     settings, within = case.settings, " within your limits" if decision.broken else ""
-    if all(candidate.name in UNTAUGHT for candidate in case.candidates):
-        return f"Nothing was measured but {conjoined([UNTAUGHT[c.name] for c in case.candidates])}"
+    possible = [c.name for c in case.candidates if not c.incumbent and c.name not in decision.broken]
+    if all(name in UNTAUGHT for name in possible):
+        nothing = "No strategy within your limits does more than" if decision.broken else "Nothing was measured but"
+        return f"{nothing} {conjoined([UNTAUGHT[name] for name in possible])}"
     level = [UNTAUGHT[name] for name in decision.rivals if name in UNTAUGHT]
     if decision.pick in UNTAUGHT and decision.runner_up and settings.error_cost is None:
         by_how_much = "" if decision.pick == decision.best else " by more than counts as equal"
@@ -157,8 +160,8 @@ def _shortfall(case: Case) -> str:
     has_own_measure = settings.min_quality is not None or settings.error_cost is not None or settings.min_recall
     if has_own_measure:
         return ""
-    qualities = [quality for c in case.candidates if (quality := case.results[c.name].quality)]
-    return "No strategy gets half of it right" if all(_is_below_half(quality) for quality in qualities) else ""
+    qualities = [quality for name in possible if (quality := case.results[name].quality)]
+    return f"No strategy{within} gets half of it right" if all(map(_is_below_half, qualities)) else ""
 
 
 def _is_below_half(quality: schema.Quality) -> bool:
@@ -330,10 +333,10 @@ def _against_best(case: Case) -> str:
         if gap > 0:
             figure = _quality(case, decision.runner_up)
             return f"{highest}, {_points(gap)} ahead of {other} ({figure})."
-        return f"{highest}, level with {other}, and costs no more."
+        return f"{highest}, level with {other}, {_why_rather(case, decision.runner_up)}."
     gap = _value(case, decision.best) - _value(case, decision.pick)
     if gap == 0:
-        return f"{highest}, level with {title_in_text(str(decision.best))}, and costs less or is simpler."
+        return f"{highest}, level with {title_in_text(str(decision.best))}, {_why_rather(case, str(decision.best))}."
     error_cost = case.settings.error_cost
     if error_cost is None:
         why = "a gap too small to pay for: it is within the tolerance or half its own standard error"
@@ -342,6 +345,16 @@ def _against_best(case: Case) -> str:
     else:
         why = f"but costs more in all, a wrong answer counted at {wording.stated(error_cost)} USD"
     return f"{wording.strategy_title(str(decision.best))} measured {_points(gap)} more, {why}."
+
+
+def _why_rather(case: Case, other: str) -> str:
+    """Why the pick is preferred to another one that measured the same."""
+    if case.settings.error_cost is not None:
+        return "and costs no more in all, wrong answers included"
+    monthly = {c.name: c.money.monthly for c in case.candidates}
+    if monthly[str(case.decision.pick)] <= monthly[other]:
+        return "and costs no more"
+    return "and is simpler, at about the same cost"
 
 
 def _of_what(case: Case) -> str:
@@ -367,7 +380,7 @@ def _errors_reason(case: Case) -> str:
     against = conjoined([f"of {who}: {wording.money(each[name])}" for who, name in others.items() if name in each])
     at = "its own cost" if isinstance(error_cost, ErrorCosts) else f"{wording.stated(error_cost)} USD"
     said = f"Each wrong answer counted at {at}, those of {title_in_text(pick)} cost {wording.per_thousand(each[pick])}"
-    better = INCUMBENT in each and each[pick] < each[INCUMBENT]
+    better = INCUMBENT in each and not case.decision.keeps_incumbent
     which = ["are within your limits"] * bool(case.decision.broken) + ["beat today's system"] * better
     among = f" of those that {conjoined(which)}" if which else ""
     return f"{said}{f' ({against})' if against else ''}; with what it costs itself that is the lowest total{among}."
@@ -626,7 +639,10 @@ def _next_step(case: Case) -> str:
         more = {label: math.ceil(_to_label(case, rows)) for label, rows in decision.label_rows_needed.items()}
         wanted = ", ".join(f"{rows} more of {label}" for label, rows in more.items())
         cost = _labelling(case, sum(more.values()))
-        return f"Label more examples and run again: at least {wanted}{cost}, better some dozens."
+        known = min(case.evidence.rows_per_label[label] for label in more)
+        enough = _tens(_to_label(case, ENOUGH_ROWS_OF_A_LABEL - known))
+        of_each = " of each" if len(more) > 1 else ""
+        return f"Label more examples and run again: at least {wanted}{cost}, better {enough}{of_each}."
     if "groups" in decision.lacks:
         return "Label examples that differ from these and run again; more of the same groups say nothing new."
     if decision.verdict == "insufficient_evidence":
@@ -637,7 +653,7 @@ def _next_step(case: Case) -> str:
         return f"Do not put it to use yet: {_what_may_be_better(case)}."
     if decision.verdict == "tie":
         return f"Use it. {_to_settle(case)}"
-    return "Try it on texts of your own with `advisor predict`, then on further labelled rows with `advisor evaluate`."
+    return TRY_IT
 
 
 def _what_may_be_better(case: Case) -> str:
@@ -662,7 +678,7 @@ def _to_settle(case: Case) -> str:
     plan = case.data.plan
     if needed and plan.folds == 1 and plan.test_source != "file" and plan.test + needed > MOST_TEST_ROWS:
         instead = " raise --time-budget, so that every example is tested, or" if HELD_OUT in plan.cuts else ""
-        most = f"more than the {MOST_TEST_ROWS} that are set aside at most"
+        most = f"{plan.test + _tens(needed):,} in all, and at most {MOST_TEST_ROWS} are set aside"
         settled = f"about {_tens(needed):,} more test rows would settle it, {most}"
         return f"If the difference matters to you: {settled}:{instead} give a test file of your own with --test."
     rows = "test rows" if plan.test_source == "file" else "examples"

@@ -36,7 +36,7 @@ from strategies.base import Allowance, Strategy
 from strategies.models.catalogue import check_role
 from strategies.models.embedding_cache import CachingEmbedder
 from strategies.models.shelf import ModelShelf
-from strategies.registry import make_strategy
+from strategies.registry import LEARN_LITTLE, make_strategy
 from strategies.workload import Profile, Speeds
 
 ANSWERS = "hosted-answers"
@@ -276,12 +276,12 @@ def _pick(weighed: Weighed) -> str | None:
 
 
 def _to_curve(weighed: Weighed) -> list[str]:
-    """Whose learning curves are drawn: the pick, and the best of the others."""
+    """Whose learning curves are drawn: the pick, and the best of the others, of those that learn enough."""
     decision = weighed.decision
     if decision is None:
         return []
     names = [decision.pick, decision.best, decision.runner_up]
-    return list(dict.fromkeys(name for name in names if name))[:CURVE_STRATEGIES]
+    return list(dict.fromkeys(name for name in names if name and name not in LEARN_LITTLE))[:CURVE_STRATEGIES]
 
 
 def _to_keep(request: CompareRequest, records: Sequence[Record], weighed: Weighed) -> list[str]:

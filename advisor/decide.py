@@ -49,7 +49,7 @@ class Limits:
     def broken_by(self, candidate: Candidate) -> list[str]:
         """Names of the limits that a candidate does not meet; of a recall with its label, as `min_recall LABEL`."""
         broken = []
-        if self.min_quality is not None and candidate.quality < self.min_quality:
+        if self.min_quality is not None and candidate.quality < self.min_quality - _ROUNDING:
             broken.append("min_quality")
         if self.max_cost_per_1k is not None and candidate.money.per_query * 1000 > self.max_cost_per_1k:
             broken.append("max_cost_per_1k")
@@ -58,7 +58,7 @@ class Limits:
         return broken + [
             f"min_recall {label}"
             for label, least in self.min_recall.items()
-            if candidate.recall.get(label, least) < least
+            if candidate.recall.get(label, least) < least - _ROUNDING
         ]
 
 
@@ -260,11 +260,32 @@ def picked(
     volume: float | None = None,
 ) -> str | None:
     """The pick of `decide` alone, for when it is asked often: how sure it is takes most of the time."""
-    feasible = _feasible(candidates, limits)
+    return _picked(candidates, evidence, limits, _aim(tolerance, error_cost, volume))[0]
+
+
+def advised(
+    candidates: Sequence[Candidate],
+    evidence: Evidence,
+    limits: Limits,
+    tolerance: float,
+    *,
+    error_cost: float | None = None,
+    volume: float | None = None,
+) -> str | None:
+    """The same, but today's system where `decide` keeps that."""
+    pick, kept = _picked(candidates, evidence, limits, _aim(tolerance, error_cost, volume))
+    return kept or pick
+
+
+def _picked(
+    candidates: Sequence[Candidate], evidence: Evidence, limits: Limits, aim: Aim
+) -> tuple[str | None, str | None]:
+    """The pick, and today's system where that is kept; neither where nothing is within the limits."""
+    feasible, today = _feasible(candidates, limits), _today(candidates, limits)
     if not feasible:
-        return None
-    better = _better(feasible, _today(candidates, limits), evidence, tolerance)
-    return _pick(better or feasible, evidence, _aim(tolerance, error_cost, volume))[0].name
+        return None, None
+    better = _better(feasible, today, evidence, aim.tolerance)
+    return _pick(better or feasible, evidence, aim)[0].name, today.name if today and not better else None
 
 
 def _aim(tolerance: float, error_cost: float | None, volume: float | None) -> Aim:

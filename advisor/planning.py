@@ -247,7 +247,9 @@ def make_plan(
             cuts = list(division.cuts[:given_up])
             if timed(division.without(cuts)).total <= limit:
                 return replace(timed(division.without(_fewest(division, cuts, timed, limit))), offers=offers)
-    return replace(timed(divisions[-1].without(divisions[-1].cuts)), offers=offers)
+    last = divisions[-1]
+    least = timed(last.without(last.cuts)).total  # more than there is: what saves nothing is not given up for that
+    return replace(timed(last.without(_fewest(last, last.cuts, timed, least))), offers=offers)
 
 
 def _dispensable(strategies: Mapping[str, Plannable], profiles: Mapping[str, Profile]) -> list[str]:
@@ -259,13 +261,14 @@ def _dispensable(strategies: Mapping[str, Plannable], profiles: Mapping[str, Pro
     return sorted((n for n in works if works[n] != Workload()), key=lambda name: -works[name].fit.trained)
 
 
-def _fewest(division: Division, cuts: list[Cut], timed: Callable[[RunPlan], RunPlan], limit: float) -> list[Cut]:
+def _fewest(division: Division, cuts: Sequence[Cut], timed: Callable[[RunPlan], RunPlan], limit: float) -> list[Cut]:
     """Those of the cuts that are needed: the last one given up is taken back first."""
-    for cut in reversed(cuts[:-1]):
-        others = [other for other in cuts if other is not cut]
+    needed = list(cuts)
+    for cut in reversed(cuts):
+        others = [other for other in needed if other is not cut]
         if timed(division.without(others)).total <= limit:
-            cuts = others
-    return cuts
+            needed = others
+    return needed
 
 
 def _offer(division: Division, timed: Callable[[RunPlan], RunPlan]) -> Offer:

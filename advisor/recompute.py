@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from advisor.advice import recommend
+from advisor.advice import TRY_IT, recommend
 from advisor.economics import Prices, is_hosted, mean_qps
 from advisor.error_costs import check_labels
 from advisor.evidence import weigh
@@ -56,6 +56,7 @@ def report_again(run: Path, *, prices: Prices | None = None, travels: bool = Fal
     artefact = _artefact(report, folder, pick, travels=travels)
     if pick is not None and artefact is None:
         advice.caveats.append("Its solution was not kept: compare in a new folder with --keep all.")
+        advice.next_step = advice.next_step.replace(TRY_IT, "Compare in a new folder with --keep all, then try it.")
     return report.model_copy(
         update={
             "data": data,

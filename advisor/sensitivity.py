@@ -14,7 +14,7 @@ from functools import partial
 from itertools import pairwise, product
 from typing import Any, NamedTuple, TypeVar
 
-from advisor.decide import EQUAL_COST, Candidate, Decision, Evidence, Limits, decide, gain_over, picked
+from advisor.decide import EQUAL_COST, Candidate, Decision, Evidence, Limits, advised, decide, gain_over, picked
 from advisor.economics import Money, break_even, middle, pieces
 
 PRICES = (0.1, 10.0)
@@ -57,6 +57,10 @@ class Assumptions:
     def pick(self) -> str | None:
         """Its pick."""
         return self._by(picked)
+
+    def advised(self) -> str | None:
+        """Its pick, or today's system where that is to be kept."""
+        return self._by(advised)
 
     def _by(self, rule: Callable[..., _Found]) -> _Found:
         return rule(
@@ -198,13 +202,13 @@ def _changes(
     bounds: tuple[float, float] = (0.0, float("inf")),
 ) -> Iterator[Flip]:
     """The nearest of the points below and above `now` beyond which the pick is another; between points it is one."""
-    pick, points = assumed.pick(), _apart(points)
+    pick, points = assumed.advised(), _apart(points)
     below = [*[p for p in reversed(points) if p < now], bounds[0]]
     above = [p for p in points if p > now]
     above.append(min(bounds[1], 2 * above[-1] if above else now))
     for side in (below, above):
         for point, further in pairwise(side):
-            changed = at((point + further) / 2).pick()
+            changed = at((point + further) / 2).advised()
             if changed not in (None, pick):
                 yield Flip(what, point, str(changed))
                 break
@@ -220,29 +224,26 @@ def _apart(points: Sequence[float]) -> list[float]:
 
 
 def _limits(assumed: Assumptions) -> Iterator[Flip]:
-    """The nearest looser and stricter value of each limit, among the candidates' own figures, with another pick."""
-    strategies = _strategies(assumed)
-    figures = {
-        "max_latency_ms": [c.p95_ms for c in strategies],
-        "max_cost_per_1k": [1000 * c.money.per_query for c in strategies],
-        "min_quality": [c.quality for c in strategies],
-    }
-    for name, values in figures.items():
-        now, at = getattr(assumed.limits, name), partial(_with, assumed, name)
-        looser = 1 if name.startswith("max") else -1
-        for side in (-looser, looser) if now is not None else (-looser,):  # Nothing is looser than no limit.
-            beyond = [v for v in set(values) if now is None or (v - now) * side > 0]
-            yield from _first_change(name, assumed, sorted(beyond, reverse=side < 0), at)
-    yield from _recalls(assumed)
+    """The nearest looser and stricter value of each limit with another pick."""
+    strategies, limits = _strategies(assumed), assumed.limits
+    yield from _nearest_limits("max_latency_ms", assumed, [c.p95_ms for c in strategies], limits.max_latency_ms)
+    costs = [1000 * c.money.per_query for c in strategies]
+    yield from _nearest_limits("max_cost_per_1k", assumed, costs, limits.max_cost_per_1k)
+    yield from _nearest_limits("min_quality", assumed, [c.quality for c in assumed.candidates], limits.min_quality)
+    for label, now in limits.min_recall.items():
+        recalls = [c.recall.get(label, 0.0) for c in assumed.candidates]
+        yield from _nearest_limits(f"min_recall {label}", assumed, recalls, now)
 
 
-def _recalls(assumed: Assumptions) -> Iterator[Flip]:
-    """The same for the recall of each label that one is asked for of."""
-    for label, now in assumed.limits.min_recall.items():
-        values, what = {c.recall.get(label, 0.0) for c in _strategies(assumed)}, f"min_recall {label}"
-        for side in (1, -1):
-            beyond = [v for v in values if (v - now) * side > 0]
-            yield from _first_change(what, assumed, sorted(beyond, reverse=side < 0), partial(_with, assumed, what))
+def _nearest_limits(what: str, assumed: Assumptions, figures: Sequence[float], now: float | None) -> Iterator[Flip]:
+    """A looser limit lets a candidate in at its very figure, and a stricter one shuts it out just beyond it."""
+    at, looser = partial(_with, assumed, what), 1 if what.startswith("max") else -1
+    sides = {-looser: [figure * (1 - looser * _STEP) for figure in figures]}
+    if now is not None:  # nothing is looser than no limit
+        sides[looser] = list(figures)
+    for side, values in sides.items():
+        beyond = [v for v in set(values) if now is None or (v - now) * side > 0]
+        yield from _first_change(what, assumed, sorted(beyond, reverse=side < 0), at)
 
 
 def _with(assumed: Assumptions, what: str, value: float) -> Assumptions:
@@ -263,7 +264,7 @@ def in_few_digits(assumed: Assumptions, flip: Flip, unit: float = 1.0) -> str:
             text = f"{number * step:,.{decimals}f}"
             stated = float(text.replace(",", ""))
             near = abs(stated - value) <= NEAR * value
-            if near and _advised(_with(assumed, flip.what, stated * unit)) == flip.pick:
+            if near and _with(assumed, flip.what, round(stated * unit, MOST_DECIMALS + 2)).advised() == flip.pick:
                 return text
     return f"{value:g}"
 
@@ -283,21 +284,12 @@ def _tolerances(assumed: Assumptions) -> Iterator[Flip]:
     yield from _first_change("tolerance", assumed, smaller, at)
 
 
-def _advised(assumed: Assumptions) -> str | None:
-    """The pick, or today's system where that is to be kept."""
-    today = next((c.name for c in assumed.candidates if c.incumbent), None)
-    if today is None:
-        return assumed.pick()
-    decision = assumed.decide()
-    return today if decision.pick is not None and decision.keeps_incumbent else decision.pick
-
-
 def _first_change(
     what: str, assumed: Assumptions, values: Sequence[float], at: Callable[[float], Assumptions]
 ) -> Iterator[Flip]:
-    pick = _advised(assumed)
+    pick = assumed.advised()
     for value in values:
-        changed = _advised(at(value))
+        changed = at(value).advised()
         if changed not in (None, pick):
             yield Flip(what, value, str(changed))
             return

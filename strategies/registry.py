@@ -35,6 +35,9 @@ STRATEGIES: dict[str, str] = {
 BUILDS_ON = {"lora_linear": "lora"}
 """Strategies that go on from what another made of the same rows (`Workshop.given`), where that one takes part."""
 
+LEARN_LITTLE = ("majority", "copy_input", "passage_copy")
+"""Strategies to which more examples bring nothing worth a learning curve."""
+
 
 def load_object(path: str) -> Any:
     """The object behind a lazy name `module:attribute`."""

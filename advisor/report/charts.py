@@ -18,7 +18,7 @@ from typing import Any
 
 from advisor.report import wording
 from advisor.report.schema import Quality, Report, StrategyResult, Volumes
-from advisor.report.view import measured
+from advisor.report.view import measured, pick_said
 
 WIDE, NARROW = 880, 340
 LETTER, BOLD_LETTER = 7.0, 7.8
@@ -236,7 +236,7 @@ def volume_chart(report: Report, is_narrow: bool = False) -> Drawing | None:
     )
     changes = [{"volume": change.queries_per_month} for change in volumes.changes[1:]]
     rules = alt.Chart(alt.Data(values=changes)).mark_rule(color="var(--soft)", strokeDash=[2, 3]).encode(x=x)
-    described = "; ".join([*_picks(volumes), *(_ends(volumes, n - 1) for n, _ in lines)])
+    described = "; ".join([*_picks(report, volumes), *(_ends(volumes, n - 1) for n, _ in lines)])
     chart = alt.layer(rules, drawn).properties(width=inner, height=height - 54)
     padding = {"left": left, "right": right, "top": 10, "bottom": 44}
     svg = _svg(chart, padding, _id("volumes", is_narrow), "Cost of a month by the monthly volume", described)
@@ -248,10 +248,11 @@ def _percent(volume: float, at: Sequence[int], left: float, inner: float, width:
     return round(100 * (left + share * inner) / width, 2)
 
 
-def _picks(volumes: Volumes) -> list[str]:
+def _picks(report: Report, volumes: Volumes) -> list[str]:
+    _, is_it = pick_said(report.recommendation)
     return [
         f"from {wording.a_month(c.queries_per_month)} on, "
-        f"{wording.strategy_title(c.strategy) if c.strategy else 'nothing'} is recommended"
+        f"{wording.strategy_title(c.strategy) if c.strategy else 'nothing'} {is_it}"
         for c in volumes.changes
     ]
 

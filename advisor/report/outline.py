@@ -208,7 +208,8 @@ def _parts(report: Report) -> list[Block]:
 
 
 def _samples(report: Report) -> list[Block]:
-    about = "Some of the rows that the recommended strategy got most wrong; predictions.parquet has every answer."
+    title = wording.title_in_text(str(report.recommendation.strategy))
+    about = f"Some of the rows that {title} got most wrong; predictions.parquet has every answer."
     return _section("Rows that went worst", Paragraph(about), *map(_sample, report.samples)) if report.samples else []
 
 

@@ -113,9 +113,18 @@ def note(report: Report, result: StrategyResult) -> str:
 
 def pick_role(advice: Recommendation) -> str:
     """What the strategy is that a recommendation names."""
+    return pick_said(advice)[0]
+
+
+def pick_said(advice: Recommendation) -> tuple[str, str]:
+    """The same, as a title and as the end of a sentence about it."""
     if advice.keeps_incumbent:
-        return "Best to replace it"
-    return "Best of those tried" if advice.falls_short else "Recommended"
+        return "Best to replace it", "is the best to replace today's system with"
+    if advice.verdict == "insufficient_evidence":
+        return "Favoured by these rows", "is favoured by these rows"
+    if advice.falls_short:
+        return "Best of those tried", "is the best of those tried"
+    return "Recommended", "is recommended"
 
 
 @dataclass(frozen=True)
@@ -301,7 +310,9 @@ def limits(report: Report) -> list[str]:
     words = [
         f"{wording.queries(settings.volume)} a month over {wording.count(settings.months, 'month')}",
         _hosting(settings),
-        f"strategies within {tolerance} of the best count as equal in quality",
+        f"strategies within {tolerance} of the best count as equal in quality"
+        if settings.error_cost is None
+        else f"the lowest total of costs and wrong answers decides, with a tolerance of {tolerance}",
     ]
     if settings.min_quality is not None:
         words.append(f"quality at least {wording.stated(100 * settings.min_quality)} of 100")
@@ -442,7 +453,11 @@ def costs_by_volume(report: Report) -> list[list[str]]:
         for i, volume in enumerate(volumes.queries_per_month)
         if volume == report.settings.volume or math.log10(volume).is_integer()
     ]
-    titles = ["Queries a month", *(wording.strategy_title(line.strategy) for line in volumes.lines), "Recommended"]
+    titles = [
+        "Queries a month",
+        *(wording.strategy_title(line.strategy) for line in volumes.lines),
+        pick_role(report.recommendation),
+    ]
     return [[title, *cells] for title, *cells in zip(titles, *costs_at(volumes, shown), strict=True)]
 
 
@@ -471,13 +486,13 @@ def pick_title(name: str | None) -> str:
 
 
 def picks_by_volume(report: Report) -> list[str]:
-    """From which volume on which strategy is recommended, in sentences."""
+    """From which volume on which strategy is recommended, or what it is instead, in sentences."""
     if report.volumes is None:
         return []
-    changes = report.volumes.changes
+    changes, (_, is_it) = report.volumes.changes, pick_said(report.recommendation)
     if len(changes) == 1:
         span = f"{report.volumes.queries_per_month[0]:,} to {report.volumes.queries_per_month[-1]:,} queries a month"
-        return [f"{pick_title(changes[0].strategy)} is recommended at any volume shown, {span}."]
+        return [f"{pick_title(changes[0].strategy)} {is_it} at any volume shown, {span}."]
     first = f"Up to {wording.a_month(changes[1].queries_per_month)}: {pick_title(changes[0].strategy)}."
     later = [f"Above {wording.a_month(c.queries_per_month)}: {pick_title(c.strategy)}." for c in changes[1:]]
     return [first, *later]

@@ -346,6 +346,54 @@ def test_a_strategy_that_was_the_only_one_is_no_better_than_none() -> None:
     assert alone.headline.startswith("Nothing was measured but giving every input the commonest label; the best")
 
 
+def test_limits_that_shut_out_all_that_is_good_leave_a_weak_field() -> None:
+    beyond = {"lora": 50.0}
+    told = Told({"few_shot": 0.05, "lora": 0.95}, beyond, max_cost_per_1k=1.0)
+    assert told.advice.headline.startswith("No strategy within your limits gets half of it right; the best of those")
+    told = Told({"majority": 0.7, "lora": 0.95}, beyond, max_cost_per_1k=1.0)
+    nothing_more = "No strategy within your limits does more than giving every input the commonest label; the best"
+    assert told.advice.headline.startswith(nothing_more)
+    assert told.advice.falls_short
+
+
+def test_a_level_pick_says_truly_why_it_is_preferred() -> None:
+    costs = {"tfidf_linear": 1.05, "few_shot": 1.0}
+    simpler = Told({"tfidf_linear": 0.9, "few_shot": 0.9}, costs)
+    assert simpler.advice.strategy == "tfidf_linear"
+    assert "level with prompt with fixed examples, and is simpler, at about the same cost." in simpler.reasons
+    cheaper = Told({"tfidf_linear": 0.9, "few_shot": 0.9}, {"few_shot": 5.0})
+    assert "level with prompt with fixed examples, and costs no more." in cheaper.reasons
+    priced = Told(
+        {"tfidf_linear": 0.9, "few_shot": 0.9}, {"few_shot": 5.0}, error_cost=1.0,
+        losses={"tfidf_linear": 0.3, "few_shot": 0.1},
+    )  # fmt: skip
+    assert priced.advice.strategy == "few_shot"
+    assert "level with TF-IDF + linear classifier, and costs no more in all, wrong answers included." in priced.reasons
+
+
+def test_where_today_is_kept_nothing_is_said_to_beat_it_nor_to_be_picked_at_other_volumes() -> None:
+    told = Told(
+        {"tfidf_linear": 0.70, "few_shot": 0.695, INCUMBENT: 0.695}, {"tfidf_linear": 900.0, "few_shot": 1.0},
+        error_cost=0.5,
+    )  # fmt: skip
+    assert told.advice.keeps_incumbent
+    assert "beat today's system" not in told.reasons
+    assert not [said for said in told.advice.sensitivity if "a month, the pick" in said or "USD, the pick" in said]
+
+
+def test_a_quality_that_today_lacks_is_told_just_above_what_today_has() -> None:
+    told = Told({"tfidf_linear": 0.905, INCUMBENT: 0.90})
+    assert told.advice.keeps_incumbent
+    flips = " ".join(told.advice.sensitivity)
+    assert "With a quality of at least 90.1 of 100 asked for, the pick is TF-IDF + linear classifier." in flips
+
+
+def test_a_flip_at_a_round_figure_is_told_as_it_is() -> None:
+    """A quality of 0.7 is at least 70 of 100, however 70 hundredths are rounded."""
+    told = Told({"tfidf_linear": 0.7, INCUMBENT: 0.69})
+    assert "at least 70 of 100 asked for" in " ".join(told.advice.sensitivity)
+
+
 def test_a_cheaper_pick_within_the_margin_says_what_it_gives_up_and_why() -> None:
     told = Told({"majority": 0.5, "tfidf_linear": 0.89, "few_shot": 0.9}, {"few_shot": 50.0})
     assert told.advice.strategy == "tfidf_linear"
@@ -414,7 +462,7 @@ def test_another_recall_asked_for_can_change_the_pick() -> None:
     cheap = Told({"tfidf_linear": 0.9, "few_shot": 0.9}, min_recall="bad=0.6", recalls=recalls, label_rows={"bad": 80})
     assert cheap.advice.strategy == "tfidf_linear"
     flips = " ".join(cheap.advice.sensitivity)
-    assert "With at least 95 of 100 bad to be found, the pick is prompt with fixed examples." in flips
+    assert "With at least 71 of 100 bad to be found, the pick is prompt with fixed examples." in flips
 
 
 def test_further_examples_are_told_with_what_they_cost() -> None:
@@ -601,7 +649,7 @@ def test_scarce_labels_are_named_with_how_many_more_are_needed() -> None:
     told = Told(CLEAR, evidence={"rows_per_label": per_label, "metric_is_macro": True})
     assert told.advice.verdict == "insufficient_evidence"
     assert "labels with hardly any test rows: legal (3), outage (9)" in told.caveats
-    assert "run again: at least 7 more of legal, 1 more of outage" in told.advice.next_step
+    assert "run again: at least 7 more of legal, 1 more of outage, better 50 of each." in told.advice.next_step
     assert "billing" not in told.caveats + told.advice.next_step
 
 
@@ -686,7 +734,7 @@ def test_a_limit_that_would_change_the_pick_is_told_in_its_units() -> None:
     assert told.advice.strategy == "few_shot"
     sentences = told.advice.sensitivity
     assert "With a tolerance of 5 points, the pick is TF-IDF + linear classifier." in sentences
-    assert "With at most 0.2 USD per 1,000 queries allowed, the pick is TF-IDF + linear classifier." in sentences
+    assert "With at most 4.9 USD per 1,000 queries allowed, the pick is TF-IDF + linear classifier." in sentences
 
 
 def test_that_nothing_changes_the_pick_is_said_too() -> None:
@@ -736,7 +784,7 @@ def test_the_scope_names_the_models_the_embedder_and_the_examples() -> None:
 def test_what_needs_more_test_rows_than_one_holdout_has_is_not_told_to_label_examples() -> None:
     decision = {"verdict": "tie", "rows_needed": 80}
     told = Told(CLOSE, rows=200, decision=decision, plan={"folds": 1, "test": 200, "cuts": [HELD_OUT]})
-    assert "about 80 more test rows would settle it, more than the 200" in told.advice.next_step
+    assert "about 80 more test rows would settle it, 280 in all, and at most 200 are set aside" in told.advice.next_step
     assert "raise --time-budget" in told.advice.next_step
     latest = Told(CLOSE, rows=200, decision=decision, plan={"folds": 1, "test": 200, "test_source": "latest"})
     assert "--time-budget" not in latest.advice.next_step

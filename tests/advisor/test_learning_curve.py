@@ -124,7 +124,7 @@ def test_the_report_tells_what_all_rows_bring_over_each_part(
         return len(fit.train) > 40 or (len(fit.train) > 20 and row % 2 == 0)
 
     tuned.right = right
-    asked = {**fakes, "strategies": ["majority", "lora"], "output": tmp_path / "run"}
+    asked = {**fakes, "strategies": ["majority", "tfidf_linear", "lora"], "output": tmp_path / "run"}
     report = compare(str(task_file), tickets, shelf=shelf_with(clerk), **asked)
     fit = report.result("lora").fit
     assert fit is not None
@@ -140,6 +140,6 @@ def test_the_report_tells_what_all_rows_bring_over_each_part(
     assert (whole.gain_to_all, whole.gain_ci95) == (None, None)
     (sentence,) = (s for s in report.recommendation.sensitivity if "Twice" in s and "fine-tuning (LoRA)" in s)
     assert "the next doubling may bring less" in sentence
-    (unsure,) = (s for s in report.recommendation.sensitivity if "Twice" in s and "commonest label" in s)
+    (unsure,) = (s for s in report.recommendation.sensitivity if "Twice" in s and "TF-IDF" in s)
     assert "too few test rows to say whether more would help" in unsure
     assert "What more examples bring" in (tmp_path / "run" / "report.md").read_text(encoding="utf-8")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -125,6 +125,11 @@ def plan(
         time_budget=budget,
         named=named,
     )
+
+
+def tightest(planned: Callable[[float], RunPlan]) -> RunPlan:
+    """With the least budget for which nothing is left out, to a hundredth."""
+    return next(found for n in range(2000) if not (found := planned(1.01**n)).left_out)
 
 
 def strength(found: RunPlan) -> tuple[int, int, int]:
@@ -378,11 +383,13 @@ def test_a_given_test_set_is_never_cut_nor_crossed_nor_learnt_from() -> None:
 
 
 def test_a_test_on_the_latest_rows_is_not_crossed_but_may_be_cut() -> None:
-    for budget, rows in ((1e6, 200), (1, 60)):
-        found = make_plan(
+    def planned(budget: float) -> RunPlan:
+        return make_plan(
             {"lora": REAL["lora"]}, {"lora": PROFILE}, {"lora": SPEEDS},
             sizes=sizes(crossable=False), keep_all=False, index_seconds=0, time_budget=budget,
         )  # fmt: skip
+
+    for found, rows in ((planned(1e6), 200), (tightest(planned), 60)):
         assert (found.folds, found.test_rows) == (1, rows)
 
 
@@ -396,18 +403,27 @@ def test_where_rows_make_few_groups_there_are_few_folds() -> None:
 
 
 def test_a_small_test_part_is_not_cut_to_more_rows() -> None:
-    found = plan(budget=1, test_rows=80)
+    found = tightest(lambda budget: plan({"lora": REAL["lora"]}, budget=budget, test_rows=80))
     assert found.test_rows == 60
     assert [cut for cut in found.cuts if "test rows" in cut] == ["60 test rows instead of 80"]
 
 
 def test_few_training_rows_are_not_cut_to_a_handful() -> None:
-    small = replace(PROFILE, train_rows=80)
-    found = make_plan(
-        {"lora": REAL["lora"]}, {"lora": small}, {"lora": SPEEDS},
-        sizes=sizes(20, train=80), keep_all=False, index_seconds=0, time_budget=1,
-    )  # fmt: skip
-    assert found.allowance.train_rows == 40
+    def planned(budget: float) -> RunPlan:
+        return make_plan(
+            {"lora": REAL["lora"]}, {"lora": replace(PROFILE, train_rows=80)}, {"lora": SPEEDS},
+            sizes=sizes(20, train=80), keep_all=False, index_seconds=0, time_budget=budget,
+        )  # fmt: skip
+
+    assert tightest(planned).allowance.train_rows == 40
+
+
+def test_what_saves_nothing_is_not_given_up() -> None:
+    """Where all that takes time is left out, nothing is trained, and all rows may be tested on."""
+    found = plan({"majority": REAL["majority"], "lora": Work(trained=1e9, standing="plain")}, budget=5)
+    assert found.left_out == ("lora",)
+    assert [cut for cut in found.cuts if "tuned" in cut or "tuning" in cut] == ["fine-tuning (LoRA) was left out"]
+    assert found.test_rows == 200
 
 
 works = st.builds(Work, st.floats(0, 1e6), st.floats(0, 1e5))

@@ -100,6 +100,7 @@ def test_another_pick_says_that_its_solution_was_not_kept(run: Path) -> None:
     assert again.recommendation.strategy != "few_shot"
     assert again.artefact is None
     assert any("--keep all" in caveat for caveat in again.recommendation.caveats)
+    assert "advisor predict" not in again.recommendation.next_step
     assert again.samples
     shown = {again.recommendation.strategy, again.recommendation.runner_up} - {None}
     assert set(again.samples[0].answers) == shown

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
+
+import pytest
 
 from advisor.report import view
 from advisor.report.html import render_html
@@ -165,7 +168,7 @@ def test_the_decisions_terms_are_told_all(sample_report: Build) -> None:
     assert view.limits(report) == [
         "10,000 queries a month over 12 months",
         "busy machine-seconds are paid for",
-        "strategies within 1 point of the best count as equal in quality",
+        "the lowest total of costs and wrong answers decides, with a tolerance of 1 point",
         "quality at least 84.5 of 100",
         "at most 0.005 USD per 1,000 queries",
         "95 of 100 answers within 2,000 ms",
@@ -173,6 +176,30 @@ def test_the_decisions_terms_are_told_all(sample_report: Build) -> None:
     ]
     report.settings.error_cost = None
     assert not [term for term in view.limits(report) if "wrong answer" in term]
+    assert "strategies within 1 point of the best count as equal in quality" in view.limits(report)
+
+
+@pytest.mark.parametrize(
+    ("changed", "role"),
+    [
+        ({"keeps_incumbent": True}, "is the best to replace today's system with"),
+        ({"keeps_incumbent": True, "verdict": "insufficient_evidence"}, "is the best to replace today's system with"),
+        ({"verdict": "insufficient_evidence"}, "is favoured by these rows"),
+        ({"falls_short": True}, "is the best of those tried"),
+    ],
+)
+def test_nothing_is_called_recommended_that_is_not(sample_report: Build, changed: dict[str, Any], role: str) -> None:
+    report = sample_report()
+    assert report.volumes is not None
+    del report.volumes.changes[1:]
+    assert "is recommended at any volume shown" in render_markdown(report)
+    for name, value in changed.items():
+        setattr(report.recommendation, name, value)
+    for render in (render_markdown, render_html):
+        shown = render(report).replace("&#39;", "'")
+        assert f"{role} at any volume shown" in shown
+        assert "Recommended" not in shown
+        assert "is recommended at any volume" not in shown
 
 
 def test_side_effects_of_tuning_are_told_in_every_form(sample_report: Build) -> None:
