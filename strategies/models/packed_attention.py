@@ -18,6 +18,9 @@ from strategies.models.packing import Layout, State
 NAME = "advisor_packed"
 STRETCH = 128
 """Queries of a row that attend at once."""
+MOST_KEPT = 2**23
+"""Weights of a layer that are kept for its gradient; of long rows there are more, and they are worked out once more,
+since what they take grows with the square of a row (as Dao 2022, arXiv 2205.14135, does)."""
 
 
 def use_packed_attention(network: Any) -> None:
@@ -133,24 +136,26 @@ class _LineAttention(torch.autograd.Function):
         shape = _Shape.of(query, key, layout)
         q = shape.queries_to_block(query * scale, layout)
         k, v = (shape.after_in_line(states, layout) for states in (key, value))
-        outs, weights = [], []
+        are_kept = q.shape[0] * q.shape[1] * k.shape[1] <= MOST_KEPT
+        outs, kept = [], []
         for part, seen, mask in _blocks(layout, k.shape[1]):
-            scores = torch.bmm(shape.queries(q, part), k[:, :seen].transpose(1, 2))
-            weights.append(_weights(scores, mask))
-            outs.append(torch.bmm(weights[-1], v[:, :seen].contiguous()))
+            weight = shape.weights(q, k, part, seen, mask)
+            outs.append(torch.bmm(weight, v[:, :seen].contiguous()))
+            kept += [weight] if are_kept else []
         out = shape.join(outs)
-        ctx.save_for_backward(q, k, v, out, *weights)
+        ctx.save_for_backward(q, k, v, out, *kept)
         ctx.layout, ctx.scale, ctx.shape = layout, scale, shape
         return shape.queries_to_line(out, layout)
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        q, k, v, out, *weights = ctx.saved_tensors
+        q, k, v, out, *kept = ctx.saved_tensors
         layout, shape = ctx.layout, ctx.shape
         grad = shape.gradient_to_block(gradient, layout)
         along = (grad * out).sum(-1, keepdim=True)
         d_q, d_k, d_v = [], torch.zeros_like(k), torch.zeros_like(v)
-        for (part, seen, _), weight in zip(_blocks(layout, k.shape[1]), weights, strict=True):
+        for number, (part, seen, mask) in enumerate(_blocks(layout, k.shape[1])):
+            weight = kept[number] if kept else shape.weights(q, k, part, seen, mask)
             own_grad = shape.queries(grad, part)
             inner = torch.bmm(own_grad, v[:, :seen].transpose(1, 2))
             inner.sub_(shape.queries(along, part)).mul_(weight)
@@ -204,6 +209,10 @@ class _Shape:
             return block
         parted = block.view(len(block), self.each, self.width, -1)[:, :, part]
         return parted.reshape(len(block), -1, block.shape[2])
+
+    def weights(self, q: torch.Tensor, k: torch.Tensor, part: slice, seen: int, mask: torch.Tensor) -> torch.Tensor:
+        """How much the queries of these places look at each of the first keys."""
+        return _weights(torch.bmm(self.queries(q, part), k[:, :seen].transpose(1, 2)), mask)
 
     def join(self, parts: Sequence[torch.Tensor]) -> torch.Tensor:
         """Inverse of `queries` for parts that make up the block."""

@@ -129,6 +129,29 @@ def test_packed_loss_and_gradients_equal_those_of_separate_rows(
         assert torch.allclose(gradient, theirs[name], rtol=1e-3, atol=1e-4 * float(theirs[name].abs().max())), name
 
 
+@pytest.mark.parametrize("stretch", [128, 7])
+def test_what_is_kept_for_the_gradient_does_not_grow_with_the_square_of_a_row_and_changes_nothing(
+    model: TransformersModel, randomised: Adapter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stretch: int
+) -> None:
+    monkeypatch.setattr(packed_attention, "STRETCH", stretch)
+    prefix, rows = lora.tokenised(model, PAIRS)
+    run = run_of(model, randomised, lora._Answers(model), prefix, rows, tmp_path)
+    found, kept = [], []
+    for most in (packed_attention.MOST_KEPT, 0):
+        monkeypatch.setattr(packed_attention, "MOST_KEPT", most)
+        sizes: list[int] = []
+        with torch.autograd.graph.saved_tensors_hooks(
+            lambda t, sizes=sizes: (sizes.append(t.numel()), t)[1], lambda t: t
+        ):
+            loss = run._loss(rows)
+        loss.backward()
+        found.append(gradients(randomised.network))
+        kept.append(sum(sizes))
+    assert kept[1] < kept[0]
+    for name, gradient in found[0].items():
+        assert torch.equal(gradient, found[1][name]), name
+
+
 def test_packs_hold_every_row_once_within_their_limit(model: TransformersModel) -> None:
     prefix, rows = lora.tokenised(model, PAIRS)
     packs = lora.packs(rows, len(prefix), 120)
