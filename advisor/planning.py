@@ -470,6 +470,7 @@ def profile_of(
         instruction_tokens=model.count_tokens([task.description])[0] + 8,
         context_tokens=model.context_tokens,
         json=answers.json_shape is not None,
+        labels=len(answers.labels),
         parameters=model.identity.parameters,
         right_or_wrong=answers.searching(get_metric(task.metric)).likeliest,
         quotes=answers.is_text and model.weighs_labels and look_like_quotations(train, documents),

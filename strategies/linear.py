@@ -16,11 +16,11 @@ from eval.metrics import ScoredRow, get_metric
 from strategies.base import Allowance, Workshop
 from strategies.baselines import NOT_A_CLASSIFICATION, Baseline
 from strategies.label_pool import USUAL_WEIGHT, likeliest_weights
-from strategies.linear_classifier import LinearClassifier
+from strategies.linear_classifier import MOST_SPAN, LinearClassifier
 from strategies.models.base import Embedder
 from strategies.text_features import EmbeddingFeatures, Features, Matrix, TermCounts
 from strategies.tuning import most_often, sample
-from strategies.workload import Profile, Workload
+from strategies.workload import Profile, Tokens, Workload
 
 Rows = NDArray[np.int_]
 """Places of training rows."""
@@ -55,6 +55,8 @@ def _counted(inputs: Sequence[str], embedder: Embedder) -> Sheet:
 
 SHEETS: Mapping[str, Callable[[Sequence[str], Embedder], Sheet]] = {"embedding": _embedded, "tfidf": _counted}
 """By the kind of features."""
+EFFORT, BEYOND_SPAN = {"embedding": 0.1, "tfidf": 1.0}, 3.0
+"""What learning from such features takes, in that from words and characters; and from rows beyond `MOST_SPAN`."""
 
 
 class _Linear(Baseline):
@@ -68,7 +70,11 @@ class _Linear(Baseline):
         return fit_linear(task, train, workshop, self.features)
 
     def workload(self, profile: Profile, allowance: Allowance) -> Workload:
-        return Workload().embedding(profile.input_tokens if "embedding" in self.features else 0.0)
+        rows = profile.train_rows * (1.0 if profile.train_rows <= MOST_SPAN else BEYOND_SPAN)
+        rows += 2 * (FOLDS - 1) * min(profile.train_rows, MOST_ROWS)  # with labels balanced or not, each part left out
+        effort = sum(EFFORT[kind] for kind in self.features) * rows * profile.input_tokens * profile.labels
+        work = Workload(fit=Tokens(classified=effort))
+        return work.embedding(profile.input_tokens if "embedding" in self.features else 0.0)
 
 
 class TfidfLinear(_Linear):

@@ -20,7 +20,7 @@ from strategies.text_features import Features, JoinedFeatures, Matrix, load_feat
 
 STRENGTH = 10.0
 """Scikit-learn's C, for features of length one."""
-MOST_SPAN, SPANNED = 2000, 1e-10
+MOST_SPAN, SPANNED = 3500, 1e-10
 """Rows, beyond which finding what spans them takes longer than it saves; and the share of the farthest squared reach of
 rows in any direction, below which they do not reach there at all."""
 

@@ -11,6 +11,9 @@ LABEL_COST = 2.0
 """A label's token in tokens of a prompt: all its logits are needed."""
 DEMONSTRATION_FRAME = 10
 """Tokens that the chat template puts around the answer of a demonstration."""
+CLASSIFIED = 1e6
+"""Tokens times labels that a classifier on words and characters learns from in a second: not measured on the machine
+at hand, but right to about a factor of two on a busy core of an Intel Xeon (`strategies.linear`)."""
 SEARCHED, SEARCHED_HALF_TUNED, SEARCHED_TUNED = 192, 128, 64
 """Nodes that a search among many labels reads (see `strategies.models.label_search`), by a model that is not tuned, on
 average over the epochs of tuning, and when tuned: 190, 105 and 30 with the 77 labels it was measured with."""
@@ -44,6 +47,8 @@ class Profile:
     """The longest prompt and answer that the model takes."""
     json: bool = False
     """Whether answers are JSON objects."""
+    labels: int = 0
+    """How many there are to choose from; 0 where answers are written."""
     parameters: int | None = None
     """Of the model; None where that is not known."""
     quotes: bool = False
@@ -85,6 +90,8 @@ class Tokens:
     """The same of the tokens that are written."""
     embedded: float = 0.0
     """Tokens of the language model, in texts that the embedder reads."""
+    classified: float = 0.0
+    """Tokens of the language model times labels, in texts that a linear classifier learns from."""
 
     def __add__(self, other: Tokens) -> Tokens:
         return Tokens(*(own + others for own, others in zip(astuple(self), astuple(other), strict=True)))
@@ -114,7 +121,8 @@ class Speeds:
         """How long so much work takes."""
         fluent = tokens.read / self.read + tokens.written / self.written + tokens.trained / self.trained
         looks = tokens.looks_reading * self.look_reading + tokens.looks_writing * self.look_writing
-        return fluent + tokens.steps * self.step + looks + tokens.embedded / self.embedded
+        others = tokens.embedded / self.embedded + tokens.classified / CLASSIFIED
+        return fluent + tokens.steps * self.step + looks + others
 
 
 @dataclass(frozen=True)
@@ -140,7 +148,8 @@ class Workload:
     @property
     def of_language_model(self) -> bool:
         """Whether there is any."""
-        return any(replace(work, embedded=0.0) != Tokens() for work in (self.fit, self.query, self.search))
+        all_work = (self.fit, self.query, self.search)
+        return any(replace(work, embedded=0.0, classified=0.0) != Tokens() for work in all_work)
 
     def embedding(self, tokens: float) -> Workload:
         """The same where queries of so many tokens are embedded too."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 import warnings
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,10 +18,11 @@ from strategies import linear, linear_classifier
 from strategies.base import Allowance, Workshop
 from strategies.label_pool import USUAL_WEIGHT
 from strategies.linear import FOLDS, PooledLinear, TfidfLinear
-from strategies.linear_classifier import LinearClassifier
+from strategies.linear_classifier import MOST_SPAN, LinearClassifier
 from strategies.models.fake import HashingEmbedder, ScriptedModel
 from strategies.models.shelf import ModelShelf
 from strategies.text_features import MANY_TEXTS, Matrix, TermCounts, TfidfFeatures
+from strategies.workload import Profile, Speeds
 
 WORDS = ("invoice", "password", "parcel", "refund", "login", "courier")
 
@@ -225,3 +228,20 @@ def test_parts_of_many_texts_see_the_terms_that_the_whole_will() -> None:
     assert "once7" not in counts.learn(np.arange(600))[0].vocabulary
     assert "parcel" in counts.learn(np.arange(600))[0].vocabulary
     assert "once7" in TermCounts.of([f"parcel once{i}" for i in range(20)]).learn(np.arange(10))[0].vocabulary
+
+
+def test_learning_is_planned_by_rows_and_labels_and_is_no_language_models_work() -> None:
+    known = Profile(1000, 40.0, 5.0, 20, 12, 0.0, 40, labels=50)
+    allowance = Allowance(epochs=2)
+
+    def seconds(**changed: Any) -> float:
+        work = TfidfLinear().workload(replace(known, **changed), allowance)
+        assert not work.of_language_model
+        return Speeds(1000, 100, 100).seconds(work.fit)
+
+    assert 1 < seconds() < 20
+    assert seconds(labels=100) == 2 * seconds()
+    assert seconds(labels=0) == 0
+    assert seconds(train_rows=10_000) > 3 * seconds(train_rows=MOST_SPAN)
+    both = PooledLinear().workload(known, allowance).fit
+    assert both.classified > TfidfLinear().workload(known, allowance).fit.classified
