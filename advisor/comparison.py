@@ -184,8 +184,9 @@ def _said(finding: Finding) -> str:
 
 _STATED = {
     "column_mapping", "encoding_assumed", "unparseable_rows", "empty_input", "empty_output", "unread_documents",
+    "shared_with_test",
 }  # fmt: skip
-"""How the data were read, and what of them was not."""
+"""How the data were read, and what of them was not, or is not learnt from."""
 NO_MATTER = Speeds(math.inf, math.inf, math.inf)
 """Of a model that no strategy here works with."""
 

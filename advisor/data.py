@@ -12,6 +12,7 @@ from advisor.readers import readers_of
 from advisor.request import CompareRequest
 from eval.audit import Audited, accepted, audit, marked, refuse_hopeless
 from eval.audit.personal_data import personal_data
+from eval.audit.repeats import shared_with_test
 from eval.audit.spellings import merge_spellings, respelt, spellings
 from eval.contracts import Document, Example, Kind, Task
 from eval.findings import Finding
@@ -77,12 +78,13 @@ def audited(request: CompareRequest) -> Data:
     if incumbent is not None and merges and task.kind is Kind.CLASSIFICATION:
         incumbent = respelt(incumbent, (*found.examples, *found.test))
     examples, test = _grouped(found, files)
+    shared = shared_with_test(examples, test, _cells_on_both_sides(files), request.group_by or "")
     return Data(
         task,
         examples,
         test if request.test else None,
         found.documents,
-        (*files.findings, *accepted(personal, request.accept), *found.findings),
+        (*files.findings, *accepted(personal, request.accept), *found.findings, *shared),
         (*files.stated, *inferred),
         files.groups,
         files.times,
@@ -102,11 +104,14 @@ def _complete(spec: TaskSpec, files: Files, *, has_documents: bool, merges: bool
 def _grouped(found: Audited, files: Files) -> tuple[tuple[Example, ...], tuple[Example, ...]]:
     """Examples and test rows with their groups, which are the same on both sides."""
     rows = (*found.examples, *found.test)
-    values = None
-    if files.groups is not None:
-        values = (*files.groups, *(files.test_groups or ("",) * len(found.test)))
-    grouped = with_groups(rows, values)
+    cells = _cells_on_both_sides(files)
+    grouped = with_groups(rows, None if cells is None else (*cells[0], *cells[1]))
     return grouped[: len(found.examples)], grouped[len(found.examples) :]
+
+
+def _cells_on_both_sides(files: Files) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+    """The cells of `--group-by`, of the examples and of the test rows."""
+    return None if files.groups is None else (files.groups, files.test_groups or ())
 
 
 _UNFINGERPRINTED = {

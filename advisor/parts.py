@@ -11,7 +11,10 @@ from advisor.data import Data
 from advisor.planning import FOLDS, Sizes
 from eval.contracts import Example, Kind
 from eval.errors import RequestError
-from eval.folds import default_test_size, k_folds, latest, split
+from eval.folds import default_test_size, group_key, k_folds, latest, split
+
+FEWEST_TO_LEARN = 2
+"""Examples beside a given test set."""
 
 
 @dataclass(frozen=True)
@@ -71,17 +74,29 @@ def divide(data: Data, seed: int, *, folds: int, test_rows: int | None = None) -
 def _holdout(data: Data, seed: int) -> Parts:
     size = default_test_size(len(data.examples))
     if data.test is not None:
-        return _given(data.examples, data.test)
+        return _given(data, data.test)
     if data.times is not None:
         return Parts(*latest(data.examples, data.times, test_size=size))
     stratify = data.task.kind is Kind.CLASSIFICATION
     return Parts(*split(data.examples, test_size=size, seed=seed, stratify=stratify))
 
 
-def _given(examples: Sequence[Example], test: tuple[Example, ...]) -> Parts:
+def _given(data: Data, test: tuple[Example, ...]) -> Parts:
     """Training rows that belong together with a test row are left out: they would make the test a recital."""
     asked = {e.group for e in test} - {""}
-    train = tuple(e for e in examples if e.group not in asked)
-    if len(train) < 2:
-        raise RequestError("--test repeats all examples: there is nothing left to learn from.")
+    train = tuple(e for e in data.examples if e.group not in asked)
+    if len(train) < FEWEST_TO_LEARN:
+        raise RequestError(_nothing_left(data, test))
     return Parts(train, test)
+
+
+def _nothing_left(data: Data, test: Sequence[Example]) -> str:
+    """Why there is nothing to learn from beside a given test set, and what to do."""
+    asked = {group_key(e.input) for e in test}
+    repeat = sum(group_key(e.input) in asked for e in data.examples)
+    if data.groups is not None and len(data.examples) - repeat >= FEWEST_TO_LEARN:
+        return (
+            "--group-by with --test: all examples share their group with a row of the test set, so that there is "
+            "nothing left to learn from: give a test set of other groups, or leave --group-by out."
+        )
+    return "--test repeats all examples: there is nothing left to learn from."

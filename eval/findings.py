@@ -33,6 +33,7 @@ class Code(StrEnum):
     INVALID_JSON_OUTPUT = "invalid_json_output"
     LANGUAGE_MISMATCH = "language_mismatch"
     UNREAD_DOCUMENTS = "unread_documents"
+    SHARED_WITH_TEST = "shared_with_test"
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,39 @@ def repeated_in_test(examples: Sequence[Example], test: Sequence[Example]) -> Fi
     return Finding("duplicate_rows", "warning", len(rows), rows, message, "Left out of training.")
 
 
+def shared_with_test(
+    examples: Sequence[Example],
+    test: Sequence[Example],
+    values: tuple[Sequence[str], Sequence[str]] | None = None,
+    column: str = "",
+) -> list[Finding]:
+    """Examples that belong together with a row of the client's own test set without repeating it.
+
+    Both have their groups (`eval.folds.with_groups`). `values` are the cells of the client's `column` that groups rows,
+    those of the examples and those of the test set.
+    """
+    tested, asked = {e.group for e in test} - {""}, {group_key(e.input) for e in test}
+    cells, theirs = values or (("",) * len(examples), ())
+    known = {cell.strip() for cell in theirs} - {""}
+    left_out = [
+        (e.id, cell.strip() in known)
+        for e, cell in zip(examples, cells, strict=True)
+        if e.group in tested and group_key(e.input) not in asked
+    ]
+    findings = []
+    if rows := tuple(id for id, shares in left_out if shares):
+        message = f'{counted(len(rows), "example")} share{"s" * (len(rows) == 1)} a "{column}" with the test set.'
+        action = "Left out of training. To learn from them, leave --group-by out."
+        findings.append(Finding("shared_with_test", "warning", len(rows), rows, message, action))
+    if rows := tuple(id for id, shares in left_out if not shares):
+        has = "has" if len(rows) == 1 else "have"
+        message = f"{counted(len(rows), 'example')} {has} nearly the same input as a row of the test set"
+        message += f', or share{"s" * (len(rows) == 1)} a "{column}" with one that has.' if column else "."
+        action = "Left out of training, since the test would ask for little more than what was learnt."
+        findings.append(Finding("shared_with_test", "warning", len(rows), rows, message, action))
+    return findings
+
+
 def near_duplicates(examples: Sequence[Example], *, are_labels: bool) -> Finding | None:
     """Rows whose inputs are nearly the same text; `are_labels` says whether equal outputs are to be expected."""
     groups = [[examples[i] for i in group] for group in near_duplicate_groups([e.input for e in examples])]

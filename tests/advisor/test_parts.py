@@ -90,6 +90,42 @@ def test_a_test_file_that_repeats_all_examples_is_refused(mixed: Path, tmp_path:
         holdout(read(mixed, test=str(copy)))
 
 
+def write_customers(path: Path, rows: Sequence[Sequence[str]]) -> Path:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([("text", "label", "cust"), *rows])
+    return path
+
+
+def test_examples_that_share_a_group_with_the_test_file_are_left_out_and_named(tmp_path: Path) -> None:
+    examples = write_customers(tmp_path / "a.csv", [(*row, f"c{i % 10}") for i, row in enumerate(MIXED)])
+    test = write_customers(tmp_path / "t.csv", [(f"something quite different {n}", "billing", f"c{n}") for n in "012"])
+    data = read(examples, test=str(test), group_by="cust")
+    assert len(holdout(data).train) == 70
+    (finding,) = [f for f in data.findings if f.code == "shared_with_test"]
+    assert (finding.severity, finding.count) == ("warning", 30)
+    assert finding.rows[:4] == ("row-1", "row-2", "row-3", "row-11")
+    assert finding.message == '30 examples share a "cust" with the test set.'
+    assert finding.action == "Left out of training. To learn from them, leave --group-by out."
+
+
+def test_examples_that_are_nearly_a_test_row_are_left_out_and_named(tmp_path: Path) -> None:
+    long = "my parcel number seven has not arrived at the depot in Leeds since Monday"
+    examples = write(tmp_path / "a.csv", [*MIXED, (long, "delivery")])
+    test = write(tmp_path / "t.csv", [(f"{long}!", "delivery"), ("something quite different", "billing")])
+    data = read(examples, test=str(test))
+    assert len(holdout(data).train) == 100
+    (finding,) = [f for f in data.findings if f.code == "shared_with_test"]
+    assert finding.rows == ("row-101",)
+    assert finding.message == "1 example has nearly the same input as a row of the test set."
+
+
+def test_where_all_groups_are_in_the_test_file_the_group_is_named_as_the_cause(tmp_path: Path) -> None:
+    examples = write_customers(tmp_path / "a.csv", [(*row, f"c{i % 2}") for i, row in enumerate(MIXED)])
+    test = write_customers(tmp_path / "t.csv", [(f"quite different {n}", "billing", f"c{n}") for n in "01"])
+    with pytest.raises(RequestError, match=r"--group-by with --test: all examples share .* leave --group-by out"):
+        holdout(read(examples, test=str(test), group_by="cust"))
+
+
 def test_rows_of_four_customers_make_three_folds_and_not_five(tmp_path: Path) -> None:
     path = tmp_path / "customers.csv"
     with path.open("w", newline="", encoding="utf-8") as file:
