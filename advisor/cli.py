@@ -370,7 +370,8 @@ def evaluate(
     _spare_own_files(run, json_file, "--json")
     rows, said = labelled(run, examples, _names(input_columns) or [], output_column)
     console = Console(stderr=True)
-    typer.echo(said, err=True)
+    for sentence in said:
+        typer.echo(sentence, err=True)
     with LiveProgress(console) as progress:
         scores = evaluate_kept(
             run, rows[:limit], everything=everything, metric=metric, device=device, progress=progress
@@ -399,10 +400,11 @@ def predict(
 
     if (text is None) == (file is None):
         raise RequestError("Give either --input TEXT or --file FILE.")
-    inputs = [clean(text)] if text is not None else []
+    inputs: list[str | None] = [clean(text)] if text is not None else []
     if file is not None:
         inputs, said = inputs_of(run, file, _names(input_columns) or [])
-        typer.echo(said, err=True)
+        for sentence in said:
+            typer.echo(sentence, err=True)
     for line in predict_lines(run, inputs, device):
         print(_json(line), flush=True)
 

@@ -29,7 +29,6 @@ from advisor.reporting import Measured, build_report, write_report
 from advisor.request import CompareRequest, make_request
 from advisor.runs import RunFolder, log
 from advisor.trials import Bench, Entry, base_of, entries_of, try_all
-from eval.findings import Finding
 from eval.metrics import get_metric
 from strategies.answers import AnswerFormat
 from strategies.base import Allowance, Strategy
@@ -162,7 +161,8 @@ def prepare(
         embedder.load(folder.cache)
     data = with_suspects(data, embedder, request.seed, request.accept)
     prices = on_gpu(request, prices, _gpu(shelf, request))
-    for sentence in (*(_said(f) for f in data.findings if f.code in _STATED), *data.stated):
+    # at the start, where a comparison can still be ended to mend what is warned of
+    for sentence in (*(f.said for f in data.findings if f.code in _STATED), *data.stated):
         progress.say(sentence)
     entries = entries_of(request)
     stored = folder.read_plan().get("plan") if folder else None
@@ -175,11 +175,6 @@ def prepare(
             folder.write_plan({"plan": planning.to_json(plan)})
     folds = divide(data, request.seed, folds=plan.folds, test_rows=plan.test_rows)
     return Comparison(request, data, shelf, embedder, entries, folds, plan, prices, started)
-
-
-def _said(finding: Finding) -> str:
-    """At the start of a comparison, where it can still be ended: with what to do, if that is to be done before."""
-    return f"{finding.message} {finding.action}" if finding.severity == "warning" else finding.message
 
 
 _STATED = {

@@ -18,13 +18,16 @@ from rich.markup import escape
 from advisor.progress import Progress
 from advisor.report.wording import hundredths, latency, strategy_title
 from advisor.runs import REPORT, SOLUTION, SOLUTIONS, find_solution
+from eval.audit.personal_data import mask_finding
 from eval.audit.spellings import respelt
 from eval.contracts import Document, Evaluation, Example, Solution
 from eval.errors import InfrastructureError, RequestError
+from eval.findings import Finding
 from eval.folds import with_groups
 from eval.harness import CHUNK, evaluate, measure_latency, scored_rows, steady, typical_first
 from eval.metrics import get_metric
 from eval.reading.columns import map_inputs, plain, quoted
+from eval.reading.delimited import assumed
 from eval.reading.examples import examples_of
 from eval.reading.tables import Table, read_table, readable_file
 from eval.reading.text import counted, read_text
@@ -40,19 +43,19 @@ LATENCY_SECONDS = 16.0
 
 def labelled(
     run: Path, source: str, input_columns: Sequence[str] = (), output_column: str | None = None
-) -> tuple[tuple[Example, ...], str]:
-    """Further labelled rows, read as the run read its own, and a sentence on how that was.
+) -> tuple[tuple[Example, ...], list[str]]:
+    """Further labelled rows, read as the run read its own, and sentences on how that was.
 
     Its input columns are taken where none is named. Rows that are like each other belong
     together, and labels get the run's spelling.
     """
     table = read_table(source)
     file = examples_of(table, input_columns=input_columns or _own_columns(run, table), output_column=output_column)
-    examples, said = with_groups(file.examples), next(f.message for f in file.findings if f.code == "column_mapping")
+    examples, said = with_groups(file.examples), _said(file.findings)
     labels = [Example("", "", (label,)) for label in _report_of(run).get("task", {}).get("labels") or ()]
     spelt = tuple(replace(e, targets=tuple(dict.fromkeys(respelt(e.targets, labels)))) for e in examples)
     changed = sum(new.targets != old.targets for new, old in zip(spelt, examples, strict=True))
-    return spelt, said + (f" Spelt the labels of {counted(changed, 'row')} as the run does." if changed else "")
+    return spelt, [*said, *([f"Spelt the labels of {counted(changed, 'row')} as the run does."] if changed else [])]
 
 
 def _own_columns(run: Path, table: Table) -> Sequence[str]:
@@ -182,12 +185,16 @@ def _metric_of(run: Path) -> str:
     raise RequestError(f"{run} has no report that says how it was measured: name one with --metric.")
 
 
-def predict_lines(run: Path, inputs: Sequence[str], device: str) -> Iterator[dict[str, Any]]:
-    """Answers of a run's kept solution as plain values, in order; one that is empty is not asked."""
+def predict_lines(run: Path, inputs: Sequence[str | None], device: str) -> Iterator[dict[str, Any]]:
+    """Answers of a run's kept solution as plain values, in order.
+
+    An input that is empty is not asked, nor that of a row that could not be read (None).
+    """
     solution = load_solution(find_solution(run), ModelShelf(device))
     found = answers(solution, [text for text in inputs if text])
     for text in inputs:
-        yield next(found) if text else {"input": "", "output": "", "error": "the input is empty"}
+        error = "the row cannot be read" if text is None else "the input is empty"
+        yield next(found) if text else {"input": "", "output": "", "error": error}
 
 
 def answers(solution: Solution, inputs: Sequence[str]) -> Iterator[dict[str, Any]]:
@@ -238,16 +245,22 @@ def quotes_documents(folder: Path) -> bool:
     return prompt.is_file() and bool(json.loads(prompt.read_text(encoding="utf-8"))["demonstrations"])
 
 
-def inputs_of(run: Path, path: str, input_columns: Sequence[str] = ()) -> tuple[list[str], str]:
-    """The input of each line of a .txt, or row of a table, and a sentence on where it was read.
+def inputs_of(run: Path, path: str, input_columns: Sequence[str] = ()) -> tuple[list[str | None], list[str]]:
+    """The input of each line of a .txt, or row of a table (None where it cannot be read), and how they were read.
 
     Of a table, by default, the run's input columns.
     """
     if path.lower().endswith(".txt"):
-        lines = read_text(readable_file(path)).text.rstrip().split("\n")
-        return [line.strip() for line in lines], "Read each line as an input."
+        decoded = read_text(readable_file(path))
+        lines = decoded.text.rstrip().split("\n")
+        return [line.strip() for line in lines], [*_said(assumed(path, decoded)), "Read each line as an input."]
     table = read_table(path)
-    return map_inputs(table, input_columns or _own_columns(run, table))
+    inputs, sentence = map_inputs(table, input_columns or _own_columns(run, table))
+    return inputs, [*_said(table.findings), sentence]
+
+
+def _said(findings: Sequence[Finding]) -> list[str]:
+    return [mask_finding(finding).said for finding in findings]
 
 
 def print_scores(scores: Sequence[dict[str, Any]], console: Console) -> None:

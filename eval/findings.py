@@ -54,3 +54,8 @@ class Finding:
 
     def __post_init__(self) -> None:
         Code(self.code)
+
+    @property
+    def said(self) -> str:
+        """The message; where it is a warning, with what was done and is to be done."""
+        return f"{self.message} {self.action}".strip() if self.severity == "warning" else self.message

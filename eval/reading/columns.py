@@ -112,13 +112,18 @@ def map_columns(table: Table, input_columns: Sequence[str] = (), output_column: 
     return ColumnMapping(inputs, output, None if identifier in (*inputs, output) else identifier)
 
 
-def map_inputs(table: Table, input_columns: Sequence[str] = ()) -> tuple[list[str], str]:
-    """The inputs alone, for data without outputs: one of each row, and a sentence on where they were read."""
+def map_inputs(table: Table, input_columns: Sequence[str] = ()) -> tuple[list[str | None], str]:
+    """The inputs alone, for data without outputs, and a sentence on where they were read.
+
+    There is one for each row of the file, in order: empty where a row has none, None where it could not be read.
+    """
     inputs = tuple(_given(table, name, "--input-columns") for name in input_columns) or _usual_inputs(table, ())
     if not inputs:
         raise _unclear(table, "input")
     mapping = ColumnMapping(inputs, "", None)
-    return [mapping.input_of(row) for row in table.rows], f"Read {quoted(inputs)} as the input."
+    found: dict[int, str | None] = {row.line: mapping.input_of(row) for row in table.rows}
+    found |= dict.fromkeys(table.blank, "") | dict.fromkeys(table.unread)
+    return [found[line] for line in sorted(found)], f"Read {quoted(inputs)} as the input."
 
 
 def named(table: Table, names: Sequence[str], without: Sequence[str] = ()) -> str | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from eval.errors import RequestError
 from eval.findings import Finding
-from eval.reading.delimited import Reading, read_delimited
+from eval.reading.delimited import Reading, Record, read_delimited
 from eval.reading.formats import read_hub, read_json, read_json_lines, read_parquet, read_workbook
 from eval.reading.text import counted, is_blank, listed
 
@@ -43,6 +43,10 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
     findings: tuple[Finding, ...]
+    unread: tuple[int, ...] = ()
+    """Lines of the rows that could not be read."""
+    blank: tuple[int, ...] = ()
+    """Lines of the rows before the last that have cells with nothing in them."""
 
     def is_empty(self, column: str) -> bool:
         """Tell whether no row has anything in this column."""
@@ -60,14 +64,17 @@ def read_table(source: str | Path) -> Table:
         if reader is None:
             raise RequestError(f"{path} has an unknown type: convert it to one of {', '.join(READERS)}.")
         records, findings = reader(path)
-    filled = [(line, values) for line, values in records if not all(is_blank(v) for v in values.values())]
+    filled = [record for record in records if not _is_blank(record)]
     if not filled:
         broken = next((f"{f.message} {f.action}" for f in findings if f.code == "unparseable_rows"), "")
         raise RequestError(f"{name} has no usable rows: {broken or 'give a file with at least one row of data.'}")
-    blank = [str(line) for line, values in records if all(is_blank(v) for v in values.values())]
+    blank = [record for record in records if _is_blank(record)]
     rows = tuple(Row(number, line, values) for number, (line, values) in enumerate(filled, 1))
     columns = tuple(dict.fromkeys(column for _, values in filled for column in values))
-    return Table(name, columns, rows, (*findings, *_blank_rows(blank)))
+    unread = tuple(int(line) for f in findings if f.code == "unparseable_rows" for line in f.rows)
+    last = max(filled[-1][0], *unread) if unread else filled[-1][0]
+    among = tuple(line for line, cells in blank if cells and line < last)
+    return Table(name, columns, rows, (*findings, *_blank_rows([str(line) for line, _ in blank])), unread, among)
 
 
 def readable_file(source: str | Path) -> Path:
@@ -80,6 +87,10 @@ def readable_file(source: str | Path) -> Path:
     if path.stat().st_size == 0:
         raise RequestError(f"{path} is empty: give a file with at least one row of data.")
     return path
+
+
+def _is_blank(record: Record) -> bool:
+    return all(map(is_blank, record[1].values()))
 
 
 def _blank_rows(lines: list[str]) -> list[Finding]:

@@ -192,10 +192,10 @@ def test_further_rows_are_read_as_the_run_read_its_own(tmp_path: Path) -> None:
     rows, said = labelled(run, str(more))
     assert [e.input for e in rows] == ["Subject: bill 7\nbody: please help"] * 2
     assert [e.target for e in rows] == ["billing", "other"]
-    assert "Spelt the labels of 1 row as the run does." in said
+    assert said[-1] == "Spelt the labels of 1 row as the run does."
     assert rows[0].group == rows[1].group != "", "the same input twice is no more evidence than once"
-    assert inputs_of(run, str(more)) == ([e.input for e in rows], 'Read "Subject" and "body" as the input.')
-    assert inputs_of(run, str(more), ["body"]) == (["please help"] * 2, 'Read "body" as the input.')
+    assert inputs_of(run, str(more)) == ([e.input for e in rows], ['Read "Subject" and "body" as the input.'])
+    assert inputs_of(run, str(more), ["body"]) == (["please help"] * 2, ['Read "body" as the input.'])
 
 
 def test_a_table_without_one_of_the_columns_that_the_run_read_is_not_answered_from_others(
@@ -211,7 +211,7 @@ def test_a_table_without_one_of_the_columns_that_the_run_read_is_not_answered_fr
             with pytest.raises(RequestError, match='has no column "body", and the run read "subject" and "body"'):
                 read(place, str(other))
     changed = run_with(tmp_path / "one", task={"labels": ["billing"]}, data={"input_columns": ["message"]})
-    assert inputs_of(changed, str(other)) == (["hello"], 'Read "text" as the input.'), "of one column, the usual ones"
+    assert inputs_of(changed, str(other)) == (["hello"], ['Read "text" as the input.']), "of one column, the usual ones"
 
 
 def test_answers_stand_in_the_order_of_rows_those_without_an_input_too(
@@ -226,6 +226,37 @@ def test_answers_stand_in_the_order_of_rows_those_without_an_input_too(
         assert [(line["input"], line.get("error")) for line in found] == [
             ("hi", None), ("", "the input is empty"), ("bye", None),
         ]  # fmt: skip
+
+
+def test_rows_that_cannot_be_read_keep_their_place_among_the_answers(
+    small_tasks: dict[Kind, Any], tmp_path: Path
+) -> None:
+    kept("zero_shot", small_tasks, tmp_path)
+    lines, table = tmp_path / "new.jsonl", tmp_path / "new.csv"
+    lines.write_text('{"text": "hi"}\n{"text": "oh\n{"text": "bye"}\n\n', encoding="utf-8")
+    table.write_text("text,x\nhi,1\n,\nbroken,2,3\nbye,4\n,\n", encoding="utf-8")
+    broken, empty = (("", "the row cannot be read"), ("", "the input is empty"))
+    for file, between in ((lines, [broken]), (table, [empty, broken])):
+        inputs, said = inputs_of(tmp_path, str(file))
+        found = [(line["input"], line.get("error")) for line in predict_lines(tmp_path, inputs, "cpu")]
+        assert found == [("hi", None), *between, ("bye", None)]
+        assert any(f"1 line of {file.name} is not" in sentence for sentence in said)
+
+
+def test_all_that_reading_found_is_said_of_further_rows(tmp_path: Path) -> None:
+    from openpyxl import Workbook
+
+    run = run_with(tmp_path / "run", task={"labels": ["billing"]}, data={"input_columns": ["text"]})
+    book = Workbook()
+    for row in (("text", "label"), ("bill 7", "billing"), ("", "billing"), ("bill 8", "billing")):
+        book.worksheets[0].append(row)
+    book.create_sheet("Notes")
+    book.save(tmp_path / "more.xlsx")
+    for said in (labelled(run, str(tmp_path / "more.xlsx"))[1], inputs_of(run, str(tmp_path / "more.xlsx"))[1]):
+        assert any("not read: Notes" in sentence for sentence in said)
+        assert any('Read "text" as the input' in sentence for sentence in said)
+    _, said = labelled(run, str(tmp_path / "more.xlsx"))
+    assert any("Left out 1 row without an input: null in line 3" in sentence for sentence in said)
 
 
 def test_a_refreshed_solution_still_knows_its_columns(small_tasks: dict[Kind, Any], tmp_path: Path) -> None:
