@@ -160,6 +160,11 @@ def make_request(**options: object) -> CompareRequest:
         raise RequestError(
             "--test names the same file as --examples: a test on rows that were learnt from says nothing."
         )
+    if request.test is not None and request.time_column is not None:
+        raise RequestError(
+            "--time-column takes the latest examples for the test, and --test gives the test rows already: leave one "
+            "of them out."
+        )
     return request
 
 

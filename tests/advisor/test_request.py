@@ -33,6 +33,11 @@ def test_models_come_once_in_the_order_given() -> None:
     assert make_request(**GOOD, model=["b", "a", "b"]).model == ["b", "a"]
 
 
+def test_a_test_file_and_a_column_that_chooses_the_test_rows_are_refused_together() -> None:
+    with pytest.raises(RequestError, match="--test gives the test rows already: leave one of them out"):
+        make_request(**GOOD, test="test.csv", time_column="day")
+
+
 @pytest.mark.parametrize(
     ("options", "flag", "says"),
     [
