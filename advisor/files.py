@@ -55,7 +55,7 @@ def read_files(request: CompareRequest) -> Files:
         times = times_of(cells, file.examples, request.time_column)
         stated.append(f'Ordered the examples in time by "{request.time_column}".')
     if request.incumbent:
-        incumbent, sentence = read_incumbent(request, further.examples or file.examples)
+        incumbent, sentence = read_incumbent(request, further if request.test else file)
         stated.append(sentence)
     findings = (*file.findings, *documents.findings, *further.findings)
     return Files(

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from advisor.request import CompareRequest
+from eval.audit.personal_data import mask
 from eval.contracts import Example
 from eval.errors import RequestError
 from eval.folds import group_key
 from eval.reading.columns import IDS, OUTPUTS, map_columns, named, quoted
+from eval.reading.examples import ExampleFile
 from eval.reading.tables import Table, read_table
-from eval.reading.text import as_text, counted
+from eval.reading.text import as_text, counted, listed
 
 PREDICTIONS = (
     "prediction",
@@ -24,33 +26,56 @@ PREDICTIONS = (
 """Usual names of a system's output; they come before the names that a true output may have too."""
 
 
-def read_incumbent(request: CompareRequest, examples: Sequence[Example]) -> tuple[tuple[str, ...], str]:
+def read_incumbent(request: CompareRequest, file: ExampleFile) -> tuple[tuple[str, ...], str]:
     """Return today's output for each example, the empty string where it gave none, and a sentence on the matching.
 
     Rows are matched by id where the file has ids, and where it has inputs too these agree; else by input, else by their
-    order where there are as many of them and none that is known by its id or input stands elsewhere.
-    Raises RequestError with the counts where none of these fits.
+    order where there are as many of them as examples, or as records of the examples' file, and none that is known by
+    its id or input stands elsewhere. Raises RequestError that names examples without a row where none of these fits.
     """
-    table = read_table(str(request.incumbent))
+    table, examples = read_table(str(request.incumbent)), file.examples
     output = _output_column(table, request.output_column)
     outputs = [as_text(row.values.get(output)) for row in table.rows]
-    tried, in_order = [], len(outputs) == len(examples)
+    places, order = _in_order(len(outputs), file)
     inputs, asked = _inputs(table, request), [group_key(example.input) for example in examples]
+    rows = "test rows" if request.test else "examples"
+    done, unmatched = f'Matched "{output}" of {table.name} to the {rows} by', dict[str, list[str]]()
     for way, theirs, ours in _ways(table, examples, inputs, asked):
         known = dict(zip(theirs, outputs, strict=True))
         of_another = _of_others(dict(zip(theirs, inputs, strict=False)), dict(zip(ours, asked, strict=True)))
-        matched = sum(key in known and key not in of_another for key in ours)
-        in_order = in_order and all(o == t or o not in known for o, t in zip(ours, theirs, strict=True))
-        if matched == len(examples):
-            return tuple(known[key] for key in ours), f'Matched "{output}" of {table.name} to the examples by {way}.'
-        tried.append(f"by {way} {matched}")
-    if in_order:
-        return tuple(outputs), f'Matched "{output}" of {table.name} to the examples by the order of rows.'
-    found = f"; of the examples were found {' and '.join(tried)}" if tried else ""
+        fits = [key in known and key not in of_another for key in ours]
+        if all(fits):
+            return tuple(known[key] for key in ours), f"{done} {way}."
+        unmatched[way] = [mask(e.id) for e, is_known in zip(examples, fits, strict=True) if not is_known]
+        if any(ours[n] != theirs[place] and ours[n] in known for n, place in enumerate(places)):
+            places = []
+    if places:
+        return tuple(outputs[place] for place in places), f"{done} {order}."
     raise RequestError(
-        f"--incumbent: {table.name} has {counted(len(outputs), 'row')} for {counted(len(examples), 'example')}{found}: "
-        "give one row for each example, with its id or its input."
+        f"--incumbent: {table.name} has {counted(len(outputs), 'row')} for {len(examples)} {rows}"
+        f"{_lacking(unmatched, len(examples), file.records)}: give one row for each, with its id or its input."
     )
+
+
+def _in_order(count: int, file: ExampleFile) -> tuple[list[int], str]:
+    """Where each example's output stands among so many, if they are in the examples' order, and what that order is."""
+    if count == len(file.examples):
+        return list(range(count)), "the order of rows"
+    left_out = file.records - len(file.examples)
+    if count == file.records:
+        return [e.row - 1 for e in file.examples], f"the order of rows, with {counted(left_out, 'row')} left out"
+    return [], ""
+
+
+def _lacking(unmatched: Mapping[str, Sequence[str]], examples: int, records: int) -> str:
+    """Which examples no row fits, as the better of the ways has it, and how many rows the examples' file has."""
+    said = f" (of {counted(records, 'row')}, {records - examples} left out)" if records > examples else ""
+    if not unmatched:
+        return said
+    way = min(unmatched, key=lambda way: len(unmatched[way]))
+    if len(unmatched[way]) == examples:
+        return f"{said}; none fits any of them by {' or '.join(unmatched)}"
+    return f"{said}; by {way} none fits {listed(unmatched[way])}"
 
 
 Way = tuple[str, list[str], list[str]]

@@ -27,6 +27,8 @@ class ExampleFile:
     """All columns as text, one value for each example, for grouping or ordering by time."""
     inputs: tuple[str, ...] = ()
     """The columns that make the input; none of conversations, which hold the output too."""
+    records: int = 0
+    """All data records, those that are no usable examples too."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ def examples_of(table: Table, *, input_columns: Sequence[str] = (), output_colum
         *_gaps("empty_output", "output", no_output),
     )
     inputs = () if mapping.chat else mapping.inputs
-    return ExampleFile(examples, findings, _cells(table, [row for row, _, _ in usable]), inputs)
+    return ExampleFile(examples, findings, _cells(table, [row for row, _, _ in usable]), inputs, len(table.rows))
 
 
 def _mapped(finding: Finding, renamed: Sequence[str]) -> Finding:

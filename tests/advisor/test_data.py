@@ -326,9 +326,36 @@ def test_no_output_is_an_output_too(mixed: Path, tmp_path: Path) -> None:
     assert [i for i, output in enumerate(data.incumbent) if not output] == [3]
 
 
+def test_a_row_that_was_left_out_does_not_shift_the_order_of_the_incumbents(tmp_path: Path) -> None:
+    rows = [(text, "" if i == 4 else label) for i, (text, label) in enumerate(MIXED)]
+    data = read(
+        write(tmp_path / "a.csv", rows),
+        incumbent=today(tmp_path / "b.csv", ("output",), [(output,) for output in TODAY]),
+    )
+    assert data.incumbent == (*TODAY[:4], *TODAY[5:])
+    assert any("by the order of rows, with 1 row left out." in sentence for sentence in data.stated)
+
+
+def test_an_incumbent_that_lacks_rows_is_refused_with_the_ids_that_it_lacks(tmp_path: Path) -> None:
+    rows = [(f"m{i}", text, label if i != 50 else "") for i, (text, label) in enumerate(MIXED)]
+    examples = write(tmp_path / "a.csv", rows, ("id", "text", "label"))
+    given = [(f"m{i}", "billing") for i in range(100) if i not in (3, 17)]
+    with pytest.raises(
+        RequestError,
+        match=r"98 rows for 99 examples \(of 100 rows, 1 left out\); by id none fits m3, m17: give one row for each",
+    ):
+        read(examples, incumbent=today(tmp_path / "b.csv", ("id", "prediction"), given))
+    others = [(f"n{i}", "billing") for i in range(60)]
+    with pytest.raises(RequestError, match=r"left out\); none fits any of them by id: give one row for each"):
+        read(examples, incumbent=today(tmp_path / "c.csv", ("id", "prediction"), others))
+
+
 def test_an_incumbent_that_does_not_fit_is_refused_with_the_counts(mixed: Path, tmp_path: Path) -> None:
     rows = [(text, "billing") for text, _ in MIXED[:60]]
-    with pytest.raises(RequestError, match=r"--incumbent: .* 60 rows for 100 examples; .* by input 60: give one row"):
+    with pytest.raises(
+        RequestError,
+        match=r"--incumbent: .* 60 rows for 100 examples; by input none fits row-61, .* and 35 more: give one row",
+    ):
         read(mixed, incumbent=today(tmp_path / "b.csv", ("text", "prediction"), rows))
     with pytest.raises(RequestError, match=r'--incumbent: .* "foo", none of which .* name it prediction'):
         read(mixed, incumbent=today(tmp_path / "c.csv", ("foo",), [("x",)] * 100))
@@ -338,7 +365,7 @@ def test_an_incumbent_in_another_order_with_an_unknown_row_is_not_matched_by_ord
     texts = [text for text, _ in MIXED]
     texts[7] = "mistyped"
     rows = list(zip(texts, TODAY, strict=True))
-    with pytest.raises(RequestError, match="by input 99: give one row"):
+    with pytest.raises(RequestError, match="by input none fits row-8: give one row"):
         read(mixed, incumbent=today(tmp_path / "b.csv", ("text", "prediction"), rows[::-1]))
     data = read(mixed, incumbent=today(tmp_path / "c.csv", ("text", "prediction"), rows))
     assert data.incumbent == tuple(TODAY)
