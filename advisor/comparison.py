@@ -19,7 +19,7 @@ from advisor.error_costs import check_labels
 from advisor.evidence import Weighed, weigh
 from advisor.learning_curve import learning_curve
 from advisor.models import check_models, on_gpu, prices_of, shelf_of
-from advisor.parts import Parts, divide, sizes_of
+from advisor.parts import Parts, divide, sizes_of, with_unlearnt
 from advisor.planning import CURVE_STRATEGIES, RunPlan
 from advisor.progress import Progress, Silent
 from advisor.records import Fit, Record, Refit
@@ -174,6 +174,7 @@ def prepare(
         if folder:
             folder.write_plan({"plan": planning.to_json(plan)})
     folds = divide(data, request.seed, folds=plan.folds, test_rows=plan.test_rows)
+    data = with_unlearnt(data, folds, request.accept)
     return Comparison(request, data, shelf, embedder, entries, folds, plan, prices, started)
 
 

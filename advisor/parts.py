@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from advisor.data import Data
 from advisor.planning import FOLDS, Sizes
+from eval.audit import accepted, marked
+from eval.audit.balance import unlearnt_labels
 from eval.contracts import Example, Kind
 from eval.errors import RequestError
 from eval.folds import default_test_size, group_key, k_folds, latest, split
@@ -69,6 +71,16 @@ def divide(data: Data, seed: int, *, folds: int, test_rows: int | None = None) -
         drawn = set(random.Random(seed).sample(sorted(e.id for e in whole.test), test_rows))
         whole = Parts(whole.train, tuple(e for e in whole.test if e.id in drawn))
     return (whole,)
+
+
+def with_unlearnt(data: Data, folds: Sequence[Parts], accept: Collection[str]) -> Data:
+    """The data with one more finding where test rows that were not drawn by label have labels that no one can learn."""
+    is_drawn_by_label = source_of(data) == "split" and data.groups is None
+    if data.task.kind is not Kind.CLASSIFICATION or is_drawn_by_label:
+        return data
+    given = data.test is not None
+    finding = unlearnt_labels((fold.train, marked(fold.test) if given else fold.test) for fold in folds)
+    return replace(data, findings=(*data.findings, *accepted([finding], accept))) if finding else data
 
 
 def _holdout(data: Data, seed: int) -> Parts:

@@ -34,6 +34,7 @@ class Code(StrEnum):
     LANGUAGE_MISMATCH = "language_mismatch"
     UNREAD_DOCUMENTS = "unread_documents"
     SHARED_WITH_TEST = "shared_with_test"
+    UNLEARNT_LABELS = "unlearnt_labels"
 
 
 @dataclass(frozen=True)

@@ -82,7 +82,7 @@ def audit(
     findings: list[Finding | None] = [
         *_rows(task, cleaned),
         repeated_in_test(examples, test),
-        *(label_variants(examples, variants, task.labels, merged=bool(merged)) if is_classification else ()),
+        *(label_variants(every, variants, task.labels, merged=bool(merged)) if is_classification else ()),
         duplicate_documents(documents),
         leak_finding(leaks, left_out=left_out),
         *prompt_injection(every, documents),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from eval.audit.personal_data import mask
 from eval.contracts import Example, Task
@@ -75,6 +75,23 @@ def rare_labels(examples: Sequence[Example]) -> list[Finding]:
         )
         findings.append(Finding("rare_labels", "warning", len(rare), tuple(map(mask, rare)), message, action))
     return findings
+
+
+def unlearnt_labels(folds: Iterable[tuple[Sequence[Example], Sequence[Example]]]) -> Finding | None:
+    """Test rows of which no training row has the label, in folds of (training rows, test rows)."""
+    found: dict[str, str] = {}
+    for train, test in folds:
+        learnt = {target for e in train for target in e.targets}
+        found |= {e.id: e.target for e in test if learnt.isdisjoint(e.targets)}
+    if not found:
+        return None
+    counts = Counter(found.values())
+    has = "has a label" if len(found) == 1 else "have labels"
+    message = (
+        f"{counted(len(found), 'test row')} {has} that no training row has: {_with_counts(sorted(counts), counts)}."
+    )
+    action = "Measured all the same, and what learns labels from examples cannot be right there. Add examples of them."
+    return Finding("unlearnt_labels", "warning", len(found), tuple(found), message, action)
 
 
 def too_rare_to_measure(examples: Sequence[Example]) -> tuple[str, ...]:

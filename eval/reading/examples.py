@@ -70,8 +70,8 @@ def examples_of(table: Table, *, input_columns: Sequence[str] = (), output_colum
     findings = (
         *table.findings,
         _mapped(mapping.finding(table), renamed),
-        *_gaps("empty_input", "input", no_input),
-        *_gaps("empty_output", "output", no_output),
+        *_gaps(table.title, "empty_input", "input", no_input),
+        *_gaps(table.title, "empty_output", "output", no_output),
     )
     inputs = () if mapping.chat else mapping.inputs
     return ExampleFile(examples, findings, _cells(table, [row for row, _, _ in usable]), inputs, len(table.rows))
@@ -97,14 +97,14 @@ def _gap(mapping: ColumnMapping, row: Row, columns: Sequence[str]) -> _Gap:
     return _Gap(_id_of(mapping, row) or str(row.record), row.line, reason)
 
 
-def _gaps(code: str, noun: str, gaps: Sequence[_Gap]) -> list[Finding]:
+def _gaps(title: str, code: str, noun: str, gaps: Sequence[_Gap]) -> list[Finding]:
     if not gaps:
         return []
     lines: dict[str, list[str]] = {}
     for gap in gaps:
         lines.setdefault(gap.reason, []).append(str(gap.line))
     named = "; ".join(f"{reason} in line {listed(numbers, MOST_LINES)}" for reason, numbers in lines.items())
-    message = f"Left out {counted(len(gaps), 'row')} without an {noun}: {named}."
+    message = f"Left out {counted(len(gaps), 'row')} of {title} without an {noun}: {named}."
     action = f"Fill in the {noun}, or remove the rows."
     return [Finding(code, "warning", len(gaps), tuple(gap.name for gap in gaps), message, action)]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,6 +48,11 @@ class Table:
     blank: tuple[int, ...] = ()
     """Lines of the rows before the last that have cells with nothing in them."""
 
+    @property
+    def title(self) -> str:
+        """What a sentence calls it: a file's name without its folders."""
+        return _title(self.name)
+
     def is_empty(self, column: str) -> bool:
         """Tell whether no row has anything in this column."""
         return all(is_blank(row.values.get(column)) for row in self.rows)
@@ -74,7 +79,7 @@ def read_table(source: str | Path) -> Table:
     unread = tuple(int(line) for f in findings if f.code == "unparseable_rows" for line in f.rows)
     last = max(filled[-1][0], *unread) if unread else filled[-1][0]
     among = tuple(line for line, cells in blank if cells and line < last)
-    return Table(name, columns, rows, (*findings, *_blank_rows([str(line) for line, _ in blank])), unread, among)
+    return Table(name, columns, rows, (*findings, *_blank_rows(name, blank)), unread, among)
 
 
 def readable_file(source: str | Path) -> Path:
@@ -93,8 +98,13 @@ def _is_blank(record: Record) -> bool:
     return all(map(is_blank, record[1].values()))
 
 
-def _blank_rows(lines: list[str]) -> list[Finding]:
-    if not lines:
+def _blank_rows(name: str, blank: Sequence[Record]) -> list[Finding]:
+    if not blank:
         return []
-    message = f"Ignored {counted(len(lines), 'entirely empty row')}: line {listed(lines)}."
-    return [Finding("empty_input", "info", len(lines), tuple(lines), message, "")]
+    lines = tuple(str(line) for line, _ in blank)
+    message = f"Ignored {counted(len(lines), 'entirely empty row')} of {_title(name)}: line {listed(lines)}."
+    return [Finding("empty_input", "info", len(lines), lines, message, "")]
+
+
+def _title(name: str) -> str:
+    return name if name.startswith("hf:") else Path(name).name

@@ -547,7 +547,7 @@ def test_what_is_better_mended_before_is_said_at_the_start_with_what_to_do(
     assert [s for s in said if "not a JSON object and left out: 31" in s], (
         "a line that cannot be read is not left out in silence"
     )
-    assert [s for s in said if s.startswith("Left out 1 row without an output")]
+    assert [s for s in said if s.startswith("Left out 1 row of")]
 
 
 def test_a_folder_of_another_run_is_refused_before_any_model_is_asked(

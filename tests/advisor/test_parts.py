@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from advisor.data import Data, read_data
-from advisor.parts import Parts, divide, sizes_of, source_of
+from advisor.parts import Parts, divide, sizes_of, source_of, with_unlearnt
 from advisor.request import make_request
 from eval.errors import RequestError
 
@@ -133,3 +133,27 @@ def test_rows_of_four_customers_make_three_folds_and_not_five(tmp_path: Path) ->
         csv.writer(file).writerows([("text", "label", "customer"), *rows])
     assert sizes_of(read(path, group_by="customer", input_columns=["text"]), 0).folds == [3]
     assert sizes_of(read(path, input_columns=["text"]), 0).folds == [5, 3]
+
+
+def unlearnt(data: Data, **accept: Any) -> list[tuple[str, tuple[str, ...], str]]:
+    found = with_unlearnt(data, divide(data, 0, folds=1), **{"accept": (), **accept}).findings
+    return [(f.severity, f.rows, f.message) for f in found if f.code == "unlearnt_labels"]
+
+
+def test_test_rows_with_labels_that_no_training_row_has_are_named(mixed: Path, tmp_path: Path) -> None:
+    rows = [("quite another matter", "billing"), ("my tap drips", "plumbing"), ("my shower drips too", "plumbing")]
+    data = read(mixed, test=str(write(tmp_path / "t.csv", rows)))
+    message = "2 test rows have labels that no training row has: 'plumbing' (2 rows)."
+    assert unlearnt(data) == [("warning", ("row-2 (test set)", "row-3 (test set)"), message)]
+    assert [severity for severity, *_ in unlearnt(data, accept=["unlearnt_labels"])] == ["info"]
+    assert unlearnt(read(mixed, test=str(write(tmp_path / "u.csv", rows[:1])))) == []
+
+
+def test_labels_of_the_latest_rows_that_none_before_had_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "dated.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        rows = [(text, "returns" if i > 97 else label, i) for i, (text, label) in enumerate(MIXED)]
+        csv.writer(file).writerows([("text", "label", "day"), *rows])
+    ((_, rows_named, _),) = unlearnt(read(path, time_column="day"))
+    assert rows_named == ("row-99", "row-100")
+    assert unlearnt(read(path, input_columns=["text"])) == [], "drawn by label, others have it"

@@ -70,7 +70,9 @@ def test_labels_are_kept_apart_where_the_client_says_so() -> None:
 
 def test_the_test_set_is_respelt_like_the_examples() -> None:
     test = [Example("t", "new ticket", ("BILLING",))]
-    assert audit(SORT, CLEAN, test=test).test[0].targets == ("billing",)
+    result = audit(SORT, CLEAN, test=test)
+    assert result.test[0].targets == ("billing",)
+    assert only(result.findings, "label_variants").rows == ("t (test set)",), "and that is told"
 
 
 def test_spellings_of_free_text_stay_as_they_are() -> None:
