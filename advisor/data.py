@@ -11,7 +11,7 @@ from advisor.files import Files, masked, read_files
 from advisor.readers import readers_of
 from advisor.request import CompareRequest
 from eval.audit import Audited, accepted, audit, marked, refuse_hopeless
-from eval.audit.personal_data import personal_data
+from eval.audit.personal_data import mask, personal_data
 from eval.audit.repeats import shared_with_test
 from eval.audit.spellings import merge_spellings, respelt, spellings
 from eval.contracts import Document, Example, Kind, Task
@@ -85,7 +85,7 @@ def audited(request: CompareRequest) -> Data:
         test if request.test else None,
         found.documents,
         (*files.findings, *accepted(personal, request.accept), *found.findings, *shared),
-        (*files.stated, *inferred),
+        tuple(map(mask, (*files.stated, *inferred))),
         files.groups,
         files.times,
         incumbent,

@@ -13,6 +13,7 @@ from eval.contracts import Document, Example
 from eval.findings import Finding
 from eval.reading.documents import DocumentFile, read_documents
 from eval.reading.examples import ExampleFile, read_examples
+from eval.reading.text import counted
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def read_files(request: CompareRequest) -> Files:
         groups = column_values(file, request.group_by, "--group-by")
         test_groups = column_values(further, request.group_by, "--group-by with --test") if request.test else None
         groups, test_groups = impersonal_groups(groups, test_groups)
-        stated.append(f'Grouped {len(groups)} examples by "{request.group_by}" ({len(set(groups))} groups).')
+        stated.append(_grouped(groups, request.group_by))
     if request.time_column:
         cells = column_values(file, request.time_column, "--time-column")
         times = times_of(cells, file.examples, request.time_column)
@@ -70,6 +71,15 @@ def read_files(request: CompareRequest) -> Files:
         tuple(stated),
         file.inputs,
     )
+
+
+def _grouped(groups: Sequence[str], column: str) -> str:
+    """How many groups there are, and how many examples have none."""
+    named = [group.strip() for group in groups if group.strip()]
+    lacking = len(groups) - len(named)
+    has = "has an empty cell and is on its own" if lacking == 1 else "have an empty cell and are on their own"
+    said = f'Grouped {len(groups)} examples by "{column}" ({counted(len(set(named)), "group")})'
+    return f"{said}; {lacking} {has}." if lacking else f"{said}."
 
 
 def masked(files: Files) -> Files:

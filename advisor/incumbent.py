@@ -39,7 +39,7 @@ def read_incumbent(request: CompareRequest, file: ExampleFile) -> tuple[tuple[st
     places, order = _in_order(len(outputs), file)
     inputs, asked = _inputs(table, request), [group_key(example.input) for example in examples]
     rows = "test rows" if request.test else "examples"
-    done, unmatched = f'Matched "{output}" of {table.name} to the {rows} by', dict[str, list[str]]()
+    done, unmatched = f'Matched "{output}" of {table.title} to the {rows} by', dict[str, list[str]]()
     for way, theirs, ours in _ways(table, examples, inputs, asked):
         known = dict(zip(theirs, outputs, strict=True))
         of_another = _of_others(dict(zip(theirs, inputs, strict=False)), dict(zip(ours, asked, strict=True)))

@@ -113,6 +113,7 @@ def _data(comparison: Comparison, measured: Measured) -> schema.DataPart:
         input_columns=list(comparison.data.inputs),
         plan=_plan(comparison, measured),
         findings=findings,
+        stated=list(comparison.data.stated),
     )
 
 

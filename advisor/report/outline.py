@@ -242,6 +242,7 @@ def _method(report: Report) -> list[Block]:
     facts = [
         f"Task: {task.name} ({task.kind}), scored by {wording.metric_title(task.metric)}.",
         f"Data: {wording.count(report.data.examples, 'example')}, {wording.count(report.data.documents, 'document')}.",
+        *report.data.stated,
         view.how_split(report),
         *filter(None, [wording.why_divided(plan), wording.power(plan)]),
         f"The run took {wording.duration(report.timing.total_seconds)}; planned were"

@@ -83,6 +83,8 @@ class DataPart(Model):
     """Of the examples: what makes the input, there and in files that the kept solution is to answer."""
     plan: Plan
     findings: list[Finding] = Field(default_factory=list)
+    stated: list[str] = Field(default_factory=list)
+    """Sentences on what was taken: the kind of task and its metric, how rows were grouped, ordered, matched."""
 
 
 class ModelInfo(Model):

@@ -98,6 +98,7 @@ def test_a_classification_is_compared_recommended_and_kept(
     assert report.task.kind == "classification"
     assert report.task.labels == ["billing", "delivery", "returns"]
     plan = report.data.plan
+    assert any("classification" in sentence for sentence in report.data.stated)
     assert (plan.kind, plan.folds, plan.train, plan.test) == ("cross_fit", 5, 64, 80)
     not_applicable = {s.name: s.reason for s in report.strategies if s.status == "not_applicable"}
     assert set(not_applicable) == {

@@ -226,6 +226,13 @@ def test_rows_are_grouped_by_a_column(tmp_path: Path) -> None:
     assert any('"customer"' in sentence and "7" in sentence for sentence in data.stated)
 
 
+def test_a_row_without_a_group_is_no_group_of_its_own(tmp_path: Path) -> None:
+    cells = ["", " ", *(f"c{i % 7}" for i in range(98))]
+    data = read(with_column(tmp_path / "a.csv", "customer", cells), group_by="customer")
+    said = 'Grouped 100 examples by "customer" (7 groups); 2 have an empty cell and are on their own.'
+    assert said in data.stated
+
+
 def test_groups_that_are_personal_become_numbers(tmp_path: Path) -> None:
     cells = [f"c{i % 7}@example.org" for i in range(100)]
     data = read(with_column(tmp_path / "a.csv", "customer", cells), group_by="customer")

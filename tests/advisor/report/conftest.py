@@ -121,6 +121,7 @@ def sample_data() -> dict[str, Any]:
                     {"kind": "holdout", "folds": 1, "predicted_seconds": 262.0, "chosen": True},
                 ],
             },
+            "stated": ['Grouped 600 examples by "cust" (20 groups).'],
             "findings": [
                 {
                     "code": "rare_labels", "severity": "warning", "count": 1, "rows": ["legal"],

@@ -51,10 +51,13 @@ def test_strategies_stand_in_order_of_quality_and_the_unmeasured_last_with_reaso
     assert "Not applicable:" in rows[10]
 
 
-def test_how_it_was_measured_says_which_plans_were_weighed_and_what_the_rows_can_show(sample_report: Build) -> None:
+def test_how_it_was_measured_says_which_plans_were_weighed_and_what_the_rows_can_show(
+    sample_report: Build,
+) -> None:
     text = soup(sample_report()).get_text(" ", strip=True)
     assert "5-fold cross-fitting about 24 min 50 s" in text
     assert "these 100 rows can show a difference of about 6.7 points" in text
+    assert 'Grouped 600 examples by "cust" (20 groups).' in text
 
 
 def test_the_learning_curve_is_a_table_of_its_own(sample_report: Build) -> None:
