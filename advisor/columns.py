@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Sequence
 
 from eval.audit.personal_data import find, mask
-from eval.contracts import Example
 from eval.errors import RequestError
 from eval.reading.columns import plain, quoted
 from eval.reading.examples import ExampleFile
@@ -34,11 +33,11 @@ def impersonal_groups(
     return tuple(names[g] for g in groups), None if others is None else tuple(names[g] for g in others)
 
 
-def times_of(cells: Sequence[str], examples: Sequence[Example], column: str) -> tuple[float, ...]:
+def times_of(cells: Sequence[str], lines: Sequence[int], column: str) -> tuple[float, ...]:
     """Return the cells of `--time-column` as numbers that grow with time.
 
     Numbers are taken as they are; dates become seconds since 1970, without a zone as UTC. Raises RequestError that
-    names the first row that cannot be read, or says that day and month cannot be told apart.
+    names the line of the first that cannot be read, or says that day and month cannot be told apart.
     """
     numbers = [_number(cell) for cell in cells]
     if all(map(math.isfinite, numbers)):
@@ -53,9 +52,9 @@ def times_of(cells: Sequence[str], examples: Sequence[Example], column: str) -> 
             "write them as YYYY-MM-DD."
         )
     best = min(readings, key=lambda reading: sum(map(math.isnan, reading)))
-    row, cell = next((e.row, c) for e, c, time in zip(examples, cells, best, strict=True) if math.isnan(time))
+    line, cell = next((n, cell) for n, cell, time in zip(lines, cells, best, strict=True) if math.isnan(time))
     problem = f'"{mask(cell)[:40]}" is no date or number' if cell else "there is no date"
-    raise RequestError(f'--time-column: in row {row} of "{column}", {problem}: write dates as YYYY-MM-DD.')
+    raise RequestError(f'--time-column: in line {line} of "{column}", {problem}: write dates as YYYY-MM-DD.')
 
 
 def _number(cell: str) -> float:

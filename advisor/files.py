@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from advisor.columns import column_values, impersonal_groups, times_of
 from advisor.incumbent import read_incumbent
 from advisor.request import CompareRequest
+from eval.audit import in_test
 from eval.audit.personal_data import impersonal_ids, mask_answer, mask_documents, mask_examples, mask_finding
 from eval.contracts import Document, Example
 from eval.findings import Finding
@@ -53,12 +54,12 @@ def read_files(request: CompareRequest) -> Files:
         stated.append(_grouped(groups, request.group_by))
     if request.time_column:
         cells = column_values(file, request.time_column, "--time-column")
-        times = times_of(cells, file.examples, request.time_column)
+        times = times_of(cells, file.lines, request.time_column)
         stated.append(f'Ordered the examples in time by "{request.time_column}".')
     if request.incumbent:
         incumbent, sentence = read_incumbent(request, further if request.test else file)
         stated.append(sentence)
-    findings = (*file.findings, *documents.findings, *further.findings)
+    findings = (*file.findings, *documents.findings, *map(_of_test, further.findings))
     return Files(
         impersonal_ids(file.examples),
         impersonal_ids(further.examples),
@@ -91,6 +92,11 @@ def masked(files: Files) -> Files:
         documents=mask_documents(files.documents),
         incumbent=_each_masked(files.incumbent),
     )
+
+
+def _of_test(finding: Finding) -> Finding:
+    """What was found in reading the test set, its rows told from those of the examples."""
+    return replace(finding, rows=tuple(map(in_test, finding.rows)))
 
 
 def _each_masked(texts: Sequence[str] | None) -> tuple[str, ...] | None:

@@ -210,15 +210,17 @@ def _parts(report: Report) -> list[Block]:
 def _samples(report: Report) -> list[Block]:
     title = wording.title_in_text(str(report.recommendation.strategy))
     about = f"Some of the rows that {title} got most wrong; predictions.parquet has every answer."
-    return _section("Rows that went worst", Paragraph(about), *map(_sample, report.samples)) if report.samples else []
+    mark = " (test set)" if report.data.plan.test_source == "file" else ""
+    samples = (_sample(sample, mark) for sample in report.samples)
+    return _section("Rows that went worst", Paragraph(about), *samples) if report.samples else []
 
 
-def _sample(sample: SampleAnswer) -> Sample:
+def _sample(sample: SampleAnswer, mark: str) -> Sample:
     answers = [("Expected", wording.shortened(sample.target, TEXT))]
     for name, answer in sample.answers.items():
         title = f"{wording.strategy_title(name)} ({wording.score(sample.scores.get(name))})"
         answers.append((title, wording.shortened(answer, TEXT) or "(empty)"))
-    return Sample(f"Row {sample.id}", wording.shortened(sample.input, TEXT), answers)
+    return Sample(f"Row {sample.id}{mark}", wording.shortened(sample.input, TEXT), answers)
 
 
 def _findings(report: Report) -> list[Block]:
@@ -234,7 +236,8 @@ def _findings(report: Report) -> list[Block]:
     ]
     nothing = None if rows else Paragraph("Nothing to report.")
     table = Table(["", "Finding", "Rows:", "What was seen", "What was done"], rows)
-    return _section("What the audit of the data found", nothing, table)
+    counted = wording.rows_without_id(report.data.findings)
+    return _section("What the audit of the data found", nothing, table, Paragraph(counted) if counted else None)
 
 
 def _method(report: Report) -> list[Block]:

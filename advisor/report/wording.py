@@ -6,12 +6,13 @@ Shares, qualities and differences arrive as fractions in [0, 1] and are shown ou
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from advisor.economics import PEAK_RATIO, is_hosted
 from advisor.report.schema import (
     BreakEven,
+    Finding,
     Plan,
     Quality,
     Refit,
@@ -416,6 +417,16 @@ def power(plan: Plan) -> str:
     return (
         f"Between the two leading strategies these {plan.test:,} rows can show a difference of about "
         f"{100 * plan.smallest_difference:.1f} points or more (with 80 % power at the 5 % level)."
+    )
+
+
+def rows_without_id(findings: Iterable[Finding]) -> str:
+    """What the names of rows without an id mean, where findings name such rows; else empty."""
+    if not any(row.startswith("row-") for finding in findings for row in finding.rows):
+        return ""
+    return (
+        "Rows without an id of their own are called row-1, row-2 and so on: the column names, blank rows and rows that "
+        "cannot be read do not count."
     )
 
 

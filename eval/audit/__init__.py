@@ -100,7 +100,12 @@ def audit(
 
 def marked(test: Sequence[Example]) -> tuple[Example, ...]:
     """Return the rows of a test set with ids that tell them from the examples in a finding."""
-    return tuple(replace(example, id=f"{example.id} (test set)") for example in test)
+    return tuple(replace(example, id=in_test(example.id)) for example in test)
+
+
+def in_test(row: str) -> str:
+    """Return what a row of a test set is called where rows of the examples are named too."""
+    return f"{row} (test set)"
 
 
 def accepted(findings: Sequence[Finding], accept: Collection[str]) -> list[Finding]:

@@ -9,13 +9,23 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, dropwhile, islice
 from pathlib import Path
+from typing import NamedTuple
 
 from eval.findings import Finding
 from eval.reading.text import Decoded, counted, is_blank, listed, read_text
 
 Record = tuple[int, dict[str, object]]
 """Physical line (or sheet row), and the cells by column name."""
-Reading = tuple[list[Record], list[Finding]]
+
+
+class Reading(NamedTuple):
+    """What a file holds, and what had to be assumed or left out to read it."""
+
+    records: list[Record]
+    findings: list[Finding]
+    broken: Sequence[int] = ()
+    """Lines of the rows that could not be read."""
+
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 SAMPLE, SAMPLE_ROWS = 200_000, 200
@@ -33,7 +43,9 @@ def read_delimited(path: Path) -> Reading:
     stray: list[int] = []
     grid = from_grid(_cells(text, delimiter, broken, stray))
     findings = assumed(path.name, decoded, delimiter) + grid.above(path.name) + _quoted(path.name, stray)
-    return grid.records, findings + unparseable(path.name, broken + grid.odd, "CSV with as many cells as the header")
+    broken += grid.odd
+    findings += unparseable(path.name, broken, "CSV with as many cells as the header")
+    return Reading(grid.records, findings, broken)
 
 
 @dataclass(frozen=True)
@@ -101,8 +113,11 @@ def assumed(name: str, decoded: Decoded, delimiter: str = ",") -> list[Finding]:
     if odd:
         lines, verb = listed(map(str, odd)), "holds" if len(odd) == 1 else "hold"
         message = f"Read {name} as utf-8 text; line {lines} {verb} bytes that are none, taken for Windows-1252."
-        rows = tuple(map(str, odd))
-        return [Finding("encoding_assumed", "warning", len(odd), rows, message, "Check these lines for odd letters.")]
+        return [
+            Finding(
+                "encoding_assumed", "warning", len(odd), on_lines(odd), message, "Check these lines for odd letters."
+            )
+        ]
     if encoding == "utf-8" and delimiter == ",":
         return []
     cells = "" if delimiter == "," else f" with {DELIMITERS[delimiter]} between the cells"
@@ -120,12 +135,18 @@ def assumed(name: str, decoded: Decoded, delimiter: str = ",") -> list[Finding]:
 
 def unparseable(name: str, lines: Iterable[int], wanted: str) -> list[Finding]:
     """Report the physical lines that could not be read, if any."""
-    rows = [str(line) for line in sorted(set(lines))]
-    if not rows:
+    numbers = sorted(set(lines))
+    if not numbers:
         return []
-    verb = "is" if len(rows) == 1 else "are"
-    message = f"{counted(len(rows), 'line')} of {name} {verb} not {wanted} and left out: {listed(rows)}."
-    return [Finding("unparseable_rows", "warning", len(rows), tuple(rows), message, "Repair these lines.")]
+    verb = "is" if len(numbers) == 1 else "are"
+    message = f"{counted(len(numbers), 'line')} of {name} {verb} not {wanted} and left out: "
+    message += f"{listed(map(str, numbers))}."
+    return [Finding("unparseable_rows", "warning", len(numbers), on_lines(numbers), message, "Repair these lines.")]
+
+
+def on_lines(numbers: Iterable[int]) -> tuple[str, ...]:
+    """What a finding calls rows that have no id, by where they are in their file."""
+    return tuple(f"line {number}" for number in numbers)
 
 
 def _delimiter(text: str) -> tuple[str, str]:
@@ -205,11 +226,10 @@ def _quoted(name: str, stray: Sequence[int]) -> list[Finding]:
     """State which lines were read one by one although quotes make them one cell."""
     if not stray:
         return []
-    rows = tuple(map(str, stray))
     message = f"Took quotes of {name} for letters, since each line from one to the next is as wide as the header; "
-    message += f"read one by one: {listed(rows)}."
+    message += f"read one by one: {listed(map(str, stray))}."
     action = "Remove these quotes; if the lines are one cell, give the file as JSON Lines."
-    return [Finding("encoding_assumed", "warning", len(rows), rows, message, action)]
+    return [Finding("encoding_assumed", "warning", len(stray), on_lines(stray), message, action)]
 
 
 def _header(cells: Sequence[object]) -> list[str]:

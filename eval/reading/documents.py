@@ -64,7 +64,7 @@ def _from_table(table: Table) -> DocumentFile:
             name = unique_id(wanted, row.record, taken)
             documents.append(Document(name, text, as_text(row.values.get(title)) if title else ""))
         else:
-            unread.append((wanted or str(row.record), "no text"))
+            unread.append((wanted or f"row-{row.record}", "no text"))
     if not documents:
         raise RequestError(f'Every row of {table.name} has an empty "{column}": give documents that hold text.')
     return DocumentFile(tuple(documents), (*table.findings, *_unread("row", unread)))

@@ -29,6 +29,8 @@ class ExampleFile:
     """The columns that make the input; none of conversations, which hold the output too."""
     records: int = 0
     """All data records, those that are no usable examples too."""
+    lines: tuple[int, ...] = ()
+    """On which line of the file each example begins."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,9 @@ def examples_of(table: Table, *, input_columns: Sequence[str] = (), output_colum
         *_gaps(table.title, "empty_output", "output", no_output),
     )
     inputs = () if mapping.chat else mapping.inputs
-    return ExampleFile(examples, findings, _cells(table, [row for row, _, _ in usable]), inputs, len(table.rows))
+    kept = [row for row, _, _ in usable]
+    lines = tuple(row.line for row in kept)
+    return ExampleFile(examples, findings, _cells(table, kept), inputs, len(table.rows), lines)
 
 
 def _mapped(finding: Finding, renamed: Sequence[str]) -> Finding:
@@ -94,7 +98,7 @@ def _id_of(mapping: ColumnMapping, row: Row) -> str:
 def _gap(mapping: ColumnMapping, row: Row, columns: Sequence[str]) -> _Gap:
     values = [row.values[column] for column in columns if column in row.values]
     reason = "missing" if not values else "null" if all(value is None for value in values) else "blank"
-    return _Gap(_id_of(mapping, row) or str(row.record), row.line, reason)
+    return _Gap(_id_of(mapping, row) or f"row-{row.record}", row.line, reason)
 
 
 def _gaps(title: str, code: str, noun: str, gaps: Sequence[_Gap]) -> list[Finding]:

@@ -23,7 +23,7 @@ def read_json_lines(path: Path) -> Reading:
     decoded = read_text(path)
     whole = _parse(decoded.text) if decoded.text.lstrip().startswith("[") else None
     records, broken = _objects(whole) if isinstance(whole, list) else _lines(decoded.text)
-    return records, assumed(path.name, decoded) + unparseable(path.name, broken, "a JSON object")
+    return Reading(records, assumed(path.name, decoded) + unparseable(path.name, broken, "a JSON object"), broken)
 
 
 def read_json(path: Path) -> Reading:
@@ -40,7 +40,7 @@ def read_json(path: Path) -> Reading:
             )
     else:
         records, broken = _objects(_flat(_only_list(content, path)))
-    return records, assumed(path.name, decoded) + unparseable(path.name, broken, "a JSON object")
+    return Reading(records, assumed(path.name, decoded) + unparseable(path.name, broken, "a JSON object"), broken)
 
 
 def read_parquet(path: Path) -> Reading:
@@ -54,7 +54,7 @@ def read_parquet(path: Path) -> Reading:
     except Exception as error:  # pyarrow's errors share no base class with those of its decoders
         raise RequestError(f"{path} is not a readable Parquet file ({_brief(error)}): export it again.") from error
     named = [{k: _readable(v, k, path) for k, v in row.items() if not k.startswith("__index_level_")} for row in rows]
-    return _objects(named)[0], []
+    return Reading(_objects(named)[0], [])
 
 
 def _readable(value: object, column: str, path: Path) -> object:
@@ -85,7 +85,7 @@ def read_workbook(path: Path) -> Reading:
     except Exception as error:  # a damaged archive surfaces as anything from BadZipFile to KeyError
         raise RequestError(f"{path} is not a readable Excel workbook ({_brief(error)}): export it again.") from error
     findings = grid.above(path.name) + _other_sheets(path, _sheet_name(sheet), others)
-    return grid.records, findings + unparseable(path.name, grid.odd, "covered by the header")
+    return Reading(grid.records, findings + unparseable(path.name, grid.odd, "covered by the header"), grid.odd)
 
 
 def _is_hidden(sheet: Any) -> bool:
@@ -114,7 +114,8 @@ def read_hub(source: str) -> Reading:
         fix = f"{allow}check name, split and network, or give a local file"
         raise RequestError(f"{source} could not be fetched ({_brief(error)}): {fix}.") from error
     labels = {column: kind for column, kind in data.features.items() if isinstance(kind, datasets.ClassLabel)}
-    return _objects([{key: _label(labels.get(key), value) for key, value in row.items()} for row in rows])[0], []
+    named = [{key: _label(labels.get(key), value) for key, value in row.items()} for row in rows]
+    return Reading(_objects(named)[0], [])
 
 
 def _label(names: Any, value: object) -> object:

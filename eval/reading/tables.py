@@ -9,7 +9,7 @@ from pathlib import Path
 
 from eval.errors import RequestError
 from eval.findings import Finding
-from eval.reading.delimited import Reading, Record, read_delimited
+from eval.reading.delimited import Reading, Record, on_lines, read_delimited
 from eval.reading.formats import read_hub, read_json, read_json_lines, read_parquet, read_workbook
 from eval.reading.text import counted, is_blank, listed
 
@@ -62,24 +62,23 @@ def read_table(source: str | Path) -> Table:
     """Read a table from a file or from `hf:ORG/NAME:SPLIT`; RequestError where that is impossible."""
     name = str(source)
     if name.startswith("hf:"):
-        records, findings = read_hub(name)
+        records, findings, broken = read_hub(name)
     else:
         path = readable_file(source)
         reader = READERS.get(path.suffix.lower())
         if reader is None:
             raise RequestError(f"{path} has an unknown type: convert it to one of {', '.join(READERS)}.")
-        records, findings = reader(path)
+        records, findings, broken = reader(path)
     filled = [record for record in records if not _is_blank(record)]
     if not filled:
-        broken = next((f"{f.message} {f.action}" for f in findings if f.code == "unparseable_rows"), "")
-        raise RequestError(f"{name} has no usable rows: {broken or 'give a file with at least one row of data.'}")
+        lost = next((f"{f.message} {f.action}" for f in findings if f.code == "unparseable_rows"), "")
+        raise RequestError(f"{name} has no usable rows: {lost or 'give a file with at least one row of data.'}")
     blank = [record for record in records if _is_blank(record)]
     rows = tuple(Row(number, line, values) for number, (line, values) in enumerate(filled, 1))
     columns = tuple(dict.fromkeys(column for _, values in filled for column in values))
-    unread = tuple(int(line) for f in findings if f.code == "unparseable_rows" for line in f.rows)
-    last = max(filled[-1][0], *unread) if unread else filled[-1][0]
+    last = max((filled[-1][0], *broken))
     among = tuple(line for line, cells in blank if cells and line < last)
-    return Table(name, columns, rows, (*findings, *_blank_rows(name, blank)), unread, among)
+    return Table(name, columns, rows, (*findings, *_blank_rows(name, blank)), tuple(broken), among)
 
 
 def readable_file(source: str | Path) -> Path:
@@ -101,9 +100,10 @@ def _is_blank(record: Record) -> bool:
 def _blank_rows(name: str, blank: Sequence[Record]) -> list[Finding]:
     if not blank:
         return []
-    lines = tuple(str(line) for line, _ in blank)
-    message = f"Ignored {counted(len(lines), 'entirely empty row')} of {_title(name)}: line {listed(lines)}."
-    return [Finding("empty_input", "info", len(lines), lines, message, "")]
+    lines = [line for line, _ in blank]
+    listing = listed(map(str, lines))
+    message = f"Ignored {counted(len(lines), 'entirely empty row')} of {_title(name)}: line {listing}."
+    return [Finding("empty_input", "info", len(lines), on_lines(lines), message, "")]
 
 
 def _title(name: str) -> str:

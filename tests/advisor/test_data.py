@@ -273,10 +273,10 @@ def test_times_are_read_in_usual_forms(cells: Sequence[str], later: float, tmp_p
 def test_the_first_row_without_a_time_is_named(tmp_path: Path) -> None:
     cells: list[object] = [f"2024-05-{1 + i % 28:02}" for i in range(100)]
     cells[41] = "soon"
-    with pytest.raises(RequestError, match=r'--time-column: in row 42 of "date", "soon" is no date or number'):
+    with pytest.raises(RequestError, match=r'--time-column: in line 43 of "date", "soon" is no date or number'):
         read(with_column(tmp_path / "a.csv", "date", cells), time_column="date")
     cells[7] = ""
-    with pytest.raises(RequestError, match=r'in row 8 of "date", there is no date'):
+    with pytest.raises(RequestError, match=r'in line 9 of "date", there is no date'):
         read(with_column(tmp_path / "b.csv", "date", cells), time_column="date")
 
 
@@ -407,6 +407,16 @@ def test_the_fingerprint_covers_further_columns_and_the_incumbent(mixed: Path, t
         assert fingerprint(request_for(mixed, **option), data) != fingerprint(request, data)
     moved = [request_for(mixed, incumbent=str(tmp_path / name)) for name in ("a.csv", "b.csv")]
     assert fingerprint(moved[0], data) == fingerprint(moved[1], data)
+
+
+def test_what_was_found_in_the_test_file_is_told_from_what_was_found_in_the_examples(
+    mixed: Path, tmp_path: Path
+) -> None:
+    test = write(tmp_path / "test.csv", [*((f"new {text}", label) for text, label in MIXED[:30]), ("", "billing")])
+    data = read(mixed, test=str(test))
+    (finding,) = [f for f in data.findings if f.code == "empty_input"]
+    assert finding.rows == ("row-31 (test set)",)
+    assert finding.message == "Left out 1 row of test.csv without an input: blank in line 32."
 
 
 # ---- groups ----------------------------------------------------------------------------------------------------------

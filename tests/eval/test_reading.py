@@ -59,8 +59,8 @@ def test_a_broken_line_is_reported_by_its_physical_number_and_reading_goes_on(wr
     text = '{"input": "a", "output": "x"}\n\n{"input": "b", "outp\n[1]\n{"input": "c", "output": "x"}\n'
     file = read_examples(write("a.jsonl", text))
     assert [(e.input, e.row) for e in file.examples] == [("a", 1), ("c", 2)]
-    assert found(file, "unparseable_rows").rows == ("3", "4")
-    assert found(file, "empty_input").rows == ("2",)
+    assert found(file, "unparseable_rows").rows == ("line 3", "line 4")
+    assert found(file, "empty_input").rows == ("line 2",)
 
 
 def test_the_nested_form_of_squad_is_a_row_for_each_question(write: Write) -> None:
@@ -186,7 +186,7 @@ def test_rows_pasted_in_another_encoding_do_not_spoil_a_file(write: Write) -> No
     lines[7] = "Herr Müller fragt,x\n".encode("cp1252")
     file = read_examples(write("a.csv", b"text,label\n" + b"".join(lines)))
     assert [e.input for e in file.examples[6:9]] == ["Grüße: 6. Anfrage", "Herr Müller fragt", "Grüße: 8. Anfrage"]
-    assert (found(file, "encoding_assumed").severity, found(file, "encoding_assumed").rows) == ("warning", ("9",))
+    assert (found(file, "encoding_assumed").severity, found(file, "encoding_assumed").rows) == ("warning", ("line 9",))
 
 
 TITLED = "Open tickets,,\n\n# exported 2024,,\nid,text,label\n" + "".join(f"{n},ticket {n},x\n" for n in range(6))
@@ -331,7 +331,7 @@ def test_an_excel_export_loses_only_its_empty_column_and_rows(write: Write) -> N
     file = read_examples(write("FAQ (Kopie).csv", text, "cp1252"))
     assert pairs(file) == [("Why; oh why?", "It’s\nso"), ("How?", "Thus")]
     assert [example.id for example in file.examples] == ["row-1", "row-2"]
-    assert found(file, "empty_input").rows == ("4", "6")
+    assert found(file, "empty_input").rows == ("line 4", "line 6")
     assert '"Unnamed: 2"' in found(file, "column_mapping").message
     assert set(file.columns) == {"question", "answer"}
 
@@ -339,7 +339,7 @@ def test_an_excel_export_loses_only_its_empty_column_and_rows(write: Write) -> N
 def test_csv_rows_with_too_many_cells_or_an_open_quote_are_reported(write: Write) -> None:
     file = read_examples(write("a.csv", 'text,label\na,x\nb, c,x\nd,y\n"e,y\nf,y\n'))
     assert pairs(file) == [("a", "x"), ("d", "y"), ("f", "y")]
-    assert found(file, "unparseable_rows").rows == ("3", "5")
+    assert found(file, "unparseable_rows").rows == ("line 3", "line 5")
 
 
 def test_a_quote_that_nothing_closes_costs_one_line(write: Write) -> None:
@@ -347,10 +347,10 @@ def test_a_quote_that_nothing_closes_costs_one_line(write: Write) -> None:
     text = 'text,label\n"so he said,a\n' + "".join(f"{text},{label}\n" for text, label in rows)
     file = read_examples(write("a.csv", text))
     assert pairs(file) == rows
-    assert found(file, "unparseable_rows").rows == ("2",)
+    assert found(file, "unparseable_rows").rows == ("line 2",)
     inside = read_examples(write("b.csv", 'text,label\nq1,x\n"so he said,a\nq2,x\nq3 "no" he,y\nq4,y\n'))
     assert pairs(inside) == [("q1", "x"), ("q2", "x"), ('q3 "no" he', "y"), ("q4", "y")]
-    assert found(inside, "unparseable_rows").rows == ("3",)
+    assert found(inside, "unparseable_rows").rows == ("line 3",)
 
 
 def test_a_file_full_of_open_quotes_is_read_in_time_that_grows_as_its_lines(write: Write) -> None:
@@ -373,7 +373,11 @@ def test_lines_that_two_stray_quotes_make_one_cell_are_read_one_by_one(write: Wr
     file = read_examples(write("a.tsv", text))
     assert pairs(file) == rows
     (finding,) = (finding for finding in file.findings if "one by one" in finding.message)
-    assert (finding.code, finding.severity, finding.rows) == ("encoding_assumed", "warning", ("3", "4", "5", "6"))
+    assert (finding.code, finding.severity, finding.rows) == (
+        "encoding_assumed",
+        "warning",
+        ("line 3", "line 4", "line 5", "line 6"),
+    )
 
 
 @pytest.mark.parametrize(
@@ -403,7 +407,7 @@ def test_parquet_keeps_lists_and_numbers(tmp_path: Path) -> None:
     file = read_examples(path)
     assert [e.targets for e in file.examples] == [("x", "y")]
     assert file.columns["year"] == ("1",)
-    assert found(file, "empty_output").rows == ("2",)
+    assert found(file, "empty_output").rows == ("row-2",)
 
 
 def test_a_workbook_gives_its_first_sheet_and_names_the_others(tmp_path: Path) -> None:
@@ -416,7 +420,7 @@ def test_a_workbook_gives_its_first_sheet_and_names_the_others(tmp_path: Path) -
     book.save(tmp_path / "a.xlsx")
     file = read_examples(tmp_path / "a.xlsx")
     assert pairs(file) == [("a", "1"), ("b", "True")]
-    assert found(file, "empty_input").rows == ("3",)
+    assert found(file, "empty_input").rows == ("line 3",)
     assert any("Notes" in finding.message for finding in file.findings)
 
 
@@ -483,7 +487,7 @@ def test_of_a_conversation_the_last_reply_is_the_output(write: Write) -> None:
     unanswered = [{"role": "user", "content": "u"}]
     file = read_examples(write("a.jsonl", [{"messages": m} for m in (messages, parts, unanswered)]))
     assert pairs(file) == [("u1\nu2", "a2"), ("u", "a")]
-    assert found(file, "empty_output").rows == ("3",)
+    assert found(file, "empty_output").rows == ("row-3",)
 
 
 def test_prompt_and_completion_may_be_messages(write: Write) -> None:
@@ -538,7 +542,7 @@ def test_every_unusable_row_is_named_with_its_reason(write: Write) -> None:
     rows += [{"id": "r3", "input": "b", "output": "  "}, {"id": "r4", "input": " ", "output": "x"}]
     file = read_examples(write("a.jsonl", [*rows, {"id": "r5", "input": "c"}, {"input": "d", "output": ""}]))
     assert [e.id for e in file.examples] == ["r1"]
-    assert found(file, "empty_output").rows == ("r2", "r3", "r5", "6")
+    assert found(file, "empty_output").rows == ("r2", "r3", "r5", "row-6")
     assert "null in line 2; blank in line 3, 6; missing in line 5" in found(file, "empty_output").message
     assert found(file, "empty_input").rows == ("r4",)
 

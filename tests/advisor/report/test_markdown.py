@@ -154,3 +154,11 @@ def test_hostile_text_leaves_the_structure_of_the_plain_report(hostile_report: R
 
 def test_no_control_character_or_override_is_left(hostile_report: Report) -> None:
     assert not set(render_markdown(hostile_report)) & {"\x00", "\x1b", "\u202e", "\x9b", "\r"}
+
+
+def test_rows_of_a_given_test_file_are_told_from_those_of_the_examples(sample_report: Build) -> None:
+    report = sample_report()
+    assert "(test set)" not in render_markdown(report)
+    plan = report.data.plan.model_copy(update={"test_source": "file"})
+    given = report.model_copy(update={"data": report.data.model_copy(update={"plan": plan})})
+    assert f"Row {report.samples[0].id} (test set)" in render_markdown(given)
