@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from eval.audit.balance import named
 from eval.contracts import Example, Kind, Task
@@ -79,11 +79,22 @@ def joined_labels(examples: Sequence[Example]) -> Finding | None:
             message = (
                 f"{counted(len(rows), 'output')} {'joins' if len(rows) == 1 else 'join'} several labels, such as "
                 f"{named(min(joined))}: each combination counts as a label of its own, and an answer with one part "
-                "wrong as wrong."
+                f"wrong as wrong.{_reordered(joined, separator)}"
             )
             action = 'Kept. To have each part counted, write objects such as {"labels": ["a", "b"]}.'
             return Finding("column_mapping", "warning", len(rows), rows, message, action)
     return None
+
+
+def _reordered(joined: Collection[str], separator: str) -> str:
+    """How many combinations are another's in another order; empty where none is."""
+    alike = Counter(tuple(sorted(part.strip().casefold() for part in label.split(separator))) for label in joined)
+    count = sum(alike[same] for same in alike if alike[same] > 1)
+    if not count:
+        return ""
+    return (
+        f" {count} of {len(joined)} combinations differ from another in order alone, which counts as wrong too."
+    )
 
 
 def _says_something(text: str) -> bool:

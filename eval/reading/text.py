@@ -95,10 +95,10 @@ def is_blank(value: object) -> bool:
 
 
 def as_text(value: object) -> str:
-    """Return a cell as text: objects and lists as JSON, anything blank as the empty string."""
+    """Return a cell as text: objects, lists and truth values as JSON, anything blank as the empty string."""
     if is_blank(value):
         return ""
-    if isinstance(value, dict | list | tuple):
+    if isinstance(value, dict | list | tuple | bool):
         return clean(json.dumps(value, ensure_ascii=False, default=str))
     if isinstance(value, datetime) and value.time() == time():  # a workbook has no other way to store a date
         value = value.date()

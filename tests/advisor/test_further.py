@@ -198,6 +198,13 @@ def test_further_rows_are_read_as_the_run_read_its_own(tmp_path: Path) -> None:
     assert inputs_of(run, str(more), ["body"]) == (["please help"] * 2, ['Read "body" as the input.'])
 
 
+def test_truth_values_are_spelt_as_a_run_of_before_spelt_them(tmp_path: Path) -> None:
+    run = run_with(tmp_path / "run", task={"labels": ["False", "True"]}, data={"input_columns": ["text"]})
+    more = tmp_path / "more.jsonl"
+    more.write_text('{"text": "a", "label": true}\n{"text": "b", "label": false}\n', encoding="utf-8")
+    assert [e.target for e in labelled(run, str(more))[0]] == ["True", "False"]
+
+
 def test_a_table_without_one_of_the_columns_that_the_run_read_is_not_answered_from_others(
     small_tasks: dict[Kind, Any], tmp_path: Path
 ) -> None:

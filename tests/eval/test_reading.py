@@ -419,7 +419,7 @@ def test_a_workbook_gives_its_first_sheet_and_names_the_others(tmp_path: Path) -
     book.create_sheet("Notes")
     book.save(tmp_path / "a.xlsx")
     file = read_examples(tmp_path / "a.xlsx")
-    assert pairs(file) == [("a", "1"), ("b", "True")]
+    assert pairs(file) == [("a", "1"), ("b", "true")]
     assert found(file, "empty_input").rows == ("line 3",)
     assert any("Notes" in finding.message for finding in file.findings)
 
@@ -467,7 +467,7 @@ SQUAD = {"text": ["x"], "answer_start": [0]}
         ({"input": "a", "output": {"k": "é", "n": 1}}, ("a", '{"k": "é", "n": 1}')),
         ({"input": "a", "output": [{"k": 1}]}, ("a", '[{"k": 1}]')),
         ({"input": "a", "output": 0}, ("a", "0")),
-        ({"input": "a", "output": False}, ("a", "False")),
+        ({"input": "a", "output": False}, ("a", "false")),
         ({"input": {"k": 1}, "output": "x"}, ('{"k": 1}', "x")),
     ],
 )

@@ -98,6 +98,14 @@ def test_labels_joined_in_one_cell_are_pointed_out(mark: str) -> None:
     assert (finding.code, finding.severity, finding.count) == ("column_mapping", "warning", 12)
     assert f"'Billing{mark}urgent'" in finding.message
     assert '{"labels": ["a", "b"]}' in finding.action
+    assert "order" not in finding.message
+
+
+def test_joined_labels_that_differ_in_their_order_alone_are_counted() -> None:
+    cells = ["billing", "damage", "urgent", "billing; damage", "damage; billing", "urgent; damage"]
+    finding = joined_labels(outputs(*cells * 4))
+    assert finding is not None
+    assert "2 of 3 combinations differ from another in order alone, which counts as wrong too." in finding.message
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,8 @@ def test_a_label_is_named_in_json_or_in_plain_words(server: Any) -> None:
 def test_a_label_may_be_named_as_a_number_or_a_truth_value(server: Any) -> None:
     server.supports = "json_object"  # which does not name the labels
     model = model_at(server)
-    for said, labels, number in (('{"label": 1}', ("0", "1"), 1), ('{"label": true}', ("False", "True"), 1)):
+    truths = [('{"label": true}', labels, 1) for labels in (("false", "true"), ("False", "True"))]
+    for said, labels, number in (('{"label": 1}', ("0", "1"), 1), *truths):
         server.reply = lambda body, said=said: said  # type: ignore[misc]
         (scores,) = model.score_labels([ask(said)], labels)
         assert scores.log_likelihoods == tuple(0.0 if i == number else -inf for i in range(2))
