@@ -234,7 +234,11 @@ def _with_config(options: dict[str, Any], config: Path | None) -> dict[str, Any]
 
     try:
         values = yaml.safe_load(config.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except FileNotFoundError as error:
+        raise RequestError(f"-c: the file {config} does not exist: check the path.") from error
+    except OSError as error:
+        raise RequestError(f"-c: the file {config} cannot be read: {error.strerror}.") from error
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise RequestError(f"-c: the file {config} cannot be read as YAML: {str(error).splitlines()[0]}.") from error
     if not isinstance(values, dict):
         raise RequestError(f"-c: {config} must hold options as `name: value` lines.")
@@ -417,13 +421,15 @@ def refresh(
 ) -> None:
     """Let a kept solution look into changed documents. Nothing is fitted again, and nothing measured."""
     from advisor.further import quotes_documents, refresh_kept
+    from advisor.report.wording import count
     from eval.reading.documents import read_documents
 
     found = read_documents(documents)
     for finding in found.findings:
         typer.echo(finding.message, err=True)
     folder = refresh_kept(run, found.documents, device)
-    typer.echo(f"{folder} now looks into {len(found.documents):,} documents. The report speaks of those of then.")
+    looked_into = count(len(found.documents), "document")
+    typer.echo(f"{folder} now looks into {looked_into}. The report speaks of those of then.")
     if quotes_documents(folder):
         typer.echo("Examples in its prompt still quote the documents of then, and go to the model with every query.")
 

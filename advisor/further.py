@@ -66,9 +66,10 @@ def _own_columns(run: Path, table: Table) -> Sequence[str]:
     own = _columns_of(run)
     missing = [name for name in own if plain(name) not in map(plain, table.columns)]
     if missing and len(own) > 1:
+        columns, them = ("column", "it") if len(missing) == 1 else ("columns", "them")
         raise RequestError(
-            f"{table.name} has no column {quoted(missing)}, and the run read {quoted(own)} as the input: add it, or "
-            "name other columns with --input-columns."
+            f"{table.name} has no {columns} {quoted(missing)}, and the run read {quoted(own)} as the input: add "
+            f"{them}, or name other columns with --input-columns."
         )
     return [] if missing else own
 

@@ -185,4 +185,5 @@ def _sentence(error: ValidationError) -> str:
     given = f" (given: {first['input']!r})" if first["type"] != "missing" else ""
     said, place = first["msg"].removeprefix("Value error, "), [p for p in first["loc"][1:] if str(p) not in TAGS]
     inside = f" {'.'.join(map(str, place))}:" if place and all(isinstance(p, str) for p in place) else ""
-    return f"{flag}:{inside} {said[0].lower()}{said[1:]}{given}."
+    quotes = ": put it in quotes" if first["type"] == "string_type" else ""  # YAML reads yes as true, 5 as a number
+    return f"{flag}:{inside} {said[0].lower()}{said[1:]}{given}{quotes}."

@@ -92,9 +92,7 @@ def _reordered(joined: Collection[str], separator: str) -> str:
     count = sum(alike[same] for same in alike if alike[same] > 1)
     if not count:
         return ""
-    return (
-        f" {count} of {len(joined)} combinations differ from another in order alone, which counts as wrong too."
-    )
+    return f" {count} of {len(joined)} combinations differ from another in order alone, which counts as wrong too."
 
 
 def _says_something(text: str) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eval.errors import RequestError
-from eval.reading.text import clean, read_text
+from eval.reading.text import clean, counted, read_text
 
 if TYPE_CHECKING:
     from docx.document import Document
@@ -52,7 +52,7 @@ def extract(path: Path) -> Text:
         return Text("", problem=f"unreadable: {type(error).__name__}")
     if text.body:
         return text
-    return Text("", problem=f"no text on its {text.pages} pages, scanned?" if text.pages else "no text")
+    return Text("", problem=f"no text on its {counted(text.pages, 'page')}, scanned?" if text.pages else "no text")
 
 
 def _plain(path: Path) -> Text:

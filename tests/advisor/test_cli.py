@@ -144,7 +144,7 @@ REFUSED = {
     "peak below the mean": ((*GOOD, "--peak-qps", "0.001"), "--peak-qps: 0.001 queries a second"),
     "label that is none": ((*GOOD, "--min-recall", "returns=0.9"), "'returns' is no label here"),
     "the same in a plan alone": ((*GOOD, "--dry-run", "--min-recall", "returns=0.9"), "'returns' is no label here"),
-    "missing config": ((*GOOD, "-c", "nowhere.yaml"), "-c: the file nowhere.yaml"),
+    "missing config": ((*GOOD, "-c", "nowhere.yaml"), "-c: the file nowhere.yaml does not exist"),
     "config is a list": ((*GOOD, "-c", "list.yaml"), "name: value"),
     "config with unknown option": ((*GOOD, "-c", "odd.yaml"), "--colour is no option"),
     "predict with both": (("predict", "solution", "--input", "a", "--file", "good.csv"), "either --input"),

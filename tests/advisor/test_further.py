@@ -217,6 +217,10 @@ def test_a_table_without_one_of_the_columns_that_the_run_read_is_not_answered_fr
         for read in (labelled, inputs_of):
             with pytest.raises(RequestError, match='has no column "body", and the run read "subject" and "body"'):
                 read(place, str(other))
+    poorer = tmp_path / "poorer.csv"
+    poorer.write_text("text,label\nhello,billing\n", encoding="utf-8")
+    with pytest.raises(RequestError, match=r'has no columns "subject" and "body", .* as the input: add them, or name'):
+        inputs_of(run, str(poorer))
     changed = run_with(tmp_path / "one", task={"labels": ["billing"]}, data={"input_columns": ["message"]})
     assert inputs_of(changed, str(other)) == (["hello"], ['Read "text" as the input.']), "of one column, the usual ones"
 

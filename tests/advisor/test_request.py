@@ -71,6 +71,19 @@ def test_a_bad_option_is_one_sentence_that_names_the_flag(options: dict[str, Any
     assert "\n" not in message
 
 
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"min_recall": {True: 0.9}}, "valid string (given: True): put it in quotes."),
+        ({"error_cost": {"costs": {5: {"1": 10.0}}}}, "valid string (given: 5): put it in quotes."),
+    ],
+)
+def test_what_yaml_takes_for_no_text_is_to_be_put_in_quotes(options: dict[str, Any], says: str) -> None:
+    with pytest.raises(RequestError) as raised:
+        make_request(**GOOD, **options)
+    assert str(raised.value).endswith(says)
+
+
 def test_an_unknown_strategy_lists_the_known_ones() -> None:
     with pytest.raises(RequestError) as raised:
         make_request(**GOOD, strategies=["majority", "magic"])

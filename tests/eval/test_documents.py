@@ -118,10 +118,12 @@ def test_docx_gives_insertions_content_controls_and_nested_tables(tmp_path: Path
 def test_pdf_pages_without_text_are_counted(tmp_path: Path) -> None:
     write_pdf(tmp_path / "a.pdf", ["First page", "", "Third page"])
     write_pdf(tmp_path / "scan.pdf", ["", ""])
+    write_pdf(tmp_path / "one.pdf", [""])
     file = read_documents(tmp_path)
     assert texts(file) == {"a.pdf": "First page\n\nThird page"}
     files, pages = file.findings
-    assert (files.code, files.rows) == ("unread_documents", ("scan.pdf",))
+    assert (files.code, files.rows) == ("unread_documents", ("one.pdf", "scan.pdf"))
+    assert "one.pdf (no text on its 1 page, scanned?), scan.pdf (no text on its 2 pages, scanned?)" in files.message
     assert (pages.code, pages.count, pages.rows) == ("unread_documents", 1, ("a.pdf",))
 
 
