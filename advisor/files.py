@@ -95,8 +95,8 @@ def masked(files: Files) -> Files:
 
 
 def _of_test(finding: Finding) -> Finding:
-    """What was found in reading the test set, its rows told from those of the examples."""
-    return replace(finding, rows=tuple(map(in_test, finding.rows)))
+    """What was found in reading the test set, told from what was found in the examples."""
+    return replace(finding, rows=tuple(map(in_test, finding.rows)), message=f"Test set: {finding.message}")
 
 
 def _each_masked(texts: Sequence[str] | None) -> tuple[str, ...] | None:

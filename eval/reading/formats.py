@@ -12,7 +12,7 @@ from typing import Any
 from eval.errors import RequestError
 from eval.findings import Finding
 from eval.reading.delimited import Reading, Record, assumed, from_grid, unparseable
-from eval.reading.text import listed, read_text
+from eval.reading.text import is_blank, listed, read_text
 
 DECODER = json.JSONDecoder(parse_constant=lambda _: None)
 """Reads NaN and infinities as null."""
@@ -84,6 +84,8 @@ def read_workbook(path: Path) -> Reading:
             workbook.close()
     except Exception as error:  # a damaged archive surfaces as anything from BadZipFile to KeyError
         raise RequestError(f"{path} is not a readable Excel workbook ({_brief(error)}): export it again.") from error
+    while grid.records and is_blank(list(grid.records[-1][1].values())):  # rows that are formatted, say
+        grid.records.pop()
     findings = grid.above(path.name) + _other_sheets(path, _sheet_name(sheet), others)
     return Reading(grid.records, findings + unparseable(path.name, grid.odd, "covered by the header"), grid.odd)
 

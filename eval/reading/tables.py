@@ -46,7 +46,7 @@ class Table:
     unread: tuple[int, ...] = ()
     """Lines of the rows that could not be read."""
     blank: tuple[int, ...] = ()
-    """Lines of the rows before the last that have cells with nothing in them."""
+    """Lines of the rows that have cells, but nothing in them."""
 
     @property
     def title(self) -> str:
@@ -76,9 +76,8 @@ def read_table(source: str | Path) -> Table:
     blank = [record for record in records if _is_blank(record)]
     rows = tuple(Row(number, line, values) for number, (line, values) in enumerate(filled, 1))
     columns = tuple(dict.fromkeys(column for _, values in filled for column in values))
-    last = max((filled[-1][0], *broken))
-    among = tuple(line for line, cells in blank if cells and line < last)
-    return Table(name, columns, rows, (*findings, *_blank_rows(name, blank)), tuple(broken), among)
+    findings = [*findings, *_blank_rows(name, blank)]
+    return Table(name, columns, rows, tuple(findings), tuple(broken), tuple(line for line, cells in blank if cells))
 
 
 def readable_file(source: str | Path) -> Path:

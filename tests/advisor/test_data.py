@@ -416,7 +416,7 @@ def test_what_was_found_in_the_test_file_is_told_from_what_was_found_in_the_exam
     data = read(mixed, test=str(test))
     (finding,) = [f for f in data.findings if f.code == "empty_input"]
     assert finding.rows == ("row-31 (test set)",)
-    assert finding.message == "Left out 1 row of test.csv without an input: blank in line 32."
+    assert finding.message == "Test set: Left out 1 row of test.csv without an input: blank in line 32."
 
 
 # ---- groups ----------------------------------------------------------------------------------------------------------

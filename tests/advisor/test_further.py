@@ -244,13 +244,13 @@ def test_rows_that_cannot_be_read_keep_their_place_among_the_answers(
 ) -> None:
     kept("zero_shot", small_tasks, tmp_path)
     lines, table = tmp_path / "new.jsonl", tmp_path / "new.csv"
-    lines.write_text('{"text": "hi"}\n{"text": "oh\n{"text": "bye"}\n\n', encoding="utf-8")
+    lines.write_text('{"text": "hi"}\n{"text": "oh\n{"text": "bye"}\n{"text": null}\n\n', encoding="utf-8")
     table.write_text("text,x\nhi,1\n,\nbroken,2,3\nbye,4\n,\n", encoding="utf-8")
     broken, empty = (("", "the row cannot be read"), ("", "the input is empty"))
     for file, between in ((lines, [broken]), (table, [empty, broken])):
         inputs, said = inputs_of(tmp_path, str(file))
         found = [(line["input"], line.get("error")) for line in predict_lines(tmp_path, inputs, "cpu")]
-        assert found == [("hi", None), *between, ("bye", None)]
+        assert found == [("hi", None), *between, ("bye", None), empty]
         assert any(f"1 line of {file.name} is not" in sentence for sentence in said)
 
 

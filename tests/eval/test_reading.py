@@ -414,7 +414,7 @@ def test_a_workbook_gives_its_first_sheet_and_names_the_others(tmp_path: Path) -
     from openpyxl import Workbook
 
     book = Workbook()
-    for row in [["Text", "Label", None], ["a", 1, None], [None, None, None], ["b", True, None]]:
+    for row in [["Text", "Label", None], ["a", 1, None], [None, None, None], ["b", True, None], [" ", None, None]]:
         book.worksheets[0].append(row)
     book.create_sheet("Notes")
     book.save(tmp_path / "a.xlsx")
