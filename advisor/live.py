@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
 from advisor.progress import Forecast
-from advisor.report.wording import count, duration, legible, strategy_title
+from advisor.report.wording import count, duration, legible, rows_without_id, strategy_title
 
 if TYPE_CHECKING:
     from advisor.comparison import Comparison
@@ -98,6 +98,8 @@ def print_findings(findings: list[dict[str, Any]], console: Console) -> None:
             console.print(f"  Rows: {escape(legible(rows))}", style="dim", soft_wrap=True)
         if finding["action"]:
             console.print(f"  {escape(legible(finding['action']))}")
+    if counted := rows_without_id(row for finding in findings for row in finding["rows"]):
+        console.print(counted, style="dim")
 
 
 MOST_ROWS_SHOWN = 10

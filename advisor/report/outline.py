@@ -236,7 +236,7 @@ def _findings(report: Report) -> list[Block]:
     ]
     nothing = None if rows else Paragraph("Nothing to report.")
     table = Table(["", "Finding", "Rows:", "What was seen", "What was done"], rows)
-    counted = wording.rows_without_id(report.data.findings)
+    counted = wording.rows_without_id(row for f in report.data.findings for row in f.rows)
     return _section("What the audit of the data found", nothing, table, Paragraph(counted) if counted else None)
 
 

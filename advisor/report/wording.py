@@ -12,7 +12,6 @@ from datetime import datetime
 from advisor.economics import PEAK_RATIO, is_hosted
 from advisor.report.schema import (
     BreakEven,
-    Finding,
     Plan,
     Quality,
     Refit,
@@ -420,9 +419,9 @@ def power(plan: Plan) -> str:
     )
 
 
-def rows_without_id(findings: Iterable[Finding]) -> str:
+def rows_without_id(rows: Iterable[str]) -> str:
     """What the names of rows without an id mean, where findings name such rows; else empty."""
-    if not any(row.startswith("row-") for finding in findings for row in finding.rows):
+    if not any(row.startswith("row-") for row in rows):
         return ""
     return (
         "Rows without an id of their own are called row-1, row-2 and so on: the column names, blank rows and rows that "

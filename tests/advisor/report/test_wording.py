@@ -9,7 +9,6 @@ import pytest
 from advisor.report import wording
 from advisor.report.schema import (
     BreakEven,
-    Finding,
     Fit,
     LatencyPart,
     LoadLevel,
@@ -335,7 +334,5 @@ def test_where_today_s_system_is_kept_a_tie_is_called_by_what_it_means() -> None
 
 
 def test_rows_without_an_id_are_explained_where_a_finding_names_some() -> None:
-    finding = Finding(code="rare_labels", severity="info", count=1, message="", action="", rows=["a"])
-    assert wording.rows_without_id([finding]) == ""
-    named = finding.model_copy(update={"rows": ["row-2 (test set)"]})
-    assert "blank rows and rows that cannot be read do not count" in wording.rows_without_id([finding, named])
+    assert wording.rows_without_id(["INC7", "line 3"]) == ""
+    assert "blank rows and rows that cannot be read do not count" in wording.rows_without_id(["a", "row-2 (test set)"])
