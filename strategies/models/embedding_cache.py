@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from numpy.typing import NDArray
 
 from strategies.models.base import Embedder, ModelIdentity
 from strategies.models.caches import Bypassable
+
+log = logging.getLogger("advisor")
 
 
 class CachingEmbedder(Bypassable):
@@ -52,21 +55,32 @@ class CachingEmbedder(Bypassable):
         folder.mkdir(parents=True, exist_ok=True)
         metadata = {"embedder": self.identity.sha256}
         save_file({"vectors": np.stack(list(self._known.values()))}, folder / "new.safetensors", metadata=metadata)
-        write_json_lines(folder / "texts.jsonl", [{"text": text} for text in self._known])
+        write_json_lines(folder / "new.jsonl", [{"text": text} for text in self._known])
+        (folder / "new.jsonl").replace(folder / "texts.jsonl")
         (folder / "new.safetensors").replace(folder / "vectors.safetensors")
         self._saved = len(self._known)
 
     def load(self, folder: Path) -> None:
-        """Read what `save` wrote with the same weights; anything else is left alone."""
+        """Read what `save` wrote with the same weights; anything else, and what is damaged, is left alone."""
+        from safetensors import SafetensorError
+
+        if not (folder / "vectors.safetensors").exists():
+            return
+        try:
+            self._known.update(self._read(folder))
+        except (OSError, ValueError, SafetensorError):
+            log.warning("the embeddings in %s are damaged and are made anew", folder)
+        self._saved = len(self._known)
+
+    def _read(self, folder: Path) -> dict[str, NDArray[np.float32]]:
         from safetensors import safe_open
 
         from strategies.retrieval.index import read_json_lines
 
-        if not (folder / "vectors.safetensors").exists():
-            return
         with safe_open(folder / "vectors.safetensors", framework="numpy") as file:
             mine = (file.metadata() or {}).get("embedder") == self.identity.sha256
             vectors = file.get_tensor("vectors") if mine else []
         texts = [row["text"] for row in read_json_lines(folder / "texts.jsonl")]
-        self._known.update(zip(texts, vectors, strict=False))  # texts are written first: there may be more of them
-        self._saved = len(self._known)
+        if len(texts) < len(vectors):
+            raise ValueError("there are vectors without a text")
+        return dict(zip(texts, vectors, strict=False))  # texts are written first: there may be more of them

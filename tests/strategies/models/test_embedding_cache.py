@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from strategies.models.base import ModelIdentity
@@ -93,3 +94,40 @@ def test_a_save_that_broke_off_loses_nothing_but_what_was_new(tmp_path: Path) ->
     after.load(tmp_path)
     after.encode(["a", "b"])
     assert inner.asked == ["b"]
+
+
+@pytest.mark.parametrize("file", ["texts.jsonl", "vectors.safetensors"])
+@pytest.mark.parametrize("left", [0, 0.5, -5])
+def test_a_file_that_was_cut_off_is_no_memory(tmp_path: Path, file: str, left: float) -> None:
+    cached = CachingEmbedder(Counting())
+    cached.encode(["a b", "c"])
+    cached.save(tmp_path)
+    whole = (tmp_path / file).read_bytes()
+    (tmp_path / file).write_bytes(whole[: int(left * len(whole)) if left >= 0 else int(left)])
+    inner = Counting()
+    after = CachingEmbedder(inner)
+    after.load(tmp_path)
+    after.encode(["a b", "c"])
+    assert inner.asked == ["a b", "c"]
+    after.save(tmp_path)
+    again = CachingEmbedder(Counting("1"))
+    again.load(tmp_path)
+    assert np.array_equal(again.encode(["a b", "c"]), after.encode(["a b", "c"]))
+
+
+def test_texts_are_replaced_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cached = CachingEmbedder(Counting())
+    vectors = cached.encode(["a"])
+    cached.save(tmp_path)
+    cached.encode(["b"])
+
+    def full_disk(path: Path, rows: Sequence[dict[str, str]]) -> None:
+        path.write_text('{"te', encoding="utf-8")
+        raise OSError("no space left")
+
+    monkeypatch.setattr("strategies.retrieval.index.write_json_lines", full_disk)
+    with pytest.raises(OSError, match="no space"):
+        cached.save(tmp_path)
+    after = CachingEmbedder(Counting())
+    after.load(tmp_path)
+    assert np.array_equal(after.encode(["a"]), vectors)
