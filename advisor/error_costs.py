@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, Validatio
 from eval.errors import RequestError
 from eval.metrics import collapse
 from eval.reading.delimited import delimiter_of
+from eval.reading.text import clean
 
 Usd = Annotated[float, Field(ge=0, lt=1e9)]
 DEFAULT, UNUSABLE = "(default)", "(unusable)"
@@ -106,7 +107,7 @@ class ErrorCosts(BaseModel):
 
 def _collapsed(values: Mapping[str, Value]) -> dict[str, Value]:
     """The values by their labels with each run of whitespace as one space. Raises ValueError where two become one."""
-    found = {collapse(label): value for label, value in values.items()}
+    found = {collapse(clean(label)): value for label, value in values.items()}
     if len(found) < len(values):
         raise ValueError("two labels differ in nothing but their spaces")
     return found

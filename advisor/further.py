@@ -30,7 +30,7 @@ from eval.reading.columns import map_inputs, plain, quoted
 from eval.reading.delimited import assumed
 from eval.reading.examples import examples_of
 from eval.reading.tables import Table, read_table, readable_file
-from eval.reading.text import counted, read_text
+from eval.reading.text import clean, counted, read_text
 from eval.statistics import interval
 from strategies.manifest import note_inputs, read_manifest
 from strategies.models.caches import uncached
@@ -254,7 +254,7 @@ def inputs_of(run: Path, path: str, input_columns: Sequence[str] = ()) -> tuple[
     if path.lower().endswith(".txt"):
         decoded = read_text(readable_file(path))
         lines = decoded.text.rstrip().split("\n")
-        return [line.strip() for line in lines], [*_said(assumed(path, decoded)), "Read each line as an input."]
+        return [clean(line) for line in lines], [*_said(assumed(path, decoded)), "Read each line as an input."]
     table = read_table(path)
     inputs, sentence = map_inputs(table, input_columns or _own_columns(run, table))
     return inputs, [*_said(table.findings), sentence]

@@ -12,6 +12,7 @@ from advisor.economics import Hosting, mean_qps
 from advisor.error_costs import TAGS, ErrorCost, read_error_cost
 from eval.errors import RequestError
 from eval.findings import Code
+from eval.reading.text import clean
 from strategies.models.catalogue import DEFAULT_EMBEDDER, DEFAULT_LANGUAGE_MODEL
 from strategies.registry import STRATEGIES, check_names
 
@@ -70,7 +71,8 @@ class Options(BaseModel):
     def _recalls(cls, value: object) -> object:
         """LABEL=RATE, once or several times."""
         given = [value] if isinstance(value, str) else value
-        return _pairs(given) if isinstance(given, Sequence) else value
+        named = _pairs(given) if isinstance(given, Sequence) else value
+        return {clean(str(label)): rate for label, rate in named.items()} if isinstance(named, Mapping) else named
 
     @property
     def names_strategies(self) -> bool:

@@ -25,7 +25,7 @@ from api.limits import asks_this_machine, is_cross_site
 from eval.contracts import Prediction, Solution
 from eval.errors import InfrastructureError
 from eval.harness import infrastructure_failure
-from eval.reading.text import SURROGATE
+from eval.reading.text import SURROGATE, clean
 
 MOST_BYTES = 1_048_576
 """Of a request."""
@@ -62,7 +62,7 @@ class _Asked(BaseModel):
             raise Refusal("The last message holds no text.", "messages")
         if SURROGATE.search(text):
             raise Refusal("The last message holds half a character (a lone surrogate).", "messages")
-        return text
+        return clean(text)
 
 
 def _text(content: Any) -> str:

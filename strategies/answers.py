@@ -154,7 +154,7 @@ def _chosen(scores: LabelScores, labels: Sequence[str], handicaps: Sequence[floa
 
 def _written(completion: Completion) -> Prediction:
     return Prediction(
-        completion.text,
+        clean(completion.text),
         completion.usage,
         error=completion.error,
         first_token_seconds=completion.first_token_seconds,

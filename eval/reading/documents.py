@@ -80,7 +80,7 @@ def _from_files(folder: Path, found: Sequence[tuple[Path, str]]) -> DocumentFile
         if text.problem:
             unread.append((name, text.problem))
         else:
-            documents.append(Document(name, text.body, text.title or path.stem))
+            documents.append(Document(name, text.body, clean(text.title or path.stem)))
         if not text.problem and text.pages_without_text:
             partly.append((name, text))
     if not documents:

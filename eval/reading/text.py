@@ -74,9 +74,13 @@ def decode(data: bytes, name: str) -> Decoded:
 
 
 def clean(text: str) -> str:
-    """Strip surrounding white space and turn CRLF into LF; lone surrogates, which no file can hold, become U+FFFD."""
+    """Strip surrounding white space and turn CRLF into LF; lone surrogates, which no file can hold, become U+FFFD.
+
+    A letter and its marks become one character where there is one (Unicode's normal form C): texts that look the same
+    are the same.
+    """
     text = text.replace("\r\n", "\n").strip()
-    return SURROGATE.sub("\ufffd", text)
+    return unicodedata.normalize("NFC", SURROGATE.sub("\ufffd", text))
 
 
 def count_words(text: str) -> int:

@@ -348,9 +348,9 @@ def test_predict_prints_one_json_object_a_line(desk: Path, tmp_path: Path) -> No
     assert one.returncode == 0
     line = json.loads(one.stdout)
     assert (line["input"], line["output"]) == ("Wo ist mein Päckchen?", "delivery")
-    (tmp_path / "inputs.txt").write_text("a\n\n b \n")
+    (tmp_path / "inputs.txt").write_text("a\n\n a\u0308 \n")
     many = run(["predict", "solution", "--file", str(tmp_path / "inputs.txt")], desk)
-    assert [json.loads(row)["input"] for row in many.stdout.splitlines()] == ["a", "", "b"]
+    assert [json.loads(row)["input"] for row in many.stdout.splitlines()] == ["a", "", "ä"]
     assert many.stderr == "Read each line as an input.\n"
 
 

@@ -160,6 +160,16 @@ def test_in_a_request_a_matrix_is_a_file_or_an_object_and_recalls_are_pairs(tmp_
             make_request(task="x", examples="y", **options)
 
 
+def test_labels_are_named_as_they_are_read_from_examples() -> None:
+    asked = make_request(
+        task="x", examples="y", error_cost={"costs": {"re\u0301clame": {"x": 1}}}, min_recall=["re\u0301clame=0.9"]
+    )
+    assert isinstance(asked.error_cost, ErrorCosts)
+    assert asked.error_cost.labels == ["réclame", "x"]
+    assert asked.min_recall == make_request(task="x", examples="y", min_recall={" re\u0301clame": 0.9}).min_recall
+    assert asked.min_recall == {"réclame": 0.9}
+
+
 # ---- what an answer costs --------------------------------------------------------------------------------------------
 
 

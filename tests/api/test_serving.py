@@ -94,6 +94,10 @@ def test_the_last_message_of_the_user_is_answered(client: TestClient) -> None:
     assert said["advisor"] == {"confidence": 0.75, "sources": ["d1"]}
 
 
+def test_a_question_is_cleaned_as_what_is_read_from_files_is(client: TestClient) -> None:
+    assert ask(client, " re\u0301clame\r\n").json()["choices"][0]["message"]["content"] == "RÉCLAME"
+
+
 def test_earlier_messages_change_nothing_whatever_is_in_them(client: TestClient) -> None:
     call = {"id": "1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
     earlier = [

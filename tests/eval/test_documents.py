@@ -47,6 +47,12 @@ def test_a_folder_is_read_recursively_in_order(tmp_path: Path) -> None:
     assert file.findings == ()
 
 
+def test_names_of_files_are_cleaned_as_their_text_is(tmp_path: Path) -> None:
+    (tmp_path / "re\u0301clame.txt").write_text("pre\u0301nom")
+    (document,) = read_documents(tmp_path).documents
+    assert (document.id, document.title, document.text) == ("réclame.txt", "réclame", "prénom")
+
+
 def test_html_gives_its_visible_text_and_title(tmp_path: Path) -> None:
     html = "<html><head><title>T</title><style>p {}</style></head><body><p>Some <b>bold</b> text<br>next</p>"
     (tmp_path / "a.html").write_text(html + "<ul><li>one</li><li>two</li></ul><script>x()</script></body></html>")

@@ -92,6 +92,15 @@ def test_lone_surrogates_are_replaced_so_that_results_can_be_written(write: Writ
     assert pairs(file) == [("a\ufffdb", "😀")]
 
 
+def test_a_letter_is_the_same_however_its_marks_are_written(write: Write) -> None:
+    rows = [
+        '{"input": "ho\u0301a \u0111o\u031bn", "output": "re\u0301clame"}',
+        '{"input": {"nom": "Zoe\u0308"}, "output": "x"}',
+    ]
+    file = read_examples(write("a.jsonl", "\n".join(rows)))
+    assert pairs(file) == [("hóa đơn", "réclame"), ('{"nom": "Zoë"}', "x")]
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -58,6 +58,11 @@ def test_the_likeliest_label_is_answered_with_its_share_as_confidence() -> None:
     assert found.confidence == pytest.approx(0.6)
 
 
+def test_what_a_model_writes_is_cleaned_as_what_is_read_from_files_is() -> None:
+    (found,) = AnswerFormat().answer(ScriptedModel(lambda prompt: " re\u0301clame\r\n"), [PROMPT])
+    assert found.text == "réclame"
+
+
 def test_equally_likely_labels_give_the_first() -> None:
     assert AnswerFormat(labels=("b", "a")).answer(Weighing(-1.0, -1.0), [PROMPT])[0].text == "b"
 
