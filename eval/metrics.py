@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from eval.errors import RequestError
-from eval.reading.text import UNSPACED, UNSPACED_MARKS
+from eval.reading.text import DANDAS, UNSPACED, UNSPACED_MARKS, WORD
 
 Floats = npt.NDArray[np.float64]
 
@@ -157,7 +157,8 @@ def weighted_macro_f1(rows: Sequence[ScoredRow], weights: Floats) -> Floats:
 # ---- overlap of texts ------------------------------------------------------------------------------------------------
 
 
-_SIGN, _MARK = re.compile(f"[{UNSPACED}]"), re.compile(f"[{UNSPACED_MARKS}]")
+_SIGN, _MARK = re.compile(f"[{UNSPACED}]"), re.compile(f"[{UNSPACED_MARKS}{DANDAS}]")
+_WORD = re.compile(f"[{UNSPACED}]|{WORD}")
 
 
 def squad_tokens(text: str) -> list[str]:
@@ -199,7 +200,7 @@ class _UnicodeWords:
         self._stem = import_module("nltk.stem.porter").PorterStemmer().stem
 
     def tokenize(self, text: str) -> list[str]:
-        words = re.findall(rf"[{UNSPACED}]|[^\W_{UNSPACED}]+", text.lower())
+        words = _WORD.findall(text.lower())
         return [self._stem(word) if len(word) > 3 and word.isascii() else word for word in words]
 
 

@@ -31,7 +31,7 @@ from typing import NamedTuple
 import numpy as np
 from rapidfuzz.distance import OSA, Levenshtein
 
-from eval.reading.text import UNSPACED, UNSPACED_MARKS
+from eval.reading.text import DANDAS, MARKS, UNSPACED, UNSPACED_MARKS, WORD
 
 MOST_WORDS = 0.2
 """Share of the words of the longer text that may differ."""
@@ -50,9 +50,10 @@ _SMOOTHING = 0.1
 _APOSTROPHE = re.compile(r"['’`]")
 _WORD = re.compile(
     rf"[{UNSPACED}]"  # Scripts without spaces: each sign is a word.
-    rf"|[^\W_{UNSPACED}]+"
-    rf"|[^\w\s.,;:!?¿¡\"()\[\]{{}}«»„“”‘‚–—…{UNSPACED_MARKS}-]"  # A symbol or an emoji can be all the difference.
+    rf"|{WORD}"
+    rf"|[^\w\s.,;:!?¿¡\"()\[\]{{}}«»„“”‘‚–—…{UNSPACED_MARKS}{DANDAS}-]"  # A symbol can be all the difference.
 )
+_MARK = re.compile(f"[{MARKS}]")
 
 Words = tuple[str, ...]
 Pair = tuple[int, int]
@@ -149,13 +150,19 @@ def _differ_little(a: _Text, b: _Text, weights: Mapping[str, float]) -> bool:
 
 
 def _is_slip(a: str, b: str) -> bool:
-    if min(len(a), len(b)) < FEWEST_LETTERS or a[0] != b[0] or not (a.isalpha() and b.isalpha()):
+    if a[:1] != b[:1] or min(_letters(a), _letters(b)) < FEWEST_LETTERS:
         return False
     return bool(OSA.distance(a, b, score_cutoff=1) == 1)
 
 
 def _numbers(words: Words) -> list[str]:
-    return [word for word in words if not word.isalpha()]
+    return [word for word in words if not _letters(word)]
+
+
+def _letters(word: str) -> int:
+    """Without the marks on them; none where there are other signs."""
+    bare = word if word.isalpha() else _MARK.sub("", word)
+    return len(bare) if bare.isalpha() else 0
 
 
 def _one_deletion_apart(texts: Sequence[Words]) -> Iterator[Pair]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from eval.reading.text import word_of
 from strategies.manifest import model_entry
 from strategies.models.base import Embedder
 from strategies.models.shelf import ModelShelf
@@ -139,7 +140,7 @@ def terms_of() -> Callable[[str], list[str]]:
     """A function that lists the terms of a text, each as often as it is there."""
     from sklearn.feature_extraction.text import CountVectorizer
 
-    words = CountVectorizer(ngram_range=(1, 2), token_pattern=r"(?u)\b\w+\b").build_analyzer()
+    words = CountVectorizer(ngram_range=(1, 2), token_pattern=word_of(r"\w")).build_analyzer()
     runs = CountVectorizer(analyzer="char_wb", ngram_range=(2, 5)).build_analyzer()
     return lambda text: [*words(text), *(f"#{run}" for run in runs(text))]
 

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from eval.reading.text import UNSPACED
+from eval.reading.text import UNSPACED, word_of
 
-_WORD = re.compile(rf"([{UNSPACED}]+)|[^\W{UNSPACED}]+")
+_SPACED = word_of(rf"[^\W{UNSPACED}]")
+_WORD = re.compile(f"([{UNSPACED}]+)|{_SPACED}")
 
 
 class WordIndex:

@@ -119,6 +119,15 @@ def test_rouge_l_sees_words_beyond_ascii() -> None:
     assert score("rougeL", "кошка спит", "кошка ест") == pytest.approx(0.5)
 
 
+@pytest.mark.parametrize(
+    ("output", "target"),
+    [("लड़का", "लड़की"), ("नदी के पास", "नाद का पूस"), ("দিন", "দান"), ("மலை", "மாலா"), ("ĝa", "g\u0302e")],
+)
+def test_rouge_l_sees_the_vowels_that_are_marks_on_a_letter(output: str, target: str) -> None:
+    assert score("rougeL", output, target) == 0
+    assert score("rougeL", f"{output} {target}", target) > 0
+
+
 def test_overlap_metrics_rank_a_near_answer_above_a_far_one() -> None:
     for name in ("rougeL", "gleu", "chrf", "token_f1"):
         near, far = (
@@ -208,3 +217,8 @@ def test_each_sign_of_a_script_without_spaces_is_a_word() -> None:
     assert score("rougeL", "我们明天去北京开会", "我们明天去上海开会") == pytest.approx(7 / 9)
     assert words_held("法国位于欧洲，其首都为巴黎。", ["巴黎"]) == 1
     assert words_held("กรุงเทพเป็นเมืองหลวง", ["กรุงเทพ"]) == 1
+    assert score("token_f1", "ភ្នំពេញ", "ភ្នំពេញ។") > 0.9
+
+
+def test_a_danda_is_no_part_of_a_word() -> None:
+    assert score("token_f1", "दिल्ली में है।", "दिल्ली में है") == 1

@@ -36,6 +36,9 @@ def joined(*texts: str) -> bool:
         ("How do I top up my account?", "How do I topup my account?"),
         ("„Wo ist mein Paket?“", "Wo ist mein Paket"),
         ("Ｗhere is my ﬁle", "where is my file"),
+        ("पैसा कब मिलेगा।", "पैसा कब मिलेगा"),
+        ("मैं पासवर्ड भूल गया", "मैं पसवर्ड भूल गया"),
+        ("मैं पासवर्ड भूल गया", "मैंपासवर्ड भूल गया"),
         (
             "my card was swallowed by the machine at the station yesterday evening and nobody answers the phone",
             "my card was swallowed by the machine at the station yesterday evening, and nobody answers a phone",
@@ -64,6 +67,9 @@ def test_small_edits_make_near_duplicates(one: str, other: str) -> None:
         ("do it now", "do it not"),
         ("fly from Oslo to Rome", "fly from Rome to Oslo"),
         ("我要取消订单", "我要取消订阅"),
+        ("मेरा बेटा बीमार है", "मेरी बेटी बीमार है"),
+        ("मेरा कार्ड खो गया है", "मेरा कार्ड खा गया है"),
+        ("दिन में दो बार", "दान में दो बार"),
         ("🙂", "🙁"),
         ("???", "!"),
     ],
@@ -129,3 +135,8 @@ def test_twenty_thousand_rows_take_less_than_a_minute() -> None:
 
 def test_signs_are_words_also_after_latin_letters_and_figures() -> None:
     assert words_of("iPhoneの電源が3日") == ("iphone", "の", "電", "源", "が", "3", "日")
+
+
+def test_a_word_holds_the_marks_on_its_letters_and_an_emoji_is_none() -> None:
+    assert words_of("दिन में, है।") == ("दिन", "में", "है")
+    assert words_of("ok ❤️") == ("ok", "❤", "\ufe0f")

@@ -21,7 +21,7 @@ from strategies.linear import FOLDS, PooledLinear, TfidfLinear
 from strategies.linear_classifier import MOST_SPAN, LinearClassifier
 from strategies.models.fake import HashingEmbedder, ScriptedModel
 from strategies.models.shelf import ModelShelf
-from strategies.text_features import MANY_TEXTS, Matrix, TermCounts, TfidfFeatures
+from strategies.text_features import MANY_TEXTS, Matrix, TermCounts, TfidfFeatures, terms_of
 from strategies.workload import Profile, Speeds
 
 WORDS = ("invoice", "password", "parcel", "refund", "login", "courier")
@@ -38,6 +38,15 @@ def workshop(folder: Path, **allowance: object) -> Workshop:
 def clear_rows(count: int = 60) -> list[Example]:
     """The label is a word of the text."""
     return [Example(str(i), f"{WORDS[i % 6]} number {i}", (WORDS[i % 6],)) for i in range(count)]
+
+
+def test_words_are_seen_with_the_vowels_that_are_marks_on_a_letter() -> None:
+    listed = terms_of()
+    assert {"दिन", "दिन में"} <= set(listed("दिन में"))
+    assert "दान" in listed("दान")
+    assert [term for term in listed("It's A-1, ok") if term[0] != "#"] == [
+        "it", "s", "a", "1", "ok", "it s", "s a", "a 1", "1 ok",
+    ]  # fmt: skip
 
 
 def rare_rows(share: float, signal: float, count: int = 300) -> list[Example]:

@@ -75,3 +75,10 @@ def test_text_without_spaces_is_cut_too() -> None:
     assert all(count_words(passage) <= 20 and passage.endswith("。") for passage in passages)
     unbroken = cut("中" * 100, 20)
     assert [len(passage) for passage in unbroken] == [40, 40, 20]
+
+
+def test_a_danda_ends_a_sentence() -> None:
+    text = "बैंक सुबह दस बजे खुलता है। " * 30
+    passages = cut(text, 20)
+    assert all(passage.endswith("।") for passage in passages)
+    assert passages[1].startswith("बैंक")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from strategies.models.base import ModelIdentity
 from strategies.retrieval.chunks import Passage
 from strategies.retrieval.index import PassageIndex, Ranks
-from strategies.retrieval.words import WordIndex
+from strategies.retrieval.words import WordIndex, words
 
 TEXTS = ["The pump P-774 leaks oil.", "The pump P-775 leaks oil.", "Holidays are booked in spring.", ""]
 
@@ -56,11 +56,11 @@ RANKING = st.lists(st.integers(0, 9), unique=True, max_size=10)
 
 
 @given(RANKING, RANKING, st.sampled_from([0.2, 0.5, 0.7]))
-def test_fusing_loses_and_invents_nothing(meaning: list[int], words: list[int], share: float) -> None:
-    ranks = Ranks(meaning, words)
-    assert set(ranks.fused(share)) == {*meaning, *words}
+def test_fusing_loses_and_invents_nothing(meaning: list[int], wording: list[int], share: float) -> None:
+    ranks = Ranks(meaning, wording)
+    assert set(ranks.fused(share)) == {*meaning, *wording}
     assert ranks.fused(0.0)[: len(meaning)] == meaning
-    assert ranks.fused(1.0)[: len(words)] == words
+    assert ranks.fused(1.0)[: len(wording)] == wording
     assert Ranks(meaning, meaning).fused(share) == meaning
 
 
@@ -76,3 +76,14 @@ def test_a_larger_share_moves_the_first_to_where_words_have_it() -> None:
 def test_scripts_without_spaces_are_searched_by_pairs_of_signs() -> None:
     index = WordIndex(["其首都为柏林，位于德国。", "其首都为巴黎，位于法国。", "Berlin is in Germany."])
     assert index.search(["法国的首都在哪里？", "巴黎", "berlin"], 1) == [[1], [1], [2]]
+
+
+def test_vowels_that_are_marks_on_a_letter_tell_words_apart() -> None:
+    index = WordIndex(["दान की राशि वापस नहीं होती", "दिन में दो बार दवा लें"])
+    assert index.search(["दिन", "दान", "दीन"], 2) == [[1], [0], []]
+
+
+def test_a_word_is_what_it_was_in_other_scripts() -> None:
+    assert words("P-774 snake_case Größe: кошка ест") == ["p", "774", "snake_case", "grösse", "кошка", "ест"]
+    assert words("iPhoneの電源") == ["iphone", "の電", "電源"]
+    assert words("น้ำ") == ["น้", "้ำ"]
