@@ -12,8 +12,7 @@ import importlib.util
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cache
-from textwrap import shorten
+from functools import cache, partial
 from typing import Any
 
 from eval.contracts import NO_USAGE, Example, Outcome, Solution, Task
@@ -25,7 +24,7 @@ from strategies.base import Allowance, Standing, Workshop
 from strategies.models.base import Decoding, LanguageModel, Prompt, Turn
 from strategies.pipeline import Pipeline
 from strategies.prompting import FewShot
-from strategies.prompts import PromptTemplate, instruction
+from strategies.prompts import PromptTemplate, instruction, shortened
 from strategies.tuning import SEARCH_ROWS, Configuration, dev_rows, most_often, parts
 from strategies.workload import Profile, Tokens, Workload
 
@@ -236,10 +235,7 @@ def _request(sentence: str, shown: Sequence[Mapping[str, str]]) -> str:
 
 def _shown(outcome: Outcome) -> dict[str, str]:
     """A row with the answer given and the right one."""
-
-    def short(text: str) -> str:
-        return shorten(text, SHOWN_LETTERS, placeholder=" ...")
-
+    short = partial(shortened, most=SHOWN_LETTERS)
     given = short(outcome.prediction.text) if outcome.prediction.error is None else f"none ({outcome.prediction.error})"
     right = " or ".join(short(target) for target in outcome.example.targets)
     return {"Input": short(outcome.example.input), "Answer given": given, "Right answer": right}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from textwrap import shorten
 from typing import Any, Literal
 
 from eval.contracts import Example, Kind, Task
@@ -16,6 +15,8 @@ from strategies.retrieval.index import Pair
 
 DESCRIPTION_LETTERS = 100
 """Of an example that describes a label."""
+CUT = " [...]"
+"""Stands where a text was cut off."""
 SHORTEST_PASSAGE = 200
 """Letters; a passage that would have to be cut shorter to fit is left out."""
 
@@ -49,7 +50,7 @@ class PromptTemplate:
     def shows(self, text: str) -> bool:
         """Whether an input stands in it, as a demonstration or, its beginning at least, as what describes a label."""
         whole = "\n".join((self.instruction, *(shown.question for shown in self.demonstrations)))
-        return text in whole or shorten(text, DESCRIPTION_LETTERS) in whole
+        return text in whole or shortened(text, DESCRIPTION_LETTERS) in whole
 
     def within(self, model: LanguageModel) -> PromptTemplate:
         """The same with as many of the demonstrations, from the first on, as fit into a quarter of the context."""
@@ -117,7 +118,17 @@ def _typical_inputs(train: Sequence[Example]) -> dict[str, str]:
     rows: dict[str, list[Example]] = {}
     for example in train:
         rows.setdefault(example.target, []).append(example)
-    return {label: shorten(_of_middle_length(own, "input").input, DESCRIPTION_LETTERS) for label, own in rows.items()}
+    return {label: shortened(_of_middle_length(own, "input").input, DESCRIPTION_LETTERS) for label, own in rows.items()}
+
+
+def shortened(text: str, most: int) -> str:
+    """The beginning of a text, in one line of at most so many letters; cut between words, where one ends near by."""
+    line = " ".join(text.split())
+    if len(line) <= most:
+        return line
+    room = most - len(CUT)
+    between = line.rfind(" ", room // 2, room + 1)
+    return line[: between if between > 0 else room] + CUT
 
 
 def _of_middle_length(rows: Sequence[Example], part: Literal["input", "target"] = "target") -> Example:

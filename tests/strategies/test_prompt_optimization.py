@@ -10,14 +10,22 @@ from typing import Any
 
 import pytest
 
-from eval.contracts import Example, Kind, Task
+from eval.contracts import Example, Kind, Outcome, Prediction, Task
 from eval.errors import InfrastructureError, NotApplicable
 from eval.harness import INFRASTRUCTURE
 from strategies import prompt_optimization
 from strategies.base import Allowance, Workshop
 from strategies.models.base import Completion, Decoding, LanguageModel, Prompt
 from strategies.models.fake import HashingEmbedder, ScriptedModel
-from strategies.prompt_optimization import MOST_PROPOSALS, SENTENCE, SHARE, OptimizedPrompt, most_answers
+from strategies.prompt_optimization import (
+    MOST_PROPOSALS,
+    SENTENCE,
+    SHARE,
+    SHOWN_LETTERS,
+    OptimizedPrompt,
+    _shown,
+    most_answers,
+)
 from strategies.racing import FIRST_LAP
 from strategies.workload import Profile, Speeds, Workload
 
@@ -174,3 +182,10 @@ def test_it_is_planned_for_where_it_applies() -> None:
     assert strategy.workload(profile(parameters=135_000_000), Allowance()) == Workload()
     assert strategy.workload(profile(), Allowance(tuning_seconds=0.0)) == Workload()
     assert strategy.workload(profile(train_rows=20), Allowance()) == Workload()
+
+
+def test_the_beginning_of_a_long_row_is_shown_whatever_its_script() -> None:
+    long = "我的银行卡被机器吞掉了，" * 200
+    shown = _shown(Outcome(Example("1", long, ("吞卡",)), Prediction("账单"), 0.0, 0.1))
+    assert shown["Input"].startswith(long[: SHOWN_LETTERS - 10])
+    assert len(shown["Input"]) <= SHOWN_LETTERS

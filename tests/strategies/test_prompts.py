@@ -12,7 +12,7 @@ from strategies.answers import AnswerFormat
 from strategies.models.base import JsonShape, Prompt
 from strategies.models.fake import HashingEmbedder, ScriptedModel
 from strategies.pipeline import DocumentRetriever, ExampleRetriever, Pipeline
-from strategies.prompts import Demonstration, PromptTemplate, instruction, question, within_context
+from strategies.prompts import Demonstration, PromptTemplate, instruction, question, shortened, within_context
 from strategies.retrieval.chunks import MOST_WORDS, Passage
 from strategies.retrieval.index import ExampleIndex, Pair, PassageIndex
 
@@ -165,3 +165,20 @@ def test_a_prompt_tells_which_inputs_it_shows() -> None:
     assert [template.shows(e.input) for e in train] == [True, True, True]
     assert not template.shows("another complaint")
     assert not PromptTemplate("Sort.").shows(long)
+
+
+def test_a_long_text_is_cut_between_words_where_one_ends_near_the_end() -> None:
+    assert shortened("short\n text ", 10) == "short text"
+    assert shortened("a rather long complaint", 20) == "a rather long [...]"
+    assert shortened("see https://example.org/a/very/long/address", 30) == "see https://example.org/ [...]"
+
+
+def test_what_describes_a_label_is_cut_in_scripts_without_spaces_too() -> None:
+    lost, bill = "我的银行卡被机器吞掉了，" * 12, "请帮我核实这笔交易，" * 12
+    train = [Example("1", lost, ("吞卡",)), Example("2", bill, ("账单",))]
+    task = Task("选择标签", Kind.CLASSIFICATION, "accuracy")
+    template = PromptTemplate(instruction(task, AnswerFormat(labels=("吞卡", "账单")), train, described=True))
+    assert f"吞卡 (such as: {lost[:90]}" in template.instruction
+    assert template.shows(lost)
+    assert not template.shows("另外一个完全不同的问题" * 12)
+    assert not PromptTemplate("Sort these [...]").shows("另外一个完全不同的问题" * 12)
