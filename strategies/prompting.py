@@ -23,6 +23,8 @@ from strategies.tuning import SEARCH_ROWS, Configuration, choose, dev_rows
 from strategies.workload import SEARCHED, Profile, Tokens, Workload, answering
 
 WITHOUT_DOCUMENTS = "there are no documents to retrieve from"
+SHOWN = "demonstrations_shown"
+"""In the log: as many as there are rows for, and room."""
 
 
 class ZeroShot:
@@ -88,6 +90,7 @@ class FewShot:
             template = _template(task, answers, rows, model, configuration)
             demonstrations = tuple(Demonstration(e.input, e.target) for e in shown)
             template = replace(template, demonstrations=demonstrations).within(model)
+            workshop.log.config[SHOWN] = len(template.demonstrations)
             if configuration["most_typical"] == "last":
                 template = replace(template, demonstrations=template.demonstrations[::-1])
             return Pipeline(model, template, answers)
@@ -178,7 +181,9 @@ class Rag:
                 ),
             )
             model = workshop.language_model
-            return Pipeline(model, template.within(model), answers, workshop.embedder, documents=retriever)
+            fitting = template.within(model)
+            workshop.log.config[SHOWN] = len(fitting.demonstrations)
+            return Pipeline(model, fitting, answers, workshop.embedder, documents=retriever)
 
         return _choose(task, train, workshop, self.configurations, make)
 

@@ -53,9 +53,13 @@ class PromptTemplate:
         return text in whole or shortened(text, DESCRIPTION_LETTERS) in whole
 
     def within(self, model: LanguageModel) -> PromptTemplate:
-        """The same with as many of the demonstrations, from the first on, as fit into a quarter of the context."""
-        fitting = self
-        while fitting.demonstrations and not fitting.is_short_for(model):
+        """The same with as many of the demonstrations, from the first on, as fit into a quarter of the context.
+
+        Half of it stays free for inputs and answers, however long the instruction is.
+        """
+        fitting, instructed = self, model.prompt_tokens(replace(self, demonstrations=()).prompt(""))
+        most = min(instructed + model.context_tokens // 4, model.context_tokens // 2)
+        while fitting.demonstrations and model.prompt_tokens(fitting.prompt("")) > most:
             fitting = replace(fitting, demonstrations=fitting.demonstrations[:-1])
         return fitting
 

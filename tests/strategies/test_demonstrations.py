@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from eval.contracts import Example, Kind, Task
-from strategies.base import Workshop
+from eval.contracts import Document, Example, Kind, Task
+from strategies.base import Allowance, Workshop
 from strategies.demonstrations import MOST_CANDIDATES, Choice, pick
 from strategies.models.fake import HashingEmbedder, ScriptedModel
 from strategies.pipeline import Pipeline
 from strategies.prompting import FewShot
+from strategies.registry import make_strategy
 
 EMBEDDER = HashingEmbedder()
 ROWS = [
@@ -99,3 +101,16 @@ def test_rows_with_the_same_input_are_all_picked_in_the_end() -> None:
 def test_only_the_first_rows_of_many_are_candidates() -> None:
     many = [Example(str(i), f"text {i}", ("x",)) for i in range(MOST_CANDIDATES + 50)]
     assert all(int(e.id) < MOST_CANDIDATES for e in pick(many, 20, EMBEDDER, by_label=False))
+
+
+@pytest.mark.parametrize("name", ["few_shot", "rag"])
+def test_the_log_says_how_many_are_shown(tmp_path: Path, name: str) -> None:
+    rows = [Example(str(i), "word " * 30 + str(i), (f"label {i % 2}",)) for i in range(20)]
+    model = ScriptedModel(lambda prompt: "", context_tokens=500)
+    documents = [Document("d", "The word is word.")]
+    workshop = Workshop(model, HashingEmbedder(), documents, tmp_path, allowance=Allowance(tuning_seconds=0.0))
+    strategy: Any = make_strategy(name)
+    strategy.configurations = ({**strategy.configurations[0], "demonstrations": 12},)
+    solution: Any = strategy.fit(Task("Sort.", Kind.CLASSIFICATION, "accuracy"), rows, workshop)
+    assert workshop.log.config["demonstrations"] == 12
+    assert 0 < workshop.log.config["demonstrations_shown"] == len(solution.template.demonstrations) < 12

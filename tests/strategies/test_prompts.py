@@ -61,9 +61,22 @@ def test_as_many_demonstrations_are_shown_as_fit_into_a_quarter_of_the_context()
     fitting = PromptTemplate("Do it.", shown).within(model)
     assert 0 < len(fitting.demonstrations) < 20
     assert fitting.demonstrations == shown[: len(fitting.demonstrations)], "the first are the best chosen"
-    assert model.prompt_tokens(fitting.prompt("")) <= 20
+    assert 15 < model.prompt_tokens(fitting.prompt("")) - model.prompt_tokens(PromptTemplate("Do it.").prompt("")) <= 20
     too_long = PromptTemplate("Do it.", (Demonstration("word " * 100, "answer"),))
     assert too_long.within(model).demonstrations == ()
+
+
+def test_a_long_instruction_takes_no_room_from_the_demonstrations_but_half_of_the_context_stays_free() -> None:
+    model = ScriptedModel(lambda prompt: "", context_tokens=80)
+    shown = tuple(Demonstration(f"question {i}", "answer") for i in range(20))
+
+    def fitting(words: int) -> PromptTemplate:
+        return PromptTemplate("word " * words, shown).within(model)
+
+    assert len(fitting(words=15).demonstrations) == len(fitting(words=1).demonstrations) > 0
+    assert 0 < len(fitting(words=30).demonstrations) < len(fitting(words=15).demonstrations)
+    assert model.prompt_tokens(fitting(words=30).prompt("")) <= 40
+    assert fitting(words=60).demonstrations == ()
 
 
 def test_the_instruction_says_what_form_the_answer_has() -> None:
