@@ -18,6 +18,7 @@ PLAIN_TEMPLATE = (
 
 _PROBE = "§"
 _CHAT = (Turn("system", "§0"), Turn("user", "§1"), Turn("assistant", "§2"), Turn("user", "§3"))
+_ANSWERS = ("yes", "Größe", "7", '{"a": 1}')
 
 
 class ChatFormat:
@@ -43,6 +44,11 @@ class ChatFormat:
                 "name an instruction-tuned model with --model."
             )
         self.end_token = self._end_token()
+        self._ending, opening = self._turn()
+        self._opening = opening.rstrip(" ")
+        self.space = opening.removeprefix(self._opening)
+        """What an answer begins with: with the letters after it, it may be one token."""
+        self._stands_alone = all(self._following(answer) == self._encode(answer) for answer in _ANSWERS)
         self._shared: dict[tuple[Turn, ...], list[int]] = {}
 
     def _can_write(self) -> bool:
@@ -62,10 +68,19 @@ class ChatFormat:
             return int(tokens[0])
         return int(self.tokenizer.eos_token_id)
 
+    def _turn(self) -> tuple[str, str]:
+        """How an open prompt ends after what is asked, and how it must for an answer to follow as in a written chat."""
+        ending = self._render(_CHAT[1:2], open_answer=True).rpartition(_CHAT[1].content)[2]
+        _, _, written = self._render(_CHAT[1:], open_answer=True).partition(_CHAT[1].content)
+        opening = written.partition(_CHAT[2].content)[0]
+        return ending, opening if opening.startswith(ending) else ending
+
     def tokens(self, prompt: Prompt) -> list[int]:
         """The whole chat, up to where the answer begins."""
         text = self._render(prompt.turns, open_answer=True)
-        return list(self.tokenizer.encode(text, add_special_tokens=False))
+        if text.endswith(self._ending):
+            text = text[: len(text) - len(self._ending)] + self._opening
+        return self._encode(text)
 
     def shared_length(self, prompt: Prompt, tokens: Sequence[int]) -> int:
         """How many leading tokens come from the shared turns, and so are the same for every query."""
@@ -86,11 +101,19 @@ class ChatFormat:
             text = self._render(turns, open_answer=False)
         except Exception:  # some templates refuse a chat without a question; then nothing is shared
             return []
-        return list(self.tokenizer.encode(text, add_special_tokens=False))
+        return self._encode(text)
 
     def answer_tokens(self, text: str) -> list[int]:
-        """An answer's tokens, without the end token."""
-        return list(self.tokenizer.encode(self._harmless(text), add_special_tokens=False))
+        """An answer's tokens where it follows a prompt, as demonstrations have it; without the end token."""
+        text = self._harmless(text)
+        return self._encode(text) if self._stands_alone or not text else self._following(text)
+
+    def _following(self, answer: str) -> list[int]:
+        before, both = self._encode(self._opening), self._encode(self._opening + self.space + answer)
+        return both[len(before) :] if both[: len(before)] == before else self._encode(self.space + answer)
+
+    def _encode(self, text: str) -> list[int]:
+        return list(self.tokenizer.encode(text, add_special_tokens=False))
 
     def _render(self, turns: Sequence[Turn], *, open_answer: bool) -> str:
         written = turns if self._knows_system else without_system(turns)

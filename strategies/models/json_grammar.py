@@ -81,19 +81,23 @@ def _kind(value: object) -> str:
     return "null" if value is None else "any"
 
 
-def ebnf(shape: JsonShape) -> str:
-    """The grammar in xgrammar's EBNF."""
+def ebnf(shape: JsonShape, space: str = "") -> str:
+    """The grammar in xgrammar's EBNF, of an object after such a space."""
+    return f"root ::= {_quoted(space)} answer\n{_answer(shape)}{_VALUES}"
+
+
+def _answer(shape: JsonShape) -> str:
     if not shape.keys:
-        return "root ::= object" + _VALUES
+        return "answer ::= object"
     pairs = [f'{_quoted(json.dumps(key, ensure_ascii=False))} ": " ({" | ".join(kinds)})' for key, kinds in shape.keys]
     if not shape.ordered:
-        return f'root ::= "{{}}" | "{{" pair (", " pair)* "}}"\npair ::= {" | ".join(pairs)}{_VALUES}'
-    rules = ['root ::= "{}" | "{" from0 "}"']
+        return f'answer ::= "{{}}" | "{{" pair (", " pair)* "}}"\npair ::= {" | ".join(pairs)}'
+    rules = ['answer ::= "{}" | "{" from0 "}"']
     last = len(pairs) - 1
     for i, pair in enumerate(pairs):  # from_i: one or more pairs, of the keys from the i-th on
         more = f'{pair} (", " from{i + 1})? | from{i + 1}' if i < last else pair
         rules.append(f"from{i} ::= {more}")
-    return "\n".join(rules) + _VALUES
+    return "\n".join(rules)
 
 
 def _quoted(text: str) -> str:
@@ -101,9 +105,9 @@ def _quoted(text: str) -> str:
 
 
 class GrammarCompiler:
-    """Compiles shapes for one tokenizer, each once."""
+    """Compiles shapes for one tokenizer, each once; `space` is what an answer begins with (see `ChatFormat`)."""
 
-    def __init__(self, tokenizer: Any, vocabulary: int, stop_tokens: Sequence[int]) -> None:
+    def __init__(self, tokenizer: Any, vocabulary: int, stop_tokens: Sequence[int], space: str = "") -> None:
         import xgrammar
 
         info = xgrammar.TokenizerInfo.from_huggingface(
@@ -111,12 +115,12 @@ class GrammarCompiler:
         )
         self._compiler = xgrammar.GrammarCompiler(info)
         self._compiled: dict[JsonShape, Any] = {}
-        self._vocabulary = vocabulary
+        self._vocabulary, self._space = vocabulary, space
 
     def start(self, shape: JsonShape, rows: int) -> GrammarState:
         """Fresh matchers for a batch."""
         if shape not in self._compiled:
-            self._compiled[shape] = self._compiler.compile_grammar(ebnf(shape))
+            self._compiled[shape] = self._compiler.compile_grammar(ebnf(shape, self._space))
         return GrammarState(self._compiled[shape], rows, self._vocabulary)
 
 

@@ -197,7 +197,8 @@ class TransformersModel:
     def _compiler(self) -> GrammarCompiler:
         if self._grammars is None:
             vocabulary = int(self.network.config.vocab_size)
-            self._grammars = GrammarCompiler(self.tokenizer, vocabulary, sorted(self.engine.stop_tokens))
+            ends = sorted(self.engine.stop_tokens)
+            self._grammars = GrammarCompiler(self.tokenizer, vocabulary, ends, self.chat.space)
         return self._grammars
 
 

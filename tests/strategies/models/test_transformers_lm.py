@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from strategies.models.base import Decoding, JsonShape, Prompt, Turn
 from strategies.models.chat import ChatFormat
 from strategies.models.devices import data_type
 from strategies.models.engine import NEGLIGIBLE
+from strategies.models.tiny import CHATML
 from strategies.models.transformers_lm import TransformersModel
 
 LABELS = ("billing", "billing dispute", "billing dispute closed", "outage", "out", "Größe", "yes")
@@ -345,6 +347,47 @@ def test_where_a_template_knows_no_system_turn_its_text_opens_the_chat(tiny_mode
     assert tokenizer.decode(tokens[: chat.shared_length(prompt, tokens)]).endswith("outage<|im_end|>]")
     alone = Prompt((FIXED[0], Turn("user", "And now?")), shared=1)
     assert "one label" in tokenizer.decode(chat.tokens(alone)[: chat.shared_length(alone, chat.tokens(alone))])
+
+
+SPACED = (
+    "{% for m in messages %}{% if m['role'] == 'assistant' %} {{ m['content'] }}<|im_end|>"
+    "{% else %}[INST] {{ m['content'] }} [/INST]{% endif %}{% endfor %}"
+)
+"""Begins an answer with a space, as Llama 2's."""
+
+
+@pytest.mark.parametrize("template", [None, CHATML, ALTERNATING, SILENT, SPACED])
+def test_an_answer_begins_where_and_as_those_of_demonstrations_do(
+    tiny_model_folder: Path, template: str | None
+) -> None:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model_folder)
+    tokenizer.chat_template = template
+    chat = ChatFormat(tokenizer)
+    for answer in (*LABELS, "7", "- x", '{"paid": true}'):
+        shown = Prompt((Turn("user", "No power."), Turn("assistant", answer), Turn("user", "And now?")))
+        begun = [*chat.tokens(Prompt(shown.turns[:1])), *chat.answer_tokens(answer), chat.end_token]
+        assert chat.tokens(shown)[: len(begun)] == begun
+    assert chat.answer_tokens("") == []
+
+
+def test_with_the_usual_template_an_answer_is_tokens_of_its_own(tiny_model: TransformersModel) -> None:
+    chat, encode = tiny_model.chat, partial(tiny_model.tokenizer.encode, add_special_tokens=False)
+    assert chat.space == ""
+    assert [chat.answer_tokens(text) for text in TEXTS] == [encode(text) for text in TEXTS]
+    assert tiny_model.tokenizer.decode(chat.tokens(prompts()[0])).endswith("<|im_start|>assistant\n")
+
+
+def test_json_answers_begin_as_they_are_learnt(tiny_model_folder: Path) -> None:
+    loaded = TransformersModel.load("tiny", tiny_model_folder, "cpu")
+    loaded.tokenizer.chat_template = None
+    model = TransformersModel(loaded.identity, loaded.network, loaded.tokenizer, loaded.device)
+    (written,) = model.generate(prompts()[:1], Decoding(20, JsonShape((("paid", ("boolean",)),), ordered=True)))
+    assert isinstance(json.loads(written.text), dict)
+    most = len(model.chat.answer_tokens(written.text))
+    assert model.chat.answer_tokens(written.text) != model.tokenizer.encode(written.text, add_special_tokens=False)
+    assert written.usage.output_tokens >= most
 
 
 def test_a_template_that_writes_no_chat_is_refused_in_a_sentence(tiny_model_folder: Path) -> None:
