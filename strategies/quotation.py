@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import math
 import re
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 
 from eval.contracts import Document, Example
 from eval.metrics import words_held
+from eval.reading.text import UNSPACED, count_words
 
 MOST_WORDS = 12
 """Of a quotation: the choices are as many times the words shown."""
@@ -31,9 +34,9 @@ MOST_LOOKED_UP = 50
 RECURRING = 0.02
 """Share of the rows from which on an answer that is no quotation is a set phrase; at least `FEWEST_TIMES`."""
 FEWEST_TIMES = 3
-EDGES = " .,;:!?()[]{}\"'“”‘’„«»"
+EDGES = " .,;:!?()[]{}\"'“”‘’„«»、。，．；：！？（）［］「」『』《》【】।॥"
 """Around a quotation, no part of it."""
-_WORD = re.compile(r"\S+")
+_UNIT = re.compile(rf"([{UNSPACED}])|[^\s{UNSPACED}]+")
 
 
 @dataclass(frozen=True)
@@ -51,12 +54,17 @@ class Quotations:
 
 
 def stretches(context: str, most_words: int) -> list[str]:
-    """Every stretch of at most so many words within a line, each once, without the punctuation around it."""
+    """Every stretch of at most so many words within a line, each once, without the punctuation around it.
+
+    Of a script without spaces, every sign may begin or end one, and two count as a word.
+    """
     found: dict[str, None] = {}
     for line in context.split("\n"):
-        words = [match.span() for match in _WORD.finditer(line)]
-        for number, (start, _) in enumerate(words):
-            found |= dict.fromkeys(line[start:end].strip(EDGES) for _, end in words[number : number + most_words])
+        units = list(_UNIT.finditer(line))
+        taken = [0, *accumulate(1 if unit[1] else 2 for unit in units)]
+        for number, first in enumerate(units):
+            last = bisect_right(taken, taken[number] + 2 * most_words) - 1
+            found |= dict.fromkeys(line[first.start() : unit.end()].strip(EDGES) for unit in units[number:last])
     found.pop("", None)
     return list(found)
 
@@ -106,5 +114,5 @@ def _some(train: Sequence[Example], most: int) -> Sequence[Example]:
 
 def _usual_words(train: Sequence[Example]) -> int:
     """Of nearly all answers, the most."""
-    lengths = [len(e.target.split()) for e in train]
+    lengths = [count_words(e.target) for e in train]
     return math.ceil(float(np.quantile(lengths, 0.98))) if lengths else 0

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eval.contracts import Document, Example, Kind, Task
+from eval.reading.text import count_words
 from strategies.answers import AnswerFormat
 from strategies.models.base import Prompt, Turn
 from strategies.models.fake import ScriptedModel
@@ -41,6 +42,23 @@ def test_a_stretch_stands_in_the_text_and_has_no_more_words(context: str, most: 
         assert found in context
         assert 1 <= len(found.split()) <= most
         assert found == found.strip(EDGES)
+
+
+@given(st.text(alphabet="北京第桥。a ,\n", max_size=40), st.integers(1, 4))
+def test_in_scripts_without_spaces_two_signs_count_as_a_word(context: str, most: int) -> None:
+    for found in stretches(context, most):
+        assert found in context
+        assert 1 <= count_words(found) <= most
+        assert found == found.strip(EDGES)
+
+
+def test_in_scripts_without_spaces_a_quotation_may_begin_at_every_sign() -> None:
+    context = "第7号桥建于1874年，位于阿维尔市。"
+    assert {"1874年", "阿维尔市", "第7号桥"} <= set(stretches(context, 3))
+    train = [Example(str(n), "?", (answer,)) for n, answer in enumerate(("1874年", "阿维尔市", "阿维尔"))]
+    assert quotations(train, lambda questions: [context] * len(questions)) == Quotations(2)
+    assert quotations(rows("两个很多年以前的时候" * 3), lambda questions: ["两个很多年以前的时候" * 3]) is None
+    assert len(stretches("法国位于欧洲其首都为巴黎" * 10, 12)) <= 24 * 120
 
 
 def test_short_answers_that_stand_in_what_is_shown_are_quotations() -> None:
