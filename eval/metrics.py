@@ -216,7 +216,9 @@ def _rouge_l(output: str, target: str) -> float:
 
 
 def _gleu(output: str, target: str) -> float:
-    return float(import_module("nltk.translate.gleu_score").sentence_gleu([target.split()], output.split()))
+    """Words are what stands between spaces, and each sign of scripts without them."""
+    words, wanted = (_SIGN.sub(r" \g<0> ", text).split() for text in (output, target))
+    return float(import_module("nltk.translate.gleu_score").sentence_gleu([wanted], words))
 
 
 def _chrf(output: str, target: str) -> float:

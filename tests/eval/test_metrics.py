@@ -215,6 +215,9 @@ def test_each_sign_of_a_script_without_spaces_is_a_word() -> None:
     assert score("token_f1", "上海", "北京") == 0
     assert 0.5 < score("token_f1", "东京都", "东京") < 1
     assert score("rougeL", "我们明天去北京开会", "我们明天去上海开会") == pytest.approx(7 / 9)
+    assert score("gleu", "我们明天去北京开会", "我们明天去上海开会") == pytest.approx(17 / 30)
+    assert score("gleu", "上海", "北京") == 0
+    assert score("gleu", "it's in 北京", "it's in 北 京") == 1
     assert words_held("法国位于欧洲，其首都为巴黎。", ["巴黎"]) == 1
     assert words_held("กรุงเทพเป็นเมืองหลวง", ["กรุงเทพ"]) == 1
     assert score("token_f1", "ភ្នំពេញ", "ភ្នំពេញ។") > 0.9
