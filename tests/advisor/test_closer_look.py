@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from advisor.closer_look import Leaders, asked_again, leaders
+from advisor.closer_look import Leaders, asked_again, leaders, look_closer
 from advisor.planning import FEW_ASKED_AGAIN
-from advisor.records import Fit, Record
+from advisor.records import CloserLook, Fit, Record
 from advisor.report.schema import Status
 from advisor.trials import Bench
-from eval.contracts import Evaluation, Example, Outcome, Prediction
+from eval.contracts import Evaluation, Example, Load, Outcome, Prediction
 from strategies.side_effects import MOST_INPUTS
 
 
@@ -38,3 +38,11 @@ def test_few_questions_are_asked_again_where_the_clock_has_overtaken_the_plan(be
     early, late = (bench_for(closer_look_seconds=60.0, deadline=time.monotonic() + left) for left in (3600, 30))
     assert asked_again(early) == early.plan.asked_again == MOST_INPUTS
     assert asked_again(late) == FEW_ASKED_AGAIN
+
+
+def test_what_an_earlier_attempt_found_out_is_not_measured_again(bench_for: Callable[..., Bench]) -> None:
+    bench, record = bench_for(), tuned("lora", "ok", 8, 10)
+    known = CloserLook(load=(Load(1, 0.1, 0.2, 10.0, 5),))
+    bench.folder.finish_look("lora", known)
+    assert look_closer(bench, [record], Leaders("lora", None)) == {"lora": known}
+    assert bench.folder.looked_at("lora") == known

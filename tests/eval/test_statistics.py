@@ -328,6 +328,15 @@ def test_fits_of_different_quality_widen_the_interval_and_the_difference(metric:
     assert unsure.ci95[0] < 0 < sure.ci95[0]
 
 
+@pytest.mark.parametrize("metric", [ACCURACY, MACRO_F1, TOKEN_F1])
+def test_fits_that_differ_by_what_is_due_to_their_rows_widen_nothing(metric: object) -> None:
+    level = fits_of(np.random.default_rng(30), (0.7, 0.7, 0.7))
+    values = [metric.aggregate(rows) for rows in level]  # type: ignore[attr-defined]
+    assert 0.03 < np.std(values, ddof=1) < 0.05, "the standard error of each"
+    several, alone = (interval_over_fits(metric, fits, seed=0) for fits in (level, level[:1]))  # type: ignore[arg-type]
+    assert several[1] - several[0] < alone[1] - alone[0]
+
+
 def test_the_value_of_several_fits_is_their_mean() -> None:
     a, b = fits_of(np.random.default_rng(12), (0.5, 0.9, 0.7)), fits_of(np.random.default_rng(13), (0.3, 0.5))
     means = [np.mean([MACRO_F1.aggregate(rows) for rows in fits]) for fits in (a, b)]

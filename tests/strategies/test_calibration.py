@@ -16,9 +16,10 @@ from strategies.calibration import MOST_ROWS, calibrated
 from strategies.models.base import LabelScores, LanguageModel, Prompt
 from strategies.models.fake import HashingEmbedder, ScriptedModel
 from strategies.models.shelf import ModelShelf
-from strategies.pipeline import Pipeline
+from strategies.pipeline import ExampleRetriever, Pipeline
 from strategies.prompts import PromptTemplate
 from strategies.registry import make_strategy
+from strategies.retrieval.index import ExampleIndex
 from strategies.solutions import load_solution
 
 TASK = Task("Sort the messages.", Kind.CLASSIFICATION, "accuracy")
@@ -90,6 +91,18 @@ def test_few_rows_are_asked_and_only_their_inputs_seen(model: Leaning, tmp_path:
     calibrated(plain, train, workshop(model, tmp_path))
     assert len(model.seen) == MOST_ROWS
     assert {prompt.turns[-1].content for prompt in model.seen} <= {e.input for e in train}
+
+
+def test_no_row_is_shown_its_own_answer(model: Leaning, tmp_path: Path) -> None:
+    train = rows(8, 8)
+    retriever = ExampleRetriever(ExampleIndex.build(train, HashingEmbedder()), 3)
+    answers = AnswerFormat.infer(TASK, train, model)
+    calibrated(Pipeline(model, PromptTemplate("Sort."), answers, examples=retriever), train, workshop(model, tmp_path))
+    assert len(model.seen) == len(train)
+    for prompt in model.seen:
+        *shown, asked = (turn.content for turn in prompt.turns)
+        assert len(shown) == 1 + 2 * 3
+        assert asked not in shown
 
 
 def test_where_nothing_can_be_read_nothing_changes(tmp_path: Path) -> None:

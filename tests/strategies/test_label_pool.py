@@ -67,6 +67,15 @@ def test_who_is_right_more_often_counts_more_and_who_is_too_sure_less() -> None:
     assert shouting.model_weight == pytest.approx(is_lost.model_weight / 10, rel=0.1)
 
 
+def test_who_is_mostly_wrong_counts_for_nothing_rather_than_for_the_opposite() -> None:
+    targets = RNG.integers(0, 3, 60)
+    wrong, right = ([text(leaning(target, how_far, 0.5)) for target in targets] for how_far in (-2, 2))
+    scores = [LabelScores(tuple(float(part) for part in own.split())) for own in wrong]
+    found = LabelPool(classifier()).weighed(right, [LABELS[target] for target in targets], LABELS, scores)
+    assert found.model_weight == 0
+    assert found.classifier_weight > USUAL_WEIGHT
+
+
 def test_without_rows_that_say_more_both_count_as_usual() -> None:
     pool = LabelPool(classifier())
     failed = [LabelScores((), error="too long")]

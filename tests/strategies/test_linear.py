@@ -16,7 +16,7 @@ from scipy.special import log_softmax
 from eval.contracts import Example, Kind, Task
 from strategies import linear, linear_classifier
 from strategies.base import Allowance, Workshop
-from strategies.label_pool import USUAL_WEIGHT
+from strategies.label_pool import USUAL_WEIGHT, likeliest_weights
 from strategies.linear import FOLDS, PooledLinear, TfidfLinear
 from strategies.linear_classifier import MOST_SPAN, LinearClassifier
 from strategies.models.fake import HashingEmbedder, ScriptedModel
@@ -217,6 +217,23 @@ def test_a_label_of_one_row_alone_does_no_harm(tmp_path: Path) -> None:
     rows = [*clear_rows(30), Example("x", "something else", ("once",))]
     solution = PooledLinear().fit(task("macro_f1"), rows, workshop(tmp_path))
     assert solution.predict(["something else"])[0].text == "once"
+
+
+def test_rows_with_a_label_that_was_not_there_to_be_learnt_say_nothing_of_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weighed: list[tuple[NDArray[np.float64], NDArray[np.int_]]] = []
+
+    def weights(opinions: NDArray[np.float64], places: NDArray[np.int_]) -> list[float]:
+        weighed.append((opinions, places))
+        return likeliest_weights(opinions, places)
+
+    monkeypatch.setattr(linear, "likeliest_weights", weights)
+    PooledLinear().fit(task(), [*clear_rows(30), Example("x", "else", ("once",))], workshop(tmp_path))
+    assert weighed
+    for opinions, places in weighed:
+        assert opinions.shape == (2, 30, 7)
+        assert sorted(WORDS) == [sorted({*WORDS, "once"})[place] for place in sorted(set(places.tolist()))]
 
 
 def test_one_label_is_answered_always(tmp_path: Path) -> None:

@@ -71,6 +71,7 @@ def test_short_answers_that_stand_in_what_is_shown_are_quotations() -> None:
         ["it burnt to the ground"] * 9,  # in words of its own
         ["1890", "the mill", "in 1890 built", "knows nobody"],  # the words are there, in another order or case
         ["1890", "1891", "1892", "1893", "1894"],  # mostly not there
+        [*["1890"] * 9, "1890 in built", "down burnt"],  # mostly quoted, but not nearly all whose words are there
         ["yes"] * 8 + ["no"] * 8,  # never a quotation
         [" ".join(["built"] * 13)] * 5,  # too long
         [],

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from eval.contracts import Document, Example
+from eval.reading.text import count_words
 from strategies.models.fake import HashingEmbedder
 from strategies.retrieval.chunks import MOST_WORDS, cut_documents
-from strategies.retrieval.contexts import CONTEXTS, WORD_SHARES, Context, best_search, shortest_context
+from strategies.retrieval.contexts import CONTEXTS, MOST_ROWS, WORD_SHARES, Context, best_search, shortest_context
 from strategies.retrieval.index import PassageIndex
 
 TOWNS = [f"town{i}" for i in range(12)]
@@ -56,8 +57,24 @@ def test_where_meaning_is_blind_words_decide_alone() -> None:
     assert best_search(nonsense, blind, 1, seed=0).word_share == WORD_SHARES[0]
 
 
-def test_more_training_rows_than_needed_are_drawn_from() -> None:
+def test_a_little_of_the_answers_is_given_up_for_a_shorter_context_but_no_more() -> None:
+    documents = [Document(t, f"The mayor of {t} is {t}smith. {FILLING} Then came {t}end.", t) for t in TOWNS]
+
+    def chosen(longer: int) -> Context:
+        """Where so many of the twelve answers have half of their words at the end of their document."""
+        ends = {t: f" {t}end" if i < longer else "" for i, t in enumerate(TOWNS)}
+        rows = [Example(t, f"Who is the mayor of {t}?", (f"{t}smith{ends[t]}",)) for t in TOWNS]
+        return shortest_context(rows, index_of(documents), seed=0)[0]
+
+    assert chosen(longer=1) == Context(60, 1), "a 24th of the words is lost"
+    assert chosen(longer=2) == Context(60, 2)
+
+
+def test_of_many_training_rows_some_are_looked_at_the_same_each_time() -> None:
     documents = [Document(t, f"The mayor of {t} is {t}smith.", t) for t in TOWNS]
     rows = [Example(f"{t}{n}", f"Who is the mayor of {t}?", (f"{t}smith",)) for t in TOWNS for n in range(30)]
     index = PassageIndex.build(cut_documents(documents, 60), HashingEmbedder())
-    assert best_search(rows, index, 1, seed=0) == best_search(rows, index, 1, seed=0)
+    found = best_search(rows, index, 1, seed=0)
+    (shown,) = {count_words(passage.shown) for passage in index.passages}
+    assert found.words == MOST_ROWS * shown < len(rows) * shown
+    assert best_search(rows, index, 1, seed=0) == found
