@@ -14,6 +14,7 @@ from advisor.request import CompareRequest, make_request
 from eval.contracts import Solution
 from eval.errors import RequestError
 from eval.reading.tables import read_table
+from eval.reading.text import clean
 from strategies.models.shelf import ModelShelf
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def predict(run: str, inputs: list[str], places: dict[str, str], device: str) ->
     _loaded.move_to_end(key)
     while len(_loaded) > MOST_LOADED:
         _loaded.popitem(last=False)
-    return list(answers(_loaded[key], inputs))
+    return list(answers(_loaded[key], [clean(text) for text in inputs]))
 
 
 @cache

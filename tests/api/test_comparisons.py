@@ -15,6 +15,7 @@ from api import work
 from api.job import RUN
 from api.store import Lease, Store
 from api.tables import State
+from strategies.baselines import Echo
 
 Client = Callable[..., TestClient]
 BODY: dict[str, Any] = {
@@ -392,3 +393,9 @@ def test_what_an_audit_says_names_fields_and_the_callers_file(client: TestClient
     assert ("redact" in actions, "--" in actions) == (True, False)
     wrong = client.post("/v1/comparisons", json={**BODY, "strategies": ["x"]}).json()["detail"]
     assert wrong.startswith("strategies: there is no strategy 'x'")
+
+
+def test_a_text_to_try_is_cleaned_as_what_is_read_from_files_is(tmp_path: Path) -> None:
+    Echo().save(tmp_path)
+    (answer,) = work.predict(str(tmp_path), [" re\u0301clame\r\n"], {}, "cpu")
+    assert answer["output"] == "réclame"
