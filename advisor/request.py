@@ -72,7 +72,9 @@ class Options(BaseModel):
         """LABEL=RATE, once or several times."""
         given = [value] if isinstance(value, str) else value
         named = _pairs(given) if isinstance(given, Sequence) else value
-        return {clean(str(label)): rate for label, rate in named.items()} if isinstance(named, Mapping) else named
+        if not isinstance(named, Mapping):
+            return named
+        return {clean(label) if isinstance(label, str) else label: rate for label, rate in named.items()}
 
     @property
     def names_strategies(self) -> bool:
