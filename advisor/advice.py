@@ -134,8 +134,8 @@ def _headline(case: Case) -> str:
         return f"Too little evidence for a recommendation; what these rows favour is {figures}."
     if decision.keeps_incumbent:
         return f"Keep today's system: {_quality(case, INCUMBENT)}. {in_its_place}"
-    shortfall = _shortfall(case)
-    return f"{shortfall}; the best of those tried is {figures}." if shortfall else f"Use {figures}."
+    shortfall, among = _shortfall(case), "within them" if decision.broken else "of those tried"
+    return f"{shortfall}; the best {among} is {figures}." if shortfall else f"Use {figures}."
 
 
 def _shortfall(case: Case) -> str:
@@ -657,7 +657,11 @@ def _next_step(case: Case) -> str:
 
 
 def _what_may_be_better(case: Case) -> str:
-    """First what was not tried."""
+    """First what the limits shut out, then what was not tried."""
+    beyond = [c for c in case.candidates if c.name in case.decision.broken]
+    best = max(beyond, key=lambda c: c.quality, default=None)
+    if best is not None and best.quality > _value(case, case.decision.pick):
+        return f"relax a limit first, for {title_in_text(best.name)} is beyond it ({_quality(case, best.name)})"
     late = [title_in_text(result.name) for result in case.results.values() if result.status == "stopped_early"]
     if late:
         were = "was" if len(late) == 1 else "were"

@@ -123,7 +123,7 @@ def pick_said(advice: Recommendation) -> tuple[str, str]:
     if advice.verdict == "insufficient_evidence":
         return "Favoured by these rows", "is favoured by these rows"
     if advice.falls_short:
-        return "Best of those tried", "is the best of those tried"
+        return "Best of a weak field", "is the best of a weak field"
     return "Recommended", "is recommended"
 
 

@@ -349,7 +349,8 @@ def test_a_strategy_that_was_the_only_one_is_no_better_than_none() -> None:
 def test_limits_that_shut_out_all_that_is_good_leave_a_weak_field() -> None:
     beyond = {"lora": 50.0}
     told = Told({"few_shot": 0.05, "lora": 0.95}, beyond, max_cost_per_1k=1.0)
-    assert told.advice.headline.startswith("No strategy within your limits gets half of it right; the best of those")
+    assert told.advice.headline.startswith("No strategy within your limits gets half of it right; the best within them")
+    assert "relax a limit first, for fine-tuning (LoRA) is beyond it (190 of 200 right, 95 %" in told.advice.next_step
     told = Told({"majority": 0.7, "lora": 0.95}, beyond, max_cost_per_1k=1.0)
     nothing_more = "No strategy within your limits does more than giving every input the commonest label; the best"
     assert told.advice.headline.startswith(nothing_more)

@@ -185,7 +185,7 @@ def test_the_decisions_terms_are_told_all(sample_report: Build) -> None:
         ({"keeps_incumbent": True}, "is the best to replace today's system with"),
         ({"keeps_incumbent": True, "verdict": "insufficient_evidence"}, "is the best to replace today's system with"),
         ({"verdict": "insufficient_evidence"}, "is favoured by these rows"),
-        ({"falls_short": True}, "is the best of those tried"),
+        ({"falls_short": True}, "is the best of a weak field"),
     ],
 )
 def test_nothing_is_called_recommended_that_is_not(sample_report: Build, changed: dict[str, Any], role: str) -> None:
