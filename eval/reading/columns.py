@@ -10,7 +10,7 @@ from typing import Any
 from eval.errors import RequestError
 from eval.findings import Finding
 from eval.reading.tables import Row, Table
-from eval.reading.text import as_text, conjoined
+from eval.reading.text import as_text, clean, conjoined
 
 # fmt: off
 INPUTS = (
@@ -144,7 +144,7 @@ def _repeats(column: str, name: str) -> bool:
 
 def plain(column: str) -> str:
     """Return a column's name in lower case with underscores: `Expected Output` is `expected_output`."""
-    return re.sub(r"[\s_-]+", "_", column.strip().lower())
+    return re.sub(r"[\s_-]+", "_", clean(column).lower())
 
 
 def quoted(names: Iterable[str]) -> str:

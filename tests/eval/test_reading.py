@@ -313,6 +313,12 @@ def test_a_hidden_sheet_is_read_only_where_no_visible_one_has_rows(tmp_path: Pat
     assert any('Read only the sheet "Lists (hidden)" of' in finding.message for finding in hidden.findings)
 
 
+def test_a_column_is_found_however_its_letters_and_their_marks_are_written(write: Write) -> None:
+    path = write("a.csv", "Beru\u0308hrt,team\nlights out,outage\nbill,billing\n")
+    file = read_examples(path, input_columns=["Ber\u00fchrt"], output_column="team")
+    assert [example.input for example in file.examples] == ["lights out", "bill"]
+
+
 def test_of_columns_with_one_name_the_first_is_read_and_said_to_be(write: Write) -> None:
     file = read_examples(write("a.csv", "text,label,label\na,x,y\n"))
     assert pairs(file) == [("a", "x")]
