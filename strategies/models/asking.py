@@ -44,9 +44,7 @@ class Manner:
 
     def __or__(self, other: Manner) -> Manner:
         """What is far enough for both."""
-        return Manner(
-            max(self.form, other.form), self.without | other.without, max(self.thought, other.thought)
-        )  # fmt: skip
+        return Manner(max(self.form, other.form), self.without | other.without, max(self.thought, other.thought))
 
     def most_tokens(self, answer: int) -> int:
         """So much may be written where an answer has at most so many tokens."""
