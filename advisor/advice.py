@@ -42,7 +42,6 @@ ONE_TEST = {
     "latest": "the latest rows; later ones may differ",
 }
 """What was tested on where nothing was crossed, by its source."""
-TRY_IT = "Try it on texts of your own with `advisor predict`, then on further labelled rows with `advisor evaluate`."
 MOST_ROWS_ASKED = 20
 """Times the examples there are; nobody labels more for one decision."""
 
@@ -56,6 +55,8 @@ class Case:
     settings: schema.Settings
     results: Mapping[str, schema.StrategyResult]
     weighed: Weighed
+    is_kept: bool
+    """Whether there is a solution of the pick to try."""
 
     @property
     def decision(self) -> Decision:
@@ -81,9 +82,11 @@ def recommend(
     settings: schema.Settings,
     results: Sequence[schema.StrategyResult],
     weighed: Weighed,
+    *,
+    is_kept: bool = True,
 ) -> schema.Recommendation:
-    """Say in plain words what was decided."""
-    case = Case(data, environment, settings, {r.name: r for r in results}, weighed)
+    """Say in plain words what was decided, and whether a solution of the pick is there to try."""
+    case = Case(data, environment, settings, {r.name: r for r in results}, weighed, is_kept)
     decision = weighed.decision
     if decision is None:
         return _nothing_measured(case)
@@ -512,7 +515,10 @@ def _caveats(case: Case) -> list[str]:
     caveats += [f.message for f in case.data.findings if f.code in LOST and f.count > MANY_LOST * case.data.examples]
     if plan.cuts:
         caveats.append(f"To keep the time budget: {'; '.join(plan.cuts)}.")
-    return [*caveats, *_about_fits(case)]
+    caveats += _about_fits(case)
+    if case.decision.pick is not None and not case.is_kept:
+        caveats.append("Its solution was not kept: compare in a new folder with --keep all.")
+    return caveats
 
 
 def _doubts(case: Case) -> list[str]:
@@ -653,7 +659,9 @@ def _next_step(case: Case) -> str:
         return f"Do not put it to use yet: {_what_may_be_better(case)}."
     if decision.verdict == "tie":
         return f"Use it. {_to_settle(case)}"
-    return TRY_IT
+    if not case.is_kept:
+        return "Compare in a new folder with --keep all, then try it."
+    return "Try it on texts of your own with `advisor predict`, then on further labelled rows with `advisor evaluate`."
 
 
 def _what_may_be_better(case: Case) -> str:

@@ -258,33 +258,16 @@ def picked(
     *,
     error_cost: float | None = None,
     volume: float | None = None,
-) -> str | None:
-    """The pick of `decide` alone, for when it is asked often: how sure it is takes most of the time."""
-    return _picked(candidates, evidence, limits, _aim(tolerance, error_cost, volume))[0]
-
-
-def advised(
-    candidates: Sequence[Candidate],
-    evidence: Evidence,
-    limits: Limits,
-    tolerance: float,
-    *,
-    error_cost: float | None = None,
-    volume: float | None = None,
-) -> str | None:
-    """The same, but today's system where `decide` keeps that."""
-    pick, kept = _picked(candidates, evidence, limits, _aim(tolerance, error_cost, volume))
-    return kept or pick
-
-
-def _picked(
-    candidates: Sequence[Candidate], evidence: Evidence, limits: Limits, aim: Aim
 ) -> tuple[str | None, str | None]:
-    """The pick, and today's system where that is kept; neither where nothing is within the limits."""
+    """The pick of `decide`, and today's system where that is kept; neither where nothing is within the limits.
+
+    For when it is asked often: how sure it is takes most of the time.
+    """
+    aim = _aim(tolerance, error_cost, volume)
     feasible, today = _feasible(candidates, limits), _today(candidates, limits)
     if not feasible:
         return None, None
-    better = _better(feasible, today, evidence, aim.tolerance)
+    better = _better(feasible, today, evidence, tolerance)
     return _pick(better or feasible, evidence, aim)[0].name, today.name if today and not better else None
 
 

@@ -8,10 +8,9 @@ from dataclasses import dataclass, replace
 from advisor.columns import column_values, impersonal_groups, times_of
 from advisor.incumbent import read_incumbent
 from advisor.request import CompareRequest
-from eval.audit import in_test
 from eval.audit.personal_data import impersonal_ids, mask_answer, mask_documents, mask_examples, mask_finding
 from eval.contracts import Document, Example
-from eval.findings import Finding
+from eval.findings import Finding, in_test
 from eval.reading.documents import DocumentFile, read_documents
 from eval.reading.examples import ExampleFile, read_examples
 from eval.reading.text import counted

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from advisor.advice import TRY_IT, recommend
+from advisor.advice import recommend
 from advisor.economics import Prices, is_hosted, mean_qps
 from advisor.error_costs import check_labels
 from advisor.evidence import weigh
@@ -52,11 +52,8 @@ def report_again(run: Path, *, prices: Prices | None = None, travels: bool = Fal
     pick = weighed.decision.pick if weighed.decision else None
     data = report.data.model_copy(update={"plan": _plan(report.data.plan, results, pick, power_of(weighed))})
     settings = settings_of(options, used)
-    advice = recommend(data, report.environment, settings, results, weighed)
     artefact = _artefact(report, folder, pick, travels=travels)
-    if pick is not None and artefact is None:
-        advice.caveats.append("Its solution was not kept: compare in a new folder with --keep all.")
-        advice.next_step = advice.next_step.replace(TRY_IT, "Compare in a new folder with --keep all, then try it.")
+    advice = recommend(data, report.environment, settings, results, weighed, is_kept=artefact is not None)
     return report.model_copy(
         update={
             "data": data,

@@ -14,7 +14,7 @@ from functools import partial
 from itertools import pairwise, product
 from typing import Any, NamedTuple, TypeVar
 
-from advisor.decide import EQUAL_COST, Candidate, Decision, Evidence, Limits, advised, decide, gain_over, picked
+from advisor.decide import EQUAL_COST, Candidate, Decision, Evidence, Limits, decide, gain_over, picked
 from advisor.economics import Money, break_even, middle, pieces
 
 PRICES = (0.1, 10.0)
@@ -56,11 +56,12 @@ class Assumptions:
 
     def pick(self) -> str | None:
         """Its pick."""
-        return self._by(picked)
+        return self._by(picked)[0]
 
     def advised(self) -> str | None:
         """Its pick, or today's system where that is to be kept."""
-        return self._by(advised)
+        pick, kept = self._by(picked)
+        return kept or pick
 
     def _by(self, rule: Callable[..., _Found]) -> _Found:
         return rule(

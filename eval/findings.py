@@ -60,3 +60,8 @@ class Finding:
     def said(self) -> str:
         """The message; where it is a warning, with what was done and is to be done."""
         return f"{self.message} {self.action}".strip() if self.severity == "warning" else self.message
+
+
+def in_test(row: str) -> str:
+    """Return what a row of a test set is called where rows of the examples are named too."""
+    return f"{row} (test set)"

@@ -210,8 +210,7 @@ def _parts(report: Report) -> list[Block]:
 def _samples(report: Report) -> list[Block]:
     title = wording.title_in_text(str(report.recommendation.strategy))
     about = f"Some of the rows that {title} got most wrong; predictions.parquet has every answer."
-    mark = " (test set)" if report.data.plan.test_source == "file" else ""
-    samples = (_sample(sample, mark) for sample in report.samples)
+    samples = (_sample(sample, view.test_mark(report)) for sample in report.samples)
     return _section("Rows that went worst", Paragraph(about), *samples) if report.samples else []
 
 
@@ -236,8 +235,8 @@ def _findings(report: Report) -> list[Block]:
     ]
     nothing = None if rows else Paragraph("Nothing to report.")
     table = Table(["", "Finding", "Rows:", "What was seen", "What was done"], rows)
-    counted = wording.rows_without_id(row for f in report.data.findings for row in f.rows)
-    return _section("What the audit of the data found", nothing, table, Paragraph(counted) if counted else None)
+    names = view.names_of_rows(report)
+    return _section("What the audit of the data found", nothing, table, Paragraph(names) if names else None)
 
 
 def _method(report: Report) -> list[Block]:

@@ -21,6 +21,7 @@ from advisor.report.schema import (
     StrategyResult,
     Volumes,
 )  # fmt: skip
+from eval.findings import in_test
 from strategies.base import TRAINED
 
 INCUMBENT = "incumbent"
@@ -125,6 +126,16 @@ def pick_said(advice: Recommendation) -> tuple[str, str]:
     if advice.falls_short:
         return "Best of a weak field", "is the best of a weak field"
     return "Recommended", "is recommended"
+
+
+def test_mark(report: Report) -> str:
+    """What follows the name of a test row: they may be those of a file of their own."""
+    return in_test("") if report.data.plan.test_source == "file" else ""
+
+
+def names_of_rows(report: Report) -> str:
+    """What rows without an id are called in findings; empty where none is named."""
+    return wording.rows_without_id(row for finding in report.data.findings for row in finding.rows)
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ from eval.audit.repeats import (
 from eval.audit.spellings import label_variants, merge_spellings, spellings
 from eval.contracts import Document, Example, Kind, Task
 from eval.errors import RequestError
-from eval.findings import Finding
+from eval.findings import Finding, in_test
 
 
 @dataclass(frozen=True)
@@ -101,11 +101,6 @@ def audit(
 def marked(test: Sequence[Example]) -> tuple[Example, ...]:
     """Return the rows of a test set with ids that tell them from the examples in a finding."""
     return tuple(replace(example, id=in_test(example.id)) for example in test)
-
-
-def in_test(row: str) -> str:
-    """Return what a row of a test set is called where rows of the examples are named too."""
-    return f"{row} (test set)"
 
 
 def accepted(findings: Sequence[Finding], accept: Collection[str]) -> list[Finding]:

@@ -113,11 +113,8 @@ def assumed(name: str, decoded: Decoded, delimiter: str = ",") -> list[Finding]:
     if odd:
         lines, verb = listed(map(str, odd)), "holds" if len(odd) == 1 else "hold"
         message = f"Read {name} as utf-8 text; line {lines} {verb} bytes that are none, taken for Windows-1252."
-        return [
-            Finding(
-                "encoding_assumed", "warning", len(odd), on_lines(odd), message, "Check these lines for odd letters."
-            )
-        ]
+        action = "Check these lines for odd letters."
+        return [Finding("encoding_assumed", "warning", len(odd), on_lines(odd), message, action)]
     if encoding == "utf-8" and delimiter == ",":
         return []
     cells = "" if delimiter == "," else f" with {DELIMITERS[delimiter]} between the cells"
@@ -139,8 +136,8 @@ def unparseable(name: str, lines: Iterable[int], wanted: str) -> list[Finding]:
     if not numbers:
         return []
     verb = "is" if len(numbers) == 1 else "are"
-    message = f"{counted(len(numbers), 'line')} of {name} {verb} not {wanted} and left out: "
-    message += f"{listed(map(str, numbers))}."
+    listing = listed(map(str, numbers))
+    message = f"{counted(len(numbers), 'line')} of {name} {verb} not {wanted} and left out: {listing}."
     return [Finding("unparseable_rows", "warning", len(numbers), on_lines(numbers), message, "Repair these lines.")]
 
 

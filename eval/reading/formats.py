@@ -12,7 +12,7 @@ from typing import Any
 from eval.errors import RequestError
 from eval.findings import Finding
 from eval.reading.delimited import Reading, Record, assumed, from_grid, unparseable
-from eval.reading.text import is_blank, listed, read_text
+from eval.reading.text import Decoded, is_blank, listed, read_text
 
 DECODER = json.JSONDecoder(parse_constant=lambda _: None)
 """Reads NaN and infinities as null."""
@@ -23,7 +23,7 @@ def read_json_lines(path: Path) -> Reading:
     decoded = read_text(path)
     whole = _parse(decoded.text) if decoded.text.lstrip().startswith("[") else None
     records, broken = _objects(whole) if isinstance(whole, list) else _lines(decoded.text)
-    return Reading(records, assumed(path.name, decoded) + unparseable(path.name, broken, "a JSON object"), broken)
+    return _json_reading(path, decoded, records, broken)
 
 
 def read_json(path: Path) -> Reading:
@@ -40,6 +40,10 @@ def read_json(path: Path) -> Reading:
             )
     else:
         records, broken = _objects(_flat(_only_list(content, path)))
+    return _json_reading(path, decoded, records, broken)
+
+
+def _json_reading(path: Path, decoded: Decoded, records: list[Record], broken: Sequence[int]) -> Reading:
     return Reading(records, assumed(path.name, decoded) + unparseable(path.name, broken, "a JSON object"), broken)
 
 

@@ -71,7 +71,7 @@ def read_table(source: str | Path) -> Table:
         records, findings, broken = reader(path)
     filled = [record for record in records if not _is_blank(record)]
     if not filled:
-        lost = next((f"{f.message} {f.action}" for f in findings if f.code == "unparseable_rows"), "")
+        lost = next((f.said for f in findings if f.code == "unparseable_rows"), "")
         raise RequestError(f"{name} has no usable rows: {lost or 'give a file with at least one row of data.'}")
     blank = [record for record in records if _is_blank(record)]
     rows = tuple(Row(number, line, values) for number, (line, values) in enumerate(filled, 1))

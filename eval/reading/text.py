@@ -9,6 +9,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import datetime, time
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,8 +31,12 @@ DANDAS = "।॥"
 SENTENCE_END = rf"(?<=[.!?{DANDAS}])\s+(?=\S)|(?<=[。！？])\s*(?=\S)"
 _SIGN = re.compile(f"[{UNSPACED}]")
 _NO_MARK = re.compile(rf"[{UNSPACED}\ufe00-\ufe0f]")  # the latter say how a sign is drawn, mostly an emoji
+_ALPHABETS = (range(0x300, 0x3100), range(0xA600, 0xAC00), range(0xFB00, 0x10000))
+"""Between them stand ideographs and syllables, which are many and bear no marks of their own."""
 MARKS = "".join(
-    sign for sign in map(chr, range(0x10000)) if unicodedata.category(sign) in ("Mn", "Mc") and not _NO_MARK.match(sign)
+    sign
+    for sign in map(chr, chain(*_ALPHABETS))
+    if unicodedata.category(sign) in ("Mn", "Mc") and not _NO_MARK.match(sign)
 )
 """Marks on letters, which `\\w` leaves out, inside a regular expression's class: vowels, in the scripts of India. With
 those beyond the basic plane, which few living scripts have, a search takes five times as long."""

@@ -55,7 +55,7 @@ class Manner:
         turns = without_system(turns) if "system" in self.without else turns
         limit = "max_completion_tokens" if "max_tokens" in self.without else "max_tokens"
         fields: dict[str, Any] = {
-            "messages": [{"role": turn.role, "content": turn.content} for turn in turns],
+            "messages": messages(turns),
             limit: self.most_tokens(answer_tokens),
         }
         if "temperature" not in self.without:
@@ -76,6 +76,11 @@ class Manner:
     def with_more_thought(self) -> Manner | None:
         """With more room to think; None where there was the most."""
         return replace(self, thought=self.thought + 1) if self.thought < len(THOUGHTS) - 1 else None
+
+
+def messages(turns: Sequence[Turn]) -> list[dict[str, str]]:
+    """A chat as a request has it."""
+    return [{"role": turn.role, "content": turn.content} for turn in turns]
 
 
 def _format_field(form: int, schema: dict[str, Any] | None) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from strategies.models.asking import (
     is_unfinished_thought,
     json_schema,
     label_schema,
+    messages,
     without_thought,
 )
 from strategies.models.base import Completion, Decoding, LabelScores, ModelIdentity, Prompt, Turn
@@ -177,8 +178,7 @@ class HostedModel(Bypassable):
 
     def _answer(self, prompt: Prompt, most_tokens: int, schema: dict[str, Any] | None) -> Completion:
         """One answer: known, or asked for until it comes."""
-        messages = [{"role": turn.role, "content": turn.content} for turn in prompt.turns]
-        key = _key(self._endpoint, self._model, messages, most_tokens, schema)
+        key = _key(self._endpoint, self._model, messages(prompt.turns), most_tokens, schema)
         known = None if self._bypassed else self.answers.get(key)
         if known is not None:
             self.recalled += 1
@@ -214,8 +214,7 @@ class HostedModel(Bypassable):
                 of_prompt = _fault_of_prompt(error)
                 if of_prompt is not None:
                     return Completion("", error=of_prompt), 0.0
-                said = str(getattr(error, "message", ""))
-                next_manner = manner.after_refusal(error.status_code, said, with_schema=schema is not None)
+                next_manner = manner.after_refusal(error.status_code, _said(error), with_schema=schema is not None)
                 if next_manner is not None:
                     manner = next_manner
                     continue
@@ -245,15 +244,19 @@ class HostedModel(Bypassable):
         """What is wrong with all prompts, which ends the strategy."""
         if error.status_code in (401, 403):
             return RequestError(f"{self.identity.name}: the server does not accept the key in OPENAI_API_KEY.")
-        said = str(getattr(error, "message", ""))
         return RequestError(
-            f"{self.identity.name}: the server refuses the request ({error.status_code}: {said[:200]})."
+            f"{self.identity.name}: the server refuses the request ({error.status_code}: {_said(error)[:200]})."
         )
+
+
+def _said(error: Any) -> str:
+    """The server's own words."""
+    return str(getattr(error, "message", ""))
 
 
 def _fault_of_prompt(error: Any) -> str | None:
     """What is wrong with this prompt alone, which is an answer's error."""
-    said = str(getattr(error, "message", "")).lower()
+    said = _said(error).lower()
     if error.status_code not in (400, 413, 422) or "response_format" in said:
         return None
     if getattr(error, "code", None) == "content_filter" or "content management policy" in said:

@@ -103,6 +103,7 @@ class Told:
         metric: str = "accuracy",
         unfinished: Sequence[str] = (),
         findings: Sequence[schema.Finding] = (),
+        is_kept: bool = True,
         **options: Any,
     ) -> None:
         costs = {name: float(n + 1) for n, name in enumerate(qualities)} | (costs or {})
@@ -158,7 +159,7 @@ class Told:
         results = [*with_errors(results, weighed), *late]
         self.decision = decided
         data = data_of(rows, examples, plan).model_copy(update={"findings": list(findings)})
-        self.advice = recommend(data, with_models(request), settings, results, weighed)
+        self.advice = recommend(data, with_models(request), settings, results, weighed, is_kept=is_kept)
 
     @property
     def reasons(self) -> str:
@@ -240,6 +241,13 @@ def test_a_clear_pick_is_named_with_its_figure_its_lead_and_its_cost() -> None:
     assert "Try it on texts of your own" in advice.next_step
     assert advice.gain_over_incumbent is None
     assert "cannot be told apart" not in told.caveats
+
+
+def test_what_was_not_kept_is_not_to_be_tried_as_it_is() -> None:
+    told = Told(CLEAR, is_kept=False)
+    assert told.advice.next_step == "Compare in a new folder with --keep all, then try it."
+    assert told.advice.caveats[-1] == "Its solution was not kept: compare in a new folder with --keep all."
+    assert "not kept" not in Told(CLEAR).caveats
 
 
 def test_where_less_than_half_is_right_that_is_said_first() -> None:

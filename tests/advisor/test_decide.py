@@ -52,6 +52,14 @@ def test_the_best_is_picked_where_the_cheaper_is_clearly_worse() -> None:
     assert (decision.pick, decision.best, decision.runner_up) == ("dear", "dear", "cheap")
 
 
+def test_a_limit_that_is_met_exactly_is_met_however_a_mean_is_rounded() -> None:
+    mean = (14 / 20 + 15 / 20 + 19 / 20) / 3
+    assert mean < 0.8
+    exact = replace(candidate("a", mean, 1), recall={"bad": mean})
+    assert Limits(min_quality=0.8, min_recall={"bad": 0.8}).broken_by(exact) == []
+    assert Limits(min_quality=0.801, min_recall={"bad": 0.801}).broken_by(exact) == ["min_quality", "min_recall bad"]
+
+
 def test_the_cheapest_within_the_tolerance_of_the_best_is_picked() -> None:
     three = [candidate("dear", 0.90, 50), candidate("middle", 0.895, 20), candidate("cheap", 0.88, 1)]
     decision = choose(three)

@@ -225,6 +225,12 @@ def test_a_table_without_one_of_the_columns_that_the_run_read_is_not_answered_fr
     assert inputs_of(changed, str(other)) == (["hello"], ['Read "text" as the input.']), "of one column, the usual ones"
 
 
+def answered(folder: Path, file: Path) -> tuple[list[tuple[str, str | None]], list[str]]:
+    """The input and the error of each line that `predict` writes for a file, and what it says."""
+    inputs, said = inputs_of(folder, str(file))
+    return [(line["input"], line.get("error")) for line in predict_lines(folder, inputs, "cpu")], said
+
+
 def test_answers_stand_in_the_order_of_rows_those_without_an_input_too(
     small_tasks: dict[Kind, Any], tmp_path: Path
 ) -> None:
@@ -233,10 +239,7 @@ def test_answers_stand_in_the_order_of_rows_those_without_an_input_too(
     table.write_text("text,x\nhi,1\n,2\nbye,3\n", encoding="utf-8")
     lines.write_text("hi\n\nbye\n\n", encoding="utf-8")
     for file in (table, lines):
-        found = list(predict_lines(tmp_path, inputs_of(tmp_path, str(file))[0], "cpu"))
-        assert [(line["input"], line.get("error")) for line in found] == [
-            ("hi", None), ("", "the input is empty"), ("bye", None),
-        ]  # fmt: skip
+        assert answered(tmp_path, file)[0] == [("hi", None), ("", "the input is empty"), ("bye", None)]
 
 
 def test_rows_that_cannot_be_read_keep_their_place_among_the_answers(
@@ -248,8 +251,7 @@ def test_rows_that_cannot_be_read_keep_their_place_among_the_answers(
     table.write_text("text,x\nhi,1\n,\nbroken,2,3\nbye,4\n,\n", encoding="utf-8")
     broken, empty = (("", "the row cannot be read"), ("", "the input is empty"))
     for file, between in ((lines, [broken]), (table, [empty, broken])):
-        inputs, said = inputs_of(tmp_path, str(file))
-        found = [(line["input"], line.get("error")) for line in predict_lines(tmp_path, inputs, "cpu")]
+        found, said = answered(tmp_path, file)
         assert found == [("hi", None), *between, ("bye", None), empty]
         assert any(f"1 line of {file.name} is not" in sentence for sentence in said)
 

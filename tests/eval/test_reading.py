@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from eval.errors import RequestError
 from eval.findings import Finding
 from eval.reading.examples import ExampleFile, read_examples
 from eval.reading.tables import read_table
+from eval.reading.text import MARKS, UNSPACED
 
 Write = Callable[..., Path]
 
@@ -311,6 +314,11 @@ def test_a_hidden_sheet_is_read_only_where_no_visible_one_has_rows(tmp_path: Pat
     assert (pairs(both), pairs(hidden)) == ([("hello", "x")], [("choice", "y")])
     assert any("not read: Lists (hidden)." in finding.message for finding in both.findings)
     assert any('Read only the sheet "Lists (hidden)" of' in finding.message for finding in hidden.findings)
+
+
+def test_no_mark_of_the_basic_plane_stands_outside_the_alphabets_looked_through() -> None:
+    marks = {sign for sign in map(chr, range(0x10000)) if unicodedata.category(sign) in ("Mn", "Mc")}
+    assert set(MARKS) == {sign for sign in marks if not re.match(rf"[{UNSPACED}\ufe00-\ufe0f]", sign)}
 
 
 def test_a_column_is_found_however_its_letters_and_their_marks_are_written(write: Write) -> None:
