@@ -178,9 +178,10 @@ def _given(table: Table, name: str, flag: str) -> str:
 
 def _unclear(table: Table, what: str) -> RequestError:
     usable = [c for c in table.columns if not is_ignored(table, c)] or table.columns
-    flags = "it with --input-columns" if what == "input" else "them with --input-columns and --output-column"
+    flags = {"input": "it with --input-columns", "output": "it with --output-column"}
+    missing = flags.get(what, "them with --input-columns and --output-column")
     return RequestError(
-        f"{table.name} has the columns {quoted(usable)}, and none is known to be the {what}: name {flags} "
+        f"{table.name} has the columns {quoted(usable)}, and none is known to be the {what}: name {missing} "
         f"(a table needs its column names in the first row).{_assumed(table)}"
     )
 

@@ -538,7 +538,7 @@ def test_the_one_column_that_is_left_is_what_is_missing(write: Write) -> None:
     assert pairs(read_examples(both, output_column="bar")) == [("a", "x")]
     with pytest.raises(RequestError, match="none is known to be the input"):
         read_examples(write("c.csv", "date,review text,stars\n1.1.,fine,5\n"))
-    with pytest.raises(RequestError, match="none is known to be the output"):
+    with pytest.raises(RequestError, match="none is known to be the output: name it with --output-column "):
         read_examples(write("d.csv", "text,date\nunlabelled,1.1.\n"))
 
 
