@@ -52,7 +52,7 @@ from strategies.quotation import look_like_quotations
 from strategies.retrieval.chunks import cut_documents
 from strategies.retrieval.contexts import PASSAGE_WORDS
 from strategies.side_effects import CHANGES, MOST_INPUTS
-from strategies.workload import Profile, Speeds, Workload
+from strategies.workload import Profile, Speeds, Tokens, Workload
 
 MOST_EPOCHS, ENOUGH_EPOCHS = 8, 4
 RESERVE = 0.85
@@ -143,7 +143,7 @@ class RunPlan:
     asked_again: int = MOST_INPUTS
     """Inputs that the steadiness of a tuned model is measured on."""
     predicted: Mapping[str, float] = field(default_factory=dict)
-    """Seconds per strategy, all its fits."""
+    """Seconds per strategy, all its fits; the first that embeds does so for the rows that all learn from."""
     after_fit: Mapping[str, float] = field(default_factory=dict)
     """Seconds of answering the test rows of one fold, and of measuring latency, per strategy."""
     refit: bool = True
@@ -371,7 +371,9 @@ def _timed_plan(
     """The plan with the seconds that its parts should take."""
     taking_part = strategies.keys() - set(plan.left_out)
     train_rows = sizes.examples - sizes.examples // plan.folds if plan.folds > 1 else sizes.holdout_train
+    learnt_from = sizes.examples if plan.folds > 1 else sizes.holdout_train
     predicted, after_fit, refits, curves, effects, loads = {}, {}, [], [], [0.0], [0.0]
+    embedded = False
     for name, strategy in strategies.items():
 
         def fit_seconds(
@@ -395,6 +397,9 @@ def _timed_plan(
         predicted[name] = repeats * (plan.folds * fitting + answering) + latency
         if name in plan.left_out:
             continue
+        if work.query.embedded and not embedded:  # so are the rows learnt from, which are then known to all strategies
+            predicted[name] += speeds[name].seconds(Tokens(embedded=learnt_from * profiles[name].input_tokens))
+            embedded = True
         loads.append(_load_seconds(alone) if query else 0.0)
         if work.fit.trained:
             together = max(alone, plan.asked_again * query)
