@@ -420,13 +420,13 @@ def refresh(
     device: Annotated[str, typer.Option()] = "auto",
 ) -> None:
     """Let a kept solution look into changed documents. Nothing is fitted again, and nothing measured."""
-    from advisor.further import quotes_documents, refresh_kept
+    from advisor.further import audited_documents, quotes_documents, refresh_kept
     from advisor.report.wording import count
     from eval.reading.documents import read_documents
 
     found = read_documents(documents)
-    for finding in found.findings:
-        typer.echo(finding.message, err=True)
+    for sentence in (*(finding.message for finding in found.findings), *audited_documents(run, found.documents)):
+        typer.echo(sentence, err=True)
     folder = refresh_kept(run, found.documents, device)
     looked_into = count(len(found.documents), "document")
     typer.echo(f"{folder} now looks into {looked_into}. The report speaks of those of then.")

@@ -18,21 +18,23 @@ from rich.markup import escape
 from advisor.progress import Progress
 from advisor.report.wording import hundredths, latency, strategy_title
 from advisor.runs import REPORT, SOLUTION, SOLUTIONS, find_solution
-from eval.audit.personal_data import mask_finding
+from eval.audit.injection import prompt_injection
+from eval.audit.personal_data import mask, mask_documents, mask_finding, personal_data
+from eval.audit.repeats import duplicate_documents
 from eval.audit.spellings import respelt
 from eval.contracts import Document, Evaluation, Example, Solution
 from eval.errors import InfrastructureError, RequestError
 from eval.findings import Finding
 from eval.folds import with_groups
 from eval.harness import CHUNK, evaluate, measure_latency, scored_rows, steady, typical_first
-from eval.metrics import get_metric
+from eval.metrics import Metric, ScoredRow, get_metric
 from eval.reading.columns import map_inputs, plain, quoted
 from eval.reading.delimited import assumed
 from eval.reading.examples import examples_of
 from eval.reading.tables import Table, read_table, readable_file
 from eval.reading.text import clean, counted, read_text
 from eval.statistics import interval
-from strategies.manifest import note_inputs, read_manifest
+from strategies.manifest import Origin, fingerprint, note_origin, read_origin
 from strategies.models.caches import uncached
 from strategies.models.shelf import ModelShelf
 from strategies.pipeline import Pipeline
@@ -77,8 +79,8 @@ def _own_columns(run: Path, table: Table) -> Sequence[str]:
 def _columns_of(run: Path) -> list[str]:
     """As its solution says, or its report."""
     with suppress(RequestError):
-        kept: list[str] | None = read_manifest(find_solution(run)).get("input_columns")
-        if kept is not None:
+        kept = list(read_origin(find_solution(run)).input_columns)
+        if kept:
             return kept
     reported: list[str] = _report_of(run).get("data", {}).get("input_columns", [])
     return reported
@@ -104,9 +106,35 @@ def evaluate_kept(
         answered = partial(progress.phase, name, "answering")
         solution.predict([examples[0].input])  # what is done once is not counted in the time of queries
         result = steady(solution, evaluate(solution, examples, measure, on_progress=answered))
-        found.append(_scores(name, result, solution))
+        found.append({**_scores(name, result, solution), **_unseen(result, read_origin(folder))})
         progress.finished(name, "ok")
     return found
+
+
+def _unseen(evaluation: Evaluation, origin: Origin) -> dict[str, Any]:
+    """How many of the rows the solution has learnt from, and its quality on the others where there are both.
+
+    None where that is not known of a solution, which an earlier version kept.
+    """
+    if not origin.learnt_from:
+        return {"learnt_from": None, "unseen": None}
+
+    def is_known(text: str) -> bool:
+        return fingerprint(mask(text) if origin.redacted else text) in origin.learnt_from
+
+    others = [o for o in evaluation.outcomes if not is_known(o.example.input)]
+    known = len(evaluation.outcomes) - len(others)
+    rows = scored_rows(others) if known else []
+    return {"learnt_from": known, "unseen": _quality(get_metric(evaluation.metric), rows) if rows else None}
+
+
+def _quality(metric: Metric, rows: Sequence[ScoredRow]) -> dict[str, Any]:
+    return {
+        "metric": metric.name,
+        "value": metric.aggregate(rows),
+        "ci95": list(interval(metric, rows, seed=0)),
+        "n": len(rows),
+    }
 
 
 def _scores(name: str, evaluation: Evaluation, solution: Solution) -> dict[str, Any]:
@@ -119,12 +147,7 @@ def _scores(name: str, evaluation: Evaluation, solution: Solution) -> dict[str, 
     n = max(1, len(evaluation.outcomes))
     return {
         "name": name,
-        "quality": {
-            "metric": metric.name,
-            "value": metric.aggregate(rows),
-            "ci95": list(interval(metric, rows, seed=0)),
-            "n": len(rows),
-        },
+        "quality": _quality(metric, rows),
         "secondary": evaluation.secondary,
         "latency": _latency(solution, evaluation),
         "tokens": {"input": evaluation.usage.input_tokens / n, "output": evaluation.usage.output_tokens / n},
@@ -224,20 +247,31 @@ def refresh_kept(run: Path, documents: Sequence[Document], device: str) -> Path:
     solution = load_solution(folder, ModelShelf(device))
     if not isinstance(solution, Refreshable):
         raise RequestError(f"{folder}: this solution looks into no documents; there is nothing to refresh.")
-    fresh = solution.with_documents(documents)
+    origin = replace(read_origin(folder), input_columns=tuple(_columns_of(run)))
+    fresh = solution.with_documents(mask_documents(documents) if origin.redacted else documents)
     scratch, old = folder.with_name(f".{folder.name}.new"), folder.with_name(f".{folder.name}.old")
     try:
         for leftover in (scratch, old):
             shutil.rmtree(leftover, ignore_errors=True)
         fresh.save(scratch)
-        if own := _columns_of(run):
-            note_inputs(scratch, own)
+        if origin != Origin():
+            note_origin(scratch, origin)
         folder.rename(old)
         scratch.rename(folder)
         shutil.rmtree(old)
     except OSError as error:
         raise RequestError(f"{folder} cannot be written ({error.strerror}).") from error
     return folder
+
+
+def audited_documents(run: Path, documents: Sequence[Document]) -> list[str]:
+    """What the audit finds in documents that a kept solution is to look into, in sentences.
+
+    Whether they give away examples is not among it: those are no longer at hand.
+    """
+    personal = personal_data((), documents, redact=read_origin(find_solution(run)).redacted)
+    found = [duplicate_documents(documents), *personal, *prompt_injection((), documents)]
+    return _said([finding for finding in found if finding is not None])
 
 
 def quotes_documents(folder: Path) -> bool:
@@ -278,3 +312,16 @@ def print_scores(scores: Sequence[dict[str, Any]], console: Console) -> None:
             str(s["errors"]),
         )
     console.print(table)
+    for s in scores:
+        if s["learnt_from"]:
+            console.print(escape(_warned(s)))
+
+
+def _warned(scores: dict[str, Any]) -> str:
+    """That a solution knows rows that it was asked."""
+    name, known, unseen = strategy_title(scores["name"]), scores["learnt_from"], scores["unseen"]
+    if unseen is None:
+        return f"{name} has learnt from all of these rows: how it does on others, they cannot say."
+    low, high = (hundredths(bound) for bound in unseen["ci95"])
+    said = f"{name} has learnt from {counted(known, 'row')} of these"
+    return f"{said}; on the other {unseen['n']} it reaches {hundredths(unseen['value'])} ({low} to {high})."

@@ -16,7 +16,7 @@ from eval.contracts import Evaluation, Example, Solution
 from eval.harness import evaluate, scored_rows
 from eval.metrics import get_metric
 from eval.statistics import Interval, interval
-from strategies.manifest import note_inputs
+from strategies.manifest import Origin, fingerprints, note_origin
 from strategies.registry import make_strategy
 
 
@@ -30,16 +30,23 @@ def keep_solution(bench: Bench, entry: Entry, record: Record) -> Refit | None:
         return done
     refit = _refit(bench, entry, record) if bench.plan.refit else None
     if refit is None or refit.rejected:
-        source = bench.folder.fold_solution(record.name, _middling(record.fits).slot)
+        measured = _middling(record.fits)
+        source = bench.folder.fold_solution(record.name, measured.slot)
         if refit is not None or source.is_dir():
             shutil.rmtree(bench.folder.solution(record.name), ignore_errors=True)
         if not source.is_dir():  # an earlier end of this run removed it
             return refit
         shutil.copytree(source, bench.folder.solution(record.name))
-        note_inputs(bench.folder.solution(record.name), bench.data.inputs)
+        note_origin(bench.folder.solution(record.name), origin_of(bench, bench.folds[measured.fold].train))
     if refit is not None:
         bench.folder.finish_refit(record.name, refit)
     return refit
+
+
+def origin_of(bench: Bench, learnt_from: Sequence[Example]) -> Origin:
+    """What a solution comes from that was fitted on these examples."""
+    inputs = fingerprints(example.input for example in learnt_from)
+    return Origin(bench.data.inputs, bench.request.redact, inputs)
 
 
 def _refit(bench: Bench, entry: Entry, record: Record) -> Refit:
@@ -71,7 +78,7 @@ def _fit_on_all(bench: Bench, entry: Entry, record: Record) -> Refit:
     kept = folder.solution(record.name)
     shutil.rmtree(kept, ignore_errors=True)
     solution.save(kept)
-    note_inputs(kept, bench.data.inputs)
+    note_origin(kept, origin_of(bench, examples))
     refit = Refit(seconds, workshop.log.train_examples, folder_bytes(kept), epochs)
     if workshop.log.guard_fired:
         return replace(refit, rejected="the time budget was used up")

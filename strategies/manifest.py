@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from eval.errors import RequestError
+from eval.near_duplicates import group_key
 from strategies.models.base import ModelIdentity
 
 FILE = "solution.json"
@@ -35,10 +37,40 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def note_inputs(folder: Path, columns: Sequence[str]) -> None:
-    """Note in a kept solution's manifest which columns its inputs were made of, for tables that it is to answer."""
-    write = {**read_manifest(folder), "input_columns": list(columns)}
-    (folder / FILE).write_text(json.dumps(write, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+@dataclass(frozen=True)
+class Origin:
+    """What a kept solution comes from, as far as what it is given later hangs on that."""
+
+    input_columns: tuple[str, ...] = ()
+    """That its inputs were made of, for tables that it is to answer."""
+    redacted: bool = False
+    """Whether personal data were masked, and are to be in documents that it is to look into."""
+    learnt_from: frozenset[str] = frozenset()
+    """Fingerprints of inputs, to tell further rows from those that it knows."""
+
+
+def fingerprint(text: str) -> str:
+    """A short hash of an input, whatever its case and spacing, from which the text cannot be read."""
+    return hashlib.sha256(group_key(text).encode()).hexdigest()[:12]
+
+
+def fingerprints(texts: Iterable[str]) -> frozenset[str]:
+    """Of all of them."""
+    return frozenset(map(fingerprint, texts))
+
+
+def note_origin(folder: Path, origin: Origin) -> None:
+    """Note in a kept solution's manifest what it comes from."""
+    noted = {**asdict(origin), "learnt_from": " ".join(sorted(origin.learnt_from))}
+    text = json.dumps({**read_manifest(folder), **noted}, ensure_ascii=False, indent=1)
+    (folder / FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def read_origin(folder: Path) -> Origin:
+    """What was noted; nothing where that was not done, by an earlier version say."""
+    manifest = read_manifest(folder)
+    learnt_from = frozenset(str(manifest.get("learnt_from", "")).split())
+    return Origin(tuple(manifest.get("input_columns", ())), bool(manifest.get("redacted")), learnt_from)
 
 
 def model_entry(identity: ModelIdentity) -> dict[str, Any]:

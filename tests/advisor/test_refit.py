@@ -12,11 +12,11 @@ import pytest
 
 from advisor.comparison import compare
 from advisor.records import Record
-from advisor.refit import keep_solution
+from advisor.refit import keep_solution, origin_of
 from advisor.trials import Bench, Entry, try_all
 from eval.contracts import Prediction
 from strategies.baselines import CopyNearest, Majority
-from strategies.manifest import note_inputs, write_manifest
+from strategies.manifest import fingerprints, note_origin, read_origin, write_manifest
 from strategies.models.fake import ScriptedModel
 from strategies.models.shelf import ModelShelf
 from strategies.prompting import FewShot
@@ -167,7 +167,7 @@ def test_a_refit_below_the_measured_fits_is_put_aside_for_the_middling_of_them(
     assert 0.3 < refit.floor < 0.75
     assert kept(bench) == f"fit {MIDDLING}"
     measured_one = bench.folder.fold_solution("lora", f"fold-{MIDDLING}-fit-0")
-    note_inputs(measured_one, bench.data.inputs)
+    note_origin(measured_one, origin_of(bench, bench.folds[MIDDLING].train))
     assert contents(bench.folder.solution("lora")) == contents(measured_one)
 
 
@@ -184,6 +184,7 @@ def test_a_refit_within_the_range_of_the_measured_fits_is_kept(bench_for: MakeBe
     assert refit.floor is not None
     assert refit.floor < 0.95
     assert kept(bench) == "fit 3"
+    assert read_origin(bench.folder.solution("lora")).learnt_from == fingerprints(e.input for e in bench.data.examples)
 
 
 def test_a_refit_that_there_is_no_time_to_check_is_kept(
