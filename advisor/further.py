@@ -323,5 +323,5 @@ def _warned(scores: dict[str, Any]) -> str:
     if unseen is None:
         return f"{name} has learnt from all of these rows: how it does on others, they cannot say."
     low, high = (hundredths(bound) for bound in unseen["ci95"])
-    said = f"{name} has learnt from {counted(known, 'row')} of these"
+    said = f"{name} has learnt from {known} of these {scores['quality']['n']} rows"
     return f"{said}; on the other {unseen['n']} it reaches {hundredths(unseen['value'])} ({low} to {high})."

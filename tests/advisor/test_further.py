@@ -321,7 +321,7 @@ def test_rows_that_a_solution_has_learnt_from_are_told_from_others(
     some, said = scored([*rows, *new])
     assert (some["learnt_from"], some["unseen"]["n"], some["unseen"]["value"]) == (len(rows), 3, 0.0)
     assert some["quality"]["n"] == len(rows) + 3
-    assert f"has learnt from {len(rows)} rows of these; on the other 3 it reaches 0 (" in said
+    assert f"has learnt from {len(rows)} of these {len(rows) + 3} rows; on the other 3 it reaches 0 (" in said
     every, said = scored(rows)
     assert (every["learnt_from"], every["unseen"]) == (len(rows), None)
     assert "has learnt from all of these rows" in said
