@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from advisor.request import CompareRequest
 from eval.audit.personal_data import mask
@@ -37,7 +38,7 @@ def read_incumbent(request: CompareRequest, file: ExampleFile) -> tuple[tuple[st
     output = _output_column(table, request.output_column)
     outputs = [as_text(row.values.get(output)) for row in table.rows]
     places, order = _in_order(len(outputs), file)
-    inputs, asked = _inputs(table, request), [group_key(example.input) for example in examples]
+    inputs, asked = _inputs(table, request, file), [group_key(example.input) for example in examples]
     rows = "test rows" if request.test else "examples"
     done, unmatched = f'Matched "{output}" of {table.title} to the {rows} by', dict[str, list[str]]()
     for way, theirs, ours in _ways(table, examples, inputs, asked):
@@ -104,12 +105,14 @@ def _of_others(inputs: Mapping[str, str], asked: Mapping[str, str]) -> set[str]:
     return {key for key, text in inputs.items() if key in asked and text != asked[key]}
 
 
-def _inputs(table: Table, request: CompareRequest) -> list[str]:
+def _inputs(table: Table, request: CompareRequest, file: ExampleFile) -> list[str]:
     """Each row's input as `group_key`; none where the file has no input column."""
     try:
         mapping = map_columns(table, request.input_columns, named(table, (*PREDICTIONS, *OUTPUTS)))
     except RequestError:
         return []
+    if not file.inputs:  # the examples are conversations, of which a reply at the end is the output
+        mapping = replace(mapping, output="", chat=True)
     return [group_key(mapping.input_of(row)) for row in table.rows]
 
 

@@ -5,12 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from eval.errors import RequestError
 from eval.findings import Finding
+from eval.reading.conversations import (
+    before_reply,
+    holds_more_than_text,
+    is_answered,
+    is_message,
+    reply_of,
+    text_of,
+    transcript,
+    turns_of,
+    unread_turns,
+)
 from eval.reading.tables import Row, Table
-from eval.reading.text import as_text, clean, conjoined
+from eval.reading.text import as_text, clean, conjoined, counted
 
 # fmt: off
 INPUTS = (
@@ -32,7 +42,8 @@ COMPANIONS = {"instruction": ("input", "context"), "question": ("context",)}
 """Columns that belong to the input where both are there."""
 IDS = ("id", "_id", "uid", "uuid", "guid", "example_id", "row_id")
 CHATS = ("messages", "conversations", "conversation")
-USERS, ASSISTANTS = ("user", "human"), ("assistant", "gpt", "model")
+MOST_UNREAD = 5
+"""So many columns that are not read are named."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +54,14 @@ class ColumnMapping:
     output: str
     id: str | None
     chat: bool = False
-    """Input and output are the turns of one conversation, in the only input column."""
+    """Input and output are the turns of one conversation, in the only input column; where no output is asked for, only
+    a reply that ends it is none of the input."""
 
     def input_of(self, row: Row) -> str:
         """Return the input text; several columns become lines of `name: value`."""
-        if self.chat:
-            return _user_turns(row.values.get(self.output))
+        turns = turns_of(row.values.get(self.inputs[0])) if self.chat else []
+        if self.chat and (self.output or is_answered(turns)):
+            return transcript(before_reply(turns))
         texts = [(name, _input_text(row.values.get(name))) for name in self.inputs]
         if len(texts) == 1:
             return texts[0][1]
@@ -57,8 +70,8 @@ class ColumnMapping:
     def targets_of(self, row: Row) -> tuple[str, ...]:
         """Return the accepted answers, preferred first; none where the cell is blank."""
         value = row.values.get(self.output)
-        if _is_chat(value):
-            return tuple(filter(None, [_last_reply(value)]))
+        if turns := turns_of(value):
+            return tuple(filter(None, [reply_of(turns)]))
         if isinstance(value, dict) and {"text", "answer_start"} == set(value):  # SQuAD
             value = value["text"]
         if value == {}:  # an object in which nothing was found
@@ -68,19 +81,22 @@ class ColumnMapping:
             items = [value]
         return tuple(dict.fromkeys(filter(None, map(as_text, items))))
 
+    def holds_more_than_text(self, row: Row) -> bool:
+        """Tell whether there are pictures, sound or files in the input, which are not read."""
+        return any(holds_more_than_text(row.values.get(name)) for name in self.inputs)
+
     def finding(self, table: Table) -> Finding:
         """State the mapping, and the columns that were ignored because nothing is in them."""
         if self.chat:
-            message = f'Read the last assistant turn of "{self.output}" as the output and the user turns before it'
+            message = f'Read the last assistant turn of "{self.output}" as the output and the turns before it'
             message += " as the input."
         else:
             message = f'Read {quoted(self.inputs)} as the input and "{self.output}" as the output.'
+        message += _unread(table, self.inputs, answered=self.chat)
         ignored = [name for name in table.columns if is_ignored(table, name) and name != self.output]
         read = (*self.inputs, self.output, self.id)
-        unread = [name for name in table.columns if name not in read and plain(name) in (*INPUTS, *OUTPUTS)]
-        unread = [name for name in unread if name not in ignored]
-        if unread:
-            message += f" Not read: {quoted(unread)}."
+        if unread := [name for name in table.columns if name not in read and name not in ignored]:
+            message += f" In neither: {some_quoted(unread)}."
         if ignored:
             message += f" Ignored the empty or unnamed column{'s' * (len(ignored) > 1)} {quoted(ignored)}."
         twice = [name for name in (*self.inputs, self.output) if any(_repeats(other, name) for other in table.columns)]
@@ -120,10 +136,14 @@ def map_inputs(table: Table, input_columns: Sequence[str] = ()) -> tuple[list[st
     inputs = tuple(_given(table, name, "--input-columns") for name in input_columns) or _usual_inputs(table, ())
     if not inputs:
         raise _unclear(table, "input")
-    mapping = ColumnMapping(inputs, "", None)
+    chat = plain(inputs[0]) in CHATS and not input_columns  # which are named where a reply was not the output
+    mapping = ColumnMapping(inputs, "", None, chat)
     found: dict[int, str | None] = {row.line: mapping.input_of(row) for row in table.rows}
     found |= dict.fromkeys(table.blank, "") | dict.fromkeys(table.unread)
-    return [found[line] for line in sorted(found)], f"Read {quoted(inputs)} as the input."
+    sentence = f"Read {quoted(inputs)} as the input.{_unread(table, inputs)}"
+    if more := sum(mapping.holds_more_than_text(row) for row in table.rows):
+        sentence += f" Of {counted(more, 'row')} with pictures, sound or files there, the text alone is read."
+    return [found[line] for line in sorted(found)], sentence
 
 
 def named(table: Table, names: Sequence[str], without: Sequence[str] = ()) -> str | None:
@@ -150,6 +170,13 @@ def plain(column: str) -> str:
 def quoted(names: Iterable[str]) -> str:
     """Return names in quotes for a sentence: `"a", "b" and "c"`."""
     return conjoined([f'"{name}"' for name in names])
+
+
+def some_quoted(names: Sequence[str]) -> str:
+    """Return names in quotes as `quoted` does, of many the first: `"a", "b", "c", "d", "e" and 3 others`."""
+    if len(names) <= MOST_UNREAD + 1:
+        return quoted(names)
+    return conjoined([*(f'"{name}"' for name in names[:MOST_UNREAD]), f"{len(names) - MOST_UNREAD} others"])
 
 
 def _usual_inputs(table: Table, without: Sequence[str]) -> tuple[str, ...]:
@@ -194,47 +221,20 @@ def _assumed(table: Table) -> str:
 def _chat_column(table: Table) -> str | None:
     """The column of conversations that end with a reply, if there is one."""
     column = named(table, CHATS)
-    conversations = (_turns(row.values.get(column)) for row in table.rows) if column else ()
-    first = next(filter(None, conversations), None)
-    return column if first and _role(first[-1]) in ASSISTANTS else None
-
-
-def _is_chat(value: object) -> bool:
-    return bool(isinstance(value, list) and value and all(isinstance(t, dict) and _role(t) for t in value))
-
-
-def _turns(value: object) -> list[dict[str, Any]]:
-    return value if isinstance(value, list) and _is_chat(value) else []
-
-
-def _role(turn: dict[str, Any]) -> str:
-    role = turn.get("role", turn.get("from"))
-    return role if isinstance(role, str) and ("content" in turn or "value" in turn) else ""
-
-
-def _said(turn: dict[str, Any]) -> str:
-    """A turn's text; multi-part content keeps its text parts."""
-    content = turn.get("content", turn.get("value"))
-    if isinstance(content, list):
-        content = "\n".join(as_text(part.get("text")) for part in content if isinstance(part, dict))
-    return as_text(content)
-
-
-def _last_reply(value: object) -> str:
-    return next((_said(turn) for turn in reversed(_turns(value)) if _role(turn) in ASSISTANTS), "")
-
-
-def _user_turns(value: object) -> str:
-    """What the user said before the last assistant turn, or in all where there is none."""
-    turns = _turns(value)
-    replies = [number for number, turn in enumerate(turns) if _role(turn) in ASSISTANTS]
-    before = turns[: replies[-1]] if replies else turns
-    return "\n".join(filter(None, (_said(turn) for turn in before if _role(turn) in USERS)))
+    conversations = (turns_of(row.values.get(column)) for row in table.rows) if column else ()
+    return column if is_answered(next(filter(None, conversations), [])) else None
 
 
 def _input_text(value: object) -> str:
-    if _is_chat(value):
-        return _user_turns(value)
+    if turns := turns_of(value):
+        return transcript(turns)
+    if is_message(value):
+        return text_of(value)
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return as_text("\n".join(value))
     return as_text(value)
+
+
+def _unread(table: Table, inputs: Sequence[str], *, answered: bool = False) -> str:
+    """A sentence on what of conversations is not read; empty where there is none."""
+    return unread_turns([turns_of(row.values.get(name)) for row in table.rows for name in inputs], answered=answered)

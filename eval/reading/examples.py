@@ -9,7 +9,7 @@ from pathlib import Path
 from eval.contracts import Example
 from eval.errors import RequestError
 from eval.findings import Finding
-from eval.reading.columns import ColumnMapping, is_ignored, map_columns
+from eval.reading.columns import ColumnMapping, is_ignored, map_columns, quoted
 from eval.reading.tables import Row, Table, read_table
 from eval.reading.text import as_text, counted, listed, unique_id
 
@@ -62,6 +62,12 @@ def examples_of(table: Table, *, input_columns: Sequence[str] = (), output_colum
     usable = [(row, text, targets) for row, text, targets in rows if text and targets]
     if not usable:
         raise _nothing_usable(table, mapping, len(no_output) == len(rows))
+    more = [mapping.holds_more_than_text(row) for row, *_ in usable]
+    if all(more):
+        raise RequestError(
+            f"Every input of {table.title} holds pictures, sound or files in {quoted(mapping.inputs)}, of which text "
+            "alone is read: say in words what matters in them, or remove them."
+        )
     taken: set[str] = set()
     wanted = [_id_of(mapping, row) for row, *_ in usable]
     examples = tuple(
@@ -72,6 +78,7 @@ def examples_of(table: Table, *, input_columns: Sequence[str] = (), output_colum
     findings = (
         *table.findings,
         _mapped(mapping.finding(table), renamed),
+        *_more_than_text(mapping, table.title, [e.id for e, holds in zip(examples, more, strict=True) if holds]),
         *_gaps(table.title, "empty_input", "input", no_input),
         *_gaps(table.title, "empty_output", "output", no_output),
     )
@@ -111,6 +118,15 @@ def _gaps(title: str, code: str, noun: str, gaps: Sequence[_Gap]) -> list[Findin
     message = f"Left out {counted(len(gaps), 'row')} of {title} without an {noun}: {named}."
     action = f"Fill in the {noun}, or remove the rows."
     return [Finding(code, "warning", len(gaps), tuple(gap.name for gap in gaps), message, action)]
+
+
+def _more_than_text(mapping: ColumnMapping, title: str, ids: Sequence[str]) -> list[Finding]:
+    if not ids:
+        return []
+    message = f"Read the text alone of {counted(len(ids), 'row')} of {title} with pictures, sound or files in "
+    message += f"{quoted(mapping.inputs)}."
+    action = "Say in words what matters in them, or remove the rows."
+    return [Finding("column_mapping", "warning", len(ids), tuple(ids), message, action)]
 
 
 def _nothing_usable(table: Table, mapping: ColumnMapping, no_output: bool) -> RequestError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -312,6 +313,18 @@ def test_the_incumbent_is_matched_by_input_next(mixed: Path, tmp_path: Path) -> 
     data = read(mixed, incumbent=file)
     assert data.incumbent == tuple(TODAY)
     assert any("by input" in sentence for sentence in data.stated)
+
+
+@pytest.mark.parametrize("asked", [2, 3])
+def test_the_incumbents_conversations_are_matched_with_and_without_the_reply(asked: int, tmp_path: Path) -> None:
+    texts = [[("user", "hi"), ("user", text), ("assistant", f"{label} it is")] for text, label in MIXED]
+    rows = [[{"role": role, "content": said} for role, said in turns] for turns in texts]
+    examples = tmp_path / "a.jsonl"
+    examples.write_text("".join(json.dumps({"messages": turns}) + "\n" for turns in rows))
+    given = [{"messages": turns[:asked], "prediction": output} for turns, output in zip(rows, TODAY, strict=True)]
+    (tmp_path / "b.jsonl").write_text("".join(json.dumps(row) + "\n" for row in given[::-1]))
+    data = read(examples, incumbent=str(tmp_path / "b.jsonl"))
+    assert data.incumbent == tuple(TODAY)
 
 
 def test_the_incumbent_is_matched_by_order_last(mixed: Path, tmp_path: Path) -> None:

@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from eval.audit.injection import prompt_injection
 from eval.errors import RequestError
 from eval.findings import Finding
+from eval.reading.columns import map_inputs
 from eval.reading.examples import ExampleFile, read_examples
 from eval.reading.tables import read_table
 from eval.reading.text import MARKS, UNSPACED
@@ -255,10 +257,15 @@ def test_columns_that_are_missed_are_told_with_the_sheet_that_was_read(tmp_path:
 @pytest.mark.parametrize(
     ("header", "read", "unread"),
     [
-        ("Ticket,Subject,Body,Category", ("Body", "Category"), ' Not read: "Ticket" and "Subject".'),
-        ("id,source,content,label", ("content", "label"), ' Not read: "source".'),
-        ("email,body,category", ("body", "category"), ' Not read: "email".'),
-        ("message,response,category", ("message", "response"), ' Not read: "category".'),
+        ("Ticket,Subject,Body,Category", ("Body", "Category"), ' In neither: "Ticket" and "Subject".'),
+        ("id,source,content,label", ("content", "label"), ' In neither: "source".'),
+        ("email,body,category", ("body", "category"), ' In neither: "email".'),
+        (
+            "Created,Channel,text,label,A,B,C,D,E",
+            ("text", "label"),
+            ' In neither: "Created", "Channel", "A", "B", "C" and 2 others.',
+        ),
+        ("message,response,category", ("message", "response"), ' In neither: "category".'),
         ("Frage,Antwort", ("Frage", "Antwort"), ""),
     ],
 )
@@ -503,19 +510,88 @@ def test_a_list_of_outputs_holds_accepted_answers(write: Write) -> None:
     assert file.examples[0].targets == ("x", "y", "3")
 
 
+def turns(*said: tuple[str, Any]) -> list[dict[str, Any]]:
+    return [{"role": role, "content": content} for role, content in said]
+
+
+SYSTEM, HELLO, HOW = ("system", "Be kind."), ("user", "Hello"), ("assistant", "How can I help?")
+WHERE, THERE = ("user", "Where is it?"), ("assistant", "On its way.")
+SHOWN = {"type": "image_url", "image_url": {"url": "https://x.org/1.png"}}
+DIALOGUE = "- user: Hello\n- assistant: How can I help?\n- user: Where is it?"
+
+
 def test_of_a_conversation_the_last_reply_is_the_output(write: Write) -> None:
-    turns = [("system", "s"), ("user", "u1"), ("assistant", "a1"), ("user", "u2"), ("assistant", "a2"), ("user", "u3")]
-    messages = [{"role": role, "content": content} for role, content in turns[:-1]]
-    parts = [{"role": "user", "content": [{"type": "text", "text": "u"}]}, {"role": "assistant", "content": "a"}]
-    unanswered = [{"role": "user", "content": "u"}]
-    file = read_examples(write("a.jsonl", [{"messages": m} for m in (messages, parts, unanswered)]))
-    assert pairs(file) == [("u1\nu2", "a2"), ("u", "a")]
+    parts = turns(("user", [{"type": "text", "text": "u"}]), ("assistant", "a"))
+    shared = {"conversations": [{"from": "human", "value": "Hello"}, {"from": "gpt", "value": "Hi"}]}
+    two = turns(HELLO, WHERE, THERE)
+    messages = [turns(SYSTEM, HELLO, HOW, WHERE, THERE), parts, turns(HELLO), turns(HELLO, THERE, WHERE), two]
+    file = read_examples(write("a.jsonl", [{"messages": m} for m in messages]))
+    assert pairs(file) == [
+        (DIALOGUE, "On its way."),
+        ("u", "a"),
+        ("Hello", "On its way."),
+        ("Hello\nWhere is it?", "On its way."),
+    ]
     assert found(file, "empty_output").rows == ("row-3",)
+    told = found(file, "column_mapping").message
+    assert (
+        "Not read of conversations: system turns (in 1 row) and what follows the last assistant turn (in 1 row)" in told
+    )
+    assert pairs(read_examples(write("b.jsonl", [shared]))) == [("Hello", "Hi")]
 
 
-def test_prompt_and_completion_may_be_messages(write: Write) -> None:
-    row = {"prompt": [{"role": "user", "content": "u"}], "completion": [{"role": "assistant", "content": "a"}]}
-    assert pairs(read_examples(write("a.jsonl", [row]))) == [("u", "a")]
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ([HELLO], "Hello"),
+        ([SYSTEM, HELLO], "Hello"),
+        ([HELLO, HOW, WHERE], DIALOGUE),
+        ([HELLO, HOW], "- user: Hello\n- assistant: How can I help?"),
+    ],
+)
+def test_a_conversation_whose_output_stands_elsewhere_is_read_to_its_end(
+    write: Write, said: list[tuple[str, str]], expected: str
+) -> None:
+    labelled = read_examples(
+        write("a.jsonl", [{"messages": turns(*said), "label": "x"}]), input_columns=["messages"], output_column="label"
+    )
+    prompted = read_examples(write("b.jsonl", [{"prompt": turns(*said), "completion": turns(THERE)}]))
+    assert (*pairs(labelled), *pairs(prompted)) == ((expected, "x"), (expected, "On its way."))
+    assert not prompt_injection(labelled.examples), "a dialogue is no forged one"
+    new, _ = map_inputs(read_table(write("c.jsonl", [{"messages": turns(*said)}])), ["messages"])
+    assert new == [expected], "what is asked later is what was learnt from"
+
+
+def test_of_new_conversations_only_a_reply_that_ends_them_is_not_read(write: Write) -> None:
+    open_ended, answered = turns(SYSTEM, HELLO, HOW, WHERE), turns(HELLO, HOW, WHERE, THERE)
+    table = read_table(write("a.jsonl", [{"messages": m} for m in (open_ended, answered, turns(THERE))]))
+    new, sentence = map_inputs(table)
+    assert new == [DIALOGUE, DIALOGUE, ""]
+    assert sentence == 'Read "messages" as the input. Not read of conversations: system turns (in 1 row).'
+
+
+@pytest.mark.parametrize("asked", [lambda parts: parts, lambda parts: turns(("user", parts))])
+def test_pictures_are_pointed_out_and_refused_where_every_row_has_them(
+    write: Write, asked: Callable[[list[dict[str, Any]]], object]
+) -> None:
+    written = {"type": "text", "text": "What is it?"}
+    rows = [
+        {"id": str(place), "input": asked(parts), "output": "x"}
+        for place, parts in enumerate([[SHOWN, written], [written]])
+    ]
+    file = read_examples(write("a.jsonl", rows))
+    assert pairs(file) == [("What is it?", "x")] * 2
+    (told,) = [f for f in file.findings if f.severity == "warning"]
+    assert (told.code, told.rows) == ("column_mapping", ("0",))
+    assert told.message == 'Read the text alone of 1 row of a.jsonl with pictures, sound or files in "input".'
+    assert "Of 1 row with pictures" in map_inputs(read_table(write("a.jsonl", rows)))[1]
+    with pytest.raises(RequestError, match=r'Every input of b.jsonl holds pictures.* in "input"'):
+        read_examples(write("b.jsonl", rows[:1]))
+
+
+def test_objects_with_a_type_are_no_parts_of_a_message(write: Write) -> None:
+    file = read_examples(write("a.jsonl", [{"input": [{"type": "CITY", "text": "Berlin"}], "output": "x"}]))
+    assert pairs(file) == [('[{"type": "CITY", "text": "Berlin"}]', "x")]
 
 
 def test_given_columns_are_joined_by_name(write: Write) -> None:
