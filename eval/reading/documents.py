@@ -10,7 +10,7 @@ from pathlib import Path
 from eval.contracts import Document
 from eval.errors import RequestError
 from eval.findings import Finding
-from eval.reading.columns import IDS, named, quoted
+from eval.reading.columns import IDS, is_ignored, named, quoted, some_quoted
 from eval.reading.files import EXTRACTORS, Text, extract
 from eval.reading.tables import READERS, Table, read_table, readable_file
 from eval.reading.text import as_text, clean, counted, listed, unique_id
@@ -67,7 +67,19 @@ def _from_table(table: Table) -> DocumentFile:
             unread.append((wanted or f"row-{row.record}", "no text"))
     if not documents:
         raise RequestError(f'Every row of {table.name} has an empty "{column}": give documents that hold text.')
-    return DocumentFile(tuple(documents), (*table.findings, *_unread("row", unread)))
+    read = [name for name in (column, title) if name]
+    unread_columns = _unread_columns(table, read, identifier)
+    return DocumentFile(tuple(documents), (*table.findings, *unread_columns, *_unread("row", unread)))
+
+
+def _unread_columns(table: Table, read: Sequence[str], identifier: str | None) -> list[Finding]:
+    """State which columns hold no part of the documents, if any: many are ids, dates and addresses; some are facts."""
+    others = [name for name in table.columns if name not in (*read, identifier) and not is_ignored(table, name)]
+    if not others:
+        return []
+    message = f"Read {quoted(read)} of {table.title} as the documents. Not read: {some_quoted(others)}."
+    action = f'Write into "{read[0]}" what answers need of them.'
+    return [Finding("column_mapping", "info", len(others), (), message, action)]
 
 
 def _from_files(folder: Path, found: Sequence[tuple[Path, str]]) -> DocumentFile:

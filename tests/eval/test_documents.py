@@ -171,6 +171,13 @@ def test_a_table_gives_one_document_a_row(tmp_path: Path) -> None:
     assert [finding.rows for finding in file.findings] == [("d3",)]
 
 
+def test_columns_of_a_table_that_are_no_part_of_its_documents_are_named(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id,title,text,hours,empty,price\nd1,T,one,9 to 5,,3\n")
+    (finding,) = read_documents(tmp_path / "a.csv").findings
+    assert finding.message == 'Read "text" and "title" of a.csv as the documents. Not read: "hours" and "price".'
+    assert (finding.code, finding.action) == ("column_mapping", 'Write into "text" what answers need of them.')
+
+
 def test_a_single_file_is_one_document(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("text")
     assert texts(read_documents(tmp_path / "a.txt")) == {"a.txt": "text"}
