@@ -34,6 +34,9 @@ from eval.contracts import Document, Example, Kind, Task
 from eval.errors import RequestError
 from eval.findings import Finding, in_test
 
+LOST = ("unparseable_rows", "empty_input", "empty_output")
+"""Findings of rows that were left out, or say nothing."""
+
 
 @dataclass(frozen=True)
 class Readers:
@@ -114,10 +117,11 @@ def accepted(findings: Sequence[Finding], accept: Collection[str]) -> list[Findi
 
 
 def refuse_hopeless(findings: Sequence[Finding]) -> None:
-    """Raise RequestError for the first finding with which no comparison makes sense."""
+    """Raise RequestError for the first finding with which no comparison makes sense, and say which rows were lost."""
     for finding in findings:
         if finding.severity == "error":
-            raise RequestError(f"{finding.message} {finding.action}")
+            lost = [f.said for f in findings if f.code in LOST and f.severity == "warning"]
+            raise RequestError(" ".join([finding.message, *lost, finding.action]))
 
 
 def _rows(task: Task, examples: Sequence[Example]) -> Iterator[Finding | None]:

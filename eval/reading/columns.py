@@ -199,7 +199,7 @@ def _given(table: Table, name: str, flag: str) -> str:
     same = [column for column in table.columns if plain(column) == plain(name)]
     if len(same) != 1:
         found = f"{table.name} has the columns {quoted(table.columns)}"
-        raise RequestError(f'{flag} names "{name}", but {found}.{_assumed(table)}')
+        raise RequestError(f'{flag} names "{name}", but {found}.{assumed(table)}')
     return same[0]
 
 
@@ -209,11 +209,11 @@ def _unclear(table: Table, what: str) -> RequestError:
     missing = flags.get(what, "them with --input-columns and --output-column")
     return RequestError(
         f"{table.name} has the columns {quoted(usable)}, and none is known to be the {what}: name {missing} "
-        f"(a table needs its column names in the first row).{_assumed(table)}"
+        f"(a table needs its column names in the first row).{assumed(table)}"
     )
 
 
-def _assumed(table: Table) -> str:
+def assumed(table: Table) -> str:
     """What reading the table assumed of its sheets and rows, which may be why the columns are not those wanted."""
     return "".join(f" {f.message} {f.action}" for f in table.findings if f.code == "column_mapping")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from eval.contracts import Example
 from eval.errors import RequestError
 from eval.findings import Finding
-from eval.reading.columns import ColumnMapping, is_ignored, map_columns, quoted
+from eval.reading.columns import ColumnMapping, assumed, is_ignored, map_columns, quoted
 from eval.reading.tables import Row, Table, read_table
 from eval.reading.text import as_text, counted, listed, unique_id
 
@@ -79,8 +79,8 @@ def examples_of(table: Table, *, input_columns: Sequence[str] = (), output_colum
         *table.findings,
         _mapped(mapping.finding(table), renamed),
         *_more_than_text(mapping, table.title, [e.id for e, holds in zip(examples, more, strict=True) if holds]),
-        *_gaps(table.title, "empty_input", "input", no_input),
-        *_gaps(table.title, "empty_output", "output", no_output),
+        *_gaps(table.title, "empty_input", "input", mapping.inputs, no_input),
+        *_gaps(table.title, "empty_output", "output", (mapping.output,), no_output),
     )
     inputs = () if mapping.chat else mapping.inputs
     kept = [row for row, _, _ in usable]
@@ -108,15 +108,17 @@ def _gap(mapping: ColumnMapping, row: Row, columns: Sequence[str]) -> _Gap:
     return _Gap(_id_of(mapping, row) or f"row-{row.record}", row.line, reason)
 
 
-def _gaps(title: str, code: str, noun: str, gaps: Sequence[_Gap]) -> list[Finding]:
+def _gaps(title: str, code: str, noun: str, columns: Sequence[str], gaps: Sequence[_Gap]) -> list[Finding]:
     if not gaps:
         return []
     lines: dict[str, list[str]] = {}
     for gap in gaps:
         lines.setdefault(gap.reason, []).append(str(gap.line))
     named = "; ".join(f"{reason} in line {listed(numbers, MOST_LINES)}" for reason, numbers in lines.items())
-    message = f"Left out {counted(len(gaps), 'row')} of {title} without an {noun}: {named}."
+    message = f"Left out {counted(len(gaps), 'row')} of {title} without an {noun} in {quoted(columns)}: {named}."
     action = f"Fill in the {noun}, or remove the rows."
+    if code == "empty_output":
+        action = 'Fill in the output ("none", say, where there is nothing to answer), or remove the rows.'
     return [Finding(code, "warning", len(gaps), tuple(gap.name for gap in gaps), message, action)]
 
 
@@ -134,7 +136,9 @@ def _nothing_usable(table: Table, mapping: ColumnMapping, no_output: bool) -> Re
         problem = f'Every output in column "{mapping.output}" of {table.name} is empty'
     else:
         problem = f"No row of {table.name} has both an input and an output"
-    return RequestError(f"{problem}: fill it in, or name other columns with --input-columns and --output-column.")
+    return RequestError(
+        f"{problem}: fill it in, or name other columns with --input-columns and --output-column.{assumed(table)}"
+    )
 
 
 def _cells(table: Table, rows: Sequence[Row]) -> dict[str, tuple[str, ...]]:

@@ -11,8 +11,8 @@ from typing import Any
 
 from eval.errors import RequestError
 from eval.findings import Finding
-from eval.reading.delimited import Reading, Record, assumed, from_grid, unparseable
-from eval.reading.text import Decoded, is_blank, listed, read_text
+from eval.reading.delimited import Grid, Reading, Record, assumed, from_grid, unparseable
+from eval.reading.text import Decoded, conjoined, is_blank, listed, read_text
 
 DECODER = json.JSONDecoder(parse_constant=lambda _: None)
 """Reads NaN and infinities as null."""
@@ -73,25 +73,47 @@ def _readable(value: object, column: str, path: Path) -> object:
 
 def read_workbook(path: Path) -> Reading:
     """Read the first sheet of an Excel workbook that has any rows, a hidden one last; other sheets are reported."""
-    from openpyxl import load_workbook
-
     try:
-        workbook = load_workbook(path, read_only=True, data_only=True)
-        try:
-            for sheet in sorted(workbook.worksheets, key=_is_hidden):
-                sheet.reset_dimensions()  # some exporters state a wrong range
-                grid = from_grid(enumerate(sheet.iter_rows(values_only=True), 1))
-                if grid.records or grid.odd:
-                    break
-            others = [_sheet_name(other) for other in workbook.worksheets if other is not sheet]
-        finally:
-            workbook.close()
+        grid, read, others = _first_sheet(path)
+        empty = _empty_columns(grid)
+        formulas = empty - _empty_columns(_first_sheet(path, formulas=True)[0]) if empty else set()
     except Exception as error:  # a damaged archive surfaces as anything from BadZipFile to KeyError
         raise RequestError(f"{path} is not a readable Excel workbook ({_brief(error)}): export it again.") from error
     while grid.records and is_blank(list(grid.records[-1][1].values())):  # rows that are formatted, say
         grid.records.pop()
-    findings = grid.above(path.name) + _other_sheets(path, _sheet_name(sheet), others)
+    findings = grid.above(path.name) + _other_sheets(path, read, others) + _without_results(path, formulas)
     return Reading(grid.records, findings + unparseable(path.name, grid.odd, "covered by the header"), grid.odd)
+
+
+def _first_sheet(path: Path, *, formulas: bool = False) -> tuple[Grid, str, list[str]]:
+    """The first sheet with rows, as values or as the formulas that give them, its name, and those of the others."""
+    from openpyxl import load_workbook
+
+    workbook = load_workbook(path, read_only=True, data_only=not formulas)
+    try:
+        for sheet in sorted(workbook.worksheets, key=_is_hidden):
+            sheet.reset_dimensions()  # some exporters state a wrong range
+            grid = from_grid(enumerate(sheet.iter_rows(values_only=True), 1))
+            if grid.records or grid.odd:
+                break
+        return grid, _sheet_name(sheet), [_sheet_name(other) for other in workbook.worksheets if other is not sheet]
+    finally:
+        workbook.close()
+
+
+def _empty_columns(grid: Grid) -> set[str]:
+    names = {name for _, values in grid.records for name in values}
+    return {name for name in names if all(is_blank(values.get(name)) for _, values in grid.records)}
+
+
+def _without_results(path: Path, columns: set[str]) -> list[Finding]:
+    """Columns of formulas that a program wrote without reckoning them, which read as empty."""
+    if not columns:
+        return []
+    several, names = "Columns" if len(columns) > 1 else "Column", conjoined([f'"{name}"' for name in sorted(columns)])
+    message = f"{several} {names} of {path.name} had formulas whose results were not saved."
+    action = "Open the workbook in Excel, save it and give it again."
+    return [Finding("column_mapping", "warning", len(columns), (), message, action)]
 
 
 def _is_hidden(sheet: Any) -> bool:

@@ -270,7 +270,9 @@ def test_all_that_reading_found_is_said_of_further_rows(tmp_path: Path) -> None:
         assert any("not read: Notes" in sentence for sentence in said)
         assert any('Read "text" as the input' in sentence for sentence in said)
     _, said = labelled(run, str(tmp_path / "more.xlsx"))
-    assert any("Left out 1 row of more.xlsx without an input: null in line 3" in sentence for sentence in said)
+    assert any(
+        'Left out 1 row of more.xlsx without an input in "text": null in line 3' in sentence for sentence in said
+    )
 
 
 def test_a_refreshed_solution_still_knows_where_it_comes_from(small_tasks: dict[Kind, Any], tmp_path: Path) -> None:

@@ -454,6 +454,18 @@ def test_a_workbook_gives_its_first_sheet_and_names_the_others(tmp_path: Path) -
     assert any("Notes" in finding.message for finding in file.findings)
 
 
+def test_formulas_without_results_are_told_from_empty_cells(tmp_path: Path) -> None:
+    from openpyxl import Workbook
+
+    book = Workbook()
+    for row in [["text", "label", "note"], ["a", '=IF(1,"x","y")', None], ["b", "=B2", None]]:
+        book.worksheets[0].append(row)
+    book.save(tmp_path / "a.xlsx")
+    told = 'Column "label" of a.xlsx had formulas whose results were not saved. Open the workbook in Excel, save it'
+    with pytest.raises(RequestError, match=f'Every output in column "label" .* is empty: .* {told}'):
+        read_examples(tmp_path / "a.xlsx")
+
+
 def test_a_hub_data_set_gives_label_names(monkeypatch: pytest.MonkeyPatch) -> None:
     import datasets
 
