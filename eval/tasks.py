@@ -29,6 +29,8 @@ MOST_WITH_ONE = 3
 """Different outputs, of which only one comes back, that may still be labels."""
 LONGEST_LABEL = 10
 """Words. Longer outputs are text, however often they repeat."""
+LONGEST_EXCERPT = 20
+"""Words. Longer passages are a summary in the text's own words, which is right in part too."""
 QUESTION = re.compile(
     r"(what|who|whom|whose|which|when|where|why|how|is|are|was|were|do|does|did|can|could|should|will|would|may)\b",
     re.I,
@@ -39,6 +41,8 @@ FORMAL = re.compile(
     re.I | re.S,
 )
 """Outputs in a formal language: SQL, XML, JSON lists."""
+JSON_LIST = re.compile(r"\[\s*(\{.*\}\s*)?\]$", re.S)
+"""A list of objects, or an empty one."""
 NUMBER = re.compile(r"[-+−]?[$€£]? ?\d[\d.,']*( ?[%$€£])?$")
 
 
@@ -179,6 +183,8 @@ def _infer_kind(spec: TaskSpec, examples: Sequence[Example], has_documents: bool
     outputs = Counter(e.target.casefold() for e in rows)
     if are_json_objects([e.target for e in rows]):
         return Kind.EXTRACTION, "the outputs are JSON objects"
+    if len(outputs) > 1 and _share(rows, lambda e: JSON_LIST.match(e.target) is not None) >= NEARLY_ALL:
+        return Kind.EXTRACTION, "the outputs are JSON lists"
     if _are_labels(outputs):
         return Kind.CLASSIFICATION, f"{len(outputs)} short outputs repeat over {len(rows)} different examples"
     if _share(rows, lambda e: FORMAL.match(e.target) is not None) >= NEARLY_ALL:
@@ -233,7 +239,8 @@ def _is_question(text: str) -> bool:
 
 
 def _is_excerpt(example: Example) -> bool:
-    return len(example.target) <= len(example.input) / 2 and example.target.casefold() in example.input.casefold()
+    is_short = count_words(example.target) <= LONGEST_EXCERPT and len(example.target) <= len(example.input) / 2
+    return is_short and example.target.casefold() in example.input.casefold()
 
 
 def are_json_objects(texts: Sequence[str]) -> bool:

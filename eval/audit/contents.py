@@ -36,7 +36,7 @@ def invalid_json_output(task: Task, examples: Sequence[Example]) -> Finding | No
 
 def placeholder_outputs(examples: Sequence[Example]) -> Finding | None:
     """Outputs such as "n/a" and "#REF!" that stand for none, as long as they are seldom."""
-    rows = tuple(e.id for e in examples if e.target.casefold() in PLACEHOLDERS or not _says_something(e.target))
+    rows = tuple(e.id for e in examples if _stands_for_none(e.target))
     if not rows or len(rows) > SELDOM * len(examples):
         return None
     message = f"{counted(len(rows), 'output')} {'looks' if len(rows) == 1 else 'look'} like a placeholder for none."
@@ -93,6 +93,11 @@ def _reordered(joined: Collection[str], separator: str) -> str:
     if not count:
         return ""
     return f" {count} of {len(joined)} combinations differ from another in order alone, which counts as wrong too."
+
+
+def _stands_for_none(output: str) -> bool:
+    """Tell whether an output is a placeholder; an empty list or object is an answer."""
+    return output.casefold() in PLACEHOLDERS or not (_says_something(output) or output in ("[]", "{}"))
 
 
 def _says_something(text: str) -> bool:

@@ -23,6 +23,8 @@ TIMES = 3
 FREQUENT = 5
 """Rows that what was meant has at least."""
 _WORD = re.compile(r"[^\W\d_]+")
+_TURKISH = {ord("ı"): "i", 0x307: None}
+"""Unicode's folding leaves a dot above the small letter of İ, and ı as it is."""
 _SPACE = re.compile(r"(?<=[^\W\d_])[\s_-]+(?=[^\W\d_])|\s+")
 _WHOLE = re.compile(r"-?\d+\.0+")
 """How worksheets and data frames write whole numbers."""
@@ -44,8 +46,11 @@ def spellings(examples: Sequence[Example], stated: Collection[str] = ()) -> dict
 
 
 def label_form(label: str) -> str:
-    """Equal for labels that differ in case, spaces, invisible characters or Unicode form (NFKC) only; for 1 and 1.0."""
-    text = unicodedata.normalize("NFKC", label).casefold().strip()
+    """Equal for labels that differ in case, spaces, invisible characters or Unicode form (NFKC) only; for 1 and 1.0.
+
+    So are i and ı, since I is the capital of either, in Turkish of the latter.
+    """
+    text = unicodedata.normalize("NFKC", label).casefold().translate(_TURKISH).strip()
     if _WHOLE.fullmatch(text):
         return text.partition(".")[0]
     return _SPACE.sub(" ", "".join(c for c in text if unicodedata.category(c) != "Cf"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -56,6 +57,8 @@ class ColumnMapping:
     chat: bool = False
     """Input and output are the turns of one conversation, in the only input column; where no output is asked for, only
     a reply that ends it is none of the input."""
+    empty_lists: bool = False
+    """An empty list is an output, as in a column of lists of objects; else it is no answer among those accepted."""
 
     def input_of(self, row: Row) -> str:
         """Return the input text; several columns become lines of `name: value`."""
@@ -74,10 +77,10 @@ class ColumnMapping:
             return tuple(filter(None, [reply_of(turns)]))
         if isinstance(value, dict) and {"text", "answer_start"} == set(value):  # SQuAD
             value = value["text"]
-        if value == {}:  # an object in which nothing was found
-            return ("{}",)
+        if value == {} or (self.empty_lists and value == []):  # in which nothing was found
+            return (json.dumps(value),)
         items = value if isinstance(value, list) else [value]
-        if any(isinstance(item, dict | list) for item in items):  # one JSON value, not several answers
+        if _is_one_value(items):
             items = [value]
         return tuple(dict.fromkeys(filter(None, map(as_text, items))))
 
@@ -125,7 +128,9 @@ def map_columns(table: Table, input_columns: Sequence[str] = (), output_column: 
         raise _unclear(table, "input" if not inputs and output else "output" if inputs else "input or output")
     if output in inputs:
         raise RequestError(f'Column "{output}" cannot be both input and output: change one of the two flags.')
-    return ColumnMapping(inputs, output, None if identifier in (*inputs, output) else identifier)
+    identifier = None if identifier in (*inputs, output) else identifier
+    empty_lists = any(_is_one_value(row.values.get(output)) for row in table.rows)
+    return ColumnMapping(inputs, output, identifier, empty_lists=empty_lists)
 
 
 def map_inputs(table: Table, input_columns: Sequence[str] = ()) -> tuple[list[str | None], str]:
@@ -223,6 +228,11 @@ def _chat_column(table: Table) -> str | None:
     column = named(table, CHATS)
     conversations = (turns_of(row.values.get(column)) for row in table.rows) if column else ()
     return column if is_answered(next(filter(None, conversations), [])) else None
+
+
+def _is_one_value(value: object) -> bool:
+    """Tell whether a list is one JSON value, not several accepted answers: of objects or lists."""
+    return isinstance(value, list) and any(isinstance(item, dict | list) for item in value) and not turns_of(value)
 
 
 def _input_text(value: object) -> str:

@@ -11,7 +11,7 @@ from eval.errors import RequestError
 from eval.findings import Finding
 from eval.reading.delimited import Reading, Record, on_lines, read_delimited
 from eval.reading.formats import read_hub, read_json, read_json_lines, read_parquet, read_workbook
-from eval.reading.text import counted, is_blank, listed
+from eval.reading.text import clean, counted, is_blank, listed
 
 READERS: dict[str, Callable[[Path], Reading]] = {
     ".jsonl": read_json_lines,
@@ -69,6 +69,8 @@ def read_table(source: str | Path) -> Table:
         if reader is None:
             raise RequestError(f"{path} has an unknown type: convert it to one of {', '.join(READERS)}.")
         records, findings, broken = reader(path)
+    names = _column_names(records)
+    records = [(line, {names[name]: cell for name, cell in values.items()}) for line, values in records]
     filled = [record for record in records if not _is_blank(record)]
     if not filled:
         lost = next((f.said for f in findings if f.code == "unparseable_rows"), "")
@@ -90,6 +92,17 @@ def readable_file(source: str | Path) -> Path:
     if path.stat().st_size == 0:
         raise RequestError(f"{path} is empty: give a file with at least one row of data.")
     return path
+
+
+def _column_names(records: Sequence[Record]) -> dict[str, str]:
+    """What each column is called: its name cleaned as cells are, with a number where that is another's already."""
+    names: dict[str, str] = {}
+    taken: set[str] = set()
+    for name in dict.fromkeys(name for _, values in records for name in values):
+        cleaned = clean(name)
+        names[name] = cleaned if cleaned not in taken else f"{cleaned} ({len(names) + 1})"
+        taken.add(cleaned)
+    return names
 
 
 def _is_blank(record: Record) -> bool:

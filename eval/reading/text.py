@@ -52,6 +52,8 @@ WORD = word_of(rf"[^\W_{UNSPACED}]")
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 SURE = 0.12
 """Confidence of a guess that is believed against a plausible reading as Windows-1252; a few letters give less."""
+TURKISH, NOT_TURKISH = frozenset("þðýÞÐÝ"), frozenset("áéíóúæÁÉÍÓÚÆ")
+"""How Turkish letters read as Windows-1252, and what always stands beside these where they are Icelandic ones."""
 PLAUSIBLE = ["cp1250", "cp1252", "cp1254", "cp1257", "iso8859-1", "iso8859-2", "iso8859-9", "iso8859-15"]
 PLAUSIBLE += ["cp932", "euc_jis_2004", "gb18030", "big5hkscs", "cp949"]
 """Encodings of which text may read plausibly as Windows-1252: those of other Latin letters, and of East Asia."""
@@ -191,7 +193,7 @@ def _legacy_encoding(data: bytes) -> str:
         guess = chardet.detect(telling, encoding_era=eras, prefer_superset=True)
     named = guess["encoding"] or "cp1252"
     if (plausible and guess["confidence"] < SURE) or telling.decode(named, "replace") == western:
-        return "cp1252"
+        return "cp1254" if len(TURKISH & set(western)) > 1 and not NOT_TURKISH & set(western) else "cp1252"
     return codecs.lookup(named).name
 
 

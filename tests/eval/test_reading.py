@@ -97,6 +97,20 @@ def test_lone_surrogates_are_replaced_so_that_results_can_be_written(write: Writ
     assert pairs(file) == [("a\ufffdb", "😀")]
 
 
+def test_names_of_columns_are_cleaned_as_cells_are(write: Write) -> None:
+    row = '{"input": "a", "output": "x", "note\\ud83d": "n", "e\u0301tat ": 1, "\u00e9tat": 2}\n'
+    file = read_examples(write("a.jsonl", row))
+    assert file.columns == {
+        "input": ("a",),
+        "output": ("x",),
+        "note\ufffd": ("n",),
+        "\u00e9tat": ("1",),
+        "\u00e9tat (5)": ("2",),
+    }
+    for finding in file.findings:
+        finding.said.encode()
+
+
 def test_a_letter_is_the_same_however_its_marks_are_written(write: Write) -> None:
     rows = [
         '{"input": "ho\u0301a \u0111o\u031bn", "output": "re\u0301clame"}',
@@ -160,6 +174,7 @@ KOREAN = "고객이 소포가 제시간에 도착하지 않았다고 불평합�
         (CZECH, "cp1250", True),
         (HUNGARIAN, "cp1250", True),
         (TURKISH, "cp1254", True),
+        ("İade istiyorum, giriş", "cp1254", True),
         (ICELANDIC, "cp1252", True),
         (GREEK, "cp1253", True),
         (RUSSIAN, "koi8_r", True),
@@ -185,7 +200,17 @@ def test_the_encoding_is_detected_and_stated_unless_it_is_utf8(
 
 @pytest.mark.parametrize(
     "text",
-    ["naïve résumé", "20°C outside", "it’s 5 €", "£20 is a lot", "Müller ruft an", "Ärger – Größe falsch", "señor"],
+    [
+        "naïve résumé",
+        "20°C outside",
+        "it’s 5 €",
+        "£20 is a lot",
+        "Müller ruft an",
+        "Ärger – Größe falsch",
+        "señor",
+        "Ýmir Þór á leið",
+        "Herr Nový",
+    ],
 )
 def test_a_few_letters_of_a_western_file_are_read_as_windows_1252(write: Write, text: str) -> None:
     file = read_examples(write("a.csv", f"text,label\n{text},x\nall good,y\nnothing to add,x\n", "cp1252"))
@@ -530,6 +555,24 @@ SYSTEM, HELLO, HOW = ("system", "Be kind."), ("user", "Hello"), ("assistant", "H
 WHERE, THERE = ("user", "Where is it?"), ("assistant", "On its way.")
 SHOWN = {"type": "image_url", "image_url": {"url": "https://x.org/1.png"}}
 DIALOGUE = "- user: Hello\n- assistant: How can I help?\n- user: Where is it?"
+
+
+@pytest.mark.parametrize(
+    ("outputs", "expected"),
+    [
+        ([[], [{"city": "Rome"}]], ["[]", '[{"city": "Rome"}]']),
+        ([[], [["a", 1]]], ["[]", '[["a", 1]]']),
+        ([[], ["Rome"]], ["Rome"]),
+        ([[], {"text": ["Rome"], "answer_start": [0]}], ["Rome"]),
+        ([[], "Rome"], ["Rome"]),
+    ],
+)
+def test_an_empty_list_is_an_output_only_among_lists_of_objects(
+    write: Write, outputs: list[object], expected: list[str]
+) -> None:
+    file = read_examples(write("a.jsonl", [{"input": "a", "output": output} for output in outputs]))
+    assert [e.target for e in file.examples] == expected
+    assert ("empty_output" in codes(file)) is (len(expected) == 1)
 
 
 def test_of_a_conversation_the_last_reply_is_the_output(write: Write) -> None:

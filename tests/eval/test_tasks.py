@@ -171,6 +171,17 @@ def test_short_excerpts_of_the_input_are_extraction() -> None:
     assert inferred(rows) == ("extraction", "exact_match")
 
 
+def test_long_passages_of_the_input_are_a_summary() -> None:
+    passages = [" ".join(f"word{i}.{n}" for n in range(25)) for i in range(10)]
+    rows = examples(*[(f"{passage} {'and so on ' * 30}", passage) for passage in passages])
+    assert inferred(rows) == ("generation", "rougeL")
+
+
+def test_lists_of_objects_are_extraction_even_if_the_empty_one_repeats() -> None:
+    lists = ["[]", "[]", '[{"city": "Rome"}]', '[{"city": "Oslo"}]']
+    assert inferred(examples(*[(f"trip {i}", lists[i % 4]) for i in range(40)])) == ("extraction", "exact_match")
+
+
 @pytest.mark.parametrize("number", ["{}.5", "-{}", "{} %", "€ {},50", "1,0{}"])
 def test_numbers_are_right_only_if_they_are_the_same_and_that_is_said(number: str) -> None:
     rows = examples(*[(f"flat with so many rooms {'i' * i}", number.format(10 + i)) for i in range(40)])

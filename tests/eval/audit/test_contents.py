@@ -67,6 +67,7 @@ def test_a_placeholder_among_outputs_is_reported(value: str) -> None:
 def test_a_frequent_placeholder_is_a_label() -> None:
     assert placeholder_outputs(outputs(*["good"] * 40, *["null"] * 10)) is None
     assert placeholder_outputs(outputs(*["good"] * 40, "🙂", "7", "no", "€", "none", "Na")) is None
+    assert placeholder_outputs(outputs(*['[{"city": "Rome"}]'] * 40, "[]", "{}")) is None, "nothing was found"
 
 
 def test_inputs_of_punctuation_only_are_reported() -> None:

@@ -22,6 +22,11 @@ def test_case_spaces_and_unicode_form_are_merged_into_the_commonest(variant: str
     assert {e.target for e in merge_spellings(examples, spellings(examples))} == {"billing", "delivery"}
 
 
+@pytest.mark.parametrize(("capitals", "small"), [("GİRİŞ", "giriş"), ("SATIŞ", "satış"), ("İade", "iade")])
+def test_turkish_capitals_are_the_same_letters(capitals: str, small: str) -> None:
+    assert spellings(labelled({capitals: 2, small: 5, "kargo": 5})) == {capitals: small}
+
+
 @pytest.mark.parametrize("variant", ["lost  card", "lost_card", "Lost-Card", "lost\tcard"])
 def test_words_may_be_joined_in_any_way(variant: str) -> None:
     assert spellings(labelled({variant: 1, "lost card": 9})) == {variant: "lost card"}
