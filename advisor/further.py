@@ -210,19 +210,22 @@ def _metric_of(run: Path) -> str:
 
 
 def predict_lines(run: Path, inputs: Sequence[str | None], device: str) -> Iterator[dict[str, Any]]:
-    """Answers of a run's kept solution as plain values, in order.
+    """Answers of a run's kept solution, as `answers` gives them."""
+    yield from answers(load_solution(find_solution(run), ModelShelf(device)), inputs)
+
+
+def answers(solution: Solution, inputs: Sequence[str | None]) -> Iterator[dict[str, Any]]:
+    """A solution's answers as plain values, in order, as many at once as when throughput was measured.
 
     An input that is empty is not asked, nor that of a row that could not be read (None).
     """
-    solution = load_solution(find_solution(run), ModelShelf(device))
-    found = answers(solution, [text for text in inputs if text])
+    found = _answered(solution, [text for text in inputs if text])
     for text in inputs:
         error = "the row cannot be read" if text is None else "the input is empty"
         yield next(found) if text else {"input": "", "output": "", "error": error}
 
 
-def answers(solution: Solution, inputs: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """A solution's answers as plain values, in order, as many at once as when throughput was measured."""
+def _answered(solution: Solution, inputs: Sequence[str]) -> Iterator[dict[str, Any]]:
     for start in range(0, len(inputs), CHUNK):
         chunk = inputs[start : start + CHUNK]
         for text, answer in zip(chunk, solution.predict(chunk), strict=True):

@@ -18,6 +18,7 @@ from starlette.datastructures import FormData, UploadFile
 
 from advisor.economics import PriceFile
 from advisor.error_costs import TAGS
+from advisor.request import Options
 from api.problems import Problem
 from api.schemas import TaskFields
 from api.settings import Settings
@@ -180,9 +181,13 @@ def _store_json(values: dict[str, Any], folder: Path, name: str) -> Stored:
 
 
 def completed(options: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
-    """The options with the operator's first models where none are named."""
-    first = {"model": [next(iter(settings.models))], "embedder": next(iter(settings.embedders))}
-    return {**first, **options}
+    """The options with the operator's first models, and no more time than is allowed, where none are named."""
+    own = {
+        "model": [next(iter(settings.models))],
+        "embedder": next(iter(settings.embedders)),
+        "time_budget": min(Options().time_budget, settings.most_seconds),
+    }
+    return {**own, **options}
 
 
 def allowed(options: Mapping[str, Any], settings: Settings) -> None:

@@ -13,13 +13,14 @@ from typing import Any
 import psutil
 
 from api.problems import Problem
+from api.turns import Turns
 from eval.errors import AdvisorError
 
 POLL_SECONDS = 0.05
 MEMORY_POLL_SECONDS = 0.25
-MOST_CALLS = 4
-"""At work or waiting; each holds one of the server's few threads."""
-BUSY = "The service is busy with other requests of this kind: try again soon."
+MOST_CALLS, MOST_OF_ONE = 12, 4
+"""At work or waiting, in all and of one project; each holds one of the server's few threads."""
+GONE = "Nobody waits for this any more."
 SO_FAR = "so far"
 """What a result is called that may be followed by a better one."""
 PRELOADED = ["advisor.comparison", "advisor.further", "advisor.auditing", "strategies.models.transformers_lm", "peft"]
@@ -46,43 +47,35 @@ class Helper:
 
     def __init__(self, work: Callable[..., Any], most_memory_bytes: int) -> None:
         self._work, self._most_memory = work, most_memory_bytes
-        self._places = threading.BoundedSemaphore(MOST_CALLS)
-        self._lock = threading.Lock()
+        self._turns = Turns(MOST_CALLS, MOST_OF_ONE)
         self._process: Any = None
         self._pipe: Any = None
         self._life: Any = None
 
-    def call(self, *arguments: Any, seconds: float) -> Any:
+    def call(self, *arguments: Any, whose: str, seconds: float, gone: Callable[[], bool] = lambda: False) -> Any:
         """The work's result; of a generator the last one, or where it was cut off, the last that was there by then.
 
-        Raises what it raised if that was an AdvisorError, and Problem where it was cut off without any result.
+        `whose`: the project that asks. `seconds`: for the work, and as long for its turn to come. `gone`: whether
+        nobody waits for the result any more, which ends the work.
 
-        Blocks its thread while it waits for its turn, so only a few may wait: the others are refused at once.
+        Raises what it raised if that was an AdvisorError, and Problem where it was cut off without any result.
         """
-        if not self._places.acquire(blocking=False):
-            raise Problem(503, BUSY, {"retry-after": "5"})
-        try:
-            end = time.monotonic() + seconds
-            if not self._lock.acquire(timeout=seconds / 2):
-                raise Problem(503, BUSY, {"retry-after": "5"})
-            try:
-                outcome, value = self._asked(arguments, end)
-            finally:
-                self._lock.release()
-        finally:
-            self._places.release()
+        with self._turns.turn(whose, seconds):
+            if gone():
+                raise Problem(503, GONE)
+            outcome, value = self._asked(arguments, time.monotonic() + seconds, gone)
         if outcome == "error":
             raise value
         if outcome == "failed":
             raise RuntimeError(value)
         return value
 
-    def _asked(self, arguments: tuple[Any, ...], end: float) -> tuple[str, Any]:
+    def _asked(self, arguments: tuple[Any, ...], end: float, gone: Callable[[], bool]) -> tuple[str, Any]:
         if self._process is None or not self._process.is_alive():
             self._start()
         try:
             self._pipe.send(arguments)
-            return self._outcome(end)
+            return self._outcome(end, gone)
         except (EOFError, OSError) as error:
             self.close()
             raise Problem(503, "The process that worked on this was ended: try again.") from error
@@ -96,11 +89,11 @@ class Helper:
         end.close()
         self._pipe, self._life = ours, life
 
-    def _outcome(self, end: float) -> tuple[str, Any]:
+    def _outcome(self, end: float, gone: Callable[[], bool]) -> tuple[str, Any]:
         so_far: tuple[str, Any] | None = None
         while True:
             try:
-                self._wait(end)
+                self._wait(end, gone)
             except Problem:
                 if so_far is None:
                     raise
@@ -110,7 +103,7 @@ class Helper:
                 return found
             so_far = found
 
-    def _wait(self, end: float) -> None:
+    def _wait(self, end: float, gone: Callable[[], bool]) -> None:
         """Until there is something to receive. Raises Problem where the process was ended before."""
         next_look = 0.0
         while not self._pipe.poll(POLL_SECONDS):
@@ -118,6 +111,9 @@ class Helper:
             if now > end:
                 self.close()
                 raise Problem(504, "This took too long and was ended: send less at a time.")
+            if gone():
+                self.close()
+                raise Problem(503, GONE)
             if now > next_look:
                 next_look = now + MEMORY_POLL_SECONDS
                 if memory_of(self._process.pid) > self._most_memory:

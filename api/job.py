@@ -29,6 +29,8 @@ EVERY_SECONDS = 0.5
 """At most so often the same phase is told again."""
 BUSY_SECONDS = 2.0
 UPLOADS, RUN = "uploads", "run"
+UNFINISHED = "."
+"""What the name of a comparison's folder begins with while its files arrive."""
 
 log = structlog.get_logger("advisor.worker")
 

@@ -62,6 +62,12 @@ class KeyRing:
             session.execute(delete(Visit).where(Visit.key_id == key_id))
             session.add(self.action("operator", "key.revoke", key_id, key.project_id))
 
+    def is_revoked(self, key_id: str) -> bool:
+        """Whether a key has been ended."""
+        with reading(self._engine) as session:
+            key = session.get(Key, key_id)
+        return key is None or key.revoked_at is not None
+
     def all(self) -> Sequence[tuple[Key, str]]:
         """Every key with the name of its project."""
         with reading(self._engine) as session:

@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from advisor.report.wording import size
 from api import measures
 from api.problems import Problem, told
 from api.settings import MIB, Settings
@@ -35,6 +36,7 @@ HEADERS = {
 }
 MOST_PARSED_BYTES = 8 * MIB
 """Of a body that is parsed as a whole: JSON, or a form without files."""
+TAKE_FILES = ("/v1/comparisons", "/v1/audits", "/new", "/new/look")
 METHODS = ("GET", "HEAD", "POST", "DELETE", "OPTIONS")
 UNEXPECTED = "Something went wrong here; the service's log has more under this request id."
 _REQUEST_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
@@ -63,7 +65,7 @@ class TooLarge(HTTPException):
     """The body went on beyond what is allowed."""
 
     def __init__(self, most: int) -> None:
-        super().__init__(413, f"A request of this kind may hold at most {most} bytes.", {"connection": "close"})
+        super().__init__(413, f"A request of this kind may hold at most {size(most)}.", {"connection": "close"})
 
 
 class Gate:
@@ -112,9 +114,10 @@ class Gate:
             self._log(request, status or 500, time.perf_counter() - started)
 
     def _most_bytes(self, request: Request) -> int:
-        """Files come as forms; anything else is parsed as a whole, and is small."""
+        """Files come as forms, and to few routes; anything else is parsed as a whole, and is small."""
         form = request.headers.get("content-type", "").lower().startswith("multipart/")
-        return self.settings.most_upload_bytes if form else min(MOST_PARSED_BYTES, self.settings.most_upload_bytes)
+        most = self.settings.most_upload_bytes
+        return most if form and request.url.path in TAKE_FILES else min(MOST_PARSED_BYTES, most)
 
     def _refusal(self, request: Request, most: int) -> tuple[int, str] | None:
         if not self.settings.require_keys and not asks_this_machine(request):

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote
 
+import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from pydantic import BaseModel
+from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 
 from advisor.request import Options
 from eval.errors import AdvisorError
 
+log = structlog.get_logger("advisor.api")
 MEDIA_TYPE = "application/problem+json"
 FIELDS = {*Options.model_fields, "task", "examples", "documents", "test", "incumbent", "prices"}
 """Of a request. Other flags stay as they are: they are the operator's business, or the command line's alone."""
@@ -53,9 +58,15 @@ class Problem(Exception):
         self.status, self.detail, self.headers = status, detail, headers
 
 
+def is_full(error: BaseException) -> bool:
+    """Whether there is no room left on the disk, or none that is allowed."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
 def answer(status: int, detail: str, request: Request | None = None, headers: Any = None) -> JSONResponse:
-    """The response that tells a problem."""
+    """The response that tells a problem; half characters, which a sentence may quote of a file, are replaced."""
     request_id = getattr(request.state, "request_id", None) if request else None
+    detail = detail.encode("utf-8", "replace").decode()
     body = ProblemDetails(title=HTTPStatus(status).phrase, status=status, detail=detail, request_id=request_id)
     return JSONResponse(body.model_dump(exclude_none=True), status, headers, MEDIA_TYPE)
 
@@ -77,7 +88,10 @@ def told(status: int, detail: str, request: Request, headers: Any = None) -> Res
     if path.startswith(("/v1/", "/health/", "/metrics")) or "text/html" not in request.headers.get("accept", ""):
         return answer(status, detail, request, headers)
     if status == 401:
-        return RedirectResponse("/login", 303)
+        back = f"{path}?{request.url.query}" if request.url.query else path
+        return RedirectResponse(
+            f"/login?next={quote(back)}" if request.method == "GET" and back != "/" else "/login", 303
+        )
     from api.routes.pages import show
 
     return show("problem.html.j2", request, status, title=HTTPStatus(status).phrase, sentence=detail)
@@ -93,6 +107,17 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(AdvisorError)
     def refused(request: Request, error: AdvisorError) -> Response:
         return told(422, in_fields(str(error)), request)
+
+    @app.exception_handler(OSError)
+    def full(request: Request, error: OSError) -> Response:
+        if not is_full(error):
+            raise error
+        return told(507, "The service's disk is full: delete comparisons, or ask whoever runs it for room.", request)
+
+    @app.exception_handler(OperationalError)
+    def away(request: Request, error: OperationalError) -> Response:
+        log.error("the database does not answer", request_id=request.state.request_id, exc_info=error)
+        return told(503, "The database does not answer: try again soon.", request, {"retry-after": "5"})
 
     @app.exception_handler(RequestValidationError)
     def invalid(request: Request, error: RequestValidationError) -> Response:

@@ -224,7 +224,7 @@ class Answer(BaseModel):
     output: str
     confidence: float | None = None
     sources: list[str] = []
-    usage: dict[str, Any]
+    usage: dict[str, Any] = {}
     error: str | None = None
 
 

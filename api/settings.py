@@ -101,8 +101,8 @@ def read_settings(**changes: object) -> Settings:
 
 
 def make_folder(settings: Settings) -> None:
-    """Make the data folder. Raises RequestError where it cannot be made."""
+    """Make the data folder, which its owner alone may enter. Raises RequestError where it cannot be made."""
     try:
-        settings.data.mkdir(parents=True, exist_ok=True)
+        settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise RequestError(f"ADVISOR_DATA: the folder {settings.data} cannot be used ({error.strerror}).") from error

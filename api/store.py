@@ -270,6 +270,12 @@ class Store:
         with reading(self._engine) as session:
             return set(session.scalars(select(Comparison.id).where(Comparison.id.in_(ids))))
 
+    def removed(self, ids: Sequence[str]) -> set[str]:
+        """Those of the ids that were comparisons', as the audit log says, and are no more."""
+        with reading(self._engine) as session:
+            once = set(session.scalars(select(Action.object).where(Action.object.in_(ids))))
+            return once - set(session.scalars(select(Comparison.id).where(Comparison.id.in_(ids))))
+
     # Parts
 
     def _own(self, session: Session, project_id: str, id: str, *, lock: bool = False) -> Comparison:

@@ -13,7 +13,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, Protocol
 
-from api.problems import Problem
+from advisor.report.wording import size
+from api.problems import Problem, is_full
 from api.settings import Settings
 from eval.reading.files import EXTRACTORS
 from eval.reading.tables import READERS
@@ -66,7 +67,7 @@ def store_documents(uploads: Sequence[Upload], folder: Path, settings: Settings)
     texts.mkdir(parents=True)
     if only is not None and PurePosixPath(only.filename or "").suffix.lower() == ARCHIVE:
         stored = _store(only, folder, "documents.zip", settings)
-        _unpack(folder / stored.path, texts, settings)
+        _unpack(folder / stored.path, stored.name, texts, settings)
         return Stored(stored.name, texts.name, stored.bytes, stored.sha256)
     if len(uploads) > settings.most_files:
         raise Problem(413, f"documents: at most {settings.most_files} files.")
@@ -96,49 +97,72 @@ def _suffix(upload: Upload, known: frozenset[str], role: str) -> str:
 
 def _store(upload: Upload, folder: Path, name: str, settings: Settings) -> Stored:
     folder.mkdir(parents=True, exist_ok=True)
-    digest, size = hashlib.sha256(), 0
+    digest, length = hashlib.sha256(), 0
     with (folder / name).open("xb") as file:
         while chunk := upload.file.read(CHUNK):
             digest.update(chunk)
-            size += len(chunk)
+            length += len(chunk)
             file.write(chunk)
-    _check(folder / name, settings)
-    return Stored(harmless(upload.filename), name, size, digest.hexdigest())
+    called = harmless(upload.filename)
+    _check(folder / name, called, settings)
+    return Stored(called, name, length, digest.hexdigest())
 
 
-def _check(path: Path, settings: Settings) -> None:
+def _check(path: Path, called: str, settings: Settings) -> None:
     """Refuse a workbook or document that is an archive of too much."""
     if path.suffix.lower() in ZIPPED:
-        _members(path, settings)
+        _members(path, called, settings)
 
 
-def _members(path: Path, settings: Settings) -> list[zipfile.ZipInfo]:
-    """What an archive holds. Raises Problem where that is too much; zipfile reads no more than is declared."""
+def _members(path: Path, called: str, settings: Settings) -> list[zipfile.ZipInfo]:
+    """What an archive holds. Raises Problem where that is too much; zipfile reads no more than is declared.
+
+    `called`: its name in what is said of it.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
     except DAMAGED as error:
-        raise Problem(422, f"{harmless(path.name)} is damaged: it cannot be unpacked.") from error
+        raise Problem(422, f"{called} is damaged: it cannot be unpacked.") from error
     if sum(member.file_size for member in members) > settings.most_unpacked_bytes:
-        raise Problem(413, f"{harmless(path.name)} holds more than {settings.most_unpacked_bytes} bytes unpacked.")
+        raise Problem(413, f"{called} holds more than {size(settings.most_unpacked_bytes)} unpacked.")
     return members
 
 
-def _unpack(path: Path, folder: Path, settings: Settings) -> None:
-    """The texts of an archive, all in one folder: what paths they have in it does not count."""
-    members = [m for m in _members(path, settings) if PurePosixPath(harmless(m.filename)).suffix.lower() in TEXTS]
-    if not members or len(members) > settings.most_files:
+def _unpack(path: Path, called: str, folder: Path, settings: Settings) -> None:
+    """The texts of an archive, all in one folder: what paths they have in it does not count.
+
+    Other files are empty there, so that whoever reads the folder names them as unread.
+    """
+    members = [member for member in _members(path, called, settings) if _is_of_use(member)]
+    texts = [member for member in members if _is_text(member)]
+    if not texts or len(members) > settings.most_files:
         raise Problem(422, f"documents: the archive must hold 1 to {settings.most_files} files of {', '.join(TEXTS)}.")
     with zipfile.ZipFile(path) as archive:
         for member in members:
             target = folder / _unused(folder, harmless(member.filename))
+            if not _is_text(member):
+                target.touch()
+                continue
             try:
                 with archive.open(member) as source, target.open("xb") as file:
                     shutil.copyfileobj(source, file)
             except DAMAGED as error:
+                if is_full(error):
+                    raise
                 raise Problem(422, "documents: the archive is damaged or encrypted: it cannot be unpacked.") from error
-            _check(target, settings)
+            _check(target, target.name, settings)
     path.unlink()
+
+
+def _is_of_use(member: zipfile.ZipInfo) -> bool:
+    """Whether a member of an archive is a file that someone put there, not one that a file manager keeps for itself."""
+    parts = re.split(r"[/\\]", member.filename)
+    return not (member.is_dir() or parts[-1].startswith(".") or parts[0] == "__MACOSX")
+
+
+def _is_text(member: zipfile.ZipInfo) -> bool:
+    return PurePosixPath(harmless(member.filename)).suffix.lower() in TEXTS
 
 
 def _unused(folder: Path, name: str) -> str:

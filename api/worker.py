@@ -7,6 +7,7 @@ import shutil
 import socket
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -15,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from advisor.runs import folder_bytes
 from api.database import connect
 from api.helper import memory_of, processes
-from api.job import carry_out, folder_of, scratch_of
+from api.job import UNFINISHED, carry_out, folder_of, scratch_of
 from api.problems import Problem
 from api.settings import GIB, Settings
 from api.store import Lease, LeaseLost, Store
@@ -138,21 +139,33 @@ class Worker:
         return None
 
     def tidy(self) -> None:
-        """Remove comparisons that ended long ago, folders that belong to none, and what was left of audits."""
+        """Remove comparisons that ended long ago, folders of removed ones, and what was left of audits and uploads."""
         for row in self.store.ended_before(time.time() - self.settings.keep_days * DAY):
+            shutil.rmtree(folder_of(self.settings, row.project_id, row.id), ignore_errors=True)
             with suppress(Problem):  # another worker, or its owner, was quicker
                 self.store.delete(row.project_id, row.id)
-            shutil.rmtree(folder_of(self.settings, row.project_id, row.id), ignore_errors=True)
             log.info("pruned", comparison=row.id)
         self.store.wipe()  # once more, for deletions that a reader stood in the way of
-        old = [f for f in self.settings.data.glob("projects/*/*") if f.is_dir() and _age(f) > ORPHAN_SECONDS]
-        known = self.store.known([folder.name for folder in old])
-        for folder in (f for f in old if f.name not in known):
+        for folder in self._orphans():
             shutil.rmtree(folder, ignore_errors=True)
             log.info("orphan removed", comparison=folder.name)
-        for folder in scratch_of(self.settings).glob("*"):
+        for folder in (*scratch_of(self.settings).glob("*"), *self.settings.data.glob(f"projects/*/{UNFINISHED}*")):
             if _age(folder) > ORPHAN_SECONDS:
                 shutil.rmtree(folder, ignore_errors=True)
+
+    def _orphans(self) -> list[Path]:
+        """Folders of comparisons that this database had and has no more.
+
+        One that it never had is left alone: it is another database's, where the wrong one is named, or of one that is
+        yet to be restored.
+        """
+        found = self.settings.data.glob("projects/*/*")
+        old = [f for f in found if f.is_dir() and f.name[0] != UNFINISHED and _age(f) > ORPHAN_SECONDS]
+        names = [folder.name for folder in old]
+        removed = self.store.removed(names)
+        if unknown := set(names) - removed - self.store.known(names):
+            log.warning("folders of comparisons that are not in this database: left alone", folders=len(unknown))
+        return [folder for folder in old if folder.name in removed]
 
     def _seen(self) -> None:
         if self._is_due("seen", SEEN_SECONDS):

@@ -11,11 +11,13 @@ import time
 import uuid
 import zipfile
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
+from sqlalchemy.exc import SQLAlchemyError
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 
@@ -25,19 +27,21 @@ from advisor.report.schema import Report
 from advisor.runs import REPORT, SOLUTION
 from api import asking, schemas
 from api.access import Known, Served, Services
-from api.job import RUN, UPLOADS, folder_of
+from api.job import RUN, UNFINISHED, UPLOADS, folder_of
 from api.keys import Caller
 from api.problems import Problem, documented
 from api.store import ID, Asked
 from api.tables import ENDED, Action, Comparison, State
-from eval.errors import AdvisorError
 
 EVENT_POLL_SECONDS = 0.3
+KEY_POLL_SECONDS = 5.0
+"""So long a stream of events outlives the key that opened it."""
 WAIT_POLL_SECONDS = 0.2
 LONGEST_WAIT = 3600.0
 PREDICT_SECONDS = 120.0
 MOST_LETTERS = 100_000
-CLIENTS = (401, 404, 422, 429)
+READS = (400, 401, 404, 422, 429, 503)
+CHANGES = (*READS, 403, 413)
 OPTIONS_IN_FILES = {"task", "prices"}
 _KEY = re.compile(r"[\x21-\x7e]{1,200}")
 
@@ -70,7 +74,7 @@ BODY: dict[str, Any] = {
     status_code=202,
     response_model=schemas.ComparisonView,
     responses={
-        **documented(400, 403, 409, 413, 415, *CLIENTS),
+        **documented(409, 415, 507, *CHANGES),
         200: {"model": Report, "description": "With `wait`, where it ended in time: the finished report."},
     },
     openapi_extra=BODY,
@@ -114,7 +118,8 @@ def _submit(
     asking.allowed(values, served.settings)
     id = uuid.uuid4().hex
     folder = folder_of(served.settings, caller.project_id, id)
-    uploads = folder / UPLOADS
+    arriving = folder.with_name(UNFINISHED + id)
+    uploads = arriving / UPLOADS
     try:
         uploads.mkdir(parents=True)
         files = asking.store_files(body, uploads, served.settings)
@@ -128,10 +133,16 @@ def _submit(
             content_sha256=asking.content_sha256(values, files),
             idempotency_key=idempotency_key,
         )
-        action = _action(served, caller, request, "comparison.create", id)
+        arriving.rename(folder)
+    finally:
+        shutil.rmtree(arriving, ignore_errors=True)
+    action = _action(served, caller, request, "comparison.create", id)
+    try:
         row, new = served.store.submit(caller.project_id, id, asked, served.settings.most_waiting, action)
-    except (Problem, AdvisorError):  # after any other error it may have been queued all the same
-        shutil.rmtree(folder, ignore_errors=True)
+    except Exception:
+        with suppress(SQLAlchemyError):  # that it was not queued all the same is certain only where that can be read
+            if not served.store.known([id]):
+                shutil.rmtree(folder, ignore_errors=True)
         raise
     if not new:
         shutil.rmtree(folder, ignore_errors=True)
@@ -162,7 +173,7 @@ def _view(row: Comparison, status: int = 200) -> JSONResponse:
     return JSONResponse(view.model_dump(mode="json"), status, {"location": view.links["self"]})
 
 
-@router.get("", responses=documented(*CLIENTS))
+@router.get("", responses=documented(*READS))
 def listing(
     caller: Known,
     served: Served,
@@ -190,7 +201,7 @@ def _decoded(cursor: str) -> tuple[float, str]:
         raise Problem(422, "cursor: give the `next` of another page, unchanged.") from error
 
 
-@router.get("/{id}", responses=documented(*CLIENTS))
+@router.get("/{id}", responses=documented(*READS))
 def read(id: str, caller: Known, served: Served) -> schemas.ComparisonView:
     """A comparison: its state, how far it is, what is done, what was recommended."""
     return schemas.ComparisonView.of(served.store.find(caller.project_id, id))
@@ -200,7 +211,7 @@ def read(id: str, caller: Known, served: Served) -> schemas.ComparisonView:
     "/{id}/events",
     response_class=EventSourceResponse,
     responses={
-        **documented(*CLIENTS),
+        **documented(*READS),
         200: {"description": "Server-sent events.", "content": {"text/event-stream": {"schema": {"type": "string"}}}},
     },
 )
@@ -226,7 +237,12 @@ def _number(text: str | None) -> int:
 
 
 async def _stream(served: Services, caller: Caller, id: str, after: int) -> AsyncIterator[ServerSentEvent]:
+    checked = time.monotonic()
     while True:
+        if served.local_project is None and time.monotonic() > checked + KEY_POLL_SECONDS:
+            checked = time.monotonic()
+            if await run_in_threadpool(served.keys.is_revoked, caller.actor):
+                return
         try:
             found, more = await run_in_threadpool(served.store.events, caller.project_id, id, after)
         except Problem:  # deleted meanwhile
@@ -241,7 +257,7 @@ async def _stream(served: Services, caller: Caller, id: str, after: int) -> Asyn
 
 
 @router.get(
-    "/{id}/report.json", responses={**documented(409, *CLIENTS), 200: {"model": Report}}, response_class=FileResponse
+    "/{id}/report.json", responses={**documented(409, *READS), 200: {"model": Report}}, response_class=FileResponse
 )
 def report_json(id: str, caller: Known, served: Served) -> FileResponse:
     """The report as data."""
@@ -250,7 +266,7 @@ def report_json(id: str, caller: Known, served: Served) -> FileResponse:
 
 @router.get(
     "/{id}/report.html",
-    responses={**documented(409, *CLIENTS), 200: {"content": {"text/html": {"schema": {"type": "string"}}}}},
+    responses={**documented(409, *READS), 200: {"content": {"text/html": {"schema": {"type": "string"}}}}},
     response_class=FileResponse,
 )
 def report_html(id: str, caller: Known, served: Served) -> FileResponse:
@@ -262,7 +278,7 @@ def report_html(id: str, caller: Known, served: Served) -> FileResponse:
 
 @router.get(
     "/{id}/report.md",
-    responses={**documented(409, *CLIENTS), 200: {"content": {"text/markdown": {"schema": {"type": "string"}}}}},
+    responses={**documented(409, *READS), 200: {"content": {"text/markdown": {"schema": {"type": "string"}}}}},
     response_class=FileResponse,
 )
 def report_md(id: str, caller: Known, served: Served) -> FileResponse:
@@ -272,7 +288,7 @@ def report_md(id: str, caller: Known, served: Served) -> FileResponse:
 
 @router.get(
     "/{id}/solution.zip",
-    responses={**documented(409, *CLIENTS), 200: {"content": {"application/zip": {}}}},
+    responses={**documented(409, 507, *READS), 200: {"content": {"application/zip": {}}}},
     response_class=FileResponse,
 )
 def solution(id: str, request: Request, caller: Known, served: Served) -> FileResponse:
@@ -287,14 +303,17 @@ def _zipped(folder: Path, archive: Path) -> Path:
     """A folder as an archive, made once."""
     if not archive.exists():
         scratch = archive.with_name(f".{uuid.uuid4().hex}.zip")
-        with zipfile.ZipFile(scratch, "w", zipfile.ZIP_STORED) as file:  # weights and vectors do not compress
-            for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-                file.write(path, Path(folder.name) / path.relative_to(folder))
-        scratch.replace(archive)
+        try:
+            with zipfile.ZipFile(scratch, "w", zipfile.ZIP_STORED) as file:  # weights and vectors do not compress
+                for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+                    file.write(path, Path(folder.name) / path.relative_to(folder))
+            scratch.replace(archive)
+        finally:
+            scratch.unlink(missing_ok=True)
     return archive
 
 
-@router.post("/{id}/cancel", status_code=202, responses=documented(403, *CLIENTS))
+@router.post("/{id}/cancel", status_code=202, responses=documented(*CHANGES))
 def cancel(id: str, request: Request, caller: Known, served: Served) -> schemas.ComparisonView:
     """End it within seconds. What has ended already stays as it is."""
     action = _action(served, caller, request, "comparison.cancel", id)
@@ -302,15 +321,16 @@ def cancel(id: str, request: Request, caller: Known, served: Served) -> schemas.
     return schemas.ComparisonView.of(row)
 
 
-@router.delete("/{id}", responses=documented(403, *CLIENTS))
+@router.delete("/{id}", responses=documented(*CHANGES))
 def delete(id: str, request: Request, caller: Known, served: Served) -> schemas.Deleted:
     """Remove every trace of it, whatever its state."""
+    folder = _folder(served, _own(served, caller, id))
+    shutil.rmtree(folder, ignore_errors=True)  # first: on a full disk a database cannot be changed before
     served.store.delete(caller.project_id, id, _action(served, caller, request, "comparison.delete", id))
-    shutil.rmtree(folder_of(served.settings, caller.project_id, id), ignore_errors=True)
     return schemas.Deleted(id=id)
 
 
-@router.post("/{id}/decision", responses=documented(403, 409, *CLIENTS))
+@router.post("/{id}/decision", responses=documented(409, *CHANGES))
 def decision(id: str, change: schemas.Change, caller: Known, served: Served) -> Report:
     """The report with the decision made again, for another volume, other prices or limits. Nothing is kept of it."""
     run = _run_file(served, _own(served, caller, id), REPORT).parent
@@ -318,7 +338,7 @@ def decision(id: str, change: schemas.Change, caller: Known, served: Served) -> 
     return report_again(run, prices=prices, travels=True, **change.model_dump(exclude={"prices"}, exclude_none=True))
 
 
-@router.post("/{id}/predict", responses=documented(403, 409, 413, 503, 504, *CLIENTS))
+@router.post("/{id}/predict", responses=documented(409, 504, *CHANGES))
 def predict(id: str, asked: schemas.Inputs, caller: Known, served: Served) -> schemas.Answers:
     """Answers of the kept solution."""
     return schemas.Answers(answers=answers(served, caller, id, asked.inputs))
@@ -331,8 +351,9 @@ def answers(served: Services, caller: Caller, id: str, inputs: list[str]) -> lis
         raise Problem(413, f"inputs: at most {most} texts, of at most {MOST_LETTERS} characters each.")
     run = _run_file(served, _own(served, caller, id), SOLUTION).parent
     found = served.predictor.call(
-        str(run), inputs, served.settings.places, served.settings.device, seconds=PREDICT_SECONDS
-    )
+        str(run), inputs, served.settings.places, served.settings.device,
+        whose=caller.project_id, seconds=PREDICT_SECONDS,
+    )  # fmt: skip
     return [schemas.Answer.model_validate(answer) for answer in found]
 
 

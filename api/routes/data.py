@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from threading import Event
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -12,12 +16,14 @@ from starlette.concurrency import run_in_threadpool
 from api import asking, schemas
 from api.access import Known, Served, Services
 from api.job import scratch_of
+from api.keys import Caller
 from api.problems import documented, in_fields
 from api.routes.comparisons import ROWS
 from eval.errors import RequestError
 from strategies.models.catalogue import is_here
 
 AUDIT_SECONDS = 120.0
+GONE_POLL_SECONDS = 0.3
 
 router = APIRouter(prefix="/v1", tags=["data"])
 
@@ -40,17 +46,34 @@ BODY: dict[str, Any] = {
 
 @router.post(
     "/audits",
-    responses=documented(400, 401, 403, 413, 415, 422, 429, 503, 504),
+    responses=documented(400, 401, 403, 413, 415, 422, 429, 503, 504, 507),
     openapi_extra=BODY,
 )
 async def audit(request: Request, caller: Known, served: Served) -> schemas.AuditView:
     """What is in the data, what spoils a comparison, and, if asked, how long one would take. Nothing is kept."""
-    async with asking.body_of(request, served.settings) as body:
-        found = await run_in_threadpool(_audit, body, served)
+    async with asking.body_of(request, served.settings) as body, _leaving(request) as gone:
+        found = await run_in_threadpool(_audit, body, caller, served, gone)
     return schemas.AuditView.model_validate(found)
 
 
-def _audit(body: asking.Body, served: Services) -> Any:
+@asynccontextmanager
+async def _leaving(request: Request) -> AsyncIterator[Event]:
+    """An event that is set once the caller has gone: whoever chose another file does not wait for the first."""
+    gone = Event()
+
+    async def watch() -> None:
+        while not await request.is_disconnected():
+            await asyncio.sleep(GONE_POLL_SECONDS)
+        gone.set()
+
+    watching = asyncio.create_task(watch())
+    try:
+        yield gone
+    finally:
+        watching.cancel()
+
+
+def _audit(body: asking.Body, caller: Caller, served: Services, gone: Event) -> Any:
     settings = served.settings
     asked = asking.checked(schemas.AuditOptions, asking.completed(body.options, settings))
     chosen = asked.model_dump(exclude={"task", "estimate"}, exclude_none=True)
@@ -68,7 +91,10 @@ def _audit(body: asking.Body, served: Services) -> Any:
             "device": settings.device,
             "max_spend": settings.max_spend,
         }
-        found = served.auditor.call(options, settings.places, asked.estimate, settings.most_rows, seconds=AUDIT_SECONDS)
+        found = served.auditor.call(
+            options, settings.places, asked.estimate, settings.most_rows,
+            whose=caller.project_id, seconds=AUDIT_SECONDS, gone=gone.is_set,
+        )  # fmt: skip
         return {**found, "findings": [_told(finding, kept) for finding in found["findings"]]}
     except RequestError as error:
         raise RequestError(in_fields(str(error).replace(f"{folder}/", ""), kept)) from error
@@ -80,7 +106,7 @@ def _told(finding: dict[str, Any], files: list[dict[str, Any]]) -> dict[str, Any
     return {**finding, **{part: in_fields(finding[part], files) for part in ("message", "action")}}
 
 
-@router.get("/models", responses=documented(401, 429))
+@router.get("/models", responses=documented(400, 401, 429, 503))
 def models(caller: Known, served: Served) -> schemas.Models:
     """The base models that may be named here."""
     settings = served.settings

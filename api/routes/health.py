@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -15,28 +16,30 @@ from api.problems import Problem, documented
 router = APIRouter(tags=["health"])
 
 
-@router.get("/health/live")
+@router.get("/health/live", responses=documented(400))
 def live() -> schemas.Health:
     """The process answers."""
     return schemas.Health()
 
 
-@router.get("/health/ready", responses=documented(503))
+@router.get("/health/ready", responses=documented(400, 503))
 def ready(served: Served) -> schemas.Health:
-    """The database answers and the data folder can be written."""
+    """The database answers, the data folder can be written, and there is room in it for one request more."""
     try:
         workers = served.store.workers()
     except SQLAlchemyError as error:
         raise Problem(503, "The database does not answer.") from error
     if not os.access(served.settings.data, os.W_OK):
         raise Problem(503, "The data folder cannot be written.")
+    if shutil.disk_usage(served.settings.data).free < served.settings.most_upload_bytes:
+        raise Problem(503, "The data folder's disk is full.")
     return schemas.Health(workers=workers)
 
 
 @router.get(
     "/metrics",
     response_class=Response,
-    responses={**documented(401, 429), 200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+    responses={**documented(400, 401, 429, 503), 200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
 def metrics(caller: Known, served: Served) -> Response:
     """Figures for Prometheus, over all projects; any valid key reads them."""

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import html
 import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy.exc import OperationalError
 
-from api import work
+from api import asking, work
 from api.job import RUN
 from api.store import Lease, Store
 from api.tables import State
@@ -168,18 +171,60 @@ def test_numbers_are_finite(field: str, client: TestClient) -> None:
     )
 
 
-def test_without_a_model_named_the_operators_first_is_taken(client_for: Client) -> None:
-    client = client_for(models={"ours": "/models/ours", "other": "/models/other"}, embedders={"mine": "/models/mine"})
+def test_what_is_not_named_is_what_the_operator_allows(client_for: Client) -> None:
+    client = client_for(
+        models={"ours": "/models/ours", "other": "/models/other"}, embedders={"mine": "/models/mine"}, most_seconds=90
+    )
     options = post(client).json()["options"]
-    assert (options["model"], options["embedder"]) == (["ours"], "mine")
+    assert (options["model"], options["embedder"], options["time_budget"]) == (["ours"], "mine", 90)
+    assert client.post("/v1/audits", json={"examples": BODY["examples"]}).status_code == 200
 
 
-def test_the_solution_is_packed_once_and_goes_with_the_comparison(client: TestClient) -> None:
+@pytest.mark.parametrize(
+    ("place", "name", "error", "status"),
+    [
+        (asking, "store_task", OSError(errno.ENOSPC, "full"), 507),
+        (Store, "submit", OperationalError("INSERT", {}, Exception("full")), 503),
+    ],
+)
+def test_what_fails_for_want_of_room_or_of_a_database_leaves_nothing(
+    place: Any, name: str, error: Exception, status: int, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(place, name, failing_with(error))
+    answer = post(client)
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+    assert ("retry-after" in answer.headers) == (status == 503)
+    assert folders(client) == []
+
+
+def failing_with(error: Exception) -> Callable[..., Any]:
+    def fail(*_: Any, **__: Any) -> Any:
+        raise error
+
+    return fail
+
+
+def test_files_are_removed_though_the_database_cannot_be_changed(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    id = post(client).json()["id"]
+    monkeypatch.setattr(Store, "delete", failing_with(OperationalError("DELETE", {}, Exception("full"))))
+    assert client.delete(f"/v1/comparisons/{id}").status_code == 503
+    assert folders(client) == []
+
+
+def test_the_solution_is_packed_once_and_goes_with_the_comparison(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     id = post(client).json()["id"]
     store_of(client).end(leased(client), State.SUCCEEDED)
     (folder,) = folders(client)
     (folder / RUN / "solution").mkdir(parents=True)
     (folder / RUN / "solution" / "a.bin").write_bytes(b"x" * 1000)
+    with monkeypatch.context() as full:
+        full.setattr(zipfile.ZipFile, "write", failing_with(OSError(errno.ENOSPC, "full")))
+        assert client.get(f"/v1/comparisons/{id}/solution.zip").status_code == 507
+        assert {p.name for p in folder.iterdir()} == {"uploads", RUN}
     whole = client.get(f"/v1/comparisons/{id}/solution.zip")
     assert whole.status_code == 200
     assert client.get(f"/v1/comparisons/{id}/solution.zip", headers={"range": "bytes=99999999-"}).status_code == 416
@@ -339,7 +384,7 @@ class Recording:
     def __init__(self) -> None:
         self.options: dict[str, Any] = {}
 
-    def call(self, options: dict[str, Any], places: Any, estimate: bool, most_rows: int, *, seconds: float) -> Any:
+    def call(self, options: dict[str, Any], places: Any, estimate: bool, most_rows: int, **how: Any) -> Any:
         self.options = options
         steps = list(work.audit(options, places, False, most_rows))
         return {**steps[0], "no_plan": "Too long."}
@@ -397,5 +442,6 @@ def test_what_an_audit_says_names_fields_and_the_callers_file(client: TestClient
 
 def test_a_text_to_try_is_cleaned_as_what_is_read_from_files_is(tmp_path: Path) -> None:
     Echo().save(tmp_path)
-    (answer,) = work.predict(str(tmp_path), [" re\u0301clame\r\n"], {}, "cpu")
+    answer, *empty = work.predict(str(tmp_path), [" re\u0301clame\r\n", "", "   "], {}, "cpu")
     assert answer["output"] == "réclame"
+    assert empty == [{"input": "", "output": "", "error": "the input is empty"}] * 2

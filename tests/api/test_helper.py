@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from api.helper import MOST_CALLS, Helper
+from api.helper import MOST_OF_ONE, Helper
 from api.problems import Problem
 from eval.errors import RequestError
 
@@ -56,7 +56,7 @@ def helper_of() -> Iterator[Callable[[int], Helper]]:
 
 def test_calls_share_a_process_that_is_not_ours(helper_of: Callable[..., Helper]) -> None:
     helper = helper_of()
-    first, second = (helper.call("say", n, seconds=60) for n in (1, 2))
+    first, second = (helper.call("say", n, whose="one", seconds=60) for n in (1, 2))
     assert (first[1], second[1]) == (1, 2)
     assert first[0] == second[0] != os.getpid()
 
@@ -64,29 +64,29 @@ def test_calls_share_a_process_that_is_not_ours(helper_of: Callable[..., Helper]
 def test_errors_of_users_come_back_as_they_are_and_others_as_failures(helper_of: Callable[..., Helper]) -> None:
     helper = helper_of()
     with pytest.raises(RequestError, match="--examples"):
-        helper.call("refuse", seconds=60)
+        helper.call("refuse", whose="one", seconds=60)
     with pytest.raises(RuntimeError, match="ValueError"):
-        helper.call("fail", "x", seconds=60)
-    assert helper.call("say", 1, seconds=60)[1] == 1
+        helper.call("fail", "x", whose="one", seconds=60)
+    assert helper.call("say", 1, whose="one", seconds=60)[1] == 1
 
 
 def test_only_a_few_may_wait_and_the_others_are_refused_at_once(helper_of: Callable[..., Helper]) -> None:
     helper = helper_of()
-    helper.call("say", 0, seconds=60)
+    helper.call("say", 0, whose="one", seconds=60)
     answers: list[Any] = []
 
     def ask() -> None:
         try:
-            answers.append(helper.call("sleep", 0.3, seconds=30)[1])
+            answers.append(helper.call("sleep", 0.3, whose="one", seconds=30)[1])
         except Problem as error:
             answers.append(error.status)
 
-    threads = [threading.Thread(target=ask) for _ in range(MOST_CALLS + 3)]
+    threads = [threading.Thread(target=ask) for _ in range(MOST_OF_ONE + 3)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(answers) == [0.3] * MOST_CALLS + [503] * 3
+    assert sorted(answers) == [0.3] * MOST_OF_ONE + [503] * 3
 
 
 @pytest.mark.parametrize(
@@ -97,20 +97,33 @@ def test_what_goes_on_or_grows_too_much_or_dies_is_ended_and_the_next_call_works
     what: str, value: Any, seconds: float, status: int, helper_of: Callable[..., Helper]
 ) -> None:
     helper = helper_of(GIB + GIB // 2)
-    helper.call("say", 1, seconds=60)
+    helper.call("say", 1, whose="one", seconds=60)
     begun = time.monotonic()
     with pytest.raises(Problem) as refused:
-        helper.call(what, value, seconds=seconds)
+        helper.call(what, value, whose="one", seconds=seconds)
     assert refused.value.status == status
     assert time.monotonic() - begun < 15
-    assert helper.call("say", 2, seconds=60)[1] == 2
+    assert helper.call("say", 2, whose="one", seconds=60)[1] == 2
+
+
+def test_work_that_nobody_waits_for_any_more_is_ended(helper_of: Callable[..., Helper]) -> None:
+    helper = helper_of()
+    left = threading.Event()
+    threading.Timer(0.5, left.set).start()
+    begun = time.monotonic()
+    with pytest.raises(Problem, match="Nobody waits"):
+        helper.call("sleep", 60, whose="one", seconds=60, gone=left.is_set)
+    with pytest.raises(Problem, match="Nobody waits"):
+        helper.call("fail", whose="one", seconds=60, gone=left.is_set)
+    assert time.monotonic() - begun < 15
+    assert helper.call("say", 2, whose="one", seconds=60)[1] == 2
 
 
 def test_where_it_is_cut_off_the_answer_is_the_last_that_was_there(helper_of: Callable[..., Helper]) -> None:
     helper = helper_of(GIB + GIB // 2, step_by_step)
-    assert helper.call(0.0, seconds=60) == "last"
-    assert helper.call(30.0, seconds=1.0) == "first"
-    assert helper.call(2000, "grow", seconds=20.0) == "first"
+    assert helper.call(0.0, whose="one", seconds=60) == "last"
+    assert helper.call(30.0, whose="one", seconds=1.0) == "first"
+    assert helper.call(2000, "grow", whose="one", seconds=20.0) == "first"
     with pytest.raises(RequestError, match="--examples"):
-        helper.call(0.0, "refuse", seconds=60)
-    assert helper.call(0.0, seconds=60) == "last"
+        helper.call(0.0, "refuse", whose="one", seconds=60)
+    assert helper.call(0.0, whose="one", seconds=60) == "last"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from api.problems import in_fields
+from api.problems import answer, in_fields
 
 FILES = [
     {"path": "examples.csv", "name": "my tickets.csv"},
@@ -28,3 +28,7 @@ FILES = [
 )
 def test_flags_become_fields_and_files_get_their_own_names(sentence: str, told: str) -> None:
     assert in_fields(sentence, FILES) == told
+
+
+def test_half_a_character_that_a_sentence_quotes_is_replaced() -> None:
+    assert b'"detail":"no column a?"' in answer(422, "no column a\ud83d").body

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import zipfile
 from collections.abc import Callable
@@ -10,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from api import uploads
 from api.problems import Problem
 from api.settings import Settings
 from api.uploads import LONGEST_NAME, harmless, store_documents, store_table
+from eval.reading.documents import read_documents
 
 HOSTILE = (
     "../../etc/passwd.csv",
@@ -90,14 +93,20 @@ def test_an_archives_texts_cannot_leave_their_folder(settings: Settings, tmp_pat
         "../../evil.txt": b"1",
         "/abs.md": b"2",
         "deep/er/a.html": b"<p>3",
-        "skip.exe": b"4",
+        "not read.exe": b"4",
         "a\\..\\..\\b.txt": b"5",
+        "__MACOSX/._a.txt": b"6",
+        "deep/.DS_Store": b"7",
+        "folder.txt/": b"",
     }
     stored = store_documents([sent("docs.zip", zipped(hostile))], tmp_path / "in", settings)
     found = sorted(p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file())
     assert stored.path == "documents"
     assert all(name.startswith("in/documents/") and name.count("/") == 2 for name in found)
-    assert len(found) == 4
+    assert len(found) == 5
+    assert (tmp_path / "in/documents/not read.exe").read_bytes() == b"", "there, so that it is named as unread"
+    (unread,) = read_documents(tmp_path / "in/documents").findings
+    assert unread.rows == ("not read.exe",)
 
 
 @pytest.mark.parametrize("name", ["bomb.zip", "bomb.xlsx"])
@@ -139,6 +148,24 @@ def test_documents_that_are_archives_of_too_much_are_refused_wherever_they_come_
     for number, upload in enumerate((sent(name, bomb), sent("all.zip", zipped({name: bomb})))):
         with pytest.raises(Problem, match="unpacked"):
             store_documents([upload], tmp_path / str(number), settings)
+
+
+def test_a_disk_that_is_full_is_not_taken_for_a_damaged_archive(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(uploads.shutil, "copyfileobj", full)
+    with pytest.raises(OSError, match="full"):
+        store_documents([sent("docs.zip", zipped({"a.txt": b"x"}))], tmp_path, settings)
+
+
+def test_a_damaged_file_is_called_what_the_caller_called_it(settings: Settings, tmp_path: Path) -> None:
+    with pytest.raises(Problem, match=r"^my tickets\.xlsx is damaged"):
+        store_table(sent("my tickets.xlsx"), tmp_path, "examples", settings)
+    with pytest.raises(Problem, match=r"^handbook\.zip is damaged"):
+        store_documents([sent("handbook.zip")], tmp_path, settings)
 
 
 def test_an_archive_whose_data_are_damaged_is_refused(settings: Settings, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy.exc import OperationalError
 
 from api import worker as worker_module
+from api.database import upgrade
 from api.settings import Settings
 from api.store import Store
 from api.worker import Worker
@@ -146,8 +147,9 @@ def test_from_request_to_report_decision_solution_and_answer(
 
     archive = zipfile.ZipFile(BytesIO(client.get(links["solution"]).content))
     assert "solution/solution.json" in archive.namelist()
-    said = client.post(links["predict"], json={"inputs": ["case 99: dark breaker", "the invoice payment"]}).json()
-    assert [a["output"] for a in said["answers"]] == ["outage", "billing"]
+    said = client.post(links["predict"], json={"inputs": ["case 99: dark breaker", "", "the invoice payment"]}).json()
+    assert [a["output"] for a in said["answers"]] == ["outage", "", "billing"]
+    assert [a["error"] for a in said["answers"]] == [None, "the input is empty", None]
     tried = client.post(f"/comparisons/{view['id']}/try", data={"text": "no <b>power</b>, dark"})
     assert "outage" in tried.text
     assert "<b>power" not in tried.text
@@ -313,22 +315,32 @@ def test_killed_at_any_moment_it_goes_on_and_repeats_no_finished_strategy(servic
     assert report["recommendation"]["strategy"] == view["recommendation"]["strategy"]
 
 
-def test_old_comparisons_and_orphans_are_removed(service: Any) -> None:
+def test_old_comparisons_and_what_was_left_of_others_are_removed(service: Any) -> None:
     client = service(keep_days=1e-9)
-    id = submit(client)
+    id, removed = submit(client), submit(client)
     client.post(f"/v1/comparisons/{id}/cancel")
     (folder,) = settings_of(client).data.glob(f"projects/*/{id}")
-    orphan = folder.parent / "orphan"
-    orphan.mkdir()
-    young = folder.parent / "young"
-    young.mkdir()
+    client.app.state.services.store.delete(folder.parent.name, removed)
     (folder.parent.parent / ".DS_Store").write_text("no folder")
-    audit = settings_of(client).data / "scratch" / "old"
-    audit.mkdir(parents=True)
-    os.utime(audit, (0, 0))
-    os.utime(orphan, (0, 0))
+    audit, arriving = settings_of(client).data / "scratch" / "old", folder.parent / ".old"
+    for old in (audit, arriving, folder.parent / "young", folder.parent / ".young"):
+        old.mkdir(parents=True)
+    for old in (audit, arriving, folder.parent / removed):
+        os.utime(old, (0, 0))
     time.sleep(0.01)
     Worker(settings_of(client)).tidy()
-    assert [p.name for p in folder.parent.iterdir()] == ["young"]
+    assert {p.name for p in folder.parent.iterdir()} == {"young", ".young"}
     assert not audit.exists()
     assert client.get(f"/v1/comparisons/{id}").status_code == 404
+
+
+def test_a_worker_that_is_given_another_database_removes_nobodys_files(service: Any, tmp_path: Path) -> None:
+    client = service()
+    id = submit(client)
+    (folder,) = settings_of(client).data.glob(f"projects/*/{id}")
+    os.utime(folder, (0, 0))
+    other = settings_of(client).model_copy(update={"database_url": f"sqlite:///{tmp_path / 'other.db'}"})
+    upgrade(other)
+    Worker(other).tidy()
+    Worker(settings_of(client)).tidy()
+    assert (folder / "uploads" / "examples.jsonl").exists()
