@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 TEMPLATES = Path(__file__).parent.parent / "pages" / "templates"
 ON_A_PAGE = 50
+_OUR_PATH = re.compile(r"/(?![/\\])[\x21-\x7e]*")
+"""A path of this site's: with two slashes, or what browsers take for them, it would be another's address."""
 
 router = APIRouter(include_in_schema=False)
 
@@ -58,7 +61,8 @@ def show(name: str, request: Request, status: int = 200, **values: Any) -> HTMLR
     """A page, or a part of one."""
     served: Services = request.app.state.services
     common = {"signed_in": getattr(request.state, "actor", None) and served.local_project is None}
-    return HTMLResponse(templates().get_template(name).render(**common, **values), status)
+    page = templates().get_template(name).render(**common, **values)
+    return HTMLResponse(page.encode("utf-8", "replace"), status)
 
 
 @router.get("/")
@@ -136,6 +140,12 @@ def delete(id: str, request: Request, caller: Known, served: Served) -> Response
     return RedirectResponse("/", 303)
 
 
+@router.get("/comparisons/{id}/try")
+def tried(id: str, caller: Known) -> Response:
+    """Where a browser that shows an answer comes back to."""
+    return RedirectResponse(f"/comparisons/{id}", 303)
+
+
 @router.post("/comparisons/{id}/try")
 def attempt(id: str, request: Request, caller: Known, served: Served, text: Annotated[str, Form()]) -> Response:
     """The kept solution's answer to a text."""
@@ -144,25 +154,28 @@ def attempt(id: str, request: Request, caller: Known, served: Served, text: Anno
 
 
 @router.get("/login")
-def login(request: Request) -> Response:
-    """Where a browser shows its key."""
-    return show("login.html.j2", request, refused=False)
+def login(request: Request, next: str = "/") -> Response:
+    """Where a browser shows its key, to go on to where it wanted to."""
+    return show("login.html.j2", request, refused=False, next=next)
 
 
 @router.post("/login")
-async def enter(request: Request, served: Served, key: Annotated[str, Form()]) -> Response:
+async def enter(
+    request: Request, served: Served, key: Annotated[str, Form()], next: Annotated[str, Form()] = "/"
+) -> Response:
     """Begin a visit, if the key is one."""
     served.rates.hit(f"login {request.client.host if request.client else ''}")
     caller = await run_in_threadpool(served.keys.caller, key.strip())
     if caller is None:
-        return show("login.html.j2", request, 401, refused=True)
+        return show("login.html.j2", request, 401, refused=True, next=next)
     token = await run_in_threadpool(served.keys.visit, caller.actor)
     await run_in_threadpool(
         served.keys.note, caller.actor, "visit.begin", caller.actor, caller.project_id, request.state.request_id
     )
-    found = RedirectResponse("/", 303)
+    found = RedirectResponse(next if _OUR_PATH.fullmatch(next) else "/", 303)
     secure = request.url.scheme == "https"
-    found.set_cookie(COOKIE, token, max_age=int(VISIT_SECONDS), httponly=True, samesite="strict", secure=secure)
+    # lax, so that links from elsewhere open: what changes anything is no link, and refused from another site's page
+    found.set_cookie(COOKIE, token, max_age=int(VISIT_SECONDS), httponly=True, samesite="lax", secure=secure)
     return found
 
 

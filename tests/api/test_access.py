@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import html
+import threading
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from fastapi.testclient import TestClient
 
 from api.keys import KeyRing
+from api.routes import comparisons
 
 Client = Callable[..., TestClient]
 BODY = {"task": "Route.", "examples": [{"input": f"case {i}", "output": "ab"[i % 2]} for i in range(24)]}
@@ -104,6 +108,16 @@ def test_a_revoked_key_is_refused_at_once(guarded: TestClient) -> None:
     assert guarded.get("/v1/models", headers=bearer(key)).status_code == 401
 
 
+def test_a_stream_of_events_ends_with_the_key_that_opened_it(
+    guarded: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(comparisons, "KEY_POLL_SECONDS", 0.1)
+    key = ring_of(guarded).create("one", "k")
+    id = guarded.post("/v1/comparisons", json=BODY, headers=bearer(key)).json()["id"]
+    threading.Timer(1.0, ring_of(guarded).revoke, [key.split("_")[1]]).start()
+    assert "queued" in guarded.get(f"/v1/comparisons/{id}/events", headers=bearer(key)).text
+
+
 def test_a_browser_signs_in_with_a_key_and_out_again(guarded: TestClient) -> None:
     page = {"accept": "text/html"}
     assert guarded.get("/", headers=page, follow_redirects=False).headers["location"] == "/login"
@@ -112,11 +126,39 @@ def test_a_browser_signs_in_with_a_key_and_out_again(guarded: TestClient) -> Non
     entered = guarded.post("/login", data={"key": key}, follow_redirects=False)
     cookie = entered.headers["set-cookie"]
     assert "HttpOnly" in cookie
-    assert "samesite=strict" in cookie.lower()
+    assert "samesite=lax" in cookie.lower(), "a link from elsewhere opens"
     assert key not in cookie
     assert guarded.get("/", headers=page).status_code == 200
     guarded.post("/logout")
     assert guarded.get("/", headers=page, follow_redirects=False).status_code == 303
+
+
+@pytest.mark.parametrize(
+    ("asked", "landed"),
+    [
+        ("/comparisons/x?a=b", "/comparisons/x?a=b"),
+        ("/new", "/new"),
+        ("//evil.example", "/"),
+        ("/\\evil.example", "/"),
+        ("/\t/evil.example", "/"),
+        ("https://evil.example", "/"),
+    ],
+)
+def test_who_signs_in_goes_on_to_where_they_wanted_to_on_this_site(
+    asked: str, landed: str, guarded: TestClient
+) -> None:
+    if landed != "/":
+        sent = guarded.get(asked, headers={"accept": "text/html"}, follow_redirects=False).headers["location"]
+        assert sent == f"/login?next={quote(asked)}"
+    page = guarded.get("/login", params={"next": asked}).text
+    assert f'name="next" value="{html.escape(asked)}"' in page
+    form = {"key": ring_of(guarded).create("one", "k"), "next": asked}
+    assert guarded.post("/login", data=form, follow_redirects=False).headers["location"] == landed
+
+
+def test_an_answers_address_leads_back_to_its_comparison(client: TestClient) -> None:
+    found = client.get("/comparisons/x/try", follow_redirects=False)
+    assert (found.status_code, found.headers["location"]) == (303, "/comparisons/x")
 
 
 @pytest.mark.parametrize(
@@ -167,6 +209,10 @@ def test_json_is_bounded_more_tightly_than_files_and_before_any_key_is_asked_for
     for path in ("/v1/comparisons", "/v1/comparisons/x/predict", "/login"):
         answer = guarded.post(path, content=content, headers={"content-type": "application/json"})
         assert answer.status_code == 413, path
+    for path in ("/login", "/comparisons/x/try", "/v1/comparisons/x/predict"):
+        form = guarded.post(path, files=[("x", ("x", b"x" * 9_000_000))])
+        assert (form.status_code, "at most 8.4 MB" in form.json()["detail"]) == (413, True), path
+    assert guarded.post("/new", files=[("x", ("x", b"x" * 9_000_000))]).status_code == 401
     endless = (b" " * 100_000 for _ in range(1000))
     answer = guarded.post("/v1/comparisons/x/predict", content=endless, headers={"content-type": "application/json"})
     assert (answer.status_code, answer.headers["content-type"]) == (413, "application/problem+json")
@@ -255,3 +301,12 @@ def test_health_says_whether_workers_are_alive(client: TestClient) -> None:
     client.app.state.services.store.seen("w")  # type: ignore[attr-defined]
     assert client.get("/health/ready").json()["workers"] == 1
     assert 'advisor_comparisons{state="queued"} 0.0' in client.get("/metrics").text
+
+
+def test_a_service_without_room_for_another_request_is_not_ready(client_for: Client) -> None:
+    full = client_for(most_upload_bytes=10**18).get("/health/ready")
+    assert (full.status_code, full.json()["detail"]) == (503, "The data folder's disk is full.")
+
+
+def test_the_data_folder_is_its_owners_alone(client: TestClient) -> None:
+    assert client.app.state.services.settings.data.stat().st_mode & 0o777 == 0o700  # type: ignore[attr-defined]

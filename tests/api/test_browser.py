@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from api.database import connect
 from api.settings import Settings
+from api.store import Lease, Store
+from api.tables import State
 from api.worker import Worker
 
 WORDS = {"billing": "invoice payment refund", "outage": "power dark breaker"}
@@ -65,10 +69,6 @@ def test_from_a_file_to_a_report_and_an_answer(page: Any, worker: Worker, tmp_pa
 def test_changes_are_seen_within_a_second_and_after_a_broken_connection_none_is_missing(
     page: Any, served: tuple[str, Settings], tmp_path: Path
 ) -> None:
-    from api.database import connect
-    from api.store import Store
-    from api.tables import State
-
     file = tmp_path / "tickets.csv"
     file.write_text(CSV)
     fill(page, file)
@@ -91,6 +91,97 @@ def test_changes_are_seen_within_a_second_and_after_a_broken_connection_none_is_
     page.get_by_text("Fine-tuning (LoRA): answering").wait_for(timeout=10_000)
     store.end(lease, State.FAILED, "because")
     page.get_by_text("It failed: because").wait_for(timeout=2000)
+
+
+def test_while_it_runs_a_keyboard_reaches_what_it_is_for(
+    page: Any, served: tuple[str, Settings], tmp_path: Path
+) -> None:
+    store, lease = started(page, served, tmp_path)
+    store.tell(lease, "said", {"text": "Read two columns."})
+    page.locator("summary", has_text="How the data were read").click()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if request.url.endswith("/state") else None)
+    page.get_by_role("button", name="Cancel").focus()
+    for number in range(10):
+        store.tell(lease, "phase", {"strategy": "lora"}, phase=f"lora: step {number}", progress=number / 10)
+        time.sleep(0.4)
+    page.get_by_text("Fine-tuning (LoRA): step 9").wait_for(timeout=5000)
+    assert page.evaluate("document.activeElement.textContent") == "Cancel"
+    assert page.get_by_text("Read two columns.").is_visible()
+    assert page.locator("[aria-live], [role=status]").count() == 1
+    assert page.get_by_role("progressbar", name="How far it is").get_attribute("value") == "0.9"
+    assert len(asked) <= 4
+    page.keyboard.press("Enter")
+    page.wait_for_load_state()
+    assert store.renew(lease, 600), "it is to be cancelled"
+
+
+def test_the_page_of_what_was_deleted_elsewhere_says_so(
+    browser: Any, served: tuple[str, Settings], tmp_path: Path
+) -> None:
+    context = browser.new_context(base_url=served[0])
+    page = context.new_page()
+    store, lease = started(page, served, tmp_path)
+    store.delete(lease.project_id, lease.id)
+    page.get_by_role("heading", name="Not Found").wait_for(timeout=15_000)
+    context.close()
+
+
+def started(page: Any, served: tuple[str, Settings], folder: Path) -> tuple[Store, Lease]:
+    """A comparison that runs, as far as its page knows."""
+    (folder / "tickets.csv").write_text(CSV)
+    fill(page, folder / "tickets.csv")
+    page.get_by_role("button", name="Start the comparison").click()
+    page.wait_for_url("**/comparisons/*")
+    store = Store(connect(served[1]))
+    lease = store.lease(600, 3)
+    assert lease is not None
+    page.locator(".state", has_text="running").wait_for(timeout=5000)
+    return store, lease
+
+
+def test_the_audit_of_a_file_that_another_has_replaced_is_not_shown(page: Any, tmp_path: Path) -> None:
+    held: list[Any] = []
+    page.route("**/new/look", lambda route: route.fulfill(body="of the second") if held else held.append(route))
+    for name in ("first.csv", "second.csv"):
+        (tmp_path / name).write_text(CSV)
+    fill(page, tmp_path / "first.csv")
+    page.set_input_files("#examples", tmp_path / "second.csv")
+    page.get_by_text("of the second").wait_for()
+    with suppress(Exception):  # nobody waits for it
+        held[0].fulfill(body="of the first")
+    time.sleep(0.5)
+    assert page.locator("#found").inner_text() == "of the second"
+    assert page.get_by_role("button", name="Look at the data").is_enabled()
+
+
+def test_a_refusal_is_shown_as_its_sentence_and_not_as_a_page(
+    browser: Any, served: tuple[str, Settings], tmp_path: Path
+) -> None:
+    context = browser.new_context(base_url=served[0])
+    page = context.new_page()
+    (tmp_path / "tickets.csv").write_text(CSV)
+    for body, shown in (('{"detail": "At most 67 MB."}', "At most 67 MB."), ("<h1>nginx</h1>", "refused (status 413)")):
+        page.route("**/new/look", lambda route, _, body=body: route.fulfill(status=413, body=body))
+        fill(page, tmp_path / "tickets.csv")
+        page.locator("#found", has_text=shown).wait_for()
+        page.unroute("**/new/look")
+    context.close()
+
+
+def test_a_number_that_is_wrong_where_it_is_not_seen_comes_to_light(page: Any, tmp_path: Path) -> None:
+    (tmp_path / "tickets.csv").write_text(CSV)
+    fill(page, tmp_path / "tickets.csv")
+    limits = page.locator("details", has_text="Time, volume and limits")
+    limits.evaluate("details => details.querySelector('#time_budget').value = '5'")
+    page.get_by_role("button", name="Start the comparison").click()
+    page.locator("#time_budget").wait_for(state="visible")
+    assert page.evaluate("document.activeElement.id") == "time_budget"
+    page.locator("#time_budget").fill("90.5")
+    page.get_by_role("button", name="Start the comparison").dblclick()
+    page.wait_for_url("**/comparisons/*")
+    page.goto("/")
+    assert page.locator("tbody tr").count() == 1, "asked for once"
 
 
 def test_hostile_text_is_shown_and_does_nothing(page: Any, worker: Worker, tmp_path: Path) -> None:

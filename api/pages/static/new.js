@@ -10,6 +10,7 @@ const LOOKED_AT = [
 ];
 
 look.hidden = false;
+let asking = null;
 async function lookAtData() {
   if (!examples.files.length) {
     examples.focus();
@@ -20,12 +21,15 @@ async function lookAtData() {
     for (const value of given.getAll(name))
       if (value instanceof File ? value.name : value.trim()) body.append(name, value);
   body.set("estimate", "true");
+  asking?.abort(); // of files chosen before
+  const own = (asking = new AbortController());
   look.disabled = true;
   found.textContent = "Reading, and measuring how long a comparison would take …";
   try {
-    const answer = await fetch("/new/look", { method: "POST", body, headers: { accept: "text/html" } });
-    if (answer.redirected) found.textContent = "Your visit has ended: sign in again in another tab, then look once more.";
-    else found.innerHTML = await answer.text();
+    const answer = await fetch("/new/look", { method: "POST", body, signal: own.signal });
+    const text = await answer.text();
+    if (answer.ok) found.innerHTML = text;
+    else found.textContent = refusal(answer.status, text);
     const part = found.querySelector("[data-columns]");
     if (part) {
       const options = JSON.parse(part.dataset.columns).map((name) => {
@@ -36,12 +40,25 @@ async function lookAtData() {
       document.getElementById("columns").replaceChildren(...options);
     }
   } catch {
-    found.textContent = "The service does not answer.";
+    if (own === asking) found.textContent = "The service does not answer.";
   }
-  look.disabled = false;
+  if (own === asking) look.disabled = false;
+}
+function refusal(status, text) {
+  if (status === 401) return "Your visit has ended: sign in again in another tab, then look once more.";
+  try {
+    return JSON.parse(text).detail;
+  } catch {
+    return `This was refused (status ${status}).`; // by a proxy, which has no sentence of ours
+  }
 }
 look.addEventListener("click", lookAtData);
 examples.addEventListener("change", lookAtData);
+
+const start = form.querySelector("button.main");
+form.addEventListener("submit", () => (start.disabled = true)); // once is enough
+window.addEventListener("pageshow", () => (start.disabled = false)); // who comes back may ask for another
+form.addEventListener("invalid", (event) => event.target.closest("details")?.setAttribute("open", ""), true);
 
 for (const field of document.querySelectorAll(".drop")) {
   const input = field.querySelector("input");
