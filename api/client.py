@@ -22,6 +22,7 @@ from advisor.runs import RunFolder
 from api.tables import ENDED, State
 from eval.errors import RequestError
 from eval.reading.files import EXTRACTORS
+from eval.reading.text import counted, listed
 from eval.tasks import read_task
 
 FILES = ("examples", "test", "incumbent")
@@ -54,6 +55,8 @@ def compare_on(server: str, request: CompareRequest, progress: Progress) -> tupl
             id = _asked_once(client, files, fields, folder)
             page = f"{server}/comparisons/{id}"
             progress.say(page)
+            if unsent := _unsent(request):
+                progress.say(f"Left out {counted(len(unsent), 'file')} of an unknown type: {listed(unsent)}.")
             _follow(client, id, progress)
             view = _answer(client, "GET", f"/v1/comparisons/{id}").json()
             if view["state"] != State.SUCCEEDED:
@@ -181,6 +184,15 @@ def _files(request: CompareRequest) -> Iterator[Sent]:
             raise RequestError(f"--documents: {path} holds none of {', '.join(EXTRACTORS)}.")
         for file in texts if path.is_dir() else [path]:
             yield "documents", _read(file, "documents")
+
+
+def _unsent(request: CompareRequest) -> list[str]:
+    """Files in the folder of documents that the service does not see, and so cannot name as unread."""
+    folder = Path(request.documents) if request.documents else None
+    if folder is None or not folder.is_dir():
+        return []
+    seen = (p for p in sorted(folder.rglob("*")) if p.is_file() and not p.name.startswith("."))
+    return [p.relative_to(folder).as_posix() for p in seen if p.suffix.lower() not in EXTRACTORS]
 
 
 def _read(path: Path, role: str) -> tuple[str, bytes]:

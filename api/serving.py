@@ -29,9 +29,12 @@ from eval.reading.text import SURROGATE, clean
 
 MOST_BYTES = 1_048_576
 """Of a request."""
-REFUSED = ("tools", "tool_choice", "functions", "function_call", "logprobs", "top_logprobs", "stop", "audio")
-"""Fields that ask for another kind of answer. Other fields (temperature, max_tokens, ...) change nothing: a solution
-decodes as it was measured."""
+REFUSED: dict[str, tuple[Any, ...]] = {
+    "tools": ([],), "tool_choice": ("none",), "functions": ([],), "function_call": ("none",), "logprobs": (False,),
+    "top_logprobs": (), "stop": ([],), "audio": (),
+}  # fmt: skip
+"""Fields that ask for another kind of answer, and with which values they do not. Other fields (temperature,
+max_tokens, ...) change nothing: a solution decodes as it was measured."""
 OTHER_PARTS = {"image_url": "a picture", "input_audio": "sound", "file": "a file"}
 """What a message may hold besides text, by its type."""
 
@@ -50,6 +53,7 @@ class _Asked(BaseModel):
     stream: bool = False
     stream_options: _StreamOptions = _StreamOptions()
     n: Literal[1, None] = None
+    response_format: dict[str, Any] = {}
 
     @property
     def input(self) -> str:
@@ -139,6 +143,8 @@ def create_serving_app(solution: Solution, name: str, key: str | None = None) ->
         _check_caller(request, key)
         asked = await _read(request)
         answer = await _answered(gatherer, asked.input)
+        if asked.response_format.get("type", "text") != "text" and not _is_object(answer.text):
+            raise Refusal("response_format: this solution's answer is no JSON object; leave it out.", "response_format")
         head = {"id": f"chatcmpl-{secrets.token_hex(12)}", "created": int(time.time()), "model": name}
         if asked.stream:
             chunks = _chunks(head, answer, with_usage=asked.stream_options.include_usage)
@@ -171,8 +177,8 @@ async def _read(request: Request) -> _Asked:
         raise Refusal("The request is not JSON.") from error
     if not isinstance(values, dict):
         raise Refusal("The request is not a JSON object.")
-    for field in REFUSED:
-        if values.get(field) not in (None, False, [], "none"):
+    for field, plain in REFUSED.items():
+        if values.get(field) is not None and values[field] not in plain:
             raise Refusal(f"{field}: a kept solution answers in the one way it was measured in; leave it out.", field)
     try:
         return _Asked.model_validate({name: value for name, value in values.items() if value is not None})
@@ -194,6 +200,13 @@ async def _answered(gatherer: Gatherer, text: str) -> Prediction:
             raise Refusal(str(failure), status=503, code="unavailable")
         raise Refusal(f"This cannot be answered: {answer.error}.", "messages", code="unanswerable")
     return answer
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _completion(head: dict[str, Any], answer: Prediction) -> dict[str, Any]:

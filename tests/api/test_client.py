@@ -88,8 +88,11 @@ def request_in(tmp_path: Path) -> Callable[..., CompareRequest]:
 def test_the_work_is_done_there_and_its_fruits_come_back(
     served: tuple[str, Settings], worker: Worker, request_in: Callable[..., CompareRequest], tmp_path: Path
 ) -> None:
-    told = Told()
-    report, folder = compare_on(served[0], request_in(), told)
+    told, request = Told(), request_in()
+    for name in ("old.doc", ".DS_Store"):
+        (tmp_path / "documents" / name).write_text("not read")
+    report, folder = compare_on(served[0], request, told)
+    assert "Left out 1 file of an unknown type: old.doc." in told.said
     assert report.task.description == "Route the ticket."
     assert report.settings.machine_hourly_usd == 0.5
     assert (report.data.examples, report.data.documents) == (40, 1)

@@ -152,6 +152,8 @@ def test_text_parts_are_one_text(client: TestClient) -> None:
         ({"n": 2}, "n"),
         ({"tools": [{"type": "function"}]}, "tools"),
         ({"logprobs": True}, "logprobs"),
+        ({"top_logprobs": 0}, "top_logprobs"),
+        ({"response_format": {"type": "json_object"}}, "response_format"),
         ({"stop": "\n"}, "stop"),
         ({"messages": []}, "messages"),
         ({"messages": [{"role": "assistant", "content": "x"}]}, "messages"),
@@ -174,6 +176,8 @@ def test_what_cannot_be_done_is_refused_by_its_field(client: TestClient, more: d
 
 def test_fields_that_are_null_or_ask_for_nothing_are_accepted(client: TestClient) -> None:
     assert ask(client, n=1, tools=None, stop=None, stream=None, tool_choice="none", max_tokens=5).status_code == 200
+    assert ask(client, response_format={"type": "text"}, logprobs=False).status_code == 200
+    assert ask(client, '{"A": 1}', response_format={"type": "json_object"}).status_code == 200
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[1]", b"\xff\xfe", b"[" * 100_000])
