@@ -140,9 +140,11 @@ def _submit(
     try:
         row, new = served.store.submit(caller.project_id, id, asked, served.settings.most_waiting, action)
     except Exception:
-        with suppress(SQLAlchemyError):  # that it was not queued all the same is certain only where that can be read
-            if not served.store.known([id]):
-                shutil.rmtree(folder, ignore_errors=True)
+        queued: set[str] = set()
+        with suppress(SQLAlchemyError):
+            queued = served.store.known([id])  # it may be there all the same, where its end was not heard of
+        if not queued:
+            shutil.rmtree(folder, ignore_errors=True)
         raise
     if not new:
         shutil.rmtree(folder, ignore_errors=True)
