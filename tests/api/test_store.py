@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
+from api.keys import KeyRing
 from api.problems import Problem
 from api.store import Asked, Lease, LeaseLost, Store
 from api.tables import State
@@ -266,6 +267,15 @@ def test_what_is_deleted_leaves_no_row_and_ends_its_lease(store: Store, project:
         store.is_wanted(lease)
     assert store.known(["a"]) == set()
     assert store.counts() == dict.fromkeys(map(str, State), 0)
+
+
+def test_of_what_is_not_there_the_audit_log_knows_what_once_was(
+    store: Store, ring: KeyRing, project: str, asked: Make
+) -> None:
+    for id in ("kept", "removed"):
+        store.submit(project, id, asked(), 9, ring.action("a", "comparison.create", id, project))
+    store.delete(project, "removed")
+    assert store.removed(["kept", "removed", "another database's"]) == {"removed"}
 
 
 def test_workers_are_known_while_they_are_seen(store: Store, clock: Any) -> None:
