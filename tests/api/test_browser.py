@@ -102,6 +102,7 @@ def test_while_it_runs_a_keyboard_reaches_what_it_is_for(
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url) if request.url.endswith("/state") else None)
     page.get_by_role("button", name="Cancel").focus()
+    begun = time.monotonic()
     for number in range(10):
         store.tell(lease, "phase", {"strategy": "lora"}, phase=f"lora: step {number}", progress=number / 10)
         time.sleep(0.4)
@@ -110,9 +111,9 @@ def test_while_it_runs_a_keyboard_reaches_what_it_is_for(
     assert page.get_by_text("Read two columns.").is_visible()
     assert page.locator("[aria-live], [role=status]").count() == 1
     assert page.get_by_role("progressbar", name="How far it is").get_attribute("value") == "0.9"
-    assert len(asked) <= 4
-    page.keyboard.press("Enter")
-    page.wait_for_load_state()
+    assert len(asked) <= 2 + (time.monotonic() - begun) / 2
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
     assert store.renew(lease, 600), "it is to be cancelled"
 
 
