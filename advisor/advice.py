@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from advisor.decide import FEWEST_ROWS_OF_A_LABEL, Candidate, Decision, Evidence
+from advisor.decide import EQUAL_COST, FEWEST_ROWS_OF_A_LABEL, Candidate, Decision, Evidence
 from advisor.economics import break_even, is_paid_by_token
 from advisor.error_costs import ErrorCosts
 from advisor.evidence import Weighed
@@ -22,6 +22,7 @@ from eval.statistics import expected_loss, interval_over_fits, probability_best,
 from strategies.base import TRAINED
 
 MOST_BREAK_EVENS = 6
+FEW_POINTS = 3
 MOST_LABELS_NAMED = 3
 LEAST_USD = 0.0001
 """Nobody sets a limit below, or prices an error lower."""
@@ -127,8 +128,11 @@ def _headline(case: Case) -> str:
     decision = case.decision
     if decision.pick is None:
         best = max((c for c in case.candidates if not c.incumbent), key=lambda c: c.quality)
-        measured = f"{title_in_text(best.name)}: {_quality(case, best.name)}"
-        return f"No strategy meets the limits; the best measured is {measured}."
+        measured = f"the best measured is {title_in_text(best.name)}: {_quality(case, best.name)}"
+        if decision.keeps_incumbent:
+            return f"Keep today's system: {_quality(case, INCUMBENT)}. No strategy meets the limits; {measured}."
+        nor = ", nor does today's system" if INCUMBENT in decision.broken else ""
+        return f"No strategy meets the limits{nor}; {measured}."
     figures = f"{title_in_text(decision.pick)}: {_quality(case, decision.pick)}"
     in_its_place = f"The best to put in its place is {figures}."
     if decision.verdict == "insufficient_evidence" and decision.keeps_incumbent:
@@ -144,23 +148,29 @@ def _headline(case: Case) -> str:
 def _shortfall(case: Case) -> str:
     """Why even the best is no solution, in words. Empty where it is one, or the client's own measure says so.
 
-    It may be that nothing was learnt from the inputs, or surely less than half of what is wanted is got right.
+    It may be that nothing was learnt from the inputs, or surely less than half of what is wanted is got right. Where
+    today's system could be kept, what counts is the gain over it.
     """
     decision = case.decision
-    if decision.pick is None or decision.gain is not None:
+    if decision.pick is None or (decision.gain is not None and INCUMBENT not in decision.broken):
         return ""
-    settings, within = case.settings, " within your limits" if decision.broken else ""
+    settings, within = case.settings, _within(case)
     possible = [c.name for c in case.candidates if not c.incumbent and c.name not in decision.broken]
     if all(name in UNTAUGHT for name in possible):
         nothing = "No strategy within your limits does more than" if decision.broken else "Nothing was measured but"
         return f"{nothing} {conjoined([UNTAUGHT[name] for name in possible])}"
-    level = [UNTAUGHT[name] for name in decision.rivals if name in UNTAUGHT]
-    if decision.pick in UNTAUGHT and decision.runner_up and settings.error_cost is None:
+    is_priced = settings.error_cost is not None
+    if is_priced and decision.pick != decision.best:  # what is better is not worth what it costs
+        return ""
+    if decision.pick in UNTAUGHT and decision.runner_up:
         by_how_much = "" if decision.pick == decision.best else " by more than counts as equal"
         return f"No strategy{within} is better than {UNTAUGHT[decision.pick]}{by_how_much}"
-    if level and settings.error_cost is None:  # with a price, rivals are so by what they cost in all
-        return f"No strategy{within} is surely better than {level[0]}"
-    has_own_measure = settings.min_quality is not None or settings.error_cost is not None or settings.min_recall
+    level = [name for name in decision.rivals if name in UNTAUGHT]
+    if is_priced:  # rivals are so by what they cost in all
+        level = [name for name in level if _difference(case, decision.pick, name)[0] <= 0]
+    if level:
+        return f"No strategy{within} is surely better than {UNTAUGHT[level[0]]}"
+    has_own_measure = settings.min_quality is not None or is_priced or settings.min_recall
     if has_own_measure:
         return ""
     qualities = [quality for name in possible if (quality := case.results[name].quality)]
@@ -206,9 +216,10 @@ def _with_training(case: Case, pick: str, other: str) -> str:
 
 def _without_training(case: Case, pick: str, other: str) -> str:
     low, high = _difference(case, other, pick)
-    span = f"{wording.hundredths(max(0.0, -high))} to {_points(-low)}"
+    span = f"{_in_points(max(0.0, -high))} to {_points(-low)}"
     loses = f"loses {span}" if low < 0 else f"is level or better, by {_points(low)} or more"
-    return f"Without fine-tuning, the best is {title_in_text(other)}: it {loses} and {_pays(case, pick, other)}."
+    best = f"the best{_within(case)} is {title_in_text(other)}"
+    return f"Without fine-tuning, {best}: it {loses} and {_pays(case, pick, other)}."
 
 
 def _pays(case: Case, pick: str, other: str) -> str:
@@ -221,8 +232,8 @@ def _pays(case: Case, pick: str, other: str) -> str:
         return f"costs less above {wording.a_month(above)}"
     if below is not None and below >= volume / FAR and (cost < own) == (volume < below):
         return f"costs less below {wording.a_month(below)}"
-    if wording.money(cost) == wording.money(own):
-        return "costs the same"
+    if max(cost, own) <= min(cost, own) * (1 + EQUAL_COST):
+        return "costs about the same"
     return "costs more" if cost > own else "costs less"
 
 
@@ -277,16 +288,18 @@ def _reasons(case: Case) -> list[str]:
     if decision.pick is None:
         broken = decision.broken.items()
         breaks = [f"{wording.strategy_title(name)} breaks {conjoined(_flags(flags))}." for name, flags in broken]
-        return [*breaks, *_most_found(case)]
+        meets = ["Today's system meets them, as far as it is known."] if decision.keeps_incumbent else []
+        return [*meets, *breaks, *_most_found(case)]
     reasons = [_against_best(case), _errors_reason(case), *_recall_reasons(case)]
     reasons += [_cost_reason(case), _against_incumbent(case)]
-    llm_free = _best_of(case, lambda r: r.model is None and r.name not in decision.broken)
+    llm_free = _best_of(case, lambda r: r.model is None)
     if _no_model_needed(case):
         tested = case.models("language_model")
         reasons.append(f"No language model is needed here, as far as those tested can tell ({tested}).")
     with_model = case.results[decision.pick].model is not None
     if llm_free and with_model and llm_free not in (decision.best, decision.runner_up):
-        reasons.append(f"The best without a language model is {title_in_text(llm_free)}: {_quality(case, llm_free)}.")
+        figure = f"{title_in_text(llm_free)}: {_quality(case, llm_free)}"
+        reasons.append(f"The best without a language model{_within(case)} is {figure}.")
     reasons.append(_retrieval(case))
     if decision.broken:
         names = conjoined([title_in_text(name) for name in decision.broken])
@@ -329,7 +342,7 @@ def _against_best(case: Case) -> str:
     decision, it = case.decision, _it(case)
     if decision.runner_up is None:
         return f"{it} is the only strategy that could be considered."
-    highest = f"{it} has the highest quality{_of_what(case)}"
+    highest = f"{it} has the highest quality{_of_what(case)}{_on_shared(case)}"
     if decision.pick == decision.best:
         other = title_in_text(decision.runner_up)
         gap = _value(case, decision.pick) - _value(case, decision.runner_up)
@@ -347,7 +360,7 @@ def _against_best(case: Case) -> str:
         why = "but costs more in all, each wrong answer counted at its own cost"
     else:
         why = f"but costs more in all, a wrong answer counted at {wording.stated(error_cost)} USD"
-    return f"{wording.strategy_title(str(decision.best))} measured {_points(gap)} more, {why}."
+    return f"{wording.strategy_title(str(decision.best))} measured {_points(gap)} more{_on_shared(case)}, {why}."
 
 
 def _why_rather(case: Case, other: str) -> str:
@@ -367,6 +380,12 @@ def _of_what(case: Case) -> str:
     return " of the strategies" if case.decision.keeps_incumbent else ""
 
 
+def _on_shared(case: Case) -> str:
+    """On which rows differences are taken, where figures are of others too."""
+    evidence = case.evidence
+    return f" on the {wording.count(evidence.rows, 'row')} that all answered" if evidence.unscored else ""
+
+
 def _error_costs(case: Case) -> dict[str, float]:
     """What wrong answers cost, in USD per 1,000 queries; empty where they have no price."""
     each = case.weighed.assumptions.error_cost
@@ -383,9 +402,11 @@ def _errors_reason(case: Case) -> str:
     against = conjoined([f"of {who}: {wording.money(each[name])}" for who, name in others.items() if name in each])
     at = "its own cost" if isinstance(error_cost, ErrorCosts) else f"{wording.stated(error_cost)} USD"
     said = f"Each wrong answer counted at {at}, those of {title_in_text(pick)} cost {wording.per_thousand(each[pick])}"
-    better = INCUMBENT in each and not case.decision.keeps_incumbent
+    better = INCUMBENT in each and INCUMBENT not in case.decision.broken
     which = ["are within your limits"] * bool(case.decision.broken) + ["beat today's system"] * better
     among = f" of those that {conjoined(which)}" if which else ""
+    if case.decision.keeps_incumbent:
+        among = f" of the strategies{_within(case)}"
     return f"{said}{f' ({against})' if against else ''}; with what it costs itself that is the lowest total{among}."
 
 
@@ -458,12 +479,23 @@ def _against_incumbent(case: Case) -> str:
     low, high = _difference(case, pick, INCUMBENT)
     it = title_in_text(pick) if case.decision.keeps_incumbent else "it"
     verb, span = "loses" if case.decision.gain < 0 else "gains", wording.points_range((low, high))
-    moved = f"{it} {verb} {_points(abs(case.decision.gain))} ({span})"
+    moved = f"{it} {verb} {_points(abs(case.decision.gain))} ({span}){_on_shared(case)}"
     errors = _error_costs(case)
     if errors:
         more = errors[pick] - errors[INCUMBENT]
         moved += f", and its wrong answers cost {wording.per_thousand(abs(more))} {'more' if more > 0 else 'less'}"
-    return f"Against today's system ({_quality(case, INCUMBENT)}) {moved}."
+    breaks = f", which breaks {flags}," if (flags := _broken_today(case)) else ""
+    return f"Against today's system ({_quality(case, INCUMBENT)}){breaks} {moved}."
+
+
+def _broken_today(case: Case) -> str:
+    """The limits that today's system breaks."""
+    return conjoined(_flags(case.decision.broken.get(INCUMBENT, [])))
+
+
+def _is_loss(case: Case) -> bool:
+    """Whether the pick measured less than today's system, which breaks a limit."""
+    return bool(_broken_today(case)) and (case.decision.gain or 0.0) < 0
 
 
 def _value(case: Case, name: str | None) -> float:
@@ -471,8 +503,14 @@ def _value(case: Case, name: str | None) -> float:
 
 
 def _points(gap: float) -> str:
-    amount = wording.hundredths(gap)
-    return f"{amount} {'point' if amount in ('1', '1.0') else 'points'}"
+    amount = _in_points(gap)
+    return f"{amount} {'point' if amount == '1' else 'points'}"
+
+
+def _in_points(gap: float) -> str:
+    """With a decimal where that may decide: a tolerance is a point or two."""
+    few = 0 < 100 * gap < FEW_POINTS
+    return f"{max(100 * gap, 0.1):.1f}".removesuffix(".0") if few else wording.hundredths(gap)
 
 
 def _cost_reason(case: Case) -> str:
@@ -492,9 +530,16 @@ def _cost_reason(case: Case) -> str:
     return f"{_it(case)} costs {each} {of} ({month}, {included} included){latency}."
 
 
-def _best_of(case: Case, wanted) -> str | None:  # type: ignore[no-untyped-def]
-    names = [c for c in case.candidates if not c.incumbent and wanted(case.results[c.name])]
+def _best_of(case: Case, wanted: Callable[[schema.StrategyResult], bool]) -> str | None:
+    """Of the strategies within the limits."""
+    possible = [c for c in case.candidates if not c.incumbent and c.name not in case.decision.broken]
+    names = [c for c in possible if wanted(case.results[c.name])]
     return max(names, key=lambda c: (c.quality, -c.simplicity)).name if names else None
+
+
+def _within(case: Case) -> str:
+    """What is said of the best, where it may not be the best of all."""
+    return " within your limits" if case.decision.broken else ""
 
 
 def _flags(broken: Sequence[str]) -> list[str]:
@@ -525,6 +570,8 @@ def _doubts(case: Case) -> list[str]:
     decision, rows = case.decision, case.evidence.rows
     if decision.verdict != "tie":
         return []
+    if not decision.rivals and _is_loss(case):
+        return [f"Today's system gets more right, but breaks {_broken_today(case)}."]
     if not decision.rivals and decision.keeps_incumbent:
         it = title_in_text(str(decision.pick))
         return [f"On {rows} test rows {it} may be more than the tolerance better than today's system."]
@@ -577,49 +624,54 @@ def _sensitivity(case: Case) -> list[str]:
     least = {"volume": 1.0, "max_cost_per_1k": LEAST_USD, "error_cost": LEAST_USD, "max_latency_ms": LEAST_MS}
     flips = [_flip(case, flip) for flip in what_would_flip(assumed) if flip.value >= least.get(flip.what, 0.0)]
     if case.decision.pick is not None and not flips:
-        flips = ["No other volume, price, limit or tolerance makes another strategy the pick."]
+        keeps = case.decision.keeps_incumbent
+        leads = "speaks against keeping today's system" if keeps else "makes another strategy the pick"
+        flips = [f"No other volume, price, limit or tolerance that was tried {leads}."]
     return [*flips, *_curve_sentences(case)]
 
 
 def _flip(case: Case, flip: Flip) -> str:
-    settings, pick = case.settings, title_in_text(flip.pick)
+    kept = flip.pick == INCUMBENT
+    then = "today's system is to be kept" if kept else f"the pick is {title_in_text(flip.pick)}"
+    return f"{_change(case, flip)}, {then}."
+
+
+def _change(case: Case, flip: Flip) -> str:
+    """The other value, in words."""
+    settings = case.settings
     if flip.what == "volume":
         side = "Above" if flip.value > settings.volume else "Below"
-        return f"{side} {wording.a_month(flip.value)}, the pick is {pick}."
+        return f"{side} {wording.a_month(flip.value)}"
     if flip.what == "price" and _by_token(case):
         of = "all prices, those of tokens and of the machine," if _by_token(case) == "some" else "all prices"
-        return f"With {of} {_times(flip.value)}, the pick is {pick}."
+        return f"With {of} {_times(case, flip, 1.0)}"
     if flip.what == "price" and settings.effort_usd:
-        return f"With all prices, those of set-up among them, {_times(flip.value)}, the pick is {pick}."
+        return f"With all prices, those of set-up among them, {_times(case, flip, 1.0)}"
     if flip.what == "price":
-        side = "above" if flip.value > 1 else "below"
-        hourly = wording.stated(float(f"{flip.value * settings.machine_hourly_usd:.2g}"))
-        return f"With the machine's price {side} {hourly} USD an hour, the pick is {pick}."
+        hourly = in_few_digits(case.weighed.assumptions, flip, 1 / settings.machine_hourly_usd)
+        return f"With the machine's price {'above' if flip.value > 1 else 'below'} {hourly} USD an hour"
     if flip.what == "error_cost":
         now = case.weighed.assumptions.error_cost or 0.0
         if isinstance(settings.error_cost, ErrorCosts):
-            return f"With all costs of wrong answers {_times(flip.value / now)}, the pick is {pick}."
-        side = "above" if flip.value > now else "below"
-        usd = wording.money(flip.value) if flip.value >= 0.01 else f"{flip.value:.1g} USD"
-        return f"With a wrong answer's cost {side} {usd}, the pick is {pick}."
+            return f"With all costs of wrong answers {_times(case, flip, now)}"
+        usd = in_few_digits(case.weighed.assumptions, flip)
+        return f"With a wrong answer's cost {'above' if flip.value > now else 'below'} {usd} USD"
     of_100 = flip.what == "tolerance" or flip.what.startswith("min_")
     value = in_few_digits(case.weighed.assumptions, flip, 0.01 if of_100 else 1.0)
     name, _, label = flip.what.partition(" ")
-    said = {
+    return {
         "tolerance": f"With a tolerance of {value} {'point' if value == '1' else 'points'}",
         "min_recall": f"With at least {value} of 100 {label} to be found",
         "min_quality": f"With a quality of at least {value} of 100 asked for",
         "max_cost_per_1k": f"With at most {value} USD per 1,000 queries allowed",
         "max_latency_ms": f"With 95 of 100 answers wanted within {value} ms",
-    }
-    if flip.pick == INCUMBENT:
-        return f"{said[name]}, today's system is to be kept."
-    return f"{said[name]}, the pick is {pick}."
+    }[name]
 
 
-def _times(factor: float) -> str:
-    """A bound of a factor, from which on something holds."""
-    return f"more than {factor:.2g} times as high" if factor > 1 else f"less than {factor:.2g} times as high"
+def _times(case: Case, flip: Flip, now: float) -> str:
+    """The other value as a factor of the present one, from which on something holds."""
+    factor = in_few_digits(case.weighed.assumptions, flip, now)
+    return f"{'more' if flip.value > now else 'less'} than {factor} times as high"
 
 
 def _by_token(case: Case) -> str:
@@ -640,7 +692,8 @@ def _break_evens(case: Case) -> list[schema.BreakEven]:
 def _next_step(case: Case) -> str:
     decision = case.decision
     if decision.verdict == "none_feasible":
-        return "Relax a limit, add examples, or try a larger model with --model."
+        kept = "Keep today's system. For another: relax" if decision.keeps_incumbent else "Relax"
+        return f"{kept} a limit, add examples, or try a larger model with --model."
     if decision.label_rows_needed:
         more = {label: math.ceil(_to_label(case, rows)) for label, rows in decision.label_rows_needed.items()}
         wanted = ", ".join(f"{rows} more of {label}" for label, rows in more.items())
@@ -657,6 +710,9 @@ def _next_step(case: Case) -> str:
         return "Keep today's system: no strategy within the limits is better by more than counts as equal."
     if _shortfall(case):
         return f"Do not put it to use yet: {_what_may_be_better(case)}."
+    if _is_loss(case):
+        loss = _points(-(decision.gain or 0.0))
+        return f"Use it if {_broken_today(case)} is worth the {loss} that it loses; else keep today's system."
     if decision.verdict == "tie":
         return f"Use it. {_to_settle(case)}"
     if not case.is_kept:

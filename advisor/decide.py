@@ -47,13 +47,16 @@ class Limits:
     """By label."""
 
     def broken_by(self, candidate: Candidate) -> list[str]:
-        """Names of the limits that a candidate does not meet; of a recall with its label, as `min_recall LABEL`."""
-        broken = []
+        """Names of the limits that a candidate does not meet; of a recall with its label, as `min_recall LABEL`.
+
+        Of today's system only those on what it gets right: what it costs, and how long it takes, is not known.
+        """
+        broken, is_known = [], not candidate.incumbent
         if self.min_quality is not None and candidate.quality < self.min_quality - _ROUNDING:
             broken.append("min_quality")
-        if self.max_cost_per_1k is not None and candidate.money.per_query * 1000 > self.max_cost_per_1k:
+        if is_known and self.max_cost_per_1k is not None and candidate.money.per_query * 1000 > self.max_cost_per_1k:
             broken.append("max_cost_per_1k")
-        if self.max_latency_ms is not None and candidate.p95_ms > self.max_latency_ms:
+        if is_known and self.max_latency_ms is not None and candidate.p95_ms > self.max_latency_ms:
             broken.append("max_latency_ms")
         return broken + [
             f"min_recall {label}"
@@ -143,7 +146,7 @@ class Decision:
     confidence: float = 0.0
     """Probability that the pick loses at most the tolerance to the best."""
     broken: Mapping[str, list[str]] = field(default_factory=dict)
-    """Limits not met, per strategy that meets not all."""
+    """Limits not met, per strategy that meets not all, and of today's system."""
     rivals: tuple[str, ...] = ()
     """Others that may be as good as the pick, for all that these rows show, the best first; last today's system, where
     it may be as good as a pick that is to replace it."""
@@ -157,7 +160,7 @@ class Decision:
     gain: float | None = None
     """Quality of the pick minus that of today's system."""
     keeps_incumbent: bool = False
-    """No strategy within the limits beats today's system by more than what counts as equal."""
+    """Today's system is within the limits, and no strategy that is beats it by more than what counts as equal."""
 
 
 @dataclass(frozen=True)
@@ -214,12 +217,11 @@ def decide(
     cost and that of its wrong answers, and tolerance and confidence are about that total.
     """
     aim = _aim(tolerance, error_cost, volume)
-    broken = {c.name: b for c in candidates if not c.incumbent and (b := limits.broken_by(c))}
-    feasible = _feasible(candidates, limits)
-    incumbent = next((c for c in candidates if c.incumbent), None)
+    broken = {c.name: b for c in candidates if (b := limits.broken_by(c))}
+    feasible, today = _feasible(candidates, limits), _today(candidates, limits)
     if not feasible:
-        return Decision("none_feasible", None, None, None, broken=broken, keeps_incumbent=incumbent is not None)
-    today = _today(candidates, limits)
+        return Decision("none_feasible", None, None, None, broken=broken, keeps_incumbent=today is not None)
+    incumbent = next((c for c in candidates if c.incumbent), None)
     better = _better(feasible, today, evidence, tolerance)
     pick, equals = _pick(better or feasible, evidence, aim)
     others = sorted((c for c in feasible if c is not pick), key=lambda c: (-aim.worth(c), *_by_quality(c)))
@@ -230,7 +232,9 @@ def decide(
         lacks = (*lacks, "limited_labels")
     needed = _rows_needed(pick, others, confidence, evidence, aim)
     for_gain = _rows_for_gain(pick, today, evidence, tolerance, replaces=bool(better)) if today else 0
-    clear = _is_clear(pick, rivals, confidence) and for_gain == 0
+    gain = pick.quality - incumbent.quality if incumbent else None
+    is_loss = gain is not None and gain < 0 and today is None  # that a limit is worth it is for the client to say
+    clear = _is_clear(pick, rivals, confidence) and for_gain == 0 and not is_loss
     if today and better and for_gain != 0:
         rivals.append(today)
     return Decision(
@@ -245,7 +249,7 @@ def decide(
         lacks=lacks,
         rows_needed=None if needed is None or for_gain is None else max(needed, for_gain),
         label_rows_needed=evidence.scarce_labels(),
-        gain=pick.quality - incumbent.quality if incumbent else None,
+        gain=gain,
         keeps_incumbent=not better,
     )
 
@@ -259,16 +263,15 @@ def picked(
     error_cost: float | None = None,
     volume: float | None = None,
 ) -> tuple[str | None, str | None]:
-    """The pick of `decide`, and today's system where that is kept; neither where nothing is within the limits.
+    """The pick of `decide`, and today's system where that is kept; None for either where there is none.
 
     For when it is asked often: how sure it is takes most of the time.
     """
     aim = _aim(tolerance, error_cost, volume)
     feasible, today = _feasible(candidates, limits), _today(candidates, limits)
-    if not feasible:
-        return None, None
     better = _better(feasible, today, evidence, tolerance)
-    return _pick(better or feasible, evidence, aim)[0].name, today.name if today and not better else None
+    pick = _pick(better or feasible, evidence, aim)[0].name if feasible else None
+    return pick, today.name if today and not better else None
 
 
 def _aim(tolerance: float, error_cost: float | None, volume: float | None) -> Aim:
@@ -291,8 +294,7 @@ def _better(
 
 def _today(candidates: Sequence[Candidate], limits: Limits) -> Candidate | None:
     """Today's system, unless it does not find or get right as much as is asked for."""
-    quality = replace(limits, max_cost_per_1k=None, max_latency_ms=None)
-    return next((c for c in candidates if c.incumbent and not quality.broken_by(c)), None)
+    return next((c for c in candidates if c.incumbent and not limits.broken_by(c)), None)
 
 
 def _by_quality(candidate: Candidate) -> tuple[float, int, str]:

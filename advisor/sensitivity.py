@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import pairwise, product
 from typing import Any, NamedTuple, TypeVar
 
@@ -34,7 +33,7 @@ class Flip(NamedTuple):
     value: float
     """The value nearest to the one assumed at which the pick changes: from there on, away from the one assumed."""
     pick: str
-    """Of a limit or the tolerance, it may be today's system."""
+    """It may be today's system."""
 
 
 @dataclass(frozen=True)
@@ -99,10 +98,8 @@ def _times(money: Money, factor: float, volume: float) -> Money:
 def what_would_flip(assumed: Assumptions) -> list[Flip]:
     """The nearest other values, below and above the one assumed, at which another strategy is picked.
 
-    One assumption is changed at a time. Empty where nothing is picked, or nothing changes the pick.
+    One assumption is changed at a time. Empty where nothing changes the pick.
     """
-    if assumed.pick() is None:
-        return []
     return [*_volumes(assumed), *_prices(assumed), *_error_costs(assumed), *_limits(assumed), *_tolerances(assumed)]
 
 
@@ -111,7 +108,7 @@ def what_would_flip(assumed: Assumptions) -> list[Flip]:
 
 def _volumes(assumed: Assumptions) -> Iterator[Flip]:
     points, bounds = _volume_points(assumed)
-    yield from _changes("volume", assumed, points, assumed.volume, assumed.at_volume, bounds=bounds)
+    yield from _changes("volume", assumed, points, assumed.volume, bounds)
 
 
 def picks_by_volume(assumed: Assumptions, low: float, high: float) -> list[tuple[float, str | None]]:
@@ -165,17 +162,14 @@ def _prices(assumed: Assumptions) -> Iterator[Flip]:
         stake = assumed.error_cost * assumed.volume
         points += _crossings([(stake * c.errors, c.money.monthly) for c in strategies], by_total=True)
     within = [p for p in points if PRICES[0] <= p <= PRICES[1]]
-    yield from _changes("price", assumed, within, 1.0, assumed.at_price, bounds=PRICES)
+    yield from _changes("price", assumed, within, 1.0, PRICES)
 
 
 def _error_costs(assumed: Assumptions) -> Iterator[Flip]:
     if assumed.error_cost is None:
         return
     lines = [(c.money.monthly, assumed.volume * c.errors) for c in _strategies(assumed)]
-    points = _crossings(lines, by_total=True)
-    yield from _changes(
-        "error_cost", assumed, points, assumed.error_cost, lambda value: replace(assumed, error_cost=value)
-    )
+    yield from _changes("error_cost", assumed, _crossings(lines, by_total=True), assumed.error_cost, EVERYWHERE)
 
 
 def _strategies(assumed: Assumptions) -> list[Candidate]:
@@ -195,12 +189,7 @@ def _crossings(lines: Sequence[tuple[float, float]], *, by_total: bool) -> list[
 
 
 def _changes(
-    what: str,
-    assumed: Assumptions,
-    points: Sequence[float],
-    now: float,
-    at: Callable[[float], Assumptions],
-    bounds: tuple[float, float] = (0.0, float("inf")),
+    what: str, assumed: Assumptions, points: Sequence[float], now: float, bounds: tuple[float, float]
 ) -> Iterator[Flip]:
     """The nearest of the points below and above `now` beyond which the pick is another; between points it is one."""
     pick, points = assumed.advised(), _apart(points)
@@ -209,7 +198,7 @@ def _changes(
     above.append(min(bounds[1], 2 * above[-1] if above else now))
     for side in (below, above):
         for point, further in pairwise(side):
-            changed = at((point + further) / 2).advised()
+            changed = _with(assumed, what, (point + further) / 2).advised()
             if changed not in (None, pick):
                 yield Flip(what, point, str(changed))
                 break
@@ -238,26 +227,32 @@ def _limits(assumed: Assumptions) -> Iterator[Flip]:
 
 def _nearest_limits(what: str, assumed: Assumptions, figures: Sequence[float], now: float | None) -> Iterator[Flip]:
     """A looser limit lets a candidate in at its very figure, and a stricter one shuts it out just beyond it."""
-    at, looser = partial(_with, assumed, what), 1 if what.startswith("max") else -1
+    looser = 1 if what.startswith("max") else -1
     sides = {-looser: [figure * (1 - looser * _STEP) for figure in figures]}
     if now is not None:  # nothing is looser than no limit
         sides[looser] = list(figures)
     for side, values in sides.items():
         beyond = [v for v in set(values) if now is None or (v - now) * side > 0]
-        yield from _first_change(what, assumed, sorted(beyond, reverse=side < 0), at)
+        yield from _first_change(what, assumed, sorted(beyond, reverse=side < 0))
 
 
 def _with(assumed: Assumptions, what: str, value: float) -> Assumptions:
-    """The same with another tolerance or limit, as `Flip.what` names it."""
+    """The same with another value of what `Flip.what` names."""
+    if what == "volume":
+        return assumed.at_volume(value)
+    if what == "price":
+        return assumed.at_price(value)
     if what == "tolerance":
         return replace(assumed, tolerance=value)
+    if what == "error_cost":
+        return replace(assumed, error_cost=value)
     name, _, label = what.partition(" ")
     changed: dict[str, Any] = {name: {**assumed.limits.min_recall, label: value} if label else value}
     return replace(assumed, limits=replace(assumed.limits, **changed))
 
 
 def in_few_digits(assumed: Assumptions, flip: Flip, unit: float = 1.0) -> str:
-    """The value of a flip of a limit or of the tolerance, in this unit, with as few decimals as bring it about."""
+    """The value of a flip in this unit, with as few decimals as bring it about."""
     value = flip.value / unit
     for decimals in range(MOST_DECIMALS):
         step = 10.0**-decimals
@@ -275,22 +270,19 @@ def _tolerances(assumed: Assumptions) -> Iterator[Flip]:
     feasible = [c for c in _strategies(assumed) if not assumed.limits.broken_by(c)]
     today = next((c for c in assumed.candidates if c.incumbent), None)
     values = {gain for c in feasible if today and (gain := gain_over(c, today, assumed.evidence)) > 0}
-    if assumed.error_cost is None:  # the pick is else the lowest total cost of what beats today's system
+    if assumed.error_cost is None and feasible:  # the pick is else the lowest total cost of what beats today's system
         best = max(c.quality for c in feasible)
         values |= {best - c.quality for c in feasible}
     gaps = sorted(values)
-    at = partial(_with, assumed, "tolerance")
-    yield from _first_change("tolerance", assumed, [g for g in gaps if g > assumed.tolerance], at)
+    yield from _first_change("tolerance", assumed, [g for g in gaps if g > assumed.tolerance])
     smaller = [max(0.0, g - _STEP) for g in reversed(gaps) if g <= assumed.tolerance]
-    yield from _first_change("tolerance", assumed, smaller, at)
+    yield from _first_change("tolerance", assumed, smaller)
 
 
-def _first_change(
-    what: str, assumed: Assumptions, values: Sequence[float], at: Callable[[float], Assumptions]
-) -> Iterator[Flip]:
+def _first_change(what: str, assumed: Assumptions, values: Sequence[float]) -> Iterator[Flip]:
     pick = assumed.advised()
     for value in values:
-        changed = at(value).advised()
+        changed = _with(assumed, what, value).advised()
         if changed not in (None, pick):
             yield Flip(what, value, str(changed))
             return

@@ -213,6 +213,21 @@ def test_where_fine_tuning_is_picked_the_summary_says_what_the_best_without_it_l
     )
 
 
+def test_the_best_of_another_kind_is_one_within_the_limits() -> None:
+    qualities, costs = {"majority": 0.5, "few_shot": 0.7, "lora": 0.9}, {"few_shot": 900.0}
+    told = Told(qualities, costs, max_cost_per_1k=50)
+    assert "Without fine-tuning, the best within your limits is always the commonest label: it loses" in told.summary
+    assert "without" not in Told({"few_shot": 0.7, "lora": 0.9}, costs, max_cost_per_1k=50).summary.lower()
+    assert "Fine-tuning" not in Told({"few_shot": 0.7, "lora": 0.9}, {"lora": 900.0}, max_cost_per_1k=50).summary
+
+
+@pytest.mark.parametrize(("cost", "said"), [(0.0001, "costs more"), (0.0031, "costs about the same")])
+def test_costs_are_compared_as_they_are_and_not_as_they_are_told(cost: float, said: str) -> None:
+    """0.003 and 0.0001 USD a month are both under a cent."""
+    told = Told({"few_shot": 0.9, "lora": 0.88}, {"few_shot": cost, "lora": 0.003}, volume=0)
+    assert f"Fine-tuning (LoRA) gains at most 2 points and {said}." in told.summary
+
+
 def test_fine_tuning_that_is_clearly_behind_gains_nothing() -> None:
     assert "Fine-tuning (LoRA) measures at least 16 points lower and" in Told({"few_shot": 0.9, "lora": 0.7}).summary
 
@@ -274,6 +289,7 @@ def test_before_more_examples_what_time_was_lacking_for_is_to_be_tried() -> None
         ({"tfidf_linear": 0.3, "few_shot": 0.42}, {}),  # which may be half
         (WEAK, {"min_quality": 0.25}),  # which the client finds enough
         (WEAK, {"error_cost": 0.5}),  # by which the client weighs it
+        ({"majority": 0.6, "lora": 0.95}, {"costs": {"lora": 99.0}, "error_cost": 0.0001}),  # which better is not worth
         (WEAK, {"metric": "rougeL"}),  # by which good texts are not near 1
         ({**WEAK, INCUMBENT: 0.2}, {}),  # which is what a client has to do with
     ],
@@ -286,19 +302,21 @@ def test_less_than_half_right_is_a_fault_only_where_that_is_sure_and_says_someth
     assert told.advice.headline.startswith("Use ")
 
 
-def test_where_nothing_beats_the_commonest_label_it_is_no_solution() -> None:
-    told = Told({"majority": 0.8, "few_shot": 0.8})
+@pytest.mark.parametrize("error_cost", [None, 2.0])
+def test_where_nothing_beats_the_commonest_label_it_is_no_solution(error_cost: float | None) -> None:
+    told = Told({"majority": 0.8, "few_shot": 0.8}, error_cost=error_cost)
     assert told.advice.strategy == "majority"
     assert told.advice.falls_short
     assert told.advice.headline.startswith("No strategy is better than giving every input the commonest label; ")
     assert told.advice.next_step.startswith("Do not put it to use yet")
 
 
-def test_where_it_is_not_sure_that_anything_beats_the_commonest_label_that_is_said() -> None:
-    told = Told({"majority": 0.51, "few_shot": 0.6}, error=0.05)
+@pytest.mark.parametrize("error_cost", [None, 2.0])
+def test_where_it_is_not_sure_that_anything_beats_the_commonest_label_that_is_said(error_cost: float | None) -> None:
+    told = Told({"majority": 0.51, "few_shot": 0.6}, error=0.05, error_cost=error_cost)
     assert (told.advice.strategy, told.advice.falls_short) == ("few_shot", True)
     assert told.advice.headline.startswith("No strategy is surely better than giving every input the commonest label; ")
-    assert not Told({"majority": 0.51, "few_shot": 0.6}, error=0.02).advice.falls_short
+    assert not Told({"majority": 0.51, "few_shot": 0.6}, error=0.02, error_cost=error_cost).advice.falls_short
 
 
 def test_what_is_said_of_all_strategies_holds_of_those_beyond_the_limits_too() -> None:
@@ -307,8 +325,6 @@ def test_what_is_said_of_all_strategies_holds_of_those_beyond_the_limits_too() -
     assert told.advice.headline.startswith("No strategy within your limits is better than giving every input the com")
     told = Told({"majority": 0.9, "tfidf_linear": 0.905})
     assert told.advice.headline.startswith("No strategy is better than giving every input the commonest label by more")
-    told = Told({"majority": 0.6, "lora": 0.95}, {"lora": 99.0}, error_cost=0.0001)
-    assert told.advice.headline.startswith("Use always the commonest label")
 
 
 def test_limits_that_a_better_language_model_breaks_do_not_make_it_unneeded() -> None:
@@ -407,6 +423,8 @@ def test_a_cheaper_pick_within_the_margin_says_what_it_gives_up_and_why() -> Non
     told = Told({"majority": 0.5, "tfidf_linear": 0.89, "few_shot": 0.9}, {"few_shot": 50.0})
     assert told.advice.strategy == "tfidf_linear"
     assert "Prompt with fixed examples measured 1 point more, a gap too small to pay for" in told.reasons
+    near = Told({"majority": 0.5, "tfidf_linear": 0.885, "few_shot": 0.9}, {"few_shot": 50.0}, tolerance=2)
+    assert "measured 1.5 points more" in near.reasons, "which a tolerance of one point would not allow"
     assert "within the tolerance or half its own standard error" in told.reasons
 
 
@@ -496,12 +514,12 @@ def test_further_examples_are_told_with_what_they_cost() -> None:
 @pytest.mark.parametrize(
     ("models", "words"),
     [
-        ({}, "With the machine's price above"),
+        ({}, "With the machine's price above 0.21 USD an hour"),  # 100 / 49 times 0.1
         (
             {"tfidf_linear": "local", "few_shot": "openai:big"},
-            "With all prices, those of tokens and of the machine, more",
+            "With all prices, those of tokens and of the machine, more than 2.1 times as high",
         ),
-        ({"tfidf_linear": "openai:small", "few_shot": "openai:big"}, "With all prices more than"),
+        ({"tfidf_linear": "openai:small", "few_shot": "openai:big"}, "With all prices more than 2.1 times as high"),
     ],
 )
 def test_the_price_that_would_change_the_pick_is_the_machines_only_where_nothing_else_is_paid(
@@ -574,6 +592,8 @@ def test_where_nothing_beats_todays_system_the_advice_is_to_keep_it() -> None:
     assert "The best to put in its place is prompt with fixed examples: 160 of 200" in advice.headline
     assert "prompt with fixed examples loses 5 points (−9.0 to −1.0)" in told.reasons
     assert advice.strategy == "few_shot"
+    priced = Told({"majority": 0.5, "few_shot": 0.8, INCUMBENT: 0.85}, error_cost=2.0)
+    assert "with what it costs itself that is the lowest total of the strategies." in priced.reasons
 
 
 def test_todays_system_is_no_strategy_that_needs_no_language_model() -> None:
@@ -586,9 +606,44 @@ def test_todays_system_is_no_strategy_that_needs_no_language_model() -> None:
 
 def test_beyond_all_limits_the_best_measured_is_a_strategy_and_not_todays_system() -> None:
     told = Told({"majority": 0.5, "few_shot": 0.6, INCUMBENT: 0.9}, min_quality=0.95)
-    assert told.advice.verdict == "none_feasible"
-    assert "the best measured is prompt with fixed examples" in told.advice.headline
+    assert (told.advice.verdict, told.advice.keeps_incumbent) == ("none_feasible", False)
+    headline = "No strategy meets the limits, nor does today's system; the best measured is prompt with fixed examples"
+    assert told.advice.headline.startswith(headline)
+    assert "Today's system breaks --min-quality." in told.reasons
     assert "Keep today's system" not in told.advice.next_step
+
+
+def test_todays_system_is_kept_where_it_alone_meets_the_limits() -> None:
+    told = Told({"majority": 0.5, "few_shot": 0.6, INCUMBENT: 0.9}, min_quality=0.85)
+    assert (told.advice.verdict, told.advice.keeps_incumbent) == ("none_feasible", True)
+    assert told.advice.headline.startswith("Keep today's system: 180 of 200 right, 90 % (80 to 100 %). No strategy")
+    assert told.advice.reasons[0] == "Today's system meets them, as far as it is known."
+    assert told.advice.next_step.startswith("Keep today's system. For another: relax a limit")
+
+
+LATE = {"majority": {"late": 1.0}, "few_shot": {"late": 0.7}, "lora": {"late": 0.95}, INCUMBENT: {"late": 0.8}}
+
+
+def test_what_is_no_solution_is_none_beside_a_system_that_breaks_a_limit() -> None:
+    asked: dict[str, Any] = {"min_recall": "late=0.9", "recalls": LATE, "label_rows": {"late": 50}}
+    told = Told({"majority": 0.5, "few_shot": 0.84, INCUMBENT: 0.87}, **asked)
+    assert (told.advice.strategy, told.advice.falls_short) == ("majority", True)
+    assert told.advice.headline.startswith("No strategy within your limits does more than giving every input the comm")
+    assert "right, 87 % (77 to 97 %)), which breaks --min-recall late, it loses 37 points" in told.summary
+    assert "relax a limit first, for today's system is beyond it (174 of 200 right" in told.advice.next_step
+
+
+def test_what_is_given_up_for_a_limit_that_todays_system_breaks_is_for_the_client_to_weigh() -> None:
+    asked: dict[str, Any] = {"min_recall": "late=0.9", "recalls": LATE, "label_rows": {"late": 50}}
+    told = Told({"lora": 0.82, INCUMBENT: 0.87}, **asked)
+    assert (told.advice.verdict, told.advice.falls_short) == ("tie", False)
+    assert "Today's system gets more right, but breaks --min-recall late." in told.caveats
+    assert told.advice.next_step == (
+        "Use it if --min-recall late is worth the 5 points that it loses; else keep today's system."
+    )
+    gains = Told({"lora": 0.9, INCUMBENT: 0.8}, **asked)
+    assert gains.advice.verdict == "clear"
+    assert "which breaks --min-recall late, it gains 10 points" in gains.summary
 
 
 # ---- how sure it is --------------------------------------------------------------------------------------------------
@@ -667,6 +722,11 @@ def test_unscored_rows_that_could_change_the_pick_are_no_evidence() -> None:
     assert told.advice.verdict == "insufficient_evidence"
     assert "the rows that could not be scored could change the pick" in told.caveats
     assert "170 test rows could not be scored for every strategy and were left out for all." in told.caveats
+    shared = "on the 30 rows that all answered"
+    assert f"the highest quality {shared}, 40 points ahead" in told.reasons
+    today = Told({INCUMBENT: 0.8, "few_shot": 0.9}, evidence={"unscored": 7})
+    assert "it gains 10 points (+6.0 to +14.0) on the 200 rows that all answered." in today.reasons
+    assert "all answered" not in Told(CLEAR).reasons
 
 
 def test_few_test_rows_are_said_to_show_large_differences_only() -> None:
@@ -738,6 +798,14 @@ def test_cuts_are_told() -> None:
 # ---- what would change it --------------------------------------------------------------------------------------------
 
 
+def test_a_cost_of_errors_is_told_so_that_the_pick_does_change_there() -> None:
+    """A tenth of 10,000 answers at 0.00159 USD are the 1.59 USD that few_shot costs more."""
+    told = Told(PAIR, {"tfidf_linear": 1.0, "few_shot": 2.59}, error_cost=0.02)
+    assert "With a wrong answer's cost below 0.00159 USD, the pick is TF-IDF + linear classifier." in (
+        told.advice.sensitivity
+    )
+
+
 def test_a_limit_that_would_change_the_pick_is_told_in_its_units() -> None:
     told = Told({"majority": 0.5, "tfidf_linear": 0.85, "few_shot": 0.9}, {"few_shot": 50.0})
     assert told.advice.strategy == "few_shot"
@@ -748,8 +816,11 @@ def test_a_limit_that_would_change_the_pick_is_told_in_its_units() -> None:
 
 def test_that_nothing_changes_the_pick_is_said_too() -> None:
     alone = Told({"majority": 0.5})
-    assert alone.advice.sensitivity == ["No other volume, price, limit or tolerance makes another strategy the pick."]
+    tried = "No other volume, price, limit or tolerance that was tried"
+    assert alone.advice.sensitivity == [f"{tried} makes another strategy the pick."]
     assert alone.advice.reasons[0] == "It is the only strategy that could be considered."
+    kept = Told({"majority": 0.5, INCUMBENT: 0.9})
+    assert kept.advice.sensitivity == [f"{tried} speaks against keeping today's system."]
 
 
 def point(share: float, gain: tuple[float, float, float] | None) -> schema.LearningPoint:
@@ -825,7 +896,7 @@ def test_with_a_price_of_errors_a_rival_in_cost_is_none_in_quality() -> None:
 
 def test_what_a_tolerance_does_to_todays_system_is_told() -> None:
     near = Told({INCUMBENT: 0.8, "lora": 0.9}, error=0.002)
-    assert near.advice.sensitivity == ["With a tolerance of 10 points, today's system is to be kept."]
+    assert "With a tolerance of 10 points, today's system is to be kept." in near.advice.sensitivity
     wide = Told({INCUMBENT: 0.8, "lora": 0.9}, error=0.002, tolerance=11)
     assert wide.decision.keeps_incumbent
     assert [said for said in wide.advice.sensitivity if "the pick is fine-tuning" in said]

@@ -374,11 +374,23 @@ def test_the_incumbent_is_kept_unless_it_is_beaten_by_more_than_counts_as_equal(
     assert with_incumbent(0.88, error=0.05).keeps_incumbent  # 2 points are within half of 5.
 
 
-def test_the_incumbent_lowers_no_confidence_and_breaks_no_limit() -> None:
-    decision = with_incumbent(0.95, Limits(min_quality=0.99), error=0.05, spread=0.05)
-    assert (decision.verdict, decision.keeps_incumbent) == ("none_feasible", True)
-    assert set(decision.broken) == {"dear", "cheap"}
+def test_the_incumbent_lowers_no_confidence() -> None:
     assert with_incumbent(0.90).verdict == "clear"
+
+
+@pytest.mark.parametrize(("least", "keeps", "broken"), [(0.92, True, set()), (0.99, False, {"today"})])
+def test_where_no_strategy_meets_the_limits_the_incumbent_is_kept_if_it_does(
+    least: float, keeps: bool, broken: set[str]
+) -> None:
+    decision = with_incumbent(0.95, Limits(min_quality=least), error=0.05, spread=0.05)
+    assert (decision.verdict, decision.keeps_incumbent) == ("none_feasible", keeps)
+    assert set(decision.broken) == {"dear", "cheap", *broken}
+
+
+def test_what_is_not_known_of_the_incumbent_breaks_no_limit() -> None:
+    """Its machine-seconds were not measured, and a machine that is always on is not counted for it."""
+    today = Candidate("today", 0.95, Money(9.0, 0.0, 9.0), 9e9, -1, incumbent=True)
+    assert choose([today, candidate("a", 0.9)], Limits(max_cost_per_1k=1, max_latency_ms=1)).keeps_incumbent
 
 
 def test_a_gain_over_the_incumbent_that_may_be_none_is_not_clear() -> None:
@@ -652,6 +664,7 @@ def test_with_an_incumbent_the_choice_is_that_among_those_that_beat_it_if_any_do
             "keeps_incumbent": False,
             "verdict": before.verdict,
             "rows_needed": before.rows_needed,
+            "broken": before.broken,
         }
         assert replace(after, **of_today) == before  # type: ignore[arg-type]
 
@@ -676,6 +689,10 @@ def test_an_incumbent_that_breaks_the_limits_is_not_kept() -> None:
     today = Candidate("today", 0.95, Money(0.0, 0.0, 0.0), 0.0, -1, incumbent=True, recall=recall)
     finds = replace(candidate("finds", 0.90, 50, 1), recall={"late": 0.8})
     assert choose([today, finds]).keeps_incumbent
-    decision = choose([today, finds], Limits(min_recall={"late": 0.6}))
+    wanted = Limits(min_recall={"late": 0.6})
+    decision = choose([today, finds], wanted)
     assert (decision.pick, decision.keeps_incumbent) == ("finds", False)
+    assert decision.broken == {"today": ["min_recall late"]}
     assert decision.gain == pytest.approx(-0.05)
+    assert decision.verdict == "tie", "five points are given up for the limit"
+    assert choose([replace(today, quality=0.85), finds], wanted).verdict == "clear"

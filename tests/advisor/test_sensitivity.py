@@ -130,9 +130,15 @@ def test_costs_that_grow_alike_never_cross_by_rounding() -> None:
     assert [f for f in what_would_flip(assume(*pair, error_cost=0.1)) if f.what == "volume"] == []
 
 
-def test_nothing_flips_where_nothing_is_picked_or_there_is_no_choice() -> None:
-    assert what_would_flip(assume(candidate("a", 0.5), limits=Limits(min_quality=0.9))) == []
+def test_nothing_flips_where_there_is_no_choice() -> None:
     assert what_would_flip(assume(candidate("a", 0.5))) == []
+
+
+def test_where_nothing_is_picked_what_would_let_one_in_is_given() -> None:
+    assumed = assume(candidate("a", 0.5, per_1k=4), limits=Limits(min_quality=0.9))
+    assert what_would_flip(assumed) == [Flip("min_quality", 0.5, "a")]
+    dear = assume(candidate("a", 0.5, per_1k=4), limits=Limits(max_cost_per_1k=1))
+    assert Flip("price", pytest.approx(0.25), "a") in what_would_flip(dear)
 
 
 def test_the_incumbent_has_no_part_in_it() -> None:
