@@ -524,7 +524,8 @@ def _cost_reason(case: Case) -> str:
     if settings.hosting == "always-on" and not by_token:
         on = wording.count(cost.machines, "machine")
         set_up = " and set-up" if settings.effort_usd.get(result.family) else ""
-        return f"{_it(case)} costs {month} on {on} always on, idle time{set_up} included ({each}){latency}."
+        spread = f" ({each})" if settings.volume else ""
+        return f"{_it(case)} costs {month} on {on} always on, idle time{set_up} included{spread}{latency}."
     of = "in tokens" if by_token else "of busy machine time on this machine"
     included = "training and set-up" if settings.effort_usd.get(result.family) else "training"
     return f"{_it(case)} costs {each} {of} ({month}, {included} included){latency}."

@@ -13,6 +13,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from eval.errors import RequestError
+from eval.reading.text import counted
 from strategies.base import Family
 from strategies.models.hosted import PREFIX
 
@@ -244,9 +245,11 @@ def mean_qps(volume: float) -> float:
     return volume / (HOURS_A_MONTH * HOURS)
 
 
-def watt_hours(query_seconds: float, prices: Prices) -> float | None:
-    """Energy of a query; None where the machine's power is not known."""
-    return None if prices.watts is None else query_seconds * prices.watts / HOURS
+def watt_hours(use: Use, prices: Prices) -> float | None:
+    """Energy of a query; None where the power of the machine is not known, as of a provider's."""
+    if prices.watts is None or (use.model is not None and is_hosted(use.model)):
+        return None
+    return use.query_seconds * prices.watts / HOURS
 
 
 # ---- where prices come from ------------------------------------------------------------------------------------------
@@ -256,7 +259,7 @@ def assumed_prices(cores: int, gpu: str | None) -> Prices:
     """A round figure for a rented machine of this kind, called an assumption."""
     if gpu is not None:
         return Prices(gpu, GPU_HOURLY_USD, "assumed; give yours with --prices")
-    return Prices(f"{cores} CPU cores", cores * CPU_CORE_HOURLY_USD, "assumed; give yours with --prices")
+    return Prices(counted(cores, "CPU core"), cores * CPU_CORE_HOURLY_USD, "assumed; give yours with --prices")
 
 
 def read_prices(path: str) -> Prices:
@@ -274,7 +277,7 @@ def read_prices(path: str) -> Prices:
             f"--prices: {path} must give hourly_usd, the price of a machine-hour in USD, as a number (0 or more)."
         )
     try:
-        return PriceFile.model_validate(values).prices(path)
+        return PriceFile.model_validate(values).prices(Path(path).name)  # a client need not know of our folders
     except ValidationError as error:
         raise RequestError(f"--prices: {path}{_complaint(error)}.") from error
 

@@ -346,7 +346,7 @@ def cost_of(record: Record, options: Options, prices: economics.Prices) -> schem
         return None
     terms = terms_of(options, prices)
     use, money = use_of(record), money_of(record, terms, options.volume)
-    energy = economics.watt_hours(use.query_seconds, prices)
+    energy = economics.watt_hours(use, prices)
     return schema.Cost(
         per_query_usd=money.per_query,
         per_1k_usd=money.per_query * 1000,
@@ -380,7 +380,8 @@ def _basis(record: Record, options: Options, prices: economics.Prices) -> str:
     machine = f"{prices.hourly_usd:g} USD an hour for {prices.machine} ({prices.source})"
     if record.model is not None and economics.is_paid_by_token(record.model, options.hosting):
         each = economics.token_prices(prices, record.model)
-        read, written = f"{each.input:g} USD per million tokens read", f"{each.output:g} per million written"
+        cached = "" if each.cached_input is None else f" ({each.cached_input:g} for those cached)"
+        read, written = f"{each.input:g} USD per million tokens read{cached}", f"{each.output:g} per million written"
         return f"tokens of the language model, at {read} and {written} ({each.source or prices.source})"
     if options.hosting == "always-on":
         return f"machines that are always on, at {machine}{wording.peak_load(options.volume, options.peak_qps)}"

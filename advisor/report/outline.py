@@ -186,11 +186,12 @@ def _differences(report: Report) -> list[Block]:
         ]
         for c in found
     ]
+    p = "p, adjusted" if found[0].p_adjusted is not None else "p"
     subject = f" to the best measured, {wording.strategy_title(best)}" if best else ""
     return _section(
         "How sure the differences are",
         Paragraph(f"In points of quality{subject}, on the same rows. A range with 0 in it may be chance."),
-        Table(["Strategy", "Difference:", "95 % range:", "p:", "Rows:"], rows),
+        Table(["Strategy", "Difference:", "95 % range:", f"{p}:", "Rows:"], rows),
     )
 
 

@@ -68,9 +68,12 @@ def as_planned(report: Report) -> list[StrategyResult]:
 
 def same_rows(report: Report) -> str:
     """On which rows strategies were measured, in words that end a caption."""
+    on = "all measured on the same rows"
+    if any(s.status == "ok" and quality.unscored for s, quality in measured(report)):
+        on += ", less those without a score,"
     if all(s.status == "ok" for s, _ in measured(report)):
-        return "all measured on the same rows"
-    return "all measured on the same rows but those that stopped early, which answered some of them and stand last"
+        return on.removesuffix(",")
+    return f"{on} but those that stopped early, which answered some of them and stand last"
 
 
 def _sortable(value: float) -> float:
@@ -361,8 +364,8 @@ def further_costs(report: Report, cost: Cost) -> list[str]:
     wrong = wording.rate(cost.errors_per_1k_usd) if cost.errors_per_1k_usd is not None else wording.UNKNOWN
     errors = [wrong] if report.settings.error_cost is not None else []
     machines = [f"{cost.machines:,}"] if report.settings.hosting == "always-on" else []
-    energy = cost.watt_hours_per_1k or 0.0
-    return [*errors, *machines, *([f"{energy:.3g}"] if report.settings.watts is not None else [])]
+    energy = wording.UNKNOWN if cost.watt_hours_per_1k is None else f"{cost.watt_hours_per_1k:.3g}"
+    return [*errors, *machines, *([energy] if report.settings.watts is not None else [])]
 
 
 def price(report: Report) -> str:

@@ -309,10 +309,11 @@ def per_second(queries: float) -> str:
 
 
 def tokens(per_query: Tokens) -> str:
-    """Tokens of a query: `412 in, 3 out`; `none` where no language model reads."""
+    """Tokens of a query: `412 in (256 cached), 3 out`; `none` where no language model reads."""
     if per_query.input == 0 and per_query.output == 0:
         return "none"
-    return f"{per_query.input:,.0f} in, {per_query.output:,.0f} out"
+    cached = f" ({per_query.cached:,.0f} cached)" if per_query.cached >= 0.5 else ""
+    return f"{per_query.input:,.0f} in{cached}, {per_query.output:,.0f} out"
 
 
 def parameters(number: int | None) -> str:

@@ -928,6 +928,11 @@ def always_on(seconds: float, fit_seconds: float, family: Any, volume: float, pr
     return tariff(Use(seconds, fit_seconds, family=family, model="m"), Terms(prices, "always-on")).at(volume)
 
 
+def test_no_queries_have_no_cost_by_the_thousand() -> None:
+    assert "idle time included (0.20 USD per 1,000 queries)" in Told(CLEAR, hosting="always-on").reasons
+    assert "idle time included." in Told(CLEAR, hosting="always-on", volume=0).reasons
+
+
 def test_what_costs_less_at_some_volume_is_not_said_to_where_it_costs_more() -> None:
     """Machines are added one by one: the cheaper of two changes again and again."""
     volume, prices = 4_500_000, Prices("m", 0.10, "stated", retrainings_per_year=12)

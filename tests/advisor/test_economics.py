@@ -151,8 +151,10 @@ def test_effort_and_retraining_count() -> None:
 
 
 def test_energy_is_busy_time_at_the_stated_power() -> None:
-    assert watt_hours(3600.0, Prices("m", 1.0, "x", watts=65)) == 65
-    assert watt_hours(3600.0, A_DOLLAR) is None
+    known, hour = Prices("m", 1.0, "x", watts=65), Use(3600.0, 0.0, model="small")
+    assert watt_hours(hour, known) == 65
+    assert watt_hours(hour, A_DOLLAR) is None
+    assert watt_hours(replace(hour, model="openai:big"), known) is None, "the machine only waits"
 
 
 def test_without_queries_a_machine_that_is_on_is_paid_all_the_same() -> None:
@@ -251,13 +253,14 @@ def test_assumed_prices_say_that_they_are_assumed() -> None:
     assert assumed_prices(2, None).hourly_usd == pytest.approx(0.10)
     assert "assumed" in assumed_prices(2, None).source
     assert assumed_prices(2, "H200").machine == "H200"
+    assert [assumed_prices(cores, None).machine for cores in (1, 2)] == ["1 CPU core", "2 CPU cores"]
     assert "--prices" in assumed_prices(2, "H200").source
 
 
-def test_prices_are_read_with_their_source(tmp_path: Path) -> None:
+def test_prices_are_read_with_the_name_of_their_file(tmp_path: Path) -> None:
     path = tmp_path / "prices.yaml"
     path.write_text("machine: rack 7\nhourly_usd: 2\n")
-    assert read_prices(str(path)) == Prices("rack 7", 2.0, str(path))
+    assert read_prices(str(path)) == Prices("rack 7", 2.0, "prices.yaml")
 
 
 @pytest.mark.parametrize(
@@ -286,7 +289,7 @@ def test_all_prices_are_read(tmp_path: Path) -> None:
         "tokens: {big: {input: 2, cached_input: 0.5, output: 8}}\n"
     )
     big = TokenPrices(input=2, cached_input=0.5, output=8)
-    assert read_prices(str(path)) == Prices("rack 7", 2.0, str(path), 300.0, {"big": big}, {"finetune": 900.0}, 2.0)
+    assert read_prices(str(path)) == Prices("rack 7", 2.0, "prices.yaml", 300.0, {"big": big}, {"finetune": 900.0}, 2.0)
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def shelf(server: Any, tickets: Path) -> ModelShelf:
 @pytest.fixture
 def prices(tmp_path: Path) -> str:
     path = tmp_path / "prices.yaml"
-    path.write_text("hourly_usd: 0.10\ntokens: {'openai:big': {input: 1000, output: 10000}}\n")
+    path.write_text("hourly_usd: 0.10\ntokens: {'openai:big': {input: 1000, cached_input: 500, output: 10000}}\n")
     return str(path)
 
 
@@ -73,8 +73,9 @@ def test_a_hosted_model_competes_with_a_local_one_in_one_table(
     assert big.quality is not None
     assert big.cost is not None
     assert (big.quality.value, big.quality.unscored, big.quality.unusable) == (1.0, 0, 0)
-    assert big.cost.per_query_usd == pytest.approx(7 * 0.001 + 2 * 0.01)
-    assert "1000 USD per million tokens read" in big.cost.basis
+    assert big.cost.tokens.cached == 3
+    assert big.cost.per_query_usd == pytest.approx(4 * 0.001 + 3 * 0.0005 + 2 * 0.01)
+    assert "1000 USD per million tokens read (500 for those cached) and 10000 per" in big.cost.basis
     assert "weights are not at hand" in str(report.result("lora@openai:big").reason)
     assert report.recommendation.strategy == "few_shot@openai:big"
     assert "in tokens" in " ".join(report.recommendation.reasons)
@@ -86,7 +87,7 @@ def test_a_hosted_model_competes_with_a_local_one_in_one_table(
     cheaper = report_again(options["output"], prices=bill).result("few_shot@openai:big").cost
     assert cheaper is not None
     assert cheaper.per_query_usd == pytest.approx(big.cost.per_query_usd), "its tokens cost what they did"
-    assert options["prices"] in cheaper.basis
+    assert cheaper.basis.endswith("(prices.yaml)")
     free = replace(bill, tokens={BIG: TokenPrices(input=0, output=0)})
     freed = report_again(options["output"], prices=free).result("few_shot@openai:big").cost
     assert freed is not None

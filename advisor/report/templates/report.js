@@ -9,7 +9,7 @@
     const rows = document.querySelectorAll(".lines tbody tr");
     const show = () => {
       const stop = at[Number(slider.value)];
-      slider.setAttribute("aria-valuetext", `${stop.volume} queries a month`);
+      slider.setAttribute("aria-valuetext", stop.volume);
       byId("volume-queries").textContent = stop.volume;
       byId("volume-pick").textContent = stop.pick;
       rows.forEach((row, i) => {

@@ -56,18 +56,18 @@ def test_moving_the_volume_changes_what_is_recommended_and_what_it_costs(
         page.locator("#volume-pick"),
         page.locator("#volume-queries"),
     )
-    assert (queries.inner_text(), pick.inner_text()) == ("10,000", "Fine-tuning (LoRA)")
+    assert (queries.inner_text(), pick.inner_text()) == ("10,000 queries a month", "Fine-tuning (LoRA)")
     line = page.locator(".now.wide").bounding_box()["x"]
     slider.focus()
     page.keyboard.press("ArrowLeft")
-    assert (queries.inner_text(), pick.inner_text()) == ("1,000", "Embeddings + linear classifier")
+    assert (queries.inner_text(), pick.inner_text()) == ("1,000 queries a month", "Embeddings + linear classifier")
     assert slider.get_attribute("aria-valuetext") == "1,000 queries a month"
     rows = page.locator(".lines tbody tr")
     assert rows.nth(1).get_attribute("class") == "pick"
     assert [rows.nth(i).locator("td").inner_text() for i in range(3)] == ["0.0024", "0.0011", "0.0068"]
     assert page.locator(".now.wide").bounding_box()["x"] < line
     slider.fill("3")
-    assert (queries.inner_text(), pick.inner_text()) == ("100,000", "none within the limits")
+    assert (queries.inner_text(), pick.inner_text()) == ("100,000 queries a month", "none within the limits")
     assert page.locator(".lines tr.pick").count() == 0
 
 

@@ -92,6 +92,9 @@ def test_todays_system_is_in_the_table_without_a_cost(sample_report: Build) -> N
         update={"name": "incumbent", "cost": None, "latency": None, "fit": None}
     )
     page = soup(report.model_copy(update={"strategies": [*report.strategies, today]}))
+    aside = "Chances and losses are among the strategies, today's system aside."
+    assert aside in page.text
+    assert aside not in soup(report).text
     (row,) = (r for r in page.select(".strategies tbody tr") if "Today's system" in r.text)
     assert [cell.text for cell in row.find_all("td")][1:] == ["–", "–", "–"]
     (card,) = (card for card in page.select(".contender") if "Today's system" in card.text)
@@ -155,7 +158,7 @@ def test_the_decision_by_the_volume_is_told_without_the_script(sample_report: Bu
     text = section.get_text(" ", strip=True)
     assert "Up to 9,950 queries a month: Embeddings + linear classifier." in text
     assert "Above 90,000 queries a month: none within the limits." in text
-    assert "At 10,000 queries a month: Fine-tuning (LoRA) ." in text
+    assert "At 10,000 queries a month : Fine-tuning (LoRA) ." in text
     assert [row.get_text(" ", strip=True) for row in section.select(".volumes tr")][0::4] == [
         "Queries a month 1,000 10,000 100,000",
         "Recommended Embeddings + linear classifier Fine-tuning (LoRA) none within the limits",
@@ -166,6 +169,10 @@ def test_the_decision_by_the_volume_is_told_without_the_script(sample_report: Bu
     stops = json.loads(page.find(id="volume-stops").string)  # type: ignore[union-attr, arg-type]
     assert [stop["line"] for stop in stops] == [1, 0, 0, -1]
     assert stops[2]["costs"] == ["0.088", "0.090", "0.27"]
+    report = sample_report()
+    assert report.volumes is not None
+    report.volumes.queries_per_month[0], report.settings.volume = 1, 0
+    assert "At 1 query a month : Emb" in soup(report).get_text(" ", strip=True)
     assert "volume-control" not in render_html(sample_report(volumes=None)).split("</style>")[1].split("<script")[0]
 
 

@@ -88,6 +88,12 @@ def test_captions_say_on_which_rows_strategies_were_measured(sample_report: Buil
     for form in (page, render_markdown(cut)):
         assert "What stopped early answered only some of the rows." in form
     assert "stopped early" not in render_markdown(whole)
+    for report in (whole, cut):
+        quality = report.result("lora").quality
+        assert quality is not None
+        quality.unscored = 7
+    assert "Best quality first, all measured on the same rows, less those without a score." in render_html(whole)
+    assert "the same rows, less those without a score, but those that stopped early, which" in render_html(cut)
 
 
 def test_every_form_says_what_wrong_answers_cost_and_where_they_are_not_counted(sample_report: Build) -> None:
@@ -105,6 +111,16 @@ def test_every_form_says_what_wrong_answers_cost_and_where_they_are_not_counted(
         assert "Wrong answers, USD per 1,000" in form
         assert "wrong answers not counted" in form
     assert "Wrong answers" not in render_markdown(sample_report())
+
+
+def test_adjusted_p_values_are_called_so_in_every_form(sample_report: Build) -> None:
+    report = sample_report()
+    for form in (render_html(report), render_markdown(report)):
+        assert ("p, adjusted" in form) is (report.comparisons[0].p_adjusted is not None)
+    for comparison in report.comparisons:
+        comparison.p_adjusted = 0.5
+    for form in (render_html(report), render_markdown(report)):
+        assert "p, adjusted" in form
 
 
 def test_dashes_are_spoken_of_where_a_chart_is_drawn(sample_report: Build) -> None:
@@ -156,6 +172,7 @@ def test_hosting_and_what_it_adds_to_the_costs_are_told(sample_report: Build) ->
     dear = cost.model_copy(update={"machines": 2, "watt_hours_per_1k": 0.5})
     assert view.further_cost_titles(on) == ["Machines", "Wh per 1,000"]
     assert view.further_costs(on, dear) == ["2", "0.5"]
+    assert view.further_costs(on, cost) == ["0", "unknown"], "a provider's machines are not ours"
     peak = "enough for a peak of 10 times the mean (assumed; give yours with --peak-qps)"
     assert view.limits(on)[1] == f"machines are always on, at least 2 machines, {peak}"
     for render in (render_markdown, render_html):

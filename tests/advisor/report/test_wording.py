@@ -106,6 +106,7 @@ def test_differences_carry_their_sign_and_zero_has_none() -> None:
 def test_tokens_of_a_strategy_without_a_language_model_are_none() -> None:
     assert wording.tokens(Tokens(input=0, output=0)) == "none"
     assert wording.tokens(Tokens(input=1412.4, output=3)) == "1,412 in, 3 out"
+    assert wording.tokens(Tokens(input=1412.4, output=3, cached=1280)) == "1,412 in (1,280 cached), 3 out"
 
 
 @pytest.mark.parametrize(
