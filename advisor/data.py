@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from advisor.files import Files, masked, read_files
 from advisor.readers import readers_of
 from advisor.request import CompareRequest
 from eval.audit import Audited, accepted, audit, marked, refuse_hopeless
-from eval.audit.personal_data import mask, personal_data
+from eval.audit.personal_data import mask, mask_answer, personal_data
 from eval.audit.repeats import shared_with_test
 from eval.audit.spellings import merge_spellings, respelt, spellings
 from eval.contracts import Document, Example, Kind, Task
@@ -63,7 +63,7 @@ def audited(request: CompareRequest) -> Data:
     files = read_files(request)
     personal = personal_data((*files.examples, *marked(files.test)), files.documents, redact=request.redact)
     if request.redact:
-        files = masked(files)
+        spec, files = _masked_task(spec), masked(files)
     merges = "label_variants" not in request.accept
     task, inferred = _complete(spec, files, has_documents=request.documents is not None, merges=merges)
     found = audit(
@@ -91,6 +91,12 @@ def audited(request: CompareRequest) -> Data:
         incumbent,
         files.inputs,
     )
+
+
+def _masked_task(spec: TaskSpec) -> TaskSpec:
+    """The task with personal data masked, and its labels still those of the masked rows."""
+    labels = tuple(dict.fromkeys(map(mask_answer, spec.labels)))
+    return replace(spec, description=mask(spec.description), name=mask(spec.name or "") or None, labels=labels)
 
 
 def _complete(spec: TaskSpec, files: Files, *, has_documents: bool, merges: bool) -> tuple[Task, list[str]]:

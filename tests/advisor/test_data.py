@@ -191,11 +191,16 @@ def test_redacted_data_hold_no_personal_data_anywhere(tmp_path: Path) -> None:
     test = write(tmp_path / "test.csv", [(f"new {text}", label) for text, label in rows[:30]])
     today = write(tmp_path / "today.csv", rows[:30])
     documents = write_documents(tmp_path / "documents", a=f"Mail to {SECRETS[0]}, call {SECRETS[2]}.")
-    options = {"test": str(test), "documents": str(documents), "incumbent": str(today)}
+    labels = [f"{label} for {SECRETS[0]}" for label in ("billing", "delivery")]
+    task = tmp_path / "task.json"
+    task.write_text(json.dumps({"description": f"Sort mail of {SECRETS[0]}.", "name": SECRETS[0], "labels": labels}))
+    options = {"test": str(test), "documents": str(documents), "incumbent": str(today), "task": str(task)}
     open_data, data = (read(examples, redact=redact, **options) for redact in (False, True))
     assert all(secret in str(open_data) for secret in SECRETS)
     assert not any(secret in str(data) for secret in SECRETS)
     assert data.examples[0].input == "ticket 0 parcel, [EMAIL]"
+    assert (data.task.description, data.task.name) == ("Sort mail of [EMAIL].", "[EMAIL]")
+    assert data.task.labels == ("billing for [EMAIL]", "delivery for [EMAIL]")
     assert data.incumbent == tuple(e.target for e in data.examples[:30])
     assert {f.severity for f in data.findings if f.code == "personal_data"} == {"info"}
 
