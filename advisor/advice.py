@@ -170,10 +170,12 @@ def _shortfall(case: Case) -> str:
         level = [name for name in level if _difference(case, decision.pick, name)[0] <= 0]
     if level:
         return f"No strategy{within} is surely better than {UNTAUGHT[level[0]]}"
+    qualities = [quality for name in possible if (quality := case.results[name].quality)]
+    if not any(quality.value for quality in qualities):
+        return f"No strategy{within} gets anything right"
     has_own_measure = settings.min_quality is not None or is_priced or settings.min_recall
     if has_own_measure:
         return ""
-    qualities = [quality for name in possible if (quality := case.results[name].quality)]
     return f"No strategy{within} gets half of it right" if all(map(_is_below_half, qualities)) else ""
 
 
@@ -414,7 +416,7 @@ def _recall_reasons(case: Case) -> list[str]:
     """How often the pick finds the labels that must be found, and how sure that is."""
     pick = next(c for c in case.candidates if c.name == case.decision.pick)
     return [
-        f"It finds {_found(case, pick, label)}; at least {wording.hundredths(least)} of 100 were asked for."
+        f"{_it(case)} finds {_found(case, pick, label)}; at least {wording.hundredths(least)} of 100 were asked for."
         for label, least in case.settings.min_recall.items()
         if label in pick.recall
     ]

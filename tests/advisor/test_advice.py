@@ -302,6 +302,12 @@ def test_less_than_half_right_is_a_fault_only_where_that_is_sure_and_says_someth
     assert told.advice.headline.startswith("Use ")
 
 
+def test_what_gets_nothing_right_is_no_solution_whatever_errors_cost() -> None:
+    told = Told({"few_shot": 0.0, "rag": 0.0}, error_cost=2.0)
+    assert told.advice.falls_short
+    assert told.advice.headline.startswith("No strategy gets anything right; the best of those tried is ")
+
+
 @pytest.mark.parametrize("error_cost", [None, 2.0])
 def test_where_nothing_beats_the_commonest_label_it_is_no_solution(error_cost: float | None) -> None:
     told = Told({"majority": 0.8, "few_shot": 0.8}, error_cost=error_cost)
@@ -641,6 +647,8 @@ def test_what_is_given_up_for_a_limit_that_todays_system_breaks_is_for_the_clien
     assert told.advice.next_step == (
         "Use it if --min-recall late is worth the 5 points that it loses; else keep today's system."
     )
+    kept = Told({"lora": 0.9, INCUMBENT: 0.95}, **{**asked, "min_recall": "late=0.8"})
+    assert "Fine-tuning (LoRA) finds 95 of 100 late" in kept.reasons, "and not today's system, which is to be kept"
     gains = Told({"lora": 0.9, INCUMBENT: 0.8}, **asked)
     assert gains.advice.verdict == "clear"
     assert "which breaks --min-recall late, it gains 10 points" in gains.summary
