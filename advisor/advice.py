@@ -15,6 +15,7 @@ from advisor.report import schema, wording
 from advisor.report.wording import title_in_text
 from advisor.sensitivity import Flip, break_evens, in_few_digits, what_would_flip
 from advisor.trials import INCUMBENT
+from eval.audit import LOST
 from eval.folds import MOST_TEST_ROWS
 from eval.metrics import get_metric
 from eval.reading.text import conjoined
@@ -32,8 +33,8 @@ FAR = 100
 ENOUGH_ROWS_OF_A_LABEL = 50
 """For a range of some 14 points on either side at most."""
 SMALL_TEST = 100
-LOST, MANY_LOST = ("unparseable_rows", "empty_input", "empty_output"), 0.05
-"""Findings of rows that were left out or say nothing, and the share of the examples beyond which the advice says so."""
+MANY_LOST = 0.05
+"""Share of the examples beyond which the advice tells of rows that were left out or say nothing."""
 HALF = 0.5
 UNTAUGHT = {"majority": "giving every input the commonest label", "copy_input": "giving back the input"}
 """Strategies that learn nothing from the inputs, in words."""
@@ -715,7 +716,7 @@ def _next_step(case: Case) -> str:
         return f"Do not put it to use yet: {_what_may_be_better(case)}."
     if _is_loss(case):
         loss = _points(-(decision.gain or 0.0))
-        return f"Use it if {_broken_today(case)} is worth the {loss} that it loses; else keep today's system."
+        return f"Use it if meeting {_broken_today(case)} is worth the {loss} that it loses; else keep today's system."
     if decision.verdict == "tie":
         return f"Use it. {_to_settle(case)}"
     if not case.is_kept:

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from advisor.progress import Progress
-from advisor.report.wording import hundredths, latency, strategy_title
+from advisor.report.wording import hundredths, latency, strategy_title, title_in_text
 from advisor.runs import REPORT, SOLUTION, SOLUTIONS, find_solution
 from eval.audit.injection import prompt_injection
 from eval.audit.personal_data import mask, mask_documents, mask_finding, personal_data
@@ -122,8 +122,9 @@ def _unseen(evaluation: Evaluation, origin: Origin) -> dict[str, Any]:
     def is_known(text: str) -> bool:
         return fingerprint(mask(text) if origin.redacted else text) in origin.learnt_from
 
-    others = [o for o in evaluation.outcomes if not is_known(o.example.input)]
-    known = len(evaluation.outcomes) - len(others)
+    scored = [o for o in evaluation.outcomes if o.score is not None]
+    others = [o for o in scored if not is_known(o.example.input)]
+    known = len(scored) - len(others)
     rows = scored_rows(others) if known else []
     return {"learnt_from": known, "unseen": _quality(get_metric(evaluation.metric), rows) if rows else None}
 
@@ -322,9 +323,9 @@ def print_scores(scores: Sequence[dict[str, Any]], console: Console) -> None:
 
 def _warned(scores: dict[str, Any]) -> str:
     """That a solution knows rows that it was asked."""
-    name, known, unseen = strategy_title(scores["name"]), scores["learnt_from"], scores["unseen"]
+    name, known, unseen = title_in_text(scores["name"]), scores["learnt_from"], scores["unseen"]
     if unseen is None:
-        return f"{name} has learnt from all of these rows: how it does on others, they cannot say."
+        return f"All of these rows are among those that {name} was fitted on: how it does on others, they cannot say."
     low, high = (hundredths(bound) for bound in unseen["ci95"])
-    said = f"{name} has learnt from {known} of these {scores['quality']['n']} rows"
+    said = f"{known} of these {scores['quality']['n']} rows are among those that {name} was fitted on"
     return f"{said}; on the other {unseen['n']} it reaches {hundredths(unseen['value'])} ({low} to {high})."

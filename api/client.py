@@ -191,8 +191,9 @@ def _unsent(request: CompareRequest) -> list[str]:
     folder = Path(request.documents) if request.documents else None
     if folder is None or not folder.is_dir():
         return []
-    seen = (p for p in sorted(folder.rglob("*")) if p.is_file() and not p.name.startswith("."))
-    return [p.relative_to(folder).as_posix() for p in seen if p.suffix.lower() not in EXTRACTORS]
+    files = (p.relative_to(folder) for p in sorted(folder.rglob("*")) if p.is_file())
+    put_there = (p for p in files if not any(part.startswith(".") for part in p.parts))
+    return [p.as_posix() for p in put_there if p.suffix.lower() not in EXTRACTORS]
 
 
 def _read(path: Path, role: str) -> tuple[str, bytes]:

@@ -60,7 +60,7 @@ class Helper:
 
         Raises what it raised if that was an AdvisorError, and Problem where it was cut off without any result.
         """
-        with self._turns.turn(whose, seconds):
+        with self._turns.turn(whose, seconds, gone):
             if gone():
                 raise Problem(503, GONE)
             outcome, value = self._asked(arguments, time.monotonic() + seconds, gone)

@@ -117,7 +117,7 @@ class Gate:
         """Files come as forms, and to few routes; anything else is parsed as a whole, and is small."""
         form = request.headers.get("content-type", "").lower().startswith("multipart/")
         most = self.settings.most_upload_bytes
-        return most if form and request.url.path in TAKE_FILES else min(MOST_PARSED_BYTES, most)
+        return most if form and request.url.path.rstrip("/") in TAKE_FILES else min(MOST_PARSED_BYTES, most)
 
     def _refusal(self, request: Request, most: int) -> tuple[int, str] | None:
         if not self.settings.require_keys and not asks_this_machine(request):

@@ -305,3 +305,5 @@ class Health(BaseModel):
     status: Literal["ok"] = "ok"
     workers: int | None = None
     """How many are alive; without one, comparisons wait."""
+    free_bytes: int | None = None
+    """On the disk of the data folder."""

@@ -29,12 +29,9 @@ from eval.reading.text import SURROGATE, clean
 
 MOST_BYTES = 1_048_576
 """Of a request."""
-REFUSED: dict[str, tuple[Any, ...]] = {
-    "tools": ([],), "tool_choice": ("none",), "functions": ([],), "function_call": ("none",), "logprobs": (False,),
-    "top_logprobs": (), "stop": ([],), "audio": (),
-}  # fmt: skip
-"""Fields that ask for another kind of answer, and with which values they do not. Other fields (temperature,
-max_tokens, ...) change nothing: a solution decodes as it was measured."""
+REFUSED = ("tools", "tool_choice", "functions", "function_call", "logprobs", "top_logprobs", "stop", "audio")
+"""Fields that ask for another kind of answer, unless they ask for none of it. Other fields (temperature, max_tokens,
+...) change nothing: a solution decodes as it was measured."""
 OTHER_PARTS = {"image_url": "a picture", "input_audio": "sound", "file": "a file"}
 """What a message may hold besides text, by its type."""
 
@@ -143,7 +140,7 @@ def create_serving_app(solution: Solution, name: str, key: str | None = None) ->
         _check_caller(request, key)
         asked = await _read(request)
         answer = await _answered(gatherer, asked.input)
-        if asked.response_format.get("type", "text") != "text" and not _is_object(answer.text):
+        if asked.response_format.get("type") not in (None, "text") and not _is_object(answer.text):
             raise Refusal("response_format: this solution's answer is no JSON object; leave it out.", "response_format")
         head = {"id": f"chatcmpl-{secrets.token_hex(12)}", "created": int(time.time()), "model": name}
         if asked.stream:
@@ -177,8 +174,8 @@ async def _read(request: Request) -> _Asked:
         raise Refusal("The request is not JSON.") from error
     if not isinstance(values, dict):
         raise Refusal("The request is not a JSON object.")
-    for field, plain in REFUSED.items():
-        if values.get(field) is not None and values[field] not in plain:
+    for field in REFUSED:
+        if values.get(field) not in (None, False, 0, [], "none"):
             raise Refusal(f"{field}: a kept solution answers in the one way it was measured in; leave it out.", field)
     try:
         return _Asked.model_validate({name: value for name, value in values.items() if value is not None})

@@ -135,11 +135,11 @@ def _unpack(path: Path, called: str, folder: Path, settings: Settings) -> None:
     Other files are empty there, so that whoever reads the folder names them as unread.
     """
     members = [member for member in _members(path, called, settings) if _is_of_use(member)]
-    texts = [member for member in members if _is_text(member)]
-    if not texts or len(members) > settings.most_files:
+    texts, others = ([m for m in members if _is_text(m) is wanted] for wanted in (True, False))
+    if not texts or len(texts) > settings.most_files:
         raise Problem(422, f"documents: the archive must hold 1 to {settings.most_files} files of {', '.join(TEXTS)}.")
     with zipfile.ZipFile(path) as archive:
-        for member in members:
+        for member in (*texts, *others[: settings.most_files]):
             target = folder / _unused(folder, harmless(member.filename))
             if not _is_text(member):
                 target.touch()
@@ -156,9 +156,10 @@ def _unpack(path: Path, called: str, folder: Path, settings: Settings) -> None:
 
 
 def _is_of_use(member: zipfile.ZipInfo) -> bool:
-    """Whether a member of an archive is a file that someone put there, not one that a file manager keeps for itself."""
+    """Whether a member of an archive is a file that someone put there, not one that a tool keeps for itself."""
     parts = re.split(r"[/\\]", member.filename)
-    return not (member.is_dir() or parts[-1].startswith(".") or parts[0] == "__MACOSX")
+    of_tools = (part == "__MACOSX" or re.match(r"\.[^./\\]", part) for part in parts)
+    return not (member.is_dir() or any(of_tools))
 
 
 def _is_text(member: zipfile.ZipInfo) -> bool:

@@ -147,7 +147,11 @@ def _submit(
             shutil.rmtree(folder, ignore_errors=True)
         raise
     if not new:
-        shutil.rmtree(folder, ignore_errors=True)
+        own = _folder(served, row)
+        if own.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+        else:  # the first request was taken for refused, as above, and its files are gone
+            folder.rename(own)
     return row
 
 

@@ -24,16 +24,15 @@ def live() -> schemas.Health:
 
 @router.get("/health/ready", responses=documented(400, 503))
 def ready(served: Served) -> schemas.Health:
-    """The database answers, the data folder can be written, and there is room in it for one request more."""
+    """The database answers and the data folder can be written; how much room it has is told."""
     try:
         workers = served.store.workers()
     except SQLAlchemyError as error:
         raise Problem(503, "The database does not answer.") from error
     if not os.access(served.settings.data, os.W_OK):
         raise Problem(503, "The data folder cannot be written.")
-    if shutil.disk_usage(served.settings.data).free < served.settings.most_upload_bytes:
-        raise Problem(503, "The data folder's disk is full.")
-    return schemas.Health(workers=workers)
+    free = shutil.disk_usage(served.settings.data).free  # told, but no reason to be kept from callers, who may delete
+    return schemas.Health(workers=workers, free_bytes=free)
 
 
 @router.get(

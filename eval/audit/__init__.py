@@ -120,7 +120,7 @@ def refuse_hopeless(findings: Sequence[Finding]) -> None:
     """Raise RequestError for the first finding with which no comparison makes sense, and say which rows were lost."""
     for finding in findings:
         if finding.severity == "error":
-            lost = [f.said for f in findings if f.code in LOST and f.severity == "warning"]
+            lost = [f.said for f in findings if f.code in LOST]
             raise RequestError(" ".join([finding.message, *lost, finding.action]))
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from eval.errors import RequestError
 from eval.findings import Finding
 from eval.reading.conversations import (
+    Turn,
     before_reply,
     holds_more_than_text,
     is_answered,
@@ -62,9 +63,9 @@ class ColumnMapping:
 
     def input_of(self, row: Row) -> str:
         """Return the input text; several columns become lines of `name: value`."""
-        turns = turns_of(row.values.get(self.inputs[0])) if self.chat else []
-        if self.chat and (self.output or is_answered(turns)):
-            return transcript(before_reply(turns))
+        turns = self._asked(row)
+        if turns is not None:
+            return transcript(turns)
         texts = [(name, _input_text(row.values.get(name))) for name in self.inputs]
         if len(texts) == 1:
             return texts[0][1]
@@ -86,7 +87,14 @@ class ColumnMapping:
 
     def holds_more_than_text(self, row: Row) -> bool:
         """Tell whether there are pictures, sound or files in the input, which are not read."""
-        return any(holds_more_than_text(row.values.get(name)) for name in self.inputs)
+        turns = self._asked(row)
+        cells = [row.values.get(name) for name in self.inputs] if turns is None else [list(turns)]
+        return any(map(holds_more_than_text, cells))
+
+    def _asked(self, row: Row) -> Sequence[Turn] | None:
+        """The turns before the reply of a conversation that holds the output; None of other inputs."""
+        turns = turns_of(row.values.get(self.inputs[0])) if self.chat else []
+        return before_reply(turns) if self.chat and (self.output or is_answered(turns)) else None
 
     def finding(self, table: Table) -> Finding:
         """State the mapping, and the columns that were ignored because nothing is in them."""

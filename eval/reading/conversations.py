@@ -9,10 +9,12 @@ from eval.reading.text import as_text, conjoined, counted
 
 Turn = dict[str, Any]
 USERS, ASSISTANTS, SYSTEMS = ("user", "human"), ("assistant", "gpt", "model"), ("system", "developer")
-PARTS = (
-    *("text", "image", "audio", "video", "document", "file", "image_url", "audio_url", "video_url"),
-    *("input_text", "input_image", "input_audio", "input_file", "output_text"),
+MEDIA = (
+    *("image", "audio", "video", "document", "file", "image_url", "audio_url", "video_url"),
+    *("input_image", "input_audio", "input_file"),
 )
+"""What the parts of a message that are no text are called."""
+PARTS = ("text", "input_text", "output_text", *MEDIA)
 """What the parts of a message are called; a list of other objects with a type is none."""
 
 
@@ -80,9 +82,14 @@ def text_of(content: object) -> str:
 
 
 def holds_more_than_text(value: object) -> bool:
-    """Tell whether a conversation or a message has pictures, sound or files in it."""
-    contents = [value] if is_message(value) else [_content(turn) for turn in turns_of(value)]
-    return any(_part(part) is None for content in contents if isinstance(content, list) for part in content)
+    """Tell whether a message, or what is read of a conversation, has pictures, sound or files in it."""
+    read = [turn for turn in turns_of(value) if _role(turn) not in SYSTEMS]
+    contents = [value] if is_message(value) else [_content(turn) for turn in read]
+    return any(_is_media(part) for content in contents if isinstance(content, list) for part in content)
+
+
+def _is_media(part: object) -> bool:
+    return isinstance(part, dict) and part.get("type") in MEDIA and _part(part) is None
 
 
 def _part(part: object) -> str | None:

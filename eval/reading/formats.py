@@ -76,7 +76,7 @@ def read_workbook(path: Path) -> Reading:
     try:
         grid, read, others = _first_sheet(path)
         empty = _empty_columns(grid)
-        formulas = empty - _empty_columns(_first_sheet(path, formulas=True)[0]) if empty else set()
+        formulas = empty and empty - _empty_columns(_first_sheet(path, read, formulas=True)[0])
     except Exception as error:  # a damaged archive surfaces as anything from BadZipFile to KeyError
         raise RequestError(f"{path} is not a readable Excel workbook ({_brief(error)}): export it again.") from error
     while grid.records and is_blank(list(grid.records[-1][1].values())):  # rows that are formatted, say
@@ -85,8 +85,11 @@ def read_workbook(path: Path) -> Reading:
     return Reading(grid.records, findings + unparseable(path.name, grid.odd, "covered by the header"), grid.odd)
 
 
-def _first_sheet(path: Path, *, formulas: bool = False) -> tuple[Grid, str, list[str]]:
-    """The first sheet with rows, as values or as the formulas that give them, its name, and those of the others."""
+def _first_sheet(path: Path, wanted: str = "", *, formulas: bool = False) -> tuple[Grid, str, list[str]]:
+    """The first sheet with rows, or the one that is wanted, as values or as the formulas that give them.
+
+    And its name, and those of the others.
+    """
     from openpyxl import load_workbook
 
     workbook = load_workbook(path, read_only=True, data_only=not formulas)
@@ -94,7 +97,7 @@ def _first_sheet(path: Path, *, formulas: bool = False) -> tuple[Grid, str, list
         for sheet in sorted(workbook.worksheets, key=_is_hidden):
             sheet.reset_dimensions()  # some exporters state a wrong range
             grid = from_grid(enumerate(sheet.iter_rows(values_only=True), 1))
-            if grid.records or grid.odd:
+            if _sheet_name(sheet) == wanted or (not wanted and (grid.records or grid.odd)):
                 break
         return grid, _sheet_name(sheet), [_sheet_name(other) for other in workbook.worksheets if other is not sheet]
     finally:

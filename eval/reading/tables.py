@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 
 from eval.errors import RequestError
@@ -100,8 +101,9 @@ def _column_names(records: Sequence[Record]) -> dict[str, str]:
     taken: set[str] = set()
     for name in dict.fromkeys(name for _, values in records for name in values):
         cleaned = clean(name)
-        names[name] = cleaned if cleaned not in taken else f"{cleaned} ({len(names) + 1})"
-        taken.add(cleaned)
+        numbered = (f"{cleaned} ({number})" for number in count(2))
+        names[name] = next(called for called in chain([cleaned], numbered) if called not in taken)
+        taken.add(names[name])
     return names
 
 

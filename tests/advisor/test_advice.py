@@ -645,7 +645,7 @@ def test_what_is_given_up_for_a_limit_that_todays_system_breaks_is_for_the_clien
     assert (told.advice.verdict, told.advice.falls_short) == ("tie", False)
     assert "Today's system gets more right, but breaks --min-recall late." in told.caveats
     assert told.advice.next_step == (
-        "Use it if --min-recall late is worth the 5 points that it loses; else keep today's system."
+        "Use it if meeting --min-recall late is worth the 5 points that it loses; else keep today's system."
     )
     kept = Told({"lora": 0.9, INCUMBENT: 0.95}, **{**asked, "min_recall": "late=0.8"})
     assert "Fine-tuning (LoRA) finds 95 of 100 late" in kept.reasons, "and not today's system, which is to be kept"

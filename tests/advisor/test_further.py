@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from advisor.further import (
     refresh_kept,
 )
 from advisor.progress import Silent
+from eval.audit.personal_data import mask
 from eval.contracts import Document, Example, Kind, Prediction
 from eval.errors import InfrastructureError, RequestError
 from eval.harness import CHUNK, as_prediction_error
@@ -323,10 +325,16 @@ def test_rows_that_a_solution_has_learnt_from_are_told_from_others(
     some, said = scored([*rows, *new])
     assert (some["learnt_from"], some["unseen"]["n"], some["unseen"]["value"]) == (len(rows), 3, 0.0)
     assert some["quality"]["n"] == len(rows) + 3
-    assert f"has learnt from {len(rows)} of these {len(rows) + 3} rows; on the other 3 it reaches 0 (" in said
+    assert f"{len(rows)} of these {len(rows) + 3} rows are among those that solution was fitted on; on the" in said
+    assert "on the other 3 it reaches 0 (" in said
     every, said = scored(rows)
     assert (every["learnt_from"], every["unseen"]) == (len(rows), None)
-    assert "has learnt from all of these rows" in said
+    assert "All of these rows are among those" in said
     none, said = scored(new)
     assert (none["learnt_from"], none["unseen"]) == (0, None)
-    assert "learnt" not in said
+    assert "fitted" not in said
+    private = replace(rows[0], input="My card is 4111 1111 1111 1111, what now?")
+    note_origin(folder, Origin((), True, fingerprints([mask(private.input)])))
+    assert scored([private, *new])[0]["learnt_from"] == 1, "what was masked in the run"
+    note_origin(folder, Origin((), False, fingerprints([mask(private.input)])))
+    assert scored([private, *new])[0]["learnt_from"] == 0

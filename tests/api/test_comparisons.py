@@ -252,6 +252,25 @@ def test_asking_twice_with_one_key_is_asking_once(client: TestClient) -> None:
     assert post(client, headers={"idempotency-key": "a b"}).status_code == 422
 
 
+def test_files_of_a_request_that_was_taken_for_refused_come_with_its_repetition(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, key = store_of(client), {"idempotency-key": "order-1"}
+    submit = store.submit
+
+    def unheard(*arguments: Any) -> Any:
+        submit(*arguments)
+        raise OperationalError("", {}, Exception("the connection was lost"))
+
+    with monkeypatch.context() as lost:
+        lost.setattr(store, "submit", unheard)
+        lost.setattr(store, "known", failing_with(OperationalError("SELECT", {}, Exception("gone"))))
+        assert post(client, headers=key).status_code == 503
+    assert folders(client) == []
+    again = post(client, headers=key)
+    assert (again.status_code, [folder.name for folder in folders(client)]) == (202, [again.json()["id"]])
+
+
 def test_waiting_gives_the_view_when_the_time_is_up(client: TestClient) -> None:
     answer = client.post("/v1/comparisons?wait=0.3", json=BODY)
     assert (answer.status_code, answer.json()["state"]) == (202, "queued")

@@ -152,7 +152,7 @@ def test_text_parts_are_one_text(client: TestClient) -> None:
         ({"n": 2}, "n"),
         ({"tools": [{"type": "function"}]}, "tools"),
         ({"logprobs": True}, "logprobs"),
-        ({"top_logprobs": 0}, "top_logprobs"),
+        ({"top_logprobs": 2}, "top_logprobs"),
         ({"response_format": {"type": "json_object"}}, "response_format"),
         ({"stop": "\n"}, "stop"),
         ({"messages": []}, "messages"),

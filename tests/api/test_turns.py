@@ -26,7 +26,34 @@ def test_a_project_that_waits_with_many_lets_others_through() -> None:
             _until_waiting(turns, len(threads))
     for thread in threads:
         thread.join(30)
-    assert order == ["few", "many", "other", "many", "many"]
+    assert order == ["few", "other", "many", "many", "many"]
+
+
+def test_projects_take_turns_however_many_wait() -> None:
+    turns, order = Turns(most=9, most_of_one=4), []
+
+    def ask(whose: str) -> None:
+        with turns.turn(whose, 30):
+            order.append(whose)
+
+    threads = []
+    with turns.turn("a", 1):
+        for whose in ("a", "b", "a", "b", "c", "b", "c"):
+            threads.append(threading.Thread(target=ask, args=(whose,)))
+            threads[-1].start()
+            _until_waiting(turns, len(threads))
+    for thread in threads:
+        thread.join(30)
+    assert order == ["b", "c", "a", "b", "c", "a", "b"]
+
+
+def test_a_call_that_nobody_waits_for_leaves_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("api.turns.LOOK_SECONDS", 0.01)
+    turns = Turns(most=9, most_of_one=1)
+    with turns.turn("a", 1):
+        with pytest.raises(Problem), turns.turn("b", 30, lambda: True):
+            pass
+        assert len(turns._here) == 1
 
 
 def test_so_many_may_be_here_of_one_project_and_in_all() -> None:

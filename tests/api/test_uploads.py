@@ -96,6 +96,8 @@ def test_an_archives_texts_cannot_leave_their_folder(settings: Settings, tmp_pat
         "not read.exe": b"4",
         "a\\..\\..\\b.txt": b"5",
         "__MACOSX/._a.txt": b"6",
+        "__MACOSX/b.txt": b"6",
+        ".git/config.txt": b"6",
         "deep/.DS_Store": b"7",
         "folder.txt/": b"",
     }
@@ -107,6 +109,12 @@ def test_an_archives_texts_cannot_leave_their_folder(settings: Settings, tmp_pat
     assert (tmp_path / "in/documents/not read.exe").read_bytes() == b"", "there, so that it is named as unread"
     (unread,) = read_documents(tmp_path / "in/documents").findings
     assert unread.rows == ("not read.exe",)
+
+
+def test_many_other_files_in_an_archive_are_no_reason_to_refuse_its_texts(settings: Settings, tmp_path: Path) -> None:
+    files = {"a.txt": b"text", **{f"{n}.png": b"" for n in range(settings.most_files + 5)}}
+    stored = store_documents([sent("docs.zip", zipped(files))], tmp_path / "in", settings)
+    assert len(list((tmp_path / "in" / stored.path).iterdir())) == 1 + settings.most_files
 
 
 @pytest.mark.parametrize("name", ["bomb.zip", "bomb.xlsx"])

@@ -105,7 +105,7 @@ def test_names_of_columns_are_cleaned_as_cells_are(write: Write) -> None:
         "output": ("x",),
         "note\ufffd": ("n",),
         "\u00e9tat": ("1",),
-        "\u00e9tat (5)": ("2",),
+        "\u00e9tat (2)": ("2",),
     }
     for finding in file.findings:
         finding.said.encode()
@@ -491,6 +491,18 @@ def test_formulas_without_results_are_told_from_empty_cells(tmp_path: Path) -> N
         read_examples(tmp_path / "a.xlsx")
 
 
+def test_formulas_are_looked_for_in_the_sheet_that_is_read(tmp_path: Path) -> None:
+    from openpyxl import Workbook
+
+    book = Workbook()
+    book.worksheets[0].append(["=A1", "=B1", "=C1"])
+    sheet = book.create_sheet("data")
+    for row in [["text", "label", "remark"], ["a", "x", None], ["b", "y", None]]:
+        sheet.append(row)
+    book.save(tmp_path / "a.xlsx")
+    assert not [f for f in read_examples(tmp_path / "a.xlsx").findings if "formulas" in f.message]
+
+
 def test_a_hub_data_set_gives_label_names(monkeypatch: pytest.MonkeyPatch) -> None:
     import datasets
 
@@ -642,6 +654,20 @@ def test_pictures_are_pointed_out_and_refused_where_every_row_has_them(
     assert "Of 1 row with pictures" in map_inputs(read_table(write("a.jsonl", rows)))[1]
     with pytest.raises(RequestError, match=r'Every input of b.jsonl holds pictures.* in "input"'):
         read_examples(write("b.jsonl", rows[:1]))
+
+
+def test_what_a_reply_holds_besides_text_is_no_picture_of_the_question(write: Write) -> None:
+    thought = [{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": "a cat"}]
+    shown = [{"type": "text", "text": "here"}, SHOWN]
+    used = [{"type": "tool_use", "id": "1", "input": {}}]
+    conversations = [
+        turns(("user", "What is it?"), ("assistant", thought)),
+        turns(("system", [SHOWN]), ("user", "What is it?"), ("assistant", shown)),
+        turns(("user", "What is it?"), ("assistant", used), ("user", "And?"), ("assistant", "a cat")),
+    ]
+    file = read_examples(write("a.jsonl", [{"messages": m} for m in conversations]))
+    assert [e.target for e in file.examples] == ["a cat", "here", "a cat"]
+    assert not [f for f in file.findings if f.severity == "warning"]
 
 
 def test_objects_with_a_type_are_no_parts_of_a_message(write: Write) -> None:

@@ -40,6 +40,6 @@ if (state && state.dataset.ended === "0") {
     } else refresh();
   });
   source.addEventListener("error", () => {
-    if (source.readyState === EventSource.CLOSED) location.reload(); // refused: the page says why
+    if (source.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), 5000); // refused: the page says why
   });
 }
