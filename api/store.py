@@ -274,7 +274,7 @@ class Store:
         """Those of the ids that were comparisons', as the audit log says, and are no more."""
         with reading(self._engine) as session:
             once = set(session.scalars(select(Action.object).where(Action.object.in_(ids))))
-            return once - set(session.scalars(select(Comparison.id).where(Comparison.id.in_(ids))))
+        return once - self.known(ids)
 
     # Parts
 

@@ -84,19 +84,14 @@ def _stops(report: Report, drawn: list[charts.Drawing | None]) -> dict[str, Any]
     names = [line.strategy for line in volumes.lines]
     at = [
         {
-            "volume": wording.a_month(volume),
+            "volume": wording.a_month(volumes.queries_per_month[i]),
             "pick": cells[-1],
             "line": names.index(pick) if pick in names else -1,
             "costs": cells[1:-1],
             "x": [drawing.marks_at[i] for drawing in drawn if drawing],
         }
-        for i, (cells, pick, volume) in enumerate(
-            zip(
-                view.costs_at(volumes, range(len(volumes.picks))),
-                volumes.picks,
-                volumes.queries_per_month,
-                strict=True,
-            )
+        for i, (cells, pick) in enumerate(
+            zip(view.costs_at(volumes, range(len(volumes.picks))), volumes.picks, strict=True)
         )
     ]
     stated = report.settings.volume

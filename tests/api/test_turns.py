@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 
 import pytest
 
@@ -11,40 +12,28 @@ from api.problems import Problem
 from api.turns import Turns
 
 
-def test_a_project_that_waits_with_many_lets_others_through() -> None:
+@pytest.mark.parametrize(
+    ("waiting", "served"),
+    [
+        (("many", "many", "many", "few", "other"), ["few", "other", "many", "many", "many"]),
+        (("many", "b", "many", "b", "c", "b", "c"), ["b", "c", "many", "b", "c", "many", "b"]),
+    ],
+)
+def test_a_project_that_waits_with_many_lets_others_through(waiting: Sequence[str], served: list[str]) -> None:
     turns, order = Turns(most=9, most_of_one=4), []
 
     def ask(whose: str) -> None:
         with turns.turn(whose, 30):
             order.append(whose)
 
-    threads = []
+    threads = [threading.Thread(target=ask, args=(whose,)) for whose in waiting]
     with turns.turn("many", 1):
-        for whose in ("many", "many", "many", "few", "other"):
-            threads.append(threading.Thread(target=ask, args=(whose,)))
-            threads[-1].start()
-            _until_waiting(turns, len(threads))
+        for number, thread in enumerate(threads, 1):
+            thread.start()
+            _until_waiting(turns, number)
     for thread in threads:
         thread.join(30)
-    assert order == ["few", "other", "many", "many", "many"]
-
-
-def test_projects_take_turns_however_many_wait() -> None:
-    turns, order = Turns(most=9, most_of_one=4), []
-
-    def ask(whose: str) -> None:
-        with turns.turn(whose, 30):
-            order.append(whose)
-
-    threads = []
-    with turns.turn("a", 1):
-        for whose in ("a", "b", "a", "b", "c", "b", "c"):
-            threads.append(threading.Thread(target=ask, args=(whose,)))
-            threads[-1].start()
-            _until_waiting(turns, len(threads))
-    for thread in threads:
-        thread.join(30)
-    assert order == ["b", "c", "a", "b", "c", "a", "b"]
+    assert order == served
 
 
 def test_a_call_that_nobody_waits_for_leaves_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
