@@ -617,8 +617,26 @@ def _about_fits(case: Case) -> list[str]:
     said = [f"{about}."]
     if refit is not None and refit.rejected:
         said.append(f"The fit on all examples was put aside, since {refit.rejected}; a measured fit is kept instead.")
-    if plan.folds == plan.repeats == 1 and any(r.family in TRAINED for r in case.results.values() if r.quality):
+    trained = [r for r in case.results.values() if r.family in TRAINED and r.quality and r.status == "ok"]
+    if any(r.fit and r.fit.count == 1 for r in trained):
         said.append("Fine-tuned strategies were fitted with one seed: a claim about them is about this fit.")
+    return [*said, *_short_of_time(plan, trained)]
+
+
+def _short_of_time(plan: schema.Plan, trained: Sequence[schema.StrategyResult]) -> list[str]:
+    """Where fine-tuned strategies had less than was planned, since the machine was slower than when it was planned."""
+    said = []
+    fewer = [title_in_text(r.name) for r in trained if r.fit and plan.seeds(r.fit) < plan.repeats]
+    if fewer:
+        were = f"{conjoined(fewer)} {'was' if len(fewer) == 1 else 'were'}"
+        said.append(f"Fits took longer than foreseen: {were} fitted with fewer than the {plan.repeats} seeds planned.")
+    for result in trained:
+        if result.fit and result.fit.shortened:
+            fits = wording.count(result.fit.count, "fit")
+            said.append(
+                f"Training took longer than foreseen: {result.fit.shortened} of {fits} of {title_in_text(result.name)} "
+                "passed over the rows fewer times than planned, and it might do better with more --time-budget."
+            )
     return said
 
 

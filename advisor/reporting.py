@@ -31,6 +31,7 @@ from eval.contracts import Evaluation, Kind, Outcome
 from eval.harness import paired_fits, scored_rows
 from eval.metrics import JSON_FIELD_F1, Metric, get_metric
 from eval.statistics import interval, interval_over_fits, paired_difference, smallest_difference
+from strategies.base import SHORTENED
 from strategies.manifest import read_manifest
 from strategies.models.catalogue import file_sha256
 from strategies.models.tuned_weights import are_in
@@ -257,6 +258,7 @@ def _fit(record: Record, measured: Measured, metric: Metric, comparison: Compari
     return schema.Fit(
         seconds=record.fit_seconds,
         count=len(record.fits),
+        shortened=sum(SHORTENED in fit.config for fit in record.fits),
         trials=max(1, len(first.trials)),
         tuning_seconds=sum(trial["model_seconds"] for trial in first.trials),
         train_examples=first.train_examples,

@@ -6,14 +6,14 @@ import math
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from advisor.data import Data
 from advisor.parts import Parts
 from advisor.planning import RunPlan
 from advisor.progress import Progress
-from advisor.records import Fit, Record
+from advisor.records import Fit, Record, whole_repeats
 from advisor.report import wording
 from advisor.report.schema import Status
 from advisor.request import CompareRequest
@@ -159,13 +159,16 @@ def try_all(bench: Bench, entries: Sequence[Entry]) -> list[Record]:
 
 def _to_come(plan: RunPlan, entries: Sequence[Entry]) -> dict[str, float]:
     """Seconds of each strategy that is tried; the first that reads documents embeds them."""
-    seconds = {name: own for name, own in plan.predicted.items() if name not in plan.left_out}
+    seconds = {name: plan.predicted[name] for name in _tried(plan)}
     readers = [e.name for e in entries if e.name in seconds and make_strategy(e.strategy).needs_documents]
     return {name: own + (plan.index_seconds if name in readers[:1] else 0.0) for name, own in seconds.items()}
 
 
 def _try_one(bench: Bench, entry: Entry) -> Record:
-    """All fits of a strategy; the first that does not end well ends the strategy."""
+    """All fits of a strategy; the first that does not end well ends the strategy.
+
+    Once every fold has had its fit, one that the clock stops ends no more than the further seeds.
+    """
     strategy = make_strategy(entry.strategy)
     model = entry.model if strategy.uses_language_model else None
     blank = Record(entry.name, entry.strategy, strategy.family, model, "stopped_early")
@@ -173,12 +176,11 @@ def _try_one(bench: Bench, entry: Entry) -> Record:
         spared = strategy.standing == "dispensable" and not bench.request.names_strategies
         status: Status = "not_applicable" if spared else "stopped_early"
         return replace(blank, status=status, reason=wording.LEFT_OUT)
-    fits: list[Fit] = []
-    for fit in _fits(bench, entry):
-        fits.append(fit)
-        if fit.status != "ok":
-            return replace(blank, status=fit.status, reason=fit.reason, fits=tuple(fits))
-    whole = replace(blank, status="ok", fits=tuple(fits))
+    fits = _fits(bench, entry)
+    last, done = fits[-1], whole_repeats(fits, len(bench.folds))
+    if last.status != "ok" and not (done and last.status == "stopped_early"):
+        return replace(blank, status=last.status, reason=last.reason, fits=tuple(fits))
+    whole = replace(blank, status="ok", fits=done)
     outcomes = [outcome for evaluation in whole.evaluations for outcome in evaluation.outcomes]
     if outcomes and not scored_rows(outcomes):  # one such strategy would leave no row to compare the others on
         ((problem, _),) = Counter(outcome.problem for outcome in outcomes).most_common(1)
@@ -186,17 +188,35 @@ def _try_one(bench: Bench, entry: Entry) -> Record:
     return whole
 
 
-def _fits(bench: Bench, entry: Entry) -> Iterator[Fit]:
-    trials = bench.trials(entry)
+def _fits(bench: Bench, entry: Entry) -> list[Fit]:
+    """Fold by fold and seed by seed; the first that does not end well is the last."""
+    trials, fits = bench.trials(entry), list[Fit]()
     a_fit = bench.plan.predicted.get(entry.name, 0.0) / len(trials)
-    for number, trial in enumerate(trials):
+    for trial in trials:
         fit = bench.folder.finished(trial.name, trial.slot)
+        if fit is None and trial.repeat and not _may_repeat(bench, entry, trial, fits):
+            break
         if fit is None:
-            later = (len(trials) - number - 1) * a_fit + _seconds_after(bench.plan, entry.name)
+            later = (trial.folds - trial.fold - 1) * a_fit + _seconds_after(bench.plan, entry.name)
             fit = make_fit(bench, entry, replace(trial, given=bench.given(entry, trial.slot)), a_fit, later)
             bench.folder.finish(trial.name, trial.slot, fit)
             bench.remember()
-        yield fit
+        fits.append(fit)
+        if fit.status != "ok":
+            break
+    return fits
+
+
+def _may_repeat(bench: Bench, entry: Entry, trial: Trial, fits: Sequence[Fit]) -> bool:
+    """Whether there is time for another seed on the folds from this one on, going by what the fits so far took.
+
+    What builds on fits of another strategy has no more seeds than that one.
+    """
+    if base_of(entry) in _tried(bench.plan) and bench.given(entry, trial.slot) is None:
+        return False
+    taken = sum(fit.seconds + (fit.evaluation.seconds if fit.evaluation else 0.0) for fit in fits) / len(fits)
+    end = _end(bench, _seconds_after(bench.plan, entry.name))
+    return time.monotonic() + (trial.folds - trial.fold) * taken < end
 
 
 def make_fit(bench: Bench, entry: Entry, trial: Trial, predicted: float, later: float) -> Fit:
@@ -206,7 +226,7 @@ def make_fit(bench: Bench, entry: Entry, trial: Trial, predicted: float, later: 
     """
     strategy, blank = make_strategy(entry.strategy), trial.unfinished
     after = bench.plan.after_fit.get(trial.name, 0.0)
-    end = bench.deadline - later - after - bench.plan.refit_seconds - bench.plan.closer_look_seconds - GUARD_SECONDS
+    end = _end(bench, later) - after
     if strategy.family == "baseline" and not strategy.needs_documents:
         trial = replace(trial, deadline=math.inf)
     elif _comes_too_late(strategy.family, predicted, after, end, bench.deadline):
@@ -224,6 +244,11 @@ def make_fit(bench: Bench, entry: Entry, trial: Trial, predicted: float, later: 
     return replace(blank, status="failed", reason=reason)
 
 
+def _end(bench: Bench, later: float) -> float:
+    """When what is under way is to end, so that `later` seconds are left for what is still to be tried."""
+    return bench.deadline - later - bench.plan.refit_seconds - bench.plan.closer_look_seconds - GUARD_SECONDS
+
+
 def _comes_too_late(family: Family, predicted: float, after: float, end: float, deadline: float) -> bool:
     """Whether too little is left: of all that a fit takes, or of its training."""
     now = time.monotonic()
@@ -233,9 +258,13 @@ def _comes_too_late(family: Family, predicted: float, after: float, end: float, 
 
 def _seconds_after(plan: RunPlan, name: str) -> float:
     """What the strategies after this one are planned to take."""
-    names = [n for n in plan.predicted if n not in plan.left_out]
+    names = _tried(plan)
     later = names[names.index(name) + 1 :] if name in names else []
     return sum(plan.predicted[n] for n in later)
+
+
+def _tried(plan: RunPlan) -> list[str]:
+    return [name for name in plan.predicted if name not in plan.left_out]
 
 
 def _reason(error: Exception) -> str:

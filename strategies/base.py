@@ -20,6 +20,8 @@ Standing = Literal["plain", "further", "dispensable"]
 """What a plan leaves out first where time is short: what is dispensable, before the others are given less; then what
 goes further than the plain form of its family; that form last."""
 ALL_KINDS = tuple(Kind)
+SHORTENED = "shortened_to_epochs"
+"""In a fit's configuration: how many of the planned epochs of training there was time for, where not for all."""
 TRAINED: tuple[Family, ...] = ("finetune", "combination")
 """Families whose fits depend on a seed."""
 

@@ -12,7 +12,7 @@ from eval.contracts import Example, Kind, Solution, Task
 from eval.errors import NotApplicable
 from eval.metrics import Metric, ScoredRow, get_metric
 from strategies.answers import AnswerFormat, canonical
-from strategies.base import ALL_KINDS, Allowance, Family, Given, Standing, Workshop
+from strategies.base import ALL_KINDS, SHORTENED, Allowance, Family, Given, Standing, Workshop
 from strategies.baselines import NOT_A_CLASSIFICATION
 from strategies.label_pool import LabelPool
 from strategies.linear_classifier import LinearClassifier
@@ -52,6 +52,9 @@ STEPS, MOST_STEPS, MOST_PASSES = 40, 160, 32
 """Few rows are passed over more often than many, until there were so many steps for each pass that the allowance has
 above two: what ails fine-tuning on them is mostly that it ends too early (Zhang 2021, arXiv 2006.05987; Mosbach 2021,
 arXiv 2006.04884). With two passes a plan is at its last."""
+SHORTEST = 1 / 3
+"""Of the planned passes, that a training may be planned anew for where the machine turns out slower: a fit that the
+clock cuts off in the midst of its learning rate is no fit to recommend, and takes its strategy out of the run."""
 WHOLE_COST = 1.5
 """Of training by the weights themselves, in trainings of an adapter: their gradients come in addition."""
 TINY_MODEL, SMALL_MODEL = 250_000_000, 1_000_000_000
@@ -88,7 +91,8 @@ class Lora:
         course = _Course(model, learning, rows, dev, self._labels(pipeline.answers), get_metric(task.metric), workshop)
         uncounted = Meter(speeds=workshop.speeds)
         trained = train_first(course, first, workshop.folder / "adapter", uncounted)
-        if workshop.allowance.adapter_search and not before and dev and not trained.log.guard_fired:
+        is_whole = not trained.log.guard_fired and not trained.log.shortened_to
+        if workshop.allowance.adapter_search and not before and dev and is_whole:
             meter, log, deadline = workshop.meter, workshop.log, workshop.allowance.deadline
             whole = uncounted.spent * epochs / len(trained.log.epochs)  # it may have ended early, and others not
             trained = search(trained, whole, course, meter, log, deadline)
@@ -96,6 +100,8 @@ class Lora:
             {name: value for name, value in asdict(epoch).items() if value is not None} for epoch in trained.log.epochs
         ]
         workshop.log.config |= {**trained.settings.told(), "best_epoch": trained.log.best_epoch}
+        if trained.log.shortened_to:
+            workshop.log.config[SHORTENED] = trained.log.shortened_to
         workshop.log.train_examples = trained.log.rows
         workshop.log.held_out = () if self.knows_dev_rows else tuple(e.id for e in dev)
         workshop.log.guard_fired = trained.log.guard_fired
@@ -337,6 +343,7 @@ class _Course:
             return self.value(self._answered(self.learning, meter))
 
         workshop, watched = self.workshop, self.dev[:DEV_LOSS_ROWS]
+        fixed = workshop.allowance.fixed_epochs is not None
         cost = WHOLE_COST if settings.whole else 1.0
         try:
             log = train_lora(
@@ -344,11 +351,12 @@ class _Course:
                 self._pairs(self.rows, unseen=False),
                 settings,
                 folder,
-                dev_quality if self.dev and not workshop.allowance.fixed_epochs else None,
+                dev_quality if self.dev and not fixed else None,
                 labels=self.labels,
                 dev_pairs=self._pairs(watched, unseen=True),
                 on_step=lambda done, total: workshop.progress("training", done, total),
                 deadline=workshop.allowance.deadline,
+                fewest_epochs=None if fixed else math.ceil(SHORTEST * settings.epochs),
             )
         except Diverged as failure:
             meter.train(cost * failure.tokens)

@@ -54,7 +54,7 @@ class Plan(Model):
     kind: Literal["cross_fit", "holdout"]
     folds: int
     repeats: int = 1
-    """Fits of each fine-tuned strategy per fold, with different seeds."""
+    """Planned fits of each fine-tuned strategy per fold, with different seeds."""
     train: int
     """Rows for fitting (of a fold), the dev rows among them."""
     dev: int
@@ -74,6 +74,10 @@ class Plan(Model):
     """What was cut to fit the time budget, in the order it was cut."""
     predicted_seconds: float
     time_budget: float
+
+    def seeds(self, fit: Fit) -> int:
+        """With how many of them a strategy was fitted."""
+        return fit.count // self.folds
 
 
 class DataPart(Model):
@@ -210,6 +214,9 @@ class Fit(Model):
     """Of one fit, the median."""
     count: int = 1
     """Fits that were measured: folds times seeds."""
+    shortened: int = 0
+    """Of them, whose training was planned anew for fewer epochs, since the machine was slower than when it was planned.
+    """
     trials: int = 1
     tuning_seconds: float = 0.0
     """Model-seconds that choosing among the trials took, in the first fit."""

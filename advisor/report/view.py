@@ -98,7 +98,8 @@ def how_split(report: Report) -> str:
         plan = plan.model_copy(update={"repeats": 1})
     if families <= {"baseline"}:
         plan = plan.model_copy(update={"dev": 0, "tuning_seconds": None})
-    said = wording.how_split(plan)
+    fewer = any(s.fit and plan.seeds(s.fit) < plan.repeats for s, _ in measured(report) if s.family in TRAINED)
+    said = wording.how_split(plan, fewer_seeds=fewer)
     all_did = all(s.status == "ok" for s, _ in measured(report))
     return said if all_did else f"{said} What stopped early answered only some of the rows."
 

@@ -365,7 +365,7 @@ def moment(created_at: str) -> str:
 # Sentences
 
 
-def how_split(plan: Plan) -> str:
+def how_split(plan: Plan, *, fewer_seeds: bool = False) -> str:
     """How rows were kept apart, in a few sentences."""
     if plan.test_source == "file":
         text = f"Every strategy was fitted on {count(plan.train, 'row')} and measured on the client's own test file"
@@ -379,7 +379,8 @@ def how_split(plan: Plan) -> str:
         text = f"Every strategy was fitted on {count(plan.train, 'row')} and measured on the same {plan.test:,} rows,"
         text += " held back from the start."
     if plan.repeats > 1:
-        text += f" Fine-tuned strategies were fitted {plan.repeats} times with different seeds."
+        times = f"up to {plan.repeats}" if fewer_seeds else plan.repeats
+        text += f" Fine-tuned strategies were fitted {times} times with different seeds."
     if plan.dev:
         text += (
             f" Fine-tuning and tuning chose by at most {plan.dev:,} of the rows for fitting, never by those measured."

@@ -27,6 +27,7 @@ from strategies.models.packing import Layout, line_up
 from strategies.models.transformers_lm import TransformersModel
 from strategies.training.changes import Adapter, Change, Linears
 from strategies.training.fused import answer_loss
+from strategies.training.pace import Pace
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,9 @@ class TrainingLog:
     """The wall clock ended training before the planned epochs."""
     rows: int = 0
     """That were learnt from: those that fit the context."""
+    shortened_to: int | None = None
+    """Epochs that were planned anew under way, over which the learning rate came down, since the first plan would not
+    have ended in time."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +119,7 @@ def train_lora(
     labels: Sequence[str] = (),
     on_step: Callable[[int, int], None] = lambda done, total: None,
     deadline: float = math.inf,
+    fewest_epochs: int | None = None,
 ) -> TrainingLog:
     """Train an adapter, or the weights themselves, on pairs of prompt and answer and save what came of it to `folder`.
 
@@ -122,8 +127,10 @@ def train_lora(
     model answers with the adapter, and what loses more than `settings.margin` is not kept. `dev_pairs` are not learnt
     from: their loss is told for each epoch. With `labels`, a `LabelHead` is trained to choose among them and is
     saved with the adapter, and answers are not learnt to be written. `deadline` is a `time.monotonic()` value; past
-    it, training ends after the step under way (the first epoch's result is still measured and kept). Raises
-    NotApplicable where no pair fits the model's context, and Diverged where the loss is not a number.
+    it, training ends after the step under way (the first epoch's result is still measured and kept). Where steps turn
+    out to take too long for all epochs, and `fewest_epochs` are given, training is planned anew for as many as there
+    is time for, if they are not fewer. Raises NotApplicable where no pair fits the model's context, and Diverged where
+    the loss is not a number.
     """
     prefix, rows = tokenised(model, pairs, labels)
     if not rows:
@@ -133,8 +140,8 @@ def train_lora(
     change = Linears(model) if settings.whole else Adapter(model, settings)
     try:
         objective = _Labels(model, tuple(labels)) if labels else _Answers(model)
-        run = _Run(model, change, objective, prefix, rows, dev, settings, folder, dev_quality, on_step, deadline)
-        return run.train()
+        clock = (deadline, fewest_epochs)
+        return _Run(model, change, objective, prefix, rows, dev, settings, folder, dev_quality, on_step, *clock).train()
     finally:
         change.undo()
         model.forget_prefix()
@@ -178,6 +185,7 @@ class _Run:
         dev_quality: Callable[[], float] | None,
         on_step: Callable[[int, int], None],
         deadline: float,
+        fewest_epochs: int | None = None,
     ) -> None:
         self.model, self.objective, self.prefix, self.rows = model, objective, prefix, rows
         self.change = change
@@ -186,16 +194,25 @@ class _Run:
         self.on_step, self.deadline = on_step, deadline
         self.weights = [*change.weights, *objective.parameters]
         self.optimizer = torch.optim.AdamW(self.weights, lr=settings.learning_rate, weight_decay=0.0, fused=True)
-        self.steps = settings.epochs * math.ceil(len(rows) / settings.batch_size)
+        self.epochs, self.fewest_epochs = settings.epochs, fewest_epochs
+        self.steps_an_epoch = math.ceil(len(rows) / settings.batch_size)
+        self.pace = Pace(deadline, self.steps_an_epoch)
         self.done = 0
         self.tokens = 0
+
+    @property
+    def steps(self) -> int:
+        """Of all epochs."""
+        return self.epochs * self.steps_an_epoch
 
     def train(self) -> TrainingLog:
         start = time.monotonic()
         epochs: list[Epoch] = []
         kept, best = 0, -math.inf
-        for number in range(1, self.settings.epochs + 1):
+        while len(epochs) < self.epochs:
+            number = len(epochs) + 1
             loss = self._epoch(number)
+            trained = time.monotonic()
             if math.isnan(loss):
                 if number > 1 and time.monotonic() > self.deadline:
                     break
@@ -207,10 +224,20 @@ class _Run:
                 kept = number
                 self.change.save(self.folder)
                 self.objective.save(self.folder)
+            self.pace.took_after_epoch(time.monotonic() - trained)
             if time.monotonic() > self.deadline or number - kept >= self.settings.patience:
                 break
-        guard = time.monotonic() > self.deadline and self.done < self.steps
-        return TrainingLog(tuple(epochs), kept, self.tokens, time.monotonic() - start, guard, len(self.rows))
+        end = time.monotonic()
+        guard = end > self.deadline and self.done < self.steps
+        shortened = self.epochs if self.epochs < self.settings.epochs else None
+        return TrainingLog(tuple(epochs), kept, self.tokens, end - start, guard, len(self.rows), shortened)
+
+    def _keep_to_time(self, number: int) -> None:
+        """Plan fewer epochs, so that the learning rate comes down in time, where all that are planned will not end."""
+        if self.fewest_epochs is not None:
+            last = self.pace.last_epoch(number, number * self.steps_an_epoch - self.done, time.monotonic())
+            if max(number, self.fewest_epochs) <= last < self.epochs:
+                self.epochs = int(last)
 
     def _quality(self) -> float | None:
         if self.dev_quality is None:
@@ -234,6 +261,7 @@ class _Run:
         for batch in epoch_batches(self.rows, self.settings.batch_size, seed=self.settings.seed * 1000 + number):
             if number > 1 and time.monotonic() > self.deadline:
                 return math.nan
+            start = time.monotonic()
             answers = sum(row.answer for row in batch)
             for group in self.optimizer.param_groups:
                 group["lr"] = self.settings.learning_rate * self._rate()
@@ -248,6 +276,8 @@ class _Run:
             self.change.spread()
             count += answers
             self.done += 1
+            self.pace.took(time.monotonic() - start)
+            self._keep_to_time(number)
             self.on_step(self.done, self.steps)
             if time.monotonic() > self.deadline:
                 break

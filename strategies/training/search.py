@@ -124,12 +124,12 @@ def search(first: Trained, seconds: float, course: Course, meter: Meter, log: Fi
 
 
 def _trained(course: Course, settings: LoraSettings, folder: Path, meter: Meter) -> Trained | None:
-    """None where it diverges, needs more memory than there is, or the clock ends it, so that it is half trained."""
+    """None where it diverges, needs more memory than there is, or lacks the time for all that the first had."""
     try:
         log = course.train(settings, folder, meter)
     except (Diverged, MemoryError, torch.OutOfMemoryError):
         return None
-    return None if log.guard_fired else Trained(settings, folder, log)
+    return None if log.guard_fired or log.shortened_to else Trained(settings, folder, log)
 
 
 def _trial(settings: LoraSettings, quality: float | None, rows: int, seconds: float) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from advisor.request import CompareRequest, make_request
 from advisor.sensitivity import Assumptions, break_evens
 from advisor.trials import INCUMBENT
 from eval.metrics import ScoredRow
+from strategies.base import TRAINED
 
 FAMILIES = {"few_shot": "prompt", "zero_shot": "prompt", "rag": "retrieval", "lora": "finetune"}
 SIMPLICITY = ["majority", "tfidf_linear", "zero_shot", "few_shot", "rag", "lora", INCUMBENT]
@@ -77,6 +78,13 @@ def data_of(rows: int, examples: int, plan: dict[str, Any] | None = None) -> sch
     return schema.DataPart(examples=examples, documents=0, plan=schema.Plan.model_validate({**known, **(plan or {})}))
 
 
+def fitted(result: schema.StrategyResult, plan: schema.Plan, told: dict[str, int]) -> schema.StrategyResult:
+    """As often as was planned, unless something else is told of its fits."""
+    count = plan.folds * (plan.repeats if result.family in TRAINED else 1)
+    fit = result.fit and result.fit.model_copy(update={"count": count, **told})
+    return result.model_copy(update={"fit": fit})
+
+
 class Told:
     """A decision among strategies with these qualities and monthly costs, and what is said about it."""
 
@@ -92,6 +100,7 @@ class Told:
         decision: dict[str, Any] | None = None,
         plan: dict[str, Any] | None = None,
         refits: dict[str, schema.Refit] | None = None,
+        fits: dict[str, dict[str, int]] | None = None,
         curves: dict[str, list[schema.LearningPoint]] | None = None,
         label_rows: dict[str, int] | None = None,
         secondary: dict[str, dict[str, float]] | None = None,
@@ -156,9 +165,10 @@ class Told:
         weighed = Weighed(
             answered(recalls or {}, label_rows or {}, groups), comparisons, assumed, decided, label_rows or {}
         )
-        results = [*with_errors(results, weighed), *late]
         self.decision = decided
         data = data_of(rows, examples, plan).model_copy(update={"findings": list(findings)})
+        results = [fitted(r, data.plan, (fits or {}).get(r.name, {})) for r in results]
+        results = [*with_errors(results, weighed), *late]
         self.advice = recommend(data, with_models(request), settings, results, weighed, is_kept=is_kept)
 
     @property
@@ -794,6 +804,22 @@ def test_one_fit_with_one_seed_is_a_claim_about_this_fit(
 ) -> None:
     told = Told({"majority": 0.5, strategy: 0.9}, plan={"folds": folds, "repeats": repeats})
     assert ("a claim about them is about this fit" in told.caveats) is one_seed
+
+
+def test_fewer_seeds_than_planned_are_told() -> None:
+    qualities = {"few_shot": 0.5, "lora": 0.9}
+    told = Told(qualities, fits={"lora": {"count": 10}})
+    said = "Fits took longer than foreseen: fine-tuning (LoRA) was fitted with fewer than the 3 seeds planned."
+    assert said in told.advice.caveats
+    assert "longer than foreseen" not in Told(qualities).caveats
+
+
+def test_trainings_that_were_shortened_are_told() -> None:
+    told = Told({"few_shot": 0.5, "lora": 0.9}, fits={"lora": {"shortened": 4}})
+    assert (
+        "Training took longer than foreseen: 4 of 15 fits of fine-tuning (LoRA) passed over the rows fewer times than "
+        "planned, and it might do better with more --time-budget." in told.advice.caveats
+    )
 
 
 def test_cuts_are_told() -> None:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -18,13 +19,14 @@ from advisor import trials
 from advisor.comparison import compare
 from advisor.data import read_data
 from advisor.progress import Silent
+from advisor.recompute import report_again
 from advisor.records import Fit, Record
 from advisor.request import make_request
 from advisor.trials import INCUMBENT, Bench, Entry, try_all
 from eval.contracts import Evaluation, Example, Latency, Outcome, Prediction, Solution, Task
 from eval.errors import NotApplicable, RequestError
 from eval.harness import typical_first
-from strategies.base import Workshop
+from strategies.base import SHORTENED, Workshop
 from strategies.baselines import Majority
 from strategies.models.embedding_cache import CachingEmbedder
 from strategies.models.fake import HashingEmbedder, ScriptedModel
@@ -288,18 +290,67 @@ def test_what_the_clock_stopped_in_a_later_fold_is_shown_but_never_recommended(
     assert "lora" not in report.recommendation.probability_best
 
 
-def test_what_the_clock_stopped_at_a_later_seed_is_reported_too(
+def test_what_the_clock_stopped_at_a_later_seed_stands_with_the_seeds_before(
     options: dict[str, Any], tuned: Any, clerk: ScriptedModel, shelf_with: MakeShelf
 ) -> None:
     """Its first seed has answered all rows, its second those of one fold."""
 
     def during(fit: Any, workshop: Any) -> None:
-        workshop.log.guard_fired = fit.number == 5
+        workshop.log.guard_fired = fit.number == 6
 
     tuned.during = during
     report = compare(**options, strategies=["majority", "lora"], shelf=shelf_with(clerk))
-    assert report.result("lora").status == "stopped_early"
-    assert report.recommendation.strategy == "majority"
+    plan, found = report.data.plan, report.result("lora")
+    assert (plan.folds, plan.repeats, len(tuned.fits)) == (5, 3, 7 + 2 + 1), "then the learning curve and the refit"
+    assert (found.status, found.reason, report.recommendation.strategy) == ("ok", None, "lora")
+    assert found.quality is not None
+    assert found.fit is not None
+    assert (found.quality.n, found.quality.per_fit, found.fit.count) == (80, None, 5)
+    (said,) = [caveat for caveat in report.recommendation.caveats if "fewer than the 3 seeds planned" in caveat]
+    assert said.startswith("Fits took longer than foreseen: fine-tuning")
+    assert "were fitted up to 3 times" in (options["output"] / "report.md").read_text(encoding="utf-8")
+    assert report_again(options["output"]) == report
+
+
+def test_another_seed_is_not_begun_where_fits_as_long_as_those_before_would_not_end_in_time(
+    bench_for: MakeBench, tuned: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Planned were 3 x 3 fits of 10 seconds; each takes 20 of the 170 that there are before another strategy's."""
+    clock = SimpleNamespace(now=1000.0)
+    monkeypatch.setattr(trials, "time", SimpleNamespace(monotonic=lambda: clock.now))
+
+    def run(trial: Any, *_: Any) -> Fit:
+        clock.now += 20.0
+        return Fit("ok", fold=trial.fold, repeat=trial.repeat, evaluation=right_on(trial.test), seconds=16.0)
+
+    def right_on(rows: Sequence[Example]) -> Evaluation:
+        answered = tuple(Outcome(e, Prediction(e.target), 1.0, 0.1) for e in rows)
+        return Evaluation("accuracy", answered, 4.0)
+
+    monkeypatch.setattr("advisor.trials.run_trial", run)
+    predicted, deadline = {"lora": 90.0, "lora_rag": 50.0}, clock.now + 170 + 50 + trials.GUARD_SECONDS
+    record = tried(bench_for(folds=3, repeats=3, predicted=predicted, deadline=deadline), LORA)["lora"]
+    assert (record.status, [fit.repeat for fit in record.fits]) == ("ok", [0, 0, 0, 1, 1, 1])
+
+
+def test_what_builds_on_fits_of_another_has_no_more_seeds_than_that(
+    bench_for: MakeBench, tuned: Any, builder: Any
+) -> None:
+    tuned.during = lambda fit, workshop: setattr(workshop.log, "guard_fired", fit.number == 3)
+    bench = bench_for(folds=2, repeats=2, predicted={"lora": 1.0, "lora_linear": 1.0})
+    records = tried(bench, LORA, Entry("lora_linear", "lora_linear", "scripted"))
+    assert [(r.status, len(r.fits)) for r in records.values()] == [("ok", 2), ("ok", 2)]
+    assert len(builder.fits) == 3, "the first fold's second, which was there"
+
+
+def test_fits_that_were_shortened_are_told_of(
+    options: dict[str, Any], tuned: Any, clerk: ScriptedModel, shelf_with: MakeShelf
+) -> None:
+    tuned.during = lambda fit, workshop: workshop.log.config.update({SHORTENED: 1} if fit.number in (2, 7) else {})
+    report = compare(**options, strategies=["majority", "lora"], shelf=shelf_with(clerk))
+    (said,) = [c for c in report.recommendation.caveats if "passed over the rows fewer times than planned" in c]
+    assert "2 of 15 fits" in said
+    assert report_again(options["output"]) == report
 
 
 # ---- the clock -------------------------------------------------------------------------------------------------------

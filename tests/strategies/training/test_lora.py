@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -233,6 +234,65 @@ def test_the_clock_ends_training_but_keeps_what_was_learnt(model: TransformersMo
     log = train(model, tmp_path, deadline=time.monotonic() - 1)
     assert (len(log.epochs), log.best_epoch, log.guard_fired) == (1, 1, True)
     assert (tmp_path / "adapter_model.safetensors").exists()
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """A clock that stands still but for what a test adds to it."""
+    hand = SimpleNamespace(now=1000.0)
+    monkeypatch.setattr(lora, "time", SimpleNamespace(monotonic=lambda: hand.now))
+    return hand
+
+
+SLOW = replace(QUICK, epochs=4, batch_size=1)
+"""Twelve steps an epoch."""
+
+
+def slowly(clock: SimpleNamespace, rates: list[float]) -> Callable[..., torch.Tensor]:
+    """A loss that takes a second, once a step; learning rates are noted."""
+    loss = lora._Run._loss
+
+    def take(run: Any, pack: Any) -> torch.Tensor:
+        clock.now += 1.0
+        rates.append(run.optimizer.param_groups[0]["lr"])
+        return loss(run, pack)
+
+    return take
+
+
+@pytest.mark.parametrize(("seconds", "fewest", "epochs"), [(60, 1, 4), (30, 1, 2), (30, 2, 2), (13, 1, 1)])
+def test_training_that_turns_out_too_slow_is_planned_anew_and_comes_to_its_end(
+    model: TransformersModel,
+    clock: SimpleNamespace,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    seconds: int,
+    fewest: int,
+    epochs: int,
+) -> None:
+    rates: list[float] = []
+    totals: list[int] = []
+    monkeypatch.setattr(lora._Run, "_loss", slowly(clock, rates))
+    end = clock.now + seconds
+    told = {"on_step": lambda done, total: totals.append(total), "fewest_epochs": fewest}
+    log = train(model, tmp_path, SLOW, deadline=end, **told)
+    assert (len(log.epochs), log.best_epoch, log.guard_fired) == (epochs, epochs, False)
+    assert log.shortened_to == (epochs if epochs < 4 else None)
+    assert totals[-1] == len(totals) == 12 * epochs
+    assert rates[-1] < 0.15 * SLOW.learning_rate < 0.9 * SLOW.learning_rate < max(rates)
+
+
+@pytest.mark.parametrize("fewest", [None, 3])
+def test_training_is_not_planned_anew_for_fewer_epochs_than_are_asked_for(
+    model: TransformersModel,
+    clock: SimpleNamespace,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    fewest: int | None,
+) -> None:
+    monkeypatch.setattr(lora._Run, "_loss", slowly(clock, []))
+    log = train(model, tmp_path, SLOW, deadline=clock.now + 30, fewest_epochs=fewest)
+    assert (len(log.epochs), log.guard_fired, log.shortened_to) == (3, True, None)
 
 
 @pytest.mark.parametrize("settings", [QUICK, replace(QUICK, rank=16, alpha=8, rslora=True)])

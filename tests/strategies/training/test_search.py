@@ -14,13 +14,14 @@ import torch
 
 from eval.contracts import Example, Kind, Task
 from eval.metrics import ScoredRow
-from strategies.base import Allowance, FitLog, Workshop
+from strategies.base import SHORTENED, Allowance, FitLog, Workshop
 from strategies.finetuning import LoraClassifier
 from strategies.models.fake import HashingEmbedder
 from strategies.models.transformers_lm import TransformersModel
 from strategies.racing import Meter
 from strategies.registry import make_strategy
 from strategies.training.lora import Diverged, LoraSettings, TrainingLog
+from strategies.training.pace import Pace
 from strategies.training.search import LOWER, Trained, most_chosen, neighbours, search, train_first
 from strategies.tuning import ALTERNATIVES
 from strategies.workload import Profile, Speeds
@@ -34,9 +35,11 @@ SECOND = 100
 class Scripted:
     """A course whose adapters answer so many of 32 rows rightly; each training takes a second."""
 
-    def __init__(self, right: Callable[[LoraSettings], int], *, cut_off: int | None = None) -> None:
+    def __init__(
+        self, right: Callable[[LoraSettings], int], *, cut_off: int | None = None, shortened: int | None = None
+    ) -> None:
         self.right = right
-        self.cut_off = cut_off
+        self.cut_off, self.shortened = cut_off, shortened
         self.trained: list[LoraSettings] = []
 
     def train(self, settings: LoraSettings, folder: Path, meter: Meter) -> TrainingLog:
@@ -46,7 +49,9 @@ class Scripted:
             raise Diverged(settings.learning_rate, SECOND)
         folder.mkdir()
         (folder / "right").write_text(str(self.right(settings)), encoding="utf-8")
-        return TrainingLog((), 1, SECOND, 1.0, guard_fired=len(self.trained) == self.cut_off)
+        number = len(self.trained)
+        shortened = 1 if number == self.shortened else None
+        return TrainingLog((), 1, SECOND, 1.0, guard_fired=number == self.cut_off, shortened_to=shortened)
 
     def answer(self, folder: Path, meter: Meter) -> list[ScoredRow | None]:
         right = int((folder / "right").read_text(encoding="utf-8"))
@@ -210,6 +215,34 @@ def test_a_strategy_tries_other_settings_where_it_may(name: str, tiny_model: Tra
         spared = fitted(tmp_path / str(number), **allowance)
         assert (spared.log.trials, spared.meter.spent) == ([], 0.0)
         assert spared.log.config.get("rank", FIRST.rank) == FIRST.rank
+
+
+def test_a_training_that_had_to_be_shortened_is_told_and_other_settings_are_not_tried(
+    tiny_model: TransformersModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A third of the passes is the least, and a fit with as many passes as others had is not shortened."""
+
+    def fitted(last: int, **allowance: Any) -> Workshop:
+        monkeypatch.setattr(Pace, "last_epoch", lambda *_: last)
+        folder, allowed = tmp_path / f"{last}{len(allowance)}", Allowance(epochs=2, adapter_search=True, **allowance)
+        workshop = Workshop(tiny_model, HashingEmbedder(), (), folder, allowance=allowed, speeds=SPEEDS)
+        make_strategy("lora").fit(TASK, TRAIN, workshop)
+        return workshop
+
+    shortened, whole, fixed = fitted(1), fitted(2), fitted(1, fixed_epochs=2)
+    assert (shortened.log.config[SHORTENED], len(shortened.log.curve), shortened.log.trials) == (1, 1, [])
+    assert not shortened.log.guard_fired
+    for workshop in (whole, fixed):
+        assert SHORTENED not in workshop.log.config
+        assert len(workshop.log.curve) == 2
+    assert whole.log.trials
+
+
+def test_an_alternative_that_had_to_be_shortened_is_not_compared(tmp_path: Path) -> None:
+    course = Scripted(lambda settings: 16 if settings == FIRST else 32, shortened=2)
+    best, log, _ = searched(course, tmp_path)
+    assert best.settings not in (FIRST, course.trained[1]), "the next one is whole"
+    assert (log.trials[1]["dev_quality"], log.trials[1]["chosen"]) == (None, False)
 
 
 def test_more_settings_are_more_work_in_whole_trainings() -> None:
