@@ -10,7 +10,8 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from advisor.advice import _pays, recommend
+from advisor.advice import recommend
+from advisor.advice.opening import _pays
 from advisor.decide import Candidate, Evidence, Limits
 from advisor.economics import Money, Prices, Terms, Use, tariff
 from advisor.error_costs import ErrorCosts

@@ -1,0 +1,76 @@
+"""What the advice is about, and what several parts of it ask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from advisor.decide import Candidate, Decision, Evidence
+from advisor.evidence import Weighed
+from advisor.report import schema
+from advisor.trials import INCUMBENT
+from eval.reading.text import conjoined
+
+
+@dataclass(frozen=True)
+class Case:
+    """What the report says besides, and the decision with what it was made from."""
+
+    data: schema.DataPart
+    environment: schema.Environment
+    settings: schema.Settings
+    results: Mapping[str, schema.StrategyResult]
+    weighed: Weighed
+    is_kept: bool
+    """Whether there is a solution of the pick to try."""
+
+    @property
+    def decision(self) -> Decision:
+        assert self.weighed.decision is not None
+        return self.weighed.decision
+
+    @property
+    def candidates(self) -> Sequence[Candidate]:
+        return self.weighed.assumptions.candidates
+
+    @property
+    def evidence(self) -> Evidence:
+        return self.weighed.assumptions.evidence
+
+    def models(self, role: str) -> str:
+        """Names of the language models, or of the embedder."""
+        return ", ".join(model.name for model in self.environment.models if model.role == role)
+
+
+def difference_between(case: Case, a: str, b: str) -> tuple[float, float]:
+    """Interval of what `a` is better by than `b`."""
+    found = next(c for c in case.weighed.comparisons if {c.a, c.b} == {a, b})
+    return found.ci95 if found.a == a else (-found.ci95[1], -found.ci95[0])
+
+
+def broken_today(case: Case) -> str:
+    """The limits that today's system breaks."""
+    return conjoined(flags_of(case.decision.broken.get(INCUMBENT, [])))
+
+
+def is_loss(case: Case) -> bool:
+    """Whether the pick measured less than today's system, which breaks a limit."""
+    return bool(broken_today(case)) and (case.decision.gain or 0.0) < 0
+
+
+def value_of(case: Case, name: str | None) -> float:
+    """The quality that decides, on the rows that all answered."""
+    return next(c.quality for c in case.candidates if c.name == name)
+
+
+def best_of(case: Case, wanted: Callable[[schema.StrategyResult], bool]) -> str | None:
+    """Of the strategies within the limits."""
+    possible = [c for c in case.candidates if not c.incumbent and c.name not in case.decision.broken]
+    names = [c for c in possible if wanted(case.results[c.name])]
+    return max(names, key=lambda c: (c.quality, -c.simplicity)).name if names else None
+
+
+def flags_of(broken: Sequence[str]) -> list[str]:
+    """Of a recall with its label."""
+    parts = [name.partition(" ") for name in broken]
+    return [f"--{flag.replace('_', '-')}{space}{label}" for flag, space, label in parts]

@@ -1,0 +1,126 @@
+"""What to keep in mind: doubts, too little evidence, how it was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from advisor.advice.case import Case, broken_today, is_loss
+from advisor.advice.labelling import ENOUGH_ROWS_OF_A_LABEL, label_more, tens, to_label
+from advisor.report import schema, wording
+from advisor.report.wording import title_in_text
+from eval.audit import LOST
+from eval.reading.text import conjoined
+from strategies.base import TRAINED
+
+SMALL_TEST = 100
+MANY_LOST = 0.05
+"""Share of the examples beyond which the advice tells of rows that were left out or say nothing."""
+ONE_TEST = {
+    "split": "one split of the examples; another would give others, mostly within the ranges",
+    "file": "your test file; other rows of the kind would give others, mostly within the ranges",
+    "latest": "the latest rows; later ones may differ",
+}
+"""What was tested on where nothing was crossed, by its source."""
+
+
+def caveats_of(case: Case) -> list[str]:
+    """A sentence each; first what speaks against the pick."""
+    plan, rows = case.data.plan, case.evidence.rows
+    caveats = [*_doubts(case), *_lacking(case), *_unsure_recalls(case)]
+    if rows < SMALL_TEST and case.decision.verdict != "insufficient_evidence":
+        caveats.append(f"{rows} test rows show large differences only.")
+    if case.evidence.unscored:
+        caveats.append(
+            f"{case.evidence.unscored} test rows could not be scored for every strategy and were left out for all."
+        )
+    caveats += [f.message for f in case.data.findings if f.code in LOST and f.count > MANY_LOST * case.data.examples]
+    if plan.cuts:
+        caveats.append(f"To keep the time budget: {'; '.join(plan.cuts)}.")
+    caveats += _about_fits(case)
+    if case.decision.pick is not None and not case.is_kept:
+        caveats.append("Its solution was not kept: compare in a new folder with --keep all.")
+    return caveats
+
+
+def _doubts(case: Case) -> list[str]:
+    decision, rows = case.decision, case.evidence.rows
+    if decision.verdict != "tie":
+        return []
+    if not decision.rivals and is_loss(case):
+        return [f"Today's system gets more right, but breaks {broken_today(case)}."]
+    if not decision.rivals and decision.keeps_incumbent:
+        it = title_in_text(str(decision.pick))
+        return [f"On {rows} test rows {it} may be more than the tolerance better than today's system."]
+    if not decision.rivals:
+        return [f"On {rows} test rows another strategy may be more than the tolerance better."]
+    others = conjoined([title_in_text(name) for name in decision.rivals])
+    leads = decision.equals == (decision.pick,)
+    why = "it was taken for its measured lead" if leads else "it was taken as the cheaper or simpler"
+    if case.settings.error_cost is not None:
+        why = "it was taken for its lowest total cost"
+    return [f"On {rows} test rows it cannot be told apart from {others}; {why}."]
+
+
+def _lacking(case: Case) -> list[str]:
+    groups = wording.count(case.evidence.groups or 0, "group")
+    words = {
+        "rows": f"{case.evidence.rows} test rows are too few to recommend anything with confidence",
+        "groups": f"the {case.evidence.rows} test rows are {groups} of rows that belong together, such as like inputs, "
+        "and so few say nothing about others",
+        "unscored_rows": "the rows that could not be scored could change the pick",
+        "limited_labels": "no test row has a label that --min-recall names",
+        "label_rows": "much of the metric hangs on labels with hardly any test rows: "
+        + ", ".join(f"{label} ({case.evidence.rows_per_label[label]})" for label in case.decision.label_rows_needed),
+    }
+    return [f"Not enough evidence: {words[lack]}." for lack in case.decision.lacks]
+
+
+def _unsure_recalls(case: Case) -> list[str]:
+    """Limits on the recall of labels with so few test rows that it is hardly known."""
+    said = []
+    for label in case.settings.min_recall:
+        rows = case.weighed.label_rows.get(label, 0)
+        if rows == 0:
+            said.append(f"No test row is {label}, so that nothing shows how often it is found.")
+        elif rows < ENOUGH_ROWS_OF_A_LABEL:
+            counted = wording.count(rows, "test row")
+            more = label_more(case, tens(to_label(case, ENOUGH_ROWS_OF_A_LABEL - rows)), " more of it")
+            said.append(f"How often {label} is found was measured on {counted}, which is few: {more}.")
+    return said
+
+
+def _about_fits(case: Case) -> list[str]:
+    """What was measured, what is kept, and how far the one speaks for the other."""
+    plan, pick = case.data.plan, case.decision.pick
+    fit = case.results[pick].fit if pick else None
+    refit = fit.refit if fit else None
+    if plan.folds > 1:
+        about = f"The figures are of the procedure ({plan.folds} fits, each tested on rows it had not seen)"
+    else:
+        about = f"The figures are of {ONE_TEST[plan.test_source]}"
+    if refit is not None and not refit.rejected:
+        about += "; what is kept is one more fit of the same procedure, on all examples"
+    said = [f"{about}."]
+    if refit is not None and refit.rejected:
+        said.append(f"The fit on all examples was put aside, since {refit.rejected}; a measured fit is kept instead.")
+    trained = [r for r in case.results.values() if r.family in TRAINED and r.quality and r.status == "ok"]
+    if any(r.fit and r.fit.count == 1 for r in trained):
+        said.append("Fine-tuned strategies were fitted with one seed: a claim about them is about this fit.")
+    return [*said, *_short_of_time(plan, trained)]
+
+
+def _short_of_time(plan: schema.Plan, trained: Sequence[schema.StrategyResult]) -> list[str]:
+    """Where fine-tuned strategies had less than was planned, since the machine was slower than when it was planned."""
+    said = []
+    fewer = [title_in_text(r.name) for r in trained if r.fit and plan.seeds(r.fit) < plan.repeats]
+    if fewer:
+        were = f"{conjoined(fewer)} {'was' if len(fewer) == 1 else 'were'}"
+        said.append(f"Fits took longer than foreseen: {were} fitted with fewer than the {plan.repeats} seeds planned.")
+    for result in trained:
+        if result.fit and result.fit.shortened:
+            fits = wording.count(result.fit.count, "fit")
+            said.append(
+                f"Training took longer than foreseen: {result.fit.shortened} of {fits} of {title_in_text(result.name)} "
+                "passed over the rows fewer times than planned, and it might do better with more --time-budget."
+            )
+    return said

@@ -1,0 +1,82 @@
+"""What to do next."""
+
+from __future__ import annotations
+
+import math
+
+from advisor.advice.case import Case, broken_today, is_loss, value_of
+from advisor.advice.labelling import ENOUGH_ROWS_OF_A_LABEL, labelling_cost, tens, to_label
+from advisor.advice.phrases import as_points, quality_of
+from advisor.advice.shortfall import shortfall_of
+from advisor.planning import HELD_OUT
+from advisor.report.wording import title_in_text
+from eval.folds import MOST_TEST_ROWS
+from eval.reading.text import conjoined
+
+MOST_ROWS_ASKED = 20
+"""Times the examples there are; nobody labels more for one decision."""
+
+
+def next_step_of(case: Case) -> str:
+    """In a sentence or two."""
+    decision = case.decision
+    if decision.verdict == "none_feasible":
+        kept = "Keep today's system. For another: relax" if decision.keeps_incumbent else "Relax"
+        return f"{kept} a limit, add examples, or try a larger model with --model."
+    if decision.label_rows_needed:
+        more = {label: math.ceil(to_label(case, rows)) for label, rows in decision.label_rows_needed.items()}
+        wanted = ", ".join(f"{rows} more of {label}" for label, rows in more.items())
+        cost = labelling_cost(case, sum(more.values()))
+        known = min(case.evidence.rows_per_label[label] for label in more)
+        enough = tens(to_label(case, ENOUGH_ROWS_OF_A_LABEL - known))
+        of_each = " of each" if len(more) > 1 else ""
+        return f"Label more examples and run again: at least {wanted}{cost}, better {enough}{of_each}."
+    if "groups" in decision.lacks:
+        return "Label examples that differ from these and run again; more of the same groups say nothing new."
+    if decision.verdict == "insufficient_evidence":
+        return "Label more examples and run again; 100 test rows are a fair start."
+    if decision.keeps_incumbent and decision.pick:
+        return "Keep today's system: no strategy within the limits is better by more than counts as equal."
+    if shortfall_of(case):
+        return f"Do not put it to use yet: {_what_may_be_better(case)}."
+    if is_loss(case):
+        loss = as_points(-(decision.gain or 0.0))
+        return f"Use it if meeting {broken_today(case)} is worth the {loss} that it loses; else keep today's system."
+    if decision.verdict == "tie":
+        return f"Use it. {_to_settle(case)}"
+    if not case.is_kept:
+        return "Compare in a new folder with --keep all, then try it."
+    return "Try it on texts of your own with `advisor predict`, then on further labelled rows with `advisor evaluate`."
+
+
+def _what_may_be_better(case: Case) -> str:
+    """First what the limits shut out, then what was not tried."""
+    beyond = [c for c in case.candidates if c.name in case.decision.broken]
+    best = max(beyond, key=lambda c: c.quality, default=None)
+    if best is not None and best.quality > value_of(case, case.decision.pick):
+        return f"relax a limit first, for {title_in_text(best.name)} is beyond it ({quality_of(case, best.name)})"
+    late = [title_in_text(result.name) for result in case.results.values() if result.status == "stopped_early"]
+    if late:
+        were = "was" if len(late) == 1 else "were"
+        return f"raise --time-budget first, for want of which {conjoined(late)} {were} left out or cut short"
+    return "add examples, or try a larger model with --model"
+
+
+def _to_settle(case: Case) -> str:
+    needed, examples = case.decision.rows_needed, case.data.examples
+    if needed == 0:
+        return (
+            "No other is better by more than the tolerance; more examples could only show that one that costs no more "
+            "is as good."
+        )
+    more = None if needed is None else tens(to_label(case, needed))
+    if more is None or more > MOST_ROWS_ASKED * examples:
+        return "The leaders are so close that no reasonable number of examples would part them."
+    plan = case.data.plan
+    if needed and plan.folds == 1 and plan.test_source != "file" and plan.test + needed > MOST_TEST_ROWS:
+        instead = " raise --time-budget, so that every example is tested, or" if HELD_OUT in plan.cuts else ""
+        most = f"{plan.test + tens(needed):,} in all, and at most {MOST_TEST_ROWS} are set aside"
+        settled = f"about {tens(needed):,} more test rows would settle it, {most}"
+        return f"If the difference matters to you: {settled}:{instead} give a test file of your own with --test."
+    rows = "test rows" if plan.test_source == "file" else "examples"
+    return f"If the difference matters to you: about {more:,} more {rows}{labelling_cost(case, more)} would settle it."

@@ -1,0 +1,109 @@
+"""What the report opens with: the headline, and what a client asks next."""
+
+from __future__ import annotations
+
+from advisor.advice.case import Case, best_of, difference_between
+from advisor.advice.labelling import ENOUGH_ROWS_OF_A_LABEL, label_more, labelling_cost, tens, to_label
+from advisor.advice.phrases import as_points, in_points, quality_of, within_limits
+from advisor.advice.reasons import against_incumbent, cost_reason
+from advisor.advice.shortfall import shortfall_of
+from advisor.decide import EQUAL_COST, FEWEST_ROWS_OF_A_LABEL
+from advisor.economics import break_even
+from advisor.report import wording
+from advisor.report.wording import title_in_text
+from advisor.trials import INCUMBENT
+from eval.reading.text import conjoined
+from strategies.base import TRAINED
+
+MOST_LABELS_NAMED = 3
+FAR = 100
+"""Times under the volume stated, where a break-even is no news."""
+
+
+def headline_of(case: Case) -> str:
+    """The advice in a sentence or two, with the figures of what it names."""
+    decision = case.decision
+    if decision.pick is None:
+        best = max((c for c in case.candidates if not c.incumbent), key=lambda c: c.quality)
+        measured = f"the best measured is {title_in_text(best.name)}: {quality_of(case, best.name)}"
+        if decision.keeps_incumbent:
+            return f"Keep today's system: {quality_of(case, INCUMBENT)}. No strategy meets the limits; {measured}."
+        nor = ", nor does today's system" if INCUMBENT in decision.broken else ""
+        return f"No strategy meets the limits{nor}; {measured}."
+    figures = f"{title_in_text(decision.pick)}: {quality_of(case, decision.pick)}"
+    in_its_place = f"The best to put in its place is {figures}."
+    if decision.verdict == "insufficient_evidence" and decision.keeps_incumbent:
+        return f"Too little evidence to give up today's system: {quality_of(case, INCUMBENT)}. {in_its_place}"
+    if decision.verdict == "insufficient_evidence":
+        return f"Too little evidence for a recommendation; what these rows favour is {figures}."
+    if decision.keeps_incumbent:
+        return f"Keep today's system: {quality_of(case, INCUMBENT)}. {in_its_place}"
+    shortfall, among = shortfall_of(case), "within them" if decision.broken else "of those tried"
+    return f"{shortfall}; the best {among} is {figures}." if shortfall else f"Use {figures}."
+
+
+def summary_of(case: Case) -> list[str]:
+    """What a client asks next: today's system, the cost, the other way, what is not sure."""
+    if case.decision.pick is None:
+        return []
+    said = [against_incumbent(case), cost_reason(case), _other_way(case), _unsure_labels(case)]
+    return [sentence for sentence in said if sentence]
+
+
+def _other_way(case: Case) -> str:
+    """What fine-tuning would bring where it was not picked, and what the best without it loses where it was."""
+    pick = str(case.decision.pick)
+    trained = case.results[pick].family in TRAINED
+    if trained:
+        other = best_of(case, lambda r: r.family not in TRAINED)
+        return _without_training(case, pick, other) if other else ""
+    other = best_of(case, lambda r: r.family in TRAINED)
+    return _with_training(case, pick, other) if other else ""
+
+
+def _with_training(case: Case, pick: str, other: str) -> str:
+    title, most = wording.strategy_title(other), difference_between(case, other, pick)[1]
+    brings = f"gains at most {as_points(most)}" if most > 0 else f"measures at least {as_points(-most)} lower"
+    return f"{title} {brings} and {_pays(case, pick, other)}."
+
+
+def _without_training(case: Case, pick: str, other: str) -> str:
+    low, high = difference_between(case, other, pick)
+    span = f"{in_points(max(0.0, -high))} to {as_points(-low)}"
+    loses = f"loses {span}" if low < 0 else f"is level or better, by {as_points(low)} or more"
+    best = f"the best{within_limits(case)} is {title_in_text(other)}"
+    return f"Without fine-tuning, {best}: it {loses} and {_pays(case, pick, other)}."
+
+
+def _pays(case: Case, pick: str, other: str) -> str:
+    """From which volume on the other is the cheaper of the two, where such a volume is anywhere near."""
+    money = {c.name: c.money for c in case.candidates}
+    above, below = break_even(money[other], money[pick]), break_even(money[pick], money[other])
+    volume, cost, own = case.settings.volume, money[other].monthly, money[pick].monthly
+    # where machines are always on, costs may cross again before the volume stated
+    if above is not None and above >= volume / FAR and (cost < own) == (volume > above):
+        return f"costs less above {wording.a_month(above)}"
+    if below is not None and below >= volume / FAR and (cost < own) == (volume < below):
+        return f"costs less below {wording.a_month(below)}"
+    if max(cost, own) <= min(cost, own) * (1 + EQUAL_COST):
+        return "costs about the same"
+    return "costs more" if cost > own else "costs less"
+
+
+def _unsure_labels(case: Case) -> str:
+    """Labels with so few test rows that little can be said of them."""
+    rows = case.weighed.label_rows
+    scarce = sorted((count, label) for label, count in rows.items() if count < FEWEST_ROWS_OF_A_LABEL)
+    if not scarce:
+        return ""
+    named = conjoined([f"{label} ({wording.count(count, 'test row')})" for count, label in scarce[:MOST_LABELS_NAMED]])
+    if len(scarce) <= MOST_LABELS_NAMED:
+        more = tens(to_label(case, ENOUGH_ROWS_OF_A_LABEL - scarce[0][0]))
+        if len(scarce) == 1:
+            return f"I am not sure about {named}: {label_more(case, more)}."
+        cost = labelling_cost(case, more * len(scarce))
+        return f"I am not sure about {named}: label {more} more of each{cost}."
+    few = f"have under {FEWEST_ROWS_OF_A_LABEL} test rows"
+    if len(scarce) == len(rows):
+        return f"I am not sure about any single label: all {len(rows)} {few}."
+    return f"I am not sure about {len(scarce)} of {len(rows)} labels, which {few}; the fewest have {named}."

@@ -1,0 +1,104 @@
+"""What would change the decision, and what more examples would bring."""
+
+from __future__ import annotations
+
+from advisor.advice.case import Case
+from advisor.economics import is_paid_by_token
+from advisor.error_costs import ErrorCosts
+from advisor.planning import CURVE_SHARES
+from advisor.report import schema, wording
+from advisor.report.wording import title_in_text
+from advisor.sensitivity import Flip, break_evens, in_few_digits, what_would_flip
+from advisor.trials import INCUMBENT
+
+MOST_BREAK_EVENS = 6
+LEAST_USD = 0.0001
+"""Nobody sets a limit below, or prices an error lower."""
+LEAST_MS = 1.0
+
+
+def outlook_of(case: Case) -> list[str]:
+    """What would flip the decision, the nearest value on either side, and what more examples would bring."""
+    assumed = case.weighed.assumptions
+    least = {"volume": 1.0, "max_cost_per_1k": LEAST_USD, "error_cost": LEAST_USD, "max_latency_ms": LEAST_MS}
+    flips = [_flip(case, flip) for flip in what_would_flip(assumed) if flip.value >= least.get(flip.what, 0.0)]
+    if case.decision.pick is not None and not flips:
+        keeps = case.decision.keeps_incumbent
+        leads = "speaks against keeping today's system" if keeps else "makes another strategy the pick"
+        flips = [f"No other volume, price, limit or tolerance that was tried {leads}."]
+    return [*flips, *_curve_sentences(case)]
+
+
+def _flip(case: Case, flip: Flip) -> str:
+    kept = flip.pick == INCUMBENT
+    then = "today's system is to be kept" if kept else f"the pick is {title_in_text(flip.pick)}"
+    return f"{_change(case, flip)}, {then}."
+
+
+def _change(case: Case, flip: Flip) -> str:
+    """The other value, in words."""
+    settings = case.settings
+    if flip.what == "volume":
+        side = "Above" if flip.value > settings.volume else "Below"
+        return f"{side} {wording.a_month(flip.value)}"
+    if flip.what == "price" and _by_token(case):
+        of = "all prices, those of tokens and of the machine," if _by_token(case) == "some" else "all prices"
+        return f"With {of} {_times(case, flip, 1.0)}"
+    if flip.what == "price" and settings.effort_usd:
+        return f"With all prices, those of set-up among them, {_times(case, flip, 1.0)}"
+    if flip.what == "price":
+        hourly = in_few_digits(case.weighed.assumptions, flip, 1 / settings.machine_hourly_usd)
+        return f"With the machine's price {'above' if flip.value > 1 else 'below'} {hourly} USD an hour"
+    if flip.what == "error_cost":
+        now = case.weighed.assumptions.error_cost or 0.0
+        if isinstance(settings.error_cost, ErrorCosts):
+            return f"With all costs of wrong answers {_times(case, flip, now)}"
+        usd = in_few_digits(case.weighed.assumptions, flip)
+        return f"With a wrong answer's cost {'above' if flip.value > now else 'below'} {usd} USD"
+    of_100 = flip.what == "tolerance" or flip.what.startswith("min_")
+    value = in_few_digits(case.weighed.assumptions, flip, 0.01 if of_100 else 1.0)
+    name, _, label = flip.what.partition(" ")
+    return {
+        "tolerance": f"With a tolerance of {value} {'point' if value == '1' else 'points'}",
+        "min_recall": f"With at least {value} of 100 {label} to be found",
+        "min_quality": f"With a quality of at least {value} of 100 asked for",
+        "max_cost_per_1k": f"With at most {value} USD per 1,000 queries allowed",
+        "max_latency_ms": f"With 95 of 100 answers wanted within {value} ms",
+    }[name]
+
+
+def _times(case: Case, flip: Flip, now: float) -> str:
+    """The other value as a factor of the present one, from which on something holds."""
+    factor = in_few_digits(case.weighed.assumptions, flip, now)
+    return f"{'more' if flip.value > now else 'less'} than {factor} times as high"
+
+
+def _by_token(case: Case) -> str:
+    """Whether tokens are what is paid for: of all strategies with a language model, of some, or of none."""
+    models = [case.results[c.name].model for c in case.candidates if not c.incumbent]
+    paid = [is_paid_by_token(model, case.settings.hosting) for model in models]
+    return "all" if all(paid) else "some" if any(paid) else ""
+
+
+def break_evens_of(case: Case) -> list[schema.BreakEven]:
+    if case.decision.pick is None:
+        return []
+    found = break_evens(case.candidates, case.decision.pick)
+    found.sort(key=lambda item: item[2])
+    return [schema.BreakEven(a=a, b=b, queries_per_month=v) for a, b, v in found[:MOST_BREAK_EVENS]]
+
+
+def _curve_sentences(case: Case) -> list[str]:
+    """What more examples are likely to bring, for the strategies whose learning curve is known."""
+    sentences = []
+    for name, result in case.results.items():
+        points = (result.fit.learning_curve or []) if result.fit else []
+        half = next((p for p in points if p.gain_to_all is not None and p.share == max(CURVE_SHARES)), None)
+        if half is None or half.gain_to_all is None or half.gain_ci95 is None:
+            continue
+        gain = f"{wording.points(half.gain_to_all)} points ({wording.points_range(half.gain_ci95)})"
+        found = f"Twice the training examples (half, then all of them) brought {title_in_text(name)} {gain}"
+        unsure = half.gain_ci95[0] <= 0 <= half.gain_ci95[1]
+        further = "too few test rows to say whether more would help" if unsure else "the next doubling may bring less"
+        sentences.append(f"{found}: {further}.")
+    return sentences

@@ -1,0 +1,221 @@
+"""Why this strategy: quality, wrong answers, cost, today's system; and how far that holds."""
+
+from __future__ import annotations
+
+from advisor.advice.case import Case, best_of, broken_today, difference_between, flags_of, value_of
+from advisor.advice.phrases import as_points, quality_of, the_pick, within_limits
+from advisor.advice.shortfall import shortfall_of
+from advisor.decide import Candidate
+from advisor.economics import is_paid_by_token
+from advisor.error_costs import ErrorCosts
+from advisor.report import wording
+from advisor.report.wording import title_in_text
+from advisor.trials import INCUMBENT
+from eval.metrics import get_metric
+from eval.reading.text import conjoined
+from eval.statistics import interval_over_fits
+
+
+def scope_of(case: Case) -> str:
+    """For which models and questions the advice holds."""
+    asked = f"the embedder {case.models('embedder')} and questions like the {case.data.examples} examples given"
+    if not any(r.model for r in case.results.values()):
+        return f"This holds for the strategies tested, none of which has a language model, {asked}. One may change it."
+    models = case.models("language_model")
+    tested = f"the language model{'s' if ', ' in models else ''} tested ({models})"
+    return f"This holds for {tested}, {asked}. A larger model may change it."
+
+
+def reasons_of(case: Case) -> list[str]:
+    """A sentence each; why none, where no strategy meets the limits."""
+    decision = case.decision
+    if decision.pick is None:
+        broken = decision.broken.items()
+        breaks = [f"{wording.strategy_title(name)} breaks {conjoined(flags_of(flags))}." for name, flags in broken]
+        meets = ["Today's system meets them, as far as it is known."] if decision.keeps_incumbent else []
+        return [*meets, *breaks, *_most_found(case)]
+    reasons = [_against_best(case), _errors_reason(case), *_recall_reasons(case)]
+    reasons += [cost_reason(case), against_incumbent(case)]
+    llm_free = best_of(case, lambda r: r.model is None)
+    if _no_model_needed(case):
+        tested = case.models("language_model")
+        reasons.append(f"No language model is needed here, as far as those tested can tell ({tested}).")
+    with_model = case.results[decision.pick].model is not None
+    if llm_free and with_model and llm_free not in (decision.best, decision.runner_up):
+        figure = f"{title_in_text(llm_free)}: {quality_of(case, llm_free)}"
+        reasons.append(f"The best without a language model{within_limits(case)} is {figure}.")
+    reasons.append(_retrieval(case))
+    if decision.broken:
+        names = conjoined([title_in_text(name) for name in decision.broken])
+        reasons.append(f"Not considered, since beyond your limits: {names}.")
+    return [reason for reason in reasons if reason]
+
+
+def _retrieval(case: Case) -> str:
+    """Whether what the best strategy that reads documents lacks is lost in finding the passages, or in reading them."""
+    reader = best_of(case, lambda r: r.family != "baseline" and "context_recall" in r.secondary)
+    if reader is None:
+        return ""
+    secondary, quality = case.results[reader].secondary, value_of(case, reader)
+    recall, where_found = secondary["context_recall"], secondary.get("quality_where_found")
+    held = wording.hundredths(recall)
+    said = f"The passages that {title_in_text(reader)} is shown hold {held} of 100 words of the right answers"
+    if where_found is not None:
+        said += f"; where they hold all, quality is {wording.hundredths(where_found)} of 100"
+    if quality >= 1:
+        return f"{said}."
+    lost = "in finding the passages" if 1 - recall > recall - quality else "in reading them"
+    return f"{said}. Most of what is missing is lost {lost}."
+
+
+def _no_model_needed(case: Case) -> bool:
+    """A strategy without a language model was picked with evidence, and language models had their chance.
+
+    None that is beyond the limits measured more: it is the limits that need none then.
+    """
+    pick = str(case.decision.pick)
+    picked = case.results[pick].model is None
+    tried = any(r.model is not None and r.quality for r in case.results.values())
+    beyond = [name for name in case.decision.broken if case.results[name].model is not None]
+    better = any(value_of(case, name) > value_of(case, pick) for name in beyond)
+    enough = case.decision.verdict != "insufficient_evidence" and not shortfall_of(case)
+    return picked and tried and enough and not better
+
+
+def _against_best(case: Case) -> str:
+    decision, it = case.decision, the_pick(case)
+    if decision.runner_up is None:
+        return f"{it} is the only strategy that could be considered."
+    highest = f"{it} has the highest quality{_of_what(case)}{_on_shared(case)}"
+    if decision.pick == decision.best:
+        other = title_in_text(decision.runner_up)
+        gap = value_of(case, decision.pick) - value_of(case, decision.runner_up)
+        if gap > 0:
+            figure = quality_of(case, decision.runner_up)
+            return f"{highest}, {as_points(gap)} ahead of {other} ({figure})."
+        return f"{highest}, level with {other}, {_why_rather(case, decision.runner_up)}."
+    gap = value_of(case, decision.best) - value_of(case, decision.pick)
+    if gap == 0:
+        return f"{highest}, level with {title_in_text(str(decision.best))}, {_why_rather(case, str(decision.best))}."
+    error_cost = case.settings.error_cost
+    if error_cost is None:
+        why = "a gap too small to pay for: it is within the tolerance or half its own standard error"
+    elif isinstance(error_cost, ErrorCosts):
+        why = "but costs more in all, each wrong answer counted at its own cost"
+    else:
+        why = f"but costs more in all, a wrong answer counted at {wording.stated(error_cost)} USD"
+    return f"{wording.strategy_title(str(decision.best))} measured {as_points(gap)} more{_on_shared(case)}, {why}."
+
+
+def _why_rather(case: Case, other: str) -> str:
+    """Why the pick is preferred to another one that measured the same."""
+    if case.settings.error_cost is not None:
+        return "and costs no more in all, wrong answers included"
+    monthly = {c.name: c.money.monthly for c in case.candidates}
+    if monthly[str(case.decision.pick)] <= monthly[other]:
+        return "and costs no more"
+    return "and is simpler, at about the same cost"
+
+
+def _of_what(case: Case) -> str:
+    """Among which strategies the highest quality is one, where it is not among all."""
+    if case.decision.broken:
+        return " of those within your limits"
+    return " of the strategies" if case.decision.keeps_incumbent else ""
+
+
+def _on_shared(case: Case) -> str:
+    """On which rows differences are taken, where figures are of others too."""
+    evidence = case.evidence
+    return f" on the {wording.count(evidence.rows, 'row')} that all answered" if evidence.unscored else ""
+
+
+def _error_costs(case: Case) -> dict[str, float]:
+    """What wrong answers cost, in USD per 1,000 queries; empty where they have no price."""
+    each = case.weighed.assumptions.error_cost
+    return {} if each is None else {c.name: 1000 * c.errors * each for c in case.candidates}
+
+
+def _errors_reason(case: Case) -> str:
+    """What wrong answers cost where they have a price."""
+    error_cost, each = case.settings.error_cost, _error_costs(case)
+    if error_cost is None or not each:
+        return ""
+    pick, runner_up = str(case.decision.pick), case.decision.runner_up
+    others = {"today's system": INCUMBENT, **({title_in_text(runner_up): runner_up} if runner_up else {})}
+    against = conjoined([f"of {who}: {wording.money(each[name])}" for who, name in others.items() if name in each])
+    at = "its own cost" if isinstance(error_cost, ErrorCosts) else f"{wording.stated(error_cost)} USD"
+    said = f"Each wrong answer counted at {at}, those of {title_in_text(pick)} cost {wording.per_thousand(each[pick])}"
+    better = INCUMBENT in each and INCUMBENT not in case.decision.broken
+    which = ["are within your limits"] * bool(case.decision.broken) + ["beat today's system"] * better
+    among = f" of those that {conjoined(which)}" if which else ""
+    if case.decision.keeps_incumbent:
+        among = f" of the strategies{within_limits(case)}"
+    return f"{said}{f' ({against})' if against else ''}; with what it costs itself that is the lowest total{among}."
+
+
+def _recall_reasons(case: Case) -> list[str]:
+    """How often the pick finds the labels that must be found, and how sure that is."""
+    pick, it = next(c for c in case.candidates if c.name == case.decision.pick), the_pick(case)
+    return [
+        f"{it} finds {_found(case, pick, label)}; at least {wording.hundredths(least)} of 100 were asked for."
+        for label, least in case.settings.min_recall.items()
+        if label in pick.recall
+    ]
+
+
+def _most_found(case: Case) -> list[str]:
+    """The highest recall of each label that one is asked for of, whatever other limits say."""
+    strategies = [c for c in case.candidates if not c.incumbent]
+    said = []
+    for label, least in case.settings.min_recall.items():
+        if not case.weighed.label_rows.get(label):
+            continue
+        best = max(strategies, key=lambda c: c.recall.get(label, 0.0))
+        asked = f"at least {wording.hundredths(least)} were asked for"
+        said.append(f"The most that any finds is {_found(case, best, label)}, by {title_in_text(best.name)}; {asked}.")
+    return said
+
+
+def _found(case: Case, candidate: Candidate, label: str) -> str:
+    rows, recall = case.weighed.label_rows.get(label, 0), candidate.recall.get(label, 0.0)
+    fits = [[row for row in fit if row.targets[0] == label] for fit in case.weighed.fits[candidate.name]]
+    low, high = interval_over_fits(get_metric("accuracy"), fits, seed=0)  # by Wilson, without chance
+    span = f"{wording.hundredths(low)} to {wording.hundredths(high)}"
+    return f"{wording.hundredths(recall)} of 100 {label} ({wording.count(rows, 'test row')}, {span})"
+
+
+def against_incumbent(case: Case) -> str:
+    """What is gained over the system in use today."""
+    pick = case.decision.pick
+    if case.decision.gain is None or pick is None:
+        return ""
+    low, high = difference_between(case, pick, INCUMBENT)
+    it = title_in_text(pick) if case.decision.keeps_incumbent else "it"
+    verb, span = "loses" if case.decision.gain < 0 else "gains", wording.points_range((low, high))
+    moved = f"{it} {verb} {as_points(abs(case.decision.gain))} ({span}){_on_shared(case)}"
+    errors = _error_costs(case)
+    if errors:
+        more = errors[pick] - errors[INCUMBENT]
+        moved += f", and its wrong answers cost {wording.per_thousand(abs(more))} {'more' if more > 0 else 'less'}"
+    breaks = f", which breaks {flags}," if (flags := broken_today(case)) else ""
+    return f"Against today's system ({quality_of(case, INCUMBENT)}){breaks} {moved}."
+
+
+def cost_reason(case: Case) -> str:
+    """What the pick costs, and how quick it is."""
+    result = case.results[str(case.decision.pick)]
+    cost, settings = result.cost, case.settings
+    assert cost is not None
+    latency = f", and answers one query in {wording.latency(result.latency.p50_ms)}" if result.latency else ""
+    each, monthly = wording.per_thousand(cost.per_1k_usd), wording.money(cost.monthly_usd)
+    month = f"{monthly} a month at {wording.queries(settings.volume)}"
+    by_token = is_paid_by_token(result.model, settings.hosting)
+    if settings.hosting == "always-on" and not by_token:
+        on = wording.count(cost.machines, "machine")
+        set_up = " and set-up" if settings.effort_usd.get(result.family) else ""
+        spread = f" ({each})" if settings.volume else ""
+        return f"{the_pick(case)} costs {month} on {on} always on, idle time{set_up} included{spread}{latency}."
+    of = "in tokens" if by_token else "of busy machine time on this machine"
+    included = "training and set-up" if settings.effort_usd.get(result.family) else "training"
+    return f"{the_pick(case)} costs {each} {of} ({month}, {included} included){latency}."
