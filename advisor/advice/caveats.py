@@ -110,17 +110,17 @@ def _about_fits(case: Case) -> list[str]:
 
 
 def _short_of_time(plan: schema.Plan, trained: Sequence[schema.StrategyResult]) -> list[str]:
-    """Where fine-tuned strategies had less than was planned, since the machine was slower than when it was planned."""
+    """Where fine-tuned strategies had less than was planned."""
     said = []
     fewer = [title_in_text(r.name) for r in trained if r.fit and plan.seeds(r.fit) < plan.repeats]
     if fewer:
         were = f"{conjoined(fewer)} {'was' if len(fewer) == 1 else 'were'}"
-        said.append(f"Fits took longer than foreseen: {were} fitted with fewer than the {plan.repeats} seeds planned.")
+        said.append(f"Time ran short: {were} fitted with fewer than the {plan.repeats} seeds planned.")
     for result in trained:
         if result.fit and result.fit.shortened:
             fits = wording.count(result.fit.count, "fit")
             said.append(
-                f"Training took longer than foreseen: {result.fit.shortened} of {fits} of {title_in_text(result.name)} "
+                f"Time ran short: {result.fit.shortened} of {fits} of {title_in_text(result.name)} "
                 "passed over the rows fewer times than planned, and it might do better with more --time-budget."
             )
     return said

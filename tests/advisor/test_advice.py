@@ -810,15 +810,15 @@ def test_one_fit_with_one_seed_is_a_claim_about_this_fit(
 def test_fewer_seeds_than_planned_are_told() -> None:
     qualities = {"few_shot": 0.5, "lora": 0.9}
     told = Told(qualities, fits={"lora": {"count": 10}})
-    said = "Fits took longer than foreseen: fine-tuning (LoRA) was fitted with fewer than the 3 seeds planned."
+    said = "Time ran short: fine-tuning (LoRA) was fitted with fewer than the 3 seeds planned."
     assert said in told.advice.caveats
-    assert "longer than foreseen" not in Told(qualities).caveats
+    assert "Time ran short" not in Told(qualities).caveats
 
 
 def test_trainings_that_were_shortened_are_told() -> None:
     told = Told({"few_shot": 0.5, "lora": 0.9}, fits={"lora": {"shortened": 4}})
     assert (
-        "Training took longer than foreseen: 4 of 15 fits of fine-tuning (LoRA) passed over the rows fewer times than "
+        "Time ran short: 4 of 15 fits of fine-tuning (LoRA) passed over the rows fewer times than "
         "planned, and it might do better with more --time-budget." in told.advice.caveats
     )
 

@@ -307,7 +307,7 @@ def test_what_the_clock_stopped_at_a_later_seed_stands_with_the_seeds_before(
     assert found.fit is not None
     assert (found.quality.n, found.quality.per_fit, found.fit.count) == (80, None, 5)
     (said,) = [caveat for caveat in report.recommendation.caveats if "fewer than the 3 seeds planned" in caveat]
-    assert said.startswith("Fits took longer than foreseen: fine-tuning")
+    assert said.startswith("Time ran short: fine-tuning")
     assert "were fitted up to 3 times" in (options["output"] / "report.md").read_text(encoding="utf-8")
     assert report_again(options["output"]) == report
 
