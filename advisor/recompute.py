@@ -11,7 +11,7 @@ from advisor.advice import recommend
 from advisor.economics import Prices, is_hosted, mean_qps
 from advisor.error_costs import check_labels
 from advisor.evidence import weigh
-from advisor.records import Record, whole_repeats
+from advisor.records import Record
 from advisor.report.schema import Artefact, Plan, Report, Settings, StrategyResult
 from advisor.reporting import (
     artefact_of,
@@ -41,7 +41,7 @@ def report_again(run: Path, *, prices: Prices | None = None, travels: bool = Fal
     report, folder = _read(run), RunFolder(run)
     options = _options(report, changes)
     used = _prices(report.settings, prices)
-    records = [_record(folder, result, report.data.plan.folds) for result in report.strategies]
+    records = [_record(folder, result) for result in report.strategies]
     labels = report.task.labels if report.task.kind == Kind.CLASSIFICATION.value else None
     check_labels(options.error_cost, options.min_recall, labels)
     metric = get_metric(report.task.metric)
@@ -99,11 +99,9 @@ def _prices(settings: Settings, given: Prices | None) -> Prices:
     return replace(given, tokens={**hosted, **given.tokens})
 
 
-def _record(folder: RunFolder, result: StrategyResult, folds: int) -> Record:
+def _record(folder: RunFolder, result: StrategyResult) -> Record:
     strategy = result.name.split("@")[0]
     fits = tuple(folder.fits(result.name))
-    if result.status == "ok":
-        fits = whole_repeats(fits, folds)
     if result.quality is not None and not fits:
         if not folder.read_plan():
             raise RequestError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import groupby
@@ -85,6 +84,7 @@ class Record:
     model: str | None
     status: Status
     reason: str | None = None
+    """Why it did not end well, or else why it has one seed where more were planned."""
     fits: tuple[Fit, ...] = ()
 
     @cached_property
@@ -114,12 +114,6 @@ class Record:
         """Busy seconds of one query, in batches, on average over all fits."""
         rows = sum(e.asked for e in self.evaluations)
         return sum(e.seconds for e in self.evaluations) / max(1, rows)
-
-
-def whole_repeats(fits: Sequence[Fit], folds: int) -> tuple[Fit, ...]:
-    """The fits of those repeats that ended well on every fold."""
-    repeats = [[f for f in of_repeat if f.status == "ok"] for _, of_repeat in groupby(fits, _repeat)]
-    return tuple(fit for of_repeat in repeats if len(of_repeat) == folds for fit in of_repeat)
 
 
 def _repeat(fit: Fit) -> int:

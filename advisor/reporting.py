@@ -76,9 +76,7 @@ def build_report(
         _environment(comparison),
         settings_of(request, comparison.prices),
     )
-    advice = recommend(data, environment, settings, results, measured.weighed)
-    if advice.strategy is not None and kept is None:
-        advice.caveats.append("Its solution was removed when this run first ended; compare again in a new folder.")
+    advice = recommend(data, environment, settings, results, measured.weighed, is_kept=kept is not None)
     return schema.Report(
         run_id=str(uuid.uuid5(uuid.NAMESPACE_URL, f"{folder.stored_fingerprint()}:{request.seed}")),
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -19,6 +19,7 @@ from eval.errors import FolderBusy, RequestError
 
 PLAN = "plan.json"
 FINISHED = "finished"
+ONE_SEED = "one_seed"
 REFIT = "refit"
 CLOSER_LOOK = "closer-look"
 SOLUTIONS = "solutions"
@@ -129,6 +130,20 @@ class RunFolder:
         """Keep the record of a trial; written at once or not at all."""
         write_atomically(self._record_file(name, slot), _FIT.dump_json(fit).decode())
 
+    def forget(self, name: str, slot: str) -> None:
+        """Remove a trial's record and its solution."""
+        self._record_file(name, slot).unlink(missing_ok=True)
+        shutil.rmtree(self.fold_solution(name, slot), ignore_errors=True)
+
+    def keep_one_seed(self, name: str, why: str) -> None:
+        """Of a strategy that was to have several."""
+        self.write_plan({ONE_SEED: {**self.read_plan().get(ONE_SEED, {}), name: why}})
+
+    def with_one_seed(self, name: str) -> str | None:
+        """Why a strategy has one seed where several were planned; None where it has what was planned."""
+        why: str | None = self.read_plan().get(ONE_SEED, {}).get(name)
+        return why
+
     def refitted(self, name: str) -> Refit | None:
         """The record of the fit on all examples, where its solution is still there; it is then put in its place."""
         kept = self.path / SOLUTION
@@ -199,12 +214,21 @@ class RunFolder:
             shutil.rmtree(kept, ignore_errors=True)
             shutil.copytree(self.solution(pick), kept)
             self.write_plan({"kept": pick})
-        elif pick is None or self.read_plan().get("kept") != pick:
-            shutil.rmtree(kept, ignore_errors=True)
+        elif self.read_plan().get("kept") != pick:
+            self._put_aside(kept)
+            return None
         if not everything and pick is not None:
             shutil.rmtree(self.path / SOLUTIONS, ignore_errors=True)
             shutil.rmtree(self.path / FOLD_SOLUTIONS, ignore_errors=True)
         return kept if kept.is_dir() else None
+
+    def _put_aside(self, kept: Path) -> None:
+        """The solution of a pick that is none any more, when there is none in its place: it may be the pick again."""
+        if kept.is_dir():
+            aside = self.solution(str(self.read_plan().get("kept")))
+            shutil.rmtree(aside, ignore_errors=True)
+            aside.parent.mkdir(exist_ok=True)
+            kept.rename(aside)
 
     def log_to_file(self) -> logging.Handler:
         """Write the log of this run to run.log; the caller closes the handler."""

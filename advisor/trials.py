@@ -13,7 +13,7 @@ from advisor.data import Data
 from advisor.parts import Parts
 from advisor.planning import RunPlan
 from advisor.progress import Progress
-from advisor.records import Fit, Record, whole_repeats
+from advisor.records import Fit, Record
 from advisor.report import wording
 from advisor.report.schema import Status
 from advisor.request import CompareRequest
@@ -33,6 +33,7 @@ GUARD_SECONDS = 20.0
 """What saving and the report need after training, at the least."""
 WORTH_BEGINNING = 0.3
 """Share of the predicted time that must be left: what is cut off shows a figure, and is never recommended."""
+NO_TIME = "there was no time for more"
 SEEDS_APART = 1000
 """Fits of the same fold take seeds this far apart, so that they meet no other fold's."""
 
@@ -117,9 +118,10 @@ class Bench:
             return None
         return Given(kept, fit.config, fit.curve, fit.train_examples, fit.seconds)
 
-    def trials(self, entry: Entry) -> list[Trial]:
-        """What is to be tried of a strategy, fold by fold."""
+    def trials(self, entry: Entry, *, every_seed: bool = False) -> list[Trial]:
+        """What is to be tried of a strategy, fold by fold; further seeds only where they were not given up."""
         trained = make_strategy(entry.strategy).family in TRAINED
+        repeated = trained and (every_seed or self.folder.with_one_seed(entry.name) is None)
         trials = [
             Trial(
                 name=entry.name,
@@ -135,7 +137,7 @@ class Bench:
                 latency_seconds=self.plan.latency_seconds if fold == repeat == 0 else None,
                 deadline=self.deadline,
             )
-            for repeat in range(self.plan.repeats if trained else 1)
+            for repeat in range(self.plan.repeats if repeated else 1)
             for fold, parts in enumerate(self.folds)
         ]
         return [replace(trial, kept=self.folder.fold_solution(trial.name, trial.slot)) for trial in trials]
@@ -165,10 +167,7 @@ def _to_come(plan: RunPlan, entries: Sequence[Entry]) -> dict[str, float]:
 
 
 def _try_one(bench: Bench, entry: Entry) -> Record:
-    """All fits of a strategy; the first that does not end well ends the strategy.
-
-    Once every fold has had its fit, one that the clock stops ends no more than the further seeds.
-    """
+    """All fits of a strategy; the first that does not end well ends the strategy."""
     strategy = make_strategy(entry.strategy)
     model = entry.model if strategy.uses_language_model else None
     blank = Record(entry.name, entry.strategy, strategy.family, model, "stopped_early")
@@ -177,10 +176,9 @@ def _try_one(bench: Bench, entry: Entry) -> Record:
         status: Status = "not_applicable" if spared else "stopped_early"
         return replace(blank, status=status, reason=wording.LEFT_OUT)
     fits = _fits(bench, entry)
-    last, done = fits[-1], whole_repeats(fits, len(bench.folds))
-    if last.status != "ok" and not (done and last.status == "stopped_early"):
-        return replace(blank, status=last.status, reason=last.reason, fits=tuple(fits))
-    whole = replace(blank, status="ok", fits=done)
+    if fits[-1].status != "ok":
+        return replace(blank, status=fits[-1].status, reason=fits[-1].reason, fits=tuple(fits))
+    whole = replace(blank, status="ok", reason=bench.folder.with_one_seed(entry.name), fits=tuple(fits))
     outcomes = [outcome for evaluation in whole.evaluations for outcome in evaluation.outcomes]
     if outcomes and not scored_rows(outcomes):  # one such strategy would leave no row to compare the others on
         ((problem, _),) = Counter(outcome.problem for outcome in outcomes).most_common(1)
@@ -189,34 +187,50 @@ def _try_one(bench: Bench, entry: Entry) -> Record:
 
 
 def _fits(bench: Bench, entry: Entry) -> list[Fit]:
-    """Fold by fold and seed by seed; the first that does not end well is the last."""
+    """Fold by fold and seed by seed; the first that does not end well is the last.
+
+    Once every fold has had a fit, the further seeds are all made, or else given up: what two would say of how much a
+    result owes to the seed is hardly worth knowing.
+    """
     trials, fits = bench.trials(entry), list[Fit]()
-    a_fit = bench.plan.predicted.get(entry.name, 0.0) / len(trials)
-    for trial in trials:
+    a_fit = bench.plan.predicted.get(entry.name, 0.0) / len(bench.trials(entry, every_seed=True))
+    for number, trial in enumerate(trials):
         fit = bench.folder.finished(trial.name, trial.slot)
-        if fit is None and trial.repeat and not _may_repeat(bench, entry, trial, fits):
-            break
         if fit is None:
+            lacking = _why_not_repeated(bench, entry, trial, fits, len(trials) - number) if trial.repeat else ""
+            if lacking:
+                return _with_one_seed(bench, entry, fits, lacking)
             later = (trial.folds - trial.fold - 1) * a_fit + _seconds_after(bench.plan, entry.name)
             fit = make_fit(bench, entry, replace(trial, given=bench.given(entry, trial.slot)), a_fit, later)
             bench.folder.finish(trial.name, trial.slot, fit)
             bench.remember()
         fits.append(fit)
         if fit.status != "ok":
-            break
+            why = NO_TIME if fit.status == "stopped_early" else f"another fit failed ({fit.reason})"
+            return _with_one_seed(bench, entry, fits, why) if trial.repeat else fits
     return fits
 
 
-def _may_repeat(bench: Bench, entry: Entry, trial: Trial, fits: Sequence[Fit]) -> bool:
-    """Whether there is time for another seed on the folds from this one on, going by what the fits so far took.
+def _why_not_repeated(bench: Bench, entry: Entry, trial: Trial, fits: Sequence[Fit], left: int) -> str:
+    """Why further seeds cannot be had, going by what the fits so far took; empty where they can.
 
-    What builds on fits of another strategy has no more seeds than that one.
+    Where the first seed went on from fits of another strategy, the others are to do so too.
     """
-    if base_of(entry) in _tried(bench.plan) and bench.given(entry, trial.slot) is None:
-        return False
+    builds = bench.given(entry, replace(trial, repeat=0).slot) is not None
+    if builds and bench.given(entry, trial.slot) is None:
+        return "what it builds on has one seed too"
     taken = sum(fit.seconds + (fit.evaluation.seconds if fit.evaluation else 0.0) for fit in fits) / len(fits)
     end = _end(bench, _seconds_after(bench.plan, entry.name))
-    return time.monotonic() + (trial.folds - trial.fold) * taken < end
+    return "" if time.monotonic() + left * taken < end else NO_TIME
+
+
+def _with_one_seed(bench: Bench, entry: Entry, fits: Sequence[Fit], why: str) -> list[Fit]:
+    """Those of the first seed; the others are forgotten, and not tried again when the run is resumed."""
+    bench.folder.keep_one_seed(entry.name, why)
+    for trial in bench.trials(entry, every_seed=True):
+        if trial.repeat:
+            bench.folder.forget(trial.name, trial.slot)
+    return [fit for fit in fits if fit.repeat == 0]
 
 
 def make_fit(bench: Bench, entry: Entry, trial: Trial, predicted: float, later: float) -> Fit:

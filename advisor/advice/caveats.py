@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 from advisor.advice.case import Case, broken_today, is_loss
@@ -112,10 +113,13 @@ def _about_fits(case: Case) -> list[str]:
 def _short_of_time(plan: schema.Plan, trained: Sequence[schema.StrategyResult]) -> list[str]:
     """Where fine-tuned strategies had less than was planned."""
     said = []
-    fewer = [title_in_text(r.name) for r in trained if r.fit and plan.seeds(r.fit) < plan.repeats]
-    if fewer:
-        were = f"{conjoined(fewer)} {'was' if len(fewer) == 1 else 'were'}"
-        said.append(f"Time ran short: {were} fitted with fewer than the {plan.repeats} seeds planned.")
+    by_reason = defaultdict(list)
+    for result in trained:
+        if result.fit and plan.seeds(result.fit) < plan.repeats:
+            by_reason[result.reason].append(wording.strategy_title(result.name))
+    for reason, titles in by_reason.items():
+        were = "was" if len(titles) == 1 else "were"
+        said.append(f"{conjoined(titles)} {were} fitted with one seed instead of {plan.repeats}: {reason}.")
     for result in trained:
         if result.fit and result.fit.shortened:
             fits = wording.count(result.fit.count, "fit")

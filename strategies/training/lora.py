@@ -233,11 +233,11 @@ class _Run:
         return TrainingLog(tuple(epochs), kept, self.tokens, end - start, guard, len(self.rows), shortened)
 
     def _keep_to_time(self, number: int) -> None:
-        """Plan fewer epochs, so that the learning rate comes down in time, where all that are planned will not end."""
+        """Plan as many epochs as will end in time, so that the learning rate comes down by then; all where they do."""
         if self.fewest_epochs is not None:
             last = self.pace.last_epoch(number, number * self.steps_an_epoch - self.done, time.monotonic())
-            if max(number, self.fewest_epochs) <= last < self.epochs:
-                self.epochs = int(last)
+            if last >= max(number, self.fewest_epochs):
+                self.epochs = int(min(last, self.settings.epochs))
 
     def _quality(self) -> float | None:
         if self.dev_quality is None:

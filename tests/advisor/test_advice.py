@@ -102,6 +102,7 @@ class Told:
         plan: dict[str, Any] | None = None,
         refits: dict[str, schema.Refit] | None = None,
         fits: dict[str, dict[str, int]] | None = None,
+        reasons: dict[str, str] | None = None,
         curves: dict[str, list[schema.LearningPoint]] | None = None,
         label_rows: dict[str, int] | None = None,
         secondary: dict[str, dict[str, float]] | None = None,
@@ -169,6 +170,7 @@ class Told:
         self.decision = decided
         data = data_of(rows, examples, plan).model_copy(update={"findings": list(findings)})
         results = [fitted(r, data.plan, (fits or {}).get(r.name, {})) for r in results]
+        results = [r.model_copy(update={"reason": (reasons or {}).get(r.name)}) for r in results]
         results = [*with_errors(results, weighed), *late]
         self.advice = recommend(data, with_models(request), settings, results, weighed, is_kept=is_kept)
 
@@ -809,10 +811,10 @@ def test_one_fit_with_one_seed_is_a_claim_about_this_fit(
 
 def test_fewer_seeds_than_planned_are_told() -> None:
     qualities = {"few_shot": 0.5, "lora": 0.9}
-    told = Told(qualities, fits={"lora": {"count": 10}})
-    said = "Time ran short: fine-tuning (LoRA) was fitted with fewer than the 3 seeds planned."
+    told = Told(qualities, fits={"lora": {"count": 5}}, reasons={"lora": "there was no time for more"})
+    said = "Fine-tuning (LoRA) was fitted with one seed instead of 3: there was no time for more."
     assert said in told.advice.caveats
-    assert "Time ran short" not in Told(qualities).caveats
+    assert "instead of 3" not in Told(qualities).caveats
 
 
 def test_trainings_that_were_shortened_are_told() -> None:

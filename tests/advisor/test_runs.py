@@ -279,6 +279,29 @@ def test_without_a_pick_no_solution_is_left_from_before(tmp_path: Path) -> None:
     assert files(tmp_path / "solutions") == ["a"]
 
 
+def test_a_pick_without_a_solution_puts_that_of_the_pick_before_aside(tmp_path: Path) -> None:
+    run = _with_solutions(tmp_path, a="A")
+    run.keep("a", everything=False)
+    assert run.keep("b", everything=False) is None
+    assert not (tmp_path / "solution").exists()
+    assert files(tmp_path / "solutions") == ["a"]
+    kept = run.keep("a", everything=False)
+    assert kept is not None
+    assert '"A"' in (kept / "solution.json").read_text()
+
+
+def test_of_a_strategy_with_one_seed_it_is_known_why(tmp_path: Path) -> None:
+    run = RunFolder.open(tmp_path, "one")
+    run.keep_one_seed("lora", "there was no time")
+    run.keep_one_seed("lora_rag", "another failed")
+    again = RunFolder.open(tmp_path, "one")
+    assert [again.with_one_seed(name) for name in ("lora", "lora_rag", "rag")] == [
+        "there was no time",
+        "another failed",
+        None,
+    ]
+
+
 def test_keeping_twice_keeps_the_same(tmp_path: Path) -> None:
     run = _with_solutions(tmp_path, a="A")
     assert run.keep("a", everything=False) == run.keep("a", everything=False)

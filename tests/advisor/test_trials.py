@@ -290,57 +290,97 @@ def test_what_the_clock_stopped_in_a_later_fold_is_shown_but_never_recommended(
     assert "lora" not in report.recommendation.probability_best
 
 
-def test_what_the_clock_stopped_at_a_later_seed_stands_with_the_seeds_before(
-    options: dict[str, Any], tuned: Any, clerk: ScriptedModel, shelf_with: MakeShelf
+def clock_ends(fit: Any, workshop: Any, number: int) -> None:
+    workshop.log.guard_fired = fit.number == number
+
+
+def fails(fit: Any, workshop: Any, number: int) -> None:
+    if fit.number == number:
+        raise RuntimeError("the loss is not a number")
+
+
+@pytest.mark.parametrize(
+    ("ended", "why"),
+    [
+        (clock_ends, "there was no time for more"),
+        (fails, "another fit failed (RuntimeError: the loss is not a number)"),
+    ],
+)
+def test_what_ends_at_a_later_seed_stands_with_its_first(
+    options: dict[str, Any],
+    tuned: Any,
+    clerk: ScriptedModel,
+    shelf_with: MakeShelf,
+    ended: Callable[[Any, Any, int], None],
+    why: str,
 ) -> None:
-    """Its first seed has answered all rows, its second those of one fold."""
-
-    def during(fit: Any, workshop: Any) -> None:
-        workshop.log.guard_fired = fit.number == 6
-
-    tuned.during = during
+    """Its first seed has answered all rows, its second those of one fold; compared again, it gets no more."""
+    tuned.during = lambda fit, workshop: ended(fit, workshop, 6)
+    tuned.right = lambda fit, row: row % 10 < (9 if fit.seed < trials.SEEDS_APART else 2)
     report = compare(**options, strategies=["majority", "lora"], shelf=shelf_with(clerk))
-    plan, found = report.data.plan, report.result("lora")
+    plan, found, folder = report.data.plan, report.result("lora"), options["output"]
     assert (plan.folds, plan.repeats, len(tuned.fits)) == (5, 3, 7 + 2 + 1), "then the learning curve and the refit"
-    assert (found.status, found.reason, report.recommendation.strategy) == ("ok", None, "lora")
+    assert (found.status, found.reason, report.recommendation.strategy) == ("ok", why, "lora")
     assert found.quality is not None
     assert found.fit is not None
-    assert (found.quality.n, found.quality.per_fit, found.fit.count) == (80, None, 5)
-    (said,) = [caveat for caveat in report.recommendation.caveats if "fewer than the 3 seeds planned" in caveat]
-    assert said.startswith("Time ran short: fine-tuning")
-    assert "were fitted up to 3 times" in (options["output"] / "report.md").read_text(encoding="utf-8")
-    assert report_again(options["output"]) == report
+    assert (found.quality.n, found.quality.value, found.quality.per_fit, found.fit.count) == (80, 0.9, None, 5)
+    (said,) = [caveat for caveat in report.recommendation.caveats if "one seed instead of 3" in caveat]
+    assert said.startswith("Fine-tuning (LoRA) was")
+    assert said.endswith(f"{why}.")
+    assert "were fitted up to 3 times" in (folder / "report.md").read_text(encoding="utf-8")
+    assert report_again(folder) == report
+    again = compare(**options, strategies=["majority", "lora"], shelf=shelf_with(clerk))
+    assert (again.strategies, len(tuned.fits)) == (report.strategies, 10)
 
 
-def test_another_seed_is_not_begun_where_fits_as_long_as_those_before_would_not_end_in_time(
-    bench_for: MakeBench, tuned: Any, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("left", "fits"), [(169.0, 3), (181.0, 9)])
+def test_further_seeds_are_not_begun_where_all_of_them_would_not_end_in_time(
+    bench_for: MakeBench, tuned: Any, monkeypatch: pytest.MonkeyPatch, left: float, fits: int
 ) -> None:
-    """Planned were 3 x 3 fits of 10 seconds; each takes 20 of the 170 that there are before another strategy's."""
+    """Planned were 3 x 3 fits of 10 seconds; each takes 20, so that six more take 120 of what is left after three."""
     clock = SimpleNamespace(now=1000.0)
     monkeypatch.setattr(trials, "time", SimpleNamespace(monotonic=lambda: clock.now))
 
     def run(trial: Any, *_: Any) -> Fit:
         clock.now += 20.0
-        return Fit("ok", fold=trial.fold, repeat=trial.repeat, evaluation=right_on(trial.test), seconds=16.0)
-
-    def right_on(rows: Sequence[Example]) -> Evaluation:
-        answered = tuple(Outcome(e, Prediction(e.target), 1.0, 0.1) for e in rows)
-        return Evaluation("accuracy", answered, 4.0)
+        answered = tuple(Outcome(e, Prediction(e.target), 1.0, 0.1) for e in trial.test)
+        evaluation = Evaluation("accuracy", answered, 4.0)
+        return Fit("ok", fold=trial.fold, repeat=trial.repeat, evaluation=evaluation, seconds=16.0)
 
     monkeypatch.setattr("advisor.trials.run_trial", run)
-    predicted, deadline = {"lora": 90.0, "lora_rag": 50.0}, clock.now + 170 + 50 + trials.GUARD_SECONDS
+    predicted, deadline = {"lora": 90.0, "lora_rag": 50.0}, clock.now + left + 50 + trials.GUARD_SECONDS
     record = tried(bench_for(folds=3, repeats=3, predicted=predicted, deadline=deadline), LORA)["lora"]
-    assert (record.status, [fit.repeat for fit in record.fits]) == ("ok", [0, 0, 0, 1, 1, 1])
+    assert (record.status, len(record.fits)) == ("ok", fits)
+
+
+def test_of_seeds_that_were_given_up_nothing_is_left(bench_for: MakeBench, tuned: Any) -> None:
+    tuned.during = lambda fit, workshop: clock_ends(fit, workshop, 4)
+    bench = bench_for(folds=2, repeats=3)
+    record = tried(bench, LORA)["lora"]
+    assert [fit.slot for fit in bench.folder.fits("lora")] == [fit.slot for fit in record.fits]
+    kept = bench.folder.fold_solution("lora", record.fits[0].slot)
+    assert {folder.name for folder in kept.parent.iterdir()} == {fit.slot for fit in record.fits}
 
 
 def test_what_builds_on_fits_of_another_has_no_more_seeds_than_that(
     bench_for: MakeBench, tuned: Any, builder: Any
 ) -> None:
-    tuned.during = lambda fit, workshop: setattr(workshop.log, "guard_fired", fit.number == 3)
-    bench = bench_for(folds=2, repeats=2, predicted={"lora": 1.0, "lora_linear": 1.0})
-    records = tried(bench, LORA, Entry("lora_linear", "lora_linear", "scripted"))
+    tuned.during = lambda fit, workshop: clock_ends(fit, workshop, 3)
+    records = tried(bench_for(folds=2, repeats=2), LORA, Entry("lora_linear", "lora_linear", "scripted"))
     assert [(r.status, len(r.fits)) for r in records.values()] == [("ok", 2), ("ok", 2)]
-    assert len(builder.fits) == 3, "the first fold's second, which was there"
+    assert records["lora_linear"].reason == "what it builds on has one seed too"
+    assert len(builder.fits) == 2
+
+
+def test_what_builds_on_a_strategy_that_failed_has_all_its_seeds(
+    bench_for: MakeBench, tuned: Any, builder: Any
+) -> None:
+    tuned.during = lambda fit, workshop: fails(fit, workshop, 0)
+    records = tried(bench_for(folds=2, repeats=2), LORA, Entry("lora_linear", "lora_linear", "scripted"))
+    assert [(r.status, r.reason is None, len(r.fits)) for r in records.values()] == [
+        ("failed", False, 1),
+        ("ok", True, 4),
+    ]
 
 
 def test_fits_that_were_shortened_are_told_of(

@@ -282,6 +282,24 @@ def test_training_that_turns_out_too_slow_is_planned_anew_and_comes_to_its_end(
     assert rates[-1] < 0.15 * SLOW.learning_rate < 0.9 * SLOW.learning_rate < max(rates)
 
 
+def test_training_that_was_slow_for_a_while_has_all_its_epochs(
+    model: TransformersModel, clock: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Ten steps of two seconds and 38 of one are 58 seconds."""
+    totals: list[int] = []
+    loss = lora._Run._loss
+
+    def take(run: Any, pack: Any) -> torch.Tensor:
+        clock.now += 2.0 if run.done < 10 else 1.0
+        return loss(run, pack)
+
+    monkeypatch.setattr(lora._Run, "_loss", take)
+    told = {"on_step": lambda done, total: totals.append(total), "fewest_epochs": 2}
+    log = train(model, tmp_path, SLOW, deadline=clock.now + 64, **told)
+    assert min(totals) < 48
+    assert (len(log.epochs), log.guard_fired, log.shortened_to) == (4, False, None)
+
+
 @pytest.mark.parametrize("fewest", [None, 3])
 def test_training_is_not_planned_anew_for_fewer_epochs_than_are_asked_for(
     model: TransformersModel,
