@@ -32,7 +32,8 @@ FEWEST_GROUPS = 5
 FEWEST_ROWS_OF_A_LABEL = 10
 MUCH_OF_A_METRIC = 0.05
 """A label with more than this share of a macro average must have its rows."""
-_ROUNDING = 1e-12
+ROUNDING = 1e-12
+"""Figures closer than this to each other, or to a limit, are the same."""
 _NORMAL = NormalDist()
 
 
@@ -52,7 +53,7 @@ class Limits:
         Of today's system only those on what it gets right: what it costs, and how long it takes, is not known.
         """
         broken, is_known = [], not candidate.incumbent
-        if self.min_quality is not None and candidate.quality < self.min_quality - _ROUNDING:
+        if self.min_quality is not None and candidate.quality < self.min_quality - ROUNDING:
             broken.append("min_quality")
         if is_known and self.max_cost_per_1k is not None and candidate.money.per_query * 1000 > self.max_cost_per_1k:
             broken.append("max_cost_per_1k")
@@ -61,7 +62,7 @@ class Limits:
         return broken + [
             f"min_recall {label}"
             for label, least in self.min_recall.items()
-            if candidate.recall.get(label, least) < least - _ROUNDING
+            if candidate.recall.get(label, least) < least - ROUNDING
         ]
 
 
@@ -297,8 +298,13 @@ def _today(candidates: Sequence[Candidate], limits: Limits) -> Candidate | None:
     return next((c for c in candidates if c.incumbent and not limits.broken_by(c)), None)
 
 
-def _by_quality(candidate: Candidate) -> tuple[float, int, str]:
-    return -candidate.quality, candidate.simplicity, candidate.name
+def _by_quality(candidate: Candidate) -> tuple[float, int, float, str]:
+    return -candidate.quality, candidate.simplicity, candidate.money.monthly, candidate.name
+
+
+def _by_simplicity(candidate: Candidate) -> tuple[int, float, float, str]:
+    """One strategy on several models is equally simple: then the better counts, then the cheaper; names last."""
+    return candidate.simplicity, -candidate.quality, candidate.money.monthly, candidate.name
 
 
 # ---- the pick --------------------------------------------------------------------------------------------------------
@@ -307,19 +313,19 @@ def _by_quality(candidate: Candidate) -> tuple[float, int, str]:
 def _pick(feasible: Sequence[Candidate], evidence: Evidence, aim: Aim) -> tuple[Candidate, list[Candidate]]:
     """The pick, and all that count as equal to the best. `feasible` has the best quality first."""
     best = max(feasible, key=aim.worth)
-    equals = [c for c in feasible if aim.worth(best) - aim.worth(c) <= aim.margin(best, c, evidence) + _ROUNDING]
+    equals = [c for c in feasible if aim.worth(best) - aim.worth(c) <= aim.margin(best, c, evidence) + ROUNDING]
     if aim.stake is not None:
-        rounding = _ROUNDING * (aim.stake + abs(best.money.monthly))
+        rounding = ROUNDING * (aim.stake + abs(best.money.monthly))
         level = [c for c in feasible if aim.worth(best) - aim.worth(c) <= rounding]
-        return min(level, key=lambda c: (c.simplicity, c.name)), equals
+        return min(level, key=_by_simplicity), equals
     return cheapest([c for c in equals if not any(_dominates(other, c) for other in feasible)]), equals
 
 
 def cheapest(candidates: Sequence[Candidate]) -> Candidate:
-    """The cheapest a month; among those that cost the same (within 10 %), the simplest."""
+    """The cheapest a month; among those that cost the same (within 10 %), the simplest, and of these the best."""
     least = min(c.money.monthly for c in candidates)
     level = [c for c in candidates if c.money.monthly <= least * (1 + EQUAL_COST)]
-    return min(level, key=lambda c: (c.simplicity, c.name))
+    return min(level, key=_by_simplicity)
 
 
 def _dominates(a: Candidate, b: Candidate) -> bool:
@@ -332,7 +338,7 @@ def _beats(candidate: Candidate, incumbent: Candidate, evidence: Evidence, toler
     """By more than what counts as equal."""
     errors = evidence.standard_errors if evidence.losses is None else evidence.losses.standard_errors
     error = errors.get((candidate.name, incumbent.name), 0.0)
-    return gain_over(candidate, incumbent, evidence) > max(tolerance, error / 2) + _ROUNDING
+    return gain_over(candidate, incumbent, evidence) > max(tolerance, error / 2) + ROUNDING
 
 
 def gain_over(candidate: Candidate, incumbent: Candidate, evidence: Evidence) -> float:
@@ -344,8 +350,8 @@ def gain_over(candidate: Candidate, incumbent: Candidate, evidence: Evidence) ->
 
 # ---- how sure it is --------------------------------------------------------------------------------------------------
 #
-# Resamples of few rows vary too little: 40 right answers of 40 never vary at all. The standard errors of proportions
-# (Bonett and Price 2012) do not vanish. Each probability is therefore the more cautious of the two.
+# Resamples of few rows vary too little: 40 right answers of 40 never vary at all. The standard errors (those of
+# `eval.statistics`) do not vanish. Each probability is therefore the more cautious of the two.
 
 
 def _confidence(pick: Candidate, others: Sequence[Candidate], evidence: Evidence, aim: Aim) -> float:
@@ -353,13 +359,13 @@ def _confidence(pick: Candidate, others: Sequence[Candidate], evidence: Evidence
     if not others:
         return 1.0
     highest = np.array([aim.worths(c, evidence) for c in others]).max(axis=0)
-    resampled = float((highest - aim.worths(pick, evidence) <= aim.slack + _ROUNDING).mean())
+    resampled = float((highest - aim.worths(pick, evidence) <= aim.slack + ROUNDING).mean())
     return min(resampled, *(1 - _chance_ahead(c, pick, evidence, aim, by=aim.slack) for c in others))
 
 
 def _may_match(other: Candidate, pick: Candidate, evidence: Evidence, aim: Aim) -> bool:
     """Whether the other is at least as good as the pick with a probability of more than 2.5 %."""
-    at_least = aim.worths(other, evidence) >= aim.worths(pick, evidence) - _ROUNDING
+    at_least = aim.worths(other, evidence) >= aim.worths(pick, evidence) - ROUNDING
     return max(float(at_least.mean()), _chance_ahead(other, pick, evidence, aim, by=0.0)) > (1 - CLEAR) / 2
 
 
@@ -367,7 +373,7 @@ def _chance_ahead(other: Candidate, pick: Candidate, evidence: Evidence, aim: Ai
     """Normal probability that the other is better than the pick by more than so much."""
     short = aim.worth(pick) - aim.worth(other) + by
     error = aim.error(pick, other, evidence)
-    return float(short < -_ROUNDING) if error == 0 else _NORMAL.cdf(-short / error)
+    return float(short < -ROUNDING) if error == 0 else _NORMAL.cdf(-short / error)
 
 
 def _rows_for_gain(

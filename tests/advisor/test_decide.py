@@ -9,7 +9,7 @@ from statistics import NormalDist
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from advisor.decide import Candidate, Decision, Evidence, Limits, cheapest, decide
@@ -100,6 +100,26 @@ def test_costs_within_ten_percent_count_as_equal_and_the_simplest_is_taken() -> 
     assert choose(level).pick == "simple"
     apart = [candidate("cheap", 0.9, 10.0, simplicity=5), candidate("simple", 0.9, 11.01, simplicity=1)]
     assert choose(apart).pick == "cheap"
+
+
+def test_of_one_strategy_on_several_models_the_better_is_taken_whatever_they_are_called() -> None:
+    for better, other in permutations(["lora@alpha", "lora@beta"]):
+        level = [candidate(better, 0.889, 1.09, 13), candidate(other, 0.871, 1.0, 13)]
+        assert choose(level, error=0.04).pick == better
+        assert (
+            at_error_cost(0.005, [candidate(better, 0.889, 1.9, 13), candidate(other, 0.871, 1.0, 13)]).pick == better
+        )
+
+
+def test_what_costs_more_for_the_same_quality_sets_no_mark() -> None:
+    """The dear entry is known less well, so that with it as the mark the plain one would count as equal."""
+    two = [candidate("lora@beta", 0.90, 2, 13), candidate("linear", 0.885, 1, 4)]
+    more = [*two, candidate("lora@alpha", 0.90, 6, 13)]
+    errors = {(a.name, b.name): 0.05 if "lora@alpha" in (a.name, b.name) else 0.005 for a, b in permutations(more, 2)}
+    decision = choose(more, error=errors)
+    assert (
+        (decision.pick, decision.best) == ("lora@beta", "lora@beta") == (choose(two, error=0.005).pick, decision.best)
+    )
 
 
 def test_costs_are_level_with_the_cheapest_not_with_their_neighbours() -> None:
@@ -465,7 +485,7 @@ figures = st.builds(
     lambda quality, monthly, simplicity, p95: (quality / 100, monthly / 7, simplicity, float(p95)),
     st.integers(0, 100),
     st.integers(0, 60),
-    st.integers(0, 11),
+    st.integers(0, 3),
     st.integers(1, 1000),
 )
 limits = st.builds(
@@ -479,8 +499,8 @@ tolerances = st.sampled_from([0.0, 0.01, 0.05, 1.0])
 
 @st.composite
 def cases(draw: st.DrawFn) -> tuple[list[Candidate], Evidence]:
-    """Candidates with different simplicity, as in a run, and any standard errors."""
-    rows = draw(st.lists(figures, min_size=1, max_size=5, unique_by=lambda f: f[2]))
+    """Candidates, some equally simple, as one strategy on several models is, and any standard errors."""
+    rows = draw(st.lists(figures, min_size=1, max_size=5, unique_by=lambda f: f[:3]))
     candidates = [candidate(f"s{i}", q, m, s, p) for i, (q, m, s, p) in enumerate(rows)]
     errors: dict[tuple[str, str], float] = {}
     for a in candidates:
@@ -564,18 +584,16 @@ def with_a_dominated_one(draw: st.DrawFn, *, same_error: bool) -> tuple[list[Can
     over = draw(st.sampled_from(candidates))
     quality = over.quality - draw(st.sampled_from([0.0, 0.01, 0.1, 0.4]))
     factor = draw(st.sampled_from([1.0, 1.05, 1.5]))
-    worse = Candidate(
-        "worse",
-        quality,
-        Money(over.money.per_query * factor, over.money.training, over.money.monthly * factor),
-        over.p95_ms * factor,
-        12,
-    )
+    simplicity = draw(st.sampled_from([over.simplicity, 12]))
+    money = Money(over.money.per_query * factor, over.money.training, over.money.monthly * factor)
+    assume((quality, money.monthly, simplicity) != (over.quality, over.money.monthly, over.simplicity))
+    # Named so that it is neither always the first nor always the last.
+    worse = Candidate(draw(st.sampled_from(["a", "z"])), quality, money, over.p95_ms * factor, simplicity)
     errors = dict(found.standard_errors)
     for c in candidates:
         inherited = errors.get((c.name, over.name), 0.0)
         error = inherited if same_error else draw(st.sampled_from([0.0, 0.1, 0.3]))
-        errors["worse", c.name] = errors[c.name, "worse"] = error
+        errors[worse.name, c.name] = errors[c.name, worse.name] = error
     more = [*candidates, worse]
     return candidates, more, replace(evidence(more, spread=0.02), standard_errors=errors)
 
