@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise, product
 from typing import Any, NamedTuple, TypeVar
 
-from advisor.decide import EQUAL_COST, Candidate, Decision, Evidence, Limits, decide, gain_over, picked
+from advisor.decide import EQUAL_COST, ROUNDING, Candidate, Decision, Evidence, Limits, decide, gain_over, picked
 from advisor.economics import Money, break_even, middle, pieces
 
 PRICES = (0.1, 10.0)
@@ -274,8 +274,9 @@ def _tolerances(assumed: Assumptions) -> Iterator[Flip]:
         best = max(c.quality for c in feasible)
         values |= {best - c.quality for c in feasible}
     gaps = sorted(values)
-    yield from _first_change("tolerance", assumed, [g for g in gaps if g > assumed.tolerance])
-    smaller = [max(0.0, g - _STEP) for g in reversed(gaps) if g <= assumed.tolerance]
+    met = assumed.tolerance + ROUNDING  # as by a gap of 0.5 - 0.49 a tolerance of 0.01
+    yield from _first_change("tolerance", assumed, [g for g in gaps if g > met])
+    smaller = [max(0.0, g - _STEP) for g in reversed(gaps) if g <= met]
     yield from _first_change("tolerance", assumed, smaller)
 
 
