@@ -2,8 +2,9 @@
 
 Draws true qualities, answers to the test rows and the order of costs; applies each rule to what it could observe; and
 prints what its picks lose, and how often it finds the cheapest of four equal leaders. Then it asks `advisor.decide`
-for verdicts: how often `clear` is said and right, and how often it is said of two fits of one strategy (A/A). Numpy
-only, no model, one core, under five minutes; tables as Markdown, JSON on the last line:
+for verdicts: how often `clear` is said and right, how often it is said of two fits of one strategy (A/A), and how often
+of a strategy that does wholly worse on few queries, which few rows may not show. Numpy only, no model, one core, under
+five minutes; tables as Markdown, JSON on the last line:
 
     python benchmarks/decision_rule.py [--draws 2000] [--quick]
 
@@ -121,7 +122,8 @@ def scores(field: Field, truth: Floats, scenario: Scenario, rng: np.random.Gener
 
 
 def observe(truth: Floats, rows: Floats, continuous: bool) -> Draws:
-    """What a comparison would measure. For right and wrong answers the errors are Bonett and Price's (2012)."""
+    """What a comparison would measure. For right and wrong answers the errors are Bonett and Price's (2012), for others
+    those of `eval.statistics`: of the rows, and of two that differ as much as is to be feared."""
     n = rows.shape[2]
     observed = rows.mean(axis=2)
     centred = rows - observed[..., None]
@@ -129,10 +131,11 @@ def observe(truth: Floats, rows: Floats, continuous: bool) -> Draws:
     variance = np.einsum("dii->di", covariance)
     difference = observed[:, :, None] - observed[:, None, :]
     spread = np.maximum(variance[:, :, None] + variance[:, None, :] - 2 * covariance, 0)
+    discordant = (spread + difference**2) * n
     if continuous:
-        squared = spread / (n - 1)
+        sizes = np.stack([np.abs(rows - rows[:, [i]]).sum(axis=2) for i in range(rows.shape[1])], axis=1)
+        squared = (spread * n + 2 * ((discordant + 2) / (sizes + 2)) ** 2) / (n + 2) ** 2
     else:
-        discordant = (spread + difference**2) * n
         squared = ((discordant + 2) / (n + 2) - (difference * n / (n + 2)) ** 2) / (n + 2)
     squared *= 1 - np.eye(squared.shape[1])
     drawn = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), size=RESAMPLES).astype(np.float32)
@@ -365,19 +368,39 @@ def run_verdicts(scenario: Scenario, draws: int) -> dict[str, float | None]:
     }
 
 
-def run_a_a(rows: int, strategies: int, agree: float, price: float, draws: int) -> float:
-    """How often `clear` is said of fits of one strategy, whose outcomes are shuffled among them row by row.
+def run_a_a(rows: int, agree: float, continuous: bool, price: float, draws: int) -> float:
+    """How often `clear` is said of two fits of one strategy, whose outcomes are shuffled among them row by row.
 
-    The first of the fits costs 1, the others `price`.
+    The first of the fits costs 1, the other `price`.
     """
     rng = np.random.default_rng(0)
+    scenario, truth = Scenario(rows, 2, continuous, outcomes_correlated=agree), np.full((AT_ONCE, 2), 0.8)
     said = []
     for _ in range(draws // AT_ONCE):
-        truth = np.full((AT_ONCE, strategies), 0.8)
-        fits = scores("spread", truth, Scenario(rows, strategies, outcomes_correlated=agree), rng)
-        d = observe(truth, rng.permuted(fits, axis=1), continuous=False)
-        said += [decision.verdict == "clear" for decision in decisions(d, np.array([1.0, *[price] * (strategies - 1)]))]
+        d = observe(truth, rng.permuted(scores("spread", truth, scenario, rng), axis=1), continuous)
+        said += [decision.verdict == "clear" for decision in decisions(d, np.array([1.0, price]))]
     return float(np.mean(said))
+
+
+def run_sparse(rows: int, lost: float, small: float, draws: int) -> tuple[float, float]:
+    """How often `clear` is said at all, and of a cheap strategy that loses more than the tolerance.
+
+    It has 0 on a share of the queries, `lost`, where the dear one has 1; on the others they differ by a little or not
+    at all. The metric is no proportion: that rows are right or wrong is not known.
+    """
+    rng = np.random.default_rng(0)
+    truth = np.tile([0.75 * (1 - lost), 0.75 + 0.25 * lost], (AT_ONCE, 1))
+    said = []
+    for _ in range(draws // AT_ONCE):
+        dear = np.full((AT_ONCE, rows), 0.75)
+        cheap = np.clip(dear + small * rng.standard_normal(dear.shape), 0, 1)
+        failed = rng.random(dear.shape) < lost
+        dear[failed], cheap[failed] = 1, 0
+        d = observe(truth, np.stack([cheap, dear], axis=1), continuous=True)
+        found = decisions(d, np.array([1.0, 10.0]))
+        said += [(decision.verdict == "clear", decision.pick == "s00") for decision in found]
+    clear, cheap_picked = np.array(said).T
+    return float(clear.mean()), float((clear & cheap_picked).mean())
 
 
 # ---- what is printed -------------------------------------------------------------------------------------------------
@@ -396,7 +419,8 @@ GRID = [
     )
 ]
 VERDICTS = [Scenario(n, s, c) for n, s, c in product((40, 120, 300, 1000), (4, 10), (False, True))]
-A_A = list(product((40, 120, 300, 1000), (TWINS_AGREE, 0.95), (1.0, 10.0)))
+A_A = list(product((40, 120, 300, 1000), (TWINS_AGREE, 0.95), (False, True), (1.0, 10.0)))
+SPARSE = list(product((20, 40, 100, 300), (0.02, 0.04), (0.0, 0.02, 0.1)))
 
 
 def main() -> None:
@@ -416,8 +440,10 @@ def main() -> None:
         print(grid_table(gains))
     verdicts = [(s, run_verdicts(s, draws)) for s in (BASE if quick else VERDICTS)]
     print(verdict_table(verdicts))
-    a_a = [(*case, run_a_a(case[0], 2, case[1], case[2], draws)) for case in (A_A[:4] if quick else A_A)]
+    a_a = [(*case, run_a_a(*case, draws)) for case in (A_A[:8] if quick else A_A)]
     print(a_a_table(a_a))
+    sparse = [(*case, *run_sparse(*case, draws)) for case in SPARSE]
+    print(sparse_table(sparse))
     print(f"{time.monotonic() - started:.0f} s", file=sys.stderr)
     found = {
         "draws": draws,
@@ -428,7 +454,8 @@ def main() -> None:
         "grid": [asdict(s) | {"rules": {n: asdict(o) for n, o in of.items()}} for s, of in grid],
         "gain_over_ladder": gains,
         "verdicts": [asdict(s) | of for s, of in verdicts],
-        "a_a": [dict(zip(("rows", "agree", "price", "clear"), row, strict=True)) for row in a_a],
+        "a_a": [dict(zip(("rows", "agree", "continuous", "price", "clear"), row, strict=True)) for row in a_a],
+        "sparse": [dict(zip(("rows", "lost", "small", "clear", "clear_wrong"), row, strict=True)) for row in sparse],
     }
     print(json.dumps(rounded(found)))
 
@@ -476,7 +503,7 @@ def verdict_table(verdicts: list[tuple[Scenario, dict[str, float | None]]]) -> s
     """What `clear` is worth."""
     lines = [
         table_row(
-            str(s.rows), str(s.strategies), "continuous" if s.continuous else "binary", percent(v["clear"]),
+            str(s.rows), str(s.strategies), kind_of(s.continuous), percent(v["clear"]),
             percent(v["clear_right"]), percent(v["pick_right"]), percent(v["mean_confidence"]),
             percent(v["same_pick_as_here"]),
         )
@@ -487,13 +514,31 @@ def verdict_table(verdicts: list[tuple[Scenario, dict[str, float | None]]]) -> s
     return table("Verdicts", head, lines)
 
 
-def a_a_table(found: list[tuple[int, float, float, float]]) -> str:
+def a_a_table(found: list[tuple[int, float, bool, float, float]]) -> str:
     """`clear` said of two fits of one strategy."""
     lines = [
-        table_row(str(n), f"{agree:g}", "level" if price == 1 else f"{price:g} times", percent(clear))
-        for n, agree, price, clear in found
+        table_row(
+            str(n), f"{agree:g}", kind_of(continuous), "level" if price == 1 else f"{price:g} times", percent(clear)
+        )
+        for n, agree, continuous, price, clear in found
+    ]  # fmt: skip
+    return table("A/A: two fits of one strategy", ("rows", "latent correlation", "scores", "costs", "clear"), lines)
+
+
+def sparse_table(found: list[tuple[int, float, float, float, float]]) -> str:
+    """`clear` said where few rows differ wholly."""
+    lines = [
+        table_row(str(n), f"{100 * lost:g}", f"{100 * small:g}", percent(clear), percent(wrong))
+        for n, lost, small, clear, wrong in found
     ]
-    return table("A/A: two fits of one strategy", ("rows", "latent correlation", "costs", "clear"), lines)
+    head = ("rows", "points that the cheap one loses on few queries", "standard deviation on the others, points",
+            "clear", "clear and wrong")  # fmt: skip
+    return table("Sparse differences of scores that are no proportion", head, lines)
+
+
+def kind_of(continuous: bool) -> str:
+    """Of scores."""
+    return "continuous" if continuous else "binary"
 
 
 def table(title: str, head: tuple[str, ...], lines: list[str]) -> str:

@@ -9,14 +9,15 @@ clusters are resampled, left out by the jackknife and swapped, and a proportion 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil, hypot, lcm
-from statistics import NormalDist
+from math import ceil, hypot, lcm, sqrt
+from statistics import NormalDist, harmonic_mean
 
 import numpy as np
 
-from eval.metrics import Floats, Metric, ScoredRow
+from eval.metrics import Floats, Metric, ScoredRow, collapse
 from eval.resampling import (
     EQUAL,
     Indices,
@@ -111,7 +112,8 @@ def paired_difference(
     """Difference of two strategies on the same rows.
 
     Proportions: Bonett and Price's (2012) interval, as the bootstrap's covers only 90 % of the time on 50 rows, and
-    McNemar's exact test. Other metrics: paired BCa bootstrap, and a permutation test that swaps the answers to a row.
+    McNemar's exact test. Other metrics: paired BCa bootstrap, widened for what so few rows may not have shown (see
+    `_unseen`), and a permutation test that swaps the answers to a row.
     With clusters, proportions are those of the effective number of rows (see `interval`), and all tests swap clusters.
     """
     return paired_difference_over_fits(metric, [rows_a], [rows_b], seed, resamples)
@@ -289,15 +291,10 @@ def _margin_of_fits(metric: Metric, fits: Sequence[Sequence[ScoredRow]], seed: i
 
 
 def _welch(difference: float, parts: Sequence[tuple[float, float]]) -> float:
-    """Two-sided p-value of a difference whose variance has these parts (variance, degrees of freedom).
-
-    0 where nothing varies, for then there is nothing that the test over rows has not seen.
-    """
+    """Two-sided p-value of a difference whose variance has these parts (variance, degrees of freedom)."""
     from scipy.stats import t
 
     variance = sum(part for part, _ in parts)
-    if variance == 0:
-        return 0.0
     freedom = variance**2 / sum(part**2 / own for part, own in parts)
     return float(2 * t.sf(abs(difference) / np.sqrt(variance), freedom))
 
@@ -308,13 +305,44 @@ def _welch(difference: float, parts: Sequence[tuple[float, float]]) -> float:
 def _difference_on_rows(
     metric: Metric, pairs: Sequence[Pair], clusters: Indices, difference: float, seed: int, resamples: int
 ) -> tuple[float, float, float]:
-    """Low, high and standard error."""
+    """Low, high and standard error.
+
+    Where few rows differ, the bootstrap hardly varies, or not at all. As Bonett and Price do for proportions, two rows
+    that differ are added: they join its standard error as further rows would, and its interval by MOVER.
+    """
     if metric.is_proportion:
         return _bonett_price(_differences(pairs), np.tile(clusters, len(pairs)))
     a, b = (mean_of([on_clusters(metric, rows, clusters) for rows in side]) for side in zip(*pairs, strict=True))
     found = bca(lambda draws: a(draws) - b(draws), clusters, seed, resamples, 0.95)
-    rare = wilson(0, independent_rows(clusters))[1]  # The share of other rows on which it could still be another one.
-    return found or (difference - rare, difference + rare, 0.0)
+    low, high, error = found or (difference, difference, 0.0)
+    rows, added = _unseen(metric, pairs, clusters)
+    wider = NormalDist().inv_cdf(0.975) * added / (rows + 2)
+    low, high = difference - hypot(difference - low, wider), difference + hypot(high - difference, wider)
+    return low, high, hypot(rows * error, added) / (rows + 2)
+
+
+def _unseen(metric: Metric, pairs: Sequence[Pair], clusters: Indices) -> tuple[float, float]:
+    """How many rows of one weight there are, and the root of the squares of the two differences that are added.
+
+    These have the size that differences have, on average over what they sum to, with two full ones among them: full
+    where rows differ wholly or not at all, or hardly any does; the smaller, the more rows show that they differ a bit.
+    """
+    sizes = np.abs(_differences(pairs).reshape(len(pairs), -1).mean(axis=0))
+    rows = effective_rows(sizes, clusters) * _evenness(metric, pairs[0][0])
+    weight = rows / len(sizes)
+    size = (float((sizes**2).sum()) * weight + 2) / (float(sizes.sum()) * weight + 2)
+    return rows, sqrt(2) * size
+
+
+def _evenness(metric: Metric, rows: Sequence[ScoredRow]) -> float:
+    """The rows of one weight that are as sure, over all rows (Kish 1965).
+
+    In a macro average a row weighs the less, the more rows its label has: labels × the harmonic mean of their rows.
+    """
+    if not metric.is_macro:
+        return 1.0
+    counts = Counter(collapse(row.targets[0]) for row in rows)
+    return len(counts) * harmonic_mean(list(counts.values())) / len(rows)
 
 
 def _differences(pairs: Sequence[Pair]) -> Floats:

@@ -144,12 +144,47 @@ def test_the_same_answers_differ_by_nothing_but_leave_doubt(metric: object) -> N
     assert (same.difference, same.p_value) == (0, 1)
     assert same.ci95[0] == pytest.approx(-same.ci95[1])
     assert 0.05 < same.ci95[1] < 0.25
+    assert same.ci95[1] == pytest.approx(1.96 * same.standard_error, rel=0.01)
 
 
 def test_a_constant_difference_is_no_certainty_either() -> None:
     constant = paired_difference(TOKEN_F1, rows_of([0.9] * 20), rows_of([0.4] * 20), seed=0)
     assert constant.p_value < 0.01
     assert 0.3 < constant.ci95[0] < 0.5 < constant.ci95[1] < 0.7
+
+
+@pytest.mark.parametrize("n", [20, 40, 100])
+@pytest.mark.parametrize("differ", [0, 1, 4])
+def test_answers_that_are_right_or_wrong_are_as_sure_by_every_metric(n: int, differ: int) -> None:
+    """Of labels that are equally frequent, a row of which weighs as much in macro F1 as in accuracy."""
+    targets = ["ab"[i % 2] for i in range(n)]
+    a = score_rows(MACRO_F1, targets, [(target,) for target in targets])
+    b = [replace(row, output="", score=0.0) if i < differ else row for i, row in enumerate(a)]
+    wanted = paired_difference(ACCURACY, a, b, seed=0)
+    token_f1, macro_f1 = (paired_difference(m, a, b, seed=0) for m in (TOKEN_F1, MACRO_F1))
+    assert token_f1.standard_error == pytest.approx(wanted.standard_error, rel=0.05)
+    assert 0.7 < macro_f1.standard_error / wanted.standard_error < 1.05  # no label is named in place of the right one
+    for found in (token_f1, macro_f1):
+        assert found.ci95[1] - found.ci95[0] == pytest.approx(wanted.ci95[1] - wanted.ci95[0], rel=0.3)
+
+
+@pytest.mark.parametrize(("n", "more"), [(40, 1.15), (100, 1.05), (300, 1.05)])
+def test_where_all_rows_differ_by_some_part_little_is_added(n: int, more: float) -> None:
+    rng = np.random.default_rng(31)
+    base = rng.uniform(0.3, 0.7, n)
+    a, b = rows_of(base + rng.normal(0, 0.15, n)), rows_of(base + rng.normal(0, 0.15, n))
+    of_rows = np.std([x.score - y.score for x, y in zip(a, b, strict=True)], ddof=1) / sqrt(n)
+    assert of_rows < paired_difference(TOKEN_F1, a, b, seed=0).standard_error < more * of_rows
+
+
+def test_a_rare_label_leaves_as_much_doubt_of_macro_f1_as_its_few_rows_do() -> None:
+    """Ten rows make half of the metric: as sure as 2 × the harmonic mean of 10 and 290 rows."""
+    even, uneven = (
+        paired_difference(MACRO_F1, rows, rows, seed=0).standard_error
+        for rows in ([ScoredRow(t, (t,), 1.0) for t in "a" * few + "b" * (300 - few)] for few in (150, 10))
+    )
+    assert even == pytest.approx(sqrt(2) / 302)
+    assert uneven == pytest.approx(sqrt(2) / (2 * 2 / (1 / 10 + 1 / 290) + 2))
 
 
 def test_one_row_proves_nothing() -> None:
