@@ -144,7 +144,7 @@ def paired_difference_over_fits(
         wider = hypot(*(_margin_of_fits(metric, fits, seed) for fits in several))
         low, high = difference - hypot(difference - low, wider), difference + hypot(high - difference, wider)
         parts = [(error**2, degrees_of_freedom(clusters))]
-        parts += [(_variance_of_fits(metric, fits, seed) / len(fits), len(fits) - 1) for fits in several]
+        parts += [(_variance_of_fits(metric, fits, seed) / len(fits), _freedom_of_fits(fits)) for fits in several]
         error = float(np.sqrt(sum(variance for variance, _ in parts)))
         p_value = max(p_value, _welch(difference, parts))
     ci95 = max(-1.0, min(low, difference)), min(1.0, max(high, difference))
@@ -286,8 +286,17 @@ def _margin_of_fits(metric: Metric, fits: Sequence[Sequence[ScoredRow]], seed: i
     """Half the width of Student's interval of the mean over fits."""
     from scipy.stats import t
 
-    quantile = float(t.ppf((1 + confidence) / 2, len(fits) - 1))
+    quantile = float(t.ppf((1 + confidence) / 2, _freedom_of_fits(fits)))
     return quantile * float(np.sqrt(_variance_of_fits(metric, fits, seed) / len(fits)))
+
+
+def _freedom_of_fits(fits: Sequence[Sequence[ScoredRow]]) -> float:
+    """Degrees of freedom of the spread between fits, of two fits as of three.
+
+    With one (a quantile of 12.7) a second fit would leave a result of less use than the first alone; with two (4.3)
+    ranges still hold at about their rate, as rows vary too (tests/eval/test_statistics_simulated.py).
+    """
+    return max(2, len(fits) - 1)
 
 
 def _welch(difference: float, parts: Sequence[tuple[float, float]]) -> float:

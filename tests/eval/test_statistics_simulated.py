@@ -228,12 +228,27 @@ def test_intervals_over_three_fits_hold_what_further_fits_would_reach(spread: fl
     assert not rate_is_right(hits_of_one) or spread < 0.2
 
 
+@pytest.mark.parametrize("spread", [0.0, 0.1, 0.2])
+def test_two_fits_are_of_nearly_as_much_use_as_three(spread: float) -> None:
+    """Their ranges hold at the same rate, and few are much wider."""
+    rng, hits, widths = np.random.default_rng(6), [], []
+    for _ in range(200):
+        fits = fits_of(rng, rng.normal(size=200), 3, spread)
+        (low, high), of_three = (interval_over_fits(ACCURACY, fits[:count], seed=0) for count in (2, 3))
+        hits.append(low <= 0.75 <= high)
+        widths.append((high - low, of_three[1] - of_three[0]))
+    assert rate_is_right(hits)
+    wide, wide_of_three = np.quantile(widths, 0.9, axis=0)
+    assert wide < 1.6 * wide_of_three
+
+
+@pytest.mark.parametrize("count", [2, 3])
 @pytest.mark.parametrize("spread", [0.0, 0.15])
-def test_two_strategies_that_differ_by_their_seeds_are_seldom_told_apart(spread: float) -> None:
+def test_two_strategies_that_differ_by_their_seeds_are_seldom_told_apart(spread: float, count: int) -> None:
     rng, rejected, covered = np.random.default_rng(4), [], []
     for _ in range(100):
         hard = rng.normal(size=100)
-        a, b = (fits_of(rng, hard, 3, spread) for _ in "ab")
+        a, b = (fits_of(rng, hard, count, spread) for _ in "ab")
         found = paired_difference_over_fits(ACCURACY, a, b, seed=0, resamples=300)
         rejected.append(found.p_value < 0.05)
         covered.append(found.ci95[0] <= 0 <= found.ci95[1])
