@@ -504,13 +504,22 @@ def test_of_a_strategy_entered_twice_the_cheaper_is_taken_in_at_least_forty_perc
 
 # Properties, on candidates of any kind.
 
-figures = st.builds(
-    lambda quality, monthly, simplicity, p95: (quality / 100, monthly / 7, simplicity, float(p95)),
-    st.integers(0, 100),
-    st.integers(0, 60),
-    st.integers(0, 3),
-    st.integers(1, 1000),
-)
+Figures = tuple[float, float, int, float]
+
+
+def figures(qualities: st.SearchStrategy[int], costs: st.SearchStrategy[int]) -> st.SearchStrategy[Figures]:
+    return st.builds(
+        lambda quality, monthly, simplicity, p95: (quality / 100, monthly / 7, simplicity, float(p95)),
+        qualities,
+        costs,
+        st.integers(0, 3),
+        st.integers(1, 1000),
+    )
+
+
+ANY_FIGURES = figures(st.integers(0, 100), st.integers(0, 60))
+LEVEL = figures(st.sampled_from([88, 89, 90]), st.sampled_from([57, 59, 61, 120]))
+"""Mostly of qualities and costs that count as equal."""
 limits = st.builds(
     Limits,
     st.none() | st.sampled_from([0.2, 0.5, 0.8]),
@@ -523,7 +532,9 @@ tolerances = st.sampled_from([0.0, 0.01, 0.05, 1.0])
 @st.composite
 def cases(draw: st.DrawFn) -> tuple[list[Candidate], Evidence]:
     """Candidates, some equally simple, as one strategy on several models is, and any standard errors."""
-    rows = draw(st.lists(figures, min_size=1, max_size=5, unique_by=lambda f: f[:3]))
+    rows = draw(
+        st.lists(draw(st.sampled_from([ANY_FIGURES, LEVEL])), min_size=1, max_size=5, unique_by=lambda f: f[:3])
+    )
     candidates = [candidate(f"s{i}", q, m, s, p) for i, (q, m, s, p) in enumerate(rows)]
     errors: dict[tuple[str, str], float] = {}
     for a in candidates:

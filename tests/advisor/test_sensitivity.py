@@ -122,7 +122,7 @@ def test_the_smallest_greater_and_the_greatest_smaller_tolerance_are_given() -> 
 
 @pytest.mark.parametrize("right", range(50, 100, 7))
 def test_a_gap_of_exactly_the_tolerance_is_told_as_the_tolerance_that_flips(right: int) -> None:
-    """However rounding leaves it: 0.51 - 0.5 is a little more than 0.01, 0.58 - 0.57 a little less."""
+    """However rounding leaves it: 0.51 - 0.5 is a little more than 0.01."""
     pair = [candidate("best", (right + 1) / 100, 9), candidate("now", right / 100, 5)]
     (flip,) = [f for f in what_would_flip(assume(*pair)) if f.what == "tolerance"]
     assert flip == Flip("tolerance", pytest.approx(0.01, abs=1e-8), "best")
