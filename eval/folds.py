@@ -155,9 +155,11 @@ def _deal(groups: Sequence[_Group], folds: int) -> dict[str, int]:
     rows = _rows(groups)
     fold_of: dict[str, int] = {}
     held: list[Counter[str]] = [Counter() for _ in range(folds)]
+    sizes = [0] * folds
     for group in sorted(groups, key=lambda group: (-group.size, rows[group.stratum], group.stratum)):
-        fold = min(range(folds), key=lambda fold: (held[fold][group.stratum], held[fold].total(), fold))
+        fold = min(range(folds), key=lambda fold: (held[fold][group.stratum], sizes[fold], fold))
         held[fold][group.stratum] += group.size
+        sizes[fold] += group.size
         fold_of[group.key] = fold
     return fold_of
 
@@ -215,9 +217,12 @@ def _draw(groups: Sequence[_Group], size: int, quotas: Mapping[str, int]) -> set
                 room -= group.size
         return room
 
+    strata: defaultdict[str, list[_Group]] = defaultdict(list)
+    for group in groups:
+        strata[group.stratum].append(group)
     unused = 0
     for stratum, quota in quotas.items():
-        unused += take((group for group in groups if group.stratum == stratum), quota)
+        unused += take(strata[stratum], quota)
     take(groups, unused)
     if not held:  # Every group is larger than the part asked for: one of the smallest is the nearest to it.
         take(groups, min(group.size for group in groups))

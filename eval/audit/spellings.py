@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from eval.audit.balance import named
@@ -29,6 +29,8 @@ _SPACE = re.compile(r"(?<=[^\W\d_])[\s_-]+(?=[^\W\d_])|\s+")
 _WHOLE = re.compile(r"-?\d+\.0+")
 """How worksheets and data frames write whole numbers."""
 _JOINT = re.compile(r"(?<=[^\W\d_])[ /.]+(?=[^\W\d_])")
+_Gap = tuple[str, tuple[str, ...], str]
+"""What stands around a word of a label: the signs, the other words (the word's place left empty); its first letter."""
 
 
 def spellings(examples: Sequence[Example], stated: Collection[str] = ()) -> dict[str, str]:
@@ -82,12 +84,17 @@ def suspected_typos(examples: Sequence[Example], stated: Collection[str] = ()) -
     words = Counter(word for label in counts for word in set(_words(label)))
     words.update({word: 2 for example in examples for word in _words(example.input)})
     frequent = [label for label, count in counts.most_common() if count >= FREQUENT]
+    alike: defaultdict[_Gap, list[tuple[int, str]]] = defaultdict(list)
+    for place, label in enumerate(frequent):
+        for gap, word in _gaps(label):
+            alike[gap].append((place, word))
     for rare, count in counts.items():
         if rare in stated or rare in suspects:
             continue
-        meant = (label for label in frequent if counts[label] >= TIMES * count and _one_typo(rare, label, words))
-        if found := next(meant, None):
-            suspects[rare] = found
+        typos = [(gap, word) for gap, word in _gaps(rare) if words[word] == 1]
+        meant = [place for gap, typo in typos for place, word in alike.get(gap, ()) if _one_slip(typo, word)]
+        if found := [frequent[place] for place in sorted(meant) if counts[frequent[place]] >= TIMES * count]:
+            suspects[rare] = found[0]
     return suspects
 
 
@@ -102,19 +109,20 @@ def _other_punctuation(counts: Counter[str], stated: Collection[str]) -> dict[st
     return suspects
 
 
-def _one_typo(rare: str, frequent: str, words: Mapping[str, int]) -> bool:
-    """All but one word agree, and that one is a word of this label alone, one slip away from its counterpart."""
+def _gaps(label: str) -> Iterator[tuple[_Gap, str]]:
+    """Each long word of a label, with all that the label of which it may be a misspelling must have as well."""
+    form = label_form(label)
+    words = _WORD.findall(form)
+    signs = _WORD.sub("a", form)
+    for place, word in enumerate(words):
+        if len(word) >= SHORTEST_WORD:
+            yield (signs, (*words[:place], "", *words[place + 1 :]), word[0]), word
+
+
+def _one_slip(typo: str, meant: str) -> bool:
     from rapidfuzz.distance import OSA
 
-    ours, theirs = _words(rare), _words(frequent)
-    if len(ours) != len(theirs) or _WORD.sub("a", label_form(rare)) != _WORD.sub("a", label_form(frequent)):
-        return False
-    different = [(a, b) for a, b in zip(ours, theirs, strict=True) if a != b]
-    if len(different) != 1:
-        return False
-    typo, meant = different[0]
-    is_long = min(len(typo), len(meant)) >= SHORTEST_WORD
-    return is_long and typo[0] == meant[0] and words[typo] == 1 and bool(OSA.distance(typo, meant, score_cutoff=1) == 1)
+    return bool(OSA.distance(typo, meant, score_cutoff=1) == 1)
 
 
 def _words(text: str) -> list[str]:

@@ -4,6 +4,7 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
+from time import process_time
 
 import pytest
 from hypothesis import given, settings
@@ -75,6 +76,15 @@ def test_targets_do_not_matter_without_stratification(rows: list[tuple[str, str]
     one = split(examples_of(rows), test_size=len(rows) // 4, seed=seed, stratify=False)
     blank = split(examples_of([(text, "?") for text, _ in rows]), test_size=len(rows) // 4, seed=seed, stratify=False)
     assert [e.id for e in one.test] == [e.id for e in blank.test]
+
+
+def test_thousands_of_labels_are_split_in_seconds() -> None:
+    examples = balanced(20_000, 5000)
+    start = process_time()
+    split(examples, test_size=200, seed=0, stratify=True)
+    dev_split(examples, dev_size=64, seed=0, stratify=True)
+    k_folds(examples, folds=5, seed=0, stratify=True)
+    assert process_time() - start < 5
 
 
 def test_stratification_keeps_the_shares_of_the_labels() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+from time import process_time
+
 import pytest
 
 from eval.audit.spellings import label_form, label_variants, merge_spellings, respelt, spellings, suspected_typos
@@ -106,6 +109,22 @@ def test_a_label_that_is_not_much_rarer_is_no_typo() -> None:
 
 def test_a_label_that_the_client_states_is_no_typo() -> None:
     assert suspected_typos(labelled({"delivery": 20, "delivry": 2}), ["delivery", "delivry"]) == {}
+
+
+def test_of_several_labels_that_may_be_meant_the_commonest_is_named() -> None:
+    counts = {"card delivery": 20, "curd delivery": 9, "cards delivery": 30, "card delivry": 2}
+    assert suspected_typos(labelled(counts)) == {"card delivry": "card delivery"}
+    assert suspected_typos(labelled({"delivers": 12, "deliverd": 30, "deliver": 4})) == {"deliver": "deliverd"}
+
+
+def test_thousands_of_labels_are_compared_in_a_second_or_two() -> None:
+    rng = random.Random(0)
+    names = ["".join(rng.choices("abcdefghijklmnop", k=8)) + rng.choice((" payment", "")) for _ in range(3000)]
+    counts = {name: 1 if place % 2 else 5 for place, name in enumerate(names)} | {"delivery": 20, "delivry": 2}
+    examples = labelled(counts)
+    start = process_time()
+    assert suspected_typos(examples) == {"delivry": "delivery"}
+    assert process_time() - start < 4
 
 
 def test_merged_spellings_and_suspected_typos_are_told_apart() -> None:
