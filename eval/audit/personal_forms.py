@@ -158,14 +158,16 @@ _NORTH_AMERICAN = re.compile(r"(?:1[-. ])?(?:\(\d{3}\) ?|\d{3}[-. ])\d{3}[-. ]\d
 _CALLS = (
     r"(?:\b(?:tele)?phone|\bt[ée]l\b|\bcall(?: me)?\b|\bmobile|\bcell(?:phone)?\b|\bwhatsapp|\breach me|\btext me"
     r"|\bring me|\bmy number|\btelefon|\bhandy|\bmobil|\brufnummer|\bmeine nummer|\bruf(?:en sie)? mich"
-    r"|\bt[ée]l[ée]phone|\bportable|\bappele[rz]?[ -]moi|\btel[ée]fono|\bm[óo]vil|\bcelular|\bll[áa]m[ae]me"
+    r"|\bt[ée]l[ée]phone|\bportable|\br?appel(?:le|e[rz]?)[ -]moi|\btel[ée]fono|\bm[óo]vil|\bcelular|\bll[áa]m[ae]me"
     r"|\bcellulare|\bchiamami|\bchiamatemi|\br[üu]ckruf|\bjoignable)"
 )
+_OWN = r"\b(?:contact (?:me|us|no|num(?:ber)?)|my n[or]|mob|ph|meine nr|mon num[ée]ro|mi n[úu]mero|mio numero)\b"
+"""Words that can speak of other numbers, too, as soon as a noun follows: "mon numéro de dossier"."""
 _FILLERS = (
     r"at|on|me|us|back|under|is|no|nr|number|nummer|num[ée]ro|n[úu]mero|my|new|the|line|any|time|please|tonight|today|now"
-    r"|tomorrow|unter|auf|an|ist|meine?|neue|bitte|erbeten|zur[üu]ck|au|sur|est|mon|le|mi|es|al|en|el|il|mio|s"
+    r"|tomorrow|unter|auf|an|ist|meine?|neue|bitte|erbeten|zur[üu]ck|au|sur|est|mon|le|mi|es|al|en|el|il|mio|è|s"
 )
-_ANNOUNCED = re.compile(rf"{_CALLS}(?:[^\w+\n]|\b(?:{_FILLERS})\b){{0,12}}$", re.I)
+_ANNOUNCED = re.compile(rf"(?:{_CALLS}|{_OWN})(?:[^\w+\n]|\b(?:{_FILLERS})\b){{0,12}}$", re.I)
 """Nothing between the word and the number says what else it is the number of."""
 _NEAR = re.compile(rf"{_CALLS}(?P<between>[^\d+\n]{{0,25}})$", re.I)
 _DATE = re.compile(r"(?<!\d)(?:\d{1,2}[./-]\d{1,2}[./-]\d{2,4}|\d{4}[./-]\d{1,2}[./-]\d{1,2})(?!\d)")
@@ -226,10 +228,12 @@ _DIGITS = rf"(?:\d\d?[./-]\d\d?[./-](?:{_YEAR}|\d\d)|{_YEAR}[./-]\d\d?[./-]\d\d?
 _WORDS = (
     rf"(?:\d\d?(?:st|nd|rd|th|\.)? (?:of |de )?{_MONTH},? (?:de )?{_YEAR}|{_MONTH} \d\d?(?:st|nd|rd|th)?,? {_YEAR})"
 )
+_SAID = r"(?: \([^()\n]{1,20}\))?(?: (?:is|was|ist|war|est|es|on|am|the|le|el|der)\b){0,3}(?: ?[:–-] ?| {1,2})"
+"""What may stand before the date: the form in brackets, verbs, articles, a colon or dash."""
 _BIRTH = re.compile(
-    rf"(?:\b(?:born|geb(?:oren|\.)|n[ée]e?|nacid[oa])(?: on| am| le| el)?[ :]{{1,2}}(?P<a>{_DIGITS})"
+    rf"(?:\b(?:born|geb(?:oren|\.)|n[ée]e?|nacid[oa]){_SAID}(?P<a>{_DIGITS})"
     rf"|\b(?:date of birth|birth ?date|birthday|dob|geburtsdatum|date de naissance|fecha de nacimiento"
-    rf"|i was born|ich bin geboren|je suis n[ée]e?|nac[ií])(?: is| ist| est| es| on| am| le| el)?[ :]{{1,2}}"
+    rf"|i was born|ich bin geboren|je suis n[ée]e?|nac[ií]){_SAID}"
     rf"(?P<b>{_DIGITS}|{_WORDS}))(?!\d)",
     re.I,
 )
@@ -241,15 +245,16 @@ def birth_dates(text: str) -> Places:
         yield match.span(match.lastgroup or 0)
 
 
-_HOUSE = r"\d{1,5}[a-z]?(?:[-/]\d{1,4})?"
+_HOUSE = r"\d{1,5}[A-Za-z]?(?:[-/]\d{1,4}[A-Za-z]?)?(?!\w)"
+_UNIT = r"(?i:flat|apartment|apt\.?|unit|suite) \w{1,5}(?!\w)"
 _STREET = r"(?:street|st|avenue|ave|road|rd|lane|ln|drive|boulevard|blvd|court|way|place|terrace|square|close|crescent)"
-_ENGLISH = rf"{_HOUSE},? (?:[\w'’.-]{{1,25}} ){{1,4}}?(?i:{_STREET})\b\.?"
+_ENGLISH = rf"(?:{_UNIT},? )?{_HOUSE},? (?:[\w'’.-]{{1,25}} ){{1,4}}?(?i:{_STREET})\b\.?(?:,? {_UNIT})?"
 _LETTERS = r"(?:[^\W\d_]|['’.-]){1,25}(?!\w)"
 _TOWN = rf"(?:,? [A-Z]{_LETTERS}(?: [A-Z]{_LETTERS}){{0,2}})?"
 _ENGLISH_CODE = r"(?:,? (?:[A-Z]{2} \d{5}(?:-\d{4})?|[A-Z]{1,2}\d[A-Z\d]? \d[A-Z]{2}))"
 _OTHER = (
-    rf"(?:[A-ZÄÖÜ][\w-]{{2,30}}(?:stra(?:ß|ss)e|str\.|weg|gasse|platz|allee) {_HOUSE}"
-    rf"|{_HOUSE},? (?i:rue|avenue|boulevard|impasse|chemin)(?: [\w'’-]{{1,25}}){{1,5}}"
+    rf"(?:[A-ZÄÖÜ][\w-]{{2,30}}(?:stra(?:ß|ss)e|str\.|weg|gasse|platz|allee) {_HOUSE}(?: [A-Za-z](?=,))?"
+    rf"|{_HOUSE}(?: bis| ter)?,? (?i:rue|avenue|boulevard|impasse|chemin)(?: [\w'’-]{{1,25}}){{1,5}}"
     rf"|(?i:calle|avenida|via|piazza|plaza|rua) (?:[\w'’-]{{1,25}} ){{1,4}}?{_HOUSE})"
 )
 _OTHER_CODE = r"(?:,? (?:[A-Z]{1,2}-)?\d{4,5} [A-ZÄÖÜ][\w-]{2,25})"
@@ -270,7 +275,8 @@ def addresses(text: str) -> Places:
 
 
 _NAME = re.compile(
-    r"\b(?i:name(?: is| ist|:)?|je m.appelle|me llamo) (?P<name>[A-ZÄÖÜÉ][\w'’-]{1,25}(?: [A-ZÄÖÜÉ][\w'’-]{1,25}){0,2})"
+    r"\b(?i:name(?: is|['’]s| ist|:)?|je m.appelle|me llamo) "
+    r"(?P<name>[A-ZÄÖÜÉ][\w'’-]{1,25}(?: [A-ZÄÖÜÉ][\w'’-]{1,25}){0,2})"
 )
 
 

@@ -78,6 +78,28 @@ from eval.findings import Finding
         ("ich wohne in der Gartenstraße 7a", "ich wohne in der [ADDRESS]"),
         ("DOB 03/05/1985, name Ada Lovelace", "DOB [BIRTH_DATE], name [NAME]"),
         ("My name is Ada Lovelace, ada@example.org", "My name is [NAME], [EMAIL]"),
+        ("My name’s Ada Lovelace, ada@example.org", "My name’s [NAME], [EMAIL]"),
+        ("My address is 7B Garden Lane, London NW1 6XE", "My address is [ADDRESS]"),
+        ("7B GARDEN LANE, LONDON NW1 6XE", "[ADDRESS]"),
+        ("My address is Flat 3, 7 Garden Lane", "My address is [ADDRESS]"),
+        ("7 Garden Lane Apt 4, Springfield, IL 62704", "[ADDRESS]"),
+        ("Gartenstraße 5A, 12345 Delm", "[ADDRESS]"),
+        ("Gartenstraße 5 a, 12345 Delm", "[ADDRESS]"),
+        ("7 bis rue des Jardins, 75002 Paris", "[ADDRESS]"),
+        ("appelle-moi au 06 12 34 56 78", "appelle-moi au [PHONE]"),
+        ("Rappelez-moi au 06 12 34 56 78", "Rappelez-moi au [PHONE]"),
+        ("contact me on 07700 900123", "contact me on [PHONE]"),
+        ("contact number 07700900123", "contact number [PHONE]"),
+        ("mob. 07700 900123", "mob. [PHONE]"),
+        ("My no. is 07700 900123", "My no. is [PHONE]"),
+        ("meine Nr. 0170-1234567", "meine Nr. [PHONE]"),
+        ("mon numéro est le 06 12 34 56 78", "mon numéro est le [PHONE]"),
+        ("mi número es 612 345 678", "mi número es [PHONE]"),
+        ("il mio numero è 347 123 4567", "il mio numero è [PHONE]"),
+        ("My date of birth is the 12/03/1985", "My date of birth is the [BIRTH_DATE]"),
+        ("I was born on the 3rd of May 1979", "I was born on the [BIRTH_DATE]"),
+        ("Date of birth (DD/MM/YYYY): 12/03/1985", "Date of birth (DD/MM/YYYY): [BIRTH_DATE]"),
+        ("dob - 3 May 1979", "dob - [BIRTH_DATE]"),
     ],
 )
 def test_personal_data_are_masked(text: str, masked: str) -> None:
@@ -126,6 +148,16 @@ def test_personal_data_are_masked(text: str, masked: str) -> None:
         "3.14159265358979, 6.02214076e23, 1,234,567,890.12",
         "0xDEADBEEF12345678, 550e8400-e29b-41d4-a716-446655440000, 1700000000, 1700000000000",
         "SKU AB123456C-99, batch 12345678A",
+        "mon numéro de dossier est le 612345678, mon numéro de client 06 12 34 56 78",
+        "mi número de cuenta es 612 345 678",
+        "il mio numero di cliente: 347 123 4567",
+        "contact us about order 412345678 or contact me on 12/05/2024 at 10:30",
+        "contact lenses no 20123456, pH 7.0 buffer, meine Nr. 1 in Bestellung 12345678",
+        "4K film on a 5A fuse, bus 12A to Mill Lane, room 12B in the 3rd street",
+        "Unit 3, 12 apples; flat 3 has 12 rooms on the high street",
+        "vivo en la calle y trabajo 5 días",
+        "The singer was born on the 7th of June 1958, on the 4th of July",
+        "Date of birth (optional): yes, dob - not given",
     ],
 )
 def test_what_only_looks_like_it_is_left_alone(text: str) -> None:
@@ -144,7 +176,16 @@ def test_masking_twice_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["1" * 50_000, "a@" * 25_000, "1-" * 25_000, "DE12" * 12_000, "12 Aa " * 8_000, "+1" * 9_000]
+    "text",
+    [
+        "1" * 50_000,
+        "a@" * 25_000,
+        "1-" * 25_000,
+        "DE12" * 12_000,
+        "12 Aa " * 8_000,
+        "+1" * 9_000,
+        "Flat 1, 2B " * 5_000,
+    ],
 )
 def test_no_text_takes_long(text: str) -> None:
     start = time.process_time()
