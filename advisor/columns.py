@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import math
+import re
 import warnings
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from eval.audit.personal_data import find, mask
 from eval.errors import RequestError
 from eval.reading.columns import plain, quoted
 from eval.reading.examples import ExampleFile
+
+_YEAR, _MONTH = r"(?:19|20)\d\d", r"(?:0?[1-9]|1[0-2])"
+_YEAR_AND_MONTH = re.compile(rf"(?P<month>{_MONTH})\.(?P<year>{_YEAR})|(?P<first>{_YEAR})\.(?P<last>{_MONTH})")
 
 
 def column_values(file: ExampleFile, column: str, flag: str) -> tuple[str, ...]:
@@ -36,9 +41,12 @@ def impersonal_groups(
 def times_of(cells: Sequence[str], lines: Sequence[int], column: str) -> tuple[float, ...]:
     """Return the cells of `--time-column` as numbers that grow with time.
 
-    Numbers are taken as they are; dates become seconds since 1970, without a zone as UTC. Raises RequestError that
-    names the line of the first that cannot be read, or says that day and month cannot be told apart.
+    Numbers are taken as they are; dates become seconds since 1970, without a zone as UTC, and so do months that look
+    like numbers (`11.2023`, `2023.11`). Raises RequestError that names the line of the first that cannot be read, or
+    says that day and month cannot be told apart.
     """
+    if months := _months(cells):
+        return months
     numbers = [_number(cell) for cell in cells]
     if all(map(math.isfinite, numbers)):
         return tuple(numbers)
@@ -55,6 +63,20 @@ def times_of(cells: Sequence[str], lines: Sequence[int], column: str) -> tuple[f
     line, cell = next((n, cell) for n, cell, time in zip(lines, cells, best, strict=True) if math.isnan(time))
     problem = f'"{mask(cell)[:40]}" is no date or number' if cell else "there is no date"
     raise RequestError(f'--time-column: in line {line} of "{column}", {problem}: write dates as YYYY-MM-DD.')
+
+
+def _months(cells: Sequence[str]) -> tuple[float, ...]:
+    """The beginnings of months written with a full stop; nothing where not all cells are some.
+
+    Where a year comes first, 2023.1 beside 2023.01 is a number that has lost its last 0, and numbers are in order.
+    """
+    found = [match for cell in cells if (match := _YEAR_AND_MONTH.fullmatch(cell.strip()))]
+    last = [match["last"] for match in found if match["last"]]
+    has_lost_a_zero = len({len(month) for month in last}) > 1 and any(month.startswith("0") for month in last)
+    if len(found) < len(cells) or has_lost_a_zero:
+        return ()
+    years_and_months = [(int(match["year"] or match["first"]), int(match["month"] or match["last"])) for match in found]
+    return tuple(datetime(year, month, 1, tzinfo=UTC).timestamp() for year, month in years_and_months)
 
 
 def _number(cell: str) -> float:

@@ -269,13 +269,23 @@ MONTHS = ("Jan", "Feb", "Mar", "Apr")
         ([f"{1 + i // 25}/{1 + i % 25}/2024" for i in range(100)], 86400.0),
         ([f"2024-05-01T10:{i // 60:02}:{i % 60:02}+02:00" for i in range(100)], 1.0),
         ([f"{1 + i % 25} {MONTHS[i // 25]} 2024" for i in range(100)], 86400.0),
+        ([f"{1 + i % 12:02}.{2010 + i // 12}" for i in range(100)], 31 * 86400.0),
+        ([f"{1 + i % 12}.{2010 + i // 12}" for i in range(100)], 31 * 86400.0),
+        ([f"{2010 + i // 12}.{1 + i % 12}" for i in range(100)], 31 * 86400.0),
+        ([f"{2010 + i // 12}.{1 + i % 12:02}" for i in range(100)], 31 * 86400.0),
+        ([f"{2010 + (i + 8) // 12}.{1 + (i + 8) % 12:02}".rstrip("0") for i in range(100)], 0.01),
+        ([f"{2010 + i // 4}.{25 * (i % 4):02}" for i in range(100)], 0.25),
+        ([f"{i}.{1000 + i}" for i in range(100)], 1.0001),
     ],
-    ids=["numbers", "iso", "day first", "month first", "with a zone", "in words"],
-)
+    ids=[
+        "numbers", "iso", "day first", "month first", "with a zone", "in words", "months", "short months",
+        "short months last", "months last", "months that lost a zero", "quarters of a year", "decimals",
+    ],
+)  # fmt: skip
 def test_times_are_read_in_usual_forms(cells: Sequence[str], later: float, tmp_path: Path) -> None:
     data = read(with_column(tmp_path / "a.csv", "date", cells), time_column="date")
     assert data.times is not None
-    assert data.times[1] - data.times[0] == later
+    assert data.times[1] - data.times[0] == pytest.approx(later)
     assert list(data.times) == sorted(data.times)
 
 
