@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from advisor.report.schema import FieldQuality
 from eval.contracts import Outcome
-from eval.metrics import fields_of
+from eval.json_fields import fields_of, shared
 
 MOST_FIELDS = 60
 
@@ -15,17 +15,18 @@ MOST_FIELDS = 60
 def by_field(outcomes: Sequence[Outcome]) -> list[FieldQuality]:
     """Of the values that the targets have in each field, the share that the answers have too; the commonest fields.
 
-    Of several accepted targets, the one that the answer is nearest to counts. Rows without a score are left out.
+    Of several accepted targets, the one that the answer is nearest to counts, and of a list's objects, each against one
+    object of the answer. Rows without a score are left out.
     """
     found: defaultdict[str, list[bool]] = defaultdict(list)
     for outcome in outcomes:
         wanted = [fields for fields in map(fields_of, outcome.example.targets) if fields is not None]
         if outcome.score is None or not wanted:
             continue
-        given = fields_of(outcome.prediction.text) or Counter()
-        target = max(wanted, key=lambda fields: (fields & given).total())
-        for (path, value), times in target.items():
-            right = min(times, given[path, value])
-            found[path] += [True] * right + [False] * (times - right)
+        given = fields_of(outcome.prediction.text)
+        shares = [Counter(path for path, _ in shared(fields, given)) if given else Counter[str]() for fields in wanted]
+        right, target = max(zip(shares, wanted, strict=True), key=lambda pair: pair[0].total())
+        for path, times in Counter(path for path, _ in target.every()).items():
+            found[path] += [True] * right[path] + [False] * (times - right[path])
     commonest = sorted(found.items(), key=lambda item: (-len(item[1]), item[0]))[:MOST_FIELDS]
     return [FieldQuality(field=path, values=len(right), found=sum(right) / len(right)) for path, right in commonest]

@@ -8,11 +8,10 @@ Adding one: a module-level `Metric` in any module, and one line in `METRICS`.
 
 from __future__ import annotations
 
-import json
 import re
 import string
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from importlib import import_module
@@ -22,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from eval.errors import RequestError
+from eval.json_fields import f1_of_fields, fields_of
 from eval.reading.text import DANDAS, UNSPACED, UNSPACED_MARKS, WORD
 
 Floats = npt.NDArray[np.float64]
@@ -230,56 +230,15 @@ def _chrf(output: str, target: str) -> float:
 # ---- fields of JSON --------------------------------------------------------------------------------------------------
 
 
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
-
-
-def parse_json(text: str) -> Any:
-    """The JSON value with numbers as they are written. Raises ValueError for what RFC 8259 does not allow."""
-    try:
-        return json.loads(text, parse_int=str, parse_float=str, parse_constant=_refuse_constant)
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
-
-
-def _leaf(value: Any) -> str:
-    """A leaf as text: 6, "6" and 6.0 are equal, "007" and 7 are not."""
-    text = collapse(value) if isinstance(value, str) else json.dumps(value)
-    return text.rstrip("0").rstrip(".") if re.fullmatch(r"-?(0|[1-9]\d*)\.\d+", text) else text
-
-
-def flatten(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """(path, leaf) pairs: `a.b` for nested keys, `a[]` for list items, whose order does not count.
-
-    An empty object or list below the top is a leaf of its own: to say that there is nothing can be right or wrong.
-    """
-    if isinstance(value, dict) and (value or not path):
-        for key, inner in value.items():
-            yield from flatten(inner, f"{path}.{key}" if path else str(key))
-    elif isinstance(value, list) and (value or not path):
-        for inner in value:
-            yield from flatten(inner, f"{path}[]")
-    else:
-        yield path, _leaf(value)
-
-
-def fields_of(text: str) -> Counter[tuple[str, str]] | None:
-    """The multiset of the fields of a JSON text; None where it is no JSON."""
-    try:
-        return Counter(flatten(parse_json(text)))
-    except ValueError:
-        return None
-
-
 def json_row(output: str, targets: Sequence[str]) -> RowScore:
-    """F1 over the (path, value) pairs of one object."""
+    """F1 over the (path, value) pairs of one object, or list of objects."""
     predicted = fields_of(output)
     if predicted is None:
         return RowScore(0.0, "invalid JSON")
     wanted = [fields for fields in map(fields_of, targets) if fields is not None]
     if not wanted:
         return RowScore(0.0, "the target is invalid JSON")
-    return RowScore(max(f1_of_bags(predicted, fields) for fields in wanted))
+    return RowScore(max(f1_of_fields(predicted, fields) for fields in wanted))
 
 
 # ---- the metrics -----------------------------------------------------------------------------------------------------
@@ -300,7 +259,12 @@ GLEU = Metric("gleu", "GLEU", "Wu et al. 2016 (GNMT); nltk sentence_gleu", parti
 CHRF = Metric(
     "chrf", "chrF", "Popović 2015; sacrebleu sentence chrF2 / 100", partial(best_answer, _chrf), likeness=True
 )
-JSON_FIELD_F1 = Metric("json_field_f1", "JSON field F1", "mean over rows of the F1 over (path, value) pairs", json_row)
+JSON_FIELD_F1 = Metric(
+    "json_field_f1",
+    "JSON field F1",
+    "mean over rows of the F1 over (path, value) pairs, list items paired at their best",
+    json_row,
+)
 
 SECONDARY: dict[str, tuple[str, ...]] = {
     "accuracy": ("macro_f1",),
@@ -322,7 +286,8 @@ def score_rows(metric: Metric, outputs: Sequence[str], targets: Sequence[Sequenc
 def secondary_metrics(name: str, outputs: Sequence[str], targets: Sequence[Sequence[str]]) -> dict[str, float]:
     """What else is worth knowing about the same answers; empty where there are no rows.
 
-    For JSON, `exact_match` means that all fields are right: the order of keys and the layout do not count.
+    For JSON, `exact_match` means that all fields are right, those of a list's objects together: the order of keys and
+    of list items, and the layout, do not count.
     """
     if not outputs:
         return {}

@@ -41,8 +41,6 @@ FORMAL = re.compile(
     re.I | re.S,
 )
 """Outputs in a formal language: SQL, XML, JSON lists."""
-JSON_LIST = re.compile(r"\[\s*(\{.*\}\s*)?\]$", re.S)
-"""A list of objects, or an empty one."""
 NUMBER = re.compile(r"[-+−]?[$€£]? ?\d[\d.,']*( ?[%$€£])?$")
 
 
@@ -96,8 +94,10 @@ def complete(spec: TaskSpec, examples: Sequence[Example], *, has_documents: bool
         metric, reason = _infer_metric(kind, examples)
         stated.append(f"Measured by {metric}, since {reason}.")
     _check_metric(metric)
-    if metric == "json_field_f1" and not any(is_json_object(e.target) for e in examples):
-        raise RequestError(f"No output is a JSON object, so that {metric} can score none: choose another metric.")
+    if metric == "json_field_f1" and not any(has_fields(e.target) for e in examples):
+        raise RequestError(
+            f"No output is a JSON object, or a list of some, so that {metric} can score none: choose another metric."
+        )
     return Task(spec.description, kind, metric, spec.name or Task.name, spec.labels, spec.json_keys), stated
 
 
@@ -183,7 +183,7 @@ def _infer_kind(spec: TaskSpec, examples: Sequence[Example], has_documents: bool
     outputs = Counter(e.target.casefold() for e in rows)
     if are_json_objects([e.target for e in rows]):
         return Kind.EXTRACTION, "the outputs are JSON objects"
-    if len(outputs) > 1 and _share(rows, lambda e: JSON_LIST.match(e.target) is not None) >= NEARLY_ALL:
+    if len(outputs) > 1 and are_json_lists([e.target for e in rows]):
         return Kind.EXTRACTION, "the outputs are JSON lists"
     if _are_labels(outputs):
         return Kind.CLASSIFICATION, f"{len(outputs)} short outputs repeat over {len(rows)} different examples"
@@ -206,6 +206,8 @@ def _infer_metric(kind: Kind, examples: Sequence[Example]) -> tuple[str, str]:
     if kind is Kind.EXTRACTION:
         if are_json_objects(targets):
             return "json_field_f1", "the outputs are JSON objects"
+        if are_json_lists(targets):
+            return "json_field_f1", "the outputs are lists of JSON objects"
         return "exact_match", "an extracted value is right or wrong as a whole"
     if kind is Kind.GENERATION and _are_numbers(examples):
         return "exact_match", "the outputs are numbers: one is right only if it is the same, however near it comes"
@@ -245,13 +247,33 @@ def _is_excerpt(example: Example) -> bool:
 
 def are_json_objects(texts: Sequence[str]) -> bool:
     """Tell whether these are JSON objects, but for some that are broken and a few that are not meant to be any."""
-    begun, whole = sum(text.startswith("{") for text in texts), sum(map(is_json_object, texts))
+    return _are_meant(texts, "{", is_json_object)
+
+
+def are_json_lists(texts: Sequence[str]) -> bool:
+    """Tell whether these are lists of JSON objects, some perhaps empty, in the same sense; a lone object may be one."""
+    return any(text != "[]" for text in texts) and _are_meant(texts, ("[", "{"), has_fields)
+
+
+def _are_meant(texts: Sequence[str], begin: str | tuple[str, ...], are: Callable[[str], bool]) -> bool:
+    begun, whole = sum(text.startswith(begin) for text in texts), sum(map(are, texts))
     return begun >= NEARLY_ALL * len(texts) and whole >= MOSTLY * len(texts)
 
 
 def is_json_object(text: str) -> bool:
     """Tell whether a text is a JSON object."""
+    return isinstance(_json(text, "{"), dict)
+
+
+def has_fields(text: str) -> bool:
+    """Tell whether a text is a JSON object, or a list of JSON objects, be it empty."""
+    value = _json(text, ("{", "["))
+    return isinstance(value, dict) or (isinstance(value, list) and all(isinstance(item, dict) for item in value))
+
+
+def _json(text: str, begin: str | tuple[str, ...]) -> object:
+    """The JSON value of a text that begins so; None where it is none."""
     try:
-        return text.startswith("{") and isinstance(json.loads(text), dict)
+        return json.loads(text) if text.startswith(begin) else None
     except (ValueError, RecursionError):
-        return False
+        return None

@@ -10,7 +10,7 @@ from eval.audit.balance import named
 from eval.contracts import Example, Kind, Task
 from eval.findings import Finding, Severity
 from eval.reading.text import counted
-from eval.tasks import MOSTLY, NEARLY_ALL, is_json_object
+from eval.tasks import MOSTLY, NEARLY_ALL, has_fields
 
 PLACEHOLDERS = frozenset(("n/a", "#n/a", "nan", "null", "#ref!", "#value!", "#name?", "#div/0!", "tbd"))
 SEPARATORS = (";", "|", ",", "+", "/")
@@ -21,8 +21,8 @@ SELDOM = 0.05
 
 
 def invalid_json_output(task: Task, examples: Sequence[Example]) -> Finding | None:
-    """Outputs that are no JSON objects where JSON objects are asked for, or meant by their braces."""
-    broken = tuple(e.id for e in examples if not is_json_object(e.target))
+    """Outputs that are no JSON objects, nor lists of some, where these are asked for, or meant by their braces."""
+    broken = tuple(e.id for e in examples if not has_fields(e.target))
     braced = sum(e.target.startswith("{") and e.target.endswith("}") for e in examples)
     are_all = braced >= NEARLY_ALL * len(examples) and 2 * len(broken) > len(examples)  # written by Python, say
     is_json = task.metric == "json_field_f1" or (

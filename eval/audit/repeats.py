@@ -11,7 +11,7 @@ from eval.findings import Finding
 from eval.folds import group_key
 from eval.near_duplicates import near_duplicate_groups
 from eval.reading.text import counted
-from eval.tasks import is_json_object
+from eval.tasks import has_fields
 
 
 def duplicate_rows(examples: Sequence[Example]) -> Finding | None:
@@ -110,10 +110,9 @@ def _clashes(group: Sequence[Example]) -> bool:
 
 
 def _answers(example: Example) -> set[str]:
-    """The accepted answers, JSON objects whatever the order and spacing of their keys."""
+    """The accepted answers, JSON whatever the order and spacing of its keys."""
     return {
-        json.dumps(json.loads(target), sort_keys=True) if is_json_object(target) else target
-        for target in example.targets
+        json.dumps(json.loads(target), sort_keys=True) if has_fields(target) else target for target in example.targets
     }
 
 

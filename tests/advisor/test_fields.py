@@ -28,6 +28,13 @@ def test_of_several_targets_the_nearest_counts_and_a_target_that_is_no_json_does
     assert by_field([answered('{"a": 2}', "text")]) == []
 
 
+def test_a_value_in_another_object_of_a_list_is_not_found() -> None:
+    target = '[{"name": "bolt", "qty": 100}, {"name": "nut", "qty": 1}]'
+    swapped = '[{"name": "nut", "qty": 100}, {"name": "bolt", "qty": 1}]'
+    found = {f.field: f.found for f in by_field([answered(swapped, target)])}
+    assert sum(found.values()) == 1
+
+
 def test_only_the_commonest_fields_are_told() -> None:
     wide = "{" + ", ".join(f'"k{i}": 1' for i in range(200)) + "}"
     assert len(by_field([answered(wide, wide), answered(wide, '{"k99": 1}')])) == MOST_FIELDS

@@ -210,6 +210,14 @@ def test_json_companions_count_valid_and_fully_right_answers() -> None:
     assert values == {"valid_json": pytest.approx(2 / 3), "exact_match": pytest.approx(1 / 3)}
 
 
+def test_a_json_list_is_fully_right_only_if_what_belongs_together_is() -> None:
+    target = '{"items": [{"name": "bolt", "qty": 100}, {"name": "engine", "qty": 1}]}'
+    swapped = '{"items": [{"name": "bolt", "qty": 1}, {"name": "engine", "qty": 100}]}'
+    reordered = '{"items":[{"qty":1,"name":"engine"},{"qty":100,"name":"bolt"}]}'
+    values = secondary_metrics("json_field_f1", [swapped, reordered], [(target,), (target,)])
+    assert values == {"valid_json": 1, "exact_match": 0.5}
+
+
 def test_each_sign_of_a_script_without_spaces_is_a_word() -> None:
     assert score("token_f1", "北京。", "北京") == 1
     assert score("token_f1", "上海", "北京") == 0

@@ -179,7 +179,13 @@ def test_long_passages_of_the_input_are_a_summary() -> None:
 
 def test_lists_of_objects_are_extraction_even_if_the_empty_one_repeats() -> None:
     lists = ["[]", "[]", '[{"city": "Rome"}]', '[{"city": "Oslo"}]']
-    assert inferred(examples(*[(f"trip {i}", lists[i % 4]) for i in range(40)])) == ("extraction", "exact_match")
+    assert inferred(examples(*[(f"trip {i}", lists[i % 4]) for i in range(40)])) == ("extraction", "json_field_f1")
+    assert inferred(examples(*[(f"trip {i}", f"[{i}, 1]") for i in range(40)])) == ("extraction", "exact_match")
+
+
+def test_a_metric_of_objects_takes_lists_of_them() -> None:
+    rows = examples(("a", '[{"name": "bolt"}]'), ("b", "[]"))
+    assert complete(TaskSpec("Do it.", metric="json_field_f1"), rows, has_documents=False)[0].kind is Kind.EXTRACTION
 
 
 @pytest.mark.parametrize("number", ["{}.5", "-{}", "{} %", "€ {},50", "1,0{}"])

@@ -29,6 +29,14 @@ def test_what_is_no_object_is_invalid_json() -> None:
     assert (finding.rows, finding.severity) == (("x", "y", "z"), "warning")
 
 
+def test_lists_of_objects_are_no_invalid_json() -> None:
+    lists = [Example(str(i), f"text {i}", (f'[{{"topic": {i}}}]',)) for i in range(9)]
+    assert invalid_json_output(PARSE, [*lists, Example("none", "nothing", ("[]",))]) is None
+    finding = invalid_json_output(PARSE, [*lists, Example("x", "figures", ("[1]",))])
+    assert finding is not None
+    assert finding.rows == ("x",)
+
+
 def test_json_too_deep_to_read_is_invalid() -> None:
     finding = invalid_json_output(PARSE, [*GOOD, Example("x", "a", ("[" * 100_000,))])
     assert finding is not None

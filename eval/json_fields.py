@@ -1,0 +1,166 @@
+"""The fields of a JSON value, and which of them two values share.
+
+A field is a path with a value. What belongs together in a list's objects stays together: each item of one list is held
+against one item of the other at most, so that a right quantity in the wrong line is no hit. Lists of plain values are
+bags.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any
+
+MOST_LEVELS = 100
+"""Of lists in lists."""
+MOST_PAIRS = 10_000
+"""Of items that are weighed one by one; of more, those that are most alike are taken for each other."""
+
+Leaf = tuple[str, str]
+"""Path and value: `a.b` for nested keys, `a[]` for list items, whose order does not count."""
+
+
+@dataclass(frozen=True)
+class Fields:
+    """The fields of one value."""
+
+    leaves: frozenset[tuple[Leaf, int]]
+    """Those in no object of a list, each with a number that tells equal ones apart."""
+    lists: dict[str, tuple[Fields, ...]]
+    """By path: the objects and lists in a list."""
+    key: bytes
+    """The same for values with the same fields."""
+
+    def every(self) -> Iterator[Leaf]:
+        """All fields, those of lists with them."""
+        yield from (leaf for leaf, _ in self.leaves)
+        for items in self.lists.values():
+            for item in items:
+                yield from item.every()
+
+
+def fields_of(text: str) -> Fields | None:
+    """The fields of a JSON text; None where it is no JSON (RFC 8259), or nested too deeply."""
+    try:
+        return _fields(_parsed(text))
+    except (ValueError, RecursionError):
+        return None
+
+
+def f1_of_fields(a: Fields, b: Fields) -> float:
+    """F1 over the fields; two values without any agree."""
+    size = sum(1 for value in (a, b) for _ in value.every())
+    return 2 * len(shared(a, b)) / size if size else 1.0
+
+
+def shared(a: Fields, b: Fields) -> list[Leaf]:
+    """The fields that two values share, with list items paired so that these are as many as can be."""
+    found = [leaf for leaf, _ in a.leaves & b.leaves]
+    for path, items in a.lists.items():
+        found += _shared_by_items(items, b.lists.get(path, ()))
+    return found
+
+
+def _shared_by_items(ours: Sequence[Fields], theirs: Sequence[Fields]) -> list[Leaf]:
+    """Equal items are paired first, which is never worse, and quick where nearly all are equal."""
+    unpaired: defaultdict[bytes, list[Fields]] = defaultdict(list)
+    for item in theirs:
+        unpaired[item.key].append(item)
+    found, rest = list[Leaf](), list[Fields]()
+    for item in ours:
+        if unpaired[item.key]:
+            found += unpaired[item.key].pop().every()
+        else:
+            rest.append(item)
+    others = [item for items in unpaired.values() for item in items]
+    if len(rest) * len(others) > MOST_PAIRS:
+        return found + [leaf for a, b in _most_alike(rest, others) for leaf in shared(a, b)]
+    return found + _best_assignment([[shared(a, b) for b in others] for a in rest])
+
+
+def _best_assignment(found: Sequence[Sequence[list[Leaf]]]) -> list[Leaf]:
+    """What is shared in all, where each row gets a column of its own (linear assignment; Kuhn 1955)."""
+    if not found or not found[0]:
+        return []
+    from scipy.optimize import linear_sum_assignment
+
+    rows, columns = linear_sum_assignment([[len(leaves) for leaves in row] for row in found], maximize=True)
+    return [leaf for row, column in zip(rows, columns, strict=True) for leaf in found[row][column]]
+
+
+def _most_alike(ours: Sequence[Fields], theirs: Sequence[Fields]) -> Iterator[tuple[Fields, Fields]]:
+    """Pairs of items, those with most fields in common first, without regard to lists within."""
+    import numpy as np
+    from scipy.sparse import csr_array
+
+    places: dict[tuple[Leaf, int], int] = {}
+    bags = [
+        [[places.setdefault(f, len(places)) for f in _numbered(i.every())] for i in side] for side in (ours, theirs)
+    ]
+    rows = [np.repeat(range(len(side)), [len(bag) for bag in side]) for side in bags]
+    columns = [np.concatenate(side) for side in bags]
+    left, right = (
+        csr_array((np.ones(len(row), dtype=np.int32), (row, column)), shape=(len(side), len(places)))
+        for row, column, side in zip(rows, columns, bags, strict=True)
+    )
+    alike = (left @ right.T).tocoo()
+    first, second = set(range(len(ours))), set(range(len(theirs)))
+    for place in np.lexsort((alike.col, alike.row, -alike.data)):
+        a, b = int(alike.row[place]), int(alike.col[place])
+        if a in first and b in second:
+            first.remove(a)
+            second.remove(b)
+            yield ours[a], theirs[b]
+
+
+def _fields(value: Any, path: str = "", level: int = 0) -> Fields:
+    if level > MOST_LEVELS:
+        raise ValueError("nested too deeply")
+    plain, lists = list[Leaf](), defaultdict[str, list[Fields]](list)
+    for place, inner in _walk(value, path):
+        if inner and isinstance(inner, dict | list):
+            lists[place].append(_fields(inner, place, level + 1))
+        else:
+            plain.append((place, _leaf(inner)))
+    leaves = _numbered(plain)
+    inner_keys = sorted((place, sorted(item.key for item in items)) for place, items in lists.items())
+    key = blake2b(repr((sorted(leaves), inner_keys)).encode(), digest_size=16).digest()
+    return Fields(leaves, {place: tuple(items) for place, items in lists.items()}, key)
+
+
+def _walk(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """Paths with what stands there: a leaf, or an object or list that is an item of a list.
+
+    An empty object or list below the top is a leaf of its own: to say that there is nothing can be right or wrong.
+    """
+    if isinstance(value, dict) and (value or not path):
+        for key, inner in value.items():
+            yield from _walk(inner, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list) and (value or not path):
+        yield from ((f"{path}[]", inner) for inner in value)
+    else:
+        yield path, value
+
+
+def _leaf(value: Any) -> str:
+    """A leaf as text: 6, "6" and 6.0 are equal, "007" and 7 are not."""
+    text = " ".join(value.split()) if isinstance(value, str) else json.dumps(value)
+    return text.rstrip("0").rstrip(".") if re.fullmatch(r"-?(0|[1-9]\d*)\.\d+", text) else text
+
+
+def _numbered(leaves: Iterable[Leaf]) -> frozenset[tuple[Leaf, int]]:
+    """A multiset as a set, of which the intersection is quick to take."""
+    return frozenset((leaf, number) for leaf, count in Counter(leaves).items() for number in range(count))
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _parsed(text: str) -> Any:
+    """The JSON value with numbers as they are written. Raises ValueError for what RFC 8259 does not allow."""
+    return json.loads(text, parse_int=str, parse_float=str, parse_constant=_refuse_constant)
