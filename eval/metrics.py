@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import re
 import string
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from importlib import import_module
 from typing import Any
 
@@ -159,16 +160,24 @@ def weighted_macro_f1(rows: Sequence[ScoredRow], weights: Floats) -> Floats:
 
 _SIGN, _MARK = re.compile(f"[{UNSPACED}]"), re.compile(f"[{UNSPACED_MARKS}{DANDAS}]")
 _WORD = re.compile(f"[{UNSPACED}]|{WORD}")
+_AS_TYPED = "\N{MINUS SIGN}\N{MODIFIER LETTER APOSTROPHE}"
+"""What is no punctuation to Unicode, but stands for a hyphen or an apostrophe."""
+
+
+@cache
+def _is_punctuation(sign: str) -> bool:
+    return sign in string.punctuation or sign in _AS_TYPED or unicodedata.category(sign)[0] == "P"
 
 
 def squad_tokens(text: str) -> list[str]:
     """Words in lower case without punctuation and articles, which stay where nothing else is there ("A", "+").
 
-    As SQuAD has it; of scripts without spaces, each sign is a word, as MLQA has it for Chinese (Lewis 2020, arXiv
-    1910.07475).
+    As SQuAD has it; the punctuation of all scripts goes, and of scripts without spaces each sign is a word, as MLQA has
+    it for Chinese (Lewis 2020, arXiv 1910.07475).
     """
-    bare = "".join(character for character in text.lower() if character not in string.punctuation)
-    bare = _SIGN.sub(r" \g<0> ", _MARK.sub(" ", bare))
+    spaced = _MARK.sub(" ", text.lower())
+    bare = "".join(sign for sign in spaced if not _is_punctuation(sign))
+    bare = _SIGN.sub(r" \g<0> ", bare)
     return re.sub(r"\b(a|an|the)\b", " ", bare).split() or bare.split() or text.lower().split()
 
 
