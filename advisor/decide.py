@@ -21,7 +21,7 @@ from advisor.economics import Money
 from eval.statistics import rows_needed
 
 Verdict = Literal["clear", "tie", "none_feasible", "insufficient_evidence"]
-Lack = Literal["rows", "groups", "unscored_rows", "label_rows", "limited_labels"]
+Lack = Literal["alternatives", "rows", "groups", "unscored_rows", "label_rows", "limited_labels"]
 
 EQUAL_COST = 0.10
 """Costs within this share of each other count as equal."""
@@ -154,8 +154,9 @@ class Decision:
     lacks: tuple[Lack, ...] = ()
     """What makes the evidence insufficient."""
     rows_needed: int | None = None
-    """More test rows after which it would be settled whether the pick loses more than the tolerance; 0 where it is,
-    None where the observed loss is the tolerance itself, so that no number of rows would."""
+    """More test rows after which it would be settled whether the pick loses more than the tolerance, and that it is
+    ahead of all that cost no more; 0 where it is, None where no number of rows would do: the observed loss is the
+    tolerance itself, or one that costs no more is not behind."""
     label_rows_needed: Mapping[str, int] = field(default_factory=dict)
     """More test rows needed of each label with too few."""
     gain: float | None = None
@@ -229,9 +230,11 @@ def decide(
     confidence = _confidence(pick, others, evidence, aim)
     rivals = [c for c in others if _may_match(c, pick, evidence, aim)]
     lacks = _lacks(pick, others, evidence, aim)
+    if len(candidates) == 1:  # the best of one is no advice
+        lacks = ("alternatives", *lacks)
     if not limits.min_recall.keys() <= pick.recall.keys():  # without test rows
         lacks = (*lacks, "limited_labels")
-    needed = _rows_needed(pick, others, confidence, evidence, aim)
+    needed = _rows_needed(pick, others, rivals, confidence, evidence, aim)
     for_gain = _rows_for_gain(pick, today, evidence, tolerance, replaces=bool(better)) if today else 0
     gain = pick.quality - incumbent.quality if incumbent else None
     is_loss = gain is not None and gain < 0 and today is None  # that a limit is worth it is for the client to say
@@ -402,8 +405,12 @@ def _is_clear(pick: Candidate, rivals: Sequence[Candidate], confidence: float) -
 
     Without the first half, two fits of one strategy would get a clear winner whenever the rows are many.
     """
-    in_its_place = [c for c in rivals if c.money.monthly <= pick.money.monthly * (1 + EQUAL_COST)]
-    return confidence >= CLEAR and not in_its_place
+    return confidence >= CLEAR and not _in_its_place(pick, rivals)
+
+
+def _in_its_place(pick: Candidate, rivals: Sequence[Candidate]) -> list[Candidate]:
+    """Those that cost no more."""
+    return [c for c in rivals if c.money.monthly <= pick.money.monthly * (1 + EQUAL_COST)]
 
 
 def _lacks(pick: Candidate, others: Sequence[Candidate], evidence: Evidence, aim: Aim) -> tuple[Lack, ...]:
@@ -432,17 +439,29 @@ def _could_win(other: Candidate, pick: Candidate, evidence: Evidence, aim: Aim) 
 
 
 def _rows_needed(
-    pick: Candidate, others: Sequence[Candidate], confidence: float, evidence: Evidence, aim: Aim
+    pick: Candidate,
+    others: Sequence[Candidate],
+    rivals: Sequence[Candidate],
+    confidence: float,
+    evidence: Evidence,
+    aim: Aim,
 ) -> int | None:
-    """Of the rows that each of the others asks for, the most."""
+    """Of the rows that each of the others asks for, the most. See `_is_clear`."""
     fewest = max(0, FEWEST_ROWS - evidence.rows)
-    if confidence >= CLEAR:
-        return fewest
-    needed = [fewest, 1]
-    for other in others:
-        error = aim.error(pick, other, evidence)
-        rows = rows_needed(aim.worth(pick) - aim.worth(other), error, evidence.rows, aim.slack, CLEAR)
-        if rows is None:
-            return None
-        needed.append(rows - evidence.rows)
-    return max(needed)
+    needed: list[int | None] = [fewest]
+    if confidence < CLEAR:
+        needed += [_rows_to_part(pick, other, evidence, aim, aim.slack, CLEAR) for other in others]
+    for rival in _in_its_place(pick, rivals):
+        is_behind = aim.worth(pick) - aim.worth(rival) > ROUNDING
+        needed.append(_rows_to_part(pick, rival, evidence, aim, 0.0, (1 + CLEAR) / 2) if is_behind else None)
+    known = [rows for rows in needed if rows is not None]
+    return max(known) if len(known) == len(needed) else None
+
+
+def _rows_to_part(
+    pick: Candidate, other: Candidate, evidence: Evidence, aim: Aim, margin: float, sureness: float
+) -> int | None:
+    """More rows, at least one, after which it is known on which side of the margin the lead of the pick is."""
+    lead, error = aim.worth(pick) - aim.worth(other), aim.error(pick, other, evidence)
+    rows = rows_needed(lead, error, evidence.rows, margin, sureness)
+    return None if rows is None else max(1, rows - evidence.rows)

@@ -134,9 +134,14 @@ def test_strategies_that_cost_nothing_are_ranked_by_simplicity() -> None:
     assert choose([candidate("b", 0.9, 0, simplicity=2), candidate("a", 0.9, 0, simplicity=1)]).pick == "a"
 
 
-def test_a_lone_candidate_has_no_runner_up() -> None:
+def test_a_lone_candidate_has_no_runner_up_and_nothing_speaks_for_it() -> None:
     decision = choose([candidate("only", 0.5)])
-    assert (decision.pick, decision.best, decision.runner_up, decision.verdict) == ("only", "only", None, "clear")
+    assert (decision.pick, decision.best, decision.runner_up) == ("only", "only", None)
+    assert (decision.verdict, decision.lacks) == ("insufficient_evidence", ("alternatives",))
+    today = Candidate("today", 0.1, Money(0.0, 0.0, 0.0), 0.0, -1, incumbent=True)
+    beyond = candidate("slow", 0.9, p95_ms=5000)
+    for others in ([today], [beyond]):
+        assert choose([candidate("only", 0.5), *others], Limits(max_latency_ms=500)).verdict == "clear"
 
 
 @pytest.mark.parametrize(
@@ -227,7 +232,17 @@ def test_two_that_cost_the_same_and_cannot_be_told_apart_are_a_tie_however_many_
     decision = choose(level, error=0.001, spread=0.001, rows=100_000)
     assert (decision.pick, decision.verdict, decision.rivals) == ("a", "tie", ("b",))
     assert decision.confidence > 0.99
-    assert decision.rows_needed == 0
+    assert decision.rows_needed is None
+
+
+def test_rows_are_needed_until_the_pick_is_ahead_of_all_that_cost_no_more() -> None:
+    """3 points ahead with an error of 2: the pick loses nothing, and 200 × (1.96 × 2 / 3)² rows show that it leads."""
+    pair = [candidate("a", 0.9, 10), candidate("b", 0.87, 10)]
+    decision = choose(pair, error=0.02, spread=0.014, rows=200)
+    assert (decision.verdict, decision.rivals) == ("tie", ("b",))
+    assert decision.confidence > 0.95
+    assert decision.rows_needed == 342 - 200
+    assert choose(pair, error=0.0152, spread=0.0107, rows=343).verdict == "clear"
 
 
 def test_the_cheaper_of_two_equals_is_clear_once_it_surely_loses_no_more_than_the_tolerance() -> None:
@@ -357,7 +372,9 @@ def test_with_an_error_cost_the_tolerance_is_its_worth_in_money() -> None:
 def test_with_an_error_cost_rows_needed_are_about_the_total() -> None:
     """Dear is 10 USD ahead, the tolerance is worth 100, the standard error 200 USD: 200 × (1.645 × 200 / 110)²."""
     decision = at_error_cost(1.0, error=0.02, spread=0.02, rows=200)
-    assert decision.rows_needed == 1789 - 200
+    assert decision.rows_needed == 307_317 - 200, (
+        "cheap costs less, so that dear must be ahead: 200 × (1.96 × 200 / 10)²"
+    )
 
 
 def test_without_queries_errors_cost_nothing() -> None:
@@ -705,6 +722,7 @@ def test_with_an_incumbent_the_choice_is_that_among_those_that_beat_it_if_any_do
     found = replace(found, resampled={**found.resampled, "today": np.full(400, 0.7)})
     before = decide(candidates, found, limit, tolerance)
     after = decide([today, *candidates], found, limit, tolerance)
+    before, after = replace(before, lacks=()), replace(after, lacks=())  # a lone one has today's to compare with
     stands = not replace(limit, max_cost_per_1k=None, max_latency_ms=None).broken_by(today)
     better = [c for c in candidates if not limit.broken_by(c) and c.quality - today.quality > tolerance + 1e-12]
     if better and stands:
