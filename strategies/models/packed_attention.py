@@ -111,7 +111,7 @@ def _attend_block(
     if shared is None:
         return torch.bmm(_weights(torch.bmm(q, k.transpose(1, 2)), mask), v)
     groups, common = len(shared[0]), shared[0].shape[1]
-    scores = torch.bmm(q.view(groups, -1, q.shape[2]), shared[0].transpose(1, 2)).view(*q.shape[:2], -1)
+    scores = torch.bmm(q.reshape(groups, -1, q.shape[2]), shared[0].transpose(1, 2)).view(*q.shape[:2], -1)
     weights = _weights(torch.cat([scores, torch.bmm(q, k.transpose(1, 2))], dim=2), mask)
     out = torch.bmm(weights[..., common:].contiguous(), v)
     return out.add_(torch.bmm(weights[..., :common].reshape(groups, -1, common), shared[1]).view(q.shape))
