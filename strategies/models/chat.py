@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from eval.errors import ModelUnavailable
@@ -15,6 +18,9 @@ PLAIN_TEMPLATE = (
     "{% if add_generation_prompt %}{{ 'Answer:' }}{% endif %}"
 )
 """For models that come without a chat template."""
+TODAY = datetime(2024, 7, 26)
+"""What a template writes that would write the date: a prompt must be the same whenever it is asked, and a kept
+solution's the one that it was measured with. Llama 3.2's own template writes this day where it cannot know today."""
 
 _PROBE = "§"
 _CHAT = (Turn("system", "§0"), Turn("user", "§1"), Turn("assistant", "§2"), Turn("user", "§3"))
@@ -25,14 +31,15 @@ class ChatFormat:
     """A tokenizer's chat template, its end-of-turn token, and text that cannot open a turn of its own.
 
     Where a template knows no system turn, its text opens the first turn of the user. Raises ModelUnavailable where a
-    template cannot write a chat at all.
+    template cannot write a chat at all, or nothing ends an answer.
     """
 
     def __init__(self, tokenizer: Any) -> None:
         self.tokenizer = tokenizer
-        if not tokenizer.chat_template:
-            tokenizer.chat_template = PLAIN_TEMPLATE
-        added = {token.content for token in tokenizer.added_tokens_decoder.values() if token.special}
+        tokenizer.chat_template = _dated(tokenizer.chat_template or _plain_template(tokenizer))
+        marks = {number: token.content for number, token in tokenizer.added_tokens_decoder.items() if token.special}
+        added = set(marks.values())
+        self._special_ids = {*tokenizer.all_special_ids, *marks}  # Phi-3's <|end|> is special without a name
         self._specials = sorted(
             (t for t in {*tokenizer.all_special_tokens, *added} if len(t) > 1), key=lambda t: (-len(t), t)
         )
@@ -64,8 +71,13 @@ class ChatFormat:
         turns = (Turn("user", _PROBE), Turn("assistant", _PROBE))
         tail = self._render(turns, open_answer=False).rpartition(_PROBE)[2]
         tokens = self.tokenizer.encode(tail, add_special_tokens=False)
-        if tokens and tokens[0] in self.tokenizer.all_special_ids:
+        if tokens and tokens[0] in self._special_ids:
             return int(tokens[0])
+        if self.tokenizer.eos_token_id is None:
+            raise ModelUnavailable(
+                f"{self.tokenizer.name_or_path}: its tokenizer names no token that ends an answer (eos_token): "
+                "name another model with --model."
+            )
         return int(self.tokenizer.eos_token_id)
 
     def _turn(self) -> tuple[str, str]:
@@ -118,7 +130,13 @@ class ChatFormat:
     def _render(self, turns: Sequence[Turn], *, open_answer: bool) -> str:
         written = turns if self._knows_system else without_system(turns)
         messages = [{"role": turn.role, "content": self._harmless(turn.content)} for turn in written]
-        return str(self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=open_answer))
+        text = self.tokenizer.apply_chat_template(
+            messages,
+            tokenize=False,
+            add_generation_prompt=open_answer,
+            enable_thinking=False,  # a short answer would be cut within the thoughts of Qwen 3 or SmolLM 3
+        )
+        return str(text)
 
     def _harmless(self, text: str) -> str:
         """Client text with its special tokens spaced out, so that it cannot close its turn or open another."""
@@ -126,6 +144,19 @@ class ChatFormat:
             if special in text:
                 text = text.replace(special, f"{special[0]} {special[1:]}")
         return text
+
+
+def _plain_template(tokenizer: Any) -> str:
+    """`PLAIN_TEMPLATE`, after the token that the tokenizer begins every text with, if it does."""
+    begins = tokenizer.bos_token_id is not None and tokenizer("x").input_ids[:1] == [tokenizer.bos_token_id]
+    return "{{ bos_token }}" + PLAIN_TEMPLATE if begins else PLAIN_TEMPLATE
+
+
+def _dated(template: str | dict[str, str]) -> str | dict[str, str]:
+    """A chat template, or several by their names, where what asks for today's date gets `TODAY`."""
+    if not isinstance(template, str):
+        return {name: str(_dated(one)) for name, one in template.items()}
+    return re.sub(r"strftime_now\((['\"])(.*?)\1\)", lambda asked: json.dumps(TODAY.strftime(asked[2])), template)
 
 
 def without_system(turns: Sequence[Turn]) -> list[Turn]:

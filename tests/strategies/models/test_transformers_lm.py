@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -219,6 +220,18 @@ def test_generated_text_equals_plain_greedy_decoding(
     assert len({c.text for c in found}) > 1
 
 
+def test_a_network_with_one_key_head_writes_several_answers(model: TransformersModel) -> None:
+    from transformers import LlamaForCausalLM
+
+    config = copy.deepcopy(model.network.config)
+    config.num_key_value_heads = 1  # as in Gemma's small models
+    torch.manual_seed(1)
+    network = LlamaForCausalLM(config).eval()
+    single = TransformersModel(model.identity, network, model.tokenizer, model.device)
+    found = single.generate(prompts(), Decoding(8))
+    assert [c.text for c in found] == [decoded(single, plain_tokens(single, p, 8)) for p in prompts()]
+
+
 def test_rows_that_end_early_leave_the_others_unchanged(model: TransformersModel) -> None:
     texts = [f"{text} {i}" for text in TEXTS for i in range(3)]
     asked = prompts(texts=texts)
@@ -397,6 +410,66 @@ def test_a_template_that_writes_no_chat_is_refused_in_a_sentence(tiny_model_fold
     tokenizer.chat_template = "{{ raise_exception('for tools only') }}"
     with pytest.raises(ModelUnavailable, match="its chat template cannot write a chat of user and assistant"):
         ChatFormat(tokenizer)
+
+
+def test_an_end_of_turn_that_is_special_without_a_name_ends_answers(tiny_model_folder: Path) -> None:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model_folder)
+    end = tokenizer.eos_token_id
+    tokenizer.bos_token = tokenizer.eos_token = tokenizer.pad_token = "<|endoftext|>"  # as in Phi-3
+    assert end not in tokenizer.all_special_ids
+    assert ChatFormat(tokenizer).end_token == end
+
+
+def test_a_tokenizer_without_an_end_token_is_refused_in_a_sentence(tiny_model_folder: Path) -> None:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model_folder)
+    tokenizer.eos_token = None
+    tokenizer.chat_template = "{% for m in messages %}[{{ m['role'] }}] {{ m['content'] }}\n{% endfor %}"
+    with pytest.raises(ModelUnavailable, match="names no token that ends an answer"):
+        ChatFormat(tokenizer)
+
+
+DATED = "{% if strftime_now is defined %}Today: {{ strftime_now('%d %b %Y') }}\n{% endif %}"
+"""As the templates of Llama 3.2 begin."""
+
+
+def test_a_prompt_is_the_same_on_every_day(tiny_model_folder: Path) -> None:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model_folder)
+    tokenizer.chat_template = DATED + CHATML
+    text = tokenizer.decode(ChatFormat(tokenizer).tokens(prompts()[0]))
+    assert text.startswith("Today: 26 Jul 2024\n")
+
+
+def test_a_model_that_can_think_aloud_is_asked_not_to(tiny_model_folder: Path) -> None:
+    from transformers import AutoTokenizer
+
+    thoughtless = "{% if add_generation_prompt and enable_thinking is false %}<think>\n\n</think>\n\n{% endif %}"
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model_folder)
+    tokenizer.chat_template = CHATML + thoughtless  # as Qwen 3's
+    chat = ChatFormat(tokenizer)
+    tokens = chat.tokens(prompts()[0])
+    assert tokenizer.decode(tokens).endswith("<|im_start|>assistant\n<think>\n\n</think>\n\n")
+    assert chat.shared_length(prompts()[0], tokens) == len(chat._shared_tokens(FIXED))
+
+
+def test_a_plain_chat_begins_as_the_tokenizer_begins_texts(tiny_model_folder: Path) -> None:
+    from tokenizers.processors import TemplateProcessing
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model_folder)
+    tokenizer.chat_template = None
+    begin = (tokenizer.bos_token, tokenizer.bos_token_id)
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single=f"{begin[0]} $A", special_tokens=[begin])
+    chat = ChatFormat(tokenizer)
+    tokens = chat.tokens(prompts()[0])
+    assert tokens[0] == begin[1]
+    assert begin[1] not in tokens[1:]
+    assert chat.shared_length(prompts()[0], tokens) > 1
 
 
 def test_json_answers_of_a_finite_shape_are_never_cut(model: TransformersModel) -> None:
