@@ -75,7 +75,7 @@ class Engine:
         self.network, self.device = network, device
         self.end_token, self.stop_tokens = end_token, stop_tokens
         self._line = CPU_LINE if device.type == "cpu" else GPU_LINE
-        self._prefix: tuple[tuple[int, ...], list[State]] | None = None
+        self._prefix: tuple[tuple[int, ...], dict[int, State]] | None = None
         use_packed_attention(network)
         keep_sums_wide(network)
 
@@ -257,6 +257,10 @@ class Engine:
 
     # Reading
 
+    def logits(self, prefix: tuple[int, ...], rows: Sequence[Row]) -> torch.Tensor:
+        """What the network expects after each row, shape (rows, vocabulary). All rows are read at once."""
+        return self._read(prefix, rows, room=0)[1]
+
     def features(self, prefix: tuple[int, ...], rows: Sequence[Row]) -> torch.Tensor:
         """What the network has made of each row at its last token, before the head: (rows, hidden size)."""
         return torch.stack(in_batches(partial(self._features, prefix), rows, 0, most_tokens=self._line))
@@ -277,12 +281,12 @@ class Engine:
             logits.append(self._forward(memory.reading(part.start, own), ends))
         return memory, torch.cat(logits)
 
-    def _prefix_state(self, prefix: tuple[int, ...]) -> list[State]:
+    def _prefix_state(self, prefix: tuple[int, ...]) -> dict[int, State]:
         """State of a shared prefix, always computed alone, so that it is the same whoever asks first."""
         if not prefix:
-            return []
+            return {}
         if self._prefix is None or self._prefix[0] != prefix:
-            memory = Memory([], 1, len(prefix), self.device)
+            memory = Memory({}, 1, len(prefix), self.device)
             self._forward(memory.reading(0, [prefix]), torch.tensor([0], device=self.device))
             self._prefix = (prefix, memory.as_shared())
         return self._prefix[1]

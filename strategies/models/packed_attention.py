@@ -75,7 +75,7 @@ def _with_memory(
         own = memory.remember(layer, *own, layout)
     elif (before := memory.recall(layer)) is not None:
         own = torch.cat([before[0], own[0]], dim=2), torch.cat([before[1], own[1]], dim=2)
-    shared = memory.shared[layer] if memory.shared else None
+    shared = memory.shared.get(layer)
     if shared is not None and memory.shared_tokens < shape.width:  # one wide product beats two, one of them narrow
         own = _after(shared[0], own[0]), _after(shared[1], own[1])
         shared = None

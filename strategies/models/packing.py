@@ -6,7 +6,7 @@ is small, lays the rows side by side again (`strategies.models.packed_attention`
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -91,9 +91,9 @@ def line_up(prefix: Sequence[int], rows: Sequence[Sequence[int]], device: torch.
 class Memory:
     """Keys and values of a batch: of what all its rows begin with, once, and of what each row has read since."""
 
-    def __init__(self, shared: Sequence[State], rows: int, capacity: int, device: torch.device) -> None:
+    def __init__(self, shared: Mapping[int, State], rows: int, capacity: int, device: torch.device) -> None:
         self.shared = shared
-        """Per layer, of shape (key heads, tokens, head size); empty where rows share nothing."""
+        """By the layer's number, of shape (key heads, tokens, head size); empty where rows share nothing."""
         self.device = device
         self._capacity = capacity
         self._own: dict[int, State] = {}
@@ -109,7 +109,7 @@ class Memory:
 
     @property
     def shared_tokens(self) -> int:
-        return self.shared[0][0].shape[1] if self.shared else 0
+        return next(keys.shape[1] for keys, _ in self.shared.values()) if self.shared else 0
 
     def reading(self, first: int, rows: Sequence[Sequence[int]]) -> Layout:
         """The line of some rows, `first` and those after it, that have read nothing yet; it will be remembered."""
@@ -192,11 +192,12 @@ class Memory:
         # contiguous, since torch's batched product would make copies of its own, far more slowly
         return keys[:, rows, :end].contiguous(), values[:, rows, :end].contiguous()
 
-    def as_shared(self) -> list[State]:
+    def as_shared(self) -> dict[int, State]:
         """The state of a memory of one row that shares nothing, for other memories to share."""
-        return [
-            (keys[:, 0, : self.length], values[:, 0, : self.length]) for _, (keys, values) in sorted(self._own.items())
-        ]
+        return {
+            layer: (keys[:, 0, : self.length], values[:, 0, : self.length])
+            for layer, (keys, values) in self._own.items()
+        }
 
     def keep_rows(self, rows: Sequence[int]) -> None:
         """Forget all rows but these."""

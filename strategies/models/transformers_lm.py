@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,14 +14,18 @@ from safetensors import SafetensorError
 
 from eval.contracts import Usage
 from eval.errors import ModelUnavailable, RequestError
-from strategies.models.base import Completion, Decoding, LabelScores, ModelIdentity, Prompt
+from strategies.models.base import Completion, Decoding, LabelScores, ModelIdentity, Prompt, Turn
 from strategies.models.chat import ChatFormat
 from strategies.models.devices import data_type, pick_device, type_name
 from strategies.models.engine import Engine, Weighed
 from strategies.models.json_grammar import GrammarCompiler
 from strategies.models.label_head import LabelHead
 from strategies.models.label_trie import MOST_TRIE_NODES
+from strategies.models.rows_apart import check_rows_apart
 from strategies.models.tuned_weights import TunedWeights, are_in
+
+SENTENCE = "The weather in the north is fine today, but nobody knows how it is going to be tomorrow."
+"""What a network reads to show that it can be used."""
 
 
 class TransformersModel:
@@ -44,7 +47,10 @@ class TransformersModel:
 
     @classmethod
     def load(cls, name: str, folder: Path, device: str = "auto", licence: str | None = None) -> TransformersModel:
-        """Load safetensors weights from a local folder; code from the folder is never run."""
+        """Load safetensors weights from a local folder; code from the folder is never run.
+
+        Raises ModelUnavailable for what is no such model, and for one whose network cannot be used here.
+        """
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
         from strategies.models.catalogue import weights_sha256
@@ -53,7 +59,7 @@ class TransformersModel:
         try:
             tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
             network = AutoModelForCausalLM.from_pretrained(
-                folder, dtype=data_type(chosen), local_files_only=True, use_safetensors=True, attn_implementation="sdpa"
+                folder, dtype=data_type(chosen), local_files_only=True, use_safetensors=True
             )
         except (OSError, ValueError, KeyError, SafetensorError) as error:
             reason = str(error).strip().splitlines()[0]
@@ -61,13 +67,18 @@ class TransformersModel:
         network.to(chosen).eval().requires_grad_(False)
         count = sum(p.numel() for p in network.parameters())
         identity = ModelIdentity(name, weights_sha256(folder), licence, count, type_name(network.dtype))
-        return cls(identity, network, tokenizer, chosen)
+        model = cls(identity, network, tokenizer, chosen)
+        words = model.chat.answer_tokens(SENTENCE)
+        beginning = model.chat.tokens(Prompt((Turn("user", SENTENCE),)))
+        check_rows_apart(name, model.engine, tuple(beginning[:4]), [words[:8], words[8:10]])
+        return model
 
     @property
     def context_tokens(self) -> int:
         config = self.network.config
-        window = getattr(config, "sliding_window", None)  # packed attention looks back without bound
-        return int(min(config.max_position_embeddings, window or math.inf))
+        # packed attention looks back without bound
+        windows = [getattr(config, name, None) for name in ("sliding_window", "attention_chunk_size")]
+        return int(min([config.max_position_embeddings, *_unscaled(config), *filter(None, windows)]))
 
     def _stop_tokens(self) -> frozenset[int]:
         configured = getattr(self.network.generation_config, "eos_token_id", None) or []
@@ -200,6 +211,16 @@ class TransformersModel:
             ends = sorted(self.engine.stop_tokens)
             self._grammars = GrammarCompiler(self.tokenizer, vocabulary, ends, self.chat.space)
         return self._grammars
+
+
+def _unscaled(config: Any) -> list[int]:
+    """Up to how many tokens positions are what they are beside any other text.
+
+    "longrope" has other frequencies for a whole line, short rows too, as soon as one row of it is longer.
+    """
+    ropes = getattr(config, "rope_parameters", None) or {}
+    each = [ropes, *(rope for rope in ropes.values() if isinstance(rope, dict))]  # or one for each kind of layer
+    return [rope["original_max_position_embeddings"] for rope in each if rope.get("rope_type") == "longrope"]
 
 
 class MergedAdapter:
