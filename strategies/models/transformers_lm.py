@@ -231,10 +231,8 @@ class MergedAdapter:
 
     def __init__(self, wrapped: Any) -> None:
         self.wrapped = wrapped
-        layers = [
-            m.get_base_layer() for m in wrapped.modules() if hasattr(m, "lora_A") and hasattr(m, "get_base_layer")
-        ]
-        self._kept = [(layer.weight, layer.weight.detach().clone()) for layer in layers]
+        changed = [_changed(m) for m in wrapped.modules() if hasattr(m, "lora_A") and hasattr(m, "get_base_layer")]
+        self._kept = [(weight, weight.detach().clone()) for weight in changed]
         wrapped.eval()
         wrapped.merge_adapter()
 
@@ -248,6 +246,12 @@ class MergedAdapter:
         """And take the adapter out of the network."""
         self.undo()
         self.wrapped.unload()
+
+
+def _changed(layer: Any) -> torch.nn.Parameter:
+    """The base weight that a LoRA layer of PEFT adds to: a linear layer's, or that of all experts of a mixture."""
+    weight: torch.nn.Parameter = getattr(layer.get_base_layer(), getattr(layer, "parameter_name", "weight"))
+    return weight
 
 
 class _Group:

@@ -77,6 +77,8 @@ class Adapter:
         config = self.network.peft_config["default"]
         config.base_model_name_or_path = model.identity.name
         config.target_modules = sorted(config.target_modules)  # a set would be written in another order by each process
+        if config.target_parameters:  # of the experts of a mixture, which are no modules of their own
+            config.target_parameters = sorted(config.target_parameters)
         self.weights = [p for p in self.network.parameters() if p.requires_grad]
 
     def running(self) -> AbstractContextManager[None]:
@@ -148,11 +150,13 @@ class Linears:
 
 
 def _linear_weights(network: Any) -> Mapping[str, torch.nn.Parameter]:
-    """By their names in the network."""
+    """By their names in the network. GPT-2's linear layers are a class of their own."""
+    from transformers.pytorch_utils import Conv1D
+
     head = network.get_output_embeddings()
     return {
         f"{place}.{name}": weight
         for place, module in network.named_modules()
-        if isinstance(module, torch.nn.Linear) and module is not head
+        if isinstance(module, torch.nn.Linear | Conv1D) and module is not head
         for name, weight in module.named_parameters(recurse=False)
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -329,6 +330,55 @@ def test_a_kept_adapter_loads_with_peft_and_gives_the_same_logits(
     assert torch.allclose(ours, theirs, atol=1e-3)
     assert not torch.allclose(ours, base, atol=0.1)
     assert {p.name for p in tmp_path.iterdir()} == {"README.md", "adapter_config.json", "adapter_model.safetensors"}
+
+
+def of_architecture(model: TransformersModel, model_type: str, **options: Any) -> TransformersModel:
+    """A random network of another architecture with the tiny model's tokenizer, in float32."""
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    own = model.network.config
+    sizes = {name: getattr(own, name) for name in ("vocab_size", "hidden_size", "intermediate_size")}
+    sizes |= {"num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2}
+    sizes |= {"max_position_embeddings": 512, "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
+    torch.manual_seed(1)
+    network = AutoModelForCausalLM.from_config(AutoConfig.for_model(model_type, **sizes | options))
+    network.float().eval().requires_grad_(False)
+    return TransformersModel(model.identity, network, model.tokenizer, model.device)
+
+
+def test_experts_of_a_mixture_are_adapted_as_peft_does_and_leave_no_trace(
+    model: TransformersModel, tmp_path: Path
+) -> None:
+    from peft import PeftModel
+
+    mixture = of_architecture(model, "mixtral", num_local_experts=4)
+    before = weights(mixture)
+    log = train(mixture, tmp_path / "a", dev=lambda: 1.0)
+    assert log.epochs[-1].train_loss < log.epochs[0].train_loss
+    assert json.loads((tmp_path / "a" / "adapter_config.json").read_text())["target_parameters"] == [
+        "down_proj",
+        "gate.weight",
+        "gate_up_proj",
+    ]
+    mixture.use_adapter(tmp_path / "a")
+    merged = logits(mixture.network, mixture)
+    mixture.use_adapter(None)
+    assert all(torch.equal(weight, before[name]) for name, weight in mixture.network.state_dict().items())
+    assert not torch.allclose(merged, logits(mixture.network, mixture), atol=1e-3)
+    plain = PeftModel.from_pretrained(of_architecture(model, "mixtral", num_local_experts=4).network, tmp_path / "a")
+    assert torch.allclose(logits(plain.eval(), mixture), merged, atol=1e-4)
+
+
+def test_linear_layers_of_gpt_2_are_tuned_whole_too(model: TransformersModel, tmp_path: Path) -> None:
+    older = of_architecture(model, "gpt2", n_embd=32, n_head=4, n_layer=2, n_positions=512)
+    before = weights(older)
+    log = train(older, tmp_path / "w", WHOLE)
+    assert log.epochs[-1].train_loss < log.epochs[0].train_loss
+    assert all(torch.equal(weight, before[name]) for name, weight in older.network.state_dict().items())
+    older.use_adapter(tmp_path / "w")
+    changed = {name for name, weight in older.network.state_dict().items() if not torch.equal(weight, before[name])}
+    assert {"transformer.h.0.attn.c_attn.weight", "transformer.h.1.mlp.c_proj.weight"} <= changed
+    assert not {name for name in changed if "wte" in name or "ln_" in name}
 
 
 @BOTH
