@@ -100,8 +100,7 @@ def _blocks(layout: Layout, keys: int) -> Iterator[tuple[slice, int, torch.Tenso
     for start in range(0, layout.width, STRETCH):
         end = min(start + STRETCH, layout.width)
         later = layout.width - end
-        covered = layout.mask.shape[3] - later
-        yield slice(start, end), keys - later, layout.mask[:, :, start:end, :covered]
+        yield slice(start, end), keys - later, layout.mask.stretch(start, end)
 
 
 def _attend_block(

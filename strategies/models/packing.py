@@ -20,6 +20,51 @@ MOST_IN_VAIN = 1.3
 """Columns of a memory that are looked at, at most, per column in use."""
 LOWEST = torch.finfo(torch.float32).min
 """Added to a score that must not count. Not minus infinity: places beyond the end of a row see nothing at all."""
+MOST_MASKED = 2**25
+"""Numbers of a mask that are kept for the next layer. Those of longer rows are made anew for each."""
+
+
+@dataclass(frozen=True)
+class Mask:
+    """What is added to the scores of a block, in float32: zero where a place may look at a key, else `LOWEST`.
+
+    It is made for a stretch of places at a time, since the whole would grow with the square of the longest row.
+    """
+
+    width: int
+    """Places of each row of the block."""
+    before: torch.Tensor
+    """(rows or 1, 1, 1, keys): of the keys that come before those of the block, alike for all places of a row."""
+    own: int
+    """Keys of the block itself, one for each place and seen causally; none where they are among those before."""
+    trees: Sequence[tuple[int, torch.Tensor]] = ()
+    """For each row, if there are trees: at which place its tree begins, and (nodes, nodes) what its nodes see of it."""
+    _kept: dict[int, torch.Tensor] = field(default_factory=dict)
+    """By the first place of the stretch."""
+
+    @property
+    def keys(self) -> int:
+        """How many it covers, the last of those that are looked at."""
+        return self.before.shape[3] + self.own
+
+    def stretch(self, start: int, end: int) -> torch.Tensor:
+        """(rows, or 1 if all are alike, 1, places, keys but those that only later places see)."""
+        if start in self._kept:
+            return self._kept[start]
+        made = self._make(start, end)
+        if len(made) * self.width * self.keys <= MOST_MASKED:
+            self._kept[start] = made
+        return made
+
+    def _make(self, start: int, end: int) -> torch.Tensor:
+        rows, seen = max(len(self.before), len(self.trees)), self.own - (self.width - end)
+        causal = torch.full((end - start, seen), LOWEST, device=self.before.device).triu(1 + start)
+        own = causal.repeat(rows, 1, 1) if self.trees else causal.expand(rows, -1, -1)
+        for row, (first, within) in zip(own, self.trees, strict=False):
+            top, bottom = max(first, start), min(first + len(within), end)
+            if top < bottom:
+                row[top - start : bottom - start, first:bottom] = within[top - first : bottom - first, : bottom - first]
+        return torch.cat([self.before.expand(rows, -1, end - start, -1), own[:, None]], dim=3)
 
 
 @dataclass(frozen=True)
@@ -34,9 +79,9 @@ class Layout:
     """(rows × width,): which token of the line stands at each place; the row's last one beyond its end."""
     back: torch.Tensor
     """(line,): the place of each token in the block."""
-    mask: torch.Tensor
-    """(rows, 1, width, keys), float32: added to the scores, over the keys that are a row's own (those of `in_line`
-    come before them; those that the memory shares are seen by all and not part of it)."""
+    mask: Mask
+    """Over the keys that are a row's own (those of `in_line` come before them; those that the memory shares are seen by
+    all and not part of it)."""
     in_line: int = 0
     """Tokens at the beginning of the line that all rows begin with; they are also the block's first row."""
     memory: Memory | None = None
@@ -60,12 +105,12 @@ class Layout:
     @property
     def height(self) -> int:
         """Rows of the block."""
-        return self.mask.shape[0]
+        return len(self.block) // self.width
 
     @property
     def width(self) -> int:
         """Places of each row of the block."""
-        return self.mask.shape[2]
+        return self.mask.width
 
 
 def line_up(prefix: Sequence[int], rows: Sequence[Sequence[int]], device: torch.device) -> Layout:
@@ -73,17 +118,15 @@ def line_up(prefix: Sequence[int], rows: Sequence[Sequence[int]], device: torch.
     parts = [list(prefix), *map(list, rows)] if prefix else [list(row) for row in rows]
     shared = len(prefix)
     places = _Places.of([len(part) for part in parts])
-    mask = torch.zeros(len(parts), places.width, shared + places.width)
-    mask[:, :, shared:] = _causal(places.width)
-    if prefix:
-        mask[0, :, :shared] = LOWEST
+    before = torch.zeros(len(parts) if prefix else 1, 1, 1, shared, device=device)
+    before[0] = LOWEST  # the shared tokens themselves, which are the block's first row
     positions = [torch.arange(len(part)) + (shared if prefix and number else 0) for number, part in enumerate(parts)]
     return Layout(
         _flat(parts, device),
         torch.cat(positions).to(device),
         places.block.to(device),
         places.back.to(device),
-        mask[:, None].to(device),
+        Mask(places.width, before, places.width),
         in_line=shared,
     )
 
@@ -119,7 +162,7 @@ class Memory:
         self.length = max(self.length, places.width)
         self.read[part] = torch.tensor(lengths, device=self.device)
         self._mask[part, : places.width] = places.mask.to(self.device)
-        mask = _causal(places.width).expand(len(rows), 1, -1, -1).to(self.device)
+        mask = Mask(places.width, self._mask.new_zeros(1, 1, 1, 0), places.width)
         return self._layout(rows, places, [range(n) for n in lengths], mask, rows=part, keep=True)
 
     def step(self, tokens: Sequence[int]) -> Layout:
@@ -131,34 +174,34 @@ class Memory:
         every = torch.arange(self.rows, device=self.device)
         # looking at some columns in vain is quicker than cutting them off, which copies all others
         seen = self._capacity if self._capacity <= MOST_IN_VAIN * self.length else self.length
-        mask = self._mask[:, None, None, :seen]
+        mask = Mask(1, self._mask[:, None, None, :seen], own=0)
         line = torch.tensor(tokens, device=self.device)
         return Layout(line, positions, every, every, mask, memory=self, keep=True, column=column)
 
     def branching(self, trees: Sequence[LabelTrie]) -> Layout:
         """A tree of continuations for every row; nothing of them is remembered."""
         places = _Places.of([len(tree.tokens) for tree in trees])
-        mask = torch.stack([_tree_mask(_within(tree), places.width) for tree in trees])[:, None]
-        before = self._mask[:, None, None, : self.length].expand(-1, -1, places.width, -1)
-        whole = torch.cat([before, mask.to(self.device)], dim=3)
+        before = self._mask[:, None, None, : self.length]
+        mask = Mask(places.width, before, places.width, [(0, _within(tree).to(self.device)) for tree in trees])
         positions = [[n + depth for depth in tree.depths] for n, tree in zip(self.read.tolist(), trees, strict=True)]
-        return self._layout([tree.tokens for tree in trees], places, positions, whole)
+        return self._layout([tree.tokens for tree in trees], places, positions, mask)
 
     def passing(self, rows: Sequence[Sequence[int]], tree: LabelTrie) -> Layout:
         """Rows that have read nothing yet, each followed at once by the tree; nothing is remembered."""
         parts = [[*row, *tree.tokens] for row in rows]
         places = _Places.of([len(part) for part in parts])
-        within = _within(tree)
-        mask = torch.stack([_tree_mask(within, places.width, start=len(row)) for row in rows])
+        within = _within(tree).to(self.device)
+        nothing = self._mask.new_zeros(1, 1, 1, 0)
+        mask = Mask(places.width, nothing, places.width, [(len(row), within) for row in rows])
         positions = [[*range(len(row)), *(len(row) + depth for depth in tree.depths)] for row in rows]
-        return self._layout(parts, places, positions, mask[:, None].to(self.device))
+        return self._layout(parts, places, positions, mask)
 
     def _layout(
         self,
         parts: Sequence[Sequence[int]],
         places: _Places,
         positions: Sequence[Sequence[int]],
-        mask: torch.Tensor,
+        mask: Mask,
         rows: slice = slice(None),
         keep: bool = False,
     ) -> Layout:
@@ -181,7 +224,7 @@ class Memory:
         columns = slice(layout.column, layout.column + layout.width)
         for buffer, states in zip(self._own[layer], (keys, values), strict=True):
             buffer[:, layout.rows, columns] = states
-        return self._part(layer, layout.rows, layout.mask.shape[3])
+        return self._part(layer, layout.rows, layout.mask.keys)
 
     def recall(self, layer: int) -> State | None:
         """What the rows have read of their own, of shape (key heads, rows, columns, head size)."""
@@ -228,23 +271,11 @@ class _Places:
         return cls(width, block.flatten(), inside.flatten().nonzero()[:, 0], mask)
 
 
-def _causal(width: int) -> torch.Tensor:
-    return torch.full((width, width), LOWEST).triu(1)
-
-
 def _within(tree: LabelTrie) -> torch.Tensor:
     """(nodes, nodes): every node sees only what leads to it."""
     mask = torch.full((len(tree.tokens), len(tree.tokens)), LOWEST)
     for node, seen in enumerate(tree.ancestors()):
         mask[node, seen] = 0
-    return mask
-
-
-def _tree_mask(within: torch.Tensor, width: int, start: int = 0) -> torch.Tensor:
-    """(width, width): causal, but for a tree that stands from `start` on and is seen as `within` says."""
-    mask = _causal(width)
-    nodes = slice(start, start + len(within))
-    mask[nodes, nodes] = within
     return mask
 
 
