@@ -156,7 +156,7 @@ def _dated(template: str | dict[str, str]) -> str | dict[str, str]:
     """A chat template, or several by their names, where what asks for today's date gets `TODAY`."""
     if not isinstance(template, str):
         return {name: str(_dated(one)) for name, one in template.items()}
-    return re.sub(r"strftime_now\((['\"])(.*?)\1\)", lambda asked: json.dumps(TODAY.strftime(asked[2])), template)
+    return re.sub(r"strftime_now\(\s*(['\"])(.*?)\1\s*\)", lambda asked: json.dumps(TODAY.strftime(asked[2])), template)
 
 
 def without_system(turns: Sequence[Turn]) -> list[Turn]:

@@ -75,7 +75,7 @@ class TransformersModel:
 
     @property
     def context_tokens(self) -> int:
-        config = self.network.config
+        config = self.network.config.get_text_config()  # of a model that reads pictures too, its part for texts
         # packed attention looks back without bound
         windows = [getattr(config, name, None) for name in ("sliding_window", "attention_chunk_size")]
         return int(min([config.max_position_embeddings, *_unscaled(config), *filter(None, windows)]))
@@ -207,7 +207,7 @@ class TransformersModel:
 
     def _compiler(self) -> GrammarCompiler:
         if self._grammars is None:
-            vocabulary = int(self.network.config.vocab_size)
+            vocabulary = int(self.network.config.get_text_config().vocab_size)
             ends = sorted(self.engine.stop_tokens)
             self._grammars = GrammarCompiler(self.tokenizer, vocabulary, ends, self.chat.space)
         return self._grammars

@@ -10,7 +10,7 @@ import torch
 
 from eval.errors import ModelUnavailable
 from strategies.models import devices
-from strategies.models.base import Prompt, Turn
+from strategies.models.base import Decoding, JsonShape, Prompt, Turn
 from strategies.models.tiny import make_language_model
 from strategies.models.transformers_lm import TransformersModel
 
@@ -89,3 +89,15 @@ def test_the_context_ends_where_one_long_text_would_change_the_others(
     beside, too_long = model.score_labels([short, long], ["billing", "outage"])
     assert "overflows the context of 128" in str(too_long.error)
     assert beside.log_likelihoods == pytest.approx(alone.log_likelihoods, abs=1e-3)
+
+
+def test_a_model_that_reads_pictures_too_answers_texts(tmp_path: Path) -> None:
+    small = {"hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 2}
+    vision = small | {"num_hidden_layers": 1, "image_size": 28, "patch_size": 14}
+    text = SIZES | {"head_dim": 8, "sliding_window": 256, "vocab_size": 400, "pad_token_id": 0}
+    model = TransformersModel.load("mine", folder_of("gemma3", tmp_path, text_config=text, vision_config=vision), "cpu")
+    assert model.context_tokens == 256
+    chat = Prompt((Turn("user", "no power"),))
+    (written,) = model.generate([chat], Decoding(12, JsonShape((("paid", ("boolean",)),))))
+    assert written.error is None
+    assert written.text.startswith("{")
