@@ -174,11 +174,31 @@ def json_shape_of(task: Task, train: Sequence[Example]) -> JsonShape | None:
 
 
 def canonical(answer: str, answer_format: AnswerFormat) -> str:
-    """A training answer in the style that decoding writes, so that tuned models learn the style they must use."""
+    """A training answer in the style that decoding writes, so that models learn, and are shown, what they must use."""
     if answer_format.json_shape is None:
         return answer
     try:
-        written = json.dumps(json.loads(answer), ensure_ascii=False)
+        written = _dumped(json.loads(answer, parse_int=_Number, parse_float=_Number))
     except (ValueError, RecursionError):
         return answer
     return clean(written)  # half a character may stand escaped in a row that reads well
+
+
+class _Number(str):
+    """A number as it is written: 1E5 and 1e-05 are other answers than 100000.0 and 0.00001."""
+
+
+def _dumped(value: Any) -> str:
+    """As `json.dumps` lays it out, which would write numbers anew."""
+    if isinstance(value, _Number):
+        return value
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_dumped(key)}: {_dumped(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_dumped, value)) + "]"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def as_written(examples: Sequence[Example], answer_format: AnswerFormat) -> list[Example]:
+    """The examples as prompts show them: a model that reads another layout than it must write goes wrong."""
+    return [replace(e, targets=(canonical(e.target, answer_format), *e.targets[1:])) for e in examples]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from eval.contracts import Example, Kind, Solution, Task
 from eval.errors import NotApplicable
 from eval.metrics import Metric, ScoredRow, get_metric
-from strategies.answers import AnswerFormat, canonical
+from strategies.answers import AnswerFormat, as_written, canonical
 from strategies.base import ALL_KINDS, SHORTENED, Allowance, Family, Given, Standing, Workshop
 from strategies.baselines import NOT_A_CLASSIFICATION
 from strategies.label_pool import LabelPool
@@ -305,7 +305,8 @@ class LoraExamples(Lora):
 
     def _remembering(self, pipeline: Pipeline, rows: Sequence[Example], workshop: Workshop) -> Pipeline:
         workshop.log.config["demonstrations"] = self.count
-        retriever = ExampleRetriever(ExampleIndex.build(rows, workshop.embedder), self.count)
+        index = ExampleIndex.build(as_written(rows, pipeline.answers), workshop.embedder)
+        retriever = ExampleRetriever(index, self.count)
         return replace(pipeline, embedder=workshop.embedder, examples=retriever)
 
     def _shown_tokens(self, profile: Profile) -> float:

@@ -8,7 +8,7 @@ from functools import cache
 
 from eval.contracts import Example, Kind, Solution, Task
 from eval.errors import NotApplicable
-from strategies.answers import AnswerFormat
+from strategies.answers import AnswerFormat, as_written
 from strategies.base import ALL_KINDS, Allowance, Family, Standing, Workshop
 from strategies.calibration import MOST_ROWS, calibrated
 from strategies.demonstrations import Choice, pick
@@ -88,7 +88,7 @@ class FewShot:
             count, choice = configuration["demonstrations"], configuration["choice"]
             shown = picked(tuple(rows), count, choice) if count else []
             template = _template(task, answers, rows, model, configuration)
-            demonstrations = tuple(Demonstration(e.input, e.target) for e in shown)
+            demonstrations = tuple(Demonstration(e.input, e.target) for e in as_written(shown, answers))
             template = replace(template, demonstrations=demonstrations).within(model)
             workshop.log.config[SHOWN] = len(template.demonstrations)
             if configuration["most_typical"] == "last":
@@ -123,7 +123,8 @@ class NearestExamples:
         def make(configuration: Configuration, rows: Sequence[Example]) -> Pipeline:
             model = workshop.language_model
             answers = AnswerFormat.infer(task, rows, model)
-            retriever = ExampleRetriever(ExampleIndex.build(rows, workshop.embedder), configuration["demonstrations"])
+            index = ExampleIndex.build(as_written(rows, answers), workshop.embedder)
+            retriever = ExampleRetriever(index, configuration["demonstrations"])
             words = instruction(task, answers, rows) if configuration["form_told"] else task.description
             return Pipeline(model, PromptTemplate(words), answers, workshop.embedder, examples=retriever)
 
@@ -171,7 +172,8 @@ class Rag:
             retriever = DocumentRetriever(index, count, words, word_share)
             by_label = task.kind is Kind.CLASSIFICATION
             wanted = configuration["demonstrations"]
-            shown = pick(rows, wanted, workshop.embedder, by_label=by_label) if wanted else []
+            picked = pick(rows, wanted, workshop.embedder, by_label=by_label) if wanted else []
+            shown = as_written(picked, answers)
             found = retriever.search([e.input for e in shown])
             template = PromptTemplate(
                 instruction(task, answers, rows, with_context=True),

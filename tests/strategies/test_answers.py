@@ -168,6 +168,17 @@ def test_training_answers_are_written_as_decoding_writes_them() -> None:
     assert canonical('{"a": "\\ud83d"}', answers) == '{"a": "\ufffd"}', "half a character is no text for a tokenizer"
 
 
+@pytest.mark.parametrize(
+    "number", ["0.00001", "1e-7", "1E5", "1.50", "123456789.123456789012", "20000000000000000.0", "-0", "9" * 5000]
+)
+def test_numbers_are_taught_as_they_are_written(number: str) -> None:
+    """Written otherwise they are other answers to the metric."""
+    answers = AnswerFormat(json_shape=JsonShape((("dose", ("number",)),)))
+    target = f'{{"dose":{number},"more":[{number}, true, null, {{}}]}}'
+    assert canonical(target, answers) == f'{{"dose": {number}, "more": [{number}, true, null, {{}}]}}'
+    assert get_metric("json_field_f1").row(canonical(target, answers), [target]).score == 1.0
+
+
 def test_json_answers_have_room_as_they_are_written_whatever_way_the_examples_are() -> None:
     compact = [json.dumps(dict.fromkeys("abcdef", n), separators=(",", ":")) for n in range(20)]
     found = AnswerFormat.infer(BOOKING, rows(*compact), MODEL)

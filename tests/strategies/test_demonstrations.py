@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,14 @@ import numpy as np
 import pytest
 
 from eval.contracts import Document, Example, Kind, Task
+from strategies.answers import AnswerFormat
 from strategies.base import Allowance, Workshop
 from strategies.demonstrations import MOST_CANDIDATES, Choice, pick
+from strategies.finetuning import LoraExamples
 from strategies.models.fake import HashingEmbedder, ScriptedModel
 from strategies.pipeline import Pipeline
 from strategies.prompting import FewShot
+from strategies.prompts import PromptTemplate
 from strategies.registry import make_strategy
 
 EMBEDDER = HashingEmbedder()
@@ -114,3 +118,38 @@ def test_the_log_says_how_many_are_shown(tmp_path: Path, name: str) -> None:
     solution: Any = strategy.fit(Task("Sort.", Kind.CLASSIFICATION, "accuracy"), rows, workshop)
     assert workshop.log.config["demonstrations"] == 12
     assert 0 < workshop.log.config["demonstrations_shown"] == len(solution.template.demonstrations) < 12
+
+
+WIDE = [Example(str(i), f"room for {i}", (json.dumps({"nights": i, "city": "Oslo"}, indent=2),)) for i in range(20)]
+BOOKING = Task("Write the booking as JSON.", Kind.EXTRACTION, "json_field_f1")
+
+
+@pytest.mark.parametrize("name", ["few_shot", "nearest_examples", "rag"])
+def test_demonstrations_are_laid_out_as_answers_must_be_written(tmp_path: Path, name: str) -> None:
+    """The grammar writes one space after commas and colons, whatever the client's layout."""
+    model, documents = ScriptedModel(lambda prompt: "{}"), [Document("d", "Rooms in Oslo.")]
+    workshop = Workshop(model, EMBEDDER, documents, tmp_path, allowance=Allowance(tuning_seconds=0.0))
+    strategy: Any = make_strategy(name)
+    strategy.configurations = ({**strategy.configurations[0], "demonstrations": 3},)
+    solution: Any = strategy.fit(BOOKING, WIDE, workshop)
+    (prompt,) = solution.prompts(["room for 3"])
+    shown = [turn.content for turn in prompt.turns if turn.role == "assistant"]
+    assert len(shown) == 3
+    assert all(text == json.dumps(json.loads(text)) for text in shown)
+
+
+def test_what_is_copied_keeps_the_layout_of_the_client(tmp_path: Path) -> None:
+    workshop = Workshop(ScriptedModel(lambda prompt: "{}"), EMBEDDER, [], tmp_path)
+    solution = make_strategy("nearest_copy").fit(BOOKING, WIDE, workshop)
+    assert solution.predict(["room for 3"])[0].text == WIDE[3].target
+
+
+def test_an_adapter_that_follows_examples_is_shown_them_as_it_must_write(tmp_path: Path) -> None:
+    model = ScriptedModel(lambda prompt: "{}")
+    workshop = Workshop(model, EMBEDDER, [], tmp_path)
+    plain = Pipeline(model, PromptTemplate("Do it."), AnswerFormat.infer(BOOKING, WIDE, model))
+    remembering = LoraExamples()._remembering(plain, WIDE, workshop)
+    (prompt,) = remembering.prompts(["room for 3"])
+    shown = [turn.content for turn in prompt.turns if turn.role == "assistant"]
+    assert len(shown) == LoraExamples.count
+    assert all(text == json.dumps(json.loads(text)) for text in shown)
