@@ -23,8 +23,8 @@ from strategies.answers import AnswerFormat
 from strategies.base import Allowance, Standing, Workshop
 from strategies.models.base import Decoding, LanguageModel, Prompt, Turn
 from strategies.pipeline import Pipeline
-from strategies.prompting import FewShot
-from strategies.prompts import PromptTemplate, instruction, shortened
+from strategies.prompting import FewShot, told
+from strategies.prompts import PromptTemplate, shortened
 from strategies.tuning import SEARCH_ROWS, Configuration, dev_rows, most_often, parts
 from strategies.workload import Profile, Tokens, Workload
 
@@ -158,7 +158,8 @@ class _Search:
         from gepa import EvaluationBatch
 
         meter, before, model = self._workshop.meter, self._workshop.meter.spent, self._workshop.language_model
-        words = instruction(replace(self._task, description=candidate[SENTENCE]), self._answers, self._fit_rows)
+        task = replace(self._task, description=candidate[SENTENCE])
+        words = told(task, self._answers, self._fit_rows, self._workshop)
         outcomes = evaluate(Pipeline(model, PromptTemplate(words), self._answers), batch, self._metric).outcomes
         usage = sum((o.prediction.usage for o in outcomes), NO_USAGE)
         meter.read(usage, steps=max(o.prediction.usage.output_tokens for o in outcomes))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 
 from eval.contracts import Example, Kind, Solution, Task
 from eval.errors import NotApplicable
@@ -12,9 +12,8 @@ from strategies.answers import AnswerFormat, as_written
 from strategies.base import ALL_KINDS, Allowance, Family, Standing, Workshop
 from strategies.calibration import MOST_ROWS, calibrated
 from strategies.demonstrations import Choice, pick
-from strategies.models.base import LanguageModel
 from strategies.pipeline import DocumentRetriever, ExampleRetriever, Pipeline
-from strategies.prompts import Demonstration, PromptTemplate, instruction, question
+from strategies.prompts import Demonstration, PromptTemplate, instruction, leaves_room, question
 from strategies.racing import most_answers
 from strategies.retrieval.chunks import MOST_WORDS
 from strategies.retrieval.contexts import best_search
@@ -25,6 +24,8 @@ from strategies.workload import SEARCHED, Profile, Tokens, Workload, answering
 WITHOUT_DOCUMENTS = "there are no documents to retrieve from"
 SHOWN = "demonstrations_shown"
 """In the log: as many as there are rows for, and room."""
+LIST_LEFT_OUT = "list_left_out"
+"""In the log, where a prompt has no list of labels or keys since the inputs would not fit behind it."""
 
 
 class ZeroShot:
@@ -42,7 +43,8 @@ class ZeroShot:
         def make(configuration: Configuration, rows: Sequence[Example]) -> Pipeline:
             model = workshop.language_model
             answers = AnswerFormat.infer(task, rows, model)
-            return Pipeline(model, _template(task, answers, rows, model, configuration), answers)
+            template = PromptTemplate(told(task, answers, rows, workshop, described=configuration["described"]))
+            return Pipeline(model, template, answers)
 
         return _choose(task, train, workshop, self.configurations, make)
 
@@ -87,7 +89,7 @@ class FewShot:
             answers = AnswerFormat.infer(task, rows, model)
             count, choice = configuration["demonstrations"], configuration["choice"]
             shown = picked(tuple(rows), count, choice) if count else []
-            template = _template(task, answers, rows, model, configuration)
+            template = PromptTemplate(told(task, answers, rows, workshop, described=configuration["described"]))
             demonstrations = tuple(Demonstration(e.input, e.target) for e in as_written(shown, answers))
             template = replace(template, demonstrations=demonstrations).within(model)
             workshop.log.config[SHOWN] = len(template.demonstrations)
@@ -125,7 +127,8 @@ class NearestExamples:
             answers = AnswerFormat.infer(task, rows, model)
             index = ExampleIndex.build(as_written(rows, answers), workshop.embedder)
             retriever = ExampleRetriever(index, configuration["demonstrations"])
-            words = instruction(task, answers, rows) if configuration["form_told"] else task.description
+            workshop.log.config.pop(LIST_LEFT_OUT, None)
+            words = told(task, answers, rows, workshop) if configuration["form_told"] else task.description
             return Pipeline(model, PromptTemplate(words), answers, workshop.embedder, examples=retriever)
 
         return _choose(task, train, workshop, self.configurations, make, calibrated_first=False)
@@ -176,7 +179,7 @@ class Rag:
             shown = as_written(picked, answers)
             found = retriever.search([e.input for e in shown])
             template = PromptTemplate(
-                instruction(task, answers, rows, with_context=True),
+                told(task, answers, rows, workshop, with_context=True),
                 tuple(
                     Demonstration(question(e.input, passages), e.target)
                     for e, passages in zip(shown, found, strict=True)
@@ -194,15 +197,29 @@ class Rag:
         return _workload(query, profile, allowance, len(self.configurations)).embedding(profile.input_tokens)
 
 
-def _template(
-    task: Task, answers: AnswerFormat, rows: Sequence[Example], model: LanguageModel, configuration: Configuration
-) -> PromptTemplate:
-    """The instruction alone; what describes the answers is left out where it would take too much of the context."""
-    if configuration["described"]:
-        described = PromptTemplate(instruction(task, answers, rows, described=True))
-        if described.is_short_for(model):
-            return described
-    return PromptTemplate(instruction(task, answers, rows))
+def told(
+    task: Task,
+    answers: AnswerFormat,
+    rows: Sequence[Example],
+    workshop: Workshop,
+    *,
+    with_context: bool = False,
+    described: bool = False,
+) -> str:
+    """The instruction; what describes the answers is left out where it would take too much of the context.
+
+    And so is the list of labels or keys where inputs would not fit behind it, which is logged. Labels are weighed and
+    keys are in the grammar, listed or not.
+    """
+    model, tell = workshop.language_model, partial(instruction, task, answers, rows, with_context=with_context)
+    fewest = tell(listed=False)
+    workshop.log.config.pop(LIST_LEFT_OUT, None)  # of a configuration tried before
+    more = [words for words in [tell(described=True)] if PromptTemplate(words).is_short_for(model)] if described else []
+    for words in (*more, tell()):
+        if leaves_room(model, words, fewest, answers, rows):
+            return words
+    workshop.log.config[LIST_LEFT_OUT] = True
+    return fewest
 
 
 def _choose(

@@ -17,6 +17,8 @@ DESCRIPTION_LETTERS = 100
 """Of an example that describes a label."""
 CUT = " [...]"
 """Stands where a text was cut off."""
+CROWDED_OUT, MOST_MEASURED = 0.05, 200
+"""Share of the inputs that a list of labels or keys may leave no room for, and about how many inputs tell."""
 SHORTEST_PASSAGE = 200
 """Letters; a passage that would have to be cut shorter to fit is left out."""
 
@@ -96,15 +98,20 @@ def instruction(
     *,
     with_context: bool = False,
     described: bool = False,
+    listed: bool = True,
 ) -> str:
     """The task sentence, with what an untuned model must be told about the form of the answer.
 
-    `described`: each label with a training example of it, a JSON object with one.
+    `described`: each label with a training example of it, a JSON object with one. Not `listed`: neither of them.
     """
     parts = [task.description]
     if with_context:
         parts.append("Use the context given with the question.")
-    if answers.labels:
+    if not listed and answers.json_shape is not None:
+        parts.append("Answer with one JSON object.")
+    elif not listed and answers.labels:
+        parts.append("Answer with one label.")
+    elif answers.labels:
         typical = _typical_inputs(train) if described else {}
         labels = [f"{label} (such as: {typical[label]})" if label in typical else label for label in answers.labels]
         parts.append("Answer with exactly one of these labels:\n" + "\n".join(labels))
@@ -115,6 +122,17 @@ def instruction(
     else:
         parts.append(_length_hint(task, train))
     return "\n".join(parts)
+
+
+def leaves_room(model: LanguageModel, words: str, fewer: str, answers: AnswerFormat, train: Sequence[Example]) -> bool:
+    """Whether nearly all the inputs that fit the context after `fewer` words of instruction do so after these too."""
+    inputs = model.count_tokens([e.input for e in train[:: max(1, len(train) // MOST_MEASURED)]])
+    left, most = (
+        model.context_tokens - answers.room - model.prompt_tokens(PromptTemplate(told).prompt(""))
+        for told in (words, fewer)
+    )
+    fitting = [tokens for tokens in inputs if tokens <= most]
+    return sum(tokens > left for tokens in fitting) <= CROWDED_OUT * len(fitting)
 
 
 def _typical_inputs(train: Sequence[Example]) -> dict[str, str]:
