@@ -102,7 +102,8 @@ def instruction(
 ) -> str:
     """The task sentence, with what an untuned model must be told about the form of the answer.
 
-    `described`: each label with a training example of it, a JSON object with one. Not `listed`: neither of them.
+    `described`: each label with a training example of it, a JSON object with one. Without `listed` neither labels nor
+    keys are named.
     """
     parts = [task.description]
     if with_context:

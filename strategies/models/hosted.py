@@ -14,7 +14,7 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from math import inf
 from pathlib import Path
@@ -154,8 +154,10 @@ class HostedModel(Bypassable):
             raise RequestError(f"The model {self.identity.name} cannot carry an adapter: its weights are not at hand.")
 
     def generate(self, prompts: Sequence[Prompt], decoding: Decoding) -> list[Completion]:
-        schema = json_schema(decoding.json_shape) if decoding.json_shape else None
-        return self._ask(prompts, decoding.max_new_tokens, schema)
+        if decoding.json_shape is None:
+            return self._ask(prompts, decoding.max_new_tokens, None)
+        found = self._ask(prompts, decoding.max_new_tokens, json_schema(decoding.json_shape))
+        return [replace(completion, text=_FENCE.sub("", completion.text)) for completion in found]
 
     def score_labels(
         self, prompts: Sequence[Prompt], labels: Sequence[str], *, every: bool = False
@@ -173,8 +175,14 @@ class HostedModel(Bypassable):
         if not prompts:
             return []
         room = ROOM * most_tokens
-        with ThreadPoolExecutor(min(self._concurrency, len(prompts))) as pool:
-            return list(pool.map(lambda prompt: self._answer(prompt, room, schema), prompts))
+        asked = list(prompts if self._bypassed else dict.fromkeys(prompts))  # what is timed is asked each time
+        with ThreadPoolExecutor(min(self._concurrency, len(asked))) as pool:
+            answers = list(pool.map(lambda prompt: self._answer(prompt, room, schema), asked))
+        if self._bypassed:
+            return answers
+        self.recalled += len(prompts) - len(asked)
+        known = dict(zip(asked, answers, strict=True))
+        return [known[prompt] for prompt in prompts]
 
     def _answer(self, prompt: Prompt, most_tokens: int, schema: dict[str, Any] | None) -> Completion:
         """One answer: known, or asked for until it comes."""

@@ -75,6 +75,30 @@ def test_no_answer_is_paid_for_twice(server: Any, tmp_path: Path) -> None:
     assert server.answered == 5, "what is timed is asked anew"
 
 
+def test_a_prompt_that_stands_twice_in_one_call_is_asked_once(server: Any) -> None:
+    """Each row has the usage of an answer of its own, as one that is known has; what was paid was paid once."""
+    hosted = Hosted(server.url, most_usd=10.0, prices={NAME: CENT})
+    model = HostedModel.connect(NAME, hosted)
+    found = model.generate([ask("a"), ask("b"), ask("a"), ask("a")], Decoding(9))
+    assert texts(found) == ["A", "B", "A", "A"]
+    assert [completion.usage for completion in found] == [Usage(7, 2, 3)] * 4
+    assert (server.answered, model.recalled) == (2, 2)
+    assert hosted.purse.spent == pytest.approx(2 * (7 * CENT.read + 2 * CENT.written))
+    with uncached(model):
+        model.generate([ask("a")] * 3, Decoding(9))
+    assert server.answered == 5, "what is timed is asked each time"
+
+
+def test_json_in_a_fence_is_taken_out_of_it_where_json_was_asked_for(server: Any) -> None:
+    server.supports, model = "text", model_at(server)
+    shape = JsonShape((("city", ("string",)),))
+    for said in ('```json\n{"city": "Bern"}\n```', '```\n{"city": "Bern"}\n```\n', '{"city": "Bern"}'):
+        server.reply = lambda body, said=said: said  # type: ignore[misc]
+        assert texts(model.generate([ask(said)], Decoding(9, shape))) == ['{"city": "Bern"}']
+    server.reply = lambda body: "```\ncode\n```"
+    assert texts(model.generate([ask("x")], Decoding(9))) == ["```\ncode\n```"], "a text may have a fence"
+
+
 def test_a_label_is_named_in_json_or_in_plain_words(server: Any) -> None:
     labels = ("billing", "Power cut")
     model = model_at(server)
