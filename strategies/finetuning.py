@@ -21,7 +21,7 @@ from strategies.models.batching import PACK_TOKENS
 from strategies.pipeline import DocumentRetriever, ExampleRetriever, Pipeline
 from strategies.prompting import WITHOUT_DOCUMENTS
 from strategies.prompts import PromptTemplate
-from strategies.racing import Meter
+from strategies.racing import FEWEST, Meter
 from strategies.retrieval.contexts import shortest_context
 from strategies.retrieval.index import ExampleIndex
 from strategies.text_features import EmbeddingFeatures
@@ -92,7 +92,7 @@ class Lora:
         uncounted = Meter(speeds=workshop.speeds)
         trained = train_first(course, first, workshop.folder / "adapter", uncounted)
         is_whole = not trained.log.guard_fired and not trained.log.shortened_to
-        if workshop.allowance.adapter_search and not before and dev and is_whole:
+        if workshop.allowance.adapter_search and not before and len(dev) >= FEWEST and is_whole:
             meter, log, deadline = workshop.meter, workshop.log, workshop.allowance.deadline
             whole = uncounted.spent * epochs / len(trained.log.epochs)  # it may have ended early, and others not
             trained = search(trained, whole, course, meter, log, deadline)
@@ -150,7 +150,7 @@ class Lora:
         a_row += profile.instruction_tokens * min(1.0, a_row / PACK_TOKENS)  # shared by the rows of a pack
         watched = Tokens(read=a_row * min(dev, DEV_LOSS_ROWS))
         fit = (training(a_row, rows) + unsure * dev + watched) * passes(allowance, profile.json, rows)
-        if not allowance.adapter_search or not dev:
+        if not allowance.adapter_search or dev < FEWEST:  # on so few rows no other settings are ever taken
             return Workload(fit=fit, query=query)
         again = fit + written * dev
         return Workload(fit=fit, query=query, search=again * ALTERNATIVES + written * dev, search_step=again)
@@ -336,12 +336,25 @@ class _Course:
     metric: Metric
     workshop: Workshop
 
-    def train(self, settings: LoraSettings, folder: Path, meter: Meter) -> TrainingLog:
-        """Train an adapter into the folder; dev rows watch, unless the number of epochs is fixed."""
+    def train(self, settings: LoraSettings, folder: Path, meter: Meter, *, whole: bool = False) -> TrainingLog:
+        """Train an adapter into the folder; dev rows watch, unless the number of epochs is fixed.
+
+        Where the machine turns out too slow for all passes, fewer are planned; what is to be `whole` is given up.
+        """
         from strategies.training.lora import Diverged, train_lora
+        from strategies.training.search import OutOfTime
 
         def dev_quality() -> float:
             return self.value(self._answered(self.learning, meter))
+
+        planned = 0
+
+        def on_step(done: int, total: int) -> None:
+            nonlocal planned
+            planned = max(planned, total)
+            if whole and total < planned:
+                raise OutOfTime(done / planned)
+            workshop.progress("training", done, total)
 
         workshop, watched = self.workshop, self.dev[:DEV_LOSS_ROWS]
         fixed = workshop.allowance.fixed_epochs is not None
@@ -355,9 +368,9 @@ class _Course:
                 dev_quality if self.dev and not fixed else None,
                 labels=self.labels,
                 dev_pairs=self._pairs(watched, unseen=True),
-                on_step=lambda done, total: workshop.progress("training", done, total),
+                on_step=on_step,
                 deadline=workshop.allowance.deadline,
-                fewest_epochs=None if fixed else math.ceil(SHORTEST * settings.epochs),
+                fewest_epochs=None if fixed else 1 if whole else math.ceil(SHORTEST * settings.epochs),
             )
         except Diverged as failure:
             meter.train(cost * failure.tokens)

@@ -33,11 +33,24 @@ LOWER, LOWER_TIMES = 4.0, 3
 SEARCHED = ("learning_rate", "rank", "alpha", "rslora")
 
 
+class OutOfTime(Exception):
+    """A training was given up, since the clock has no room for all its passes."""
+
+    def __init__(self, share: float) -> None:
+        super().__init__(f"given up after {share:.0%}")
+        self.share = share
+        """Of its steps, that was done."""
+
+
 class Course(Protocol):
     """What is trained on and judged by, whatever the settings."""
 
-    def train(self, settings: LoraSettings, folder: Path, meter: Meter) -> TrainingLog:
-        """Train an adapter into the folder; the meter counts what that takes."""
+    def train(self, settings: LoraSettings, folder: Path, meter: Meter, *, whole: bool = False) -> TrainingLog:
+        """Train an adapter into the folder; the meter counts what that takes.
+
+        What is to be `whole` is worth nothing with fewer passes: it raises OutOfTime as soon as they will not all be
+        done in time, and leaves it to the caller to count what it took.
+        """
         ...
 
     def answer(self, folder: Path, meter: Meter) -> list[ScoredRow | None]:
@@ -105,7 +118,7 @@ def search(first: Trained, seconds: float, course: Course, meter: Meter, log: Fi
         tried.append(settings)
         before = meter.spent
         folder = first.folder.with_name(f"{first.folder.name}-{len(tried)}")
-        own = _trained(course, settings, folder, meter)
+        own = _trained(course, settings, folder, meter, seconds)
         if own is None:
             trials.append(_trial(settings, None, 0, meter.spent - before))
             shutil.rmtree(folder, ignore_errors=True)
@@ -123,10 +136,16 @@ def search(first: Trained, seconds: float, course: Course, meter: Meter, log: Fi
     return replace(best, folder=best.folder.rename(first.folder))
 
 
-def _trained(course: Course, settings: LoraSettings, folder: Path, meter: Meter) -> Trained | None:
-    """None where it diverges, needs more memory than there is, or lacks the time for all that the first had."""
+def _trained(course: Course, settings: LoraSettings, folder: Path, meter: Meter, seconds: float) -> Trained | None:
+    """None where it diverges, needs more memory than there is, or lacks the time for all that the first had.
+
+    A whole training takes so many model-seconds.
+    """
     try:
-        log = course.train(settings, folder, meter)
+        log = course.train(settings, folder, meter, whole=True)
+    except OutOfTime as failure:
+        meter.spent += failure.share * seconds
+        return None
     except (Diverged, MemoryError, torch.OutOfMemoryError):
         return None
     return None if log.guard_fired or log.shortened_to else Trained(settings, folder, log)

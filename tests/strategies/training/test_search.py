@@ -6,6 +6,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from strategies.racing import Meter
 from strategies.registry import make_strategy
 from strategies.training.lora import Diverged, LoraSettings, TrainingLog
 from strategies.training.pace import Pace
-from strategies.training.search import LOWER, Trained, most_chosen, neighbours, search, train_first
+from strategies.training.search import LOWER, OutOfTime, Trained, most_chosen, neighbours, search, train_first
 from strategies.tuning import ALTERNATIVES
 from strategies.workload import Profile, Speeds
 
@@ -36,14 +37,21 @@ class Scripted:
     """A course whose adapters answer so many of 32 rows rightly; each training takes a second."""
 
     def __init__(
-        self, right: Callable[[LoraSettings], int], *, cut_off: int | None = None, shortened: int | None = None
+        self,
+        right: Callable[[LoraSettings], int],
+        *,
+        cut_off: int | None = None,
+        shortened: int | None = None,
+        given_up: int | None = None,
     ) -> None:
         self.right = right
-        self.cut_off, self.shortened = cut_off, shortened
+        self.cut_off, self.shortened, self.given_up = cut_off, shortened, given_up
         self.trained: list[LoraSettings] = []
 
-    def train(self, settings: LoraSettings, folder: Path, meter: Meter) -> TrainingLog:
+    def train(self, settings: LoraSettings, folder: Path, meter: Meter, *, whole: bool = False) -> TrainingLog:
         self.trained.append(settings)
+        if whole and len(self.trained) == self.given_up:
+            raise OutOfTime(0.25)
         meter.train(SECOND)
         if self.right(settings) < 0:
             raise Diverged(settings.learning_rate, SECOND)
@@ -104,10 +112,10 @@ def test_what_is_right_on_more_rows_and_worse_by_the_metric_is_not_taken(tmp_pat
 
 def test_memory_that_does_not_suffice_for_another_training_costs_nothing(tmp_path: Path) -> None:
     class Tight(Scripted):
-        def train(self, settings: LoraSettings, folder: Path, meter: Meter) -> TrainingLog:
+        def train(self, settings: LoraSettings, folder: Path, meter: Meter, *, whole: bool = False) -> TrainingLog:
             if settings.rank > FIRST.rank:
                 raise torch.OutOfMemoryError("CUDA out of memory")
-            return super().train(settings, folder, meter)
+            return super().train(settings, folder, meter, whole=whole)
 
     best, log, _ = searched(Tight(lambda settings: 16), tmp_path)
     assert best.settings == FIRST
@@ -186,7 +194,7 @@ def test_what_most_fits_before_ended_with_is_taken() -> None:
 TASK = Task("Route the ticket.", Kind.CLASSIFICATION, "accuracy")
 TRAIN = [
     Example(f"{i:02}", f"{('the invoice is wrong', 'nothing works')[i % 2]} {i}", (("billing", "outage")[i % 2],))
-    for i in range(40)
+    for i in range(64)
 ]
 
 
@@ -245,8 +253,50 @@ def test_an_alternative_that_had_to_be_shortened_is_not_compared(tmp_path: Path)
     assert (log.trials[1]["dev_quality"], log.trials[1]["chosen"]) == (None, False)
 
 
+def test_an_alternative_that_was_given_up_is_not_compared_and_what_it_took_counts(tmp_path: Path) -> None:
+    course = Scripted(lambda settings: 16 if settings == FIRST else 32, given_up=2)
+    best, log, meter = searched(course, tmp_path)
+    assert best.settings not in (FIRST, course.trained[1]), "the next one is whole"
+    assert (log.trials[1]["dev_quality"], log.trials[1]["chosen"]) == (None, False)
+    assert (log.trials[1]["model_seconds"], meter.spent) == (0.25, 2.25)
+
+
+def test_other_settings_are_given_up_as_soon_as_they_will_not_end_in_time(
+    tiny_model: TransformersModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rather than trained with fewer passes, which no one would compare."""
+    asked: list[int] = []
+
+    def last_epoch(pace: Pace, epoch: int, *_: float) -> float:
+        asked.append(epoch)
+        return 1 if len(asked) == 16 else 2
+
+    monkeypatch.setattr(Pace, "last_epoch", last_epoch)
+    allowance = Allowance(epochs=2, adapter_search=True)
+    workshop = Workshop(tiny_model, HashingEmbedder(), (), tmp_path, allowance=allowance, speeds=SPEEDS)
+    make_strategy("lora").fit(TASK, TRAIN, workshop)
+    assert SHORTENED not in workshop.log.config
+    assert [trial["dev_quality"] is None for trial in workshop.log.trials] == [False, True, False, False]
+    assert len(asked) == 14 + 2 + 14 + 14, "the second of the four trainings is given up at its second step"
+    assert [p.name for p in tmp_path.iterdir()] == ["adapter"]
+
+
+def test_on_rows_too_few_for_a_clear_difference_no_other_settings_are_tried_or_planned(
+    tiny_model: TransformersModel, tmp_path: Path
+) -> None:
+    """An eighth of the rows is set aside, and of seven none is ever clearly better."""
+    for rows, trials in ((63, 0), (64, 1 + ALTERNATIVES)):
+        train = [replace(TRAIN[i % 2], id=str(i), input=f"{TRAIN[i % 2].input} {i}") for i in range(rows)]
+        allowance = Allowance(epochs=1, adapter_search=True)
+        workshop = Workshop(tiny_model, HashingEmbedder(), (), tmp_path / str(rows), allowance=allowance, speeds=SPEEDS)
+        make_strategy("lora").fit(TASK, train, workshop)
+        assert len(workshop.log.trials) == trials
+        work = LoraClassifier().workload(Profile(rows, 30.0, 5.0, 20, 12, 0.0, 40), allowance)
+        assert (work.search.trained > 0, work.search_step.trained > 0) == (trials > 0, trials > 0)
+
+
 def test_more_settings_are_more_work_in_whole_trainings() -> None:
-    strategy, profile = LoraClassifier(), Profile(48, 30.0, 5.0, 20, 12, 0.0, 40)
+    strategy, profile = LoraClassifier(), Profile(64, 30.0, 5.0, 20, 12, 0.0, 40)
     work = strategy.workload(profile, Allowance(adapter_search=True))
     assert work.search.trained == ALTERNATIVES * work.search_step.trained == ALTERNATIVES * work.fit.trained > 0
     assert strategy.workload(profile, Allowance()).search.trained == 0
