@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from eval.contracts import Example
 from strategies.models.base import Embedder
 from strategies.retrieval.chunks import Passage
 from strategies.retrieval.words import WordIndex
+
+Item = TypeVar("Item")
 
 FUSED, RANK_CONSTANT = 50, 60
 """Of reciprocal rank fusion (Cormack et al. 2009): hits taken of each search, and how little the first ranks count."""
@@ -116,8 +118,9 @@ class PassageIndex:
 
     @classmethod
     def build(cls, passages: Sequence[Passage], embedder: Embedder) -> PassageIndex:
-        """Embed and index passages."""
-        return cls(passages, VectorIndex.build([p.shown for p in passages], embedder))
+        """Embed and index passages; of those that read the same the first, so that none takes another's place twice."""
+        distinct = _firsts(passages, lambda passage: passage.shown)
+        return cls(distinct, VectorIndex.build([p.shown for p in distinct], embedder))
 
     @cached_property
     def _words(self) -> WordIndex:
@@ -170,8 +173,8 @@ class ExampleIndex:
 
     @classmethod
     def build(cls, examples: Sequence[Example], embedder: Embedder) -> ExampleIndex:
-        """Embed and index the inputs of examples."""
-        pairs = [Pair(e.id, e.input, e.target) for e in examples]
+        """Embed and index the inputs of examples; of those with the same input and answer the first."""
+        pairs = _firsts([Pair(e.id, e.input, e.target) for e in examples], lambda pair: (pair.input, pair.answer))
         return cls(pairs, VectorIndex.build([p.input for p in pairs], embedder))
 
     def search(self, queries: Sequence[str], k: int) -> list[list[tuple[Pair, float]]]:
@@ -189,6 +192,14 @@ class ExampleIndex:
         """Read what `save` wrote."""
         pairs = [Pair(**row) for row in read_json_lines(folder / "examples.jsonl")]
         return cls(pairs, VectorIndex.load(folder / "examples.faiss", embedder))
+
+
+def _firsts(items: Sequence[Item], key: Callable[[Item], Hashable]) -> list[Item]:
+    """In their order, without those whose key an earlier one has."""
+    firsts: dict[Hashable, Item] = {}
+    for item in items:
+        firsts.setdefault(key(item), item)
+    return list(firsts.values())
 
 
 def write_json_lines(path: Path, rows: Sequence[dict[str, Any]]) -> None:

@@ -78,6 +78,22 @@ def test_examples_survive_the_disk_with_the_preferred_answer_only(tmp_path: Path
     assert index.search(["green pear"], 1)[0][0][0].answer == "answer 1"
 
 
+def test_what_reads_the_same_is_found_once_however_often_it_stands_there() -> None:
+    repeated = [Passage(f"copy {i}", "", "the bridge was built in 1874") for i in range(20)]
+    index = PassageIndex.build([*repeated, Passage("mayor", "", "the mayor opened the bridge")], EMBEDDER)
+    for share in (0.0, 0.5, 1.0):
+        (found,) = index.search(["when was the bridge built"], 3, share)
+        assert [p.document_id for p in found] == ["copy 0", "mayor"]
+
+
+def test_a_row_that_stands_twice_is_found_once_but_with_each_answer_it_was_given() -> None:
+    answers = ["account", "account", "devices", "account"]
+    rows = [Example(str(i), "reset my password", (answer,)) for i, answer in enumerate(answers)]
+    index = ExampleIndex.build([*rows, Example("9", "reset my router", ("devices",))], EMBEDDER)
+    (found,) = index.search(["reset my password"], 3)
+    assert [pair.id for pair, _ in found] == ["0", "2", "9"]
+
+
 def test_the_same_index_is_written_byte_for_byte_the_same(tmp_path: Path) -> None:
     for name in "ab":
         ExampleIndex.build(EXAMPLES, EMBEDDER).save(tmp_path / name)
