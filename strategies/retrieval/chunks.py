@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from eval.contracts import Document
 from eval.reading.text import SENTENCE_END, UNSPACED, count_words
@@ -12,7 +13,16 @@ from eval.reading.text import SENTENCE_END, UNSPACED, count_words
 MOST_WORDS = 160
 """About 220 tokens of English: within the 256 that the default embedder reads."""
 
-_SENTENCE_END = re.compile(rf"{SENTENCE_END}|\n{{2,}}")
+NARROWEST, WIDEST = 30, 200
+"""Letters of the longest line of prose that was wrapped. Where it has fewer, or more, line breaks are meant."""
+FEWEST_ROWS = 2
+"""A single line that begins with a dash, or holds a bar, may be prose."""
+
+_BLANK_LINES = re.compile(r"\n{2,}")
+_SENTENCE_END = re.compile(SENTENCE_END)
+_ENDED = re.compile(r"[.!?。！？]\W*$")
+_ITEM = re.compile(r"\s*(?:[-*+•‣▪◦–]|\d{1,3}[.)]|[a-z]\))\s+\S")
+_CELLS_BETWEEN = ("|", "\t")
 _UNIT = re.compile(rf"(?:[{UNSPACED}]{{2}}|[{UNSPACED}]|[^\s{UNSPACED}]+)\s*")
 """A word, or two signs of a script that has no spaces, and the space after it."""
 
@@ -43,7 +53,10 @@ def cut_documents(documents: Sequence[Document], most_words: int = MOST_WORDS) -
 
 
 def cut(text: str, most_words: int) -> list[str]:
-    """One text in passages; a sentence longer than a passage is cut between words."""
+    """One text in passages; a sentence longer than a passage is cut between words.
+
+    Rows of tables and items of lists count as sentences, and keep their lines.
+    """
     if count_words(text) <= most_words:
         return [text.strip()] if text.strip() else []
     passages: list[list[str]] = [[]]
@@ -57,12 +70,61 @@ def cut(text: str, most_words: int) -> list[str]:
             length = count_words(" ".join(overlap))
         passages[-1].append(sentence)
         length += words
-    return [" ".join(passage) for passage in passages if passage]
+    return [" ".join(passage).replace(" \n", "\n").strip() for passage in passages if passage]
 
 
 def _pieces(text: str, most_words: int) -> list[str]:
+    """Sentences, rows and items; those that begin a line of their own begin with a line break."""
     pieces: list[str] = []
-    for sentence in _SENTENCE_END.split(text):
-        units = _UNIT.findall(" ".join(sentence.split()))
-        pieces += ["".join(units[i : i + most_words]).strip() for i in range(0, len(units), most_words)]
+    after_lines = False
+    for block in _BLANK_LINES.split(text):
+        parts = _parts(block)
+        has_lines = len(parts) > 1
+        for part in parts:
+            is_whole = has_lines and _is_row(part) and count_words(part) <= most_words
+            sentences = [part] if is_whole else _SENTENCE_END.split(part)
+            own = [piece for sentence in sentences for piece in _short(sentence, most_words)]
+            pieces += ["\n" + own[0], *own[1:]] if own and (has_lines or after_lines) else own
+        after_lines = has_lines
     return pieces
+
+
+def _short(sentence: str, most_words: int) -> list[str]:
+    """A sentence in one line, cut between words where it is too long."""
+    units = _UNIT.findall(" ".join(sentence.split()))
+    return ["".join(units[i : i + most_words]).strip() for i in range(0, len(units), most_words)]
+
+
+def _parts(block: str) -> list[str]:
+    """A block of lines, cut at the line breaks that are meant; wrapped prose stays whole."""
+    lines = block.split("\n")
+    longest = max(map(len, lines))
+    is_wrapped, has_rows = NARROWEST <= longest <= WIDEST, sum(map(_is_row, lines)) >= FEWEST_ROWS
+    parts = lines[:1]
+    for line, following in pairwise(lines):
+        is_meant = not (is_wrapped or _ENDED.search(line))
+        if has_rows:
+            had_room = not is_wrapped or len(line.rstrip()) + 1 + len(_first_word(following)) <= longest
+            is_item = _is_item(following) and (_is_item(line) or had_room)  # prose may be wrapped before a dash
+            is_meant |= is_item or _has_cells(line) or _has_cells(following) or (_is_item(line) and not is_wrapped)
+        if is_meant:
+            parts.append(following)
+        else:
+            parts[-1] += "\n" + following
+    return parts
+
+
+def _is_row(line: str) -> bool:
+    return _is_item(line) or _has_cells(line)
+
+
+def _is_item(line: str) -> bool:
+    return _ITEM.match(line) is not None
+
+
+def _first_word(line: str) -> str:
+    return line.split(maxsplit=1)[0] if line.strip() else ""
+
+
+def _has_cells(line: str) -> bool:
+    return any(sign in line.strip() for sign in _CELLS_BETWEEN)

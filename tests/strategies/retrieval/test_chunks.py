@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import textwrap
 from itertools import pairwise
 
-from hypothesis import given
+import pytest
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from eval.contracts import Document
@@ -82,3 +84,54 @@ def test_a_danda_ends_a_sentence() -> None:
     passages = cut(text, 20)
     assert all(passage.endswith("।") for passage in passages)
     assert passages[1].startswith("बैंक")
+
+
+TABLE = ["Product | Price | Stock", *(f"Lamp Mk. {i} | {i} EUR | {i} pieces" for i in range(30))]
+LIST = [f"- Step {i}: press button {i}. Wait." for i in range(30)]
+
+
+@pytest.mark.parametrize("lines", [TABLE, [line.replace(" | ", "\t") for line in TABLE], LIST])
+def test_rows_of_tables_and_items_of_lists_stay_whole_and_keep_their_lines(lines: list[str]) -> None:
+    passages = cut("\n".join(lines), 40)
+    rows = [" ".join(line.split()) for line in lines]
+    assert len(passages) > 3
+    assert all(line in rows for passage in passages for line in passage.split("\n"))
+    for before, after in pairwise(passages):
+        assert before.split("\n")[-1] == after.split("\n")[0], "neighbours share one row"
+
+
+def test_what_stands_around_a_table_has_lines_of_its_own() -> None:
+    text = "These are our prices.\n\n" + "\n".join(TABLE[:4]) + "\n\nAll prices in euros. " + text_of(9, 10)
+    passage = cut(text, 60)[0]
+    assert passage.split("\n")[:2] == ["These are our prices.", TABLE[0]]
+    assert "\nAll prices in euros. s0w0" in passage
+
+
+def test_an_item_may_go_on_in_further_lines_and_a_row_that_is_too_long_is_cut_in_itself() -> None:
+    items = [f"* {word} " + "and more words of it " * 6 for word in ("first", "second", "third")]
+    wrapped = "\n".join(line for item in items for line in textwrap.wrap(item, 60, subsequent_indent="  "))
+    assert cut(wrapped, 40) == [item.strip() for item in items]
+    long = cut("\n".join(["a | b", "word " * 50 + "| c", "d | e"]), 20)
+    assert [passage.split("\n")[-1] for passage in long[1:3]] == ["word " * 19 + "word"] * 2
+    assert long[-1] == "word " * 10 + "| c\nd | e"
+
+
+@given(st.lists(st.sampled_from(["word", "longer", "end.", "A", "-", "12."]), min_size=80, max_size=160))
+def test_wrapped_prose_is_cut_as_if_it_stood_in_one_line(words: list[str]) -> None:
+    text = "Prose: " + " ".join(f"{word} so" for word in words)
+    lines = textwrap.wrap(text, 70)
+    marked = [line[0] in "-1" for line in lines]
+    assume(not any(map(all, pairwise(marked))))  # one line after another begins like an item: that is a list
+    assert cut("\n".join(lines), 30) == cut(text, 30)
+
+
+def test_where_no_line_is_wrapped_headings_have_lines_of_their_own_and_paragraphs_run_on() -> None:
+    """As in what is read from HTML and Word files."""
+    paragraph = text_of(8, 10)
+    first = cut(f"Fees\n{paragraph}\n{paragraph}\nOpening hours\n{paragraph}", 60)
+    assert first[0].startswith("Fees\ns0w0")
+    assert any(". s0w0" in passage for passage in first)
+    assert any("Opening hours\ns0w0" in passage for passage in first)
+    assert (
+        cut("Monday 9 to 5\nTuesday 9 to 12\nClosed else\n" * 9, 12)[0] == "Monday 9 to 5\nTuesday 9 to 12\nClosed else"
+    )
