@@ -45,7 +45,9 @@ class AnswerFormat:
     def infer(cls, task: Task, train: Sequence[Example], model: LanguageModel) -> AnswerFormat:
         """The format of a task, from the client's statement where there is one, else from the training examples."""
         if task.kind is Kind.CLASSIFICATION:
-            return cls(labels=labels_of(task, train))
+            labels = labels_of(task, train)
+            longest = max(model.count_tokens(labels), default=0) + 1  # and its end
+            return cls(labels=labels, max_new_tokens=max(cls.max_new_tokens, longest))
         plain = cls(json_shape=json_shape_of(task, train))
         lengths = model.count_tokens([canonical(e.target, plain) for e in train])  # as they are written
         room = int(np.ceil(float(np.quantile(lengths, 0.98)) * 1.1)) + 2

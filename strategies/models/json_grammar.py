@@ -9,14 +9,21 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from heapq import heapify, heappop, heappush
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from eval.reading.text import SURROGATE
 from strategies.models.base import JsonShape
 
 if TYPE_CHECKING:
     import torch
+
+MOST_KEYS = 300
+"""A grammar of more takes seconds and hundreds of megabytes to compile, growing with their square: any object then."""
+MOST_BYTES = 256 * 2**20
+"""Of compiled grammars that are kept."""
 
 _VALUES = r"""
 string ::= "\"" characters "\""
@@ -36,11 +43,12 @@ def shape_of(objects: Sequence[dict[str, Any]], keys: Sequence[str] = ()) -> Jso
 
     Where one order of keys agrees with all objects, the shape has it; then decoding cannot repeat a key.
     """
+    whole = partial(SURROGATE.sub, "\ufffd")  # half a character may stand escaped in a key, and no tokenizer reads it
     kinds: dict[str, set[str]] = {}
     for item in objects:
         for key, value in item.items():
-            kinds.setdefault(key, set()).add(_kind(value))
-    order = common_order([list(item) for item in objects])
+            kinds.setdefault(whole(key), set()).add(_kind(value))
+    order = common_order([list(map(whole, item)) for item in objects])
     for key in keys:
         kinds.setdefault(key, {"string"})
     unseen = [key for key in kinds if order is not None and key not in order]
@@ -87,7 +95,7 @@ def ebnf(shape: JsonShape, space: str = "") -> str:
 
 
 def _answer(shape: JsonShape) -> str:
-    if not shape.keys:
+    if not 0 < len(shape.keys) <= MOST_KEYS:
         return "answer ::= object"
     pairs = [f'{_quoted(json.dumps(key, ensure_ascii=False))} ": " ({" | ".join(kinds)})' for key, kinds in shape.keys]
     if not shape.ordered:
@@ -113,15 +121,13 @@ class GrammarCompiler:
         info = xgrammar.TokenizerInfo.from_huggingface(
             tokenizer, vocab_size=vocabulary, stop_token_ids=list(stop_tokens)
         )
-        self._compiler = xgrammar.GrammarCompiler(info)
-        self._compiled: dict[JsonShape, Any] = {}
+        self._compiler = xgrammar.GrammarCompiler(info, cache_limit_bytes=MOST_BYTES)
         self._vocabulary, self._space = vocabulary, space
 
     def start(self, shape: JsonShape, rows: int) -> GrammarState:
         """Fresh matchers for a batch."""
-        if shape not in self._compiled:
-            self._compiled[shape] = self._compiler.compile_grammar(ebnf(shape, self._space))
-        return GrammarState(self._compiled[shape], rows, self._vocabulary)
+        grammar = self._compiler.compile_grammar(ebnf(shape, self._space))  # which keeps what it compiled
+        return GrammarState(grammar, rows, self._vocabulary)
 
 
 class GrammarState:

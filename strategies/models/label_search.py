@@ -116,13 +116,12 @@ class LabelSearch:
     def learn(self, nodes: Sequence[int], steps: Floats) -> None:
         """Take in what was read at these nodes: the log-probability of each child, in order, one node after another."""
         read, start = set(nodes), 0
-        self._open = [node for node in self._open if node not in read]
         for node in nodes:
             below = self._tree.children[node]
             values = self._reach[node] + steps[start : start + len(below)]
             start += len(below)
             self._reached(below, values)
-            self._open = [child for child in self._open if child not in read]
+        self._open = [node for node in self._open if node not in read]
 
     def log_likelihoods(self) -> Floats:
         """Of each label; of one not read to its end, an even share of what its beginning has."""

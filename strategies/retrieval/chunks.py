@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from eval.contracts import Document
-from eval.reading.text import SENTENCE_END, UNSPACED, count_words
+from eval.reading.text import DANDAS, SENTENCE_END, UNSPACED, count_words
 
 MOST_WORDS = 160
 """About 220 tokens of English: within the 256 that the default embedder reads."""
@@ -20,9 +20,9 @@ FEWEST_ROWS = 2
 
 _BLANK_LINES = re.compile(r"\n{2,}")
 _SENTENCE_END = re.compile(SENTENCE_END)
-_ENDED = re.compile(r"[.!?。！？]\W*$")
 _ITEM = re.compile(r"\s*(?:[-*+•‣▪◦–]|\d{1,3}[.)]|[a-z]\))\s+\S")
 _CELLS_BETWEEN = ("|", "\t")
+_SENTENCE_ENDS = tuple(f".!?。！？{DANDAS}")
 _UNIT = re.compile(rf"(?:[{UNSPACED}]{{2}}|[{UNSPACED}]|[^\s{UNSPACED}]+)\s*")
 """A word, or two signs of a script that has no spaces, and the space after it."""
 
@@ -102,7 +102,7 @@ def _parts(block: str) -> list[str]:
     is_wrapped, has_rows = NARROWEST <= longest <= WIDEST, sum(map(_is_row, lines)) >= FEWEST_ROWS
     parts = lines[:1]
     for line, following in pairwise(lines):
-        is_meant = not (is_wrapped or _ENDED.search(line))
+        is_meant = not (is_wrapped or line.rstrip().endswith(_SENTENCE_ENDS))
         if has_rows:
             had_room = not is_wrapped or len(line.rstrip()) + 1 + len(_first_word(following)) <= longest
             is_item = _is_item(following) and (_is_item(line) or had_room)  # prose may be wrapped before a dash

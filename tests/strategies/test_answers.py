@@ -46,6 +46,12 @@ def test_labels_are_the_preferred_answers_of_the_examples_in_a_fixed_order() -> 
     assert AnswerFormat.infer(SORTING, rows("b", "a"), MODEL).labels == ("a", "b")
 
 
+def test_a_long_label_has_room_in_the_context() -> None:
+    """All of it is weighed, and a prompt that leaves too little room is answered by an error."""
+    assert AnswerFormat.infer(SORTING, rows("a", "word " * 100), MODEL).room > 100
+    assert AnswerFormat.infer(SORTING, rows("a", "b"), MODEL) == AnswerFormat(labels=("a", "b"))
+
+
 def test_labels_that_the_client_states_are_kept_as_they_are_and_further_ones_follow() -> None:
     assert labels_of(replace(SORTING, labels=("z", "a")), rows("a")) == ("z", "a")
     assert labels_of(replace(SORTING, labels=("z", "a")), rows("a", "c", "b")) == ("z", "a", "b", "c")

@@ -10,8 +10,10 @@ import xgrammar
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from strategies.models import json_grammar
 from strategies.models.base import JsonShape
-from strategies.models.json_grammar import common_order, ebnf, shape_of
+from strategies.models.json_grammar import MOST_KEYS, GrammarCompiler, common_order, ebnf, shape_of
+from strategies.models.tiny import _tokenizer
 
 
 def accepts(shape: JsonShape, text: str) -> bool:
@@ -57,6 +59,28 @@ def test_a_shape_has_each_key_with_the_kinds_seen() -> None:
 def test_keys_the_client_states_are_allowed_as_strings() -> None:
     assert shape_of([{"a": 1}], ["a", "note"]).keys == (("a", ("number",)), ("note", ("string",)))
     assert shape_of([], ["note"]).keys == (("note", ("string",)),)
+
+
+def test_half_a_character_in_a_key_is_none() -> None:
+    assert shape_of([{"mentions": 1, "\ud83d": 2}]).keys == (("mentions", ("number",)), ("\ufffd", ("number",)))
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_of_very_many_keys_any_is_allowed(ordered: bool) -> None:
+    """A grammar of all of them would take longer than the answers."""
+    few, many = (JsonShape(tuple((f"k{i}", ("number",)) for i in range(n)), ordered) for n in (2, MOST_KEYS + 1))
+    assert not accepts(few, '{"else": "x"}')
+    assert accepts(many, '{"else": "x", "k1": 1}')
+    assert not accepts(many, "[]")
+
+
+def test_a_compiled_grammar_is_kept_but_not_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json_grammar, "MOST_BYTES", 500_000)
+    tokenizer = _tokenizer()
+    compiler = GrammarCompiler(tokenizer, len(tokenizer), [tokenizer.eos_token_id])
+    for n in range(30):
+        compiler.start(shape_of([{f"key {n} {i}": 1 for i in range(30)}]), 1)
+    assert 0 < compiler._compiler.get_cache_size_bytes() < 1_000_000, "thirty take three million"
 
 
 def test_contradicting_orders_leave_the_order_free() -> None:
