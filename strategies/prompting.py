@@ -209,14 +209,14 @@ def told(
     """The instruction; what describes the answers is left out where it would take too much of the context.
 
     And so is the list of labels or keys where inputs would not fit behind it, which is logged. Labels are weighed and
-    keys are in the grammar, listed or not.
+    keys are in the grammar, listed or not; hosted models, whose context is assumed, may know them from the list alone.
     """
     model, tell = workshop.language_model, partial(instruction, task, answers, rows, with_context=with_context)
     fewest = tell(listed=False)
     workshop.log.config.pop(LIST_LEFT_OUT, None)  # of a configuration tried before
     more = [words for words in [tell(described=True)] if PromptTemplate(words).is_short_for(model)] if described else []
     for words in (*more, tell()):
-        if leaves_room(model, words, fewest, answers, rows):
+        if not model.weighs_labels or leaves_room(model, words, fewest, answers, rows):
             return words
     workshop.log.config[LIST_LEFT_OUT] = True
     return fewest

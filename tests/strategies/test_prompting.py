@@ -82,3 +82,15 @@ def test_what_was_left_out_of_another_configuration_is_not_told(tmp_path: Path) 
     make_strategy("nearest_examples").fit(SORT, rows, workshop)
     assert workshop.log.config["form_told"] is False
     assert LIST_LEFT_OUT not in workshop.log.config
+
+
+def test_a_hosted_model_is_told_the_labels_all_the_same(tmp_path: Path) -> None:
+    """It names a label rather than weighing all, and its context is only assumed."""
+
+    class Naming(ScriptedModel):
+        weighs_labels = False
+
+    workshop = Workshop(Naming(lambda prompt: "label 1", context_tokens=CONTEXT), HashingEmbedder(), (), tmp_path)
+    solution: Any = make_strategy("zero_shot").fit(SORT, sorting(labels=160), workshop)
+    assert "label 1\n" in solution.template.instruction
+    assert LIST_LEFT_OUT not in workshop.log.config
