@@ -16,7 +16,7 @@ import numpy as np
 from eval.contracts import Example, Kind, Prediction, Task
 from eval.metrics import Metric
 from eval.reading.text import clean
-from eval.tasks import are_json_objects, is_json_object
+from eval.tasks import are_json_lists, are_json_objects, has_fields, is_json_object
 from strategies.models.base import Completion, Decoding, JsonShape, LabelScores, LanguageModel, Prompt
 from strategies.models.json_grammar import shape_of
 from strategies.models.label_trie import MOST_TRIE_NODES
@@ -120,6 +120,7 @@ class AnswerFormat:
             "handicaps": list(self.handicaps),
             "json_keys": [[key, list(kinds)] for key, kinds in self.json_shape.keys] if self.json_shape else None,
             "json_ordered": self.json_shape.ordered if self.json_shape else None,
+            "json_repeated": self.json_shape.repeated if self.json_shape else None,
             "quotations": asdict(self.quotations) if self.quotations else None,
             "likeliest": self.likeliest,
             "max_new_tokens": self.max_new_tokens,
@@ -130,7 +131,8 @@ class AnswerFormat:
         """Inverse of `to_json`."""
         keys = values["json_keys"]
         pairs = tuple((key, tuple(kinds)) for key, kinds in keys) if keys is not None else ()
-        shape = JsonShape(pairs, bool(values["json_ordered"])) if keys is not None else None
+        whole = bool(values["json_ordered"]), bool(values.get("json_repeated", False))
+        shape = JsonShape(pairs, *whole) if keys is not None else None
         handicaps = tuple(values.get("handicaps", ()))
         quoted = values.get("quotations")
         quotations = Quotations(int(quoted["words"]), tuple(quoted["phrases"])) if quoted else None
@@ -169,10 +171,17 @@ def labels_of(task: Task, train: Sequence[Example]) -> tuple[str, ...]:
 
 
 def json_shape_of(task: Task, train: Sequence[Example]) -> JsonShape | None:
-    """The shape of JSON answers, where the training answers are JSON objects; None for plain text."""
-    if task.kind is not Kind.EXTRACTION or not are_json_objects([e.target for e in train]):
+    """The shape of JSON answers, where the training answers are JSON objects or lists of them; None for plain text."""
+    targets = [e.target for e in train]
+    if task.kind is not Kind.EXTRACTION:
         return None
-    return shape_of([json.loads(e.target) for e in train if is_json_object(e.target)], task.json_keys)
+    if are_json_objects(targets):
+        return shape_of([json.loads(target) for target in targets if is_json_object(target)], task.json_keys)
+    answers = [json.loads(target) for target in targets if has_fields(target)] if are_json_lists(targets) else []
+    lists = [answer for answer in answers if isinstance(answer, list)]
+    if 2 * len(lists) <= len(answers):
+        return None
+    return replace(shape_of([item for items in lists for item in items], task.json_keys), repeated=True)
 
 
 def canonical(answer: str, answer_format: AnswerFormat) -> str:

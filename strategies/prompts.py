@@ -108,8 +108,9 @@ def instruction(
     parts = [task.description]
     if with_context:
         parts.append("Use the context given with the question.")
+    form = "a JSON list of objects" if answers.json_shape and answers.json_shape.repeated else "one JSON object"
     if not listed and answers.json_shape is not None:
-        parts.append("Answer with one JSON object.")
+        parts.append(f"Answer with {form}.")
     elif not listed and answers.labels:
         parts.append("Answer with one label.")
     elif answers.labels:
@@ -117,7 +118,7 @@ def instruction(
         labels = [f"{label} (such as: {typical[label]})" if label in typical else label for label in answers.labels]
         parts.append("Answer with exactly one of these labels:\n" + "\n".join(labels))
     elif answers.json_shape is not None:
-        parts.append("Answer with one JSON object. Possible keys: " + ", ".join(k for k, _ in answers.json_shape.keys))
+        parts.append(f"Answer with {form}. Possible keys: " + ", ".join(key for key, _ in answers.json_shape.keys))
         if described:
             parts.append(f"For example: {canonical(_of_middle_length(train).target, answers)}")
     else:

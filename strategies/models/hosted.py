@@ -156,7 +156,9 @@ class HostedModel(Bypassable):
     def generate(self, prompts: Sequence[Prompt], decoding: Decoding) -> list[Completion]:
         if decoding.json_shape is None:
             return self._ask(prompts, decoding.max_new_tokens, None)
-        found = self._ask(prompts, decoding.max_new_tokens, json_schema(decoding.json_shape))
+        shape = decoding.json_shape
+        schema = None if shape.repeated else json_schema(shape)  # servers are asked for objects alone
+        found = self._ask(prompts, decoding.max_new_tokens, schema)
         return [replace(completion, text=_FENCE.sub("", completion.text)) for completion in found]
 
     def score_labels(

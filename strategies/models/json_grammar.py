@@ -90,11 +90,13 @@ def _kind(value: object) -> str:
 
 
 def ebnf(shape: JsonShape, space: str = "") -> str:
-    """The grammar in xgrammar's EBNF, of an object after such a space."""
-    return f"root ::= {_quoted(space)} answer\n{_answer(shape)}{_VALUES}"
+    """The grammar in xgrammar's EBNF, of an answer after such a space."""
+    whole = '("[]" | "[" answer (", " answer)* "]")' if shape.repeated else "answer"
+    return f"root ::= {_quoted(space)} {whole}\n{_answer(shape)}{_VALUES}"
 
 
 def _answer(shape: JsonShape) -> str:
+    """One object."""
     if not 0 < len(shape.keys) <= MOST_KEYS:
         return "answer ::= object"
     pairs = [f'{_quoted(json.dumps(key, ensure_ascii=False))} ": " ({" | ".join(kinds)})' for key, kinds in shape.keys]

@@ -123,6 +123,13 @@ def test_json_shapes_need_nearly_all_answers_to_be_objects() -> None:
     assert json_shape_of(WRITING, rows(*objects)) is None
 
 
+def test_lists_of_objects_have_the_shape_of_their_objects() -> None:
+    lists = ['[{"a": 1}, {"a": 2, "b": "x"}]', "[]", '[{"b": null}]']
+    shape = json_shape_of(BOOKING, rows(*lists))
+    assert shape == JsonShape((("a", ("number",)), ("b", ("null", "string"))), ordered=True, repeated=True)
+    assert json_shape_of(BOOKING, rows("[1]", "[2, 3]")) is None
+
+
 def test_json_keys_that_the_client_states_may_be_written() -> None:
     shape = json_shape_of(replace(BOOKING, json_keys=("a", "b")), rows('{"a": 1}'))
     assert shape is not None
@@ -157,6 +164,7 @@ FORMATS = [
     AnswerFormat(json_shape=JsonShape((("a", ("number", "null")), ('"', ("any",))), ordered=True), max_new_tokens=3),
     AnswerFormat(json_shape=JsonShape((("a", ("number",)),), ordered=False)),
     AnswerFormat(json_shape=JsonShape((), ordered=True)),
+    AnswerFormat(json_shape=JsonShape((("a", ("number",)),), repeated=True)),
 ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -88,6 +89,10 @@ def test_the_instruction_says_what_form_the_answer_has() -> None:
     extract = Task("Read it.", Kind.EXTRACTION, "json_field_f1")
     assert instruction(extract, AnswerFormat(json_shape=shape), rows("{}")) == (
         "Read it.\nAnswer with one JSON object. Possible keys: city, guests"
+    )
+    several = AnswerFormat(json_shape=replace(shape, repeated=True))
+    assert instruction(extract, several, rows("[]")) == (
+        "Read it.\nAnswer with a JSON list of objects. Possible keys: city, guests"
     )
 
 

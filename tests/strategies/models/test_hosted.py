@@ -99,6 +99,13 @@ def test_json_in_a_fence_is_taken_out_of_it_where_json_was_asked_for(server: Any
     assert texts(model.generate([ask("x")], Decoding(9))) == ["```\ncode\n```"], "a text may have a fence"
 
 
+def test_a_list_of_objects_is_asked_for_in_words_alone(server: Any) -> None:
+    """A schema's outermost value must be an object."""
+    model, shape = model_at(server), JsonShape((("city", ("string",)),), repeated=True)
+    server.reply = lambda body: "none" if "response_format" in body else '```json\n[{"city": "Bern"}]\n```'
+    assert texts(model.generate([ask("x")], Decoding(9, shape))) == ['[{"city": "Bern"}]']
+
+
 def test_a_label_is_named_in_json_or_in_plain_words(server: Any) -> None:
     labels = ("billing", "Power cut")
     model = model_at(server)

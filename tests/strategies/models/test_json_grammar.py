@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -59,6 +60,16 @@ def test_a_shape_has_each_key_with_the_kinds_seen() -> None:
 def test_keys_the_client_states_are_allowed_as_strings() -> None:
     assert shape_of([{"a": 1}], ["a", "note"]).keys == (("a", ("number",)), ("note", ("string",)))
     assert shape_of([], ["note"]).keys == (("note", ("string",)),)
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_lists_hold_objects_of_the_shape_and_nothing_else(ordered: bool) -> None:
+    shape = JsonShape((("a", ("number",)), ("b", ("string",))), ordered, repeated=True)
+    for written in ("[]", '[{"a": 1}]', '[{"a": 1, "b": "x"}, {}, {"b": "y"}]'):
+        assert accepts(shape, written)
+    for refused in ('{"a": 1}', '[{"c": 1}]', "[1]", '[{"a": 1},{"a": 2}]', '[{"a": 1}'):
+        assert not accepts(shape, refused)
+    assert not accepts(replace(shape, repeated=False), '[{"a": 1}]')
 
 
 def test_half_a_character_in_a_key_is_none() -> None:
