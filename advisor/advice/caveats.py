@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from statistics import NormalDist
 
 from advisor.advice.case import Case, broken_today, is_loss
 from advisor.advice.labelling import ENOUGH_ROWS_OF_A_LABEL, label_more, tens, to_label
+from advisor.decide import CLEAR, gain_over
 from advisor.report import schema, wording
 from advisor.report.wording import title_in_text
+from advisor.trials import INCUMBENT
 from eval.audit import LOST
 from eval.reading.text import conjoined
 from strategies.base import TRAINED
@@ -44,22 +47,44 @@ def caveats_of(case: Case) -> list[str]:
 
 
 def _doubts(case: Case) -> list[str]:
-    decision, rows = case.decision, case.evidence.rows
-    if decision.verdict != "tie":
+    if case.decision.verdict != "tie":
         return []
-    if not decision.rivals and is_loss(case):
+    said = [*_against_today(case), *_against_rivals(case)]
+    return said or [f"On {case.evidence.rows} test rows another strategy may be more than the tolerance better."]
+
+
+def _against_today(case: Case) -> list[str]:
+    """Where today's system is the better one, or where it is kept and may not be."""
+    decision = case.decision
+    if is_loss(case):
         return [f"Today's system gets more right, but breaks {broken_today(case)}."]
-    if not decision.rivals and decision.keeps_incumbent:
-        it = title_in_text(str(decision.pick))
-        return [f"On {rows} test rows {it} may be more than the tolerance better than today's system."]
+    if not decision.keeps_incumbent or (decision.rivals and not _may_gain(case)):
+        return []
+    it = title_in_text(str(decision.pick))
+    return [f"On {case.evidence.rows} test rows {it} may be more than the tolerance better than today's system."]
+
+
+def _may_gain(case: Case) -> bool:
+    """Whether the pick may be better than today's system, which is kept, by more than the tolerance."""
+    named = {c.name: c for c in case.candidates}
+    pick, today = named[str(case.decision.pick)], named[INCUMBENT]
+    errors = (case.evidence.losses or case.evidence).standard_errors.get((pick.name, today.name), 0.0)
+    most = gain_over(pick, today, case.evidence) + NormalDist().inv_cdf(CLEAR) * errors
+    return most > case.weighed.assumptions.tolerance
+
+
+def _against_rivals(case: Case) -> list[str]:
+    """The others that may be as good as the pick, which goes by its name where today's system is what is advised."""
+    decision = case.decision
     if not decision.rivals:
-        return [f"On {rows} test rows another strategy may be more than the tolerance better."]
+        return []
+    it = title_in_text(str(decision.pick)) if decision.keeps_incumbent else "it"
     others = conjoined([title_in_text(name) for name in decision.rivals])
     leads = decision.equals == (decision.pick,)
     why = "it was taken for its measured lead" if leads else "it was taken as the cheaper or simpler"
     if case.settings.error_cost is not None:
         why = "it was taken for its lowest total cost"
-    return [f"On {rows} test rows it cannot be told apart from {others}; {why}."]
+    return [f"On {case.evidence.rows} test rows {it} cannot be told apart from {others}; {why}."]
 
 
 def _lacking(case: Case) -> list[str]:

@@ -12,7 +12,7 @@ import pytest
 
 from advisor.advice import recommend
 from advisor.advice.opening import _pays
-from advisor.decide import Candidate, Evidence, Limits
+from advisor.decide import Candidate, Evidence, Limits, Losses
 from advisor.economics import Money, Prices, Terms, Use, tariff
 from advisor.error_costs import ErrorCosts
 from advisor.evidence import Weighed
@@ -361,6 +361,35 @@ def test_where_the_gain_over_todays_system_may_be_none_that_is_said() -> None:
     kept = Told({INCUMBENT: 0.8, "few_shot": 0.83}, rows=40, error=0.07)
     assert (kept.advice.verdict, kept.advice.keeps_incumbent) == ("tie", True)
     assert "may be more than the tolerance better than today's system" in " ".join(kept.advice.caveats)
+
+
+def test_where_todays_system_is_kept_doubts_about_the_best_in_its_place_name_it() -> None:
+    close = {INCUMBENT: 0.8, "few_shot": 0.83, "tfidf_linear": 0.825}
+    kept = Told(close, rows=40, error=0.07)
+    assert kept.advice.keeps_incumbent
+    it, other = "prompt with fixed examples", "TF-IDF + linear classifier"
+    gain = f"On 40 test rows {it} may be more than the tolerance better than today's system."
+    assert kept.advice.caveats[0] == gain
+    assert kept.advice.caveats[1].startswith(f"On 40 test rows {it} cannot be told apart from {other}; it was taken")
+    behind = Told({**close, INCUMBENT: 0.99}, rows=40, error=0.03)
+    assert "may be more than the tolerance better" not in behind.caveats
+    assert f"On 40 test rows {it} cannot be told apart from" in behind.caveats
+
+
+def test_whether_a_kept_system_is_beaten_goes_by_losses_where_errors_have_their_own() -> None:
+    close, losses = {INCUMBENT: 0.8, "few_shot": 0.83, "tfidf_linear": 0.83}, {INCUMBENT: 0.1, "few_shot": 0.5}
+    known = Losses({(a, b): 0.07 for a in close for b in close}, {name: np.full(500, 0.5) for name in close}, 1.0)
+    told = Told(close, rows=40, error=0.07, losses={**losses, "tfidf_linear": 0.5}, evidence={"losses": known})
+    assert told.advice.keeps_incumbent
+    assert "cannot be told apart from" in told.caveats
+    assert "may be more than the tolerance better" not in told.caveats
+
+
+def test_what_a_limit_costs_against_today_is_said_beside_the_rivals() -> None:
+    asked: dict[str, Any] = {"min_recall": "late=0.9", "recalls": {**LATE, "few_shot": {"late": 0.95}}}
+    told = Told({"lora": 0.82, "few_shot": 0.82, INCUMBENT: 0.87}, **asked, label_rows={"late": 50})
+    assert "Today's system gets more right, but breaks --min-recall late." in told.caveats
+    assert "cannot be told apart from" in told.caveats
 
 
 @pytest.mark.parametrize(
