@@ -17,6 +17,9 @@ MOST_REASONS = 4
 WIDE = 110
 """Columns from which a note has its own column; below, it stands under the strategy's title."""
 
+PLAIN = {wording.MINUS: "-", "–": "-", "•": "*", "…": "..."}
+"""Signs of our own that mean something, and what stands for them where an encoding lacks them."""
+
 VERDICT_STYLES: dict[Verdict, str] = {
     "clear": "green",
     "tie": "yellow",
@@ -75,10 +78,13 @@ def _text(words: str, console: Console, style: str = "") -> Text:
 
     encoding = console.encoding or "utf-8"
     try:
-        words = words.encode(encoding, "replace").decode(encoding)
+        "".encode(encoding)
     except LookupError:
-        words = words.encode("ascii", "replace").decode("ascii")
-    return Text(words, style=style)
+        encoding = "ascii"
+    for sign, plain in PLAIN.items():
+        if sign.encode(encoding, "ignore") == b"":
+            words = words.replace(sign, plain)
+    return Text(words.encode(encoding, "replace").decode(encoding), style=style)
 
 
 def _item(bullet: str, words: str, console: Console, style: str = "") -> None:

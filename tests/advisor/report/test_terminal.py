@@ -93,6 +93,21 @@ def test_a_terminal_without_unicode_is_no_reason_to_crash(hostile_report: Report
     assert "Clear recommendation" in printed(hostile_report, 80, encoding="ascii")
 
 
+@pytest.mark.parametrize(
+    ("encoding", "loss"), [("ascii", "-22.8"), ("cp1252", "-22.8"), ("latin-1", "-22.8"), ("utf-8", "\u221222.8")]
+)
+def test_a_loss_is_no_gain_where_the_terminal_has_no_minus_sign(sample_report: Build, encoding: str, loss: str) -> None:
+    report = sample_report()
+    told = {"reasons": ["It gains 5 points (\u221222.8 to +31.0) …"], "strategy": "lora"}
+    advice = report.recommendation.model_copy(update=told)
+    text = printed(report.model_copy(update={"recommendation": advice}), 100, encoding)
+    assert f"({loss} to +31.0)" in text
+    row = next(line for line in text.splitlines() if line.startswith("Copy the nearest example's answer"))
+    assert "71-87" in row.replace("–", "-")
+    assert ("* It gains" in text) == (encoding in ("ascii", "latin-1"))
+    assert ("+31.0) ..." in text) == (encoding in ("ascii", "latin-1"))
+
+
 def test_paths_are_never_broken_over_lines(sample_report: Build) -> None:
     raw = io.StringIO()
     print_report(sample_report(), Console(file=raw, width=80), {"Report": "/a" * 80})
