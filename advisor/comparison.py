@@ -24,6 +24,7 @@ from advisor.planning import CURVE_STRATEGIES, RunPlan
 from advisor.progress import Progress, Silent
 from advisor.records import Fit, Record, Refit
 from advisor.refit import keep_solution
+from advisor.report import wording
 from advisor.report.schema import Report
 from advisor.reporting import Measured, build_report, write_report
 from advisor.request import CompareRequest, make_request
@@ -173,6 +174,8 @@ def prepare(
         plan = _make_plan(request, data, entries, shelf, progress, started)
         if folder:
             folder.write_plan({"plan": planning.to_json(plan)})
+    if over := wording.over_budget(plan.total, request.time_budget):
+        progress.say(f"{over[0].upper()}{over[1:]}.")
     folds = divide(data, request.seed, folds=plan.folds, test_rows=plan.test_rows)
     data = with_unlearnt(data, folds, request.accept)
     return Comparison(request, data, shelf, embedder, entries, folds, plan, prices, started)

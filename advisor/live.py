@@ -11,7 +11,16 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
 from advisor.progress import Forecast
-from advisor.report.wording import count, duration, legible, rows_without_id, strategy_title
+from advisor.report.wording import (
+    AT_THE_LEAST,
+    count,
+    duration,
+    legible,
+    over_budget,
+    rows_without_id,
+    strategy_title,
+    what_cuts_are_for,
+)
 
 if TYPE_CHECKING:
     from advisor.comparison import Comparison
@@ -68,11 +77,14 @@ class LiveProgress:
 
 def print_plan(comparison: Comparison, console: Console) -> None:
     """What would be done, and how long it would take."""
-    plan, folds = comparison.plan, comparison.folds
+    plan, folds, budget = comparison.plan, comparison.folds, comparison.request.time_budget
     rows = f"{len(folds[0].train)} examples to learn from, {plan.test_rows} to test on"
     if plan.folds > 1:
         rows = f"{plan.folds}-fold cross-fitting: all {plan.test_rows} examples are tested, none by what learnt from it"
-    console.print(f"{rows}; about {duration(plan.total)} of the {duration(comparison.request.time_budget)} allowed.")
+    told = over_budget(plan.total, budget) or f"about {duration(plan.total)} of the {duration(budget)} allowed"
+    console.print(f"{rows}; {told}.")
+    if plan.offers:
+        console.print(f"Ways of dividing the examples, each {AT_THE_LEAST}:", style="dim")
     for offer in plan.offers:
         way = f"{offer.folds}-fold cross-fitting" if offer.folds > 1 else "one holdout"
         console.print(f"  {way}: about {duration(offer.seconds)}", style="dim")
@@ -81,7 +93,7 @@ def print_plan(comparison: Comparison, console: Console) -> None:
         table.add_row(escape(strategy_title(name)), "left out" if name in plan.left_out else duration(seconds))
     console.print(table)
     for cut in plan.cuts:
-        console.print(f"Cut to fit: {escape(cut)}.")
+        console.print(f"{what_cuts_are_for(plan.total, budget)}: {escape(cut)}.")
 
 
 def print_findings(findings: list[dict[str, Any]], console: Console) -> None:

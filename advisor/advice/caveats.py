@@ -38,9 +38,7 @@ def caveats_of(case: Case) -> list[str]:
             f"{case.evidence.unscored} test rows could not be scored for every strategy and were left out for all."
         )
     caveats += [f.message for f in case.data.findings if f.code in LOST and f.count > MANY_LOST * case.data.examples]
-    if plan.cuts:
-        caveats.append(f"To keep the time budget: {'; '.join(plan.cuts)}.")
-    caveats += _about_fits(case)
+    caveats += [*_cuts(plan), *_about_fits(case)]
     if case.decision.pick is not None and not case.is_kept:
         caveats.append("Its solution was not kept: compare in a new folder with --keep all.")
     return caveats
@@ -113,6 +111,14 @@ def _unsure_recalls(case: Case) -> list[str]:
             more = label_more(case, tens(to_label(case, ENOUGH_ROWS_OF_A_LABEL - rows)), " more of it")
             said.append(f"How often {label} is found was measured on {counted}, which is few: {more}.")
     return said
+
+
+def _cuts(plan: schema.Plan) -> list[str]:
+    """What was given up for the time budget, and whether that was enough."""
+    cuts, over = "; ".join(plan.cuts), wording.over_budget(plan.predicted_seconds, plan.time_budget)
+    if over:
+        return [f"{over[0].upper()}{over[1:]}{f', though this was cut: {cuts}' if cuts else ''}."]
+    return [f"To keep the time budget: {cuts}."] if cuts else []
 
 
 def _about_fits(case: Case) -> list[str]:

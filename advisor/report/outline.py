@@ -248,10 +248,8 @@ def _method(report: Report) -> list[Block]:
         *report.data.stated,
         view.how_split(report),
         *filter(None, [wording.why_divided(plan), wording.power(plan)]),
-        f"The run took {wording.duration(report.timing.total_seconds)}; planned were"
-        f" {wording.duration(plan.predicted_seconds)} of a budget of {wording.duration(plan.time_budget)}."
-        f" The seed was {report.seed}.",
-        *(f"Cut to fit the time budget: {cut}" for cut in plan.cuts),
+        f"{wording.how_long(report.timing.total_seconds, plan)} The seed was {report.seed}.",
+        *(f"{wording.what_cuts_are_for(plan.predicted_seconds, plan.time_budget)}: {cut}" for cut in plan.cuts),
         f"The decision is for {'; '.join(view.limits(report))}.",
     ]
     rows = [[phase, wording.duration(seconds)] for phase, seconds in report.timing.phases.items()]

@@ -47,7 +47,7 @@ def print_report(report: Report, console: Console, paths: Mapping[str, str] | No
     if view.measured(report):
         console.print()
         console.print(_strategies(report, console))
-    unusual = _unusual(report)
+    unusual = [*_unusual(report), *_over_time(report)]
     if unusual:
         console.print()
         for words in unusual:
@@ -70,6 +70,11 @@ def _unusual(report: Report) -> list[str]:
             said = f"{wording.status_title(result)}: {reason}"
             titles.setdefault(said, []).append(wording.strategy_title(result.name))
     return [f"{', '.join(names)}, {said}" for said, names in titles.items()]
+
+
+def _over_time(report: Report) -> list[str]:
+    plan, took = report.data.plan, report.timing.total_seconds
+    return [wording.how_long(took, plan)] if took > plan.time_budget else []
 
 
 def _text(words: str, console: Console, style: str = "") -> Text:

@@ -80,6 +80,9 @@ LEFT_OUT = "the time budget has no room for it; raise --time-budget"
 
 SEVERITY_TITLES: dict[Severity, str] = {"info": "Note", "warning": "Warning", "error": "Problem"}
 
+AT_THE_LEAST = "at the least (with all given up but what quality hangs on)"
+"""How long ways of dividing the examples are told to take, of which one is then taken with less given up, or more."""
+
 UNKNOWN = "unknown"
 MINUS = "\u2212"
 
@@ -396,19 +399,48 @@ def how_split(plan: Plan, *, fewer_seeds: bool = False) -> str:
 
 
 def why_divided(plan: Plan) -> str:
-    """Which ways of dividing the examples were weighed; empty where there was only one."""
+    """Which ways of dividing the examples were weighed; where there was only one, that it does not fit, or nothing."""
+    over = over_budget(plan.predicted_seconds, plan.time_budget)
     if len(plan.offers) < 2:
-        return ""
+        return f"{over[:1].upper()}{over[1:]}." if over else ""
     ways = [
         f"{'one holdout' if offer.kind == 'holdout' else f'{offer.folds}-fold cross-fitting'} about "
         f"{duration(offer.predicted_seconds)}"
         for offer in plan.offers
     ]
-    planned = f"Planned before anything was tried, at the least: {', '.join(ways)}"
-    budget = f"the time budget of {duration(plan.time_budget)}"
+    weighed = f"Planned before anything was tried, each {AT_THE_LEAST}: {', '.join(ways)}"
+    budget, planned = f"the time budget of {duration(plan.time_budget)}", duration(plan.predicted_seconds)
+    if over:
+        return f"{weighed}; {over}."
     if plan.folds == plan.offers[0].folds:
-        return f"{planned}; {budget} had room for the first, the strongest."
-    return f"{planned}; the strongest that fits {budget} was taken."
+        return (
+            f"{weighed}; {budget} had room for the first, the strongest, with {planned} planned for all that is done."
+        )
+    return f"{weighed}; the strongest that fits {budget} was taken, with {planned} planned for all that is done."
+
+
+def over_budget(planned: float, budget: float) -> str:
+    """That even the shortest plan is longer than the budget, to follow other words; empty where it is not."""
+    if planned <= budget:
+        return ""
+    return (
+        f"no plan fits the time budget of {duration(budget)}: the shortest was taken, planned at {duration(planned)}, "
+        f"{duration(planned - budget)} over it"
+    )
+
+
+def what_cuts_are_for(planned: float, budget: float) -> str:
+    """What was given up may not have been enough."""
+    return "Cut to come near the time budget" if planned > budget else "Cut to fit the time budget"
+
+
+def how_long(seconds: float, plan: Plan) -> str:
+    """What the run took, beside what was planned and what was allowed."""
+    took, planned, budget = (duration(each) for each in (seconds, plan.predicted_seconds, plan.time_budget))
+    if seconds <= plan.time_budget:
+        return f"The run took {took}; planned were {planned} of a budget of {budget}."
+    over = duration(seconds - plan.time_budget)
+    return f"The run took {took}, {over} over its time budget of {budget}; planned were {planned}."
 
 
 def power(plan: Plan) -> str:

@@ -861,6 +861,14 @@ def test_cuts_are_told() -> None:
     )
 
 
+def test_cuts_that_were_not_enough_are_not_said_to_keep_the_time_budget() -> None:
+    over = {"predicted_seconds": 125, "time_budget": 90}
+    said = "No plan fits the time budget of 1 min 30 s: the shortest was taken, planned at 2 min 5 s, 35 s over it"
+    assert f"{said}, though this was cut: fewer rows." in Told(CLEAR, plan={**over, "cuts": ["fewer rows"]}).caveats
+    assert f"{said}." in Told(CLEAR, plan=over).caveats
+    assert "To keep" not in Told(CLEAR, plan=over).caveats
+
+
 # ---- what would change it --------------------------------------------------------------------------------------------
 
 

@@ -78,6 +78,16 @@ def fits(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return fitted
 
 
+class Listener(Silent):
+    """Remembers what is said."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+
 def crash_with(error: BaseException) -> Fit:
     def fit(self: Any, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
         raise error
@@ -528,20 +538,27 @@ def test_preparing_alone_writes_nothing(
     assert contents(tmp_path) == before
 
 
+@pytest.mark.parametrize(("budget", "is_said"), [(0.001, True), (3600, False)])
+def test_that_no_plan_fits_the_time_budget_is_said_before_it_is_spent(
+    tickets: Path, clerk: ScriptedModel, shelf_with: MakeShelf, fakes: dict[str, Any], budget: float, is_said: bool
+) -> None:
+    options = {**fakes, "strategies": ["majority"], "time_budget": budget}
+    request, listener = make_request(task=TASK, examples=str(tickets), **options), Listener()
+    prepare(request, read_data(request), time.monotonic(), listener, shelf_with(clerk))
+    assert any(sentence.startswith("No plan fits the time budget of") for sentence in listener.said) == is_said
+
+
 def test_what_is_better_mended_before_is_said_at_the_start_with_what_to_do(
     clerk: ScriptedModel, shelf_with: MakeShelf, fakes: dict[str, Any], tmp_path: Path
 ) -> None:
-    class Listener(Silent):
-        def say(self, text: str) -> None:
-            said.append(text)
-
-    said: list[str] = []
+    listener = Listener()
+    said = listener.said
     labels = (["returns", "billing"], ["billing"])
     rows = [json.dumps({"text": f"my parcel {i}", "tags": labels[i % 2]}) for i in range(30)]
     torn = ['{"text": "and', '{"text": "b", "tags": ""}']
     (tmp_path / "tagged.jsonl").write_text("\n".join(rows + torn), encoding="utf-8")
     request = make_request(task=TASK, examples=str(tmp_path / "tagged.jsonl"), strategies=["majority"], **fakes)
-    prepare(request, read_data(request), time.monotonic(), Listener(), shelf_with(clerk))
+    prepare(request, read_data(request), time.monotonic(), listener, shelf_with(clerk))
     lists = next(sentence for sentence in said if sentence.startswith("15 outputs are lists"))
     assert "any one of them" in lists
     assert "write them as one output" in lists

@@ -93,6 +93,14 @@ def test_a_terminal_without_unicode_is_no_reason_to_crash(hostile_report: Report
     assert "Clear recommendation" in printed(hostile_report, 80, encoding="ascii")
 
 
+def test_a_run_that_took_longer_than_its_budget_says_so(sample_report: Build) -> None:
+    over = {"total_seconds": 331.0, "phases": {}}
+    assert "The run took 5 min 31 s, 31 s over its time budget of 5 min; planned were 4 min 22 s." in printed(
+        sample_report(timing=over), 120
+    )
+    assert "The run took" not in printed(sample_report(), 120)
+
+
 @pytest.mark.parametrize(
     ("encoding", "loss"), [("ascii", "-22.8"), ("cp1252", "-22.8"), ("latin-1", "-22.8"), ("utf-8", "\u221222.8")]
 )

@@ -186,13 +186,37 @@ def offers(*folds: int) -> list[PlanOffer]:
 
 
 def test_why_the_examples_were_divided_so_names_every_way_with_its_time() -> None:
-    first = wording.why_divided(plan(kind="cross_fit", folds=5, offers=offers(5, 3, 1), time_budget=1800))
-    assert first == (
-        "Planned before anything was tried, at the least: 5-fold cross-fitting about 25 min, 3-fold cross-fitting "
-        "about 15 min, one holdout about 5 min; the time budget of 30 min had room for the first, the strongest."
+    first = wording.why_divided(
+        plan(kind="cross_fit", folds=5, offers=offers(5, 3, 1), predicted_seconds=1620, time_budget=1800)
     )
-    last = wording.why_divided(plan(offers=offers(5, 3, 1), time_budget=600))
-    assert last.endswith("; the strongest that fits the time budget of 10 min was taken.")
+    assert first == (
+        "Planned before anything was tried, each at the least (with all given up but what quality hangs on): "
+        "5-fold cross-fitting about 25 min, 3-fold cross-fitting about 15 min, one holdout about 5 min; the time "
+        "budget of 30 min had room for the first, the strongest, with 27 min planned for all that is done."
+    )
+    last = wording.why_divided(plan(offers=offers(5, 3, 1), predicted_seconds=400, time_budget=600))
+    assert last.endswith(
+        "; the strongest that fits the time budget of 10 min was taken, with 6 min 40 s planned for all that is done."
+    )
+
+
+def test_where_not_even_the_shortest_plan_fits_it_is_not_called_the_strongest_that_does() -> None:
+    over = {"predicted_seconds": 125, "time_budget": 90}
+    said = "o plan fits the time budget of 1 min 30 s: the shortest was taken, planned at 2 min 5 s, 35 s over it."
+    several = wording.why_divided(plan(offers=offers(5, 3, 1), **over))
+    assert several.endswith(f"one holdout about 5 min; n{said}")
+    assert "strongest" not in several
+    assert wording.why_divided(plan(offers=offers(1), **over)) == f"N{said}"
+    assert wording.what_cuts_are_for(125, 90) == "Cut to come near the time budget"
+    assert wording.what_cuts_are_for(80, 90) == "Cut to fit the time budget"
+
+
+def test_a_run_that_took_longer_than_its_budget_says_so() -> None:
+    planned = plan(predicted_seconds=60, time_budget=90)
+    assert wording.how_long(80, planned) == "The run took 1 min 20 s; planned were 1 min of a budget of 1 min 30 s."
+    assert wording.how_long(121, planned) == (
+        "The run took 2 min 1 s, 31 s over its time budget of 1 min 30 s; planned were 1 min."
+    )
 
 
 @pytest.mark.parametrize("folds", [(), (1,)])
