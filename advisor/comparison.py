@@ -31,6 +31,7 @@ from advisor.request import CompareRequest, make_request
 from advisor.runs import RunFolder, log
 from advisor.trials import Bench, Entry, base_of, entries_of, try_all
 from eval.metrics import get_metric
+from eval.reading.text import conjoined
 from strategies.answers import AnswerFormat
 from strategies.base import Allowance, Strategy
 from strategies.models.catalogue import check_role
@@ -113,7 +114,10 @@ def run(
                 measured = _measure(comparison, folder, progress)
             kept = folder.keep(_pick(measured.weighed), everything=request.keep == "all")
             folder.clear_work()
-            report = build_report(comparison, measured, folder, kept, travels=travels)
+            late = _too_late(comparison, measured.records, folder)
+            if late:
+                progress.say(late)
+            report = build_report(comparison, measured, folder, kept, late=late, travels=travels)
             write_report(report, measured.records, folder.path)
     finally:
         log.removeHandler(handler)
@@ -289,6 +293,24 @@ def _to_keep(request: CompareRequest, records: Sequence[Record], weighed: Weighe
         return [r.name for r in records if r.evaluation is not None]
     pick = _pick(weighed)
     return [pick] if pick else []
+
+
+def _too_late(comparison: Comparison, records: Sequence[Record], folder: RunFolder) -> str:
+    """What `--keep all` cannot keep any more, since an earlier end of this run removed it; empty where it keeps all."""
+    if comparison.request.keep != "all":
+        return ""
+    own = {entry.name for entry in comparison.entries}
+    measured = [r for r in records if r.name in own and r.evaluation is not None]
+    gone = [wording.title_in_text(r.name) for r in measured if not folder.solution(r.name).is_dir()]
+    fits = all(folder.fold_solution(r.name, fit.slot).is_dir() for r in measured for fit in r.fits)
+    lost = [f"the {'solution' if len(gone) == 1 else 'solutions'} of {conjoined(gone)}"] if gone else []
+    lost += [] if fits else ["the fits that were measured"]
+    if not lost:
+        return ""
+    return (
+        f"--keep all came too late for {conjoined(lost)}: an earlier end of this run kept the winner alone. "
+        "Compare in a new folder to have them."
+    )
 
 
 def _named(entries: Sequence[Entry], names: Sequence[str]) -> list[Entry]:

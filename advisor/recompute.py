@@ -17,7 +17,6 @@ from advisor.reporting import (
     artefact_of,
     cost_of,
     drawn_from,
-    how_to_use,
     options_in,
     power_of,
     prices_in,
@@ -29,6 +28,7 @@ from advisor.runs import REPORT, RunFolder
 from eval.contracts import Kind
 from eval.errors import RequestError
 from eval.metrics import get_metric
+from strategies.manifest import FILE as MANIFEST
 
 
 def report_again(run: Path, *, prices: Prices | None = None, travels: bool = False, **changes: Any) -> Report:
@@ -120,13 +120,11 @@ def _plan(plan: Plan, results: Sequence[StrategyResult], pick: str | None, power
 
 
 def _artefact(report: Report, folder: RunFolder, pick: str | None, *, travels: bool) -> Artefact | None:
-    """Where the pick's solution is; None where it was not kept."""
+    """The pick's solution as it is now; None where it was not kept, or has been removed since."""
     if pick is None:
         return None
-    if pick != report.recommendation.strategy:
-        kept = folder.solution(pick)
-        return artefact_of(kept, folder, travels=travels) if kept.is_dir() else None
-    if report.artefact is None:
+    before = report.artefact if pick == report.recommendation.strategy else None
+    kept = folder.path / before.path if before else folder.solution(pick)
+    if not (kept / MANIFEST).exists():
         return None
-    command = how_to_use(folder.path / report.artefact.path, folder, travels=travels)  # the run may have been moved
-    return report.artefact.model_copy(update={"how_to_use": command})
+    return artefact_of(kept, folder, travels=travels, known=before.sha256 if before else None)

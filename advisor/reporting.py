@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 MOST_ROWS_NAMED = 100
 SAMPLES = 8
 ANSWER_LETTERS = 2000
+QUICKLY_HASHED = 200_000_000
+"""Bytes of a file that is hashed in a fraction of a second: an adapter, an index, but no whole model."""
 ROWS = 200
 ROW_LETTERS = 240
 """What is longer ends in `…`: how much is missing is known no more where it is shown."""
@@ -63,9 +65,18 @@ class Measured:
 
 
 def build_report(
-    comparison: Comparison, measured: Measured, folder: RunFolder, kept: Path | None, *, travels: bool = False
+    comparison: Comparison,
+    measured: Measured,
+    folder: RunFolder,
+    kept: Path | None,
+    *,
+    late: str = "",
+    travels: bool = False,
 ) -> schema.Report:
-    """Put everything into the report's form. `kept` is the kept solution's folder, `travels` as for `artefact_of`."""
+    """Put everything into the report's form.
+
+    `kept` is the kept solution's folder, `late` says what could not be kept, `travels` is as for `artefact_of`.
+    """
     request, metric = comparison.request, get_metric(comparison.data.task.metric)
     tested = comparison.data.test or comparison.data.examples
     instructing = {example.id for example in tested if tries_to_instruct(example.input)}
@@ -77,6 +88,7 @@ def build_report(
         settings_of(request, comparison.prices),
     )
     advice = recommend(data, environment, settings, results, measured.weighed, is_kept=kept is not None)
+    advice.caveats += [late] if late else []
     return schema.Report(
         run_id=str(uuid.uuid5(uuid.NAMESPACE_URL, f"{folder.stored_fingerprint()}:{request.seed}")),
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -416,20 +428,29 @@ def _latency(evaluation: Evaluation, look: CloserLook) -> schema.LatencyPart | N
 _PARTS = {"adapter": "LoRA adapter", "passages_shown": "document index", "examples_shown": "example index"}
 
 
-def artefact_of(kept: Path, folder: RunFolder, *, travels: bool = False) -> schema.Artefact:
-    """The kept solution, file by file. `travels` says that its readers have it somewhere else than in this folder."""
+def artefact_of(
+    kept: Path, folder: RunFolder, *, travels: bool = False, known: Mapping[str, str] | None = None
+) -> schema.Artefact:
+    """The kept solution, file by file. `travels` says that its readers have it somewhere else than in this folder.
+
+    Of large files the hashes that are `known` are taken: nothing here writes over tuned weights.
+    """
     manifest = read_manifest(kept)
     adapter = manifest.get("adapter")
     titles = {**_PARTS, "adapter": "tuned weights"} if adapter and are_in(kept / adapter) else _PARTS
     parts = [title for key, title in titles.items() if manifest.get(key)]
     kind = str(manifest["kind"]) + (f" with {', '.join(parts)}" if parts else "")
-    files = sorted(p for p in kept.rglob("*") if p.is_file())
+    names = [str(p.relative_to(kept)) for p in sorted(kept.rglob("*")) if p.is_file()]
     return schema.Artefact(
         path=str(kept.relative_to(folder.path)),
         kind=kind,
-        sha256={str(p.relative_to(kept)): file_sha256(p) for p in files},
+        sha256={name: _sha256(kept / name, (known or {}).get(name)) for name in names},
         how_to_use=how_to_use(kept, folder, travels=travels),
     )
+
+
+def _sha256(file: Path, known: str | None) -> str:
+    return known if known and file.stat().st_size > QUICKLY_HASHED else file_sha256(file)
 
 
 def how_to_use(kept: Path, folder: RunFolder, *, travels: bool = False) -> str:

@@ -40,7 +40,8 @@ def caveats_of(case: Case) -> list[str]:
     caveats += [f.message for f in case.data.findings if f.code in LOST and f.count > MANY_LOST * case.data.examples]
     caveats += [*_cuts(plan), *_about_fits(case)]
     if case.decision.pick is not None and not case.is_kept:
-        caveats.append("Its solution was not kept: compare in a new folder with --keep all.")
+        it = title_in_text(case.decision.pick)
+        caveats.append(f"No solution of {it} is kept here: compare in a new folder with --keep all.")
     return caveats
 
 

@@ -362,6 +362,24 @@ def test_the_kept_solution_is_always_the_recommended_one(
         assert json.loads((tmp_path / "run" / "solution" / "solution.json").read_text())["kind"] == "constant"
 
 
+def test_what_comes_too_late_to_be_kept_is_told(
+    tickets: Path, clerk: ScriptedModel, shelf_with: MakeShelf, fakes: dict[str, Any], tmp_path: Path
+) -> None:
+    options = {**fakes, "strategies": ["majority", "few_shot"], "output": tmp_path / "run"}
+    whole = compare(TASK, tickets, shelf=shelf_with(clerk), keep="all", **{**options, "output": tmp_path / "whole"})
+    assert "came too late" not in " ".join(whole.recommendation.caveats)
+    compare(TASK, tickets, shelf=shelf_with(clerk), **options)
+    listener = Listener()
+    report = compare(TASK, tickets, shelf=shelf_with(clerk), progress=listener, keep="all", **options)
+    said = (
+        "--keep all came too late for the fits that were measured: an earlier end of this run kept the winner alone. "
+        "Compare in a new folder to have them."
+    )
+    assert said in report.recommendation.caveats
+    assert said in listener.said
+    assert (tmp_path / "run" / "solutions" / "majority").is_dir()
+
+
 def test_no_comparison_touches_the_network(
     tickets: Path,
     clerk: ScriptedModel,
@@ -648,6 +666,29 @@ def test_a_budget_too_small_for_cross_fitting_takes_one_holdout(
     assert (plan.kind, plan.folds, plan.train, plan.test) == ("holdout", 1, 60, 20)
     assert report.recommendation.strategy == "few_shot"
     assert all(s.quality.n == 20 for s in report.strategies if s.quality)
+
+
+def test_solutions_that_come_too_late_to_be_kept_are_named(
+    tickets: Path,
+    clerk: ScriptedModel,
+    shelf_with: MakeShelf,
+    fakes: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nothing is fitted again where the client's own test set leaves all examples to learn from."""
+    with tickets.open(encoding="utf-8") as file:
+        header, *rows = file.read().splitlines()
+    (tmp_path / "test.csv").write_text("\n".join([header, *rows[60:]]))
+    (tmp_path / "train.csv").write_text("\n".join([header, *rows[:60]]))
+    options = {**fakes, "strategies": ["majority", "few_shot"], "output": tmp_path / "run"}
+    for keep in ("winner", "all"):
+        report = compare(
+            TASK, tmp_path / "train.csv", shelf=shelf_with(clerk), test=tmp_path / "test.csv", keep=keep, **options
+        )
+    assert report.recommendation.caveats[-1].startswith(
+        "--keep all came too late for the solution of always the commonest label and the fits that were measured: "
+    )
 
 
 def test_what_is_kept_is_fitted_on_all_examples(

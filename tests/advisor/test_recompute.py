@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import resource
@@ -22,7 +23,7 @@ from docx import Document
 from rich.console import Console
 from typer.testing import CliRunner
 
-from advisor import cli
+from advisor import cli, reporting
 from advisor.comparison import compare
 from advisor.economics import Prices
 from advisor.error_costs import ErrorCosts
@@ -104,6 +105,38 @@ def test_another_pick_says_that_its_solution_was_not_kept(run: Path) -> None:
     assert again.samples
     shown = {again.recommendation.strategy, again.recommendation.runner_up} - {None}
     assert set(again.samples[0].answers) == shown
+
+
+def test_a_solution_that_was_removed_is_not_offered(run: Path) -> None:
+    assert report_again(run).artefact == original(run).artefact
+    shutil.rmtree(run / "solution")
+    again = report_again(run)
+    assert again.recommendation.strategy == original(run).recommendation.strategy
+    assert again.artefact is None
+    assert "No solution of prompt with fixed examples is kept here" in " ".join(again.recommendation.caveats)
+    assert "advisor predict" not in again.recommendation.next_step
+    (run / "solution").mkdir()
+    assert report_again(run).artefact is None
+
+
+def test_hashes_are_those_of_the_files_that_are_there_now(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = original(run).artefact
+    assert before is not None
+    name = next(iter(before.sha256))
+    file = run / "solution" / name
+    file.write_bytes(file.read_bytes() + b"\n")
+    (run / "solution" / "passages.jsonl").write_text("new")
+
+    def now() -> dict[str, str]:
+        artefact = report_again(run).artefact
+        assert artefact is not None
+        return artefact.sha256
+
+    assert now()[name] == hashlib.sha256(file.read_bytes()).hexdigest()
+    assert set(now()) == {*before.sha256, "passages.jsonl"}
+    monkeypatch.setattr(reporting, "QUICKLY_HASHED", 0)
+    assert now()[name] == before.sha256[name]
+    assert now()["passages.jsonl"] == hashlib.sha256(b"new").hexdigest()
 
 
 def test_the_command_names_the_solution_of_the_pick_wherever_the_run_lies(
