@@ -50,9 +50,10 @@ def report_again(run: Path, *, prices: Prices | None = None, travels: bool = Fal
     results = [result.model_copy(update={"cost": costs[result.name]}) for result in report.strategies]
     results = with_errors(results, weighed)
     pick = weighed.decision.pick if weighed.decision else None
-    data = report.data.model_copy(update={"plan": _plan(report.data.plan, results, pick, power_of(weighed))})
     settings = settings_of(options, used)
     artefact = _artefact(report, folder, pick, travels=travels)
+    kept = [result for result in results if artefact is not None and result.name == pick]
+    data = report.data.model_copy(update={"plan": _plan(report.data.plan, kept, power_of(weighed))})
     advice = recommend(data, report.environment, settings, results, weighed, is_kept=artefact is not None)
     return report.model_copy(
         update={
@@ -112,10 +113,9 @@ def _record(folder: RunFolder, result: StrategyResult) -> Record:
     return Record(result.name, strategy, result.family, result.model, result.status, result.reason, fits)
 
 
-def _plan(plan: Plan, results: Sequence[StrategyResult], pick: str | None, power: float | None) -> Plan:
-    """What a plan says about the pick."""
-    fit = next((result.fit for result in results if result.name == pick), None)
-    refit = fit is not None and fit.refit is not None and not fit.refit.rejected
+def _plan(plan: Plan, kept: Sequence[StrategyResult], power: float | None) -> Plan:
+    """What a plan says about the pick, `kept` where its solution is."""
+    refit = any(result.fit and result.fit.refit and not result.fit.refit.rejected for result in kept)
     return plan.model_copy(update={"refit": refit, "smallest_difference": power})
 
 

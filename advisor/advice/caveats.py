@@ -131,10 +131,10 @@ def _about_fits(case: Case) -> list[str]:
         about = f"The figures are of the procedure ({plan.folds} fits, each tested on rows it had not seen)"
     else:
         about = f"The figures are of {ONE_TEST[plan.test_source]}"
-    if refit is not None and not refit.rejected:
+    if refit is not None and not refit.rejected and case.is_kept:
         about += "; what is kept is one more fit of the same procedure, on all examples"
     said = [f"{about}."]
-    if refit is not None and refit.rejected:
+    if refit is not None and refit.rejected and case.is_kept:
         said.append(f"The fit on all examples was put aside, since {refit.rejected}; a measured fit is kept instead.")
     trained = [r for r in case.results.values() if r.family in TRAINED and r.quality and r.status == "ok"]
     if any(r.fit and r.fit.count == 1 for r in trained):

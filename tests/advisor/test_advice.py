@@ -274,8 +274,10 @@ def test_a_clear_pick_is_named_with_its_figure_its_lead_and_its_cost() -> None:
 def test_what_was_not_kept_is_not_to_be_tried_as_it_is() -> None:
     told = Told(CLEAR, is_kept=False)
     assert told.advice.next_step == "Compare in a new folder with --keep all, then try it."
-    assert told.advice.caveats[-1] == "Its solution was not kept: compare in a new folder with --keep all."
-    assert "not kept" not in Told(CLEAR).caveats
+    assert told.advice.caveats[-1] == (
+        "No solution of prompt with fixed examples is kept here: compare in a new folder with --keep all."
+    )
+    assert "is kept here" not in Told(CLEAR).caveats
 
 
 def test_where_less_than_half_is_right_that_is_said_first() -> None:

@@ -115,6 +115,9 @@ def test_a_solution_that_was_removed_is_not_offered(run: Path) -> None:
     assert again.artefact is None
     assert "No solution of prompt with fixed examples is kept here" in " ".join(again.recommendation.caveats)
     assert "advisor predict" not in again.recommendation.next_step
+    text = rendered(again, "md").decode()
+    assert "what is kept" not in text.lower()
+    assert "what is kept" in rendered(original(run), "md").decode().lower()
     (run / "solution").mkdir()
     assert report_again(run).artefact is None
 
