@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from advisor.advice.case import Case, best_of, broken_today, difference_between, flags_of, value_of
+from collections.abc import Callable
+
+from advisor.advice.case import Case, best_of, difference_between, flags_of, value_of
 from advisor.advice.phrases import as_points, quality_of, the_pick, within_limits
 from advisor.advice.shortfall import shortfall_of
 from advisor.decide import Candidate
@@ -30,8 +32,7 @@ def reasons_of(case: Case) -> list[str]:
     """A sentence each; why none, where no strategy meets the limits."""
     decision = case.decision
     if decision.pick is None:
-        broken = decision.broken.items()
-        breaks = [f"{wording.strategy_title(name)} breaks {conjoined(flags_of(flags))}." for name, flags in broken]
+        breaks = [f"{wording.strategy_title(name)} breaks {_broken_by(case, name)}." for name in decision.broken]
         meets = ["Today's system meets them, as far as it is known."] if decision.keeps_incumbent else []
         return [*meets, *breaks, *_most_found(case)]
     reasons = [_against_best(case), _errors_reason(case), *_recall_reasons(case)]
@@ -46,9 +47,39 @@ def reasons_of(case: Case) -> list[str]:
         reasons.append(f"The best without a language model{within_limits(case)} is {figure}.")
     reasons.append(_retrieval(case))
     if decision.broken:
-        names = conjoined([title_in_text(name) for name in decision.broken])
+        missed = {n: "".join(_near_miss(case, n, flag) for flag in flags) for n, flags in decision.broken.items()}
+        names = conjoined([f"{title_in_text(name)}{by}" for name, by in missed.items()])
         reasons.append(f"Not considered, since beyond your limits: {names}.")
     return [reason for reason in reasons if reason]
+
+
+def _broken_by(case: Case, name: str) -> str:
+    """The limits that a strategy breaks."""
+    broken = case.decision.broken[name]
+    return conjoined([flag + _near_miss(case, name, b) for flag, b in zip(flags_of(broken), broken, strict=True)])
+
+
+def _near_miss(case: Case, name: str, broken: str) -> str:
+    """What was measured, in brackets, where it would read as the very limit that it breaks."""
+    candidate, settings = next(c for c in case.candidates if c.name == name), case.settings
+    flag, _, label = broken.partition(" ")
+    if flag == "max_latency_ms":
+        return _in_brackets(candidate.p95_ms, settings.max_latency_ms, wording.latency, "ms")
+    if flag == "max_cost_per_1k":
+        each = 1000 * candidate.money.per_query
+        return _in_brackets(each, settings.max_cost_per_1k, wording.rate, "USD per 1,000 queries")
+    if label:
+        return _in_brackets(100 * candidate.recall[label], 100 * settings.min_recall[label], _whole, f"of 100 {label}")
+    return _in_brackets(100 * candidate.quality, 100 * (settings.min_quality or 0.0), _whole, "of 100")
+
+
+def _in_brackets(figure: float, limit: float | None, told: Callable[[float], str], unit: str) -> str:
+    digits = wording.near_miss(figure, limit or 0.0, told)
+    return f" ({digits} {unit})" if digits else ""
+
+
+def _whole(of_100: float) -> str:
+    return wording.hundredths(of_100 / 100)
 
 
 def _retrieval(case: Case) -> str:
@@ -158,7 +189,7 @@ def _recall_reasons(case: Case) -> list[str]:
     """How often the pick finds the labels that must be found, and how sure that is."""
     pick, it = next(c for c in case.candidates if c.name == case.decision.pick), the_pick(case)
     return [
-        f"{it} finds {_found(case, pick, label)}; at least {wording.hundredths(least)} of 100 were asked for."
+        f"{it} finds {_found(case, pick, label)}; at least {wording.stated(100 * least)} of 100 were asked for."
         for label, least in case.settings.min_recall.items()
         if label in pick.recall
     ]
@@ -172,7 +203,7 @@ def _most_found(case: Case) -> list[str]:
         if not case.weighed.label_rows.get(label):
             continue
         best = max(strategies, key=lambda c: c.recall.get(label, 0.0))
-        asked = f"at least {wording.hundredths(least)} were asked for"
+        asked = f"at least {wording.stated(100 * least)} were asked for"
         said.append(f"The most that any finds is {_found(case, best, label)}, by {title_in_text(best.name)}; {asked}.")
     return said
 
@@ -182,7 +213,9 @@ def _found(case: Case, candidate: Candidate, label: str) -> str:
     fits = [[row for row in fit if row.targets[0] == label] for fit in case.weighed.fits[candidate.name]]
     low, high = interval_over_fits(get_metric("accuracy"), fits, seed=0)  # by Wilson, without chance
     span = f"{wording.hundredths(low)} to {wording.hundredths(high)}"
-    return f"{wording.hundredths(recall)} of 100 {label} ({wording.count(rows, 'test row')}, {span})"
+    least = case.settings.min_recall[label]
+    told = wording.near_miss(100 * recall, 100 * least, _whole) if recall < least else ""
+    return f"{told or wording.hundredths(recall)} of 100 {label} ({wording.count(rows, 'test row')}, {span})"
 
 
 def against_incumbent(case: Case) -> str:
@@ -198,7 +231,7 @@ def against_incumbent(case: Case) -> str:
     if errors:
         more = errors[pick] - errors[INCUMBENT]
         moved += f", and its wrong answers cost {wording.per_thousand(abs(more))} {'more' if more > 0 else 'less'}"
-    breaks = f", which breaks {flags}," if (flags := broken_today(case)) else ""
+    breaks = f", which breaks {_broken_by(case, INCUMBENT)}," if INCUMBENT in case.decision.broken else ""
     return f"Against today's system ({quality_of(case, INCUMBENT)}){breaks} {moved}."
 
 

@@ -6,7 +6,7 @@ Shares, qualities and differences arrive as fractions in [0, 1] and are shown ou
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from advisor.economics import PEAK_RATIO, is_hosted
@@ -253,6 +253,14 @@ def money(usd: float) -> str:
 def stated(number: float) -> str:
     """A figure of the client's own, as it was given: `0.005`, `84.5`, `1,250`."""
     return f"{number:,.10g}"
+
+
+def near_miss(figure: float, limit: float, told: Callable[[float], str]) -> str:
+    """A figure beyond a limit, with the digits that part the two; empty where they are `told` differently anyway."""
+    if figure == limit or told(figure) != told(limit):
+        return ""
+    digits = next(n for n in range(2, 18) if float(f"{figure:.{n}g}") != float(f"{limit:.{n}g}"))
+    return f"{float(f'{figure:.{digits}g}'):,.{digits}g}"
 
 
 def rate(usd: float) -> str:

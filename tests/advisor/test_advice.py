@@ -532,6 +532,27 @@ def test_where_none_finds_enough_the_most_that_any_finds_is_told() -> None:
     assert "The most that any finds is 80 of 100 bad (50 test rows, 67 to 89), by prompt with fixed" in told.reasons
 
 
+def test_what_misses_a_limit_by_less_than_is_told_is_told_with_more_digits() -> None:
+    recalls = {"tfidf_linear": {"bad": 0.857}, "few_shot": {"bad": 0.7}}
+    none = Told(PAIR, min_recall="bad=0.86", recalls=recalls, label_rows={"bad": 7})
+    assert "TF-IDF + linear classifier breaks --min-recall bad (85.7 of 100 bad)." in none.reasons
+    assert "The most that any finds is 85.7 of 100 bad (7 test rows, 49 to 97), by TF-IDF + linear cl" in none.reasons
+    assert none.reasons.endswith("; at least 86 were asked for.")
+    assert "breaks --min-quality (89.6 of 100)." in Told({"few_shot": 0.896}, min_quality=0.9).reasons
+    late = Told({"few_shot": 0.9, "majority": 0.8}, max_latency_ms=99.9)
+    assert "Prompt with fixed examples breaks --max-latency-ms (100 ms)." in late.reasons
+    dear = Told({"few_shot": 0.9, "rag": 0.8}, {"few_shot": 73.12, "rag": 1.0}, max_cost_per_1k=7.31)
+    assert "beyond your limits: prompt with fixed examples (7.312 USD per 1,000 queries)." in dear.reasons
+    today = Told({INCUMBENT: 0.896, "few_shot": 0.95}, min_quality=0.9)
+    assert "which breaks --min-quality (89.6 of 100), it gains" in today.reasons
+
+
+def test_the_least_recall_is_told_as_it_was_asked_for() -> None:
+    recalls = {"tfidf_linear": {"bad": 0.9}, "few_shot": {"bad": 0.95}}
+    told = Told(PAIR, min_recall="bad=0.855", recalls=recalls, label_rows={"bad": 80})
+    assert "at least 85.5 of 100 were asked for." in told.reasons
+
+
 def test_another_recall_asked_for_can_change_the_pick() -> None:
     recalls = {"tfidf_linear": {"bad": 0.7}, "few_shot": {"bad": 0.95}}
     told = Told(PAIR, min_recall="bad=0.6", recalls=recalls, label_rows={"bad": 80}, error_cost=0.01)

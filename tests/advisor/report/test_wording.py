@@ -32,6 +32,20 @@ def test_counts_come_before_percentages_where_rows_are_right_or_wrong() -> None:
     assert wording.quality_sentence(of_sixty) == "55 of 60 right, 92 % (82 to 96 %)"
 
 
+def test_a_near_miss_shows_as_many_digits_as_part_it_from_the_limit() -> None:
+    def whole(of_100: float) -> str:
+        return wording.hundredths(of_100 / 100)
+
+    assert wording.near_miss(81.818, 82, whole) == "81.8"
+    assert wording.near_miss(85.9999, 86, whole) == "85.9999"
+    assert wording.near_miss(81.58, 81.6, whole) == "81.58"
+    assert wording.near_miss(19.34, 19, wording.latency) == "19.3"
+    assert wording.near_miss(1004.2, 1000, wording.latency) == "1,004"
+    assert wording.near_miss(0.007312, 0.0073, wording.rate) == "0.00731"
+    assert wording.near_miss(80, 82, whole) == ""
+    assert wording.near_miss(82, 82, whole) == ""
+
+
 def test_other_metrics_are_points_of_a_hundred_with_their_name() -> None:
     assert wording.quality_sentence(quality("token_f1", 0.72, (0.66, 0.78), 300)) == (
         "72 of 100 points token F1, 66 to 78"
