@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 import warnings
 from dataclasses import asdict
@@ -27,7 +28,9 @@ OWN_FILES = ("report.html", "report.md", "report.json", "predictions.parquet", "
 REPEATED = ("model", "min_recall")
 """Flags that may come several times; none is an empty list, which means nothing here."""
 UNUSABLE, NONE_FEASIBLE, INTERRUPTED = 2, 3, 130
-RESUMES = "interrupted. Finished strategies are kept: with its --output named, the same command resumes."
+RESUMES = "interrupted. Finished strategies are kept: the same command resumes with --output {}."
+ON_THE_WAY = ("server", "dry_run", "json")
+"""Options of `compare` that say how it is carried out: no part of the request, but they may be in its file."""
 
 app = typer.Typer(
     help="Prompt, retrieval or fine-tuning? Advisor answers by experiment, on your examples.",
@@ -210,7 +213,22 @@ def compare(
         "keep": keep,
         "device": device,
     }
-    _run(_with_config(options, config), server=server, dry_run=dry_run, as_json=as_json)
+    how = {"server": server, "dry_run": dry_run or None, "json": as_json or None}
+    asked = _with_config({**options, **how}, config)
+    server, dry_run, as_json = _on_the_way(asked)
+    request = {name: value for name, value in asked.items() if name not in ON_THE_WAY}
+    _run(request, server=server, dry_run=dry_run, as_json=as_json)
+
+
+def _on_the_way(asked: Mapping[str, Any]) -> tuple[str | None, bool, bool]:
+    """The values of `ON_THE_WAY`, which a file may give as anything."""
+    server, *switches = (asked.get(name) for name in ON_THE_WAY)
+    if server is not None and not isinstance(server, str):
+        raise RequestError(f"--server: {server!r} is no address of a service, such as http://127.0.0.1:8000.")
+    for name, value in zip(ON_THE_WAY[1:], switches, strict=True):
+        if value is not None and not isinstance(value, bool):
+            raise RequestError(f"--{name.replace('_', '-')}: in a file it is true or false (given: {value!r}).")
+    return server, bool(switches[0]), bool(switches[1])
 
 
 def _one_of(named: str | None, placed: str | None, flag: str) -> str | None:
@@ -268,11 +286,13 @@ def _run(options: dict[str, Any], *, server: str | None = None, dry_run: bool = 
     with LiveProgress(console) as progress:
         if server is None:
             from advisor.comparison import run
+            from advisor.data import default_output
 
+            place = request.output or default_output()
             try:
-                report, kept = run(request, progress)
+                report, kept = run(request.model_copy(update={"output": place}), progress)
             except KeyboardInterrupt as stopped:
-                raise Interrupted(RESUMES) from stopped
+                raise Interrupted(RESUMES.format(shlex.quote(str(place)))) from stopped
             folder = kept.path
         elif compare_on is None:
             raise RequestError("--server: the package `api` is not installed here.")
@@ -293,6 +313,19 @@ def _spare_own_files(run: Path, file: Path | None, flag: str) -> None:
     is_top = place.parent == home and not (home / "solution.json").exists()
     if not is_top or place.name in OWN_FILES:
         raise RequestError(f"{flag}: {file} is the run's own file, which stays as it is: name another.")
+
+
+def _refuse_unwritable(file: Path, flag: str) -> None:
+    """Raise RequestError where a file cannot be written: better now than when the work is done."""
+    home, why = file.absolute().parent, ""
+    if not home.is_dir():
+        why = f"there is no folder {home}"
+    elif file.is_dir():
+        why = "it is a folder"
+    elif not os.access(file if file.exists() else home, os.W_OK):
+        why = "permission denied"
+    if why:
+        raise RequestError(f"{flag}: {file} cannot be written ({why}): name another.")
 
 
 def _say_unused(options: Mapping[str, Any], hosting: str, models: Sequence[str] | None = None) -> None:
@@ -372,6 +405,8 @@ def evaluate(
     from advisor.live import LiveProgress
 
     _spare_own_files(run, json_file, "--json")
+    if json_file is not None:
+        _refuse_unwritable(json_file, "--json")
     rows, said = labelled(run, examples, _names(input_columns) or [], output_column)
     console = Console(stderr=True)
     for sentence in said:
@@ -380,12 +415,12 @@ def evaluate(
         scores = evaluate_kept(
             run, rows[:limit], everything=everything, metric=metric, device=device, progress=progress
         )
+    print_scores(scores, Console())
     if json_file is not None:
         try:
             json_file.write_text(json.dumps({"strategies": scores}, indent=1) + "\n", encoding="utf-8")
         except OSError as error:
             raise RequestError(f"--json: {json_file} cannot be written ({error.strerror}).") from error
-    print_scores(scores, Console())
 
 
 @app.command()

@@ -186,6 +186,8 @@ def _sentence(error: ValidationError) -> str:
     if first["type"] == "extra_forbidden":
         known = ", ".join(sorted(CompareRequest.model_fields, key=lambda name: name in Options.model_fields))
         return f"{flag} is no option of compare; known are {known}."
+    if first["type"] == "too_short":
+        return f"{flag}: name at least one, or leave it out."
     given = f" (given: {first['input']!r})" if first["type"] != "missing" else ""
     said, place = first["msg"].removeprefix("Value error, "), [p for p in first["loc"][1:] if str(p) not in TAGS]
     inside = f" {'.'.join(map(str, place))}:" if place and all(isinstance(p, str) for p in place) else ""

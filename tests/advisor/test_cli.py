@@ -72,6 +72,8 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "prices.yaml").write_text("machine: x\n")
     (folder / "list.yaml").write_text("- a\n")
     (folder / "odd.yaml").write_text("colour: red\n")
+    (folder / "switch.yaml").write_text("dry_run: 5\n")
+    (folder / "server.yaml").write_text("server: 5\n")
     (folder / "full").mkdir()
     (folder / "full" / "thesis.docx").touch()
     (folder / "other_run").mkdir()
@@ -154,6 +156,15 @@ REFUSED = {
     "predict on unknown columns": (("predict", "solution", "--file", "columns.csv"), "name it with --input-columns"),
     "error cost of no query": ((*GOOD, "--error-cost", "2", "--volume", "0"), "with --volume 0 there are none"),
     "examples twice": (("compare", "few.csv", *GOOD[1:]), "--examples good.csv and the argument few.csv say the same"),
+    "no strategy": ((*GOOD, "--strategies", ""), "--strategies: name at least one, or leave it out."),
+    "figures where they cannot be": (
+        ("evaluate", "solution", "--examples", "good.csv", "--json", "nowhere/x.json"), "there is no folder"
+    ),
+    "figures for a folder": (
+        ("evaluate", "solution", "--examples", "good.csv", "--json", "documents"), "documents cannot be written (it is"
+    ),
+    "config with an odd switch": ((*GOOD, "-c", "switch.yaml"), "--dry-run: in a file it is true or false (given: 5)."),
+    "config with an odd server": ((*GOOD, "-c", "server.yaml"), "--server: 5 is no address"),
     "figures into a solution": (
         ("evaluate", "solution", "--examples", "good.csv", "--json", "solution/solution.json"), "is the run's own"
     ),
@@ -386,6 +397,23 @@ def test_evaluate_writes_the_figures_of_a_kept_solution(desk: Path, tmp_path: Pa
     assert {"name", "quality", "latency", "tokens", "errors"} <= set(scores)
 
 
+def test_figures_that_cannot_be_written_in_the_end_are_printed_first(desk: Path, tmp_path: Path) -> None:
+    target = tmp_path / "scores.json"
+    full = """
+from pathlib import Path
+def refuse(path, *rest, write=Path.write_text, **how):
+    if path.name == "scores.json":
+        raise OSError(28, "No space left on device")
+    return write(path, *rest, **how)
+Path.write_text = refuse
+"""
+    arguments = ["evaluate", "solution", "--examples", "good.csv", "--metric", "accuracy", "--json", str(target)]
+    result = run(arguments, desk, inject=full)
+    assert result.returncode == 2
+    assert "scores.json cannot be written (No space left on device)" in result.stderr
+    assert "quality" in result.stdout
+
+
 INTERRUPT = """
 import advisor.comparison
 def run(*rest):
@@ -406,8 +434,26 @@ def test_an_interrupt_promises_nothing_where_nothing_is_kept(desk: Path) -> None
     assert (result.returncode, result.stderr) == (cli.INTERRUPTED, "\nadvisor: interrupted.\n")
 
 
-def test_an_interrupt_says_that_the_same_command_resumes(desk: Path) -> None:
-    assert "the same command resumes" in run(GOOD, desk, inject=INTERRUPT).stderr
+def test_an_interrupt_says_that_the_same_command_resumes_and_in_which_folder(desk: Path) -> None:
+    assert "the same command resumes with --output new.\n" in run(GOOD, desk, inject=INTERRUPT).stderr
+    odd = run([*GOOD[:-1], "the new run"], desk, inject=INTERRUPT)
+    assert "the same command resumes with --output 'the new run'.\n" in odd.stderr
+    assert "the same command resumes with --output advisor-run.\n" in run(GOOD[:-2], desk, inject=INTERRUPT).stderr
+
+
+def test_what_is_done_with_a_comparison_may_be_said_in_its_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    caught: dict[str, Any] = {}
+    monkeypatch.setattr(cli, "_run", lambda options, **how: caught.update(how, options=options))
+    config = tmp_path / "options.yaml"
+    config.write_text("dry-run: true\njson: true\nserver: http://127.0.0.1:9\nseed: 3\n")
+    CliRunner().invoke(cli.app, [*GOOD, "-c", str(config), "--server", "http://127.0.0.1:8"], standalone_mode=False)
+    assert caught.pop("options")["seed"] == 3
+    assert caught == {"server": "http://127.0.0.1:8", "dry_run": True, "as_json": True}
+    CliRunner().invoke(cli.app, list(GOOD), standalone_mode=False)
+    assert caught.pop("options").keys() == {"task", "examples", "output"}
+    assert caught == {"server": None, "dry_run": False, "as_json": False}
 
 
 def test_a_refusal_is_one_line_with_json_too(desk: Path) -> None:

@@ -56,8 +56,8 @@ def test_a_test_file_and_a_column_that_chooses_the_test_rows_are_refused_togethe
         ({"max_latency_ms": float("nan")}, "--max-latency-ms", "finite number"),
         ({"keep": "some"}, "--keep", "'winner' or 'all'"),
         ({"device": "tpu"}, "--device", "'auto', 'cpu' or 'cuda'"),
-        ({"strategies": []}, "--strategies", "at least 1"),
-        ({"model": []}, "--model", "at least 1"),
+        ({"model": []}, "--model", "name at least one, or leave it out."),
+        ({"strategies": []}, "--strategies", "name at least one, or leave it out."),
         ({"budget": 5}, "--budget", "no option of compare; known are task, examples"),
     ],
 )
