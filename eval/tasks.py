@@ -193,7 +193,7 @@ def _infer_kind(spec: TaskSpec, examples: Sequence[Example], has_documents: bool
         return Kind.QA, "there are documents and the inputs are questions"
     if _share(rows, _is_excerpt) >= NEARLY_ALL:
         return Kind.EXTRACTION, "the outputs are short excerpts of the inputs"
-    return Kind.GENERATION, "the outputs are numbers" if _are_numbers(rows) else "the outputs are free text"
+    return Kind.GENERATION, _numbers_said(rows) if _are_numbers(rows) else "the outputs are free text"
 
 
 def _infer_metric(kind: Kind, examples: Sequence[Example]) -> tuple[str, str]:
@@ -210,7 +210,7 @@ def _infer_metric(kind: Kind, examples: Sequence[Example]) -> tuple[str, str]:
             return "json_field_f1", "the outputs are lists of JSON objects"
         return "exact_match", "an extracted value is right or wrong as a whole"
     if kind is Kind.GENERATION and _are_numbers(examples):
-        return "exact_match", "the outputs are numbers: one is right only if it is the same, however near it comes"
+        return "exact_match", f"{_numbers_said(examples)}: one is right only if it is the same, however near it comes"
     words = statistics.median(count_words(target) for target in targets)
     if words <= SHORT_ANSWER:
         return "token_f1", f"half of the outputs have at most {words:g} {'word' if words == 1 else 'words'}"
@@ -234,6 +234,12 @@ def _share(examples: Sequence[Example], test: Callable[[Example], bool]) -> floa
 
 def _are_numbers(examples: Sequence[Example]) -> bool:
     return _share(examples, lambda e: NUMBER.match(e.target) is not None) >= NEARLY_ALL
+
+
+def _numbers_said(examples: Sequence[Example]) -> str:
+    """What is a number of outputs of which the first answers accepted are."""
+    others = any(not NUMBER.match(target) for example in examples for target in example.targets[1:])
+    return "the first answers accepted are numbers" if others else "the outputs are numbers"
 
 
 def _is_question(text: str) -> bool:

@@ -22,7 +22,7 @@ def next_step_of(case: Case) -> str:
     decision = case.decision
     if decision.verdict == "none_feasible":
         kept = "Keep today's system. For another: relax" if decision.keeps_incumbent else "Relax"
-        return f"{kept} a limit, add examples, or try a larger model with --model."
+        return f"{kept} a limit, add examples, or {_another_model(case)}."
     if decision.label_rows_needed:
         more = {label: math.ceil(to_label(case, rows)) for label, rows in decision.label_rows_needed.items()}
         wanted = ", ".join(f"{rows} more of {label}" for label, rows in more.items())
@@ -59,7 +59,13 @@ def _what_may_be_better(case: Case) -> str:
     if late:
         were = "was" if len(late) == 1 else "were"
         return f"raise --time-budget first, for want of which {conjoined(late)} {were} left out or cut short"
-    return "add examples, or try a larger model with --model"
+    return f"add examples, or {_another_model(case)}"
+
+
+def _another_model(case: Case) -> str:
+    if any(result.model for result in case.results.values()):
+        return "try a larger model with --model"
+    return "try strategies that have a language model (--strategies)"
 
 
 def _to_settle(case: Case) -> str:

@@ -47,7 +47,7 @@ def render_html(report: Report) -> str:
             policy=CONTENT_SECURITY_POLICY,
             script=SCRIPT,
             contenders=view.contenders(report),
-            baselines=view.baselines_sentence(view.other_baselines(report)),
+            baselines=view.baselines_sentence(report, view.other_baselines(report)),
             reasons=view.further_reasons(report.recommendation),
             ranked=ranked,
             number={s.name: i for i, s in enumerate(ranked, start=1)},

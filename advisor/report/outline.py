@@ -114,7 +114,7 @@ def _opening(report: Report) -> list[Block]:
             ", ".join(c.roles),
             wording.strategy_title(c.result.name),
             wording.quality_sentence(c.result.quality) if c.result.quality else "not measured",
-            wording.rate(c.result.cost.per_1k_usd) if c.result.cost else "unknown",
+            view.per_1k(report, c.result.cost) if c.result.cost else "unknown",
             wording.latency(c.result.latency.p95_ms) if c.result.latency else "unknown",
         ]
         for c in view.contenders(report)
@@ -125,7 +125,7 @@ def _opening(report: Report) -> list[Block]:
         Paragraph(" ".join(advice.summary), f"{verdict}."),
         Paragraph(report.task.description, "The task."),
         Table(["", "Strategy", "Quality, 95 % range", "USD per 1,000:", "p95 latency:"], rows),
-        Paragraph(view.baselines_sentence(others)),
+        Paragraph(view.baselines_sentence(report, others)),
         Paragraph(advice.next_step, "Next step."),
     ]
     return [block for block in blocks if not _is_empty(block) or (isinstance(block, Paragraph) and block.lead)]
@@ -144,7 +144,7 @@ def _row(report: Report, result: StrategyResult) -> list[str]:
     return [
         wording.strategy_title(result.name),
         wording.quality_sentence(result.quality) if result.quality else "",
-        wording.rate(result.cost.per_1k_usd) if result.cost else "",
+        view.per_1k(report, result.cost) if result.cost else "",
         wording.latency(result.latency.p95_ms) if result.latency else "",
         wording.tokens(result.cost.tokens) if result.cost else "",
         "; ".join(word for word in words if word),
@@ -310,7 +310,7 @@ def _costs(report: Report) -> list[Block]:
     rows = [
         [
             wording.strategy_title(s.name),
-            wording.rate(s.cost.per_1k_usd),
+            view.per_1k(report, s.cost),
             wording.amount(s.cost.training_usd),
             wording.amount(s.cost.monthly_usd),
             wording.amount(12 * s.cost.monthly_usd),

@@ -132,7 +132,7 @@ def _cells(report: Report, result: StrategyResult, quality: Quality, console: Co
         title.append_text(_text(f"\n  {note}", console, "green" if is_pick else "dim"))
     figures = [
         wording.quality_short(quality),
-        wording.rate(result.cost.per_1k_usd) if result.cost else "–",
+        view.per_1k(report, result.cost) if result.cost else "–",
         wording.latency(result.latency.p95_ms) if result.latency else "–",
         f"{result.cost.tokens.input + result.cost.tokens.output:,.0f}" if result.cost else "–",
     ]

@@ -24,6 +24,8 @@ from advisor.report.schema import (
 from eval.findings import in_test
 from strategies.base import TRAINED
 
+NO_QUERY = "–"
+"""In place of what a query costs, where there is none."""
 INCUMBENT = "incumbent"
 """Name of today's system, as in `advisor.trials`."""
 
@@ -175,21 +177,33 @@ def other_baselines(report: Report) -> list[StrategyResult]:
     return [s for s in as_planned(report) if s.model is None and s.name not in (*shown, INCUMBENT)]
 
 
-def baselines_sentence(results: Sequence[StrategyResult]) -> str:
+def baselines_sentence(report: Report, results: Sequence[StrategyResult]) -> str:
     """Several such strategies in one row; empty where there are none."""
     if not results:
         return ""
-    return f"Others without a language model: {'; '.join(brief(result) for result in results)}."
+    return f"Others without a language model: {'; '.join(brief(report, result) for result in results)}."
 
 
-def brief(result: StrategyResult) -> str:
+def brief(report: Report, result: StrategyResult) -> str:
     """A strategy with its three figures, in one line."""
     figures = [
         wording.quality_short(result.quality) if result.quality else "not measured",
-        f"{wording.rate(result.cost.per_1k_usd)} USD per 1,000" if result.cost else "cost unknown",
+        _brief_cost(report, result.cost),
         f"p95 {wording.latency(result.latency.p95_ms)}" if result.latency else "latency unknown",
     ]
     return f"{wording.strategy_title(result.name)} ({'; '.join(figures)})"
+
+
+def _brief_cost(report: Report, cost: Cost | None) -> str:
+    if cost is None:
+        return "cost unknown"
+    each = per_1k(report, cost)
+    return f"{wording.money(cost.monthly_usd)} a month" if each == NO_QUERY else f"{each} USD per 1,000"
+
+
+def per_1k(report: Report, cost: Cost) -> str:
+    """USD per 1,000 queries; of machines that are always on for no query there is no such figure."""
+    return NO_QUERY if cost.machines and not report.settings.volume else wording.rate(cost.per_1k_usd)
 
 
 def further_reasons(advice: Recommendation) -> list[str]:

@@ -62,8 +62,9 @@ def rare_labels(examples: Sequence[Example]) -> list[Finding]:
     counts = Counter(e.target for e in examples)
     findings = []
     if rare := sorted(label for label, count in counts.items() if count < TO_LEARN):
+        have = "has" if len(rare) == 1 else "have"
         message = (
-            f"{len(rare)} of {len(counts)} labels have fewer than {TO_LEARN} examples: {_with_counts(rare, counts)}."
+            f"{len(rare)} of {len(counts)} labels {have} fewer than {TO_LEARN} examples: {_with_counts(rare, counts)}."
         )
         action = "Kept; what is said of these labels is little more than a guess. Label more of them."
         findings.append(Finding("rare_labels", "warning", len(rare), tuple(map(mask, rare)), message, action))

@@ -601,6 +601,14 @@ def test_the_price_that_would_change_the_pick_is_the_machines_only_where_nothing
     assert words in " ".join(told.advice.sensitivity)
 
 
+def test_no_larger_model_is_advised_where_no_language_model_was_tried() -> None:
+    for options in ({"min_quality": 0.95}, {}):
+        none = Told({"majority": 0.5, "tfidf_linear": 0.4}, **options).advice.next_step
+        assert "add examples, or try strategies that have a language model (--strategies)." in none
+        some = Told({"majority": 0.5, "few_shot": 0.4}, **options).advice.next_step
+        assert "add examples, or try a larger model with --model." in some
+
+
 def test_titles_keep_their_capitals() -> None:
     told = Told({"majority": 0.4, "lora": 0.9}, min_quality=0.95)
     assert told.advice.reasons[1] == "Fine-tuning (LoRA) breaks --min-quality."

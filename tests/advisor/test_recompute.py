@@ -247,6 +247,20 @@ def test_a_stated_peak_goes_with_the_volume_as_on_the_slider(run: Path) -> None:
         report_again(run, volume=10**9, peak_qps=1e-3)
 
 
+def test_machines_that_wait_for_no_query_have_no_cost_of_one(run: Path) -> None:
+    again = report_again(run, volume=0, hosting="always-on")
+    each = original(run).settings.machine_hourly_usd * 730 * 1000
+    for form in ("md", "html"):
+        assert f"{each:,.0f}" not in rendered(again, form).decode()
+        assert f"{each / 1000:.2f}" in rendered(again, form).decode()
+    console = Console(file=io.StringIO(), width=200)
+    cli._show(again, run, console, as_json=False)
+    assert f"{each:,.0f}" not in console.file.getvalue()  # type: ignore[attr-defined]
+    always = rendered(report_again(run, volume=1, hosting="always-on"), "md").decode()
+    assert f"{each:,.0f}" in always
+    assert "No queries" not in always
+
+
 def test_limits_that_nothing_meets_leave_no_pick(run: Path) -> None:
     again = report_again(run, max_latency_ms=1e-9)
     assert (again.recommendation.strategy, again.recommendation.verdict) == (None, "none_feasible")

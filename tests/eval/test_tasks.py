@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -196,6 +197,15 @@ def test_numbers_are_right_only_if_they_are_the_same_and_that_is_said(number: st
     assert "the outputs are numbers" in stated[0]
     assert "however near it comes" in stated[1]
     assert inferred(examples(*[(f"t{i}", f"{i} cats") for i in range(40)])) == ("generation", "token_f1")
+
+
+def test_numbers_beside_which_other_answers_are_accepted_are_not_said_to_be_all() -> None:
+    rows = [
+        replace(row, targets=(row.target, f"it is {row.target}"))
+        for row in examples(*[(f"rooms: {'i' * i}", str(10 + i)) for i in range(40)])
+    ]
+    _, stated = complete(SPEC, rows, has_documents=False)
+    assert all("since the first answers accepted are numbers" in sentence for sentence in stated)
 
 
 @pytest.mark.parametrize(("words", "metric"), [(2, "token_f1"), (30, "rougeL")])

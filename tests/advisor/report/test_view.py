@@ -55,7 +55,7 @@ def test_todays_system_stands_beside_the_others_but_is_neither_a_baseline_nor_th
         ("lora", ("Best measured",)), today, ("embedding_linear", ("Best without a language model",)),
     ]  # fmt: skip
     assert [s.name for s in view.other_baselines(report)] == ["tfidf_linear", "nearest_copy", "majority"]
-    sentence = view.baselines_sentence(view.other_baselines(report))
+    sentence = view.baselines_sentence(report, view.other_baselines(report))
     assert "TF-IDF + linear classifier (82 of 100, 73–88 %; under 0.0001 USD per 1,000; p95 under 1 ms)" in sentence
 
 

@@ -88,3 +88,8 @@ def test_labels_are_shown_short_and_without_personal_data() -> None:
     assert named("a b") == "'a b'"
     assert named("mail to ada@example.org") == "'mail to [EMAIL]'"
     assert len(named("long " * 50)) <= 62
+
+
+def test_a_single_rare_label_has_its_verb_in_the_singular() -> None:
+    (finding,) = rare_labels(labelled(*["a"] * 30, "b"))
+    assert finding.message == "1 of 2 labels has fewer than 4 examples: 'b' (1 row)."
