@@ -89,6 +89,7 @@ def _against_rivals(case: Case) -> list[str]:
 def _lacking(case: Case) -> list[str]:
     groups = wording.count(case.evidence.groups or 0, "group")
     words = {
+        "alternatives": "nothing else was measured that it could be compared with",
         "rows": f"{case.evidence.rows} test rows are too few to recommend anything with confidence",
         "groups": f"the {case.evidence.rows} test rows are {groups} of rows that belong together, such as like inputs, "
         "and so few say nothing about others",

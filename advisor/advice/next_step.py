@@ -23,6 +23,9 @@ def next_step_of(case: Case) -> str:
     if decision.verdict == "none_feasible":
         kept = "Keep today's system. For another: relax" if decision.keeps_incumbent else "Relax"
         return f"{kept} a limit, add examples, or {_another_model(case)}."
+    if "alternatives" in decision.lacks:
+        late = _late(case)
+        return f"{late[:1].upper()}{late[1:]}." if late else "Compare it with further strategies (--strategies)."
     if decision.label_rows_needed:
         more = {label: math.ceil(to_label(case, rows)) for label, rows in decision.label_rows_needed.items()}
         wanted = ", ".join(f"{rows} more of {label}" for label, rows in more.items())
@@ -55,11 +58,16 @@ def _what_may_be_better(case: Case) -> str:
     best = max(beyond, key=lambda c: c.quality, default=None)
     if best is not None and best.quality > value_of(case, case.decision.pick):
         return f"relax a limit first, for {title_in_text(best.name)} is beyond it ({quality_of(case, best.name)})"
+    return _late(case) or f"add examples, or {_another_model(case)}"
+
+
+def _late(case: Case) -> str:
+    """What there was no time for; empty where there was for all."""
     late = [title_in_text(result.name) for result in case.results.values() if result.status == "stopped_early"]
-    if late:
-        were = "was" if len(late) == 1 else "were"
-        return f"raise --time-budget first, for want of which {conjoined(late)} {were} left out or cut short"
-    return f"add examples, or {_another_model(case)}"
+    if not late:
+        return ""
+    were = "was" if len(late) == 1 else "were"
+    return f"raise --time-budget first, for want of which {conjoined(late)} {were} left out or cut short"
 
 
 def _another_model(case: Case) -> str:
@@ -70,11 +78,6 @@ def _another_model(case: Case) -> str:
 
 def _to_settle(case: Case) -> str:
     needed, examples = case.decision.rows_needed, case.data.examples
-    if needed == 0:
-        return (
-            "No other is better by more than the tolerance; more examples could only show that one that costs no more "
-            "is as good."
-        )
     more = None if needed is None else tens(to_label(case, needed))
     if more is None or more > MOST_ROWS_ASKED * examples:
         return "The leaders are so close that no reasonable number of examples would part them."

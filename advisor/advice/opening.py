@@ -32,6 +32,8 @@ def headline_of(case: Case) -> str:
         return f"No strategy meets the limits{nor}; {measured}."
     figures = f"{title_in_text(decision.pick)}: {quality_of(case, decision.pick)}"
     in_its_place = f"The best to put in its place is {figures}."
+    if "alternatives" in decision.lacks:
+        return f"No recommendation: nothing was measured beside {figures}."
     if decision.verdict == "insufficient_evidence" and decision.keeps_incumbent:
         return f"Too little evidence to give up today's system: {quality_of(case, INCUMBENT)}. {in_its_place}"
     if decision.verdict == "insufficient_evidence":

@@ -303,7 +303,7 @@ class Recommendation(Model):
     sensitivity: list[str] = Field(default_factory=list)
     """What would flip the decision, and what more examples bring."""
     rows_needed: int | None = None
-    """More test rows that would settle a tie; None where no number would."""
+    """More test rows that would make a tie clear; None where no number would."""
     gain_over_incumbent: float | None = None
     """Quality of the recommended strategy minus that of today's system."""
     keeps_incumbent: bool = False

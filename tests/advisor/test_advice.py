@@ -417,7 +417,9 @@ def test_of_a_holdout_only_a_part_of_further_examples_are_test_rows() -> None:
 def test_a_strategy_that_was_the_only_one_is_no_better_than_none() -> None:
     alone = Told({"majority": 0.8}).advice
     assert alone.falls_short, "it was compared with nothing"
-    assert alone.headline.startswith("Nothing was measured but giving every input the commonest label; the best")
+    assert alone.headline.startswith(
+        "No recommendation: nothing was measured beside always the commonest label: 160 of"
+    )
 
 
 def test_limits_that_shut_out_all_that_is_good_leave_a_weak_field() -> None:
@@ -744,8 +746,6 @@ def test_a_tie_says_with_whom_and_why_this_one_was_taken() -> None:
 @pytest.mark.parametrize(
     ("rows_needed", "says"),
     [
-        (0, "No other is better by more than the tolerance"),
-        (0, "more examples could only show that one that costs no more is as good."),
         (None, "no reasonable number of examples would part them"),
         (100_000, "no reasonable number of examples would part them"),
         (63, "about 70 more examples would settle it"),
@@ -867,6 +867,17 @@ def test_one_fit_with_one_seed_is_a_claim_about_this_fit(
 ) -> None:
     told = Told({"majority": 0.5, strategy: 0.9}, plan={"folds": folds, "repeats": repeats})
     assert ("a claim about them is about this fit" in told.caveats) is one_seed
+
+
+def test_the_best_of_one_is_no_recommendation() -> None:
+    alone = Told({"few_shot": 0.9})
+    assert alone.advice.verdict == "insufficient_evidence"
+    assert "nothing else was measured that it could be compared with" in alone.caveats
+    assert alone.advice.next_step == "Compare it with further strategies (--strategies)."
+    late = Told({"few_shot": 0.9}, unfinished=["lora"])
+    assert late.advice.next_step.startswith(
+        "Raise --time-budget first, for want of which fine-tuning (LoRA) was left out"
+    )
 
 
 def test_fewer_seeds_than_planned_are_told() -> None:
