@@ -14,7 +14,7 @@ from typing import Any
 from advisor import economics, environment, planning
 from advisor.auditing import with_suspects
 from advisor.closer_look import leaders, look_closer
-from advisor.data import Data, default_output, fingerprint, labels_of, read_data
+from advisor.data import Data, default_output, fingerprint, labels_of, parts_of, read_data
 from advisor.error_costs import check_labels
 from advisor.evidence import Weighed, weigh
 from advisor.learning_curve import learning_curve
@@ -103,9 +103,10 @@ def run(
     data, prices = read_data(request), prices_of(request)
     shelf = shelf or shelf_of(request, prices, places)
     path, mark = request.output or default_output(), fingerprint(request, data)
-    RunFolder(path).refuse_others(mark)
+    marks = parts_of(request, data)
+    RunFolder(path).refuse_others(mark, marks)
     check(request, data, shelf, prices)
-    folder = RunFolder.open(path, mark)
+    folder = RunFolder.open(path, mark, marks)
     handler = folder.log_to_file()
     try:
         with folder.locked():

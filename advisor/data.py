@@ -6,7 +6,9 @@ import hashlib
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+from advisor.differences import CONTENTS, HASHED
 from advisor.files import Files, masked, read_files
 from advisor.readers import readers_of
 from advisor.request import CompareRequest
@@ -151,6 +153,43 @@ def fingerprint(request: CompareRequest, data: Data) -> str:
     task = [data.task.description, data.task.kind, data.task.metric, data.task.labels, data.task.json_keys]
     content = json.dumps([options, task, rows, test, texts, further], sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(content.encode()).hexdigest()
+
+
+def parts_of(request: CompareRequest, data: Data) -> dict[str, Any]:
+    """The parts of the fingerprint, by which a request can be told what parts it from an earlier one.
+
+    Only switches, numbers and names that are ours stand there as they are: nothing of the client's is to be read here.
+    """
+    options = request.model_dump(mode="json", exclude={*_UNFINGERPRINTED, *CONTENTS})
+    rows, test = (
+        [[e.id, e.input, e.targets] for e in examples] if examples is not None else None
+        for examples in (data.examples, data.test)
+    )
+    task = data.task
+    contents = {
+        "task": task.description,
+        "examples": rows,
+        "test": test,
+        "documents": [[d.id, d.title, d.text] for d in data.documents],
+        "incumbent": data.incumbent,
+        "reading": [task.kind, task.metric, task.labels, task.json_keys],
+        "groups": data.groups,
+        "times": data.times,
+    }
+    plain = {name for name, value in options.items() if isinstance(value, int | float) or name in _OURS}
+    return {
+        **{name: value if name in plain else _hashed(value) for name, value in options.items()},
+        **{name: _hashed(value) for name, value in contents.items()},
+    }
+
+
+_OURS = ("strategies", "accept", "device")
+"""Options whose values are names of this program's."""
+
+
+def _hashed(value: object) -> str:
+    content = json.dumps(value, sort_keys=True, ensure_ascii=False)
+    return HASHED + hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
 def default_output() -> Path:

@@ -7,15 +7,17 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
 
+from advisor.differences import what_differs
 from advisor.records import CloserLook, Fit, Refit
 from eval.errors import FolderBusy, RequestError
+from eval.reading.text import conjoined
 
 PLAN = "plan.json"
 FINISHED = "finished"
@@ -44,17 +46,18 @@ class RunFolder:
         self.path = path
 
     @classmethod
-    def open(cls, path: Path, fingerprint: str) -> RunFolder:
-        """Create the folder, or take up an earlier run of the same request.
+    def open(cls, path: Path, fingerprint: str, parts: Mapping[str, Any] | None = None) -> RunFolder:
+        """Create the folder, or take up an earlier run of the same request. `parts` are those of the fingerprint.
 
         Raises RequestError where it cannot be written, or holds anything else than a run of this request.
         """
         run = cls(path)
-        run.refuse_others(fingerprint)
+        run.refuse_others(fingerprint, parts)
         try:
             path.mkdir(parents=True, exist_ok=True)
             if run.stored_fingerprint() is None:
-                write_atomically(path / PLAN, json.dumps({"fingerprint": fingerprint}))
+                known = {"parts": dict(parts)} if parts else {}
+                write_atomically(path / PLAN, json.dumps({"fingerprint": fingerprint, **known}))
         except OSError as error:
             raise run._unwritable(str(error.strerror)) from error
         return run
@@ -62,8 +65,11 @@ class RunFolder:
     def _unwritable(self, why: str) -> RequestError:
         return RequestError(f"--output: the folder {self.path} cannot be written ({why}): name another.")
 
-    def refuse_others(self, fingerprint: str) -> None:
-        """Raise RequestError where the folder holds anything else than a run of this request, or cannot be made."""
+    def refuse_others(self, fingerprint: str, parts: Mapping[str, Any] | None = None) -> None:
+        """Raise RequestError where the folder holds anything else than a run of this request, or cannot be made.
+
+        It says what parts the two requests where their `parts` are known: earlier versions did not keep them.
+        """
         if not self.path.exists():
             above = next(parent for parent in self.path.absolute().parents if parent.exists())
             if not above.is_dir() or not os.access(above, os.W_OK):
@@ -75,7 +81,12 @@ class RunFolder:
         held = sorted(p.name for p in self.path.iterdir() if not p.name.startswith("."))
         if held and self.stored_fingerprint() != fingerprint:
             what = "another run" if PLAN in held else "other files"
-            raise RequestError(f"--output: the folder {self.path} holds {what} already: name a new or empty folder.")
+            then = self.read_plan().get("parts")
+            told = what_differs(then, parts) if isinstance(then, dict) and parts else []
+            why = f", since {conjoined(told)}" if told else ""
+            raise RequestError(
+                f"--output: the folder {self.path} holds {what} already{why}: name a new or empty folder."
+            )
 
     @contextmanager
     def locked(self) -> Iterator[None]:

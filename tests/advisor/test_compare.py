@@ -593,7 +593,7 @@ def test_a_folder_of_another_run_is_refused_before_any_model_is_asked(
     compare(TASK, tickets, shelf=shelf_with(clerk), **options)
     clerk.seen.clear()
     before = contents(tmp_path / "run")
-    with pytest.raises(RequestError, match=r"--output: .* holds another run already"):
+    with pytest.raises(RequestError, match=r"--output: .* holds another run already, since the task has changed: name"):
         compare("Another task.", tickets, shelf=shelf_with(clerk), **options)
     assert clerk.seen == []
     assert contents(tmp_path / "run") == before

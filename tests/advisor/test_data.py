@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from advisor.data import Data, audited, default_output, fingerprint, read_data
+from advisor.data import Data, audited, default_output, fingerprint, parts_of, read_data
+from advisor.differences import what_differs
 from advisor.request import CompareRequest, make_request
 from eval.errors import RequestError
 
@@ -130,6 +131,29 @@ def test_the_fingerprint_tells_test_rows_from_examples(mixed: Path) -> None:
     data = read(mixed)
     moved = replace(data, examples=data.examples[:80], test=data.examples[80:])
     assert fingerprint(request_for(mixed), moved) != fingerprint(request_for(mixed), data)
+
+
+def test_every_part_of_the_fingerprint_is_named(mixed: Path) -> None:
+    """Whatever changes the one changes the other."""
+    data, request = read(mixed), request_for(mixed)
+    then = parts_of(request, data)
+    assert what_differs(then, parts_of(request_for(mixed, volume=5, keep="all"), data)) == []
+    for option in ({"seed": 1}, {"model": ["other"]}, {"embedder": "other"}, {"time_budget": 60}, {"redact": True}):
+        (told,) = what_differs(then, parts_of(request_for(mixed, **option), data))
+        assert told.startswith("--" + next(iter(option)).replace("_", "-"))
+    for part, value in {
+        "examples": data.examples[1:], "test": data.examples[:9], "groups": ("a",) * 100, "times": (1.0,) * 100,
+        "incumbent": ("a",) * 100, "task": replace(data.task, description="Another."),
+    }.items():  # fmt: skip
+        assert len(what_differs(then, parts_of(request, replace(data, **{part: value})))) == 1
+
+
+def test_the_parts_of_the_fingerprint_hold_no_text_of_the_clients(mixed: Path) -> None:
+    secret = "http://me:hunter2@127.0.0.1/v1"
+    options = {"endpoint": secret, "output_column": "answer of Ms Smith", "model": ["/home/smith/model"]}
+    kept = json.dumps(parts_of(request_for(mixed, **options), read(mixed)))
+    assert not [word for word in ("hunter2", "Smith", "smith", "127.0.0.1", "billing") if word in kept]
+    assert len(kept) < 3000
 
 
 def test_a_default_output_never_names_what_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

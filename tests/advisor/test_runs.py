@@ -69,6 +69,22 @@ def test_another_runs_folder_is_refused_and_left_alone(tmp_path: Path) -> None:
     assert RunFolder(tmp_path / "run").stored_fingerprint() == "one"
 
 
+def test_the_refusal_says_what_differs_where_that_is_known(tmp_path: Path) -> None:
+    then = {"time_budget": 60.0, "examples": "sha256:1", "seed": 0}
+    RunFolder.open(tmp_path / "run", "one", then)
+    said = (
+        r"holds another run already, since --time-budget differs \(60 then, 90 now\) and the examples have changed: "
+        r"name a new or empty folder\.$"
+    )
+    with pytest.raises(RequestError, match=said):
+        RunFolder(tmp_path / "run").refuse_others("two", {**then, "time_budget": 90.0, "examples": "sha256:2"})
+    RunFolder.open(tmp_path / "before", "one")
+    for folder, parts in (("run", then), ("run", None), ("before", then)):
+        with pytest.raises(RequestError, match=r"holds another run already: name a new or empty folder\.$"):
+            RunFolder.open(tmp_path / folder, "two", parts)
+    assert RunFolder.open(tmp_path / "run", "one", then).read_plan() == {"fingerprint": "one", "parts": then}
+
+
 def test_a_folder_with_other_files_is_refused_and_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.docx").write_text("mine")
     with pytest.raises(RequestError, match=r"--output: .* holds other files already"):
