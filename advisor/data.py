@@ -12,6 +12,7 @@ from advisor.differences import CONTENTS, HASHED
 from advisor.files import Files, masked, read_files
 from advisor.readers import readers_of
 from advisor.request import CompareRequest
+from advisor.runs import MEASURED_BY
 from eval.audit import Audited, accepted, audit, marked, refuse_hopeless
 from eval.audit.personal_data import mask, mask_answer, personal_data
 from eval.audit.repeats import shared_with_test
@@ -151,7 +152,7 @@ def fingerprint(request: CompareRequest, data: Data) -> str:
     test = [[e.id, e.input, e.targets] for e in data.test] if data.test is not None else None
     texts = [[d.id, d.title, d.text] for d in data.documents]
     task = [data.task.description, data.task.kind, data.task.metric, data.task.labels, data.task.json_keys]
-    content = json.dumps([options, task, rows, test, texts, further], sort_keys=True, ensure_ascii=False)
+    content = json.dumps([MEASURED_BY, options, task, rows, test, texts, further], sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(content.encode()).hexdigest()
 
 
@@ -176,6 +177,7 @@ def parts_of(request: CompareRequest, data: Data) -> dict[str, Any]:
         "groups": data.groups,
         "times": data.times,
     }
+    options["measured_by"] = MEASURED_BY
     plain = {name for name, value in options.items() if isinstance(value, int | float) or name in _OURS}
     return {
         **{name: value if name in plain else _hashed(value) for name, value in options.items()},

@@ -25,6 +25,8 @@ DERIVED = {
 
 def what_differs(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """The parts that differ, in words; of parts that only one of the two has nothing is known."""
+    if then.get("measured_by") != now.get("measured_by"):
+        return ["an earlier version of Advisor began it, which measured otherwise"]
     changed = [name for name in now if name in then and then[name] != now[name]]
     told = [_told(name, then[name], now[name]) for name in changed if name not in DERIVED]
     return told or [DERIVED[name] for name in changed]

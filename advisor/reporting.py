@@ -433,7 +433,7 @@ def artefact_of(
 ) -> schema.Artefact:
     """The kept solution, file by file. `travels` says that its readers have it somewhere else than in this folder.
 
-    Of large files the hashes that are `known` are taken: nothing here writes over tuned weights.
+    Of large weights the hashes that are `known` are taken: nothing here writes over them.
     """
     manifest = read_manifest(kept)
     adapter = manifest.get("adapter")
@@ -450,7 +450,8 @@ def artefact_of(
 
 
 def _sha256(file: Path, known: str | None) -> str:
-    return known if known and file.stat().st_size > QUICKLY_HASHED else file_sha256(file)
+    is_weights = file.suffix == ".safetensors"  # an index is written anew by `refresh`
+    return known if known and is_weights and file.stat().st_size > QUICKLY_HASHED else file_sha256(file)
 
 
 def how_to_use(kept: Path, folder: RunFolder, *, travels: bool = False) -> str:

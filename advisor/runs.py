@@ -8,7 +8,7 @@ import logging
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,7 +21,10 @@ from eval.reading.text import conjoined
 
 PLAN = "plan.json"
 FINISHED = "finished"
-ONE_SEED = "one_seed"
+ONE_SEED, ASIDE = "one_seed", "put_aside"
+MEASURED_BY = 2
+"""Counted up whenever something is measured otherwise than before: what an earlier version began is not gone on with,
+since its fits and those to come would not be of one kind."""
 REFIT = "refit"
 CLOSER_LOOK = "closer-look"
 SOLUTIONS = "solutions"
@@ -117,6 +120,11 @@ class RunFolder:
         except (OSError, ValueError):
             return {}
         return values if isinstance(values, dict) else {}
+
+    def began_otherwise(self) -> bool:
+        """Whether a version that measured otherwise began the run."""
+        plan = self.read_plan()
+        return bool(plan) and plan.get("parts", {}).get("measured_by") != MEASURED_BY
 
     def write_plan(self, values: dict[str, Any]) -> None:
         """Store the plan beside the fingerprint."""
@@ -221,25 +229,32 @@ class RunFolder:
         None where there is nothing to keep: no pick, or a pick whose solution an earlier end of this run removed.
         """
         kept = self.path / SOLUTION
+        if self.read_plan().get("kept") != pick:
+            self._put_aside(kept)
         if pick is not None and self.solution(pick).is_dir():
             shutil.rmtree(kept, ignore_errors=True)
             shutil.copytree(self.solution(pick), kept)
             self.write_plan({"kept": pick})
-        elif self.read_plan().get("kept") != pick:
-            self._put_aside(kept)
+        if not kept.is_dir():
             return None
-        if not everything and pick is not None:
-            shutil.rmtree(self.path / SOLUTIONS, ignore_errors=True)
+        if not everything:
+            spared = {file_name(name) for name in self.read_plan().get(ASIDE, []) if name != pick}
+            for solution in (self.path / SOLUTIONS).glob("*"):
+                if solution.name not in spared:
+                    shutil.rmtree(solution, ignore_errors=True)
             shutil.rmtree(self.path / FOLD_SOLUTIONS, ignore_errors=True)
-        return kept if kept.is_dir() else None
+            with suppress(OSError):  # of what was put aside
+                (self.path / SOLUTIONS).rmdir()
+        return kept
 
     def _put_aside(self, kept: Path) -> None:
-        """The solution of a pick that is none any more, when there is none in its place: it may be the pick again."""
-        if kept.is_dir():
-            aside = self.solution(str(self.read_plan().get("kept")))
-            shutil.rmtree(aside, ignore_errors=True)
-            aside.parent.mkdir(exist_ok=True)
-            kept.rename(aside)
+        """The solution that was kept, beside the others: its strategy may be the pick again."""
+        name = self.read_plan().get("kept")
+        if name is not None and kept.is_dir():
+            shutil.rmtree(self.solution(name), ignore_errors=True)
+            self.solution(name).parent.mkdir(exist_ok=True)
+            kept.rename(self.solution(name))
+            self.write_plan({ASIDE: sorted({*self.read_plan().get(ASIDE, []), name})})
 
     def log_to_file(self) -> logging.Handler:
         """Write the log of this run to run.log; the caller closes the handler."""

@@ -226,7 +226,7 @@ def _why_not_repeated(bench: Bench, entry: Entry, trial: Trial, fits: Sequence[F
 
 def _with_one_seed(bench: Bench, entry: Entry, fits: Sequence[Fit], why: str) -> list[Fit]:
     """Those of the first seed; the others are forgotten, and not tried again when the run is resumed."""
-    bench.folder.keep_one_seed(entry.name, why)
+    bench.folder.keep_one_seed(entry.name, f"one seed instead of {bench.plan.repeats}: {why}")
     for trial in bench.trials(entry, every_seed=True):
         if trial.repeat:
             bench.folder.forget(trial.name, trial.slot)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from multiprocessing.connection import Connection
@@ -15,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from advisor.progress import Forecast
 from advisor.request import CompareRequest, make_request
+from advisor.runs import RunFolder
 from api.database import connect
 from api.helper import die_with
 from api.logs import log_as_json
@@ -72,6 +74,9 @@ def carry_out(settings: Settings, lease: Lease, parent: Connection) -> None:
             request = request_of(row, settings)
             enter(folder_of(settings, lease.project_id, lease.id))
             check_rows(request, settings.most_rows)
+            if RunFolder(Path(RUN)).began_otherwise():  # before an upgrade
+                shutil.rmtree(RUN)
+                words.info("begun anew")
             report, _ = run(request, StoredProgress(store, lease, files), places=settings.places, travels=True)
         except (LeaseLost, SQLAlchemyError):
             raise

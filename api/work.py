@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from advisor.request import CompareRequest, make_request
 from eval.contracts import Solution
 from eval.errors import RequestError
+from eval.near_duplicates import forget
 from eval.reading.tables import read_table
 from eval.reading.text import clean
 from strategies.models.shelf import ModelShelf
@@ -46,7 +47,19 @@ def check_rows(request: CompareRequest, most: int) -> None:
 def audit(
     options: dict[str, Any], places: dict[str, str], estimate: bool, most_rows: int
 ) -> Generator[dict[str, Any], None, None]:
-    """What is in the files of a request and what is wrong with them; then also what a comparison would take."""
+    """What is in the files of a request and what is wrong with them; then also what a comparison would take.
+
+    Nothing of them stays in this process, which serves other clients next.
+    """
+    try:
+        yield from _audit(options, places, estimate, most_rows)
+    finally:
+        forget()
+
+
+def _audit(
+    options: dict[str, Any], places: dict[str, str], estimate: bool, most_rows: int
+) -> Generator[dict[str, Any], None, None]:
     from advisor.auditing import is_hopeless, judged
     from advisor.data import audited
     from advisor.models import prices_of, shelf_of

@@ -35,6 +35,7 @@ class Code(StrEnum):
     UNREAD_DOCUMENTS = "unread_documents"
     SHARED_WITH_TEST = "shared_with_test"
     UNLEARNT_LABELS = "unlearnt_labels"
+    UNSEEN_LABELS = "unseen_labels"
 
 
 @dataclass(frozen=True)

@@ -271,7 +271,7 @@ CHRF = Metric(
 JSON_FIELD_F1 = Metric(
     "json_field_f1",
     "JSON field F1",
-    "mean over rows of the F1 over (path, value) pairs, list items paired at their best",
+    "mean over rows of the F1 over (path, value) pairs, items of lists paired so that most agrees",
     json_row,
 )
 

@@ -102,6 +102,11 @@ def _groups(texts: tuple[str, ...]) -> tuple[tuple[int, ...], ...]:
     return tuple(tuple(group) for group in members.values() if len({keys[i] for i in group}) > 1)
 
 
+def forget() -> None:
+    """Keep no inputs in memory any longer."""
+    _groups.cache_clear()
+
+
 def words_of(text: str) -> Words:
     """The words without case, punctuation and apostrophes; a symbol counts as a word."""
     return tuple(_WORD.findall(_APOSTROPHE.sub("", unicodedata.normalize("NFKC", text).casefold())))

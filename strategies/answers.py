@@ -179,7 +179,7 @@ def json_shape_of(task: Task, train: Sequence[Example]) -> JsonShape | None:
         return shape_of([json.loads(target) for target in targets if is_json_object(target)], task.json_keys)
     answers = [json.loads(target) for target in targets if has_fields(target)] if are_json_lists(targets) else []
     lists = [answer for answer in answers if isinstance(answer, list)]
-    if 2 * len(lists) <= len(answers):
+    if not lists or len(lists) < len(answers):  # the grammar would have no place for lone objects
         return None
     return replace(shape_of([item for items in lists for item in items], task.json_keys), repeated=True)
 

@@ -38,6 +38,7 @@ def caveats_of(case: Case) -> list[str]:
             f"{case.evidence.unscored} test rows could not be scored for every strategy and were left out for all."
         )
     caveats += [f.message for f in case.data.findings if f.code in LOST and f.count > MANY_LOST * case.data.examples]
+    caveats += [f.message for f in case.data.findings if f.code == "unseen_labels"]
     caveats += [*_cuts(plan), *_about_fits(case)]
     if case.decision.pick is not None and not case.is_kept:
         it = title_in_text(case.decision.pick)
@@ -152,7 +153,7 @@ def _short_of_time(plan: schema.Plan, trained: Sequence[schema.StrategyResult]) 
             by_reason[result.reason].append(wording.strategy_title(result.name))
     for reason, titles in by_reason.items():
         were = "was" if len(titles) == 1 else "were"
-        said.append(f"{conjoined(titles)} {were} fitted with one seed instead of {plan.repeats}: {reason}.")
+        said.append(f"{conjoined(titles)} {were} fitted with {reason}.")
     for result in trained:
         if result.fit and result.fit.shortened:
             fits = wording.count(result.fit.count, "fit")

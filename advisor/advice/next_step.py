@@ -8,6 +8,7 @@ from advisor.advice.case import Case, broken_today, is_loss, value_of
 from advisor.advice.labelling import ENOUGH_ROWS_OF_A_LABEL, labelling_cost, tens, to_label
 from advisor.advice.phrases import as_points, quality_of
 from advisor.advice.shortfall import shortfall_of
+from advisor.decide import CLEAR
 from advisor.planning import HELD_OUT
 from advisor.report.wording import title_in_text
 from eval.folds import MOST_TEST_ROWS
@@ -78,6 +79,8 @@ def _another_model(case: Case) -> str:
 
 def _to_settle(case: Case) -> str:
     needed, examples = case.decision.rows_needed, case.data.examples
+    if needed is None and case.decision.confidence >= CLEAR:
+        return "No other is better by more than the tolerance, and more examples would not change that."
     more = None if needed is None else tens(to_label(case, needed))
     if more is None or more > MOST_ROWS_ASKED * examples:
         return "The leaders are so close that no reasonable number of examples would part them."

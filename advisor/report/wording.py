@@ -429,7 +429,7 @@ def why_divided(plan: Plan) -> str:
 
 def over_budget(planned: float, budget: float) -> str:
     """That even the shortest plan is longer than the budget, to follow other words; empty where it is not."""
-    if planned <= budget:
+    if planned <= budget or duration(planned) == duration(budget):
         return ""
     return (
         f"no plan fits the time budget of {duration(budget)}: the shortest was taken, planned at {duration(planned)}, "

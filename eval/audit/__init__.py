@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from eval.audit.balance import class_imbalance, rare_labels, single_label, too_few_examples
+from eval.audit.balance import class_imbalance, rare_labels, single_label, too_few_examples, unseen_labels
 from eval.audit.contents import (
     invalid_json_output,
     joined_labels,
@@ -139,4 +139,5 @@ def _rows(task: Task, examples: Sequence[Example]) -> Iterator[Finding | None]:
         yield joined_labels(examples)
         yield class_imbalance(task, examples)
         yield from rare_labels(examples)
+        yield unseen_labels(task, examples)
     yield invalid_json_output(task, examples)

@@ -78,6 +78,21 @@ def rare_labels(examples: Sequence[Example]) -> list[Finding]:
     return findings
 
 
+def unseen_labels(task: Task, examples: Sequence[Example]) -> Finding | None:
+    """Labels that the task states and that no example has."""
+    given = {target for e in examples for target in e.targets}
+    missing = [label for label in task.labels if label not in given]
+    if not missing:
+        return None
+    has = "has" if len(missing) == 1 else "have"
+    message = (
+        f"{len(missing)} of the {len(task.labels)} labels that the task states {has} no example: "
+        f"{listed([named(label) for label in missing])}. No figure is about queries of theirs."
+    )
+    action = "Went on; what learns labels from examples cannot give these. Add examples of them."
+    return Finding("unseen_labels", "warning", len(missing), tuple(map(mask, missing)), message, action)
+
+
 def unlearnt_labels(folds: Iterable[tuple[Sequence[Example], Sequence[Example]]]) -> Finding | None:
     """Test rows of which no training row has the label, in folds of (training rows, test rows)."""
     found: dict[str, str] = {}

@@ -220,7 +220,8 @@ def _unscaled(config: Any) -> list[int]:
     """
     ropes = getattr(config, "rope_parameters", None) or {}
     each = [ropes, *(rope for rope in ropes.values() if isinstance(rope, dict))]  # or one for each kind of layer
-    return [rope["original_max_position_embeddings"] for rope in each if rope.get("rope_type") == "longrope"]
+    scaled = [rope for rope in each if rope.get("rope_type") == "longrope"]
+    return [rope["original_max_position_embeddings"] for rope in scaled if "original_max_position_embeddings" in rope]
 
 
 class MergedAdapter:

@@ -752,6 +752,19 @@ def test_a_tie_says_with_whom_and_why_this_one_was_taken() -> None:
         (1200, "about 1,200 more examples would settle it"),
     ],
 )
+def test_where_no_other_is_better_by_more_than_the_tolerance_no_more_examples_are_asked_for() -> None:
+    known = {"verdict": "tie", "rows_needed": None, "confidence": 0.99}
+    told = Told({"tfidf_linear": 0.9, "few_shot": 0.893}, decision=known)
+    assert "more examples would not change that" in told.advice.next_step
+
+
+def test_labels_without_an_example_are_a_caveat() -> None:
+    found = schema.Finding(
+        code="unseen_labels", severity="warning", count=2, rows=[], message="2 of the 9 labels.", action="Went on."
+    )
+    assert "2 of the 9 labels." in Told(CLEAR, findings=[found]).advice.caveats
+
+
 def test_a_tie_says_how_many_more_examples_would_settle_it(rows_needed: int | None, says: str) -> None:
     told = Told(CLOSE, decision={"verdict": "tie", "rows_needed": rows_needed})
     assert told.advice.next_step.startswith("Use it. ")
@@ -882,8 +895,8 @@ def test_the_best_of_one_is_no_recommendation() -> None:
 
 def test_fewer_seeds_than_planned_are_told() -> None:
     qualities = {"few_shot": 0.5, "lora": 0.9}
-    told = Told(qualities, fits={"lora": {"count": 5}}, reasons={"lora": "there was no time for more"})
-    said = "Fine-tuning (LoRA) was fitted with one seed instead of 3: there was no time for more."
+    told = Told(qualities, fits={"lora": {"count": 5}}, reasons={"lora": "one seed instead of 3: no time"})
+    said = "Fine-tuning (LoRA) was fitted with one seed instead of 3: no time."
     assert said in told.advice.caveats
     assert "instead of 3" not in Told(qualities).caveats
 

@@ -17,7 +17,16 @@ from hypothesis import strategies as st
 
 from advisor import runs
 from advisor.records import Fit, Refit
-from advisor.runs import FINISHED, PLAN, RunFolder, file_name, find_solution, folder_bytes, write_atomically
+from advisor.runs import (
+    FINISHED,
+    MEASURED_BY,
+    PLAN,
+    RunFolder,
+    file_name,
+    find_solution,
+    folder_bytes,
+    write_atomically,
+)
 from eval.contracts import Evaluation, Example, Latency, Outcome, Prediction, Usage
 from eval.errors import RequestError
 from strategies.baselines import Constant
@@ -304,6 +313,29 @@ def test_a_pick_without_a_solution_puts_that_of_the_pick_before_aside(tmp_path: 
     kept = run.keep("a", everything=False)
     assert kept is not None
     assert '"A"' in (kept / "solution.json").read_text()
+
+
+def test_the_solution_of_the_pick_before_is_put_aside_for_good(tmp_path: Path) -> None:
+    run = _with_solutions(tmp_path, a="A")
+    run.keep("a", everything=False)
+    Constant("B").save(run.solution("b"))
+    Constant("C").save(run.solution("c"))
+    assert run.keep("b", everything=False) == tmp_path / "solution"
+    assert '"B"' in (tmp_path / "solution" / "solution.json").read_text()
+    assert files(tmp_path / "solutions") == ["a"]
+    run.keep("a", everything=False)
+    assert '"A"' in (tmp_path / "solution" / "solution.json").read_text()
+    assert files(tmp_path / "solutions") == ["b"]
+
+
+def test_a_run_that_another_version_began_is_known(tmp_path: Path) -> None:
+    assert not RunFolder(tmp_path / "none").began_otherwise()
+    assert not RunFolder.open(tmp_path / "own", "one", {"measured_by": MEASURED_BY}).began_otherwise()
+    for parts in (None, {"seed": 0}, {"measured_by": MEASURED_BY - 1}):
+        folder = tmp_path / f"old {parts}"
+        assert RunFolder.open(folder, "one", parts).began_otherwise()
+    with pytest.raises(RequestError, match="since an earlier version of Advisor began it"):
+        RunFolder.open(folder, "other", {"measured_by": MEASURED_BY})
 
 
 def test_of_a_strategy_with_one_seed_it_is_known_why(tmp_path: Path) -> None:

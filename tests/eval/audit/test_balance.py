@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from eval.audit.balance import (
@@ -11,6 +13,7 @@ from eval.audit.balance import (
     single_label,
     too_few_examples,
     too_rare_to_measure,
+    unseen_labels,
 )
 from eval.contracts import Example, Kind, Task
 
@@ -68,6 +71,16 @@ def test_labels_too_rare_to_learn_have_fewer_than_four_rows() -> None:
     assert (finding.rows, finding.count) == (("d", "e"), 2)
     assert finding.message.startswith("2 of 5 labels")
     assert "'d' (3 rows), 'e' (1 row)" in finding.message
+
+
+def test_labels_that_are_stated_and_have_no_example_are_named() -> None:
+    stated = replace(SORT, labels=("a", "b", "c", "d"))
+    assert unseen_labels(SORT, labelled("a", "b")) is None
+    assert unseen_labels(stated, labelled("a", "b", "c", "d")) is None
+    finding = unseen_labels(stated, labelled("a", "c"))
+    assert finding is not None
+    assert (finding.code, finding.count, finding.rows) == ("unseen_labels", 2, ("b", "d"))
+    assert "2 of the 4 labels that the task states have no example: 'b', 'd'." in finding.message
 
 
 def test_a_rare_label_beside_a_dominant_one_is_too_rare_to_measure() -> None:

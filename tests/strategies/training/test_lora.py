@@ -22,6 +22,7 @@ from strategies.models.transformers_lm import TransformersModel
 from strategies.training import lora
 from strategies.training.changes import Adapter, Change, Linears
 from strategies.training.lora import LoraSettings, TrainingLog, train_lora
+from strategies.training.pace import Pace
 
 QUICK = LoraSettings(rank=4, learning_rate=5e-3, epochs=3, batch_size=4, patience=99)
 WHOLE = replace(QUICK, whole=True)
@@ -299,6 +300,14 @@ def test_training_that_was_slow_for_a_while_has_all_its_epochs(
     log = train(model, tmp_path, SLOW, deadline=clock.now + 64, **told)
     assert min(totals) < 48
     assert (len(log.epochs), log.guard_fired, log.shortened_to) == (4, False, None)
+
+
+def test_an_epoch_that_will_not_end_in_time_is_not_planned_away_under_way(
+    model: TransformersModel, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(Pace, "last_epoch", lambda self, epoch, steps_left, now: epoch - 1)
+    log = train(model, tmp_path, QUICK, deadline=time.monotonic() + 1000, fewest_epochs=1)
+    assert (len(log.epochs), log.shortened_to) == (3, None)
 
 
 @pytest.mark.parametrize("fewest", [None, 3])
