@@ -235,9 +235,7 @@ class RunFolder:
             shutil.rmtree(kept, ignore_errors=True)
             shutil.copytree(self.solution(pick), kept)
             self.write_plan({"kept": pick})
-        if not kept.is_dir():
-            return None
-        if not everything:
+        if not everything and pick is not None:
             spared = {file_name(name) for name in self.read_plan().get(ASIDE, []) if name != pick}
             for solution in (self.path / SOLUTIONS).glob("*"):
                 if solution.name not in spared:
@@ -245,7 +243,7 @@ class RunFolder:
             shutil.rmtree(self.path / FOLD_SOLUTIONS, ignore_errors=True)
             with suppress(OSError):  # of what was put aside
                 (self.path / SOLUTIONS).rmdir()
-        return kept
+        return kept if kept.is_dir() else None
 
     def _put_aside(self, kept: Path) -> None:
         """The solution that was kept, beside the others: its strategy may be the pick again."""
