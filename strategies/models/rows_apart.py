@@ -16,7 +16,7 @@ from strategies.models.engine import Engine, Row
 MOST_APART = 0.01
 """How far the logits after a row may be from those after the row alone, as a share of their spread, in float32."""
 MOST_APART_NARROW = 0.2
-"""The same in bfloat16. Rounding makes up to 0.05 of it (SmolLM2-135M), rows that read each other 0.7 and more."""
+"""The same in bfloat16, whose rounding makes a few hundredths of it; rows that read each other make most of it."""
 
 
 def check_rows_apart(name: str, engine: Engine, prefix: tuple[int, ...], rows: Sequence[Row]) -> None:
