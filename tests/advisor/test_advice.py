@@ -743,15 +743,6 @@ def test_a_tie_says_with_whom_and_why_this_one_was_taken() -> None:
         assert "it was taken for its measured lead" in led.caveats, f"whatever is dearer: {dearer}"
 
 
-@pytest.mark.parametrize(
-    ("rows_needed", "says"),
-    [
-        (None, "no reasonable number of examples would part them"),
-        (100_000, "no reasonable number of examples would part them"),
-        (63, "about 70 more examples would settle it"),
-        (1200, "about 1,200 more examples would settle it"),
-    ],
-)
 def test_where_no_other_is_better_by_more_than_the_tolerance_no_more_examples_are_asked_for() -> None:
     known = {"verdict": "tie", "rows_needed": None, "confidence": 0.99}
     told = Told({"tfidf_linear": 0.9, "few_shot": 0.893}, decision=known)
@@ -765,6 +756,15 @@ def test_labels_without_an_example_are_a_caveat() -> None:
     assert "2 of the 9 labels." in Told(CLEAR, findings=[found]).advice.caveats
 
 
+@pytest.mark.parametrize(
+    ("rows_needed", "says"),
+    [
+        (None, "no reasonable number of examples would part them"),
+        (100_000, "no reasonable number of examples would part them"),
+        (63, "about 70 more examples would settle it"),
+        (1200, "about 1,200 more examples would settle it"),
+    ],
+)
 def test_a_tie_says_how_many_more_examples_would_settle_it(rows_needed: int | None, says: str) -> None:
     told = Told(CLOSE, decision={"verdict": "tie", "rows_needed": rows_needed})
     assert told.advice.next_step.startswith("Use it. ")
