@@ -11,6 +11,9 @@ from advisor.report import schema
 from advisor.trials import INCUMBENT
 from eval.reading.text import conjoined
 
+SMALL_TEST = 100
+"""Test rows; fewer show large differences only."""
+
 
 @dataclass(frozen=True)
 class Case:

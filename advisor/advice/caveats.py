@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from statistics import NormalDist
 
-from advisor.advice.case import Case, broken_today, is_loss
+from advisor.advice.case import SMALL_TEST, Case, broken_today, is_loss
 from advisor.advice.labelling import ENOUGH_ROWS_OF_A_LABEL, label_more, tens, to_label
 from advisor.decide import CLEAR, gain_over
 from advisor.report import schema, wording
@@ -16,7 +16,6 @@ from eval.audit import LOST
 from eval.reading.text import conjoined
 from strategies.base import TRAINED
 
-SMALL_TEST = 100
 MANY_LOST = 0.05
 """Share of the examples beyond which the advice tells of rows that were left out or say nothing."""
 ONE_TEST = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from advisor.advice.case import Case, broken_today, is_loss, value_of
+from advisor.advice.case import SMALL_TEST, Case, broken_today, is_loss, value_of
 from advisor.advice.labelling import ENOUGH_ROWS_OF_A_LABEL, labelling_cost, tens, to_label
 from advisor.advice.phrases import as_points, quality_of
 from advisor.advice.shortfall import shortfall_of
@@ -14,6 +14,7 @@ from advisor.report.wording import title_in_text
 from eval.folds import MOST_TEST_ROWS
 from eval.reading.text import conjoined
 
+MORE_ROWS = f"Label more examples and run again; {SMALL_TEST} test rows are a fair start."
 MOST_ROWS_ASKED = 20
 """Times the examples there are; nobody labels more for one decision."""
 
@@ -38,7 +39,7 @@ def next_step_of(case: Case) -> str:
     if "groups" in decision.lacks:
         return "Label examples that differ from these and run again; more of the same groups say nothing new."
     if decision.verdict == "insufficient_evidence":
-        return "Label more examples and run again; 100 test rows are a fair start."
+        return MORE_ROWS
     if decision.keeps_incumbent and decision.pick:
         return "Keep today's system: no strategy within the limits is better by more than counts as equal."
     if shortfall_of(case):
@@ -83,6 +84,8 @@ def _to_settle(case: Case) -> str:
         return "No other is better by more than the tolerance, and more examples would not change that."
     more = None if needed is None else tens(to_label(case, needed))
     if more is None or more > MOST_ROWS_ASKED * examples:
+        if case.evidence.rows < SMALL_TEST:  # that they are so close may be chance
+            return f"If the difference matters to you: {MORE_ROWS[:1].lower()}{MORE_ROWS[1:]}"
         return "The leaders are so close that no reasonable number of examples would part them."
     plan = case.data.plan
     if needed and plan.folds == 1 and plan.test_source != "file" and plan.test + needed > MOST_TEST_ROWS:

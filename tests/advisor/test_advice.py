@@ -749,6 +749,12 @@ def test_where_no_other_is_better_by_more_than_the_tolerance_no_more_examples_ar
     assert "more examples would not change that" in told.advice.next_step
 
 
+def test_on_few_rows_that_leaders_are_close_may_be_chance() -> None:
+    known = {"verdict": "tie", "rows_needed": None, "confidence": 0.7}
+    told = Told(CLOSE, rows=40, examples=40, decision=known)
+    assert "label more examples and run again; 100 test rows are a fair start." in told.advice.next_step
+
+
 def test_labels_without_an_example_are_a_caveat() -> None:
     found = schema.Finding(
         code="unseen_labels", severity="warning", count=2, rows=[], message="2 of the 9 labels.", action="Went on."
@@ -783,8 +789,8 @@ def test_of_a_holdout_only_a_part_of_further_examples_is_tested_on() -> None:
     decision = {"verdict": "tie", "rows_needed": 63}
     told = Told(CLOSE, rows=50, decision=decision, plan={"folds": 1, "test": 50})
     assert "about 260 more examples" in told.advice.next_step
-    many = Told(CLOSE, rows=50, decision={**decision, "rows_needed": 1500}, plan={"folds": 1, "test": 50})
-    assert "no reasonable number of examples" in many.advice.next_step, "6,000 for the 200 that there are"
+    many = Told(CLOSE, rows=120, decision={**decision, "rows_needed": 3000}, plan={"folds": 1, "test": 120})
+    assert "no reasonable number of examples" in many.advice.next_step, "5,000 for the 200 that there are"
 
 
 def test_too_few_rows_are_no_evidence() -> None:
