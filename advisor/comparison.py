@@ -102,8 +102,8 @@ def run(
     started = time.monotonic()
     data, prices = read_data(request), prices_of(request)
     shelf = shelf or shelf_of(request, prices, places)
-    path, mark = request.output or default_output(), fingerprint(request, data)
-    marks = parts_of(request, data)
+    path, marks = request.output or default_output(), parts_of(request, data)
+    mark = fingerprint(marks)
     RunFolder(path).refuse_others(mark, marks)
     check(request, data, shelf, prices)
     folder = RunFolder.open(path, mark, marks)
@@ -180,7 +180,7 @@ def prepare(
         if folder:
             folder.write_plan({"plan": planning.to_json(plan)})
     if over := wording.over_budget(plan.total, request.time_budget):
-        progress.say(f"{over[0].upper()}{over[1:]}.")
+        progress.say(f"{wording.capitalised(over)}.")
     folds = divide(data, request.seed, folds=plan.folds, test_rows=plan.test_rows)
     data = with_unlearnt(data, folds, request.accept)
     return Comparison(request, data, shelf, embedder, entries, folds, plan, prices, started)

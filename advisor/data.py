@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -142,24 +143,16 @@ _UNFINGERPRINTED = {
 """Options that change no measurement: a run may be resumed with others."""
 
 
-def fingerprint(request: CompareRequest, data: Data) -> str:
-    """A hash of everything that the measurements of a run depend on, contents of files included."""
-    options = request.model_dump(mode="json", exclude=_UNFINGERPRINTED)
-    for name in ("task", "examples", "documents", "test", "incumbent"):
-        options[name] = None  # their contents count, not where they lie
-    rows = [[e.id, e.input, e.targets] for e in data.examples]
-    further = [data.groups, data.times, data.incumbent]
-    test = [[e.id, e.input, e.targets] for e in data.test] if data.test is not None else None
-    texts = [[d.id, d.title, d.text] for d in data.documents]
-    task = [data.task.description, data.task.kind, data.task.metric, data.task.labels, data.task.json_keys]
-    content = json.dumps([MEASURED_BY, options, task, rows, test, texts, further], sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(content.encode()).hexdigest()
+def fingerprint(parts: Mapping[str, Any]) -> str:
+    """A hash of everything that the measurements of a run depend on, which are these parts."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def parts_of(request: CompareRequest, data: Data) -> dict[str, Any]:
-    """The parts of the fingerprint, by which a request can be told what parts it from an earlier one.
+    """What the measurements of a run depend on, by which a request can be told what parts it from an earlier one.
 
-    Only switches, numbers and names that are ours stand there as they are: nothing of the client's is to be read here.
+    Of files their contents count, not where they lie. Only switches, numbers and names that are ours stand there as
+    they are: nothing of the client's is to be read here.
     """
     options = request.model_dump(mode="json", exclude={*_UNFINGERPRINTED, *CONTENTS})
     rows, test = (

@@ -1,8 +1,8 @@
-"""What one long input takes: peak memory and seconds of reading it and of a training pass, through one tiny layer.
+"""What one long input takes: peak memory and seconds of reading it and of a training pass, through two narrow layers.
 
     python benchmarks/long_inputs.py [--tokens 27000]
 
-The layer is so small that the memory is that of masks and attention, not of weights. Each figure is from a process of
+The layers are so small that the memory is that of masks and attention, not of weights. Each figure is from a process of
 its own. The last line is JSON.
 """
 
@@ -13,7 +13,9 @@ import json
 import resource
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 from typing import Any
 
 from common import machine
@@ -70,26 +72,15 @@ def training_pass(model: Any, prompt: Any) -> None:
 
 
 def tiny_model() -> Any:
-    """A random Llama of one layer with a long context."""
-    import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    from strategies.models.base import ModelIdentity
-    from strategies.models.tiny import _tokenizer
+    """A random model of two narrow layers, told that its context is long."""
+    from strategies.models.tiny import make_language_model
     from strategies.models.transformers_lm import TransformersModel
 
-    tokenizer = _tokenizer()
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=16,
-        intermediate_size=32,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        max_position_embeddings=CONTEXT,
-    )
-    network = LlamaForCausalLM(config).float().eval()
-    return TransformersModel(ModelIdentity("tiny", ""), network, tokenizer, torch.device("cpu"))
+    with tempfile.TemporaryDirectory() as folder:
+        home = make_language_model(Path(folder))
+        config = json.loads((home / "config.json").read_text(encoding="utf-8"))
+        (home / "config.json").write_text(json.dumps({**config, "max_position_embeddings": CONTEXT}), encoding="utf-8")
+        return TransformersModel.load("tiny", home, "cpu")
 
 
 def peak_megabytes() -> int:

@@ -119,7 +119,7 @@ def _cuts(plan: schema.Plan) -> list[str]:
     """What was given up for the time budget, and whether that was enough."""
     cuts, over = "; ".join(plan.cuts), wording.over_budget(plan.predicted_seconds, plan.time_budget)
     if over:
-        return [f"{over[0].upper()}{over[1:]}{f', though this was cut: {cuts}' if cuts else ''}."]
+        return [f"{wording.capitalised(over)}{f', though this was cut: {cuts}' if cuts else ''}."]
     return [f"To keep the time budget: {cuts}."] if cuts else []
 
 

@@ -10,11 +10,11 @@ from advisor.advice.phrases import as_points, quality_of
 from advisor.advice.shortfall import shortfall_of
 from advisor.decide import CLEAR
 from advisor.planning import HELD_OUT
-from advisor.report.wording import title_in_text
+from advisor.report.wording import capitalised, title_in_text
 from eval.folds import MOST_TEST_ROWS
 from eval.reading.text import conjoined
 
-MORE_ROWS = f"Label more examples and run again; {SMALL_TEST} test rows are a fair start."
+MORE_ROWS = f"label more examples and run again; {SMALL_TEST} test rows are a fair start."
 MOST_ROWS_ASKED = 20
 """Times the examples there are; nobody labels more for one decision."""
 
@@ -27,7 +27,7 @@ def next_step_of(case: Case) -> str:
         return f"{kept} a limit, add examples, or {_another_model(case)}."
     if "alternatives" in decision.lacks:
         late = _late(case)
-        return f"{late[:1].upper()}{late[1:]}." if late else "Compare it with further strategies (--strategies)."
+        return f"{capitalised(late)}." if late else "Compare it with further strategies (--strategies)."
     if decision.label_rows_needed:
         more = {label: math.ceil(to_label(case, rows)) for label, rows in decision.label_rows_needed.items()}
         wanted = ", ".join(f"{rows} more of {label}" for label, rows in more.items())
@@ -39,7 +39,7 @@ def next_step_of(case: Case) -> str:
     if "groups" in decision.lacks:
         return "Label examples that differ from these and run again; more of the same groups say nothing new."
     if decision.verdict == "insufficient_evidence":
-        return MORE_ROWS
+        return capitalised(MORE_ROWS)
     if decision.keeps_incumbent and decision.pick:
         return "Keep today's system: no strategy within the limits is better by more than counts as equal."
     if shortfall_of(case):
@@ -85,7 +85,7 @@ def _to_settle(case: Case) -> str:
     more = None if needed is None else tens(to_label(case, needed))
     if more is None or more > MOST_ROWS_ASKED * examples:
         if case.evidence.rows < SMALL_TEST:  # that they are so close may be chance
-            return f"If the difference matters to you: {MORE_ROWS[:1].lower()}{MORE_ROWS[1:]}"
+            return f"If the difference matters to you: {MORE_ROWS}"
         return "The leaders are so close that no reasonable number of examples would part them."
     plan = case.data.plan
     if needed and plan.folds == 1 and plan.test_source != "file" and plan.test + needed > MOST_TEST_ROWS:

@@ -386,7 +386,7 @@ def scale_name(metric: str) -> str:
     if metric.lower() in wording.COUNTED_METRICS:
         return "Rows right, %"
     title = _clipped(wording.metric_title(metric), 24)
-    return f"{title[:1].upper()}{title[1:]}, points of 100"
+    return f"{wording.capitalised(title)}, points of 100"
 
 
 def _clipped(text: str, limit: int) -> str:

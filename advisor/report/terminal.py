@@ -111,7 +111,7 @@ def _strategies(report: Report, console: Console) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=padding, pad_edge=False, show_edge=False)
     metric = wording.metric_title(report.task.metric)
     table.add_column("Strategy", overflow="fold", vertical="top")
-    table.add_column(_text(f"{metric[:1].upper()}{metric[1:]},\n95 % range", console), overflow="fold")
+    table.add_column(_text(f"{wording.capitalised(metric)},\n95 % range", console), overflow="fold")
     for header in ("USD per\n1,000", "p95\nlatency", "Tokens\na query"):
         # Rich marks what it cuts (below 60 columns) with an ellipsis, which not every encoding has.
         overflow: Literal["crop", "ellipsis"] = "crop" if console.options.ascii_only else "ellipsis"

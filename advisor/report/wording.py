@@ -348,6 +348,11 @@ def verdict_title(verdict: Verdict, keeps_incumbent: bool, falls_short: bool) ->
     return "No clear gain" if keeps_incumbent and verdict == "tie" else _VERDICT_TITLES[verdict]
 
 
+def capitalised(text: str) -> str:
+    """With a capital at its beginning, as a sentence has; the rest stays as it is."""
+    return text[:1].upper() + text[1:]
+
+
 def count(number: int, noun: str, several: str = "") -> str:
     """`1 row`, `1,200 rows`; `several` is what more than one are called, where that is not a matter of an s."""
     return f"{number:,} {noun if number == 1 else several or f'{noun}s'}"
@@ -410,7 +415,7 @@ def why_divided(plan: Plan) -> str:
     """Which ways of dividing the examples were weighed; where there was only one, that it does not fit, or nothing."""
     over = over_budget(plan.predicted_seconds, plan.time_budget)
     if len(plan.offers) < 2:
-        return f"{over[:1].upper()}{over[1:]}." if over else ""
+        return f"{capitalised(over)}." if over else ""
     ways = [
         f"{'one holdout' if offer.kind == 'holdout' else f'{offer.folds}-fold cross-fitting'} about "
         f"{duration(offer.predicted_seconds)}"

@@ -140,8 +140,10 @@ def train_lora(
     change = Linears(model) if settings.whole else Adapter(model, settings)
     try:
         objective = _Labels(model, tuple(labels)) if labels else _Answers(model)
-        clock = (deadline, fewest_epochs)
-        return _Run(model, change, objective, prefix, rows, dev, settings, folder, dev_quality, on_step, *clock).train()
+        run = _Run(
+            model, change, objective, prefix, rows, dev, settings, folder, dev_quality, on_step, deadline, fewest_epochs
+        )
+        return run.train()
     finally:
         change.undo()
         model.forget_prefix()

@@ -11,13 +11,18 @@ from typing import Any
 
 import pytest
 
-from advisor.data import Data, audited, default_output, fingerprint, parts_of, read_data
+from advisor import data as reading
+from advisor.data import Data, audited, default_output, parts_of, read_data
 from advisor.differences import what_differs
 from advisor.request import CompareRequest, make_request
 from eval.errors import RequestError
 
 Rows = Sequence[Sequence[object]]
 MIXED = [(f"ticket {i} {'bill' if i % 2 else 'parcel'}", "billing" if i % 2 else "delivery") for i in range(100)]
+
+
+def fingerprint(request: CompareRequest, data: Data) -> str:
+    return reading.fingerprint(parts_of(request, data))
 
 
 def write(path: Path, rows: Rows, header: Sequence[str] = ("text", "label")) -> Path:

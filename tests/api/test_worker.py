@@ -201,6 +201,16 @@ def test_what_cannot_be_carried_out_any_more_fails_with_a_sentence(service: Any,
     assert until(client, fine, has_ended)["state"] == "succeeded"
 
 
+def test_what_was_under_way_before_an_upgrade_is_begun_anew(service: Any, worker_on: Any) -> None:
+    client = service()
+    id = submit(client)
+    run = next(settings_of(client).data.glob(f"projects/*/{id}")) / "run"
+    (run / "finished" / "majority").mkdir(parents=True)
+    (run / "plan.json").write_text('{"fingerprint": "of an earlier version"}')
+    worker_on(client)
+    assert until(client, id, has_ended)["state"] == "succeeded"
+
+
 def test_a_folder_that_an_earlier_attempt_still_holds_is_waited_for(service: Any, worker_on: Any) -> None:
     client = service()
     id = submit(client)
