@@ -248,6 +248,9 @@ class Forecast(BaseModel):
     folds: int
     """1 for one holdout."""
     cuts: list[str]
+    """What is given up to come near the time budget."""
+    over_budget: str | None
+    """Where even this plan takes longer than the time budget: a sentence."""
 
 
 class AuditView(BaseModel):

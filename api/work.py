@@ -91,9 +91,16 @@ def _audit(
 def _plan(request: CompareRequest, data: Data, shelf: ModelShelf) -> dict[str, Any]:
     from advisor.comparison import prepare
     from advisor.progress import Silent
+    from advisor.report.wording import capitalised, over_budget
 
     plan = prepare(request, data, time.monotonic(), Silent(), shelf).plan
-    return {"predicted_seconds": plan.total, "folds": plan.folds, "cuts": list(plan.cuts)}
+    over = over_budget(plan.total, request.time_budget)
+    return {
+        "predicted_seconds": plan.total,
+        "folds": plan.folds,
+        "cuts": list(plan.cuts),
+        "over_budget": f"{capitalised(over)}." if over else None,
+    }
 
 
 def predict(run: str, inputs: list[str], places: dict[str, str], device: str) -> list[dict[str, Any]]:

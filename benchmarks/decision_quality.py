@@ -51,6 +51,7 @@ from eval.reading.examples import read_examples
 from eval.statistics import interval, paired_difference, resample
 from strategies.models.catalogue import file_sha256
 from strategies.models.shelf import ModelShelf
+from strategies.registry import STRATEGIES
 from strategies.solutions import load_solution
 
 QUICK_TASKS = (
@@ -295,6 +296,7 @@ def summarise(records: Sequence[Record]) -> dict[str, Any]:
         "machines": sorted({r["machine"] for r in records}),
         "commits": sorted({r["commit"] for r in records}),
         "tasks": {task: [_shown(r) for r in runs if r["task"] == task] for task in sorted({r["task"] for r in runs})},
+        "kept": {r["task"]: kept_quality(r) for r in runs if r["size"] == "all" and r["seed"] == 0},
     }
     return {**figures, "bars": {bar.says: _reached(bar, figures) for bar in BARS}}
 
@@ -329,6 +331,13 @@ def _shown(run: Record) -> dict[str, Any]:
     names = ("size", "seed", "plan", "pick", "verdict", "regret", "regret_of_best_average")
     covered = [s["covered"] for s in run["strategies"]]
     return {**{name: run[name] for name in names}, "covered": sum(covered), "strategies": len(covered)}
+
+
+def kept_quality(run: Record) -> dict[str, Any]:
+    """Each strategy's kept solution on the holdout: a column of the table in docs/holdout.md."""
+    quality = {s["name"]: s["holdout"] + s["refit_gain"] / 100 for s in run["strategies"]}
+    budget = float(run["options"][run["options"].index("--time-budget") + 1])
+    return {"quality": quality, "pick": run["pick"], "time budget": f"{budget:,.0f}", "commit": run["commit"]}
 
 
 def figures_of(case: Case, report: Record, answers: Mapping[str, Answers]) -> Record:
@@ -535,7 +544,24 @@ def markdown(figures: dict[str, Any]) -> str:
             regrets = ["" if r[k] is None else f"{r[k]:.1f}" for k in ("regret", "regret_of_best_average")]
             row = [task, r["size"], r["plan"], str(r["strategies"]), str(r["pick"]), r["verdict"], *regrets]
             lines.append(f"| {' | '.join(row)} |")
-    return "\n".join(lines)
+    return "\n".join([*lines, "", *_kept_table(figures["kept"])])
+
+
+def _kept_table(kept: Mapping[str, dict[str, Any]]) -> list[str]:
+    """A line per strategy, a column per task; what was recommended is bold."""
+
+    def cell(name: str, of: dict[str, Any]) -> str:
+        if name not in of["quality"]:
+            return ""
+        return f"**{of['quality'][name]:.2f}**" if name == of["pick"] else f"{of['quality'][name]:.2f}"
+
+    lines = [f"| strategy | {' | '.join(kept)} |", "|---" * (1 + len(kept)) + "|"]
+    for name in STRATEGIES:
+        cells = [cell(name, of) for of in kept.values()]
+        lines += [f"| {name} | {' | '.join(cells)} |"] if any(cells) else []
+    return lines + [
+        f"| *{about}* | {' | '.join(of[about] for of in kept.values())} |" for about in ("time budget", "commit")
+    ]
 
 
 if __name__ == "__main__":

@@ -148,7 +148,7 @@ def _trained(course: Course, settings: LoraSettings, folder: Path, meter: Meter,
         return None
     except (Diverged, MemoryError, torch.OutOfMemoryError):
         return None
-    return None if log.guard_fired or log.shortened_to else Trained(settings, folder, log)
+    return None if log.guard_fired else Trained(settings, folder, log)
 
 
 def _trial(settings: LoraSettings, quality: float | None, rows: int, seconds: float) -> dict[str, Any]:

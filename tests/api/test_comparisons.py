@@ -14,8 +14,9 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy.exc import OperationalError
 
-from api import asking, work
+from api import asking, schemas, work
 from api.job import RUN
+from api.routes.pages import templates
 from api.store import Lease, Store
 from api.tables import State
 from strategies.baselines import Echo
@@ -443,7 +444,11 @@ def test_the_first_answer_of_an_audit_is_there_before_the_plan(
     places = {"smollm2-135m-instruct": str(tiny_model_folder), "all-minilm-l6-v2": str(tiny_embedder_folder)}
     first, last = work.audit(options, places, True, 100)
     assert (first["plan"], "in time" in first["no_plan"]) == (None, True)
-    assert (last["plan"]["predicted_seconds"] > 0, last["no_plan"]) == (True, None)
+    assert (last["plan"]["predicted_seconds"] > 0, last["no_plan"], last["plan"]["over_budget"]) == (True, None, None)
+    *_, last = work.audit({**options, "strategies": ["zero_shot"], "time_budget": 0.01}, places, True, 100)
+    assert last["plan"]["over_budget"].startswith("No plan fits the time budget")
+    page = html.unescape(templates().get_template("look.html.j2").render(found=schemas.AuditView.model_validate(last)))
+    assert last["plan"]["over_budget"] in page and all(cut in page for cut in last["plan"]["cuts"])
 
 
 def test_what_an_audit_says_names_fields_and_the_callers_file(client: TestClient) -> None:

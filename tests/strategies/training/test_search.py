@@ -41,11 +41,10 @@ class Scripted:
         right: Callable[[LoraSettings], int],
         *,
         cut_off: int | None = None,
-        shortened: int | None = None,
         given_up: int | None = None,
     ) -> None:
         self.right = right
-        self.cut_off, self.shortened, self.given_up = cut_off, shortened, given_up
+        self.cut_off, self.given_up = cut_off, given_up
         self.trained: list[LoraSettings] = []
 
     def train(self, settings: LoraSettings, folder: Path, meter: Meter, *, whole: bool = False) -> TrainingLog:
@@ -57,9 +56,7 @@ class Scripted:
             raise Diverged(settings.learning_rate, SECOND)
         folder.mkdir()
         (folder / "right").write_text(str(self.right(settings)), encoding="utf-8")
-        number = len(self.trained)
-        shortened = 1 if number == self.shortened else None
-        return TrainingLog((), 1, SECOND, 1.0, guard_fired=number == self.cut_off, shortened_to=shortened)
+        return TrainingLog((), 1, SECOND, 1.0, guard_fired=len(self.trained) == self.cut_off)
 
     def answer(self, folder: Path, meter: Meter) -> list[ScoredRow | None]:
         right = int((folder / "right").read_text(encoding="utf-8"))
@@ -244,13 +241,6 @@ def test_a_training_that_had_to_be_shortened_is_told_and_other_settings_are_not_
         assert SHORTENED not in workshop.log.config
         assert len(workshop.log.curve) == 2
     assert whole.log.trials
-
-
-def test_an_alternative_that_had_to_be_shortened_is_not_compared(tmp_path: Path) -> None:
-    course = Scripted(lambda settings: 16 if settings == FIRST else 32, shortened=2)
-    best, log, _ = searched(course, tmp_path)
-    assert best.settings not in (FIRST, course.trained[1]), "the next one is whole"
-    assert (log.trials[1]["dev_quality"], log.trials[1]["chosen"]) == (None, False)
 
 
 def test_an_alternative_that_was_given_up_is_not_compared_and_what_it_took_counts(tmp_path: Path) -> None:
