@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
@@ -22,6 +22,10 @@ MOST_PAIRS = 10_000
 
 Leaf = tuple[str, str]
 """Path and value: `a.b` for nested keys, `a[]` for list items, whose order does not count."""
+
+
+class Number(str):
+    """A number as it is written."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +47,19 @@ class Fields:
                 yield from item.every()
 
 
+def parsed(text: str, number: Callable[[str], Any] | None = None) -> Any:
+    """The value of a JSON text, its numbers as `number` makes them of what is written.
+
+    Raises ValueError for what RFC 8259 does not allow, such as the NaN that Python writes, and RecursionError for what
+    is nested too deeply.
+    """
+    return json.loads(text, parse_int=number, parse_float=number, parse_constant=_refuse_constant)
+
+
 def fields_of(text: str) -> Fields | None:
     """The fields of a JSON text; None where it is no JSON (RFC 8259), or nested too deeply."""
     try:
-        return _fields(_parsed(text))
+        return _fields(parsed(text, Number))
     except (ValueError, RecursionError):
         return None
 
@@ -60,9 +73,20 @@ def f1_of_fields(a: Fields, b: Fields) -> float:
 def shared(a: Fields, b: Fields) -> list[Leaf]:
     """The fields that two values share, with list items paired so that these are as many as can be."""
     found = [leaf for leaf, _ in a.leaves & b.leaves]
+    ours, theirs = a.leaves - b.leaves, b.leaves - a.leaves
+    found += _numbers_as_texts(ours, theirs) + _numbers_as_texts(theirs, ours)
     for path, items in a.lists.items():
         found += _shared_by_items(items, b.lists.get(path, ()))
     return found
+
+
+def _numbers_as_texts(numbers: Iterable[tuple[Leaf, int]], texts: Iterable[tuple[Leaf, int]]) -> list[Leaf]:
+    """The numbers of one value that stand in the other as texts with further zeros: 5 and "5.00"."""
+    wanted = Counter(leaf for leaf, _ in numbers if isinstance(leaf[1], Number))
+    if not wanted:
+        return []
+    written = Counter((path, _shortest(text)) for (path, text), _ in texts if not isinstance(text, Number))
+    return list((wanted & written).elements())
 
 
 def _shared_by_items(ours: Sequence[Fields], theirs: Sequence[Fields]) -> list[Leaf]:
@@ -147,9 +171,15 @@ def _walk(value: Any, path: str) -> Iterator[tuple[str, Any]]:
 
 
 def _leaf(value: Any) -> str:
-    """A leaf as text: 6, "6" and 6.0 are equal, "007" and 7 are not."""
-    text = " ".join(value.split()) if isinstance(value, str) else json.dumps(value)
-    return text.rstrip("0").rstrip(".") if re.fullmatch(r"-?(0|[1-9]\d*)\.\d+", text) else text
+    """A leaf as text: 6, "6" and 6.0 are equal, "007" and 7 are not; nor are the texts "1.1" and "1.10" (versions)."""
+    if isinstance(value, Number):
+        return Number(_shortest(value))
+    return " ".join(value.split()) if isinstance(value, str) else json.dumps(value)
+
+
+def _shortest(number: str) -> str:
+    """A decimal fraction without the zeros at its end; other texts as they are."""
+    return number.rstrip("0").rstrip(".") if re.fullmatch(r"-?(0|[1-9]\d*)\.\d+", number) else number
 
 
 def _numbered(leaves: Iterable[Leaf]) -> frozenset[tuple[Leaf, int]]:
@@ -159,8 +189,3 @@ def _numbered(leaves: Iterable[Leaf]) -> frozenset[tuple[Leaf, int]]:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
-
-
-def _parsed(text: str) -> Any:
-    """The JSON value with numbers as they are written. Raises ValueError for what RFC 8259 does not allow."""
-    return json.loads(text, parse_int=str, parse_float=str, parse_constant=_refuse_constant)

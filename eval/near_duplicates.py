@@ -122,7 +122,7 @@ def _roots(wordings: Sequence[Words]) -> dict[Words, Words]:
     slips = _slips(weights)
     texts = [_text(words, letters, weights, slips) for words in wordings]
     components = DisjointSet(range(len(texts)))
-    for a, b in _one_deletion_apart([" ".join(words) for words in wordings]):
+    for a, b in _one_deletion_apart(wordings):
         if one_slip(wordings[a], wordings[b]):
             components.merge(a, b)
     for a, b in _many_words_shared(wordings, counts):
@@ -140,7 +140,7 @@ def _slips(words: Collection[str]) -> dict[str, set[str]]:
     """Of each word, those that are a slip of it; longer words than `MOST_CHARACTERS` are left out."""
     known = [word for word in words if len(word) <= MOST_CHARACTERS and _letters(word) >= FEWEST_LETTERS]
     slips: defaultdict[str, set[str]] = defaultdict(set)
-    for a, b in _one_deletion_apart(known):
+    for a, b in _one_deletion_apart([(word,) for word in known]):
         if _is_slip(known[a], known[b]):
             slips[known[a]].add(known[b])
             slips[known[b]].add(known[a])
@@ -216,19 +216,35 @@ def _letters(word: str) -> int:
     return len(bare) if bare.isalpha() else 0
 
 
-def _one_deletion_apart(lines: Sequence[str]) -> Iterator[Pair]:
-    """Pairs of short lines that become the same when a character is deleted from one or from both."""
+def _one_deletion_apart(texts: Sequence[Words]) -> Iterator[Pair]:
+    """Pairs of short texts that become the same when a character is deleted from one or from both, or a space."""
     left, owner = array("q"), array("q")
-    for position, line in enumerate(lines):
-        if len(line) <= MOST_CHARACTERS:
-            left.extend([hash(line), *(hash(line[:i] + line[i + 1 :]) for i in range(len(line)))])
-            owner.extend([position] * (len(line) + 1))
+    for position, words in enumerate(texts):
+        if len(line := " ".join(words)) <= MOST_CHARACTERS:
+            deleted = [hash(line[:i] + line[i + 1 :]) for i in _deletable(words)]
+            left.extend([hash(line), *deleted])
+            owner.extend([position] * (1 + len(deleted)))
     hashes, owners = np.frombuffer(left, dtype=np.int64), np.frombuffer(owner, dtype=np.int64)
     order = np.lexsort((owners, hashes))
     starts = np.flatnonzero(np.diff(hashes[order])) + 1
     for bucket in np.split(owners[order], starts):
         if len(bucket) > 1:
             yield from combinations(sorted(set(bucket.tolist())), 2)
+
+
+def _deletable(words: Words) -> Iterator[int]:
+    """Where in the words, joined by spaces, a slip may be: at a space, and after the first letter of longer words.
+
+    Elsewhere another character makes another word. What many texts share but for a short word (a Chinese sign, a
+    number) would else be compared in all pairs.
+    """
+    start = 0
+    for word in words:
+        if start:
+            yield start - 1
+        if _letters(word) >= FEWEST_LETTERS:
+            yield from range(start + 1, start + len(word))
+        start += len(word) + 1
 
 
 def _many_words_shared(texts: Sequence[Words], counts: Mapping[str, int]) -> Iterator[Pair]:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from eval.contracts import Example, Kind, Task
 from eval.errors import RequestError
+from eval.json_fields import parsed
 from eval.reading.tables import READERS
 from eval.reading.text import clean, count_words, read_text
 
@@ -280,6 +281,6 @@ def has_fields(text: str) -> bool:
 def _json(text: str, begin: str | tuple[str, ...]) -> object:
     """The JSON value of a text that begins so; None where it is none."""
     try:
-        return json.loads(text) if text.startswith(begin) else None
+        return parsed(text) if text.startswith(begin) else None
     except (ValueError, RecursionError):
         return None

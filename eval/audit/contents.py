@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -14,6 +15,8 @@ from eval.tasks import MOSTLY, NEARLY_ALL, has_fields
 
 PLACEHOLDERS = frozenset(("n/a", "#n/a", "nan", "null", "#ref!", "#value!", "#name?", "#div/0!", "tbd"))
 SEPARATORS = (";", "|", ",", "+", "/")
+NO_NUMBER = re.compile(r"\b(?:NaN|Infinity)\b")
+"""What Python writes for numbers that JSON does not have."""
 FEWEST_JOINED = 2
 """Labels; a single one may just be called so."""
 SELDOM = 0.05
@@ -22,16 +25,20 @@ SELDOM = 0.05
 
 def invalid_json_output(task: Task, examples: Sequence[Example]) -> Finding | None:
     """Outputs that are no JSON objects, nor lists of some, where these are asked for, or meant by their braces."""
-    broken = tuple(e.id for e in examples if not has_fields(e.target))
-    braced = sum(e.target.startswith("{") and e.target.endswith("}") for e in examples)
-    are_all = braced >= NEARLY_ALL * len(examples) and 2 * len(broken) > len(examples)  # written by Python, say
-    is_json = task.metric == "json_field_f1" or (
-        task.kind is Kind.EXTRACTION and len(broken) <= (1 - MOSTLY) * len(examples)
-    )
-    if not broken or not (is_json or are_all):
+    broken = [e for e in examples if not has_fields(e.target)]
+    braced = sum(e.target.startswith(("{", "[{")) and e.target.endswith(("}", "}]")) for e in examples)
+    is_json = task.metric == "json_field_f1"
+    if len(broken) <= (1 - MOSTLY) * len(examples):
+        are_meant = task.kind is Kind.EXTRACTION
+    else:
+        are_meant = braced >= NEARLY_ALL * len(examples)  # written by Python, say, and so taken for text
+    if not broken or not (is_json or are_meant):
         return None
     message = f"{counted(len(broken), 'output')} {'is no JSON object' if len(broken) == 1 else 'are no JSON objects'}."
-    return Finding("invalid_json_output", "warning", len(broken), broken, message, "Kept; no answer to them can score.")
+    if any(NO_NUMBER.search(e.target) for e in broken):
+        message += " JSON has no NaN and no Infinity: write null."
+    action = "Kept; no answer to them can score." if is_json else "Kept as text; repair them if JSON is meant."
+    return Finding("invalid_json_output", "warning", len(broken), tuple(e.id for e in broken), message, action)
 
 
 def placeholder_outputs(examples: Sequence[Example]) -> Finding | None:

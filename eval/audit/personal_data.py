@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from eval.audit.personal_forms import FINDERS, MAY_HOLD
 from eval.contracts import Document, Example
 from eval.findings import Finding, Severity
+from eval.json_fields import parsed
 from eval.reading.text import counted, unique_id
 
 TITLES = {
@@ -87,7 +88,7 @@ def mask_answer(text: str) -> str:
 def _parsed(text: str, number: Callable[[str], Any] | None = None) -> Any:
     """The object or list of a JSON text, its numbers as `number` makes them; None where it is none."""
     try:
-        value = json.loads(text, parse_int=number, parse_float=number) if text.startswith(("{", "[")) else None
+        value = parsed(text, number) if text.startswith(("{", "[")) else None
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict | list) else None

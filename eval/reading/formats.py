@@ -12,10 +12,7 @@ from typing import Any
 from eval.errors import RequestError
 from eval.findings import Finding
 from eval.reading.delimited import Grid, Reading, Record, assumed, from_grid, unparseable
-from eval.reading.text import Decoded, conjoined, is_blank, listed, read_text
-
-DECODER = json.JSONDecoder(parse_constant=lambda _: None)
-"""Reads NaN and infinities as null."""
+from eval.reading.text import DECODER, Decoded, conjoined, is_blank, listed, read_text
 
 
 def read_json_lines(path: Path) -> Reading:
@@ -54,7 +51,7 @@ def read_parquet(path: Path) -> Reading:
     try:
         # ParquetFile, unlike read_table, makes no columns out of folder names such as `split=train`.
         with parquet.ParquetFile(path) as file:
-            rows = file.read().to_pylist()
+            rows = file.read().to_pylist(maps_as_pydicts="strict")  # else they would be lists of pairs
     except Exception as error:  # pyarrow's errors share no base class with those of its decoders
         raise RequestError(f"{path} is not a readable Parquet file ({_brief(error)}): export it again.") from error
     named = [{k: _readable(v, k, path) for k, v in row.items() if not k.startswith("__index_level_")} for row in rows]
@@ -63,12 +60,27 @@ def read_parquet(path: Path) -> Reading:
 
 def _readable(value: object, column: str, path: Path) -> object:
     """Text that a writer stored as bytes. Raises RequestError for bytes that are no text."""
+    try:
+        return value.decode() if isinstance(value, bytes) else _readable_within(value)
+    except UnicodeDecodeError:
+        raise RequestError(f'Column "{column}" of {path} holds bytes that are no UTF-8 text: store text.') from None
+
+
+def _readable_within(value: object) -> object:
+    """The same for what lists, objects and maps hold; of bytes that are no text, such as pictures, null is left.
+
+    Keys, which a map may have of any kind, are text.
+    """
+    if isinstance(value, dict):
+        return {str(_readable_within(key)): _readable_within(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_readable_within(item) for item in value]
     if not isinstance(value, bytes):
         return value
     try:
         return value.decode()
     except UnicodeDecodeError:
-        raise RequestError(f'Column "{column}" of {path} holds bytes that are no UTF-8 text: store text.') from None
+        return None
 
 
 def read_workbook(path: Path) -> Reading:

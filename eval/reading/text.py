@@ -15,6 +15,8 @@ from typing import NamedTuple
 
 from eval.errors import RequestError
 
+DECODER = json.JSONDecoder(parse_constant=lambda _: None)
+"""Reads NaN and infinities as null."""
 SAMPLE = 1_000_000
 """Bytes that are looked at to guess an encoding."""
 SURROGATE = re.compile("[\ud800-\udfff]")
@@ -124,11 +126,15 @@ def is_blank(value: object) -> bool:
 
 
 def as_text(value: object) -> str:
-    """Return a cell as text: objects, lists and truth values as JSON, anything blank as the empty string."""
+    """Return a cell as text: objects, lists and truth values as JSON, anything blank as the empty string.
+
+    NaN and infinities in objects and lists, for which JSON has no word, become null.
+    """
     if is_blank(value):
         return ""
     if isinstance(value, dict | list | tuple | bool):
-        return clean(json.dumps(value, ensure_ascii=False, default=str))
+        finite = DECODER.decode(json.dumps(value, default=str))
+        return clean(json.dumps(finite, ensure_ascii=False))
     if isinstance(value, datetime) and value.time() == time():  # a workbook has no other way to store a date
         value = value.date()
     return clean(str(value))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eval.near_duplicates import near_duplicate_groups, words_of
+from eval.near_duplicates import near_duplicate_groups, one_slip, words_of
 
 VERBS = ["play", "find", "book", "rate", "order", "cancel"]
 OTHERS = [
@@ -164,6 +164,29 @@ def test_four_thousand_forms_take_a_few_seconds() -> None:
     start = process_time()
     assert near_duplicate_groups(forms) == []
     assert process_time() - start < 6
+
+
+def test_texts_that_differ_in_one_sign_are_not_compared_with_each_other() -> None:
+    texts = [f"grade {chr(0x4E00 + i)}" for i in range(8000)] + ["grade 7 please", "grade 7 plaese"]
+    start = process_time()
+    assert near_duplicate_groups(texts) == [(8000, 8001)]
+    assert process_time() - start < 6
+
+
+def test_every_slip_in_a_short_text_is_found() -> None:
+    rng = random.Random(0)
+    words = "where parcel cannot my on refund 42 दिन में पासवर्ड 取 消 주문번호를 über Größe".split()
+    texts = [" ".join(rng.sample(words, 3)) for _ in range(60)]
+    for text in texts[:60]:
+        place, other = rng.randrange(1, len(text)), rng.choice(" eré取न4")
+        after = text[place + 1 :]
+        texts += [text[:place] + end for end in (after, other + after, other + text[place:])]
+        texts.append(text[:place] + text[place : place + 2][::-1] + text[place + 2 :])
+    read = [words_of(text) for text in texts]
+    group = {i: members for members in near_duplicate_groups(texts) for i in members}
+    slips = [(a, b) for a in range(len(texts)) for b in range(a) if one_slip(read[a], read[b])]
+    assert len(slips) > 50
+    assert all(group[a] is group[b] for a, b in slips)
 
 
 def test_the_same_texts_are_compared_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -379,6 +380,45 @@ def test_text_that_parquet_holds_as_bytes_is_text(tmp_path: Path) -> None:
     parquet.write_table(pa.table({"text": [b"\xff\xfe"], "label": [b"x"]}), tmp_path / "b.parquet")
     with pytest.raises(RequestError, match=r'Column "text" of .*b\.parquet holds bytes'):
         read_examples(tmp_path / "b.parquet")
+
+
+def test_bytes_in_lists_and_objects_are_text_and_null_where_they_are_none(tmp_path: Path) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    table = {"text": ["a", "b"], "label": [[b"x", b"y"], [b"z"]], "picture": [{"bytes": b"\xff\xd8"}, {"bytes": b"p"}]}
+    parquet.write_table(pa.table(table), tmp_path / "a.parquet")
+    file = read_examples(tmp_path / "a.parquet")
+    assert [e.targets for e in file.examples] == [("x", "y"), ("z",)]
+    assert file.columns["picture"] == ('{"bytes": null}', '{"bytes": "p"}')
+
+
+def test_a_map_of_parquet_is_an_object(tmp_path: Path) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    names = pa.array([[("name", "Jane"), ("order", "7")]], type=pa.map_(pa.string(), pa.string()))
+    counts = pa.array(
+        [[{"by day": [(date(2024, 1, 2), 3)]}]], pa.list_(pa.struct([("by day", pa.map_(pa.date32(), "int8"))]))
+    )
+    for output, expected in (
+        (names, '{"name": "Jane", "order": "7"}'),
+        (counts, '[{"by day": {"2024-01-02": 3}}]'),
+    ):
+        parquet.write_table(pa.table({"text": ["a"], "output": output}), tmp_path / "a.parquet")
+        assert pairs(read_examples(tmp_path / "a.parquet")) == [("a", expected)]
+
+
+def test_numbers_that_json_does_not_have_are_null_in_objects_and_lists(tmp_path: Path, write: Write) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    outputs = [{"a": 1.0, "b": [float("nan"), 2.5]}, {"a": float("-inf"), "b": []}]
+    parquet.write_table(pa.table({"text": ["x", "y"], "output": outputs}), tmp_path / "a.parquet")
+    expected = [("x", '{"a": 1.0, "b": [null, 2.5]}'), ("y", '{"a": null, "b": []}')]
+    assert pairs(read_examples(tmp_path / "a.parquet")) == expected
+    lines = '{"input": "x", "output": {"a": 1e400}}\n{"input": "y", "output": {"a": NaN}}\n'
+    assert pairs(read_examples(write("a.jsonl", lines))) == [("x", '{"a": null}'), ("y", '{"a": null}')]
 
 
 def test_an_excel_export_loses_only_its_empty_column_and_rows(write: Write) -> None:

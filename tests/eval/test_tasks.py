@@ -9,7 +9,8 @@ import pytest
 
 from eval.contracts import Example, Kind
 from eval.errors import RequestError
-from eval.tasks import TaskSpec, are_json_objects, complete, read_task
+from eval.json_fields import fields_of
+from eval.tasks import TaskSpec, are_json_objects, complete, has_fields, read_task
 
 SPEC = TaskSpec("Do it.")
 
@@ -230,6 +231,12 @@ def test_outputs_that_begin_as_json_are_meant_to_be_json_though_some_are_broken(
     assert are_json_objects([*whole, '{"topic": ', '{"topic": 1'])
     assert not are_json_objects([*whole, "none", "[1]"])
     assert not are_json_objects([text.replace('"', "'") for text in whole])
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e400", "1.50"])
+def test_what_is_no_json_to_the_metric_is_none_here(number: str) -> None:
+    text = f'{{"total": {number}}}'
+    assert has_fields(text) == (fields_of(text) is not None) == number[0].isdigit()
 
 
 @pytest.mark.parametrize("mark", ["?", "？", "؟"])

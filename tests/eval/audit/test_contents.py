@@ -14,6 +14,7 @@ from eval.audit.contents import (
     wordless_inputs,
 )
 from eval.contracts import Example, Kind, Task
+from eval.tasks import TaskSpec, complete
 
 PARSE = Task("Parse the command.", Kind.EXTRACTION, "json_field_f1")
 COPY = Task("Copy the value.", Kind.EXTRACTION, "exact_match")
@@ -59,6 +60,21 @@ def test_what_its_braces_call_json_is_meant_to_be_json() -> None:
     finding = invalid_json_output(WRITE, dicts)
     assert finding is not None
     assert finding.count == 20
+
+
+@pytest.mark.parametrize("form", ["{}", "[{}]"])
+def test_what_python_writes_for_missing_numbers_is_no_json(form: str) -> None:
+    total = [json.dumps({"total": float("nan") if i % 3 == 0 else i}) for i in range(60)]
+    rows = [Example(str(i), f"text {i}", (form.replace("{}", text),)) for i, text in enumerate(total)]
+    task, _ = complete(TaskSpec("Extract."), rows, has_documents=False)
+    finding = invalid_json_output(task, rows)
+    assert finding is not None
+    assert finding.rows == tuple(str(i) for i in range(0, 60, 3))
+    assert "write null" in finding.message
+    assert "as text" in finding.action
+    finding = invalid_json_output(PARSE, rows)
+    assert finding is not None
+    assert "can score" in finding.action
 
 
 def outputs(*values: str) -> list[Example]:
