@@ -21,6 +21,18 @@ _BEGINS = r"(?:^|[.!?,;:\n][^\S\n]*)(?:please )?"
 """Where an order may begin: in "the courier ignores the instructions" nobody is told to."""
 _DO = r"(?:say|write|answer|reply|respond|output|print|classify|label|tell|return|act|pretend|translate|mark|choose)"
 
+_TEXT = (
+    r"(?:(?:this|these|every|each|all|any|my|the (?:above|following|next))(?: \w+)? "
+    r"(?:text|message|row|input|ticket|review|comment|sentence|query|querie|example|e-?mail|request|question|complaint)s?"
+    r"|the (?:text|message|row|input)s?|(?:everything|the above)(?= as\b))\b"
+)
+"""What a model is told to label or to mark, where people label parcels and mark invoices as paid."""
+_SYSTEM = r"(?:^|[.!?,;\n][^\S\n]*)system\s*:"
+_OF_THINGS = (
+    r"(?! (?:(?:that |which )?(?:I|we)\b(?! (?:\w+ ){1,2}you\b)|(?:on|inside) (?:the|my)\b|in the (?:box|pack|manual)))"
+)
+"""Labels and instructions that are none of a model's: "which we gave the driver", "on the box"."""
+
 _ONLY = "(?:reply|respond|answer|output)(?: with)? (?:only|just|exactly|nothing but)"
 _DROP = (
     "ignorieren? sie|ignoriere?|vergessen sie|vergiss|missachten?(?: sie)?|negeer|vergeet|ignore[zr]?|oublie[zr]?"
@@ -40,12 +52,13 @@ _ORDERS = (
     # to drop what was said before
     r"\b(?:ignore|disregard|forget|override|bypass)\b[^.!?\n]{0,30}"
     r"\b(?:previous|prior|above|earlier|preceding|all|any|your)\b[^.!?\n]{0,20}"
-    r"\b(?:instructions?|prompts?|rules|guidelines|directions|labels|commands|examples)\b",
-    rf"{_BEGINS}(?:ignore|disregard|forget) the (?:instructions?|prompt|rules|labels?|categories|examples)\b",
+    rf"\b(?:instructions?|prompts?|rules|guidelines|directions|labels|commands|examples)\b{_OF_THINGS}",
+    rf"{_BEGINS}(?:ignore|disregard|forget) the "
+    rf"(?:instructions?|prompt|rules|labels?|categories|examples)\b{_OF_THINGS}",
     r"\b(?:ignore|disregard|forget) (?:everything|all|(?:all of )?(?:the )?above)\b[^.!?\n]{0,40}?"
     rf"\b(?:and|then|instead)\b,? (?:\w+ )?{_DO}\b",
     r"\bforget (?:everything|all|anything|what)\b[^.!?\n]{0,20}\byou(?:'ve| have| were|'d)? "
-    r"(?:been )?(?:told|given|instructed|taught|know|learn\w*)\b",
+    r"(?:been )?(?:told|given|instructed|taught|know(?! about\b)|learn\w*)\b",
     rf"\b(?:{_DROP})\b[^.!?\n]{{0,25}}?\b(?:{_EARLIER})\b[^.!?\n]{{0,25}}?\b(?:{_SAID})\b",
     rf"{_BEGINS}(?:vergiss|vergessen sie|ignoriere?|ignorieren sie) alles\b",
     rf"{_BEGINS}(?:{_DROP}) (?:die|les|las|le|gli)\b[^.!?\n]{{0,20}}?\b(?:{_SAID})\b",
@@ -56,27 +69,37 @@ _ORDERS = (
     r"(?:指示|命令|指令|プロンプト|ルール)[^。！？\n]{0,8}(?:無視|忘れ)",
     r"(?:지시|명령|지침|프롬프트)[^.!?\n]{0,8}(?:무시|잊)",
     # to speak as another, or as told
-    r"\byou are now an? (?!(?:\w+ )?(?:member|customer|client|subscriber|user|part|resident|citizen|adult))\w",
-    rf"\bfrom now on,? (?:you (?:are an?|will|must) )?(?:only )?(?:always )?{_DO}\b|\bfrom now on,? you are an?\b",
+    r"\byou are now an? (?!(?:\w+ )?(?:(?:minute|hour|day|week|month)s?|years?(?! old)|bit|member|customer|client"
+    r"|subscriber|user|part|resident|citizen|adult|supplier|partner|owner|holder)\b)\w",
+    r"\bfrom now on,? (?:you (?:are an?|will|must) )?(?:only )?(?:always )?"
+    rf"(?:(?!label|mark){_DO}\b|(?:label|mark) {_TEXT})",
+    r"\bfrom now on,? you are an?\b",
     r"\b(?:dan|jailbreak) mode\b",
     rf"{_BEGINS}(?:\w+ and )?{_ONLY}(?: with| in| as)? (?:the|a|an|yes|no|one|\w+\s*$|[\"'“:])",
     rf"\b{_ONLY}(?: with)?\s*[:\"'“]",
     r"\b(?:reply|respond|answer|output|say) (?:with )?the (?:word|label|phrase|string)\b",
     rf"{_BEGINS}(?:new|updated|revised|real|actual) instructions?\s*:[^\n]{{0,40}}?\b(?:always|never|ignore|{_DO})\b",
     r"\bcorrect (?:label|category|class|intent)"
-    r"(?: (?:for|of) (?:this|it|the (?:above|text|message|row|input))(?: \w+)?)?\s*(?:is\b|:|=)",
+    rf"(?: (?:for|of) (?:this|it|{_TEXT})(?:\s*[:=]| is\b)|(?: is)?\s*[:=\"'“])",
+    r"\bcorrect intent is\b",
     r"\bmark (?:it|this|this row|this answer|the answer) as (?:correct|right|true|passed)\b",
-    r"(?:^|[.!?,;\n][^\S\n]*)system\s*:[^.!?\n]{0,40}\b(?:label|answer|reply|respond|instructions?|you|ignore|output|prompt|classify)\b",
-    r"\byou (?:must|should|shall|will|have to) (?:classify|label|categori[sz]e|mark) (?:this|it|the)\b",
+    rf"{_SYSTEM}\s*(?:please |now |always |only |just )?(?:answer|reply|respond|output|classify)\b",
+    rf"{_SYSTEM}[^.!?\n]{{0,40}}\b(?:you (?:are|must|should|shall|will|have to)|(?:new|your) instructions?"
+    rf"|ignore|override|prompt|label(?:\s*[:=]| (?:is|it|this|to)\b| {_TEXT}))",
+    rf"\byou (?:must|should|shall|will|have to) (?:classify|label|categori[sz]e|mark) {_TEXT}",
+    r"\byou (?:must|should|shall|will|have to) (?:label this|(?:classify|categori[sz]e) (?:this|it)) as\b",
     # to reveal the prompt
     r"\b(?:print|show|reveal|repeat|output|display|dump|leak|tell)\b[^.!?\n]{0,25}"
-    r"\b(?:system prompt|(?:full|entire|initial|original|hidden|whole|secret) (?:prompt|instructions))\b",
+    r"\b(?:system (?:prompt|instructions)|(?:hidden|secret) (?:prompt|instructions)"
+    r"|(?:full|entire|initial|original|whole) prompt"
+    r"|instructions (?:above(?! the)|you (?:were|have been|are) (?:given|told)))\b",
     r"\b(?:print|show|reveal|output|display|dump|leak)\b[^.!?\n]{0,15}"
-    r"\byour (?:prompt|instructions)\b(?! (?:for|on|about|to)\b)",
+    r"\byour (?:(?:full|entire|initial|original|whole|exact) )?(?:prompt|instructions)\b(?! (?:for|on|about|to)\b)",
     r"\brepeat your (?:prompt|instructions) (?:back|verbatim|word for word|exactly)\b",
     r"\bexamples you (?:were|have been) (?:shown|given)\b",
     # to whoever reads by machine
-    r"\b(?:if|since|because|as) you(?:'re| are) an? (?:ai|llm|(?:large )?language model|classifier|grader)\b",
+    r"\b(?:if|since|because|as) you(?:'re| are) an? (?:ai|llm|(?:large )?language model|classifier|grader)\b"
+    r"(?! (?:engineer|researcher|developer|scientist|expert|student|company|startup|team)\b)",
     r"\b(?:attention|dear|note to|hey|hello) (?:ai|llm|language model|classifier|grader)s?\b",
 )
 _TURNS = (
