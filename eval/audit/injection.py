@@ -54,7 +54,7 @@ _ORDERS = (
     r"\b(?:previous|prior|above|earlier|preceding|all|any|your)\b[^.!?\n]{0,20}"
     rf"\b(?:instructions?|prompts?|rules|guidelines|directions|labels|commands|examples)\b{_OF_THINGS}",
     rf"{_BEGINS}(?:ignore|disregard|forget) the "
-    rf"(?:instructions?|prompt|rules|labels?|categories|examples)\b{_OF_THINGS}",
+    rf"(?:instructions?|prompt|rules|labels|categories|examples)\b{_OF_THINGS}",
     r"\b(?:ignore|disregard|forget) (?:everything|all|(?:all of )?(?:the )?above)\b[^.!?\n]{0,40}?"
     rf"\b(?:and|then|instead)\b,? (?:\w+ )?{_DO}\b",
     r"\bforget (?:everything|all|anything|what)\b[^.!?\n]{0,20}\byou(?:'ve| have| were|'d)? "
@@ -69,8 +69,8 @@ _ORDERS = (
     r"(?:指示|命令|指令|プロンプト|ルール)[^。！？\n]{0,8}(?:無視|忘れ)",
     r"(?:지시|명령|지침|프롬프트)[^.!?\n]{0,8}(?:무시|잊)",
     # to speak as another, or as told
-    r"\byou are now an? (?!(?:\w+ )?(?:(?:minute|hour|day|week|month)s?|years?(?! old)|bit|member|customer|client"
-    r"|subscriber|user|part|resident|citizen|adult|supplier|partner|owner|holder)\b)\w",
+    r"\byou are now an? (?!(?:\w+ )?(?:(?:minute|hour|day|week|month)s?|years?(?! old)|bit|step|click|member|customer"
+    r"|client|subscriber|user|part|resident|citizen|adult|supplier|partner|dealer|owner|holder)\b)\w",
     r"\bfrom now on,? (?:you (?:are an?|will|must) )?(?:only )?(?:always )?"
     rf"(?:(?!label|mark){_DO}\b|(?:label|mark) {_TEXT})",
     r"\bfrom now on,? you are an?\b",
@@ -86,7 +86,7 @@ _ORDERS = (
     rf"{_SYSTEM}\s*(?:please |now |always |only |just )?(?:answer|reply|respond|output|classify)\b",
     rf"{_SYSTEM}[^.!?\n]{{0,40}}\b(?:you (?:are|must|should|shall|will|have to)|(?:new|your) instructions?"
     rf"|ignore|override|prompt|label(?:\s*[:=]| (?:is|it|this|to)\b| {_TEXT}))",
-    rf"\byou (?:must|should|shall|will|have to) (?:classify|label|categori[sz]e|mark) {_TEXT}",
+    rf"\byou (?:must|should|shall|will|have to) (?:always )?(?:classify|label|categori[sz]e|mark) {_TEXT}",
     r"\byou (?:must|should|shall|will|have to) (?:label this|(?:classify|categori[sz]e) (?:this|it)) as\b",
     # to reveal the prompt
     r"\b(?:print|show|reveal|repeat|output|display|dump|leak|tell)\b[^.!?\n]{0,25}"
