@@ -22,7 +22,7 @@ from eval.reading.text import conjoined
 PLAN = "plan.json"
 FINISHED = "finished"
 ONE_SEED, ASIDE = "one_seed", "put_aside"
-MEASURED_BY = 2
+MEASURED_BY = 3
 """Counted up whenever something is measured otherwise than before: what an earlier version began is not gone on with,
 since its fits and those to come would not be of one kind."""
 REFIT = "refit"

@@ -173,13 +173,13 @@ def _walk(value: Any, path: str) -> Iterator[tuple[str, Any]]:
 def _leaf(value: Any) -> str:
     """A leaf as text: 6, "6" and 6.0 are equal, "007" and 7 are not; nor are the texts "1.1" and "1.10" (versions)."""
     if isinstance(value, Number):
-        return Number(_shortest(value))
+        return Number(as_number(value))
     return " ".join(value.split()) if isinstance(value, str) else json.dumps(value)
 
 
-def _shortest(number: str) -> str:
-    """A decimal fraction without the zeros at its end; other texts as they are."""
-    return number.rstrip("0").rstrip(".") if re.fullmatch(r"-?(0|[1-9]\d*)\.\d+", number) else number
+def as_number(text: str) -> str:
+    """A plain number without its last zeros, which add nothing; codes ("007", "0101.20") and text as they are."""
+    return text.rstrip("0").rstrip(".") if re.fullmatch(r"-?(0|[1-9]\d*)\.\d+", text) else text
 
 
 def _numbered(leaves: Iterable[Leaf]) -> frozenset[tuple[Leaf, int]]:

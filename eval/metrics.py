@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from eval.errors import RequestError
-from eval.json_fields import f1_of_fields, fields_of
+from eval.json_fields import as_number, f1_of_fields, fields_of
 from eval.reading.text import DANDAS, UNSPACED, UNSPACED_MARKS, WORD
 
 Floats = npt.NDArray[np.float64]
@@ -133,6 +133,11 @@ def _never(output: str, target: str) -> float:
     return 0.0
 
 
+def _same_numbers(output: str, target: str) -> float:
+    """Words that are plain numbers are compared as numbers: 49.90 is 49.9, however a model writes it."""
+    return float(list(map(as_number, output.split())) == list(map(as_number, target.split())))
+
+
 def weighted_macro_f1(rows: Sequence[ScoredRow], weights: Floats) -> Floats:
     """Macro F1 over the labels that occur among the (weighted) preferred targets; other outputs are only misses.
 
@@ -162,6 +167,9 @@ _SIGN, _MARK = re.compile(f"[{UNSPACED}]"), re.compile(f"[{UNSPACED_MARKS}{DANDA
 _WORD = re.compile(f"[{UNSPACED}]|{WORD}")
 _AS_TYPED = "\N{MINUS SIGN}\N{MODIFIER LETTER APOSTROPHE}"
 """What is no punctuation to Unicode, but stands for a hyphen or an apostrophe."""
+_NUMBER = re.compile(rf"(?<![^\W{UNSPACED}])(?<![.,])([-−]?\d+(?:[.,]\d{{3}})*(?:[.,]\d+)?)(?![.,]?\d)")
+"""With its sign and its decimals; dates and versions (3.11.2), which have several points, are none."""
+_THOUSANDS = re.compile(r"[.,](?=\d{3}(?!\d))")
 
 
 @cache
@@ -173,12 +181,20 @@ def squad_tokens(text: str) -> list[str]:
     """Words in lower case without punctuation and articles, which stay where nothing else is there ("A", "+").
 
     As SQuAD has it; the punctuation of all scripts goes, and of scripts without spaces each sign is a word, as MLQA has
-    it for Chinese (Lewis 2020, arXiv 1910.07475).
+    it for Chinese (Lewis 2020, arXiv 1910.07475). Numbers stay numbers, as DROP has it (Dua 2019, arXiv 1903.00161):
+    without its sign and its decimal point, -5 would be 5, and 12.5 be 125.
     """
-    spaced = _MARK.sub(" ", text.lower())
-    bare = "".join(sign for sign in spaced if not _is_punctuation(sign))
+    pieces = _NUMBER.split(_MARK.sub(" ", text.lower()))  # every other one is a number
+    pieces[::2] = ("".join(sign for sign in piece if not _is_punctuation(sign)) for piece in pieces[::2])
+    pieces[1::2] = map(_decimal, pieces[1::2])
+    bare = "".join(pieces)
     bare = _SIGN.sub(r" \g<0> ", bare)
     return re.sub(r"\b(a|an|the)\b", " ", bare).split() or bare.split() or text.lower().split()
+
+
+def _decimal(number: str) -> str:
+    """A number with a decimal point, if any; a mark before three figures is one of thousands, and goes as in SQuAD."""
+    return as_number(_THOUSANDS.sub("", number).replace(",", ".").replace("\N{MINUS SIGN}", "-"))
 
 
 def words_held(text: str, targets: Sequence[str]) -> float:
@@ -258,9 +274,18 @@ _MACRO = "scikit-learn f1_score(average='macro') over the labels that occur amon
 ACCURACY = Metric("accuracy", "Accuracy", "share of rows that name exactly an accepted label", _SAME_TEXT, binary=True)
 MACRO_F1 = Metric("macro_f1", "Macro F1", _MACRO, _SAME_TEXT, binary=True, weighted=weighted_macro_f1)
 EXACT_MATCH = Metric(
-    "exact_match", "Exact match", "equal text but for whitespace; case counts", _SAME_TEXT, binary=True
+    "exact_match",
+    "Exact match",
+    "equal text but for whitespace and the last zeros of decimals; case counts",
+    partial(best_answer, _same_numbers),
+    binary=True,
 )
-TOKEN_F1 = Metric("token_f1", "Token F1", "Rajpurkar et al. 2016 (SQuAD), section 6.1", partial(best_answer, _token_f1))
+TOKEN_F1 = Metric(
+    "token_f1",
+    "Token F1",
+    "Rajpurkar et al. 2016 (SQuAD), section 6.1, but that numbers keep their sign and decimals",
+    partial(best_answer, _token_f1),
+)
 ROUGE_L = Metric(
     "rougeL", "ROUGE-L", "Lin 2004; rouge-score F-measure, stemmed", partial(best_answer, _rouge_l), likeness=True
 )

@@ -23,7 +23,8 @@ FILE_TYPES = (".json", ".yaml", ".yml")
 TEXT_TYPES = (".txt", ".md")
 TABLE_TYPES = tuple(ending for ending in READERS if ending not in FILE_TYPES)
 SHORT_ANSWER = 10
-"""Words. Shorter answers are compared word by word, longer ones by their longest common subsequence."""
+"""Words. Shorter answers are compared word by word (formal ones as a whole), longer ones by their longest common
+subsequence."""
 NEARLY_ALL, MOSTLY = 0.95, 0.8
 """Shares of the outputs: that begin as JSON objects, and that are some; the others are then broken ones."""
 MOST_WITH_ONE = 3
@@ -42,7 +43,18 @@ FORMAL = re.compile(
     re.I | re.S,
 )
 """Outputs in a formal language: SQL, XML, JSON lists."""
-NUMBER = re.compile(r"[-+−]?[$€£]? ?\d[\d.,']*( ?[%$€£])?$")
+_MONTH = r"[^\W\d_]{3,}\.?"
+_UNIT = r"[$€£¥₹₽₺₩%‰°µ]?[^\W\d_]{0,3}[²³]?(?:/[^\W\d_]{1,3}[²³]?)?"
+"""A currency's sign, or up to three letters: EUR, °C, km/h, m². Longer words are none ("12 cats")."""
+NUMBER = re.compile(
+    rf"[-+−±~]? ?(?:[A-Z]{{0,3}}[$€£¥₹₽₺₩] ?[-−]?|[A-Z]{{3}} [-−]?)?\d(?:[\d.,:/'’ –-]*\d)?\.? ?{_UNIT}$"
+    rf"|\d{{1,2}}(?:st|nd|rd|th|\.)? {_MONTH},? \d{{4}}$|{_MONTH} \d{{1,2}}(?:st|nd|rd|th)?,? \d{{4}}$"
+)
+"""Figures with what may set them apart or be counted in: amounts, measures, dates, times."""
+CODE = re.compile(r"[!-~]*\d[!-~]*$")
+"""A word with a figure in it."""
+SIGNS = re.compile(r"[\\^_`{}|~<>=*+@\[\]≤≥≠→]|(?:^|\s)-+\w")
+"""Of formulas, conditions, patterns, commands, addresses; prose has hardly any, nor a hyphen before a word."""
 
 
 @dataclass(frozen=True)
@@ -194,7 +206,7 @@ def _infer_kind(spec: TaskSpec, examples: Sequence[Example], has_documents: bool
         return Kind.QA, "there are documents and the inputs are questions"
     if _share(rows, _is_excerpt) >= NEARLY_ALL:
         return Kind.EXTRACTION, "the outputs are short excerpts of the inputs"
-    return Kind.GENERATION, _numbers_said(rows) if _are_numbers(rows) else "the outputs are free text"
+    return Kind.GENERATION, _whole_said(rows) or "the outputs are free text"
 
 
 def _infer_metric(kind: Kind, examples: Sequence[Example]) -> tuple[str, str]:
@@ -210,8 +222,8 @@ def _infer_metric(kind: Kind, examples: Sequence[Example]) -> tuple[str, str]:
         if are_json_lists(targets):
             return "json_field_f1", "the outputs are lists of JSON objects"
         return "exact_match", "an extracted value is right or wrong as a whole"
-    if kind is Kind.GENERATION and _are_numbers(examples):
-        return "exact_match", f"{_numbers_said(examples)}: one is right only if it is the same, however near it comes"
+    if said := _whole_said(examples):
+        return "exact_match", f"{said}: one is right only if it is the same, however near it comes"
     words = statistics.median(count_words(target) for target in targets)
     if words <= SHORT_ANSWER:
         return "token_f1", f"half of the outputs have at most {words:g} {'word' if words == 1 else 'words'}"
@@ -233,14 +245,23 @@ def _share(examples: Sequence[Example], test: Callable[[Example], bool]) -> floa
     return sum(map(test, examples)) / len(examples)
 
 
-def _are_numbers(examples: Sequence[Example]) -> bool:
-    return _share(examples, lambda e: NUMBER.match(e.target) is not None) >= NEARLY_ALL
+def _whole_said(examples: Sequence[Example]) -> str:
+    """What outputs are that are right or wrong as a whole; empty where they are prose, which is right in part too.
+
+    Of numbers the first answers accepted decide. Formal text counts as long as it is short: token F1 drops its signs,
+    while of long code nothing would ever be right.
+    """
+    if _share(examples, lambda e: NUMBER.match(e.target) is not None) >= NEARLY_ALL:
+        others = any(not NUMBER.match(target) for example in examples for target in example.targets[1:])
+        return "the first answers accepted are numbers" if others else "the outputs are numbers or dates"
+    if _share(examples, lambda e: _is_formal(e.target)) >= MOSTLY:
+        return "the outputs are codes, formulas or the like"
+    return ""
 
 
-def _numbers_said(examples: Sequence[Example]) -> str:
-    """What is a number of outputs of which the first answers accepted are."""
-    others = any(not NUMBER.match(target) for example in examples for target in example.targets[1:])
-    return "the first answers accepted are numbers" if others else "the outputs are numbers"
+def _is_formal(text: str) -> bool:
+    is_formal = any(form.match(text) for form in (NUMBER, CODE)) or SIGNS.search(text) is not None
+    return is_formal and count_words(text) <= SHORT_ANSWER
 
 
 def _is_question(text: str) -> bool:

@@ -121,6 +121,42 @@ def test_token_f1_follows_squad_and_survives_its_empty_cases(output: str, target
     assert score("token_f1", output, target) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(
+    ("output", "target", "expected"),
+    [
+        ("5 °C", "-5 °C", 0.5),
+        ("−5°C", "-5°C", 1),
+        ("EUR 123456", "EUR 1234.56", 0.5),
+        ("1.234,50 EUR.", "EUR 1,234.5", 1),
+        ("1,5 kg", "15 kg", 0.5),
+        ("温度12.5度", "温度125度", 0.75),
+        ("1,200", "1200", 1),
+        ("2010-15", "2010–15", 1),
+        ("5.4.2026", "5/4/2026", 1),
+        ("version 3.11.2.", "version 3.11.2", 1),
+    ],
+)
+def test_token_f1_takes_numbers_with_their_sign_and_decimals(output: str, target: str, expected: float) -> None:
+    assert score("token_f1", output, target) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("output", "target", "expected"),
+    [
+        ("24968.1", "24968.10", 1),
+        ("12.0", "12", 1),
+        ("49.90  EUR", "49.9 EUR", 1),
+        ("-5", "5", 0),
+        ("0101.2", "0101.20", 0),
+        ("101", "0101", 0),
+        ("1,200", "1200", 0),
+    ],
+)
+def test_exact_match_compares_plain_numbers_as_numbers(output: str, target: str, expected: float) -> None:
+    assert score("exact_match", output, target) == expected
+    assert score("accuracy", output, target) == 0
+
+
 def test_rouge_l_is_that_of_the_rouge_score_package_on_english() -> None:
     from rouge_score.rouge_scorer import RougeScorer
 

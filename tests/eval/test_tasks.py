@@ -209,6 +209,33 @@ def test_numbers_beside_which_other_answers_are_accepted_are_not_said_to_be_all(
     assert all("since the first answers accepted are numbers" in sentence for sentence in stated)
 
 
+@pytest.mark.parametrize(
+    "amount",
+    ["EUR {}.56", "-{}.5 °C", "US$ {}", "{} km/h", "10-{} kg", "2026-04-{}", "{} April 2026", "8:{} pm", "1 0{},50 kr"],
+)
+def test_amounts_measures_and_dates_are_numbers_too(amount: str) -> None:
+    rows = examples(*[(f"how much is it for number {'i' * i}?", amount.format(10 + i)) for i in range(20)])
+    assert inferred(rows) == ("generation", "exact_match")
+    assert inferred(rows, has_documents=True) == ("qa", "exact_match")
+
+
+@pytest.mark.parametrize(
+    "text", [r"^\d{{{}}}$", "=SUM(A1:B{})", "price >= {}", "head -n {} log", "SKU-{}b", "f{}@x.org", "x_{}", "a → b{}"]
+)
+def test_short_formal_text_is_right_only_as_a_whole(text: str) -> None:
+    rows = examples(*[(f"write down number {'i' * i}", text.format(i)) for i in range(20)])
+    task, stated = complete(SPEC, rows, has_documents=False)
+    assert (task.kind, task.metric) == ("generation", "exact_match")
+    assert all("since the outputs are codes, formulas or the like" in sentence for sentence in stated)
+    prose = examples(*[(f"what about number {i}?", f"a well-known word, {i} (or so)") for i in range(10)])
+    assert inferred([*rows[:10], *prose])[1] == "token_f1"
+
+
+def test_long_formal_text_is_right_in_part() -> None:
+    rows = examples(*[(f"t{i}", f"if x_{i} == y: " + "return x or y; " * 10) for i in range(20)])
+    assert inferred(rows) == ("generation", "rougeL")
+
+
 @pytest.mark.parametrize(("words", "metric"), [(2, "token_f1"), (30, "rougeL")])
 def test_questions_over_documents_are_question_answering(words: int, metric: str) -> None:
     rows = examples(*[(f"Who is number {i}?", f"name{i} " * words) for i in range(10)])
