@@ -455,7 +455,7 @@ def refresh(
     device: Annotated[str, typer.Option()] = "auto",
 ) -> None:
     """Let a kept solution look into changed documents. Nothing is fitted again, and nothing measured."""
-    from advisor.further import audited_documents, quotes_documents, refresh_kept
+    from advisor.further import audited_documents, count_labels, quotes_documents, refresh_kept
     from advisor.report.wording import count
     from eval.reading.documents import read_documents
 
@@ -467,6 +467,11 @@ def refresh(
     typer.echo(f"{folder} now looks into {looked_into}. The report speaks of those of then.")
     if quotes_documents(folder):
         typer.echo("Examples in its prompt still quote the documents of then, and go to the model with every query.")
+    if labels := count_labels(folder):
+        typer.echo(
+            f"Answers stay among {count(labels, 'label')}, whatever the documents say. Where they are to say something "
+            'new, compare again with "kind": "qa" in the task file.'
+        )
 
 
 @app.command()

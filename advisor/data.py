@@ -69,7 +69,7 @@ def audited(request: CompareRequest) -> Data:
     if request.redact:
         spec, files = _masked_task(spec), masked(files)
     merges = "label_variants" not in request.accept
-    task, inferred = _complete(spec, files, has_documents=request.documents is not None, merges=merges)
+    task, inferred = _complete(spec, files, merges=merges)
     found = audit(
         task,
         files.examples,
@@ -103,12 +103,12 @@ def _masked_task(spec: TaskSpec) -> TaskSpec:
     return replace(spec, description=mask(spec.description), name=mask(spec.name or "") or None, labels=labels)
 
 
-def _complete(spec: TaskSpec, files: Files, *, has_documents: bool, merges: bool) -> tuple[Task, list[str]]:
+def _complete(spec: TaskSpec, files: Files, *, merges: bool) -> tuple[Task, list[str]]:
     """The task as the examples show it once the spellings of one label are counted together."""
     examples = files.examples
     if merges:
         examples = merge_spellings(examples, spellings(examples, spec.labels))
-    return complete(spec, examples, has_documents=has_documents)
+    return complete(spec, examples, files.documents)
 
 
 def _grouped(found: Audited, files: Files) -> tuple[tuple[Example, ...], tuple[Example, ...]]:

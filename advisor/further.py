@@ -34,7 +34,7 @@ from eval.reading.examples import examples_of
 from eval.reading.tables import Table, read_table, readable_file
 from eval.reading.text import clean, counted, read_text
 from eval.statistics import interval
-from strategies.manifest import Origin, fingerprint, note_origin, read_origin
+from strategies.manifest import Origin, fingerprint, note_origin, read_manifest, read_origin
 from strategies.models.caches import uncached
 from strategies.models.shelf import ModelShelf
 from strategies.pipeline import Pipeline
@@ -282,6 +282,11 @@ def quotes_documents(folder: Path) -> bool:
     """Whether the prompt of a solution that looks into documents has examples, which show what was found for them."""
     prompt = folder / "prompt.json"
     return prompt.is_file() and bool(json.loads(prompt.read_text(encoding="utf-8"))["demonstrations"])
+
+
+def count_labels(folder: Path) -> int:
+    """How many labels a solution chooses its answers among, whatever it looks into; 0 where answers are none."""
+    return len(read_manifest(folder).get("answers", {}).get("labels", ()))
 
 
 def inputs_of(run: Path, path: str, input_columns: Sequence[str] = ()) -> tuple[list[str | None], list[str]]:

@@ -64,7 +64,7 @@ def classifications(asked: str) -> Iterator[tuple[str, Task, Sequence[Example], 
     for name in task_names(asked):
         folder = tasks_root() / name
         examples, holdout = (examples_of(folder / f"{part}.jsonl") for part in ("examples", "holdout"))
-        task, _ = complete(read_task(str(folder / "task.json")), examples, has_documents=False)
+        task, _ = complete(read_task(str(folder / "task.json")), examples)
         if task.kind is Kind.CLASSIFICATION:
             yield name, task, examples, holdout
 

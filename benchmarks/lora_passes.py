@@ -58,7 +58,7 @@ def main() -> None:
         documents = read_documents(corpus).documents if corpus.exists() else ()
         train, holdout = (examples_of(root / name / f"{part}.jsonl") for part in ("examples", "holdout"))
         strategy = make_strategy(arguments.strategy or ("lora_rag" if documents else "lora"))
-        task, _ = complete(read_task(str(root / name / "task.json")), train, has_documents=bool(documents))
+        task, _ = complete(read_task(str(root / name / "task.json")), train, documents)
         for rows, allowance in product(map(int, arguments.rows.split(",")), allowances):
             some, judged = drawn(train, rows), drawn(holdout, arguments.limit)
             found = fit_and_score(strategy, task, some, judged, documents, allowance, shelf)

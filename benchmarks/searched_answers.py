@@ -56,7 +56,7 @@ def main() -> None:
     train, holdout = (examples_of(folder / f"{part}.jsonl") for part in ("examples", "holdout"))
     train = train[: arguments.rows or None]
     documents = read_documents(folder / "corpus.jsonl").documents if (folder / "corpus.jsonl").exists() else []
-    task, _ = complete(read_task(str(folder / "task.json")), train, has_documents=bool(documents))
+    task, _ = complete(read_task(str(folder / "task.json")), train, documents)
     shelf, rows = ModelShelf(arguments.device), drawn(holdout, arguments.limit)
     kept = arguments.keep or Path(tempfile.mkdtemp())
     if not kept.is_dir() or not any(kept.iterdir()):

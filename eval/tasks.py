@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 import re
 import statistics
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from eval.contracts import Example, Kind, Task
+from eval.contracts import Document, Example, Kind, Task
 from eval.errors import RequestError
 from eval.json_fields import parsed
 from eval.reading.tables import READERS
-from eval.reading.text import clean, count_words, read_text
+from eval.reading.text import UNSPACED, clean, count_words, read_text
 
 FILE_TYPES = (".json", ".yaml", ".yml")
 TEXT_TYPES = (".txt", ".md")
@@ -31,6 +32,8 @@ MOST_WITH_ONE = 3
 """Different outputs, of which only one comes back, that may still be labels."""
 LONGEST_LABEL = 10
 """Words. Longer outputs are text, however often they repeat."""
+MOST_LOOKED_UP = 50
+"""Different answers looked for in the documents."""
 LONGEST_EXCERPT = 20
 """Words. Longer passages are a summary in the text's own words, which is right in part too."""
 QUESTION = re.compile(
@@ -89,7 +92,7 @@ def read_task(value: str) -> TaskSpec:
     return TaskSpec(value)
 
 
-def complete(spec: TaskSpec, examples: Sequence[Example], *, has_documents: bool) -> tuple[Task, list[str]]:
+def complete(spec: TaskSpec, examples: Sequence[Example], documents: Sequence[Document] = ()) -> tuple[Task, list[str]]:
     """Infer kind and metric where the client states none; also return the sentences that state what was inferred.
 
     Labels and JSON keys stay as given: strategies take them from the examples that they are fitted on, so that
@@ -100,7 +103,7 @@ def complete(spec: TaskSpec, examples: Sequence[Example], *, has_documents: bool
     stated: list[str] = []
     kind = spec.kind
     if kind is None:
-        kind, reason = _infer_kind(spec, examples, has_documents)
+        kind, reason = _infer_kind(spec, examples, documents)
         stated.append(f"Took this as a task of {kind.value}, since {reason}.")
     metric = spec.metric
     if metric is None:
@@ -186,8 +189,12 @@ def _check_metric(metric: str) -> None:
         raise RequestError(f'"{metric}" is no known metric: choose one of {", ".join(METRICS)}.')
 
 
-def _infer_kind(spec: TaskSpec, examples: Sequence[Example], has_documents: bool) -> tuple[Kind, str]:
-    """Kind and reason. Duplicated rows count once: they would make free text look like labels."""
+def _infer_kind(spec: TaskSpec, examples: Sequence[Example], documents: Sequence[Document]) -> tuple[Kind, str]:
+    """Kind and reason. Duplicated rows count once: they would make free text look like labels.
+
+    Answers that come back are no labels where documents say what is answered, and so may say something new. Categories
+    may stand there, too, but they are few: each has more rows than there are of them.
+    """
     if spec.labels:
         return Kind.CLASSIFICATION, "the task states labels"
     if spec.json_keys:
@@ -198,11 +205,14 @@ def _infer_kind(spec: TaskSpec, examples: Sequence[Example], has_documents: bool
         return Kind.EXTRACTION, "the outputs are JSON objects"
     if len(outputs) > 1 and are_json_lists([e.target for e in rows]):
         return Kind.EXTRACTION, "the outputs are JSON lists"
+    asks = bool(documents) and _share(rows, lambda e: _is_question(e.input)) >= 0.5
     if _are_labels(outputs):
+        if asks and len(outputs) ** 2 > len(rows) and _stand_in(outputs, documents):
+            return Kind.QA, "the inputs are questions, and most of the outputs, which are many, stand in the documents"
         return Kind.CLASSIFICATION, f"{len(outputs)} short outputs repeat over {len(rows)} different examples"
     if _share(rows, lambda e: FORMAL.match(e.target) is not None) >= NEARLY_ALL:
         return Kind.EXTRACTION, "the outputs are in a formal language"
-    if has_documents and _share(rows, lambda e: _is_question(e.input)) >= 0.5:
+    if asks:
         return Kind.QA, "there are documents and the inputs are questions"
     if _share(rows, _is_excerpt) >= NEARLY_ALL:
         return Kind.EXTRACTION, "the outputs are short excerpts of the inputs"
@@ -266,6 +276,15 @@ def _is_formal(text: str) -> bool:
 
 def _is_question(text: str) -> bool:
     return text.endswith(QUESTION_MARKS) or QUESTION.match(text) is not None
+
+
+def _stand_in(outputs: Collection[str], documents: Sequence[Document]) -> bool:
+    """Whether most of the outputs, in lower case, stand in the documents as words of their own."""
+    text = "\n".join(document.text for document in documents).casefold()
+    some = list(outputs)[:: math.ceil(len(outputs) / MOST_LOOKED_UP)]
+    letter = rf"[^\W{UNSPACED}]"
+    alone = (rf"(?<!{letter}){re.escape(output)}(?!{letter})" for output in some if output in text)
+    return sum(re.search(words, text) is not None for words in alone) >= MOSTLY * len(some)
 
 
 def _is_excerpt(example: Example) -> bool:

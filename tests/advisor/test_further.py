@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from advisor import further
+from advisor import cli, further
 from advisor.further import (
     answers,
     audited_documents,
+    count_labels,
     evaluate_kept,
     inputs_of,
     labelled,
@@ -51,8 +52,8 @@ def _fakes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(further, "ModelShelf", shelf)
 
 
-def kept(name: str, small_tasks: dict[Kind, Any], folder: Path) -> Path:
-    small = small_tasks[Kind.QA]
+def kept(name: str, small_tasks: dict[Kind, Any], folder: Path, kind: Kind = Kind.QA) -> Path:
+    small = small_tasks[kind]
     workshop = Workshop(MODEL, HashingEmbedder(), small.documents, folder / "work", 0, Allowance(dev_rows=8))
     make_strategy(name).fit(small.task, small.examples, workshop).save(folder / "solution")
     return folder / "solution"
@@ -79,6 +80,21 @@ def test_it_is_said_that_a_prompt_quotes_the_documents_of_then(
 ) -> None:
     monkeypatch.setattr(Rag, "configurations", Rag.configurations[2:3])
     assert quotes_documents(kept("rag", small_tasks, tmp_path))
+
+
+def test_labels_stay_what_they_were_whatever_the_documents_say(
+    small_tasks: dict[Kind, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labelled = small_tasks[Kind.CLASSIFICATION]
+    labels = len({example.target for example in labelled.examples})
+    (tmp_path / "new.txt").write_text("The zeppelin of Zorbul lands on Sunday.")
+    with_documents = {Kind.CLASSIFICATION: replace(labelled, documents=small_tasks[Kind.QA].documents)}
+    folder = kept("rag", with_documents, tmp_path / "labels", Kind.CLASSIFICATION)
+    assert count_labels(folder) == labels
+    cli.refresh(folder, str(tmp_path / "new.txt"))
+    assert f"Answers stay among {labels} labels" in capsys.readouterr().out
+    for name in ("rag", "passage_copy"):
+        assert count_labels(kept(name, small_tasks, tmp_path / name)) == 0
 
 
 def test_a_file_is_answered_as_many_rows_at_once_as_when_throughput_was_measured() -> None:

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from eval.contracts import Example, Kind
+from eval.contracts import Document, Example, Kind
 from eval.errors import RequestError
 from eval.json_fields import fields_of
 from eval.tasks import TaskSpec, are_json_objects, complete, has_fields, read_task
 
 SPEC = TaskSpec("Do it.")
+HANDBOOK = [Document("handbook", "Yes or no? All about names.")]
 
 
 def examples(*pairs: tuple[str, str]) -> list[Example]:
     return [Example(str(number), text, (target,)) for number, (text, target) in enumerate(pairs)]
 
 
-def inferred(rows: list[Example], has_documents: bool = False) -> tuple[Kind, str]:
-    task, stated = complete(SPEC, rows, has_documents=has_documents)
+def inferred(rows: list[Example], documents: Sequence[Document] = ()) -> tuple[Kind, str]:
+    task, stated = complete(SPEC, rows, documents)
     assert len(stated) == 2
     assert task.kind.value in stated[0]
     assert task.metric in stated[1]
@@ -101,7 +103,7 @@ def test_a_misspelt_field_is_not_passed_over(tmp_path: Path) -> None:
 
 def test_a_metric_of_objects_needs_one() -> None:
     with pytest.raises(RequestError, match="No output is a JSON object"):
-        complete(TaskSpec("Do it.", metric="json_field_f1"), examples(("a", "x"), ("b", "y")), has_documents=False)
+        complete(TaskSpec("Do it.", metric="json_field_f1"), examples(("a", "x"), ("b", "y")))
 
 
 def test_a_very_long_sentence_is_no_path() -> None:
@@ -113,7 +115,7 @@ def test_a_very_long_sentence_is_no_path() -> None:
 
 def test_what_is_stated_is_kept_and_nothing_is_said() -> None:
     spec = TaskSpec("Do it.", "n", Kind.GENERATION, "rougeL", ("a",), ("k",))
-    task, stated = complete(spec, examples(("a", "x")), has_documents=True)
+    task, stated = complete(spec, examples(("a", "x")), HANDBOOK)
     assert stated == []
     assert (task.name, task.kind, task.metric, task.labels, task.json_keys) == (
         "n",
@@ -142,7 +144,7 @@ def test_a_label_above_four_fifths_calls_for_macro_f1() -> None:
 
 
 def test_labels_are_not_filled_in_from_the_examples() -> None:
-    task, _ = complete(SPEC, examples(("a", "x"), ("b", "x"), ("c", "y"), ("d", "y")), has_documents=False)
+    task, _ = complete(SPEC, examples(("a", "x"), ("b", "x"), ("c", "y"), ("d", "y")))
     assert task.labels == ()
 
 
@@ -153,8 +155,8 @@ def test_duplicated_rows_do_not_turn_text_into_labels() -> None:
 
 def test_stated_labels_and_keys_decide_the_kind() -> None:
     rows = examples(("a", "x"), ("b", "y"))
-    assert complete(TaskSpec("D", labels=("x", "y")), rows, has_documents=False)[0].kind is Kind.CLASSIFICATION
-    assert complete(TaskSpec("D", json_keys=("k",)), rows, has_documents=False)[0].kind is Kind.EXTRACTION
+    assert complete(TaskSpec("D", labels=("x", "y")), rows)[0].kind is Kind.CLASSIFICATION
+    assert complete(TaskSpec("D", json_keys=("k",)), rows)[0].kind is Kind.EXTRACTION
 
 
 def test_json_objects_are_extraction_even_if_they_repeat() -> None:
@@ -164,7 +166,7 @@ def test_json_objects_are_extraction_even_if_they_repeat() -> None:
 
 def test_sql_is_extraction_but_a_sentence_that_begins_with_select_is_not() -> None:
     queries = examples(*[(f"How many {i}?", f"SELECT a FROM t WHERE b = {i} ;") for i in range(10)])
-    assert inferred(queries, has_documents=True) == ("extraction", "exact_match")
+    assert inferred(queries, HANDBOOK) == ("extraction", "exact_match")
     assert inferred(examples(*[(f"t{i}", f"Select option {i}") for i in range(10)]))[0] is Kind.GENERATION
 
 
@@ -187,13 +189,13 @@ def test_lists_of_objects_are_extraction_even_if_the_empty_one_repeats() -> None
 
 def test_a_metric_of_objects_takes_lists_of_them() -> None:
     rows = examples(("a", '[{"name": "bolt"}]'), ("b", "[]"))
-    assert complete(TaskSpec("Do it.", metric="json_field_f1"), rows, has_documents=False)[0].kind is Kind.EXTRACTION
+    assert complete(TaskSpec("Do it.", metric="json_field_f1"), rows)[0].kind is Kind.EXTRACTION
 
 
 @pytest.mark.parametrize("number", ["{}.5", "-{}", "{} %", "€ {},50", "1,0{}"])
 def test_numbers_are_right_only_if_they_are_the_same_and_that_is_said(number: str) -> None:
     rows = examples(*[(f"flat with so many rooms {'i' * i}", number.format(10 + i)) for i in range(40)])
-    task, stated = complete(SPEC, rows, has_documents=False)
+    task, stated = complete(SPEC, rows)
     assert (task.kind, task.metric) == ("generation", "exact_match")
     assert "the outputs are numbers" in stated[0]
     assert "however near it comes" in stated[1]
@@ -205,7 +207,7 @@ def test_numbers_beside_which_other_answers_are_accepted_are_not_said_to_be_all(
         replace(row, targets=(row.target, f"it is {row.target}"))
         for row in examples(*[(f"rooms: {'i' * i}", str(10 + i)) for i in range(40)])
     ]
-    _, stated = complete(SPEC, rows, has_documents=False)
+    _, stated = complete(SPEC, rows)
     assert all("since the first answers accepted are numbers" in sentence for sentence in stated)
 
 
@@ -216,7 +218,7 @@ def test_numbers_beside_which_other_answers_are_accepted_are_not_said_to_be_all(
 def test_amounts_measures_and_dates_are_numbers_too(amount: str) -> None:
     rows = examples(*[(f"how much is it for number {'i' * i}?", amount.format(10 + i)) for i in range(20)])
     assert inferred(rows) == ("generation", "exact_match")
-    assert inferred(rows, has_documents=True) == ("qa", "exact_match")
+    assert inferred(rows, HANDBOOK) == ("qa", "exact_match")
 
 
 @pytest.mark.parametrize(
@@ -224,7 +226,7 @@ def test_amounts_measures_and_dates_are_numbers_too(amount: str) -> None:
 )
 def test_short_formal_text_is_right_only_as_a_whole(text: str) -> None:
     rows = examples(*[(f"write down number {'i' * i}", text.format(i)) for i in range(20)])
-    task, stated = complete(SPEC, rows, has_documents=False)
+    task, stated = complete(SPEC, rows)
     assert (task.kind, task.metric) == ("generation", "exact_match")
     assert all("since the outputs are codes, formulas or the like" in sentence for sentence in stated)
     prose = examples(*[(f"what about number {i}?", f"a well-known word, {i} (or so)") for i in range(10)])
@@ -239,18 +241,18 @@ def test_long_formal_text_is_right_in_part() -> None:
 @pytest.mark.parametrize(("words", "metric"), [(2, "token_f1"), (30, "rougeL")])
 def test_questions_over_documents_are_question_answering(words: int, metric: str) -> None:
     rows = examples(*[(f"Who is number {i}?", f"name{i} " * words) for i in range(10)])
-    assert inferred(rows, has_documents=True) == ("qa", metric)
-    assert inferred(rows, has_documents=False) == ("generation", metric)
+    assert inferred(rows, HANDBOOK) == ("qa", metric)
+    assert inferred(rows) == ("generation", metric)
 
 
 def test_an_unknown_metric_lists_the_known_ones() -> None:
     with pytest.raises(RequestError, match=r"accuracy.*json_field_f1"):
-        complete(TaskSpec("D", metric="f2"), examples(("a", "x")), has_documents=False)
+        complete(TaskSpec("D", metric="f2"), examples(("a", "x")))
 
 
 def test_no_examples_are_refused() -> None:
     with pytest.raises(RequestError, match="no examples"):
-        complete(SPEC, [], has_documents=False)
+        complete(SPEC, [])
 
 
 def test_outputs_that_begin_as_json_are_meant_to_be_json_though_some_are_broken() -> None:
@@ -269,14 +271,14 @@ def test_what_is_no_json_to_the_metric_is_none_here(number: str) -> None:
 @pytest.mark.parametrize("mark", ["?", "？", "؟"])
 def test_a_question_ends_with_its_languages_mark(mark: str) -> None:
     rows = [Example(str(i), f"{i} 法国的首都在哪里{mark}", (f"这是第{i}个答案",)) for i in range(8)]
-    assert inferred(rows, has_documents=True)[0] is Kind.QA
+    assert inferred(rows, HANDBOOK)[0] is Kind.QA
 
 
 def test_two_signs_of_a_script_without_spaces_count_as_a_word() -> None:
     rows = [Example(str(i), f"写一个句子 {i}", ("这" * 30 + str(i),)) for i in range(8)]
-    assert complete(TaskSpec("Write."), rows, has_documents=False)[0].metric == "rougeL"
+    assert complete(TaskSpec("Write."), rows)[0].metric == "rougeL"
     rows = [Example(str(i), f"写一个句子 {i}", ("这" * 10 + str(i),)) for i in range(8)]
-    assert complete(TaskSpec("Write."), rows, has_documents=False)[0].metric == "token_f1"
+    assert complete(TaskSpec("Write."), rows)[0].metric == "token_f1"
 
 
 def test_what_no_file_can_hold_is_cleaned_out_of_the_task(tmp_path: Path) -> None:
@@ -288,5 +290,39 @@ def test_what_no_file_can_hold_is_cleaned_out_of_the_task(tmp_path: Path) -> Non
 
 def test_one_answer_that_comes_back_among_many_that_do_not_is_no_label() -> None:
     rows = [Example(str(i), f"What is {i}?", ("no answer" if i % 3 else f"thing {i}",)) for i in range(66)]
-    assert inferred(rows, has_documents=True)[0] is Kind.QA
+    assert inferred(rows, HANDBOOK)[0] is Kind.QA
     assert inferred(rows[:6])[0] is Kind.CLASSIFICATION
+
+
+CAPITALS = {"France": "Paris", "Peru": "Lima", "Japan": "Tokyo", "Ghana": "Accra", "Kenya": "Nairobi", "Cuba": "Havana"}
+COUNTRIES = [Document(country, f"{country} is governed from {city}.") for country, city in CAPITALS.items()]
+
+
+def asked(answers: dict[str, str], *questions: str) -> list[Example]:
+    return examples(*[(question.format(about), answer) for about, answer in answers.items() for question in questions])
+
+
+def test_answers_that_stand_in_the_documents_are_no_labels_though_each_is_asked_for_several_times() -> None:
+    questions = ("What is the capital of {}?", "Where does the government of {} sit?", "Which city governs {}?")
+    rows = asked(CAPITALS, *questions)
+    assert inferred(rows, COUNTRIES) == ("qa", "token_f1")
+    assert inferred(rows)[0] is Kind.CLASSIFICATION
+    assert inferred(rows, COUNTRIES[:4])[0] is Kind.CLASSIFICATION, "most answers stand there, not just some"
+    assert inferred(asked(CAPITALS, "{} is it", "{} again"), COUNTRIES)[0] is Kind.CLASSIFICATION, "no questions"
+    unspaced = {str(i): f"北京{i}" for i in range(6)}
+    chinese = [Document("d", "。".join(f"首都为{city}市" for city in unspaced.values()))]
+    assert inferred(asked(unspaced, "{} 首都是什么？", "{} 首都在哪里？"), chinese)[0] is Kind.QA
+
+
+def test_few_categories_stay_labels_though_they_stand_in_the_documents() -> None:
+    yes_or_no = examples(*[(f"Is it true of {i}?", "yes" if i % 2 else "no") for i in range(20)])
+    assert inferred(yes_or_no, HANDBOOK)[0] is Kind.CLASSIFICATION
+    teams = ("billing", "refunds", "delivery", "accounts")
+    routed = examples(*[(f"Why is number {i} late?", teams[i % 4]) for i in range(40)])
+    assert inferred(routed, [Document("d", f"We have {', '.join(teams)}.")])[0] is Kind.CLASSIFICATION
+
+
+def test_a_label_that_is_a_part_of_a_word_does_not_stand_in_the_documents() -> None:
+    cities = {country: city[:3] for country, city in CAPITALS.items()}
+    rows = asked(cities, "What is the capital of {}?", "Where does the government of {} sit?")
+    assert inferred(rows, COUNTRIES)[0] is Kind.CLASSIFICATION
