@@ -85,7 +85,7 @@ def _numbers_as_texts(numbers: Iterable[tuple[Leaf, int]], texts: Iterable[tuple
     wanted = Counter(leaf for leaf, _ in numbers if isinstance(leaf[1], Number))
     if not wanted:
         return []
-    written = Counter((path, _shortest(text)) for (path, text), _ in texts if not isinstance(text, Number))
+    written = Counter((path, as_number(text)) for (path, text), _ in texts if not isinstance(text, Number))
     return list((wanted & written).elements())
 
 

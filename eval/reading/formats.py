@@ -11,8 +11,12 @@ from typing import Any
 
 from eval.errors import RequestError
 from eval.findings import Finding
+from eval.json_fields import as_number
 from eval.reading.delimited import Grid, Reading, Record, assumed, from_grid, unparseable
 from eval.reading.text import DECODER, Decoded, conjoined, is_blank, listed, read_text
+
+Formats = dict[int, dict[str, float]]
+"""By place of a column: formats that change how its numbers look, each with the first such number."""
 
 
 def read_json_lines(path: Path) -> Reading:
@@ -86,7 +90,7 @@ def _readable_within(value: object) -> object:
 def read_workbook(path: Path) -> Reading:
     """Read the first sheet of an Excel workbook that has any rows, a hidden one last; other sheets are reported."""
     try:
-        grid, read, others = _first_sheet(path)
+        grid, read, others, formats = _first_sheet(path)
         empty = _empty_columns(grid)
         formulas = empty and empty - _empty_columns(_first_sheet(path, read, formulas=True)[0])
     except Exception as error:  # a damaged archive surfaces as anything from BadZipFile to KeyError
@@ -94,13 +98,14 @@ def read_workbook(path: Path) -> Reading:
     while grid.records and is_blank(list(grid.records[-1][1].values())):  # rows that are formatted, say
         grid.records.pop()
     findings = grid.above(path.name) + _other_sheets(path, read, others) + _without_results(path, formulas)
+    findings += _not_as_shown(path, grid, formats)
     return Reading(grid.records, findings + unparseable(path.name, grid.odd, "covered by the header"), grid.odd)
 
 
-def _first_sheet(path: Path, wanted: str = "", *, formulas: bool = False) -> tuple[Grid, str, list[str]]:
+def _first_sheet(path: Path, wanted: str = "", *, formulas: bool = False) -> tuple[Grid, str, list[str], Formats]:
     """The first sheet with rows, or the one that is wanted, as values or as the formulas that give them.
 
-    And its name, and those of the others.
+    And its name, those of the others, and the formats of numbers that are not read as they are shown.
     """
     from openpyxl import load_workbook
 
@@ -108,12 +113,55 @@ def _first_sheet(path: Path, wanted: str = "", *, formulas: bool = False) -> tup
     try:
         for sheet in sorted(workbook.worksheets, key=_is_hidden):
             sheet.reset_dimensions()  # some exporters state a wrong range
-            grid = from_grid(enumerate(sheet.iter_rows(values_only=True), 1))
+            formats: Formats = {}
+            grid = from_grid(enumerate((_values(row, formats) for row in sheet.iter_rows()), 1))
             if _sheet_name(sheet) == wanted or (not wanted and (grid.records or grid.odd)):
                 break
-        return grid, _sheet_name(sheet), [_sheet_name(other) for other in workbook.worksheets if other is not sheet]
+        others = [_sheet_name(other) for other in workbook.worksheets if other is not sheet]
+        return grid, _sheet_name(sheet), others, formats
     finally:
         workbook.close()
+
+
+def _values(row: Sequence[Any], formats: Formats) -> list[object]:
+    """The values of a row's cells. Formats that change how a number looks are noted, but for leading zeros.
+
+    A number that is shown with these is a code, and read as it is shown.
+    """
+    values: list[object] = [cell.value for cell in row]
+    for place, value in enumerate(values):
+        if type(value) not in (int, float):
+            continue
+        shown = row[place].number_format.split(";")[0]  # what follows is for negative numbers
+        if re.fullmatch("0{2,}", shown) and re.fullmatch(r"\d+", as_number(str(value))):
+            values[place] = as_number(str(value)).zfill(len(shown))
+        elif not _looks_as_stored(value, shown):
+            formats.setdefault(place, {}).setdefault(shown, value)
+    return values
+
+
+def _looks_as_stored(value: float, shown: str) -> bool:
+    """Tell whether a format leaves a number what it is, but for the last zeros of its decimals."""
+    plain = re.fullmatch(r"(#,##)?[0#](\.[0#]+)?", shown)
+    if plain is None:
+        return shown in ("General", "@")
+    decimals = len(plain[2] or ".") - 1
+    return as_number(f"{value:{',' if plain[1] else ''}.{decimals}f}") == as_number(str(value))
+
+
+def _not_as_shown(path: Path, grid: Grid, formats: Formats) -> list[Finding]:
+    """State which columns hold numbers that read otherwise than they look."""
+    names = max((list(values) for _, values in grid.records), key=len, default=[])
+    found = {names[place]: of_column for place, of_column in formats.items() if place < len(names)}
+    if not found:
+        return []
+    columns = [
+        f'of "{name}" {listed(f"{value} (in the format {shown})" for shown, value in of_column.items())}'
+        for name, of_column in found.items()
+    ]
+    message = f"Read numbers of {path.name} as they are stored, not as they are shown: {listed(columns)}."
+    action = "Where their look is meant (15% and not 0.15), store them as text, with TEXT in Excel."
+    return [Finding("column_mapping", "info", len(found), (), message, action)]
 
 
 def _empty_columns(grid: Grid) -> set[str]:

@@ -255,6 +255,36 @@ def test_semicolons_are_found_though_every_row_has_a_decimal_comma(write: Write)
     assert pairs(read_examples(write("a.csv", f"text;output\n{rows}")))[0] == ("parcel 0", "0,5")
 
 
+def formatted(path: Path, *cells: tuple[float, str]) -> ExampleFile:
+    from openpyxl import Workbook
+
+    book = Workbook()
+    sheet = book.worksheets[0]
+    sheet.append(["text", "output"])
+    for number, (value, look) in enumerate(cells, 2):
+        sheet.append([f"item {number}", value])
+        sheet.cell(number, 2).number_format = look
+    book.save(path)
+    return read_examples(path)
+
+
+def test_a_workbooks_numbers_with_leading_zeros_are_codes(tmp_path: Path) -> None:
+    file = formatted(tmp_path / "a.xlsx", (101, "0000"), (12345, "0000"), (0, "00;-00"), (7, "General"))
+    assert [e.target for e in file.examples] == ["0101", "12345", "00", "7"]
+    assert len(file.findings) == 1
+
+
+def test_numbers_that_a_workbook_shows_otherwise_than_it_stores_them_are_told(tmp_path: Path) -> None:
+    cells = [(0.15, "0%"), (0.2, "0%"), (1234.5, "#,##0.00"), (49.9, '0.00 "EUR"'), (3.14159, "0.00"), (-7, "00")]
+    file = formatted(tmp_path / "a.xlsx", *cells)
+    assert [e.target for e in file.examples] == ["0.15", "0.2", "1234.5", "49.9", "3.14159", "-7"]
+    (said,) = [f for f in file.findings if "not as they are shown" in f.message]
+    assert (said.code, said.severity, said.count) == ("column_mapping", "info", 1)
+    assert 'of "output" 0.15 (in the format 0%), 1234.5 (in the format #,##0.00)' in said.message
+    same = formatted(tmp_path / "b.xlsx", (49.9, "0.00"), (12, "#,##0"), (5.0, "0"), (2.5, "General"))
+    assert len(same.findings) == 1
+
+
 def test_a_workbooks_dates_are_dates(tmp_path: Path) -> None:
     from datetime import datetime
 
