@@ -12,7 +12,7 @@ import re
 import string
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache, partial
 from importlib import import_module
@@ -300,6 +300,12 @@ JSON_FIELD_F1 = Metric(
     json_row,
 )
 
+LABEL_METRICS = ("accuracy", "macro_f1")
+MEAN_ERROR = "mean_absolute_error"
+"""The one secondary figure that is no share, and of which less is better."""
+SHORTEST_SCALE = 3
+"""Labels; two whole numbers are as far apart as any two labels."""
+
 SECONDARY: dict[str, tuple[str, ...]] = {
     "accuracy": ("macro_f1",),
     "macro_f1": ("accuracy",),
@@ -309,6 +315,30 @@ SECONDARY: dict[str, tuple[str, ...]] = {
     "gleu": ("chrf",),
     "chrf": ("gleu",),
 }
+
+
+def is_scale(labels: Collection[str]) -> bool:
+    """Tell whether labels are consecutive whole numbers (stars from 1 to 5), so that a miss may be a near one."""
+    are_numbers = all(re.fullmatch(r"0|-?[1-9]\d{0,8}", label) for label in labels)
+    numbers = set(map(int, labels)) if are_numbers else set()
+    return len(numbers) >= SHORTEST_SCALE and max(numbers) - min(numbers) == len(numbers) - 1
+
+
+def errors_on_scale(outputs: Sequence[str], targets: Sequence[Sequence[str]]) -> dict[str, float]:
+    """How far answers are from the nearest accepted one, where these are a scale; empty where they are none.
+
+    The mean absolute error in steps (less is better), and the share of answers at most one step off. What is no label
+    is as far off as can be.
+    """
+    labels = {collapse(target) for accepted in targets for target in accepted}
+    if not is_scale(labels):
+        return {}
+    ends = [min(map(int, labels)), max(map(int, labels))]
+    errors = []
+    for output, accepted in zip(map(collapse, outputs), targets, strict=True):
+        given = [int(output)] if output in labels else ends
+        errors.append(min(max(abs(answer - int(target)) for answer in given) for target in accepted))
+    return {MEAN_ERROR: float(np.mean(errors)), "within_one": float(np.mean([error <= 1 for error in errors]))}
 
 
 def score_rows(metric: Metric, outputs: Sequence[str], targets: Sequence[Sequence[str]]) -> list[ScoredRow]:
@@ -330,4 +360,5 @@ def secondary_metrics(name: str, outputs: Sequence[str], targets: Sequence[Seque
         valid = [fields_of(output) is not None for output in outputs]
         return {"valid_json": float(np.mean(valid)), "exact_match": float(np.mean([row.score == 1 for row in rows]))}
     others = [get_metric(other) for other in SECONDARY.get(name, ())]
-    return {other.name: other.aggregate(score_rows(other, outputs, targets)) for other in others}
+    figures = {other.name: other.aggregate(score_rows(other, outputs, targets)) for other in others}
+    return {**figures, **errors_on_scale(outputs, targets)} if name in LABEL_METRICS else figures

@@ -110,6 +110,7 @@ def complete(spec: TaskSpec, examples: Sequence[Example], documents: Sequence[Do
         metric, reason = _infer_metric(kind, examples)
         stated.append(f"Measured by {metric}, since {reason}.")
     _check_metric(metric)
+    stated += _scale_said(metric, {target for example in examples for target in example.targets})
     if metric == "json_field_f1" and not any(has_fields(e.target) for e in examples):
         raise RequestError(
             f"No output is a JSON object, or a list of some, so that {metric} can score none: choose another metric."
@@ -238,6 +239,19 @@ def _infer_metric(kind: Kind, examples: Sequence[Example]) -> tuple[str, str]:
     if words <= SHORT_ANSWER:
         return "token_f1", f"half of the outputs have at most {words:g} {'word' if words == 1 else 'words'}"
     return "rougeL", f"half of the outputs have at least {words:g} words"
+
+
+def _scale_said(metric: str, labels: Collection[str]) -> list[str]:
+    """That labels may be a scale, on which a near miss counts as wrong as a far one."""
+    from eval.metrics import LABEL_METRICS, is_scale
+
+    if metric not in LABEL_METRICS or not is_scale(labels):
+        return []
+    low, high = (pick(map(int, labels)) for pick in (min, max))
+    return [
+        f"The labels are the whole numbers from {low} to {high}, and an answer one step off counts as wrong as any. "
+        "If they are a scale, see the mean absolute error beside, and price errors by their size with --error-cost."
+    ]
 
 
 def _are_labels(outputs: Counter[str]) -> bool:

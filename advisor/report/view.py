@@ -458,7 +458,10 @@ def secondary(report: Report) -> tuple[list[str], list[list[str]]]:
     rows = [
         [
             wording.strategy_title(result.name),
-            *(wording.hundredths(result.secondary[name]) if name in result.secondary else "" for name in names),
+            *(
+                wording.secondary_figure(name, result.secondary[name]) if name in result.secondary else ""
+                for name in names
+            ),
         ]
         for result in ranked(report)
         if result.secondary

@@ -22,6 +22,7 @@ from advisor.report.schema import (
     Tokens,
     Verdict,
 )
+from eval.metrics import MEAN_ERROR
 
 STRATEGY_TITLES = {
     "zero_shot": "Prompt only",
@@ -56,6 +57,8 @@ METRIC_TITLES = {
     "gleu": "GLEU",
     "chrf": "chrF",
     "json_field_f1": "JSON field F1",
+    MEAN_ERROR: "mean absolute error in steps, lower is better",
+    "within_one": "at most one step off",
 }
 
 COUNTED_METRICS = frozenset({"accuracy", "exact_match"})
@@ -128,6 +131,11 @@ def hundredths(fraction: float) -> str:
     if 0 < value < 0.5:
         return f"{max(value, 0.1):.1f}"
     return f"{value:.0f}"
+
+
+def secondary_figure(name: str, value: float) -> str:
+    """A further measure of the same answers: out of 100, but for an error, which is in steps of its scale."""
+    return f"{value:.2f}" if name == MEAN_ERROR else hundredths(value)
 
 
 def is_counted(quality: Quality) -> bool:

@@ -19,6 +19,7 @@ NO_NUMBER = re.compile(r"\b(?:NaN|Infinity)\b")
 """What Python writes for numbers that JSON does not have."""
 FEWEST_JOINED = 2
 """Labels; a single one may just be called so."""
+AS_OBJECTS = 'objects such as {"labels": ["a", "b"]} (which language models can answer with, classifiers cannot)'
 SELDOM = 0.05
 """A placeholder that is more frequent is an answer of its own: "null" may be meant."""
 
@@ -69,7 +70,7 @@ def several_outputs(task: Task, examples: Sequence[Example]) -> Finding | None:
         return None
     lists = "output is a list" if len(rows) == 1 else "outputs are lists"
     message = f"{len(rows)} {lists} of several: an answer counts as right if it is any one of them."
-    action = 'If all are wanted, write them as one output: "a, b", or an object such as {"labels": ["a", "b"]}.'
+    action = f'If all are wanted, write them as one output: "a, b", or {AS_OBJECTS}.'
     severity: Severity = "warning" if task.kind is Kind.CLASSIFICATION else "info"
     return Finding("column_mapping", severity, len(rows), rows, message, action)
 
@@ -88,7 +89,7 @@ def joined_labels(examples: Sequence[Example]) -> Finding | None:
                 f"{named(min(joined))}: each combination counts as a label of its own, and an answer with one part "
                 f"wrong as wrong.{_reordered(joined, separator)}"
             )
-            action = 'Kept. To have each part counted, write objects such as {"labels": ["a", "b"]}.'
+            action = f"Kept. To have each part counted, write {AS_OBJECTS}."
             return Finding("column_mapping", "warning", len(rows), rows, message, action)
     return None
 

@@ -291,3 +291,30 @@ def test_each_sign_of_a_script_without_spaces_is_a_word() -> None:
 
 def test_a_danda_is_no_part_of_a_word() -> None:
     assert score("token_f1", "दिल्ली में है।", "दिल्ली में है") == 1
+
+
+STARS = [("1",), ("2",), ("3",), ("4",), ("5",)]
+
+
+def test_answers_on_a_scale_are_told_by_how_far_off_they_are() -> None:
+    near = secondary_metrics("accuracy", ["2", "1", "4", "5", " 4 "], STARS)
+    far = secondary_metrics("macro_f1", ["5", "5", "1", "1", "1"], STARS)
+    assert (near["mean_absolute_error"], near["within_one"]) == (1.0, 1.0)
+    assert (far["mean_absolute_error"], far["within_one"]) == (pytest.approx(16 / 5), 0.0)
+    accepted = secondary_metrics("accuracy", ["3", "1", "1"], [("1", "2"), ("2",), ("3",)])
+    assert accepted["mean_absolute_error"] == pytest.approx(4 / 3)
+
+
+def test_what_is_no_label_of_a_scale_is_as_far_off_as_can_be() -> None:
+    outputs = ["", "five", "17", "4.5", "3"]
+    assert secondary_metrics("accuracy", outputs, STARS)["mean_absolute_error"] == pytest.approx(
+        (4 + 3 + 2 + 3 + 2) / 5
+    )
+
+
+@pytest.mark.parametrize("labels", ["0 1", "1 2 4", "a b c", "01 02 03", "1 2 3.0", "-0 1 2"])
+def test_other_labels_are_no_scale(labels: str) -> None:
+    rows = [(label,) for label in labels.split()]
+    assert "mean_absolute_error" not in secondary_metrics("accuracy", labels.split(), rows)
+    assert "mean_absolute_error" in secondary_metrics("accuracy", ["-1", "0", "1"], [("-1",), ("0",), ("1",)])
+    assert "mean_absolute_error" not in secondary_metrics("exact_match", ["1"] * 5, STARS)

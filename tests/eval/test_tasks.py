@@ -326,3 +326,12 @@ def test_a_label_that_is_a_part_of_a_word_does_not_stand_in_the_documents() -> N
     cities = {country: city[:3] for country, city in CAPITALS.items()}
     rows = asked(cities, "What is the capital of {}?", "Where does the government of {} sit?")
     assert inferred(rows, COUNTRIES)[0] is Kind.CLASSIFICATION
+
+
+def test_it_is_said_that_a_near_miss_on_a_scale_counts_as_any_other() -> None:
+    stars = examples(*[(f"review {i}", str(1 + i % 5)) for i in range(40)])
+    for spec in (SPEC, TaskSpec("Do it.", kind=Kind.CLASSIFICATION, metric="macro_f1")):
+        _, stated = complete(spec, stars)
+        assert "whole numbers from 1 to 5" in stated[-1]
+        assert "--error-cost" in stated[-1]
+    assert inferred(examples(*[(f"review {i}", str(i % 2)) for i in range(40)]))[0] is Kind.CLASSIFICATION

@@ -63,6 +63,12 @@ def test_only_a_true_zero_or_one_reads_as_0_or_100(fraction: float, text: str) -
     assert wording.hundredths(fraction) == text
 
 
+def test_an_error_in_steps_is_no_share_of_100_and_less_of_it_is_better() -> None:
+    assert wording.secondary_figure("macro_f1", 0.425) == "42"
+    assert wording.secondary_figure("mean_absolute_error", 0.425) == "0.42"
+    assert "lower is better" in wording.metric_title("mean_absolute_error")
+
+
 @pytest.mark.parametrize(
     ("usd", "text"),
     [

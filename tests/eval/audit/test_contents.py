@@ -108,6 +108,7 @@ def test_lists_of_labels_are_pointed_out_since_one_alone_counts_as_right() -> No
     assert finding is not None
     assert (finding.code, finding.severity, finding.count) == ("column_mapping", "warning", 15)
     assert finding.message == "15 outputs are lists of several: an answer counts as right if it is any one of them."
+    assert "classifiers cannot" in finding.action
     assert '{"labels": ["a", "b"]}' in finding.action
     answers = several_outputs(Task("Answer.", Kind.QA, "token_f1"), examples)
     assert answers is not None
@@ -124,6 +125,7 @@ def test_labels_joined_in_one_cell_are_pointed_out(mark: str) -> None:
     assert f"'Billing{mark}urgent'" in finding.message
     assert '{"labels": ["a", "b"]}' in finding.action
     assert "order" not in finding.message
+    assert "classifiers cannot" in finding.action
 
 
 def test_joined_labels_that_differ_in_their_order_alone_are_counted() -> None:
