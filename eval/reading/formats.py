@@ -130,7 +130,7 @@ def _values(row: Sequence[Any], formats: Formats) -> list[object]:
     """
     values: list[object] = [cell.value for cell in row]
     for place, value in enumerate(values):
-        if type(value) not in (int, float):
+        if isinstance(value, bool) or not isinstance(value, int | float):
             continue
         shown = row[place].number_format.split(";")[0]  # what follows is for negative numbers
         if re.fullmatch("0{2,}", shown) and re.fullmatch(r"\d+", as_number(str(value))):
