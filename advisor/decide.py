@@ -116,6 +116,8 @@ class Evidence:
     """Test rows that all candidates were scored on."""
     unscored: int = 0
     """Test rows that the infrastructure left unscored for at least one candidate."""
+    unscored_shares: Mapping[str, float] = field(default_factory=dict)
+    """Share of them among the test rows of each label that a recall is asked for of."""
     rows_per_label: Mapping[str, int] = field(default_factory=dict)
     """Test rows of each label, for classification."""
     metric_is_macro: bool = False
@@ -221,15 +223,17 @@ def decide(
     aim = _aim(tolerance, error_cost, volume)
     broken = {c.name: b for c in candidates if (b := limits.broken_by(c))}
     feasible, today = _feasible(candidates, limits), _today(candidates, limits)
+    lacks = _lacks(evidence, _could_differ(candidates, evidence, limits, aim))
     if not feasible:
-        return Decision("none_feasible", None, None, None, broken=broken, keeps_incumbent=today is not None)
+        lacks = tuple(lack for lack in lacks if lack == "unscored_rows")
+        verdict: Verdict = "insufficient_evidence" if lacks else "none_feasible"
+        return Decision(verdict, None, None, None, broken=broken, lacks=lacks, keeps_incumbent=today is not None)
     incumbent = next((c for c in candidates if c.incumbent), None)
     better = _better(feasible, today, evidence, tolerance)
     pick, equals = _pick(better or feasible, evidence, aim)
     others = sorted((c for c in feasible if c is not pick), key=lambda c: (-aim.worth(c), *_by_quality(c)))
     confidence = _confidence(pick, others, evidence, aim)
     rivals = [c for c in others if _may_match(c, pick, evidence, aim)]
-    lacks = _lacks(pick, others, evidence, aim)
     if len(candidates) == 1:  # the best of one is no advice
         lacks = ("alternatives", *lacks)
     if not limits.min_recall.keys() <= pick.recall.keys():  # without test rows
@@ -271,9 +275,14 @@ def picked(
 
     For when it is asked often: how sure it is takes most of the time.
     """
-    aim = _aim(tolerance, error_cost, volume)
+    return _picked(candidates, evidence, limits, _aim(tolerance, error_cost, volume))
+
+
+def _picked(
+    candidates: Sequence[Candidate], evidence: Evidence, limits: Limits, aim: Aim
+) -> tuple[str | None, str | None]:
     feasible, today = _feasible(candidates, limits), _today(candidates, limits)
-    better = _better(feasible, today, evidence, tolerance)
+    better = _better(feasible, today, evidence, aim.tolerance)
     pick = _pick(better or feasible, evidence, aim)[0].name if feasible else None
     return pick, today.name if today and not better else None
 
@@ -413,29 +422,48 @@ def _in_its_place(pick: Candidate, rivals: Sequence[Candidate]) -> list[Candidat
     return [c for c in rivals if c.money.monthly <= pick.money.monthly * (1 + EQUAL_COST)]
 
 
-def _lacks(pick: Candidate, others: Sequence[Candidate], evidence: Evidence, aim: Aim) -> tuple[Lack, ...]:
+def _lacks(evidence: Evidence, could_differ: bool) -> tuple[Lack, ...]:
     found: dict[Lack, bool] = {
         "rows": evidence.rows < FEWEST_ROWS,
         "groups": evidence.groups is not None and evidence.groups < FEWEST_GROUPS,
-        "unscored_rows": evidence.unscored > 0 and any(_could_win(c, pick, evidence, aim) for c in others),
+        "unscored_rows": could_differ,
         "label_rows": bool(evidence.scarce_labels()),
     }
     return tuple(lack for lack, holds in found.items() if holds)
 
 
-def _could_win(other: Candidate, pick: Candidate, evidence: Evidence, aim: Aim) -> bool:
-    """Whether the other would be picked if all unscored rows went its way.
+def _could_differ(candidates: Sequence[Candidate], evidence: Evidence, limits: Limits, aim: Aim) -> bool:
+    """Whether unscored rows could change what is picked, or whether today's system is kept.
 
-    A dearer one would have to get ahead of the pick by more than the tolerance, a cheaper one only within it.
+    They speak most for a candidate where it is right on all of them and the others on none, and most against it where
+    it is the other way round.
     """
-    share = evidence.unscored / (evidence.rows + evidence.unscored)
-    if aim.stake is not None:
-        worst = evidence.losses.worst if evidence.losses else 1.0
-        spared = (pick.errors - other.errors) * (1 - share) + worst * share
-        return aim.stake * spared > other.money.monthly - pick.money.monthly
-    lead = (other.quality - pick.quality) * (1 - share) + share
-    cheaper = other.money.monthly < pick.money.monthly
-    return lead > (-aim.margin(pick, other, evidence) if cheaper else aim.tolerance)
+    if evidence.unscored == 0:
+        return False
+    now = _picked(candidates, evidence, limits, aim)
+    return any(
+        _picked([_if_answered(c, evidence, (c is one) == for_it) for c in candidates], evidence, limits, aim) != now
+        for one in candidates
+        for for_it in (True, False)
+    )
+
+
+def _if_answered(candidate: Candidate, evidence: Evidence, rightly: bool) -> Candidate:
+    """The candidate, if it had answered all unscored rows rightly, or all of them as wrongly as can be."""
+    share, right = evidence.unscored / (evidence.rows + evidence.unscored), float(rightly)
+    worst = evidence.losses.worst if evidence.losses else 1.0
+    shares = {label: evidence.unscored_shares.get(label, 0.0) for label in candidate.recall}
+    return replace(
+        candidate,
+        quality=_moved(candidate.quality, right, share),
+        loss=None if candidate.loss is None else _moved(candidate.loss, (1 - right) * worst, share),
+        recall={label: _moved(recall, right, shares[label]) for label, recall in candidate.recall.items()},
+    )
+
+
+def _moved(mean: float, value: float, share: float) -> float:
+    """The mean, where a share of the rows is added that all have this value."""
+    return mean + share * (value - mean)
 
 
 def _rows_needed(

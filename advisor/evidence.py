@@ -56,6 +56,7 @@ def weigh(
     if comparisons is None:
         comparisons = compare_pairs(metric, fits, request.seed)
     evidence = _evidence(metric, fits, comparisons, records, request.seed)
+    evidence = replace(evidence, unscored_shares=_unscored_shares(request.min_recall, fits, records))
     candidates = []
     for record in records:
         if record.name in fits:
@@ -221,6 +222,15 @@ def _evidence(
         metric_is_macro=metric.is_macro,
         groups=count - len(clusters) + len(set(clusters)),
     )
+
+
+def _unscored_shares(
+    labels: Collection[str], fits: Mapping[str, Sequence[Sequence[ScoredRow]]], records: Sequence[Record]
+) -> dict[str, float]:
+    """Of each label's test rows, what share is left out."""
+    scored = Counter(row.targets[0] for row in next((of_fit[0] for of_fit in fits.values()), ()))
+    asked = _rows_per_label([r for r in records if r.name in fits])
+    return {label: 1 - scored[label] / asked[label] for label in labels if label in asked}
 
 
 def _rows_per_label(records: Sequence[Record]) -> dict[str, int]:

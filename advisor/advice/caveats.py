@@ -88,12 +88,13 @@ def _against_rivals(case: Case) -> list[str]:
 
 def _lacking(case: Case) -> list[str]:
     groups = wording.count(case.evidence.groups or 0, "group")
+    picks = case.decision.pick is not None and not case.decision.keeps_incumbent
     words = {
         "alternatives": "nothing else was measured that it could be compared with",
         "rows": f"{case.evidence.rows} test rows are too few to recommend anything with confidence",
         "groups": f"the {case.evidence.rows} test rows are {groups} of rows that belong together, such as like inputs, "
         "and so few say nothing about others",
-        "unscored_rows": "the rows that could not be scored could change the pick",
+        "unscored_rows": f"the rows that could not be scored could change {'the pick' if picks else 'the advice'}",
         "limited_labels": "no test row has a label that --min-recall names",
         "label_rows": "much of the metric hangs on labels with hardly any test rows: "
         + ", ".join(f"{label} ({case.evidence.rows_per_label[label]})" for label in case.decision.label_rows_needed),

@@ -14,6 +14,7 @@ from advisor.report.wording import capitalised, title_in_text
 from eval.folds import MOST_TEST_ROWS
 from eval.reading.text import conjoined
 
+ASK_AGAIN = "Run the same command again, with this run's folder as --output: it asks again for what failed."
 MORE_ROWS = f"label more examples and run again; {SMALL_TEST} test rows are a fair start."
 MOST_ROWS_ASKED = 20
 """Times the examples there are; nobody labels more for one decision."""
@@ -25,6 +26,8 @@ def next_step_of(case: Case) -> str:
     if decision.verdict == "none_feasible":
         kept = "Keep today's system. For another: relax" if decision.keeps_incumbent else "Relax"
         return f"{kept} a limit, add examples, or {_another_model(case)}."
+    if "unscored_rows" in decision.lacks:
+        return ASK_AGAIN
     if "alternatives" in decision.lacks:
         late = _late(case)
         return f"{capitalised(late)}." if late else "Compare it with further strategies (--strategies)."

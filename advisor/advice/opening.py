@@ -26,10 +26,13 @@ def headline_of(case: Case) -> str:
     if decision.pick is None:
         best = max((c for c in case.candidates if not c.incumbent), key=lambda c: c.quality)
         measured = f"the best measured is {title_in_text(best.name)}: {quality_of(case, best.name)}"
+        too_little = decision.verdict == "insufficient_evidence"
         if decision.keeps_incumbent:
-            return f"Keep today's system: {quality_of(case, INCUMBENT)}. No strategy meets the limits; {measured}."
+            keep = "Too little evidence to give up today's system" if too_little else "Keep today's system"
+            return f"{keep}: {quality_of(case, INCUMBENT)}. No strategy meets the limits; {measured}."
         nor = ", nor does today's system" if INCUMBENT in decision.broken else ""
-        return f"No strategy meets the limits{nor}; {measured}."
+        none = "Too little evidence for a recommendation: no" if too_little else "No"
+        return f"{none} strategy meets the limits{nor}; {measured}."
     figures = f"{title_in_text(decision.pick)}: {quality_of(case, decision.pick)}"
     in_its_place = f"The best to put in its place is {figures}."
     if "alternatives" in decision.lacks:

@@ -829,6 +829,29 @@ def test_unscored_rows_that_could_change_the_pick_are_no_evidence() -> None:
     assert "all answered" not in Told(CLEAR).reasons
 
 
+def test_after_failures_of_the_infrastructure_the_advice_is_to_ask_again() -> None:
+    told = Told({"tfidf_linear": 0.8, "few_shot": 0.85}, rows=700, examples=1000, evidence={"unscored": 300})
+    assert told.advice.next_step == (
+        "Run the same command again, with this run's folder as --output: it asks again for what failed."
+    )
+    alone = Told({"few_shot": 0.85}, evidence={"unscored": 100}, min_quality=0.8)
+    assert alone.advice.next_step.startswith("Run the same command again")
+
+
+def test_where_failures_leave_open_whether_a_limit_is_met_that_is_said() -> None:
+    unsure: dict[str, Any] = {"evidence": {"rows": 60, "unscored": 140}, "min_quality": 0.9}
+    told = Told({"few_shot": 0.89, "tfidf_linear": 0.6}, **unsure)
+    assert (told.advice.verdict, told.advice.strategy) == ("insufficient_evidence", None)
+    assert told.advice.headline.startswith(
+        "Too little evidence for a recommendation: no strategy meets the limits; the best measured is prompt with"
+    )
+    assert "Not enough evidence: the rows that could not be scored could change the advice." in told.caveats
+    assert told.advice.next_step.startswith("Run the same command again")
+    kept = Told({"few_shot": 0.89, INCUMBENT: 0.95}, **unsure)
+    assert kept.advice.keeps_incumbent
+    assert kept.advice.headline.startswith("Too little evidence to give up today's system: 190 of 200")
+
+
 def test_few_test_rows_are_said_to_show_large_differences_only() -> None:
     assert "60 test rows show large differences only." in Told(CLEAR, rows=60).caveats
     assert "large differences only" not in Told(CLEAR, rows=200).caveats

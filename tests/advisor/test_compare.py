@@ -539,6 +539,9 @@ def test_a_row_that_the_infrastructure_failed_is_left_out_for_all_and_not_blamed
     assert "time budget" not in str(report.result("few_shot").reason)
     assert report.recommendation.strategy == "few_shot"  # 79 of 79: the missing row cannot change that
     assert {c.n for c in report.comparisons} == {79}
+    model.refused = ""
+    again = compare(TASK, tickets, shelf=shelf_with(model), output=tmp_path / "run", **options)
+    assert {c.n for c in again.comparisons} == {80}, "the same command asks again for what failed"
 
 
 def test_preparing_alone_writes_nothing(

@@ -205,6 +205,35 @@ def test_unscored_rows_that_could_bring_a_cheaper_one_within_the_tolerance_are_i
     assert choose(pair, rows=98, unscored=2).verdict == "insufficient_evidence"
 
 
+def test_unscored_rows_that_could_lift_a_strategy_over_a_limit_are_insufficient_evidence() -> None:
+    """0.89 on 60 of 200 rows; and 0.895 on 180, with the other 20 0.9055, of a cheaper one within the tolerance."""
+    alone = [candidate("a", 0.89, 10), candidate("b", 0.60, 5)]
+    least = Limits(min_quality=0.9)
+    decision = choose(alone, least, rows=60, unscored=140)
+    assert (decision.verdict, decision.pick, decision.lacks) == ("insufficient_evidence", None, ("unscored_rows",))
+    assert choose(alone, least, rows=198, unscored=2).verdict == "none_feasible"
+    pair = [candidate("cheap", 0.895, 1), candidate("dear", 0.96, 50)]
+    assert choose(pair, least, 0.07, rows=180, unscored=20).lacks == ("unscored_rows",)
+    assert choose(pair, least, 0.07, rows=199, unscored=1).lacks == ()
+
+
+def test_unscored_rows_that_could_sink_the_pick_under_a_limit_are_insufficient_evidence() -> None:
+    pair = [candidate("a", 0.91, 1), candidate("b", 0.60, 0.5)]
+    assert choose(pair, Limits(min_quality=0.9), rows=100, unscored=100).lacks == ("unscored_rows",)
+    assert choose(pair, Limits(min_quality=0.5), rows=100, unscored=10).lacks == ()
+
+
+def test_unscored_rows_of_a_label_that_could_change_what_is_found_of_it_are_insufficient_evidence() -> None:
+    pair = [
+        replace(candidate("a", 0.9, 1), recall={"bad": 0.84}),
+        replace(candidate("b", 0.5, 50), recall={"bad": 0.99}),
+    ]
+    found, limits = evidence(pair, rows=990, unscored=10), Limits(min_recall={"bad": 0.85})
+    assert decide(pair, found, limits, POINT).lacks == ()
+    of_bad = replace(found, unscored_shares={"bad": 0.1})
+    assert decide(pair, of_bad, limits, POINT).lacks == ("unscored_rows",)
+
+
 def test_clear_where_the_resamples_agree_and_tie_where_they_do_not() -> None:
     apart = [candidate("a", 0.90), candidate("b", 0.60)]
     assert choose(apart, spread=0.01).verdict == "clear"
@@ -746,6 +775,17 @@ def test_the_pick_is_one_that_beats_the_incumbent_if_any_does() -> None:
     assert choose(close, error=0.06, spread=0.06).pick == "cheap"
     decision = choose([today, *close], error=0.06, spread=0.06)
     assert (decision.pick, decision.keeps_incumbent) == ("dear", False)
+
+
+@pytest.mark.parametrize("of_today", [0.80, 0.75])
+def test_unscored_rows_that_could_turn_it_against_or_for_todays_system_are_insufficient_evidence(
+    of_today: float,
+) -> None:
+    today = Candidate("today", of_today, Money(0.0, 0.0, 0.0), 0.0, -1, incumbent=True)
+    pair = [today, candidate("a", 0.80)]
+    decision = choose(pair, error=0.003, rows=500, unscored=500)
+    assert (decision.verdict, decision.lacks) == ("insufficient_evidence", ("unscored_rows",))
+    assert choose(pair, error=0.003, rows=998, unscored=2).verdict == "clear"
 
 
 def test_where_errors_weigh_nothing_today_is_still_not_given_up_for_something_worse() -> None:

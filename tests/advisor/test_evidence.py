@@ -99,6 +99,19 @@ def test_a_row_that_one_fold_could_not_score_is_left_out_for_all() -> None:
     assert qualities == {"majority": pytest.approx(30 / 59), "few_shot": 1.0, "nearest_copy": pytest.approx(47 / 59)}
 
 
+def test_what_share_of_a_label_is_unscored_is_known_where_its_recall_is_asked_for() -> None:
+    """Of 60 rows every third is bad, and row 0 is one of them."""
+
+    def labelled(row: int) -> str:
+        return "good" if row % 3 else "bad"
+
+    failing = record("few_shot", lambda row: None if row == 0 else True, label=labelled)
+    both = [record("majority", half, label=labelled), failing]
+    assert weighed(*both).assumptions.evidence.unscored_shares == {}
+    asked = weighed(*both, min_recall="bad=0.5").assumptions.evidence
+    assert asked.unscored_shares == {"bad": pytest.approx(1 / 20)}
+
+
 def test_rows_that_different_fits_could_not_score_are_all_left_out() -> None:
     seeds = [lambda row: None if row == 7 else True, lambda row: None if row == 8 else True, always]
     found = weighed(record("majority", half), record("lora", *seeds))
