@@ -102,6 +102,8 @@ class Losses:
     """Of each strategy, on the same resamples as quality."""
     worst: float
     """Of the dearest error."""
+    fit_errors: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    """As those of `Evidence`."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,13 @@ class Evidence:
     """Where candidates have losses of their own."""
     groups: int | None = None
     """Of the test rows, those that hang together counted once; None where each stands for itself."""
+    fit_errors: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    """What part of the standard errors the spread between fits makes up, which further rows do not lessen."""
+
+    def of_these_fits(self) -> Evidence:
+        """The same, as if all that is not known were a matter of rows."""
+        losses = self.losses and replace(self.losses, fit_errors={})
+        return replace(self, fit_errors={}, losses=losses)
 
     def scarce_labels(self) -> dict[str, int]:
         """How many more test rows each label needs that much of the metric hangs on and that has hardly any."""
@@ -158,7 +167,9 @@ class Decision:
     rows_needed: int | None = None
     """More test rows after which it would be settled whether the pick loses more than the tolerance, and that it is
     ahead of all that cost no more; 0 where it is, None where no number of rows would do: the observed loss is the
-    tolerance itself, or one that costs no more is not behind."""
+    tolerance itself, one that costs no more is not behind, or fits differ too much."""
+    hangs_on_fits: bool = False
+    """Rows would settle it, if fits of one strategy differed less."""
     label_rows_needed: Mapping[str, int] = field(default_factory=dict)
     """More test rows needed of each label with too few."""
     gain: float | None = None
@@ -200,6 +211,12 @@ class Aim:
         errors = evidence.losses.standard_errors if evidence.losses else evidence.standard_errors
         return errors.get((a.name, b.name), 0.0) * self.stake
 
+    def fit_error(self, a: Candidate, b: Candidate, evidence: Evidence) -> float:
+        """The part of it that is due to fits."""
+        if self.stake is None:
+            return evidence.fit_errors.get((a.name, b.name), 0.0)
+        return (evidence.losses or evidence).fit_errors.get((a.name, b.name), 0.0) * self.stake
+
     def margin(self, a: Candidate, b: Candidate, evidence: Evidence) -> float:
         """How far apart two may be and count as equal."""
         return max(self.tolerance, self.error(a, b, evidence) / 2) if self.stake is None else self.slack
@@ -238,12 +255,19 @@ def decide(
         lacks = ("alternatives", *lacks)
     if not limits.min_recall.keys() <= pick.recall.keys():  # without test rows
         lacks = (*lacks, "limited_labels")
-    needed = _rows_needed(pick, others, rivals, confidence, evidence, aim)
-    for_gain = _rows_for_gain(pick, today, evidence, tolerance, replaces=bool(better)) if today else 0
+
+    def rows_for_gain(found: Evidence) -> int | None:
+        return _rows_for_gain(pick, today, found, tolerance, replaces=bool(better)) if today else 0
+
+    def rows_for_all(found: Evidence) -> int | None:
+        rows, for_gain = _rows_needed(pick, others, rivals, confidence, found, aim), rows_for_gain(found)
+        return None if rows is None or for_gain is None else max(rows, for_gain)
+
+    is_gain_known, needed = rows_for_gain(evidence) == 0, rows_for_all(evidence)
     gain = pick.quality - incumbent.quality if incumbent else None
     is_loss = gain is not None and gain < 0 and today is None  # that a limit is worth it is for the client to say
-    clear = _is_clear(pick, rivals, confidence) and for_gain == 0 and not is_loss
-    if today and better and for_gain != 0:
+    clear = _is_clear(pick, rivals, confidence) and is_gain_known and not is_loss
+    if today and better and not is_gain_known:
         rivals.append(today)
     return Decision(
         verdict="insufficient_evidence" if lacks else "clear" if clear else "tie",
@@ -255,7 +279,8 @@ def decide(
         broken=broken,
         rivals=tuple(c.name for c in rivals),
         lacks=lacks,
-        rows_needed=None if needed is None or for_gain is None else max(needed, for_gain),
+        rows_needed=needed,
+        hangs_on_fits=needed is None and rows_for_all(evidence.of_these_fits()) is not None,
         label_rows_needed=evidence.scarce_labels(),
         gain=gain,
         keeps_incumbent=not better,
@@ -404,9 +429,7 @@ def _rows_for_gain(
         margin, is_known = tolerance, _confidence(today, [pick], evidence, aim) >= CLEAR
     if is_known:
         return 0
-    lead = aim.worth(today) - aim.worth(pick)
-    rows = rows_needed(lead, aim.error(today, pick, evidence), evidence.rows, margin, CLEAR)
-    return None if rows is None else max(1, rows - evidence.rows)
+    return _rows_to_part(today, pick, evidence, aim, margin, CLEAR)
 
 
 def _is_clear(pick: Candidate, rivals: Sequence[Candidate], confidence: float) -> bool:
@@ -487,9 +510,9 @@ def _rows_needed(
 
 
 def _rows_to_part(
-    pick: Candidate, other: Candidate, evidence: Evidence, aim: Aim, margin: float, sureness: float
+    a: Candidate, b: Candidate, evidence: Evidence, aim: Aim, margin: float, sureness: float
 ) -> int | None:
-    """More rows, at least one, after which it is known on which side of the margin the lead of the pick is."""
-    lead, error = aim.worth(pick) - aim.worth(other), aim.error(pick, other, evidence)
-    rows = rows_needed(lead, error, evidence.rows, margin, sureness)
+    """More rows, at least one, after which it is known on which side of the margin the lead of `a` over `b` is."""
+    lead, error = aim.worth(a) - aim.worth(b), aim.error(a, b, evidence)
+    rows = rows_needed(lead, error, evidence.rows, margin, sureness, fit_error=aim.fit_error(a, b, evidence))
     return None if rows is None else max(1, rows - evidence.rows)

@@ -173,14 +173,15 @@ def _with_losses(
 ) -> tuple[list[Candidate], Evidence]:
     """Candidates and evidence with the losses of rows that are scored by the share of the worst that they spare."""
     scored = {name: [[spared(row) for row in of_fit] for of_fit in of_name] for name, of_name in fits.items()}
-    errors = {}
+    errors, fit_errors = {}, {}
     for a, b in combinations(scored, 2):
         found = paired_difference_over_fits(SPARED, scored[a], scored[b], seed, resamples=1)  # p-values are not needed
         errors[a, b] = errors[b, a] = found.standard_error * worst
+        fit_errors[a, b] = fit_errors[b, a] = found.fit_error * worst
     resampled = {name: (1 - of_name) * worst for name, of_name in resample_over_fits(SPARED, scored, seed).items()}
     losses = {name: worst * (1 - mean(map(SPARED.aggregate, of_name))) for name, of_name in scored.items()}
     priced = [replace(c, loss=losses[c.name]) for c in candidates]
-    return priced, replace(evidence, losses=Losses(errors, resampled, worst))
+    return priced, replace(evidence, losses=Losses(errors, resampled, worst, fit_errors))
 
 
 def compare_pairs(
@@ -193,7 +194,7 @@ def compare_pairs(
     return [
         schema.Comparison(
             a=a, b=b, difference=d.difference, standard_error=d.standard_error, ci95=d.ci95, p_value=d.p_value,
-            p_adjusted=p, n=d.n,
+            p_adjusted=p, n=d.n, fit_error=d.fit_error,
         )
         for (a, b), d, p in zip(pairs, found, adjusted, strict=True)
     ]  # fmt: skip
@@ -206,9 +207,10 @@ def _evidence(
     records: Sequence[Record],
     seed: int,
 ) -> Evidence:
-    errors = {}
+    errors, fit_errors = {}, {}
     for c in comparisons:
         errors[c.a, c.b] = errors[c.b, c.a] = c.standard_error
+        fit_errors[c.a, c.b] = fit_errors[c.b, c.a] = c.fit_error
     rows = next((of_fit[0] for of_fit in fits.values()), ())
     count = len(rows)
     clusters = [row.cluster for row in rows if row.cluster]
@@ -221,6 +223,7 @@ def _evidence(
         rows_per_label=_rows_per_label([r for r in records if r.name in fits]) if metric.is_macro else {},
         metric_is_macro=metric.is_macro,
         groups=count - len(clusters) + len(set(clusters)),
+        fit_errors=fit_errors,
     )
 
 

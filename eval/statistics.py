@@ -48,6 +48,9 @@ class PairedDifference:
     ci95: Interval
     p_value: float
     n: int
+    fit_error: float = 0.0
+    """The part of the standard error that the spread between fits makes up, and that further rows do not lessen; the
+    other part is the root of the difference of the squares."""
 
 
 def wilson(successes: float, n: float, confidence: float = 0.95) -> Interval:
@@ -139,16 +142,16 @@ def paired_difference_over_fits(
     clusters, pairs = clusters_of(fits_a[0]), _pairs_of_fits(fits_a, fits_b)
     low, high, error = _difference_on_rows(metric, pairs, clusters, difference, seed, resamples)
     p_value = _p_value_on_rows(metric, pairs, clusters, seed, resamples)
-    several = [fits for fits in (fits_a, fits_b) if len(fits) > 1]
+    several, fit_error = [fits for fits in (fits_a, fits_b) if len(fits) > 1], 0.0
     if several:
         wider = hypot(*(_margin_of_fits(metric, fits, seed) for fits in several))
         low, high = difference - hypot(difference - low, wider), difference + hypot(high - difference, wider)
-        parts = [(error**2, degrees_of_freedom(clusters))]
-        parts += [(_variance_of_fits(metric, fits, seed) / len(fits), _freedom_of_fits(fits)) for fits in several]
-        error = float(np.sqrt(sum(variance for variance, _ in parts)))
-        p_value = max(p_value, _welch(difference, parts))
+        spread = [(_variance_of_fits(metric, fits, seed) / len(fits), _freedom_of_fits(fits)) for fits in several]
+        p_value = max(p_value, _welch(difference, [(error**2, degrees_of_freedom(clusters)), *spread]))
+        fit_error = sqrt(sum(variance for variance, _ in spread))
+        error = hypot(error, fit_error)
     ci95 = max(-1.0, min(low, difference)), min(1.0, max(high, difference))
-    return PairedDifference(difference, error, ci95, p_value, n)
+    return PairedDifference(difference, error, ci95, p_value, n, fit_error)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -221,17 +224,24 @@ def smallest_difference(standard_error: float, *, power: float = 0.8, significan
 
 
 def rows_needed(
-    difference: float, standard_error: float, n: int, margin: float, confidence: float = 0.95
+    difference: float,
+    standard_error: float,
+    n: int,
+    margin: float,
+    confidence: float = 0.95,
+    *,
+    fit_error: float = 0.0,
 ) -> int | None:
     """Rows, the n measured ones included, after which a gap like the observed would be settled.
 
     Settled: known, one-sided, on which side of -margin the difference (a minus b) lies, if it stays what it is and its
-    standard error falls with the root of the rows. None where it is -margin itself, so that no number would do.
+    standard error falls with the root of the rows, but for the part that is due to fits. None where no number would
+    do: the difference is -margin itself, or the spread between fits alone leaves its side open.
     """
-    distance = abs(difference + margin)
-    if distance < EQUAL:
+    allowed = (abs(difference + margin) / NormalDist().inv_cdf(confidence)) ** 2 - fit_error**2
+    if allowed < EQUAL**2:
         return None
-    return max(1, ceil(n * (NormalDist().inv_cdf(confidence) * standard_error / distance) ** 2))
+    return max(1, ceil(n * (standard_error**2 - fit_error**2) / allowed))
 
 
 # ---- rows ------------------------------------------------------------------------------------------------------------

@@ -85,6 +85,11 @@ def _to_settle(case: Case) -> str:
     needed, examples = case.decision.rows_needed, case.data.examples
     if needed is None and case.decision.confidence >= CLEAR:
         return "No other is better by more than the tolerance, and more examples would not change that."
+    if case.decision.hangs_on_fits:
+        return (
+            "If the difference matters to you: run again with another --seed. Fits of one strategy differ so much that "
+            "no number of examples would part the leaders."
+        )
     more = None if needed is None else tens(to_label(case, needed))
     if more is None or more > MOST_ROWS_ASKED * examples:
         if case.evidence.rows < SMALL_TEST:  # that they are so close may be chance

@@ -274,6 +274,8 @@ class Comparison(Model):
     b: str
     difference: float
     standard_error: float
+    fit_error: float = 0.0
+    """The part of the standard error that is due to the spread between fits."""
     ci95: tuple[float, float]
     p_value: float | None = None
     p_adjusted: float | None = None
@@ -303,7 +305,7 @@ class Recommendation(Model):
     sensitivity: list[str] = Field(default_factory=list)
     """What would flip the decision, and what more examples bring."""
     rows_needed: int | None = None
-    """More test rows that would make a tie clear; None where no number would."""
+    """More test rows that would part the pick from the others; None where no number would."""
     gain_over_incumbent: float | None = None
     """Quality of the recommended strategy minus that of today's system."""
     keeps_incumbent: bool = False

@@ -749,6 +749,15 @@ def test_where_no_other_is_better_by_more_than_the_tolerance_no_more_examples_ar
     assert "more examples would not change that" in told.advice.next_step
 
 
+def test_where_fits_differ_too_much_no_more_examples_are_asked_for() -> None:
+    known = {"verdict": "tie", "rows_needed": None, "confidence": 0.7, "hangs_on_fits": True}
+    told = Told(CLOSE, rows=40, examples=40, decision=known)
+    assert told.advice.next_step == (
+        "Use it. If the difference matters to you: run again with another --seed. Fits of one strategy differ so much "
+        "that no number of examples would part the leaders."
+    )
+
+
 def test_on_few_rows_that_leaders_are_close_may_be_chance() -> None:
     known = {"verdict": "tie", "rows_needed": None, "confidence": 0.7}
     told = Told(CLOSE, rows=40, examples=40, decision=known)

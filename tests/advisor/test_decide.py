@@ -12,7 +12,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from advisor.decide import Candidate, Decision, Evidence, Limits, cheapest, decide
+from advisor.decide import Candidate, Decision, Evidence, Limits, Losses, cheapest, decide
 from advisor.economics import Money
 from eval.metrics import ScoredRow, get_metric
 from eval.statistics import paired_difference, resample
@@ -309,6 +309,32 @@ def test_rows_needed_follow_from_the_standard_error() -> None:
 def test_rows_are_needed_until_the_most_demanding_of_the_others_is_settled() -> None:
     three = [candidate("far", 0.5, 50), candidate("dear", 0.9, 50), candidate("cheap", 0.9, 1)]
     assert choose(three, error=0.03, spread=0.03, rows=100).rows_needed == 2435 - 100
+
+
+def test_no_number_of_rows_is_promised_where_fits_differ_too_much() -> None:
+    """Level to within a point takes an error of 0.6 points; the fits alone have 2."""
+    pair = [candidate("dear", 0.9, 50), candidate("cheap", 0.9, 1)]
+    found = evidence(pair, error=0.03, spread=0.03, rows=100)
+    of_fits = {("dear", "cheap"): 0.02, ("cheap", "dear"): 0.02}
+    decision = decide(pair, replace(found, fit_errors=of_fits), ANY, POINT)
+    assert (decision.verdict, decision.rows_needed, decision.hangs_on_fits) == ("tie", None, True)
+    assert not decide(pair, found, ANY, POINT).hangs_on_fits
+    little = decide(pair, replace(found, fit_errors=dict.fromkeys(of_fits, 0.005)), ANY, POINT)
+    assert little.rows_needed is not None
+    assert (little.rows_needed > 2435 - 100, little.hangs_on_fits) == (True, False)
+    today = Candidate("today", 0.86, Money(0.0, 0.0, 0.0), 0.0, -1, incumbent=True)
+    lone = evidence([today, pair[0]], error=0.07, spread=0.05)
+    unsure = replace(lone, fit_errors={("dear", "today"): 0.06, ("today", "dear"): 0.06})
+    assert decide([today, pair[0]], unsure, ANY, POINT).hangs_on_fits, "the gain over today's system"
+
+
+def test_losses_have_a_spread_between_fits_of_their_own() -> None:
+    priced = [replace(c, loss=1 - c.quality) for c in PRICED]
+    names = {("dear", "cheap"): 0.02, ("cheap", "dear"): 0.02}
+    resampled = {c.name: 1 - c.quality + 0.014 * np.random.default_rng(1).standard_normal(400) for c in PRICED}
+    found = replace(evidence(PRICED), losses=Losses(names, resampled, 1.0, dict.fromkeys(names, 0.019)))
+    decision = decide(priced, found, ANY, POINT, error_cost=1.0, volume=10_000)
+    assert (decision.rows_needed, decision.hangs_on_fits) == (None, True)
 
 
 def test_rows_can_be_needed_to_show_that_the_pick_loses_too_much() -> None:

@@ -413,6 +413,25 @@ def test_no_number_of_rows_settles_a_difference_that_is_the_margin() -> None:
     assert rows_needed(-0.01, standard_error=0.02, n=100, margin=0.01) is None
 
 
+def test_the_spread_between_fits_does_not_shrink_with_the_rows() -> None:
+    """An error of 3 points of rows and 4 of fits: with ten times the rows it is 4.1, and never under 4."""
+    assert rows_needed(0.02, standard_error=0.05, n=100, margin=0.0, fit_error=0.04) is None
+    needed = rows_needed(0.08, standard_error=0.05, n=100, margin=0.0, fit_error=0.04)
+    assert needed is not None
+    assert 1.645 * sqrt(0.03**2 * 100 / needed + 0.04**2) == pytest.approx(0.08, rel=0.001)
+    alone = rows_needed(0.08, standard_error=0.03, n=100, margin=0.0)
+    assert alone is not None
+    assert needed > alone
+
+
+def test_what_fits_add_to_the_error_of_a_difference_is_told_apart() -> None:
+    rng = np.random.default_rng(16)
+    several, one = fits_of(rng, (0.5, 0.9, 0.7)), fits_of(rng, (0.6,))
+    found, of_rows = (paired_difference_over_fits(ACCURACY, fits, one, seed=0) for fits in (several, several[:1]))
+    assert 0.05 < found.fit_error < found.standard_error
+    assert of_rows.fit_error == 0
+
+
 # ---- the ends of a proportion ----------------------------------------------------------------------------------------
 
 
