@@ -168,6 +168,8 @@ class Decision:
     """More test rows after which it would be settled whether the pick loses more than the tolerance, and that it is
     ahead of all that cost no more; 0 where it is, None where no number of rows would do: the observed loss is the
     tolerance itself, one that costs no more is not behind, or fits differ too much."""
+    limit_in_doubt: bool = False
+    """What is advised, the pick or today's system, has the quality asked for as measured, but perhaps not in truth."""
     hangs_on_fits: bool = False
     """Rows would settle it, if fits of one strategy differed less."""
     label_rows_needed: Mapping[str, int] = field(default_factory=dict)
@@ -266,7 +268,8 @@ def decide(
     is_gain_known, needed = rows_for_gain(evidence) == 0, rows_for_all(evidence)
     gain = pick.quality - incumbent.quality if incumbent else None
     is_loss = gain is not None and gain < 0 and today is None  # that a limit is worth it is for the client to say
-    clear = _is_clear(pick, rivals, confidence) and is_gain_known and not is_loss
+    in_doubt = not _surely_meets(today if today and not better else pick, evidence, limits)
+    clear = _is_clear(pick, rivals, confidence) and is_gain_known and not is_loss and not in_doubt
     if today and better and not is_gain_known:
         rivals.append(today)
     return Decision(
@@ -280,6 +283,7 @@ def decide(
         rivals=tuple(c.name for c in rivals),
         lacks=lacks,
         rows_needed=needed,
+        limit_in_doubt=in_doubt,
         hangs_on_fits=needed is None and rows_for_all(evidence.of_these_fits()) is not None,
         label_rows_needed=evidence.scarce_labels(),
         gain=gain,
@@ -438,6 +442,23 @@ def _is_clear(pick: Candidate, rivals: Sequence[Candidate], confidence: float) -
     Without the first half, two fits of one strategy would get a clear winner whenever the rows are many.
     """
     return confidence >= CLEAR and not _in_its_place(pick, rivals)
+
+
+def _surely_meets(candidate: Candidate, evidence: Evidence, limits: Limits) -> bool:
+    """Whether the quality asked for is had with a probability of 97.5 %: the 95 % range does not reach below it.
+
+    Wilson's test of a share, of as many rows as would be as sure as the resamples are, or of all rows (or groups) where
+    these never vary.
+    """
+    least, value, resampled = limits.min_quality, candidate.quality, evidence.resampled[candidate.name]
+    if not least:
+        return True
+    spread = float(resampled.var())
+    known = spread > ROUNDING and 0 < value < 1
+    rows = value * (1 - value) / spread if known else evidence.groups or evidence.rows
+    error = (least * (1 - least) / rows) ** 0.5
+    by_test = _NORMAL.cdf((value - least) / error) if error > 0 else 0.0
+    return min(float((resampled >= least - ROUNDING).mean()), by_test) >= (1 + CLEAR) / 2
 
 
 def _in_its_place(pick: Candidate, rivals: Sequence[Candidate]) -> list[Candidate]:

@@ -8,6 +8,7 @@ from statistics import NormalDist
 
 from advisor.advice.case import SMALL_TEST, Case, broken_today, is_loss
 from advisor.advice.labelling import ENOUGH_ROWS_OF_A_LABEL, label_more, tens, to_label
+from advisor.advice.phrases import quality_of
 from advisor.decide import CLEAR, gain_over
 from advisor.report import schema, wording
 from advisor.report.wording import title_in_text
@@ -29,7 +30,7 @@ ONE_TEST = {
 def caveats_of(case: Case) -> list[str]:
     """A sentence each; first what speaks against the pick."""
     plan, rows = case.data.plan, case.evidence.rows
-    caveats = [*_doubts(case), *_lacking(case), *_unsure_recalls(case)]
+    caveats = [*_doubts(case), *_lacking(case), *_unsure_quality(case), *_unsure_recalls(case)]
     if rows < SMALL_TEST and case.decision.verdict != "insufficient_evidence":
         caveats.append(f"{rows} test rows show large differences only.")
     if case.evidence.unscored:
@@ -49,7 +50,9 @@ def _doubts(case: Case) -> list[str]:
     if case.decision.verdict != "tie":
         return []
     said = [*_against_today(case), *_against_rivals(case)]
-    return said or [f"On {case.evidence.rows} test rows another strategy may be more than the tolerance better."]
+    if said or case.decision.limit_in_doubt:
+        return said
+    return [f"On {case.evidence.rows} test rows another strategy may be more than the tolerance better."]
 
 
 def _against_today(case: Case) -> list[str]:
@@ -73,17 +76,22 @@ def _may_gain(case: Case) -> bool:
 
 
 def _against_rivals(case: Case) -> list[str]:
-    """The others that may be as good as the pick, which goes by its name where today's system is what is advised."""
+    """The others that may be as good as the pick, which goes by its name where today's system is what is advised.
+
+    It was taken from those that count as equal for one reason, and before those that are close for another.
+    """
     decision = case.decision
-    if not decision.rivals:
-        return []
     it = title_in_text(str(decision.pick)) if decision.keeps_incumbent else "it"
-    others = conjoined([title_in_text(name) for name in decision.rivals])
-    leads = decision.equals == (decision.pick,)
-    why = "it was taken for its measured lead" if leads else "it was taken as the cheaper or simpler"
-    if case.settings.error_cost is not None:
-        why = "it was taken for its lowest total cost"
-    return [f"On {case.evidence.rows} test rows {it} cannot be told apart from {others}; {why}."]
+    by_reason = defaultdict(list)
+    for name in decision.rivals:
+        why = "as the cheaper or simpler" if name in decision.equals else "for its measured lead"
+        if case.settings.error_cost is not None:
+            why = "for its lowest total cost"
+        by_reason[why].append(title_in_text(name))
+    return [
+        f"On {case.evidence.rows} test rows {it} cannot be told apart from {conjoined(others)}; it was taken {why}."
+        for why, others in by_reason.items()
+    ]
 
 
 def _lacking(case: Case) -> list[str]:
@@ -100,6 +108,16 @@ def _lacking(case: Case) -> list[str]:
         + ", ".join(f"{label} ({case.evidence.rows_per_label[label]})" for label in case.decision.label_rows_needed),
     }
     return [f"Not enough evidence: {words[lack]}." for lack in case.decision.lacks]
+
+
+def _unsure_quality(case: Case) -> list[str]:
+    """A limit that is met as measured, and perhaps not in truth."""
+    decision, least = case.decision, case.settings.min_quality
+    if not decision.limit_in_doubt or least is None:
+        return []
+    name = INCUMBENT if decision.keeps_incumbent else str(decision.pick)
+    asked = f"at least {wording.stated(100 * least)} of 100 were asked for"
+    return [f"Whether {title_in_text(name)} meets --min-quality is not sure: {quality_of(case, name)}; {asked}."]
 
 
 def _unsure_recalls(case: Case) -> list[str]:

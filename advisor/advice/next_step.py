@@ -51,7 +51,9 @@ def next_step_of(case: Case) -> str:
         loss = as_points(-(decision.gain or 0.0))
         return f"Use it if meeting {broken_today(case)} is worth the {loss} that it loses; else keep today's system."
     if decision.verdict == "tie":
-        return f"Use it. {_to_settle(case)}"
+        limit = ["Further labelled rows would show whether it meets --min-quality."] * decision.limit_in_doubt
+        others = [_to_settle(case)] if decision.rows_needed != 0 or not limit else []
+        return " ".join(["Use it.", *limit, *others])
     if not case.is_kept:
         return "Compare in a new folder with --keep all, then try it."
     return "Try it on texts of your own with `advisor predict`, then on further labelled rows with `advisor evaluate`."

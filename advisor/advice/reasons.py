@@ -7,7 +7,7 @@ from collections.abc import Callable
 from advisor.advice.case import Case, best_of, difference_between, flags_of, value_of
 from advisor.advice.phrases import as_points, quality_of, the_pick, within_limits
 from advisor.advice.shortfall import shortfall_of
-from advisor.decide import Candidate
+from advisor.decide import ROUNDING, Aim, Candidate
 from advisor.economics import is_paid_by_token
 from advisor.error_costs import ErrorCosts
 from advisor.report import wording
@@ -100,17 +100,16 @@ def _retrieval(case: Case) -> str:
 
 
 def _no_model_needed(case: Case) -> bool:
-    """A strategy without a language model was picked with evidence, and language models had their chance.
+    """A strategy without a language model is advised with evidence, and language models had their chance.
 
-    None that is beyond the limits measured more: it is the limits that need none then.
+    None of them measured more by what does not count as equal: it is the limits or the costs that need none then.
     """
-    pick = str(case.decision.pick)
-    picked = case.results[pick].model is None
-    tried = any(r.model is not None and r.quality for r in case.results.values())
-    beyond = [name for name in case.decision.broken if case.results[name].model is not None]
-    better = any(value_of(case, name) > value_of(case, pick) for name in beyond)
-    enough = case.decision.verdict != "insufficient_evidence" and not shortfall_of(case)
-    return picked and tried and enough and not better
+    named, decision = {c.name: c for c in case.candidates}, case.decision
+    pick, aim = named[str(decision.pick)], Aim(case.weighed.assumptions.tolerance)
+    with_model = [named[r.name] for r in case.results.values() if r.model is not None and r.name in named]
+    better = [c for c in with_model if c.quality - pick.quality > aim.margin(pick, c, case.evidence) + ROUNDING]
+    enough = decision.verdict != "insufficient_evidence" and not decision.keeps_incumbent and not shortfall_of(case)
+    return case.results[pick.name].model is None and bool(with_model) and enough and not better
 
 
 def _against_best(case: Case) -> str:

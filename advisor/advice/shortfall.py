@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from advisor.advice.case import Case, difference_between
 from advisor.advice.phrases import within_limits
 from advisor.report import schema
@@ -35,9 +37,7 @@ def shortfall_of(case: Case) -> str:
     if decision.pick in UNTAUGHT and decision.runner_up:
         by_how_much = "" if decision.pick == decision.best else " by more than counts as equal"
         return f"No strategy{within} is better than {UNTAUGHT[decision.pick]}{by_how_much}"
-    level = [name for name in decision.rivals if name in UNTAUGHT]
-    if is_priced:  # rivals are so by what they cost in all
-        level = [name for name in level if difference_between(case, decision.pick, name)[0] <= 0]
+    level = [name for name in decision.rivals if name in UNTAUGHT and not _surely_beaten(case, name, possible)]
     if level:
         return f"No strategy{within} is surely better than {UNTAUGHT[level[0]]}"
     qualities = [quality for name in possible if (quality := case.results[name].quality)]
@@ -47,6 +47,11 @@ def shortfall_of(case: Case) -> str:
     if has_own_measure:
         return ""
     return f"No strategy{within} gets half of it right" if all(map(_is_below_half, qualities)) else ""
+
+
+def _surely_beaten(case: Case, untaught: str, possible: Sequence[str]) -> bool:
+    """Whether any strategy gets surely more right: the pick, or a dearer one that it counts as equal to."""
+    return any(difference_between(case, name, untaught)[0] > 0 for name in possible if name not in UNTAUGHT)
 
 
 def _is_below_half(quality: schema.Quality) -> bool:

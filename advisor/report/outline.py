@@ -247,7 +247,7 @@ def _method(report: Report) -> list[Block]:
         f"Data: {wording.count(report.data.examples, 'example')}, {wording.count(report.data.documents, 'document')}.",
         *report.data.stated,
         view.how_split(report),
-        *filter(None, [wording.why_divided(plan), wording.power(plan)]),
+        *filter(None, [wording.why_divided(plan), view.power(report)]),
         f"{wording.how_long(report.timing.total_seconds, plan)} The seed was {report.seed}.",
         *(f"{wording.what_cuts_are_for(plan.predicted_seconds, plan.time_budget)}: {cut}" for cut in plan.cuts),
         f"The decision is for {'; '.join(view.limits(report))}.",

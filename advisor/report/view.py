@@ -106,6 +106,11 @@ def how_split(report: Report) -> str:
     return said if all_did else f"{said} What stopped early answered only some of the rows."
 
 
+def power(report: Report) -> str:
+    """The smallest difference that can be shown by the rows that all strategies answered."""
+    return wording.power(report.data.plan, min((c.n for c in report.comparisons), default=0))
+
+
 def note(report: Report, result: StrategyResult) -> str:
     """A few words on a strategy: its part in the recommendation, and its status where that is not ok."""
     words = []

@@ -464,13 +464,13 @@ def how_long(seconds: float, plan: Plan) -> str:
     return f"The run took {took}, {over} over its time budget of {budget}; planned were {planned}."
 
 
-def power(plan: Plan) -> str:
-    """The smallest difference that the rows can show; empty where it is not known."""
+def power(plan: Plan, rows: int) -> str:
+    """The smallest difference that the rows can show, those that all answered; empty where it is not known."""
     if plan.smallest_difference is None:
         return ""
     return (
-        f"Between the two leading strategies these {plan.test:,} rows can show a difference of about "
-        f"{100 * plan.smallest_difference:.1f} points or more (with 80 % power at the 5 % level)."
+        f"Between the two leading strategies the {count(rows, 'row')} that all answered can show a difference of "
+        f"about {100 * plan.smallest_difference:.1f} points or more (with 80 % power at the 5 % level)."
     )
 
 

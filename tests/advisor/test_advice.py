@@ -148,11 +148,11 @@ class Told:
         names = list(qualities)
         comparisons = [
             schema.Comparison(
-                a=a, b=b, difference=d, standard_error=error, ci95=(d - 2 * error, d + 2 * error), p_value=0.1, n=rows
+                a=a, b=b, difference=d, standard_error=e, ci95=(d - 2 * e, d + 2 * e), p_value=0.1, n=rows
             )
             for i, a in enumerate(names)
             for b in names[i + 1 :]
-            for d in [qualities[a] - qualities[b]]
+            for d, e in [(qualities[a] - qualities[b], known.standard_errors[a, b])]
         ]
         results = [
             result(n, v, costs[n], rows, (curves or {}).get(n), (refits or {}).get(n), (secondary or {}).get(n), metric)
@@ -340,6 +340,17 @@ def test_where_it_is_not_sure_that_anything_beats_the_commonest_label_that_is_sa
     assert not Told({"majority": 0.51, "few_shot": 0.6}, error=0.02, error_cost=error_cost).advice.falls_short
 
 
+def test_that_nothing_is_surely_better_than_the_commonest_label_is_said_only_where_it_holds_of_all() -> None:
+    """lora is 3.5 points ahead, with hardly any doubt; the cheaper pick, which counts as equal to it, is 3 ahead."""
+    values, costs = {"majority": 0.6, "tfidf_linear": 0.63, "lora": 0.635}, {"tfidf_linear": 0.5, "lora": 50.0}
+    errors = {("lora", "majority"): 0.01, ("tfidf_linear", "majority"): 0.02, ("lora", "tfidf_linear"): 0.02}
+    known = {"standard_errors": errors | {(b, a): error for (a, b), error in errors.items()}}
+    told = Told(values, costs, evidence=known)
+    assert (told.advice.strategy, told.advice.falls_short) == ("tfidf_linear", False)
+    assert "cannot be told apart from always the commonest label" in told.caveats
+    assert Told(values, costs, evidence={}, error=0.02).advice.falls_short
+
+
 def test_what_is_said_of_all_strategies_holds_of_those_beyond_the_limits_too() -> None:
     costs = {"majority": 1.0, "tfidf_linear": 2.0, "lora": 99.0}
     told = Told({"majority": 0.5, "tfidf_linear": 0.5, "lora": 0.95}, costs, max_cost_per_1k=1.0)
@@ -354,6 +365,15 @@ def test_limits_that_a_better_language_model_breaks_do_not_make_it_unneeded() ->
     assert "No language model is needed" not in Told(qualities, dear, models=models, max_cost_per_1k=1.0).reasons
     worse = {**qualities, "lora": 0.7}
     assert "No language model is needed" in Told(worse, dear, models=models, max_cost_per_1k=1.0).reasons
+
+
+def test_no_language_model_is_needed_only_where_none_is_advised_and_none_leads() -> None:
+    said, dear = "No language model is needed", {"tfidf_linear": 1.0, "lora": 50.0}
+    assert said in Told({"tfidf_linear": 0.895, "lora": 0.9}, dear).reasons
+    assert said not in Told({"tfidf_linear": 0.6, "lora": 0.9}, dear, error_cost=0.01).reasons, "which costs more"
+    today = Told({INCUMBENT: 0.9, "tfidf_linear": 0.8, "lora": 0.7}, dear)
+    assert today.advice.keeps_incumbent
+    assert said not in today.reasons, "today's system may be one"
 
 
 def test_where_the_gain_over_todays_system_may_be_none_that_is_said() -> None:
@@ -743,6 +763,17 @@ def test_a_tie_says_with_whom_and_why_this_one_was_taken() -> None:
         assert "it was taken for its measured lead" in led.caveats, f"whatever is dearer: {dearer}"
 
 
+def test_rivals_that_count_as_equal_and_those_that_are_only_close_are_told_apart() -> None:
+    costs = {"tfidf_linear": 1.0, "few_shot": 5.0, "lora": 50.0}
+    told = Told({"tfidf_linear": 0.88, "few_shot": 0.90, "lora": 0.905}, costs, error=0.02)
+    assert told.decision.equals == ("lora", "few_shot")
+    apart = "On 200 test rows it cannot be told apart from"
+    assert told.advice.caveats[:2] == [
+        f"{apart} fine-tuning (LoRA); it was taken as the cheaper or simpler.",
+        f"{apart} TF-IDF + linear classifier; it was taken for its measured lead.",
+    ]
+
+
 def test_where_no_other_is_better_by_more_than_the_tolerance_no_more_examples_are_asked_for() -> None:
     known = {"verdict": "tie", "rows_needed": None, "confidence": 0.99}
     told = Told({"tfidf_linear": 0.9, "few_shot": 0.893}, decision=known)
@@ -859,6 +890,20 @@ def test_where_failures_leave_open_whether_a_limit_is_met_that_is_said() -> None
     kept = Told({"few_shot": 0.89, INCUMBENT: 0.95}, **unsure)
     assert kept.advice.keeps_incumbent
     assert kept.advice.headline.startswith("Too little evidence to give up today's system: 190 of 200")
+
+
+def test_a_limit_on_quality_that_is_met_by_a_hair_is_told() -> None:
+    told = Told({"few_shot": 0.9, "tfidf_linear": 0.5}, min_quality=0.9)
+    assert told.advice.verdict == "tie"
+    assert told.advice.caveats[0] == (
+        "Whether prompt with fixed examples meets --min-quality is not sure: 180 of 200 right, 90 % (80 to 100 %); at "
+        "least 90 of 100 were asked for."
+    )
+    assert told.advice.next_step == "Use it. Further labelled rows would show whether it meets --min-quality."
+    close = Told({"few_shot": 0.9, "tfidf_linear": 0.88}, min_quality=0.875)
+    assert close.advice.next_step.startswith("Use it. Further labelled rows would show whether it meets --min-quality.")
+    assert "If the difference matters to you" in close.advice.next_step
+    assert "meets --min-quality" not in Told({"few_shot": 0.9, "tfidf_linear": 0.5}, min_quality=0.8).caveats
 
 
 def test_few_test_rows_are_said_to_show_large_differences_only() -> None:

@@ -170,6 +170,20 @@ def test_the_best_within_the_limits_sets_the_mark() -> None:
     assert (decision.pick, decision.best) == ("cheap", "dear")
 
 
+@pytest.mark.parametrize(
+    ("measured", "asked", "verdict"),
+    [(0.90, 0.90, "tie"), (0.93, 0.90, "tie"), (0.945, 0.90, "clear"), (1.0, 0.99, "tie"), (1.0, 0.95, "clear")],
+)
+def test_a_limit_on_quality_that_the_range_reaches_below_is_not_clearly_met(
+    measured: float, asked: float, verdict: str
+) -> None:
+    """On 200 rows; where all are right, Wilson's range begins at 98.1 %."""
+    spread = (measured * (1 - measured) / 200) ** 0.5
+    decision = choose([candidate("a", measured), candidate("b", 0.3)], Limits(min_quality=asked), spread=spread)
+    assert (decision.pick, decision.verdict, decision.limit_in_doubt) == ("a", verdict, verdict == "tie")
+    assert decision.rows_needed == 0, "between the strategies it is settled"
+
+
 def test_none_feasible_where_nothing_meets_the_limits() -> None:
     decision = choose([candidate("a", 0.5), candidate("b", 0.6)], Limits(min_quality=0.9, max_latency_ms=1))
     assert (decision.verdict, decision.pick, decision.best, decision.runner_up) == ("none_feasible", None, None, None)
@@ -789,6 +803,7 @@ def test_with_an_incumbent_the_choice_is_that_among_those_that_beat_it_if_any_do
             "keeps_incumbent": False,
             "verdict": before.verdict,
             "rows_needed": before.rows_needed,
+            "limit_in_doubt": before.limit_in_doubt,
             "broken": before.broken,
         }
         assert replace(after, **of_today) == before  # type: ignore[arg-type]
@@ -812,6 +827,15 @@ def test_unscored_rows_that_could_turn_it_against_or_for_todays_system_are_insuf
     decision = choose(pair, error=0.003, rows=500, unscored=500)
     assert (decision.verdict, decision.lacks) == ("insufficient_evidence", ("unscored_rows",))
     assert choose(pair, error=0.003, rows=998, unscored=2).verdict == "clear"
+
+
+def test_of_todays_system_that_is_kept_it_counts_whether_it_surely_meets_the_limit() -> None:
+    today = Candidate("today", 0.95, Money(0.0, 0.0, 0.0), 0.0, -1, incumbent=True)
+    pair = [today, candidate("a", 0.91)]
+    assert choose(pair, Limits(min_quality=0.9)).verdict == "clear"
+    assert choose(pair, Limits(min_quality=0.91)).limit_in_doubt is False
+    assert choose(pair, Limits(min_quality=0.94)).limit_in_doubt is False, "none is within it"
+    assert choose([today, candidate("a", 0.95)], Limits(min_quality=0.94)).limit_in_doubt
 
 
 def test_where_errors_weigh_nothing_today_is_still_not_given_up_for_something_worse() -> None:

@@ -56,7 +56,7 @@ def test_how_it_was_measured_says_which_plans_were_weighed_and_what_the_rows_can
 ) -> None:
     text = soup(sample_report()).get_text(" ", strip=True)
     assert "5-fold cross-fitting about 24 min 50 s" in text
-    assert "these 100 rows can show a difference of about 6.7 points" in text
+    assert "the 100 rows that all answered can show a difference of about 6.7 points" in text
     assert 'Grouped 600 examples by "cust" (20 groups).' in text
 
 

@@ -245,10 +245,10 @@ def test_where_there_was_one_way_only_no_choice_is_told(folds: tuple[int, ...]) 
 
 
 def test_power_is_the_smallest_difference_that_the_rows_can_show() -> None:
-    assert wording.power(plan()) == ""
-    assert wording.power(plan(test=1250, smallest_difference=0.0312)) == (
-        "Between the two leading strategies these 1,250 rows can show a difference of about 3.1 points or more "
-        "(with 80 % power at the 5 % level)."
+    assert wording.power(plan(), 1250) == ""
+    assert wording.power(plan(test=1300, smallest_difference=0.0312), 1250) == (
+        "Between the two leading strategies the 1,250 rows that all answered can show a difference of about 3.1 points "
+        "or more (with 80 % power at the 5 % level)."
     )
 
 
