@@ -10,24 +10,27 @@ from eval.contracts import Example, Kind, Solution, Task
 from eval.errors import NotApplicable
 from strategies.base import Allowance, Family, Standing, Workshop
 from strategies.baselines import NOT_A_CLASSIFICATION
-from strategies.finetuning import check_enough
+from strategies.finetuning import check_enough, passes
 from strategies.linear_classifier import LinearClassifier
 from strategies.models.base import Embedder
 from strategies.models.embedding_cache import CachingEmbedder
 from strategies.text_features import TunedFeatures
-from strategies.tuning import EPOCH_ROWS, parts, quality, sample
+from strategies.training.watch import Watch, chance
+from strategies.tuning import quality, sample, watched_parts, watched_rows
 from strategies.workload import Profile, Tokens, Workload
 
 if TYPE_CHECKING:
     from strategies.models.sentence_embedder import SentenceEmbedder
 
-EPOCHS = 3
 LANGUAGE_MODEL_TOKENS = 0.4
 """What training the embedder on a token takes, in tokens that LoRA trains the default language model on."""
 
 
 class SetFit:
-    """Texts of one label are drawn together; the epoch is chosen by dev quality, as LoRA's is."""
+    """Texts of one label are drawn together, in as many passes and watched by dev rows as LoRA's are.
+
+    Dev rows are answered by a classifier that has not learnt from them; the one that is kept has, from all examples.
+    """
 
     name = "setfit"
     family: Family = "finetune"
@@ -43,45 +46,43 @@ class SetFit:
             raise NotApplicable(NOT_A_CLASSIFICATION)
         embedder = _tunable(workshop.embedder)
         check_enough(train)
-        fit_rows, dev = parts(task, train, workshop, EPOCH_ROWS)
-        rows = sample(fit_rows, workshop.allowance.train_rows, workshop.seed)
         fixed = workshop.allowance.fixed_epochs
-        best: LinearClassifier | None = None
-        reached: list[float] = []
+        fit_rows, dev = watched_parts(task, train, workshop) if fixed is None else (train, ())
+        rows = sample(fit_rows, workshop.allowance.train_rows, workshop.seed)
+        epochs = fixed or passes(workshop.allowance, False, len(rows))
+        watch, kept = Watch(chance(len(dev))), embedder
 
         def judge(epoch: int, loss: float, tuned: SentenceEmbedder) -> bool:
-            nonlocal best
-            classifier = LinearClassifier.fit_texts(TunedFeatures(tuned), rows)
-            told = {"dev_quality": quality(task, classifier, dev)} if dev and not fixed else {}
+            nonlocal kept
+            reached = quality(task, LinearClassifier.fit_texts(TunedFeatures(tuned), rows), dev) if dev else None
+            told = {} if reached is None else {"dev_quality": reached}
             workshop.log.curve.append({"epoch": epoch, "train_loss": loss, **told})
-            if not told or told["dev_quality"] > max(reached, default=-1.0):
-                best = classifier
-                workshop.log.config["best_epoch"] = epoch
-            reached.extend(told.values())
-            return not told or told["dev_quality"] < 1.0
+            if watch.keeps(reached):
+                kept = tuned
+            return not watch.has_seen_enough
 
         workshop.log.guard_fired = tune_embedder(
             embedder,
             [e.input for e in rows],
             [e.target for e in rows],
-            fixed or EPOCHS,
+            epochs,
             workshop.seed,
             on_epoch=judge,
             on_step=lambda done, total: workshop.progress("training", done, total),
             deadline=workshop.allowance.deadline,
         )
-        assert best is not None
-        workshop.log.config["epochs"] = fixed or EPOCHS
+        workshop.log.config |= {"epochs": epochs, "best_epoch": watch.kept}
         workshop.log.train_examples = len(rows)
-        workshop.log.held_out = tuple(e.id for e in dev)
-        return best
+        return LinearClassifier.fit_texts(TunedFeatures(kept), train)
 
     def workload(self, profile: Profile, allowance: Allowance) -> Workload:
         if not profile.label_tokens:
             return Workload()
-        rows = min(profile.train_rows, allowance.train_rows)
-        epochs = allowance.fixed_epochs or EPOCHS
-        fit = Tokens(trained=LANGUAGE_MODEL_TOKENS * epochs * rows * profile.input_tokens)
+        dev = watched_rows(profile.train_rows, allowance)
+        rows = min(profile.train_rows - dev, allowance.train_rows)
+        trained = LANGUAGE_MODEL_TOKENS * rows * profile.input_tokens
+        judged = (rows + dev if dev else 0) * profile.input_tokens
+        fit = Tokens(trained=trained, embedded=judged) * passes(allowance, False, rows)
         return Workload(fit=fit).embedding(profile.input_tokens)
 
 

@@ -25,7 +25,8 @@ from strategies.racing import FEWEST, Meter
 from strategies.retrieval.contexts import shortest_context
 from strategies.retrieval.index import ExampleIndex
 from strategies.text_features import EmbeddingFeatures
-from strategies.tuning import ALTERNATIVES, answered, sample, set_aside, watched_rows
+from strategies.training.watch import chance
+from strategies.tuning import ALTERNATIVES, answered, sample, watched_parts, watched_rows
 from strategies.workload import (
     LIKELIEST,
     SEARCHED_HALF_TUNED,
@@ -78,7 +79,7 @@ class Lora:
 
         model = _trainable(workshop.language_model)
         check_enough(train)
-        fit_rows, dev = _watched(task, train, workshop)
+        fit_rows, dev = watched_parts(task, train, workshop)
         rows = sample(fit_rows, workshop.allowance.train_rows, workshop.seed)
         pipeline = self._pipeline(task, train, workshop)
         learning = self._remembering(pipeline, fit_rows, workshop)  # dev rows must not find themselves
@@ -87,7 +88,7 @@ class Lora:
         epochs = workshop.allowance.fixed_epochs or passes(workshop.allowance, json, len(rows))
         before = workshop.allowance.chosen_before
         settings = most_chosen(self._settings(model, pipeline.answers), before)
-        first = replace(settings, epochs=epochs, seed=workshop.seed, margin=_chance(len(dev)))
+        first = replace(settings, epochs=epochs, seed=workshop.seed, margin=chance(len(dev)))
         course = _Course(model, learning, rows, dev, self._labels(pipeline.answers), get_metric(task.metric), workshop)
         uncounted = Meter(speeds=workshop.speeds)
         trained = train_first(course, first, workshop.folder / "adapter", uncounted)
@@ -271,7 +272,7 @@ class LoraLinear(Lora):
             tuned = self._go_on_from(workshop.given, task, train, workshop)
         assert isinstance(tuned, Pipeline)
         features = EmbeddingFeatures(workshop.embedder)
-        learnt, watched = _watched(task, train, workshop)
+        learnt, watched = watched_parts(task, train, workshop)
         pool = LabelPool(LinearClassifier.fit_texts(features, learnt))
         if watched:
             inputs, targets = [e.input for e in watched], [e.target for e in watched]
@@ -314,13 +315,6 @@ class LoraExamples(Lora):
 
     def workload(self, profile: Profile, allowance: Allowance) -> Workload:
         return super().workload(profile, allowance).embedding(profile.input_tokens)
-
-
-def _watched(
-    task: Task, train: Sequence[Example], workshop: Workshop
-) -> tuple[tuple[Example, ...], tuple[Example, ...]]:
-    """The training examples in two: to learn from, and to watch that by."""
-    return set_aside(task, train, workshop, watched_rows(len(train), workshop.allowance))
 
 
 @dataclass(frozen=True)
@@ -399,11 +393,6 @@ def passes(allowance: Allowance, json: bool, rows: int) -> int:
     usual = min(allowance.epochs, JSON_PASSES if json else PASSES)
     steps = min(MOST_STEPS, STEPS * (allowance.epochs - 2))
     return max(usual, min(MOST_PASSES, math.ceil(steps * BATCH_ROWS / max(1, rows))))
-
-
-def _chance(rows: int) -> float:
-    """Two standard errors of a share of so many rows: what an epoch may lose on them and be as good."""
-    return 1 / math.sqrt(max(1, rows))
 
 
 def check_enough(train: Sequence[Example]) -> None:

@@ -53,6 +53,13 @@ def parts(
     return set_aside(task, train, workshop, dev_rows(len(train), workshop.allowance, most))
 
 
+def watched_parts(
+    task: Task, train: Sequence[Example], workshop: Workshop
+) -> tuple[tuple[Example, ...], tuple[Example, ...]]:
+    """The training examples in two: to learn from, and to watch that by."""
+    return set_aside(task, train, workshop, watched_rows(len(train), workshop.allowance))
+
+
 def set_aside(
     task: Task, train: Sequence[Example], workshop: Workshop, size: int
 ) -> tuple[tuple[Example, ...], tuple[Example, ...]]:

@@ -1,8 +1,8 @@
 """Tuning a sentence embedder so that texts of one label lie together: SetFit (Tunstall et al. 2022, arXiv 2209.11055).
 
 SetFit draws pairs of texts and pulls those of one label together. Here every pair of a batch counts, by the supervised
-contrastive loss (Khosla et al. 2020, arXiv 2004.11362), so that a text is read once for all its pairs; a batch holds
-several texts of each of its labels.
+contrastive loss (Khosla et al. 2020, arXiv 2004.11362), so that a text is read once for all its pairs; texts of one
+label enter a batch in pairs.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ import copy
 import math
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -29,9 +30,8 @@ class ContrastiveSettings:
 
     learning_rate: float = 5e-5
     temperature: float = 0.1
-    labels_per_batch: int = 16
-    texts_per_label: int = 2
-    """More where there are fewer labels: batches keep their size."""
+    batch_size: int = 32
+    """Texts, about."""
     warmup: float = 0.1
     """Share of the steps over which the learning rate rises; it then falls in a line to zero."""
 
@@ -60,14 +60,13 @@ def tune_embedder(
     weights = [p for p in network.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(weights, lr=settings.learning_rate, weight_decay=0.01, fused=True)
     numbers = {label: i for i, label in enumerate(sorted(set(labels)))}
-    courses = [list(batches(labels, settings, seed * 1000 + epoch)) for epoch in range(1, epochs + 1)]
-    steps = sum(map(len, courses))  # an epoch has more or fewer batches as its order falls
+    steps = epochs * batch_count(len(texts), settings.batch_size)
     done = 0
-    for epoch, course in enumerate(courses, start=1):
+    for epoch in range(1, epochs + 1):
         network.train()
         torch.manual_seed(seed * 1000 + epoch)  # dropout
         losses = []
-        for rows in course:
+        for rows in batches(labels, settings.batch_size, seed * 1000 + epoch):
             for group in optimizer.param_groups:
                 group["lr"] = settings.learning_rate * _rate(done, steps, settings.warmup)
             kinds = torch.tensor([numbers[labels[row]] for row in rows], device=device)
@@ -119,30 +118,31 @@ def contrastive_loss(vectors: torch.Tensor, kinds: torch.Tensor, temperature: fl
     return -of_text.mean()
 
 
-def batches(labels: Sequence[str], settings: ContrastiveSettings, seed: int) -> Iterator[list[int]]:
-    """Rows of every batch of an epoch: all rows once, a handful of each label together, in an order drawn by the seed.
+def batches(labels: Sequence[str], size: int, seed: int) -> list[list[int]]:
+    """Rows of every batch of an epoch: all rows once, in equal batches of about so many rows.
 
-    A label's last handful may be one row, which then is there for the others to stand apart from.
+    Rows of a label come in pairs, in an order drawn by the seed in which labels take turns: a pair is spread over the
+    epoch as others of its label are, so that each batch has texts to pull together and others to stand apart from. The
+    last row of a label may be alone.
     """
     rng = random.Random(seed)
     by_label: dict[str, list[int]] = {}
     for row, label in enumerate(labels):
         by_label.setdefault(label, []).append(row)
-    size = settings.labels_per_batch * settings.texts_per_label
-    handful = max(settings.texts_per_label, size // max(1, len(by_label)))
-    handfuls = []
+    placed: list[tuple[float, list[int]]] = []
     for rows in by_label.values():
         rng.shuffle(rows)
-        handfuls += [rows[i : i + handful] for i in range(0, len(rows), handful)]
-    rng.shuffle(handfuls)
-    batch: list[int] = []
-    for rows in handfuls:
-        batch += rows
-        if len(batch) >= size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+        pairs = [rows[i : i + 2] for i in range(0, len(rows), 2)]
+        placed += [((turn + rng.random()) / len(pairs), pair) for turn, pair in enumerate(pairs)]
+    in_turn = [pair for _, pair in sorted(placed)]
+    count = batch_count(len(labels), size)
+    cuts = [len(in_turn) * batch // count for batch in range(count + 1)]
+    return [[row for pair in in_turn[a:b] for row in pair] for a, b in pairwise(cuts)]
+
+
+def batch_count(rows: int, size: int) -> int:
+    """How many batches an epoch has: a small rest would be a whole step for a few rows."""
+    return max(1, round(rows / size))
 
 
 def _rate(done: int, steps: int, warmup: float) -> float:

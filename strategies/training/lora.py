@@ -28,6 +28,7 @@ from strategies.models.transformers_lm import TransformersModel
 from strategies.training.changes import Adapter, Change, Linears
 from strategies.training.fused import answer_loss
 from strategies.training.pace import Pace
+from strategies.training.watch import PATIENCE, Watch
 
 
 @dataclass(frozen=True)
@@ -48,9 +49,8 @@ class LoraSettings:
     warmup: float = 0.06
     """Share of the steps over which the learning rate rises; it then falls along a cosine to a tenth."""
     margin: float = 0.1
-    """What an epoch may lose on the best one's dev quality and still be kept: less is chance on few rows, and only the
-    last epochs have a learning rate that has come down."""
-    patience: int = 3
+    """What an epoch may lose on the best one's dev quality and still be kept: less is chance on few rows."""
+    patience: int = PATIENCE
     """Epochs in a row that lose more, after which training ends."""
     seed: int = 0
 
@@ -210,7 +210,7 @@ class _Run:
     def train(self) -> TrainingLog:
         start = time.monotonic()
         epochs: list[Epoch] = []
-        kept, best = 0, -math.inf
+        watch = Watch(self.settings.margin, self.settings.patience)
         while len(epochs) < self.epochs:
             number = len(epochs) + 1
             loss = self._epoch(number)
@@ -221,18 +221,16 @@ class _Run:
                 raise Diverged(self.settings.learning_rate, self.tokens)
             quality = self._quality()
             epochs.append(Epoch(number, loss, quality, self._dev_loss()))
-            best = max(best, quality or 0.0)
-            if not kept or quality is None or quality >= best - self.settings.margin:
-                kept = number
+            if watch.keeps(quality):
                 self.change.save(self.folder)
                 self.objective.save(self.folder)
             self.pace.took_after_epoch(time.monotonic() - trained)
-            if time.monotonic() > self.deadline or number - kept >= self.settings.patience:
+            if time.monotonic() > self.deadline or watch.has_seen_enough:
                 break
         end = time.monotonic()
         guard = end > self.deadline and self.done < self.steps
         shortened = self.epochs if self.epochs < self.settings.epochs else None
-        return TrainingLog(tuple(epochs), kept, self.tokens, end - start, guard, len(self.rows), shortened)
+        return TrainingLog(tuple(epochs), watch.kept, self.tokens, end - start, guard, len(self.rows), shortened)
 
     def _keep_to_time(self, number: int) -> None:
         """Plan as many epochs as will end in time, so that the learning rate comes down by then; all where they do."""

@@ -21,6 +21,7 @@ from eval.folds import split
 from eval.harness import evaluate
 from eval.metrics import get_metric
 from strategies.base import Allowance, Family, FitLog, Given, Workshop
+from strategies.embedder_tuning import LANGUAGE_MODEL_TOKENS
 from strategies.finetuning import WHOLE_COST, passes
 from strategies.label_pool import LabelPool
 from strategies.linear_classifier import LinearClassifier
@@ -32,6 +33,7 @@ from strategies.pipeline import Pipeline
 from strategies.prompts import PromptTemplate
 from strategies.registry import STRATEGIES, make_strategy
 from strategies.solutions import load_solution
+from strategies.tuning import watched_rows
 from strategies.workload import LIKELIEST, Profile, Tokens, Workload
 
 ALLOWANCE = {"epochs": 2, "dev_rows": 8}
@@ -403,7 +405,9 @@ def test_no_work_is_planned_for_a_classifier_of_answers_that_are_written(name: s
     assert make_strategy(name).workload(replace(PROFILE, label_tokens=12), Allowance()) != Workload()
 
 
-@pytest.mark.parametrize("name", ["lora", "full_tuning", "lora_classifier", "lora_linear", "lora_examples", "lora_rag"])
+@pytest.mark.parametrize(
+    "name", ["lora", "full_tuning", "lora_classifier", "lora_linear", "lora_examples", "lora_rag", "setfit"]
+)
 def test_training_less_is_less_work(name: str) -> None:
     strategy, profile = make_strategy(name), replace(PROFILE, label_tokens=12, train_rows=1000, parameters=10**8)
     whole = strategy.workload(profile, Allowance()).fit.trained
@@ -422,6 +426,17 @@ def test_training_less_is_less_work(name: str) -> None:
 )
 def test_few_rows_are_passed_over_more_often(epochs: int, json: bool, rows: int, expected: int) -> None:
     assert passes(Allowance(epochs=epochs), json, rows) == expected
+
+
+@pytest.mark.parametrize("epochs", [8, 4, 2])
+@pytest.mark.parametrize("rows", [40, 1000])
+def test_tuning_an_embedder_is_planned_with_as_many_passes_as_it_makes(epochs: int, rows: int) -> None:
+    profile, allowance = replace(PROFILE, label_tokens=12, train_rows=rows), Allowance(epochs=epochs)
+    fit = make_strategy("setfit").workload(profile, allowance).fit
+    learnt = rows - watched_rows(rows, allowance)
+    often = passes(allowance, False, learnt)
+    assert fit.trained == pytest.approx(LANGUAGE_MODEL_TOKENS * often * learnt * profile.input_tokens)
+    assert fit.embedded == pytest.approx(often * rows * profile.input_tokens), "each epoch is judged"
 
 
 def test_looking_for_the_likeliest_answer_is_planned_where_answers_are_right_or_wrong() -> None:

@@ -16,14 +16,19 @@ from hypothesis import strategies as st
 
 from eval.contracts import Example, Kind, Task
 from eval.errors import NotApplicable
+from strategies import embedder_tuning
 from strategies.base import Allowance, Workshop
 from strategies.embedder_tuning import SetFit
+from strategies.finetuning import passes
+from strategies.linear_classifier import LinearClassifier
 from strategies.models.embedding_cache import CachingEmbedder
 from strategies.models.fake import HashingEmbedder, ScriptedModel
 from strategies.models.sentence_embedder import SentenceEmbedder
 from strategies.models.shelf import ModelShelf
 from strategies.solutions import load_solution
-from strategies.training.contrastive import ContrastiveSettings, batches, contrastive_loss, tune_embedder
+from strategies.training import contrastive
+from strategies.training.contrastive import ContrastiveSettings, batch_count, batches, contrastive_loss, tune_embedder
+from strategies.tuning import watched_parts
 
 TASK = Task("Sort the message.", Kind.CLASSIFICATION, "accuracy")
 WORDS = {"billing": "invoice bill payment", "outage": "power dark street", "praise": "thanks great service"}
@@ -70,24 +75,31 @@ def test_where_no_two_are_of_one_kind_there_is_nothing_to_learn() -> None:
     assert not vectors.grad.any()
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_no_step_is_taken_beyond_those_planned(seed: int, embedder: SentenceEmbedder) -> None:
-    """With 17 and 26 rows one order makes three batches of the epoch and another fewer; a rate below zero unlearns."""
-    labels = ["a"] * 17 + ["b"] * 26
-    assert len({len(list(batches(labels, ContrastiveSettings(), order))) for order in range(8)}) > 1
+def test_the_steps_that_are_planned_are_taken(embedder: SentenceEmbedder) -> None:
+    """A rate below zero unlearns: an epoch has as many batches, however its order falls."""
+    labels = ["a"] * 31 + ["b"] * 36
     steps: list[tuple[int, int]] = []
     texts = [f"{label} {i}" for i, label in enumerate(labels)]
-    tune_embedder(embedder, texts, labels, 3, seed, on_step=lambda done, total: steps.append((done, total)))
-    assert steps[-1][0] == steps[-1][1] == len(steps)
+    tune_embedder(embedder, texts, labels, 3, 1, on_step=lambda done, total: steps.append((done, total)))
+    assert steps == [(i, 6) for i in range(1, 7)]
 
 
 @given(st.lists(st.sampled_from("abcdefgh"), min_size=1, max_size=80), st.integers(0, 5))
 def test_an_epoch_shows_every_row_once_and_labels_in_company(labels: list[str], seed: int) -> None:
-    found = list(batches(labels, ContrastiveSettings(), seed))
+    found = batches(labels, 32, seed)
     assert sorted(row for batch in found for row in batch) == list(range(len(labels)))
-    assert list(batches(labels, ContrastiveSettings(), seed)) == found
+    assert batches(labels, 32, seed) == found
+    assert len(found) == batch_count(len(labels), 32)
     alone = sum(n == 1 for batch in found for n in Counter(labels[row] for row in batch).values())
-    assert alone <= len(set(labels)), "a label's last handful at most"
+    assert alone <= len(set(labels)), "a label's last row at most"
+
+
+@pytest.mark.parametrize(("rare", "fewest"), [(50, 1), (200, 8)])
+def test_labels_take_turns_so_that_every_batch_has_something_to_tell_apart(rare: int, fewest: int) -> None:
+    labels = ["a"] * (400 - rare) + ["b"] * rare
+    for seed in range(20):
+        found = [Counter(labels[row] for row in batch) for batch in batches(labels, 32, seed)]
+        assert all(min(kinds["a"], kinds["b"]) >= fewest for kinds in found)
 
 
 def closeness(embedder: SentenceEmbedder) -> float:
@@ -138,16 +150,58 @@ def test_what_is_kept_answers_the_same_when_it_is_loaded(embedder: SentenceEmbed
     assert not [path for path in (tmp_path / "kept").rglob("*") if path.suffix in (".bin", ".pt", ".pkl")]
 
 
-def test_it_learns_from_the_rows_it_is_given_and_chooses_by_others(embedder: SentenceEmbedder, tmp_path: Path) -> None:
+def test_few_rows_are_passed_over_as_often_as_by_lora(embedder: SentenceEmbedder, tmp_path: Path) -> None:
     shop = workshop(embedder, tmp_path)
     SetFit().fit(TASK, TRAIN, shop)
-    assert shop.log.train_examples + len(shop.log.held_out) == len(TRAIN)
-    best = shop.log.config["best_epoch"]
-    reached = [step["dev_quality"] for step in shop.log.curve]
-    assert reached.index(max(reached)) + 1 == best
-    fixed = workshop(embedder, tmp_path, fixed_epochs=2, dev_rows=0)
+    learnt, _ = watched_parts(TASK, TRAIN, shop)
+    epochs = passes(shop.allowance, False, len(learnt))
+    assert (len(shop.log.curve), shop.log.config) == (epochs, {"epochs": epochs, "best_epoch": epochs})
+    assert shop.log.train_examples == len(learnt) == 42
+    fixed = workshop(embedder, tmp_path, fixed_epochs=2)
     SetFit().fit(TASK, TRAIN, fixed)
     assert (len(fixed.log.curve), fixed.log.config["best_epoch"], fixed.log.train_examples) == (2, 2, len(TRAIN))
+
+
+def test_dev_rows_are_learnt_from_by_the_classifier_that_is_kept_alone(
+    embedder: SentenceEmbedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fitted, tuned_on = [], []
+    fit_classifier, tune = LinearClassifier.fit_texts, contrastive.tune_embedder
+
+    def fit_noted(features: Any, rows: Any) -> LinearClassifier:
+        fitted.append(list(rows))
+        return fit_classifier(features, rows)
+
+    def tune_noted(own: Any, texts: Any, *rest: Any, **how: Any) -> bool:
+        tuned_on.extend(texts)
+        return tune(own, texts, *rest, **how)
+
+    monkeypatch.setattr(LinearClassifier, "fit_texts", fit_noted)
+    monkeypatch.setattr(contrastive, "tune_embedder", tune_noted)
+    shop = workshop(embedder, tmp_path)
+    made = SetFit().fit(TASK, TRAIN, shop)
+    learnt, dev = watched_parts(TASK, TRAIN, shop)
+    assert dev
+    *judged, kept = fitted
+    assert all(rows == list(learnt) for rows in judged)
+    assert (tuned_on, kept) == ([e.input for e in learnt], TRAIN)
+    assert shop.log.held_out == (), "a refit cannot be checked by rows that its classifier knows"
+    assert made.predict(["the street is dark"])
+
+
+@pytest.mark.parametrize(("reached", "best"), [([0.5, 0.45, 0.4], 3), ([1.0, 1.0, 0.9], 3), ([0.9, 0.9, 0.1], 2)])
+def test_the_last_epoch_before_answers_became_worse_is_kept(
+    embedder: SentenceEmbedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reached: list[float], best: int
+) -> None:
+    """By more than chance. A perfect answer to the dev rows ends nothing."""
+    found, seen = iter(reached), list[Any]()
+    monkeypatch.setattr(embedder_tuning, "passes", lambda *_: 3)
+    monkeypatch.setattr(embedder_tuning, "quality", lambda task, own, dev: seen.append(own) or next(found))
+    shop = workshop(embedder, tmp_path)
+    made = SetFit().fit(TASK, TRAIN, shop)
+    assert (shop.log.config["best_epoch"], [step["dev_quality"] for step in shop.log.curve]) == (best, reached)
+    assert isinstance(made, LinearClassifier)
+    assert made.features == seen[best - 1].features
 
 
 def test_it_says_where_it_cannot_work(embedder: SentenceEmbedder, tmp_path: Path) -> None:
