@@ -261,7 +261,8 @@ def _measure(comparison: Comparison, folder: RunFolder, progress: Progress) -> M
     deadline = c.started + request.time_budget
     bench = Bench(request, c.data, c.folds, c.plan, c.shelf, c.embedder, folder, progress, deadline)
     records = try_all(bench, c.entries)
-    weighed = weigh(records, request, c.prices, get_metric(c.data.task.metric), labels=labels_of(c.data))
+    seen, metric = {example.target for example in c.data.examples}, get_metric(c.data.task.metric)
+    weighed = weigh(records, request, c.prices, metric, labels=labels_of(c.data), seen=seen)
     by_name = {r.name: r for r in records}
     looks = look_closer(bench, records, leaders(bench, records, _pick(weighed)))
     curves: dict[str, list[Fit]] = {}

@@ -121,7 +121,7 @@ class Evidence:
     unscored_shares: Mapping[str, float] = field(default_factory=dict)
     """Share of them among the test rows of each label that a recall is asked for of."""
     rows_per_label: Mapping[str, int] = field(default_factory=dict)
-    """Test rows of each label, for classification."""
+    """Test rows of each label that examples have, where the metric or the cost of errors hangs on single labels."""
     metric_is_macro: bool = False
     """The metric is the mean of one value per label, so that a rare label weighs as much as a frequent one."""
     losses: Losses | None = None
@@ -137,11 +137,15 @@ class Evidence:
         return replace(self, fit_errors={}, losses=losses)
 
     def scarce_labels(self) -> dict[str, int]:
-        """How many more test rows each label needs that much of the metric hangs on and that has hardly any."""
-        if not self.metric_is_macro or len(self.rows_per_label) * MUCH_OF_A_METRIC >= 1:
+        """How many more test rows each label needs that much hangs on and that has hardly any.
+
+        Where only what errors cost hangs on it, it must have one: how dear its errors are is then known.
+        """
+        if len(self.rows_per_label) * MUCH_OF_A_METRIC >= 1:
             return {}
-        missing = {label: FEWEST_ROWS_OF_A_LABEL - rows for label, rows in sorted(self.rows_per_label.items())}
-        return {label: rows for label, rows in missing.items() if rows > 0}
+        fewest = FEWEST_ROWS_OF_A_LABEL if self.metric_is_macro else 1
+        few = {label: rows for label, rows in sorted(self.rows_per_label.items()) if rows < fewest}
+        return {label: FEWEST_ROWS_OF_A_LABEL - rows for label, rows in few.items()}
 
 
 @dataclass(frozen=True)

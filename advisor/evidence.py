@@ -34,7 +34,7 @@ class Weighed:
     decision: Decision | None
     """None where nothing could be measured."""
     label_rows: Mapping[str, int] = field(default_factory=dict)
-    """Test rows of each label, for classification."""
+    """Test rows of each label that examples or test rows have, for classification."""
 
 
 def weigh(
@@ -44,9 +44,11 @@ def weigh(
     metric: Metric,
     *,
     labels: Collection[str] | None = None,
+    seen: Collection[str] = (),
     comparisons: Sequence[schema.Comparison] | None = None,
 ) -> Weighed:
-    """Compare the strategies that were measured as planned, and decide. `labels` are those that answers are to be.
+    """Compare the strategies that were measured as planned, and decide. `labels` are those that answers are to be,
+    `seen` those of them that examples have, whether or not a test row has them.
 
     `comparisons` are those found before with the same records, metric and seed, on which alone they rest.
     """
@@ -55,8 +57,11 @@ def weigh(
     fits = {name: of_name for name, of_name in paired_fits(measured).items() if of_name[0]}
     if comparisons is None:
         comparisons = compare_pairs(metric, fits, request.seed)
-    evidence = _evidence(metric, fits, comparisons, records, request.seed)
-    evidence = replace(evidence, unscored_shares=_unscored_shares(request.min_recall, fits, records))
+    rows_per_label = _rows_per_label([r for r in records if r.name in fits], seen)
+    hangs_on_labels = metric.is_macro or isinstance(request.error_cost, ErrorCosts)
+    label_rows = rows_per_label if hangs_on_labels else {}
+    evidence = _evidence(metric, fits, label_rows, comparisons, records, request.seed)
+    evidence = replace(evidence, unscored_shares=_unscored_shares(request.min_recall, fits, rows_per_label))
     candidates = []
     for record in records:
         if record.name in fits:
@@ -81,8 +86,7 @@ def weigh(
         None if isinstance(error_cost, ErrorCosts) else error_cost,
     )
     decision = assumed.decide() if any(not c.incumbent for c in candidates) else None
-    label_rows = _rows_per_label([r for r in records if r.name in fits]) if labels is not None else {}
-    return Weighed(fits, comparisons, assumed, decision, label_rows)
+    return Weighed(fits, comparisons, assumed, decision, rows_per_label if labels is not None else {})
 
 
 def terms_of(options: Options, prices: economics.Prices) -> economics.Terms:
@@ -203,6 +207,7 @@ def compare_pairs(
 def _evidence(
     metric: Metric,
     fits: Mapping[str, Sequence[Sequence[ScoredRow]]],
+    rows_per_label: Mapping[str, int],
     comparisons: Sequence[schema.Comparison],
     records: Sequence[Record],
     seed: int,
@@ -220,7 +225,7 @@ def _evidence(
         resampled=resample_over_fits(metric, fits, seed) if count else {},
         rows=count,
         unscored=asked - count,
-        rows_per_label=_rows_per_label([r for r in records if r.name in fits]) if metric.is_macro else {},
+        rows_per_label=rows_per_label,
         metric_is_macro=metric.is_macro,
         groups=count - len(clusters) + len(set(clusters)),
         fit_errors=fit_errors,
@@ -228,15 +233,17 @@ def _evidence(
 
 
 def _unscored_shares(
-    labels: Collection[str], fits: Mapping[str, Sequence[Sequence[ScoredRow]]], records: Sequence[Record]
+    labels: Collection[str], fits: Mapping[str, Sequence[Sequence[ScoredRow]]], asked: Mapping[str, int]
 ) -> dict[str, float]:
     """Of each label's test rows, what share is left out."""
     scored = Counter(row.targets[0] for row in next((of_fit[0] for of_fit in fits.values()), ()))
-    asked = _rows_per_label([r for r in records if r.name in fits])
-    return {label: 1 - scored[label] / asked[label] for label in labels if label in asked}
+    return {label: 1 - scored[label] / asked[label] for label in labels if asked.get(label)}
 
 
-def _rows_per_label(records: Sequence[Record]) -> dict[str, int]:
-    """Test rows of each label."""
+def _rows_per_label(records: Sequence[Record], seen: Collection[str]) -> dict[str, int]:
+    """Test rows of each label, those that have none among them; empty where nothing was measured."""
     evaluation = next((r.evaluation for r in records if r.evaluation is not None), None)
-    return dict(Counter(o.example.target for o in evaluation.outcomes)) if evaluation else {}
+    if evaluation is None:
+        return {}
+    rows = Counter(o.example.target for o in evaluation.outcomes)
+    return {label: rows[label] for label in sorted({*seen, *rows})}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -13,7 +12,8 @@ from eval.audit import accepted, marked
 from eval.audit.balance import unlearnt_labels
 from eval.contracts import Example, Kind
 from eval.errors import RequestError
-from eval.folds import default_test_size, group_key, k_folds, latest, split
+from eval.folds import default_test_size, fewer, group_key, k_folds, latest, split
+from eval.metrics import get_metric
 
 FEWEST_TO_LEARN = 2
 """Examples beside a given test set."""
@@ -61,15 +61,17 @@ def _crossable(data: Data, seed: int, folds: int) -> bool:
 def divide(data: Data, seed: int, *, folds: int, test_rows: int | None = None) -> tuple[Parts, ...]:
     """The folds, once for all strategies: every example is a test row of one of them, or, with one fold, some are.
 
-    With one fold, at most `test_rows` of the test rows are kept; the training part does not depend on that.
+    With one fold, at most `test_rows` of the test rows are kept, drawn by label; the training part does not depend on
+    that.
     """
+    stratify = data.task.kind is Kind.CLASSIFICATION
     if folds > 1:
-        stratify = data.task.kind is Kind.CLASSIFICATION
         return tuple(Parts(*fold) for fold in k_folds(data.examples, folds=folds, seed=seed, stratify=stratify))
     whole = _holdout(data, seed)
     if data.test is None and test_rows is not None and test_rows < len(whole.test):
-        drawn = set(random.Random(seed).sample(sorted(e.id for e in whole.test), test_rows))
-        whole = Parts(whole.train, tuple(e for e in whole.test if e.id in drawn))
+        is_macro = get_metric(data.task.metric).is_macro
+        kept = fewer(whole.test, size=test_rows, seed=seed, stratify=stratify, each_label=is_macro)
+        whole = Parts(whole.train, kept)
     return (whole,)
 
 

@@ -45,7 +45,9 @@ def report_again(run: Path, *, prices: Prices | None = None, travels: bool = Fal
     labels = report.task.labels if report.task.kind == Kind.CLASSIFICATION.value else None
     check_labels(options.error_cost, options.min_recall, labels)
     metric = get_metric(report.task.metric)
-    weighed = weigh(records, options, used, metric, labels=labels, comparisons=report.comparisons)
+    weighed = weigh(
+        records, options, used, metric, labels=labels, seen=report.label_rows, comparisons=report.comparisons
+    )
     costs = {record.name: cost_of(record, options, used) for record in records}
     results = [result.model_copy(update={"cost": costs[result.name]}) for result in report.strategies]
     results = with_errors(results, weighed)

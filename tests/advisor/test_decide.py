@@ -387,6 +387,15 @@ def test_ten_rows_of_a_label_are_enough_and_accuracy_does_not_hang_on_one() -> N
     assert with_labels(macro=False, positive=290, negative=7).verdict == "clear"
 
 
+def test_a_label_of_the_examples_that_no_test_row_has_is_no_evidence() -> None:
+    """Under macro F1, and, even where accuracy is measured, where errors have each their own cost."""
+    for macro in (True, False):
+        decision = with_labels(macro=macro, usual=60, rare=0)
+        assert (decision.verdict, decision.lacks) == ("insufficient_evidence", ("label_rows",))
+        assert decision.label_rows_needed == {"rare": 10}
+    assert with_labels(macro=False, **{f"l{i}": i for i in range(20)}).verdict == "clear", "one of many"
+
+
 def test_one_of_many_labels_may_be_rare() -> None:
     """One of 20 labels is 5 % of macro F1, one of 19 is more."""
     assert with_labels(macro=True, **{f"l{i}": 5 + i for i in range(20)}).verdict == "clear"

@@ -370,6 +370,16 @@ def test_a_recall_that_no_row_shows_is_neither_met_nor_missed() -> None:
     assert found.lacks[-1] == "limited_labels"
 
 
+def test_what_the_errors_of_a_label_without_test_rows_cost_is_not_known() -> None:
+    table = {right: {answer: 9.0 for answer in LABELS if answer != right} for right in LABELS}
+    request = make_request(task="x", examples="y", error_cost={"costs": table})
+    for seen, lacks in ((LABELS[:2], ()), (LABELS, ("label_rows",))):
+        records = [record(name, {label: [label] * 60 for label in LABELS[:2]}) for name in ("majority", "zero_shot")]
+        found = weigh(records, request, PRICES, get_metric("accuracy"), labels=LABELS, seen=seen)
+        assert found.decision is not None
+        assert found.decision.lacks == lacks
+
+
 def test_under_macro_f1_wrong_answers_are_counted_all_the_same() -> None:
     """39 wrong of 400 are fewer than 59, however little macro F1 thinks of who never finds the rare label."""
     rows = {"bad": 39, "fine": 361}

@@ -176,6 +176,16 @@ def test_the_rows_of_each_label_are_those_of_a_strategy_that_was_measured_whole(
     assert evidence.scarce_labels() == {}
 
 
+def test_a_label_that_examples_have_and_no_test_row_is_counted_as_none() -> None:
+    pair = [record(name, always, label=lambda row: "fine", metric="macro_f1") for name in ("majority", "few_shot")]
+    request, labels = make_request(task="Sort.", examples="tickets.csv"), ["fine", "rare", "stated"]
+    for metric, lacks in (("macro_f1", ("label_rows",)), ("accuracy", ())):
+        found = weigh(pair, request, PRICES, get_metric(metric), labels=labels, seen=labels[:2])
+        assert found.label_rows == {"fine": 60, "rare": 0}, "one that is only stated says nothing of the rows"
+        assert found.decision is not None
+        assert found.decision.lacks == lacks
+
+
 # ---- who takes part --------------------------------------------------------------------------------------------------
 
 

@@ -68,6 +68,15 @@ def test_the_test_part_is_cut_to_the_planned_rows_with_many_labels(tmp_path: Pat
     assert [len(holdout(data, test_rows=n).test) for n in (150, 100, 60)] == [150, 100, 60]
 
 
+def test_a_rare_label_keeps_a_test_row_where_the_test_part_is_cut(tmp_path: Path) -> None:
+    """Two of a hundred, measured by macro F1: drawn without regard to labels none is left one time in four."""
+    rows = [(f"order number {i}", "fraud" if i % 50 == 0 else "fine") for i in range(1000)]
+    data = read(write(tmp_path / "orders.csv", rows), task="Spot fraud.")
+    assert data.task.metric == "macro_f1"
+    for seed in range(30):
+        assert {e.target for e in holdout(data, seed, test_rows=60).test} == {"fraud", "fine"}
+
+
 def test_exact_duplicates_never_straddle_the_split(tmp_path: Path) -> None:
     rows = [(f"Same   text {i % 40}" if i % 2 else f"same text {i % 40}", MIXED[i][1]) for i in range(100)]
     parts = holdout(read(write(tmp_path / "twice.csv", rows)))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from eval.contracts import Example
 from eval.errors import RequestError
-from eval.folds import Split, default_test_size, dev_split, group_key, k_folds, latest, split, with_groups
+from eval.folds import Split, default_test_size, dev_split, fewer, group_key, k_folds, latest, split, with_groups
 
 texts = st.sampled_from(["a", "A ", "b", "b  c", "B C", "d", "e", "f", "g", "h"])
 tables = st.lists(st.tuples(texts, st.sampled_from(["x", "y", "z"])), min_size=4, max_size=40).filter(
@@ -44,6 +44,30 @@ def test_duplicates_never_straddle_and_no_row_is_lost(rows: list[tuple[str, str]
     assert test
     assert not {group_key(e.input) for e in train} & {group_key(e.input) for e in test}
     assert sorted(train + test, key=lambda e: e.row) == examples
+
+
+def rare(rows: int, of_rare: int) -> list[Example]:
+    return examples_of([(f"text {i}", "rare" if i < of_rare else "usual") for i in range(rows)])
+
+
+def test_of_fewer_test_rows_labels_keep_their_shares_and_rare_ones_by_chance() -> None:
+    whole = rare(200, 20)
+    for seed in range(20):
+        kept = fewer(whole, size=60, seed=seed, stratify=True)
+        assert len(kept) == 60
+        assert kept == tuple(sorted(kept, key=lambda e: e.row))
+        assert Counter(e.target for e in kept)["rare"] == pytest.approx(6, abs=1)
+        assert set(fewer(whole, size=30, seed=seed, stratify=True)) < set(kept)
+    drawn = [fewer(rare(200, 1), size=60, seed=seed, stratify=True) for seed in range(300)]
+    assert sum("rare" in {e.target for e in kept} for kept in drawn) == pytest.approx(90, abs=30)
+
+
+def test_of_fewer_test_rows_every_label_keeps_one_where_labels_count_alike() -> None:
+    for seed in range(20):
+        kept = fewer(rare(200, 1), size=60, seed=seed, stratify=True, each_label=True)
+        assert Counter(e.target for e in kept) == {"rare": 1, "usual": 59}
+    kept = fewer(balanced(200, 77), size=60, seed=0, stratify=True, each_label=True)
+    assert len({e.target for e in kept}) == len(kept) == 60, "none has two before all have one"
 
 
 @settings(deadline=None)
