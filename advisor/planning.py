@@ -25,6 +25,7 @@ Where one holdout is all that fits, further steps are:
    but never those that take no language model's work.
 
 One large thing given up may leave room for smaller ones given up before it: these are taken back, the last one first.
+Where nothing fits, the shortest plan is taken, but for test rows that it would give up for little.
 """
 
 from __future__ import annotations
@@ -85,6 +86,7 @@ PROBE_SECONDS = 6.0
 FEW_ASKED_AGAIN = 4
 """Inputs, where there is no room for `MOST_INPUTS`."""
 HELD_OUT = "one holdout instead of cross-fitting"
+FEWER_ROWS = "test rows instead of"
 ONE_FIT = f"fine-tuned strategies were fitted once, not {REPEATS} times with different seeds"
 NO_CURVE = "no learning curve"
 FIRST_SETTINGS = "adapters were trained with their first settings instead of trying several"
@@ -93,6 +95,8 @@ NO_TUNING = "strategies took their first configuration instead of trying several
 TUNING_SECONDS = (60.0, 30.0, 15.0)
 """Model-seconds that each strategy may spend in each fit on choosing its configuration: the most there is room for."""
 NEARLY = 0.8
+LITTLE = 0.05
+"""Share of a plan that is too long in any case, for which no test rows are given up."""
 NO_REFIT = "the kept solution is the measured one, not fitted again on all examples"
 
 
@@ -249,7 +253,11 @@ def make_plan(
                 return replace(timed(division.without(_fewest(division, cuts, timed, limit))), offers=offers)
     last = divisions[-1]
     least = timed(last.without(last.cuts)).total  # more than there is: what saves nothing is not given up for that
-    return replace(timed(last.without(_fewest(last, last.cuts, timed, least))), offers=offers)
+    needed = _fewest(last, last.cuts, timed, least)
+    tested = [cut for cut in needed if "test_rows" not in cut.plan]
+    if timed(last.without(tested)).total <= (1 + LITTLE) * least:
+        needed = tested
+    return replace(timed(last.without(needed)), offers=offers)
 
 
 def _dispensable(strategies: Mapping[str, Plannable], profiles: Mapping[str, Profile]) -> list[str]:
@@ -301,7 +309,7 @@ def _held_out(sizes: Sizes, dispensable: Sequence[str]) -> Division:
 
     def fewer_test_rows(*numbers: int) -> list[Cut]:
         fewer = [] if sizes.fixed_test else [most for most in numbers if most < sizes.holdout_test]
-        return [Cut(f"{most} test rows instead of {sizes.holdout_test}", plan={"test_rows": most}) for most in fewer]
+        return [Cut(f"{most} {FEWER_ROWS} {sizes.holdout_test}", plan={"test_rows": most}) for most in fewer]
 
     cuts = [*_FIRST_CUTS, *([Cut(NO_REFIT, plan={"refit": False})] if whole.refit else [])]
     cuts += _without(dispensable)

@@ -426,6 +426,18 @@ def test_what_saves_nothing_is_not_given_up() -> None:
     assert found.test_rows == 200
 
 
+@pytest.mark.parametrize(("embedded", "rows"), [(10_000.0, 200), (10.0, 60)])
+def test_a_plan_that_is_too_long_in_any_case_gives_up_no_test_rows_for_a_second(embedded: float, rows: int) -> None:
+    """Of a hundred that reading the documents takes; it does where queries take a third of the time."""
+    found = make_plan(
+        {"nearest_copy": REAL["nearest_copy"]}, {"nearest_copy": PROFILE},
+        {"nearest_copy": replace(SPEEDS, embedded=embedded)},
+        sizes=sizes(), keep_all=False, index_seconds=100, time_budget=20,
+    )  # fmt: skip
+    assert (found.folds, found.left_out, found.test_rows) == (1, (), rows)
+    assert any("test rows" in cut for cut in found.cuts) == (rows < 200)
+
+
 works = st.builds(Work, st.floats(0, 1e6), st.floats(0, 1e5))
 
 
