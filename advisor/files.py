@@ -56,7 +56,9 @@ def read_files(request: CompareRequest) -> Files:
         times = times_of(cells, file.lines, request.time_column)
         stated.append(f'Ordered the examples in time by "{request.time_column}".')
     if request.incumbent:
-        incumbent, sentence = read_incumbent(request, further if request.test else file)
+        incumbent, sentence = read_incumbent(
+            request, further if request.test else file, file.examples if request.test else ()
+        )
         stated.append(sentence)
     findings = (*file.findings, *documents.findings, *map(_of_test, further.findings))
     return Files(

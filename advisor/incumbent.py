@@ -27,12 +27,17 @@ PREDICTIONS = (
 """Usual names of a system's output; they come before the names that a true output may have too."""
 
 
-def read_incumbent(request: CompareRequest, file: ExampleFile) -> tuple[tuple[str, ...], str]:
+def read_incumbent(
+    request: CompareRequest, file: ExampleFile, learnt_from: Sequence[Example] = ()
+) -> tuple[tuple[str, ...], str]:
     """Return today's output for each example, the empty string where it gave none, and a sentence on the matching.
+
+    With `--test` the examples of `file` are the test rows, and those `learnt_from` the others.
 
     Rows are matched by id where the file has ids, and where it has inputs too these agree; else by input, else by their
     order where there are as many of them as examples, or as records of the examples' file, and none that is known by
-    its id or input stands elsewhere. Raises RequestError that names examples without a row where none of these fits.
+    its id or input stands elsewhere. Raises RequestError that names examples without a row where none of these fits,
+    and where rows may be those of the examples beside a test set that numbers its rows alike.
     """
     table, examples = read_table(str(request.incumbent)), file.examples
     output = _output_column(table, request.output_column)
@@ -46,7 +51,9 @@ def read_incumbent(request: CompareRequest, file: ExampleFile) -> tuple[tuple[st
         of_another = _of_others(dict(zip(theirs, inputs, strict=False)), dict(zip(ours, asked, strict=True)))
         fits = [key in known and key not in of_another for key in ours]
         if all(fits):
-            return tuple(known[key] for key in ours), f"{done} {way}."
+            if way == "id" and set(inputs).isdisjoint(asked):
+                _refuse_those_of_others(table, set(theirs), set(ours), learnt_from)
+            return tuple(known[key] for key in ours), f"{done} {way}{_left_over(theirs, ours)}."
         unmatched[way] = [mask(e.id) for e, is_known in zip(examples, fits, strict=True) if not is_known]
         if any(ours[n] != theirs[place] and ours[n] in known for n, place in enumerate(places)):
             places = []
@@ -77,6 +84,24 @@ def _lacking(unmatched: Mapping[str, Sequence[str]], examples: int, records: int
     if len(unmatched[way]) == examples:
         return f"{said}; none fits any of them by {' or '.join(unmatched)}"
     return f"{said}; by {way} none fits {listed(unmatched[way])}"
+
+
+def _refuse_those_of_others(table: Table, ids: set[str], tested: set[str], learnt_from: Sequence[Example]) -> None:
+    """Raise RequestError where ids alone, that examples and test rows share, are those of all examples and of more
+    rows than are tested."""
+    others = {example.id for example in learnt_from}
+    if others <= ids and ids > tested and not others.isdisjoint(tested):
+        raise RequestError(
+            f"--incumbent: {table.name} has a row for each of the {len(others)} examples, and --test has rows with the "
+            "same ids: give the outputs for the rows of --test alone, or with each its input."
+        )
+
+
+def _left_over(theirs: Sequence[str], ours: Sequence[str]) -> str:
+    """How many rows fit no example; empty where all do."""
+    known = set(ours)
+    left = sum(key not in known for key in theirs)
+    return f"; {left} of its {counted(len(theirs), 'row')} {'fits' if left == 1 else 'fit'} none" if left else ""
 
 
 Way = tuple[str, list[str], list[str]]

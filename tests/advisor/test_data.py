@@ -354,12 +354,32 @@ def test_the_incumbent_is_matched_by_id_first(tmp_path: Path) -> None:
     assert any("by id" in sentence for sentence in data.stated)
 
 
+def test_outputs_for_examples_are_not_taken_for_those_of_test_rows_that_are_numbered_alike(tmp_path: Path) -> None:
+    """What has the ids of both alone says it; with inputs, or ids that no example has, it is clear whose it is."""
+    header, ids = ("id", "text", "label"), [str(i) for i in range(100)]
+    examples = write(tmp_path / "a.csv", [(n, *row) for n, row in zip(ids, MIXED, strict=True)], header)
+    fresh = [(str(i), f"new ticket {i} {'bill' if i % 2 else 'parcel'}", MIXED[i][1]) for i in range(30)]
+    test = write(tmp_path / "t.csv", fresh, header)
+    theirs = [(n, output) for n, output in zip(ids, TODAY, strict=True)]
+    with pytest.raises(RequestError, match=r"--incumbent: .* has a row for each of the 100 examples, and --test"):
+        read(examples, test=str(test), incumbent=today(tmp_path / "b.csv", ("id", "prediction"), theirs))
+    own = read(examples, test=str(test), incumbent=today(tmp_path / "c.csv", ("id", "prediction"), theirs[:40]))
+    assert own.incumbent == tuple(TODAY[:30])
+    assert 'Matched "prediction" of c.csv to the test rows by id; 10 of its 40 rows fit none.' in own.stated
+    asked = [(n, fresh[int(n)][1] if int(n) < 30 else "no", output) for n, output in theirs]
+    told = read(examples, test=str(test), incumbent=today(tmp_path / "d.csv", ("id", "text", "prediction"), asked))
+    assert told.incumbent == tuple(TODAY[:30])
+    apart = write(tmp_path / "u.csv", [(f"t{n}", *row) for n, *row in fresh], header)
+    both = [*theirs, *((f"t{n}", output) for n, output in theirs[:30])]
+    read(examples, test=str(apart), incumbent=today(tmp_path / "e.csv", ("id", "prediction"), both))
+
+
 def test_the_incumbent_is_matched_by_input_next(mixed: Path, tmp_path: Path) -> None:
     rows = [(f"x{i}", text.upper(), output) for i, ((text, _), output) in enumerate(zip(MIXED, TODAY, strict=True))]
     file = today(tmp_path / "b.csv", ("id", "text", "answer"), [*rows[::-1], ("more", "another", "billing")])
     data = read(mixed, incumbent=file)
     assert data.incumbent == tuple(TODAY)
-    assert any("by input" in sentence for sentence in data.stated)
+    assert 'Matched "answer" of b.csv to the examples by input; 1 of its 101 rows fits none.' in data.stated
 
 
 @pytest.mark.parametrize("asked", [2, 3])
