@@ -45,6 +45,11 @@ class Case:
         return ", ".join(model.name for model in self.environment.models if model.role == role)
 
 
+def unmeasured(case: Case) -> list[schema.StrategyResult]:
+    """What was to be tried and was not measured as planned: there was no time for it, or it failed."""
+    return [result for result in case.results.values() if result.status in ("stopped_early", "failed")]
+
+
 def difference_between(case: Case, a: str, b: str) -> tuple[float, float]:
     """Interval of what `a` is better by than `b`."""
     found = next(c for c in case.weighed.comparisons if {c.a, c.b} == {a, b})

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from statistics import NormalDist
 
-from advisor.advice.case import SMALL_TEST, Case, broken_today, is_loss
+from advisor.advice.case import SMALL_TEST, Case, broken_today, is_loss, unmeasured
 from advisor.advice.labelling import ENOUGH_ROWS_OF_A_LABEL, label_more, tens, to_label
 from advisor.advice.phrases import quality_of
 from advisor.decide import CLEAR, gain_over
@@ -39,7 +39,7 @@ def caveats_of(case: Case) -> list[str]:
         )
     caveats += [f.message for f in case.data.findings if f.code in LOST and f.count > MANY_LOST * case.data.examples]
     caveats += [f.message for f in case.data.findings if f.code == "unseen_labels"]
-    caveats += [*_cuts(plan), *_about_fits(case)]
+    caveats += [*_unmeasured(case), *_cuts(plan), *_about_fits(case)]
     if case.decision.pick is not None and not case.is_kept:
         it = title_in_text(case.decision.pick)
         caveats.append(f"No solution of {it} is kept here: compare in a new folder with --keep all.")
@@ -104,7 +104,7 @@ def _lacking(case: Case) -> list[str]:
         "and so few say nothing about others",
         "unscored_rows": f"the rows that could not be scored could change {'the pick' if picks else 'the advice'}",
         "limited_labels": "no test row has a label that --min-recall names",
-        "label_rows": "much of the metric hangs on labels with hardly any test rows: "
+        "label_rows": "much hangs on labels with hardly any test rows: "
         + ", ".join(f"{label} ({case.evidence.rows_per_label[label]})" for label in case.decision.label_rows_needed),
     }
     return [f"Not enough evidence: {words[lack]}." for lack in case.decision.lacks]
@@ -132,6 +132,12 @@ def _unsure_recalls(case: Case) -> list[str]:
             more = label_more(case, tens(to_label(case, ENOUGH_ROWS_OF_A_LABEL - rows)), " more of it")
             said.append(f"How often {label} is found was measured on {counted}, which is few: {more}.")
     return said
+
+
+def _unmeasured(case: Case) -> list[str]:
+    """Strategies that this says nothing of, though they were to be tried."""
+    missing = [f"{title_in_text(r.name)} ({wording.status_title(r)})" for r in unmeasured(case)]
+    return [f"Not measured as planned, and so not compared: {conjoined(missing)}."] if missing else []
 
 
 def _cuts(plan: schema.Plan) -> list[str]:

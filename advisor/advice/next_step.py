@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import math
 
-from advisor.advice.case import SMALL_TEST, Case, broken_today, is_loss, value_of
+from advisor.advice.case import SMALL_TEST, Case, broken_today, flags_of, is_loss, value_of
 from advisor.advice.labelling import ENOUGH_ROWS_OF_A_LABEL, labelling_cost, tens, to_label
+from advisor.advice.outlook import told_flip
 from advisor.advice.phrases import as_points, quality_of
 from advisor.advice.shortfall import shortfall_of
 from advisor.decide import CLEAR
-from advisor.planning import HELD_OUT
+from advisor.planning import FEWER_ROWS, HELD_OUT
 from advisor.report.wording import capitalised, title_in_text
+from advisor.sensitivity import what_would_flip
+from advisor.trials import INCUMBENT
 from eval.folds import MOST_TEST_ROWS
 from eval.reading.text import conjoined
 
 ASK_AGAIN = "Run the same command again, with this run's folder as --output: it asks again for what failed."
 MORE_ROWS = f"label more examples and run again; {SMALL_TEST} test rows are a fair start."
+_ROWS = {"rows", "groups", "label_rows", "limited_labels"}
+"""Lacks that more test rows may make up for."""
 MOST_ROWS_ASKED = 20
 """Times the examples there are; nobody labels more for one decision."""
 
@@ -24,13 +29,16 @@ def next_step_of(case: Case) -> str:
     """In a sentence or two."""
     decision = case.decision
     if decision.verdict == "none_feasible":
-        kept = "Keep today's system. For another: relax" if decision.keeps_incumbent else "Relax"
-        return f"{kept} a limit, add examples, or {_another_model(case)}."
+        step = _what_to_relax(case)
+        return f"Keep today's system. For another: {step}." if decision.keeps_incumbent else f"{capitalised(step)}."
     if "unscored_rows" in decision.lacks:
         return ASK_AGAIN
     if "alternatives" in decision.lacks:
         late = _late(case)
         return f"{capitalised(late)}." if late else "Compare it with further strategies (--strategies)."
+    if _ROWS & set(decision.lacks) and any(HELD_OUT in cut or FEWER_ROWS in cut for cut in case.data.plan.cuts):
+        allowed = f"it allowed for {case.data.plan.test:,} test rows of {case.data.examples:,} examples"
+        return f"Raise --time-budget first, for {allowed}. Label more only if that is not enough."
     if decision.label_rows_needed:
         more = {label: math.ceil(to_label(case, rows)) for label, rows in decision.label_rows_needed.items()}
         wanted = ", ".join(f"{rows} more of {label}" for label, rows in more.items())
@@ -43,6 +51,9 @@ def next_step_of(case: Case) -> str:
         return "Label examples that differ from these and run again; more of the same groups say nothing new."
     if decision.verdict == "insufficient_evidence":
         return capitalised(MORE_ROWS)
+    if _late(case) and not shortfall_of(case) and not is_loss(case):
+        until = "keep today's system" if decision.keeps_incumbent else "use what is advised"
+        return f"{capitalised(_late(case))}; until then {until}."
     if decision.keeps_incumbent and decision.pick:
         return "Keep today's system: no strategy within the limits is better by more than counts as equal."
     if shortfall_of(case):
@@ -57,6 +68,20 @@ def next_step_of(case: Case) -> str:
     if not case.is_kept:
         return "Compare in a new folder with --keep all, then try it."
     return "Try it on texts of your own with `advisor predict`, then on further labelled rows with `advisor evaluate`."
+
+
+def _what_to_relax(case: Case) -> str:
+    """Where no strategy meets the limits. What costs too much or takes too long does so with more examples, too."""
+    flags = {flag for name, broken in case.decision.broken.items() if name != INCUMBENT for flag in broken}
+    if not flags <= {"max_cost_per_1k", "max_latency_ms"}:
+        late = _late(case)
+        return f"relax a limit, {f'or {late}' if late else f'add examples, or {_another_model(case)}'}"
+    enough = []
+    for flip in what_would_flip(case.weighed.assumptions):
+        if flip.what in flags:
+            (flag,), then = flags_of([flip.what]), told_flip(case, flip)
+            enough.append(f"{flag}: {then[0].lower()}{then[1:-1]}")
+    return f"relax {'; or '.join(enough) or conjoined(flags_of(sorted(flags)))}"
 
 
 def _what_may_be_better(case: Case) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from advisor.advice.case import Case, best_of, difference_between
+from advisor.advice.case import Case, best_of, difference_between, unmeasured
 from advisor.advice.labelling import ENOUGH_ROWS_OF_A_LABEL, label_more, labelling_cost, tens, to_label
 from advisor.advice.phrases import as_points, in_points, quality_of, within_limits
 from advisor.advice.reasons import against_incumbent, cost_reason
@@ -44,7 +44,9 @@ def headline_of(case: Case) -> str:
     if decision.keeps_incumbent:
         return f"Keep today's system: {quality_of(case, INCUMBENT)}. {in_its_place}"
     shortfall, among = shortfall_of(case), "within them" if decision.broken else "of those tried"
-    return f"{shortfall}; the best {among} is {figures}." if shortfall else f"Use {figures}."
+    if shortfall:
+        return f"{shortfall}; the best {among} is {figures}."
+    return f"Of what was measured, use {figures}." if unmeasured(case) else f"Use {figures}."
 
 
 def summary_of(case: Case) -> list[str]:

@@ -21,7 +21,7 @@ def outlook_of(case: Case) -> list[str]:
     """What would flip the decision, the nearest value on either side, and what more examples would bring."""
     assumed = case.weighed.assumptions
     least = {"volume": 1.0, "max_cost_per_1k": LEAST_USD, "error_cost": LEAST_USD, "max_latency_ms": LEAST_MS}
-    flips = [_flip(case, flip) for flip in what_would_flip(assumed) if flip.value >= least.get(flip.what, 0.0)]
+    flips = [told_flip(case, flip) for flip in what_would_flip(assumed) if flip.value >= least.get(flip.what, 0.0)]
     if case.decision.pick is not None and not flips:
         keeps = case.decision.keeps_incumbent
         leads = "speaks against keeping today's system" if keeps else "makes another strategy the pick"
@@ -29,7 +29,8 @@ def outlook_of(case: Case) -> list[str]:
     return [*flips, *_curve_sentences(case)]
 
 
-def _flip(case: Case, flip: Flip) -> str:
+def told_flip(case: Case, flip: Flip) -> str:
+    """What is then picked, in a sentence."""
     kept = flip.pick == INCUMBENT
     then = "today's system is to be kept" if kept else f"the pick is {title_in_text(flip.pick)}"
     return f"{_change(case, flip)}, {then}."

@@ -16,7 +16,7 @@ from advisor.decide import Candidate, Evidence, Limits, Losses
 from advisor.economics import Money, Prices, Terms, Use, tariff
 from advisor.error_costs import ErrorCosts
 from advisor.evidence import Weighed
-from advisor.planning import HELD_OUT
+from advisor.planning import FEWER_ROWS, HELD_OUT
 from advisor.report import schema
 from advisor.reporting import settings_of, with_errors
 from advisor.request import CompareRequest, make_request
@@ -113,6 +113,7 @@ class Told:
         label_usd: float | None = None,
         metric: str = "accuracy",
         unfinished: Sequence[str] = (),
+        further: Sequence[schema.StrategyResult] = (),
         findings: Sequence[schema.Finding] = (),
         is_kept: bool = True,
         **options: Any,
@@ -161,7 +162,8 @@ class Told:
         used = {r.name: None if r.family == "baseline" else "small" for r in results} | (models or {})
         results = [r.model_copy(update={"model": used[r.name]}) for r in results]
         late = [
-            schema.StrategyResult(name=n, family=cast(Any, FAMILIES[n]), status="stopped_early") for n in unfinished
+            schema.StrategyResult(name=n, family=cast(Any, FAMILIES[n]), model="small", status="stopped_early")
+            for n in unfinished
         ]
         settings = settings_of(request, Prices("a machine", 0.1, "assumed", label_usd=label_usd))
         weighed = Weighed(
@@ -171,7 +173,7 @@ class Told:
         data = data_of(rows, examples, plan).model_copy(update={"findings": list(findings)})
         results = [fitted(r, data.plan, (fits or {}).get(r.name, {})) for r in results]
         results = [r.model_copy(update={"reason": (reasons or {}).get(r.name)}) for r in results]
-        results = [*with_errors(results, weighed), *late]
+        results = [*with_errors(results, weighed), *late, *further]
         self.advice = recommend(data, with_models(request), settings, results, weighed, is_kept=is_kept)
 
     @property
@@ -296,6 +298,29 @@ def test_before_more_examples_what_time_was_lacking_for_is_to_be_tried() -> None
         "Do not put it to use yet: raise --time-budget first, for want of which retrieval (RAG) and fine-tuning (LoRA) "
         "were left out or cut short."
     )
+
+
+def test_what_was_not_measured_is_neither_called_needless_nor_passed_over() -> None:
+    """Fine-tuning that never began may be better, however clear the pick is among the others."""
+    qualities = {"majority": 0.3, "tfidf_linear": 0.9, "zero_shot": 0.4}
+    assert "No language model is needed here" in Told(qualities).reasons
+    told = Told(qualities, unfinished=["lora"])
+    assert told.advice.verdict == "clear"
+    assert "No language model is needed" not in told.reasons
+    assert told.advice.headline.startswith("Of what was measured, use TF-IDF + linear classifier: 180 of 200")
+    assert "Not measured as planned, and so not compared: fine-tuning (LoRA) (stopped early)." in told.caveats
+    raised = "Raise --time-budget first, for want of which fine-tuning (LoRA) was left out or cut short; until then "
+    assert told.advice.next_step == f"{raised}use what is advised."
+    kept = Told({**qualities, INCUMBENT: 0.95}, unfinished=["lora"]).advice
+    assert kept.next_step == f"{raised}keep today's system."
+
+
+def test_a_strategy_that_failed_is_named_and_not_called_needless() -> None:
+    failed = schema.StrategyResult(name="lora", family="finetune", model="small", status="failed", reason="no memory")
+    told = Told({"majority": 0.3, "tfidf_linear": 0.9, "zero_shot": 0.4}, further=[failed])
+    assert "No language model is needed" not in told.reasons
+    assert "Not measured as planned, and so not compared: fine-tuning (LoRA) (failed)." in told.caveats
+    assert "--time-budget" not in told.advice.next_step
 
 
 @pytest.mark.parametrize(
@@ -631,6 +656,26 @@ def test_no_larger_model_is_advised_where_no_language_model_was_tried() -> None:
         assert "add examples, or try a larger model with --model." in some
 
 
+def test_what_takes_too_long_or_costs_too_much_is_not_mended_by_examples_or_a_larger_model() -> None:
+    """The limit is named, with the figure that would do."""
+    pair = {"majority": 0.5, "few_shot": 0.9}
+    late = Told(pair, max_latency_ms=50).advice
+    assert late.verdict == "none_feasible"
+    assert late.next_step == (
+        "Relax --max-latency-ms: with 95 of 100 answers wanted within 100 ms, the pick is prompt with fixed examples."
+    )
+    dear = Told(pair, {"majority": 40.0, "few_shot": 90.0}, max_cost_per_1k=2).advice.next_step
+    assert dear == (
+        "Relax --max-cost-per-1k: with at most 4 USD per 1,000 queries allowed, the pick is always the commonest label."
+    )
+    both = Told(pair, {"majority": 40.0, "few_shot": 90.0}, max_cost_per_1k=2, max_latency_ms=50).advice.next_step
+    assert both == "Relax --max-cost-per-1k and --max-latency-ms."
+    kept = Told({**pair, INCUMBENT: 0.6}, max_latency_ms=50).advice.next_step
+    assert kept.startswith("Keep today's system. For another: relax --max-latency-ms: with 95 of 100 answers")
+    tried = Told(pair, min_quality=0.95, unfinished=["lora"]).advice.next_step
+    assert tried.startswith("Relax a limit, or raise --time-budget first, for want of which fine-tuning (LoRA) was")
+
+
 def test_titles_keep_their_capitals() -> None:
     told = Told({"majority": 0.4, "lora": 0.9}, min_quality=0.95)
     assert told.advice.reasons[1] == "Fine-tuning (LoRA) breaks --min-quality."
@@ -855,6 +900,29 @@ def test_scarce_labels_are_named_with_how_many_more_are_needed() -> None:
     assert "labels with hardly any test rows: legal (3), outage (9)" in told.caveats
     assert "run again: at least 7 more of legal, 1 more of outage, better 50 of each." in told.advice.next_step
     assert "billing" not in told.caveats + told.advice.next_step
+
+
+@pytest.mark.parametrize(
+    ("cut", "says"),
+    [
+        (HELD_OUT, "Raise --time-budget first"),
+        (f"20 {FEWER_ROWS} 200", "Raise --time-budget first"),
+        ("no learning curve", "Label more examples"),
+    ],
+)
+def test_rows_that_only_the_time_budget_kept_from_being_tested_are_not_to_be_labelled(cut: str, says: str) -> None:
+    plan = {"kind": "holdout", "folds": 1, "repeats": 1, "cuts": [cut]}
+    scarce = {"rows_per_label": {"fraud": 4, "fine": 196}, "metric_is_macro": True}
+    told = Told(CLEAR, examples=3000, plan=plan, evidence=scarce).advice
+    assert told.next_step.startswith(says)
+    assert Told(CLEAR, rows=15, examples=60, plan=plan).advice.next_step.startswith(says)
+    if says.startswith("Raise"):
+        assert told.next_step == (
+            "Raise --time-budget first, for it allowed for 200 test rows of 3,000 examples. Label more only if that is "
+            "not enough."
+        )
+        unscored = Told(CLEAR, plan=plan, evidence={"rows": 30, "unscored": 170}).advice.next_step
+        assert "--time-budget" not in unscored, "more time brings back no row that could not be scored"
 
 
 def test_unscored_rows_that_could_change_the_pick_are_no_evidence() -> None:
