@@ -42,8 +42,11 @@ def is_hopeless(data: Data) -> bool:
 
 
 def with_suspects(data: Data, embedder: CachingEmbedder, seed: int, accept: list[str]) -> Data:
-    """The data with one more finding, where labels are likely wrong. Nothing else looks at these predictions."""
-    if data.task.kind is not Kind.CLASSIFICATION or len(data.examples) > MOST_ROWS:
+    """The data with one more finding, where labels are likely wrong. Nothing else looks at these predictions.
+
+    With documents, answers may hang on what these say, of which the classifier knows nothing.
+    """
+    if data.task.kind is not Kind.CLASSIFICATION or data.documents or len(data.examples) > MOST_ROWS:
         return data
     try:
         folds = k_folds(data.examples, folds=FOLDS, seed=seed, stratify=True)

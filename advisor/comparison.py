@@ -30,6 +30,7 @@ from advisor.reporting import Measured, build_report, write_report
 from advisor.request import CompareRequest, make_request
 from advisor.runs import RunFolder, log
 from advisor.trials import Bench, Entry, base_of, entries_of, try_all
+from eval.errors import RequestError
 from eval.metrics import get_metric
 from eval.reading.text import conjoined
 from strategies.answers import AnswerFormat
@@ -140,12 +141,26 @@ def check(request: CompareRequest, data: Data, shelf: ModelShelf, prices: econom
     """Everything that can be refused before a folder is made or a model loaded."""
     check_models(request, data, prices)
     check_labels(request.error_cost, request.min_recall, labels_of(data))
+    _refuse_where_none_applies(request, data)
     sizes_of(data, request.seed)
     for name in request.model:
         check_role(name, "language_model")
     check_role(request.embedder, "embedder")
     for name in (*request.model, request.embedder):
         shelf.require(name)
+
+
+def _refuse_where_none_applies(request: CompareRequest, data: Data) -> None:
+    """Strategies that do not apply say so themselves, which is no help where no other is left."""
+    strategies = [make_strategy(name) for name in request.strategies]
+    if any(_suits(strategy, data) for strategy in strategies):
+        return
+    kind = data.task.kind
+    why = [
+        f"{s.name} needs documents (--documents)" if kind in s.kinds else f"{s.name} is not for tasks of {kind.value}"
+        for s in strategies
+    ]
+    raise RequestError(f"--strategies: there is nothing to compare, for {conjoined(why)}.")
 
 
 def prepare(
@@ -246,8 +261,12 @@ def _make_plan(
 
 
 def _applies(strategy: Strategy, data: Data, profile: Profile) -> bool:
-    fits_model = not strategy.uses_language_model or _works(strategy, profile)
-    return fits_model and data.task.kind in strategy.kinds and (bool(data.documents) or not strategy.needs_documents)
+    return _suits(strategy, data) and (not strategy.uses_language_model or _works(strategy, profile))
+
+
+def _suits(strategy: Strategy, data: Data) -> bool:
+    """Whether it is for such tasks, and has the documents that it needs."""
+    return data.task.kind in strategy.kinds and (bool(data.documents) or not strategy.needs_documents)
 
 
 def _works(strategy: Strategy, profile: Profile) -> bool:

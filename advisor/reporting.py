@@ -36,6 +36,7 @@ from strategies.manifest import read_manifest
 from strategies.models.catalogue import file_sha256
 from strategies.models.tuned_weights import are_in
 from strategies.probe import QUESTIONS
+from strategies.registry import make_strategy
 from strategies.side_effects import SideEffects
 
 if TYPE_CHECKING:
@@ -171,7 +172,8 @@ def _environment(comparison: Comparison) -> schema.Environment:
 
     shelf, request = comparison.shelf, comparison.request
     device = "cuda" if request.device != "cpu" and torch.cuda.is_available() else "cpu"
-    models = [shelf.language_model(name) for name in request.model]
+    used = {e.model for e in comparison.entries if make_strategy(e.strategy).uses_language_model}
+    models = [shelf.language_model(name) for name in request.model if name in used]
     return environment.describe(models, shelf.embedder(request.embedder), device)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,6 +86,7 @@ def _html(path: Path) -> Text:
 def _pdf(path: Path) -> Text:
     from pypdf import PdfReader
 
+    logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # what is wrong with a file is told in the findings
     pages = [clean(page.extract_text()) for page in PdfReader(path).pages]
     return Text("\n\n".join(filter(None, pages)), pages=len(pages), pages_without_text=pages.count(""))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from advisor.auditing import audit_only, with_suspects
 from advisor.data import Data, read_data
 from advisor.request import make_request
+from eval.contracts import Document
 from strategies.models.embedding_cache import CachingEmbedder
 from strategies.models.fake import HashingEmbedder
 from strategies.models.shelf import ModelShelf
@@ -49,6 +51,11 @@ def test_a_task_without_labels_has_no_wrong_ones(tmp_path: Path) -> None:
     )
     data = read_data(make_request(task="Tell a story.", examples=str(path)))
     assert with_suspects(data, CachingEmbedder(HashingEmbedder()), 0, []) is data
+
+
+def test_labels_that_hang_on_documents_are_not_judged(data: Data) -> None:
+    read = replace(data, documents=(Document("d", "Row 7 is about food."),))
+    assert with_suspects(read, CachingEmbedder(HashingEmbedder(dimensions=1024)), 0, []) is read
 
 
 def test_the_audit_alone_reports_what_a_comparison_would_refuse(tmp_path: Path) -> None:

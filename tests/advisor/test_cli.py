@@ -118,6 +118,10 @@ REFUSED = {
     "missing test": ((*GOOD, "--test", "nowhere.csv"), "nowhere.csv does not exist"),
     "test is examples": ((*GOOD, "--test", "good.csv"), "--test names the same file"),
     "unknown strategy": ((*GOOD, "--strategies", "majority,magic"), "known are majority, copy_input"),
+    "strategies without what they read": (
+        (*GOOD, "--strategies", "rag,lora_rag"),
+        "there is nothing to compare, for rag needs documents (--documents) and lora_rag needs documents",
+    ),
     "unknown metric": (("compare", "--task", "metric.json", *GOOD[3:]), "choose one of accuracy"),
     "unknown kind": (("compare", "--task", "kind.yaml", *GOOD[3:]), "choose one of classification"),
     "task without description": (("compare", "--task", "vague.json", *GOOD[3:]), "no description"),

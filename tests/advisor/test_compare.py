@@ -219,6 +219,7 @@ def test_a_run_in_which_everything_crashes_still_reports(
     report = compare(TASK, tickets, shelf=shelf_with(clerk), output=run, strategies=["majority"], **fakes)
     assert (report.recommendation.strategy, report.recommendation.verdict) == (None, "insufficient_evidence")
     assert report.artefact is None
+    assert [model.role for model in report.environment.models] == ["embedder"], "no strategy had a language model"
     assert pd.read_parquet(run / "predictions.parquet").empty
     assert (run / "report.html").exists()
 

@@ -133,7 +133,7 @@ def test_pdf_pages_without_text_are_counted(tmp_path: Path) -> None:
     assert (pages.code, pages.count, pages.rows) == ("unread_documents", 1, ("a.pdf",))
 
 
-def test_whatever_yields_no_text_is_named(tmp_path: Path) -> None:
+def test_whatever_yields_no_text_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "good.txt").write_text("text")
     (tmp_path / "blank.txt").write_text(" \n")
     (tmp_path / "broken.docx").write_bytes(b"PK nonsense")
@@ -146,6 +146,7 @@ def test_whatever_yields_no_text_is_named(tmp_path: Path) -> None:
     assert finding.rows == ("binary.txt", "blank.txt", "broken.docx", "broken.pdf", "picture.png")
     assert finding.count == 5
     assert "picture.png (unknown type .png)" in finding.message
+    assert not caplog.records, "nor does a library say it once more"
 
 
 def test_links_that_leave_the_folder_are_not_followed(tmp_path: Path) -> None:
