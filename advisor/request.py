@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
 
@@ -69,12 +69,11 @@ class Options(BaseModel):
     @field_validator("min_recall", mode="before")
     @classmethod
     def _recalls(cls, value: object) -> object:
-        """LABEL=RATE, once or several times."""
+        """LABEL=RATE, once or several times, or a mapping; labels are cleaned as those of examples are."""
         given = [value] if isinstance(value, str) else value
-        named = _pairs(given) if isinstance(given, Sequence) else value
-        if not isinstance(named, Mapping):
-            return named
-        return {clean(label) if isinstance(label, str) else label: rate for label, rate in named.items()}
+        if isinstance(given, Mapping):
+            return _once_each(given.items())
+        return _once_each(_pairs(given)) if isinstance(given, Sequence) else value
 
     @property
     def names_strategies(self) -> bool:
@@ -120,15 +119,23 @@ class Options(BaseModel):
         return self
 
 
-def _pairs(given: Sequence[object]) -> dict[str, str]:
+def _pairs(given: Sequence[object]) -> list[tuple[str, str]]:
     """Labels may hold the sign themselves: the last one parts."""
     parts = [str(one).rpartition("=") for one in given]
     if any(not label.strip() or not rate.strip() for label, _, rate in parts):
         raise ValueError("say LABEL=RATE, such as complaint=0.9")
-    labels = [label.strip() for label, _, _ in parts]
-    if twice := next((label for label in labels if labels.count(label) > 1), None):
-        raise ValueError(f"{twice} is named twice: give one rate for each label")
-    return {label.strip(): rate.strip() for label, _, rate in parts}
+    return [(label, rate.strip()) for label, _, rate in parts]
+
+
+def _once_each(pairs: Iterable[tuple[object, object]]) -> dict[object, object]:
+    """Rates by label. Raises ValueError where two are for labels that are the same once cleaned."""
+    rates: dict[object, object] = {}
+    for label, rate in pairs:
+        known = clean(label) if isinstance(label, str) else label
+        if known in rates:
+            raise ValueError(f"{known} is named twice: give one rate for each label")
+        rates[known] = rate
+    return rates
 
 
 Form = TypeVar("Form", bound=Options)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -30,6 +31,8 @@ PAIRS = ("min_recall",)
 """Fields that may come several times, each with one pair, or once as an object."""
 OBJECTS = ("prices",)
 MOST_FIELDS = 100
+_NULL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+"""In JSON. After an odd number of backslashes it is the text of such an escape, which is harmless."""
 
 Form = TypeVar("Form", bound=BaseModel)
 
@@ -82,8 +85,8 @@ def _from_json(content: bytes) -> Body:
             continue
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             raise Problem(422, f"{role}: in a JSON body these are a list of objects.")
-        lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-        files[role] = [_Rows(f"{role}.jsonl", io.BytesIO(_encoded(lines, role)))]
+        lines = b"".join(_encoded(row, role) + b"\n" for row in rows)
+        files[role] = [_Rows(f"{role}.jsonl", io.BytesIO(lines))]
     return Body(options, cast("Mapping[str, Sequence[Upload]]", files))
 
 
@@ -125,7 +128,7 @@ def _object(value: str, name: str) -> Any:
 
 def checked(form: type[Form], options: Mapping[str, Any]) -> Form:
     """The options as a form of `api.schemas`. Raises Problem or RequestError, which name the field."""
-    _encoded(json.dumps(options, ensure_ascii=False), "the request")
+    _encoded(options, "the request")
     try:
         return form.model_validate(options)
     except ValidationError as error:
@@ -137,13 +140,15 @@ def checked(form: type[Form], options: Mapping[str, Any]) -> Form:
         raise Problem(422, f"{where}: {said[0].lower()}{said[1:]}.") from error
 
 
-def _encoded(text: str, what: str) -> bytes:
-    """Refuse what is no text: half characters, and the null that databases do not take."""
+def _encoded(value: object, what: str) -> bytes:
+    """A value as JSON. Refuse what is no text: half characters, and the null that databases do not take."""
     try:
-        encoded = text.encode()
+        encoded = json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
         raise Problem(422, f"{what}: a string holds half a character (a lone surrogate).") from error
-    if b"\0" in encoded or b"\\u0000" in encoded:
+    except RecursionError as error:
+        raise Problem(422, f"{what}: a value is nested too deeply.") from error
+    if _NULL.search(encoded):
         raise Problem(422, f"{what}: a string holds the null character.")
     return encoded
 

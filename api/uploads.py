@@ -10,6 +10,7 @@ import zipfile
 import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain, count
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, Protocol
 
@@ -169,5 +170,5 @@ def _is_text(member: zipfile.ZipInfo) -> bool:
 def _unused(folder: Path, name: str) -> str:
     """The name, with a number where it is taken."""
     stem, suffix = PurePosixPath(name).stem, PurePosixPath(name).suffix
-    names = (name, *(f"{stem} ({number}){suffix}" for number in range(2, 10**6)))
-    return next(candidate for candidate in names if not (folder / candidate).exists())
+    numbered = (f"{stem} ({number}){suffix}" for number in count(2))
+    return next(candidate for candidate in chain([name], numbered) if not (folder / candidate).exists())

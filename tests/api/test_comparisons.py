@@ -119,6 +119,8 @@ def test_in_a_form_recalls_come_one_by_one_and_a_matrix_as_json(client: TestClie
         ({"task": "a\ud800b"}, 422, "surrogate"),
         ({"task": "a\0b"}, 422, "null character"),
         ({"examples": [{"input": "a\0", "output": "b"}]}, 422, "null character"),
+        ({"examples": [{"input": "a\\\0", "output": "b"}]}, 422, "null character"),
+        ({"min_recall": {"bad": 0.9, "bad ": 0.5}}, 422, "min_recall: bad is named twice"),
         ({"unknown_option": 1}, 422, "unknown_option"),
         ({"volume": 10**30}, 422, "volume"),
         ({"output_column": "x" * 3_000_000}, 422, "output_column"),
@@ -170,6 +172,21 @@ def test_numbers_are_finite(field: str, client: TestClient) -> None:
         ).status_code
         == 422
     )
+
+
+def test_the_text_of_an_escape_is_no_null_character(client: TestClient) -> None:
+    rows = [{"input": r"Write \u0000 and \\u0000 for the null.", "output": "x"}]
+    assert post(client, {"examples": rows, "task": r"Explain \u0000."}).status_code == 202
+
+
+def test_what_is_nested_too_deeply_is_refused(client: TestClient) -> None:
+    """How deep Python reads and writes JSON hangs on how deep the call itself is."""
+    for depth in (*range(960, 1000), 5000):
+        nested = "[" * depth + "1" + "]" * depth
+        for field, value in (("examples", '[{"input": DEEP, "output": "b"}]'), ("prices", "DEEP")):
+            body = json.dumps({**BODY, field: "DEEP"}).replace('"DEEP"', value.replace("DEEP", nested))
+            answer = client.post("/v1/comparisons", content=body, headers={"content-type": "application/json"})
+            assert answer.status_code < 500, (field, depth, answer.text)
 
 
 def test_what_is_not_named_is_what_the_operator_allows(client_for: Client) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -86,6 +87,16 @@ def test_anything_but_a_table_is_refused_where_one_is_wanted(
 def test_documents_may_be_texts_of_the_same_name(settings: Settings, tmp_path: Path) -> None:
     stored = store_documents([sent("a.txt", b"one"), sent("../a.txt", b"two")], tmp_path, settings)
     assert sorted(p.read_bytes() for p in (tmp_path / stored.path).iterdir()) == [b"one", b"two"]
+
+
+def test_a_free_name_is_found_without_making_up_all_others(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").touch()
+    tracemalloc.start()
+    name = uploads._unused(tmp_path, "a.txt")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert name == "a (2).txt"
+    assert peak < 2**20
 
 
 def test_an_archives_texts_cannot_leave_their_folder(settings: Settings, tmp_path: Path) -> None:
