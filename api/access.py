@@ -32,6 +32,7 @@ class Services:
     rates: RateLimit
     auditor: Helper
     predictor: Helper
+    decider: Helper
     local_project: str | None
     """Where no keys are asked for."""
 

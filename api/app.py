@@ -22,6 +22,7 @@ from api.settings import Settings, make_folder
 from api.store import Store
 
 STATIC = Path(__file__).parent / "pages" / "static"
+TOO_MANY_ROWS = "this comparison has too many test rows to be decided again here"
 FORMS = (schemas.ComparisonBody, schemas.ComparisonForm, schemas.AuditBody, schemas.AuditForm, problems.ProblemDetails)
 
 
@@ -38,6 +39,7 @@ def create_app(settings: Settings) -> FastAPI:
         rates=RateLimit(settings.requests_per_minute),
         auditor=Helper(work.audit, settings.most_memory_bytes),
         predictor=Helper(work.predict, settings.most_memory_bytes),
+        decider=Helper(work.decide, settings.most_memory_bytes, TOO_MANY_ROWS),
         local_project=None if settings.require_keys else store.project(LOCAL),
     )
 
@@ -46,6 +48,7 @@ def create_app(settings: Settings) -> FastAPI:
         yield
         services.auditor.close()
         services.predictor.close()
+        services.decider.close()
         engine.dispose()
 
     app = FastAPI(

@@ -18,9 +18,10 @@ from eval.errors import AdvisorError
 
 POLL_SECONDS = 0.05
 MEMORY_POLL_SECONDS = 0.25
-MOST_CALLS, MOST_OF_ONE = 12, 4
-"""At work or waiting, in all and of one project; each holds one of the server's few threads."""
+MOST_CALLS, MOST_OF_ONE = 10, 4
+"""At work or waiting, in all and of one project; each holds one of the server's 40 threads, and there are 3 helpers."""
 GONE = "Nobody waits for this any more."
+READY = "ready"
 SO_FAR = "so far"
 """What a result is called that may be followed by a better one."""
 PRELOADED = ["advisor.comparison", "advisor.further", "advisor.auditing", "strategies.models.transformers_lm", "peft"]
@@ -43,10 +44,13 @@ def die_with(parent: Connection) -> None:
 
 
 class Helper:
-    """A child process that answers one call at a time; the next call begins another where the last was killed."""
+    """A child process that answers one call at a time; the next call begins another where the last was killed.
 
-    def __init__(self, work: Callable[..., Any], most_memory_bytes: int) -> None:
-        self._work, self._most_memory = work, most_memory_bytes
+    `remedy`: what to do where the work is too much, as the end of a sentence.
+    """
+
+    def __init__(self, work: Callable[..., Any], most_memory_bytes: int, remedy: str = "send less at a time") -> None:
+        self._work, self._most_memory, self._remedy = work, most_memory_bytes, remedy
         self._turns = Turns(MOST_CALLS, MOST_OF_ONE)
         self._process: Any = None
         self._pipe: Any = None
@@ -55,32 +59,33 @@ class Helper:
     def call(self, *arguments: Any, whose: str, seconds: float, gone: Callable[[], bool] = lambda: False) -> Any:
         """The work's result; of a generator the last one, or where it was cut off, the last that was there by then.
 
-        `whose`: the project that asks. `seconds`: for the work, and as long for its turn to come. `gone`: whether
-        nobody waits for the result any more, which ends the work.
+        `whose`: the project that asks. `seconds`: for the work, from when the process is there, and as long for its
+        turn to come. `gone`: whether nobody waits for the result any more, which ends the work.
 
         Raises what it raised if that was an AdvisorError, and Problem where it was cut off without any result.
         """
         with self._turns.turn(whose, seconds, gone):
             if gone():
                 raise Problem(503, GONE)
-            outcome, value = self._asked(arguments, time.monotonic() + seconds, gone)
+            outcome, value = self._asked(arguments, seconds, gone)
         if outcome == "error":
             raise value
         if outcome == "failed":
             raise RuntimeError(value)
         return value
 
-    def _asked(self, arguments: tuple[Any, ...], end: float, gone: Callable[[], bool]) -> tuple[str, Any]:
-        if self._process is None or not self._process.is_alive():
-            self._start()
+    def _asked(self, arguments: tuple[Any, ...], seconds: float, gone: Callable[[], bool]) -> tuple[str, Any]:
         try:
+            if self._process is None or not self._process.is_alive():
+                self._start()
             self._pipe.send(arguments)
-            return self._outcome(end, gone)
+            return self._outcome(time.monotonic() + seconds, gone)
         except (EOFError, OSError) as error:
             self.close()
             raise Problem(503, "The process that worked on this was ended: try again.") from error
 
     def _start(self) -> None:
+        """Begin a process, and wait until it takes work: libraries may take a busy machine long to load."""
         self.close()
         (ours, theirs), (life, end) = processes.Pipe(), processes.Pipe()
         self._process = processes.Process(target=_serve, args=(theirs, end, self._work), daemon=True)
@@ -88,6 +93,7 @@ class Helper:
         theirs.close()
         end.close()
         self._pipe, self._life = ours, life
+        ours.recv()
 
     def _outcome(self, end: float, gone: Callable[[], bool]) -> tuple[str, Any]:
         so_far: tuple[str, Any] | None = None
@@ -110,7 +116,7 @@ class Helper:
             now = time.monotonic()
             if now > end:
                 self.close()
-                raise Problem(504, "This took too long and was ended: send less at a time.")
+                raise Problem(504, f"This took too long and was ended: {self._remedy}.")
             if gone():
                 self.close()
                 raise Problem(503, GONE)
@@ -118,7 +124,7 @@ class Helper:
                 next_look = now + MEMORY_POLL_SECONDS
                 if memory_of(self._process.pid) > self._most_memory:
                     self.close()
-                    raise Problem(413, "This needs more memory than is allowed: send less at a time.")
+                    raise Problem(413, f"This needs more memory than is allowed: {self._remedy}.")
 
     def close(self) -> None:
         """Kill the process; the next call starts another."""
@@ -135,6 +141,7 @@ def _serve(pipe: Connection, life: Connection, work: Callable[..., Any]) -> None
 
     die_with(life)
     quieten_libraries()
+    pipe.send(READY)
     while True:
         try:
             arguments: Sequence[Any] = pipe.recv()

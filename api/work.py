@@ -20,6 +20,7 @@ from strategies.models.shelf import ModelShelf
 
 if TYPE_CHECKING:
     from advisor.data import Data
+    from advisor.economics import Prices
 
 FIRST_ROWS = 5
 SHOWN_LETTERS = 500
@@ -117,6 +118,14 @@ def predict(run: str, inputs: list[str], places: dict[str, str], device: str) ->
     while len(_loaded) > MOST_LOADED:
         _loaded.popitem(last=False)
     return list(answers(_loaded[key], [clean(text) for text in inputs]))
+
+
+def decide(run: str, changes: dict[str, Any], prices: Prices | None) -> bytes:
+    """A run's report as JSON, with the decision made again under other options."""
+    from advisor.recompute import report_again
+    from advisor.report.forms import rendered
+
+    return rendered(report_again(Path(run), prices=prices, travels=True, **changes), "json")
 
 
 @cache

@@ -21,7 +21,6 @@ from sqlalchemy.exc import SQLAlchemyError
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 
-from advisor.recompute import report_again
 from advisor.report.html import CONTENT_SECURITY_POLICY
 from advisor.report.schema import Report
 from advisor.runs import REPORT, SOLUTION
@@ -38,7 +37,7 @@ KEY_POLL_SECONDS = 5.0
 """So long a stream of events outlives the key that opened it."""
 WAIT_POLL_SECONDS = 0.2
 LONGEST_WAIT = 3600.0
-PREDICT_SECONDS = 120.0
+PREDICT_SECONDS = DECISION_SECONDS = 120.0
 MOST_LETTERS = 100_000
 READS = (400, 401, 404, 422, 429, 503)
 CHANGES = (*READS, 403, 413)
@@ -336,12 +335,16 @@ def delete(id: str, request: Request, caller: Known, served: Served) -> schemas.
     return schemas.Deleted(id=id)
 
 
-@router.post("/{id}/decision", responses=documented(409, *CHANGES))
-def decision(id: str, change: schemas.Change, caller: Known, served: Served) -> Report:
+@router.post("/{id}/decision", response_model=Report, responses=documented(409, 504, *CHANGES))
+def decision(id: str, change: schemas.Change, caller: Known, served: Served) -> Response:
     """The report with the decision made again, for another volume, other prices or limits. Nothing is kept of it."""
     run = _run_file(served, _own(served, caller, id), REPORT).parent
     prices = change.prices.prices("given with the request") if change.prices else None
-    return report_again(run, prices=prices, travels=True, **change.model_dump(exclude={"prices"}, exclude_none=True))
+    content = served.decider.call(
+        str(run), change.model_dump(exclude={"prices"}, exclude_none=True), prices,
+        whose=caller.project_id, seconds=DECISION_SECONDS,
+    )  # fmt: skip
+    return Response(content, media_type="application/json")
 
 
 @router.post("/{id}/predict", responses=documented(409, 504, *CHANGES))

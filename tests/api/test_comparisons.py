@@ -14,8 +14,11 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy.exc import OperationalError
 
+from advisor.runs import REPORT
 from api import asking, schemas, work
-from api.job import RUN
+from api.job import RUN, folder_of
+from api.problems import Problem
+from api.routes.comparisons import DECISION_SECONDS
 from api.routes.pages import templates
 from api.store import Lease, Store
 from api.tables import State
@@ -428,6 +431,34 @@ class Recording:
 
     def close(self) -> None:
         pass
+
+
+def test_a_decision_is_made_again_in_a_helper_and_for_so_long_at_the_most(client: TestClient) -> None:
+    """What is asked of the helper; what it answers is in `test_worker`."""
+
+    class Deciding:
+        def call(self, *asked: Any, whose: str, seconds: float) -> bytes:
+            self.asked, self.bounds = asked, (whose, seconds)
+            raise Problem(504, "This took too long and was ended.")
+
+        def close(self) -> None:
+            pass
+
+    id = post(client).json()["id"]
+    lease = leased(client)
+    store_of(client).end(lease, State.SUCCEEDED)
+    services = client.app.state.services  # type: ignore[attr-defined]
+    run = folder_of(services.settings, services.local_project, id) / RUN
+    run.mkdir(parents=True)
+    (run / REPORT).touch()
+    services.decider.close()
+    deciding = Deciding()
+    object.__setattr__(services, "decider", deciding)
+    change = {"volume": 5, "prices": {"hourly_usd": 2}}
+    assert client.post(f"/v1/comparisons/{id}/decision", json=change).status_code == 504
+    told, changes, prices = deciding.asked
+    assert (told, changes, prices.hourly_usd) == (str(run), {"volume": 5}, 2)
+    assert deciding.bounds == (services.local_project, DECISION_SECONDS)
 
 
 def test_an_audit_takes_what_a_comparison_would_be_planned_with(client_for: Client) -> None:

@@ -106,6 +106,25 @@ def test_what_goes_on_or_grows_too_much_or_dies_is_ended_and_the_next_call_works
     assert helper.call("say", 2, whose="one", seconds=60)[1] == 2
 
 
+def test_how_long_the_process_takes_to_be_there_is_not_counted(
+    helper_of: Callable[..., Helper], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = Helper._start
+
+    def late(self: Helper) -> None:
+        begun(self)
+        time.sleep(3)
+
+    monkeypatch.setattr(Helper, "_start", late)
+    assert helper_of().call("say", 1, whose="one", seconds=2.5)[1] == 1
+
+
+def test_what_to_do_about_too_much_work_is_said_of_each_kind() -> None:
+    helper = Helper(work, GIB, "compare fewer rows")
+    with pytest.raises(Problem, match=r"took too long and was ended: compare fewer rows\."):
+        helper.call("sleep", 30, whose="one", seconds=0.5)
+
+
 def test_work_that_nobody_waits_for_any_more_is_ended(helper_of: Callable[..., Helper]) -> None:
     helper = helper_of()
     left = threading.Event()
