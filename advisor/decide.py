@@ -74,6 +74,7 @@ class Candidate:
     quality: float
     money: Money
     p95_ms: float
+    """Infinite where it could not be measured, so that no limit on it counts as met."""
     simplicity: int
     """Place in the fixed order of simplicity, the simplest first; decides between equals."""
     incumbent: bool = False

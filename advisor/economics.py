@@ -120,6 +120,10 @@ class Use:
     """Tokens of one query, the cached ones among them."""
     cached: float = 0.0
     written: float = 0.0
+    fit_read: float = 0.0
+    """Tokens of a hosted model that one fit took, the cached ones among them: choosing a configuration asks it."""
+    fit_cached: float = 0.0
+    fit_written: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -186,6 +190,8 @@ def tariff(use: Use, terms: Terms) -> Tariff:
     prices = terms.prices
     second = prices.hourly_usd / HOURS
     training = use.fit_seconds * second
+    if use.model is not None and is_hosted(use.model):  # waiting for an answer takes no machine of the client's
+        training = token_prices(prices, use.model).of(use.fit_read, use.fit_cached, use.fit_written)
     once = training + prices.effort_usd.get(use.family, 0.0)
     standing = training * prices.retrainings_per_year / MONTHS
     if use.model is not None and is_paid_by_token(use.model, terms.hosting):

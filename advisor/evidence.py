@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -100,7 +101,7 @@ def use_of(record: Record) -> economics.Use:
     """What a strategy took: a query in batches, on average over all fits, and one fit."""
     answered = [o for e in record.evaluations for o in e.outcomes if o.score is not None]
     usage = sum((o.prediction.usage for o in answered), NO_USAGE)
-    rows = max(1, len(answered))
+    rows, fitting, fits = max(1, len(answered)), record.fit_tokens, max(1, len(record.fits))
     return economics.Use(
         query_seconds=record.query_seconds,
         fit_seconds=record.fit_seconds,
@@ -109,6 +110,9 @@ def use_of(record: Record) -> economics.Use:
         read=usage.input_tokens / rows,
         cached=usage.cached_tokens / rows,
         written=usage.output_tokens / rows,
+        fit_read=fitting.input_tokens / fits,
+        fit_cached=fitting.cached_tokens / fits,
+        fit_written=fitting.output_tokens / fits,
     )
 
 
@@ -124,7 +128,7 @@ def _candidate(record: Record, quality: float, money: economics.Money, recall: M
         name=record.name,
         quality=quality,
         money=money,
-        p95_ms=latency.p95 * 1000 if latency else 0.0,
+        p95_ms=latency.p95 * 1000 if latency else math.inf,
         simplicity=order.index(record.strategy),
         incumbent=record.strategy == INCUMBENT,
         recall=recall,

@@ -9,7 +9,7 @@ from statistics import median
 from typing import Any
 
 from advisor.report.schema import Status
-from eval.contracts import Evaluation, Load
+from eval.contracts import NO_USAGE, Evaluation, Load, Usage
 from eval.harness import pool
 from strategies.base import Family
 from strategies.side_effects import SideEffects
@@ -27,8 +27,12 @@ class Fit:
     part: float = 1.0
     """Share of the fold's training rows that it was fitted on."""
     evaluation: Evaluation | None = None
+    untimed: str | None = None
+    """Why the latency, which was to be measured, is not known: a sentence."""
     seconds: float = 0.0
     """Of fitting."""
+    tokens: Usage = NO_USAGE
+    """Of a hosted model that fitting took; those of remembered answers too, which another fit paid for."""
     given_seconds: float = 0.0
     """Of the other strategy's fit that this one went on from; they are not in `seconds`."""
     train_examples: int = 0
@@ -105,9 +109,19 @@ class Record:
         return next(iter(self.evaluations), None)
 
     @property
+    def untimed(self) -> str | None:
+        """Why its latency is not known, though it was to be measured: a sentence."""
+        return next((fit.untimed for fit in self.fits if fit.untimed), None)
+
+    @property
     def fit_seconds(self) -> float:
         """Of one fit, with all that it goes on from: the median."""
         return median(f.seconds + f.given_seconds for f in self.fits) if self.fits else 0.0
+
+    @property
+    def fit_tokens(self) -> Usage:
+        """Of a hosted model, in all fits together."""
+        return sum((fit.tokens for fit in self.fits), NO_USAGE)
 
     @property
     def query_seconds(self) -> float:

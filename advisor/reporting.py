@@ -104,6 +104,7 @@ def build_report(
         artefact=artefact_of(kept, folder, travels=travels) if kept and advice.strategy else None,
         **drawn_from(advice, measured.records, measured.weighed),
         timing=_timing(measured, time.monotonic() - comparison.started),
+        spent_usd=comparison.shelf.hosted.purse.spent or None,
     )
 
 
@@ -249,6 +250,7 @@ def _result(
             "secondary": _mean_of([{**e.secondary, **_robustness(e, metric, instructing)} for e in record.evaluations]),
             "cost": cost_of(record, comparison.request, comparison.prices),
             "latency": _latency(evaluation, look),
+            "untimed": record.untimed,
             "fit": _fit(record, measured, metric, comparison),
             "side_effects": _side_effects(look.side_effects),
             "footprint": schema.Footprint(
@@ -396,7 +398,8 @@ def _basis(record: Record, options: Options, prices: economics.Prices) -> str:
         each = economics.token_prices(prices, record.model)
         cached = "" if each.cached_input is None else f" ({each.cached_input:g} for those cached)"
         read, written = f"{each.input:g} USD per million tokens read{cached}", f"{each.output:g} per million written"
-        return f"tokens of the language model, at {read} and {written} ({each.source or prices.source})"
+        of = " of queries and, once, of choosing a configuration" if economics.is_hosted(record.model) else ""
+        return f"tokens of the language model{of}, at {read} and {written} ({each.source or prices.source})"
     if options.hosting == "always-on":
         return f"machines that are always on, at {machine}{wording.peak_load(options.volume, options.peak_qps)}"
     return f"busy machine-seconds, measured in batches, at {machine}; idle hours are not counted"

@@ -133,10 +133,11 @@ class RunFolder:
     def finished(self, name: str, slot: str) -> Fit | None:
         """A trial of a strategy that an earlier attempt finished; what failed or was cut short is tried again.
 
-        So is one with rows that the infrastructure left unscored: it may be there again, or may cost more now.
+        So is one with rows, or a latency, that the infrastructure left unmeasured: it may be there again, or may cost
+        more now.
         """
         fit = self._read(self._record_file(name, slot), _FIT)
-        if fit is None or fit.status not in ("ok", "not_applicable"):
+        if fit is None or fit.status not in ("ok", "not_applicable") or fit.untimed:
             return None
         return None if fit.evaluation and any(o.score is None for o in fit.evaluation.outcomes) else fit
 

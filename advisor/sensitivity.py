@@ -216,7 +216,8 @@ def _apart(points: Sequence[float]) -> list[float]:
 def _limits(assumed: Assumptions) -> Iterator[Flip]:
     """The nearest looser and stricter value of each limit with another pick."""
     strategies, limits = _strategies(assumed), assumed.limits
-    yield from _nearest_limits("max_latency_ms", assumed, [c.p95_ms for c in strategies], limits.max_latency_ms)
+    latencies = [c.p95_ms for c in strategies if math.isfinite(c.p95_ms)]
+    yield from _nearest_limits("max_latency_ms", assumed, latencies, limits.max_latency_ms)
     costs = [1000 * c.money.per_query for c in strategies]
     yield from _nearest_limits("max_cost_per_1k", assumed, costs, limits.max_cost_per_1k)
     yield from _nearest_limits("min_quality", assumed, [c.quality for c in assumed.candidates], limits.min_quality)

@@ -14,12 +14,13 @@ from advisor.environment import peak_memory_bytes
 from advisor.progress import Progress
 from advisor.records import Fit
 from advisor.runs import RunFolder, folder_bytes
-from eval.contracts import Evaluation, Example, Solution, Task
-from eval.errors import NotApplicable
+from eval.contracts import NO_USAGE, Evaluation, Example, Solution, Task
+from eval.errors import InfrastructureError, NotApplicable
 from eval.harness import OUT_OF_TIME, evaluate, infrastructure_failure, measure_latency, steady, typical_first
 from eval.metrics import get_metric
 from strategies.base import Allowance, Given, Strategy, Workshop
 from strategies.models.caches import Bypassable, uncached
+from strategies.models.hosted import HostedModel
 
 ROWS_ASKED_AGAIN = 16
 """Of a hosted model, where answers were remembered, for the time that they take; each is paid for."""
@@ -78,18 +79,23 @@ def run_trial(trial: Trial, strategy: Strategy, workshop: Workshop, folder: RunF
 
     own = workshop.for_fit(folder.work(trial.name), trial.allowance, phase, trial.seed, trial.given)
     phase("fitting", 0, 1)
+    model = workshop.language_model
+    hosted = model if isinstance(model, HostedModel) else None
+    if hosted:
+        hosted.count_anew()
     start = time.perf_counter()
     try:
         solution = strategy.fit(trial.task, trial.train, own)
     except NotApplicable as error:
         return replace(blank, status="not_applicable", reason=str(error))
     seconds = time.perf_counter() - start
+    tokens = hosted.taken if hosted else NO_USAGE
     if trial.kept is not None:
         shutil.rmtree(trial.kept, ignore_errors=True)
         solution.save(trial.kept)
     with uncached(workshop.embedder):  # what is timed here is what a query costs
         solution.predict([trial.train[0].input])  # and nothing that is done once: merging weights, compiling a grammar
-        evaluation = _measure(trial, solution, workshop, phase, is_whole=not own.log.guard_fired)
+        evaluation, untimed = _measure(trial, solution, workshop, phase, is_whole=not own.log.guard_fired)
     unasked = _unasked(evaluation)
     stopped = own.log.guard_fired or unasked > 0
     gc.collect()
@@ -98,7 +104,9 @@ def run_trial(trial: Trial, strategy: Strategy, workshop: Workshop, folder: RunF
         status="stopped_early" if stopped else "ok",
         reason=_why_stopped(unasked) if stopped else None,
         evaluation=evaluation,
+        untimed=untimed,
         seconds=seconds,
+        tokens=tokens,
         given_seconds=trial.given.seconds if trial.given else 0.0,
         train_examples=own.log.train_examples,
         config=own.log.config,
@@ -111,8 +119,11 @@ def run_trial(trial: Trial, strategy: Strategy, workshop: Workshop, folder: RunF
 
 def _measure(
     trial: Trial, solution: Solution, workshop: Workshop, phase: Callable[[str, int, int], None], *, is_whole: bool
-) -> Evaluation:
-    """Answers to the test rows and, if wanted, the latency of some of them; not of what the clock has cut short."""
+) -> tuple[Evaluation, str | None]:
+    """Answers to the test rows and, if wanted, the latency of some of them; not of what the clock has cut short.
+
+    Then why no latency could be measured: a server that answered the rows may have ceased to, or the money be gone.
+    """
     model = workshop.language_model
     known = _recalled(model)
     evaluation = evaluate(
@@ -126,13 +137,16 @@ def _measure(
         with uncached(model):
             evaluation = replace(evaluation, seconds=_seconds_anew(solution, evaluation))
     if trial.latency_seconds is None or not is_whole or _unasked(evaluation):
-        return evaluation
+        return evaluation, None
     phase("timing", 0, 1)
     left = max(0.0, min(trial.latency_seconds, trial.deadline - time.monotonic()))
     evaluation = steady(solution, evaluation)
     with uncached(model):
-        latency = measure_latency(solution, typical_first(evaluation.outcomes), max_seconds=left)
-    return replace(evaluation, latency=latency)
+        try:
+            latency = measure_latency(solution, typical_first(evaluation.outcomes), max_seconds=left)
+        except InfrastructureError as error:
+            return evaluation, str(error)
+    return replace(evaluation, latency=latency), None
 
 
 def _unasked(evaluation: Evaluation) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from advisor.advice.case import Case, best_of, difference_between, flags_of, unmeasured, value_of
@@ -63,6 +64,8 @@ def _near_miss(case: Case, name: str, broken: str) -> str:
     """What was measured, in brackets, where it would read as the very limit that it breaks."""
     candidate, settings = next(c for c in case.candidates if c.name == name), case.settings
     flag, _, label = broken.partition(" ")
+    if flag == "max_latency_ms" and math.isinf(candidate.p95_ms):
+        return " (not measured)"
     if flag == "max_latency_ms":
         return _in_brackets(candidate.p95_ms, settings.max_latency_ms, wording.latency, "ms")
     if flag == "max_cost_per_1k":

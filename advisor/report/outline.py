@@ -324,6 +324,7 @@ def _costs(report: Report) -> list[Block]:
     bases = view.bases(report)
     basis = [text if len(bases) == 1 else f"{text} ({', '.join(names)})" for text, names in bases]
     basis.append(f"Machine: {view.price(report)}")
+    basis += [said] if (said := view.spending(report)) else []
     headers = ["Strategy", "USD per 1,000 queries:", "USD once:", "USD a month:", "USD in 12 months:"]
     headers += [f"{title}:" for title in view.further_cost_titles(report)]
     volume, months = wording.queries(report.settings.volume), report.settings.months

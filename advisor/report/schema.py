@@ -142,7 +142,8 @@ class Cost(Model):
     """At the stated volume, the idle hours of machines that are always on included."""
     per_1k_usd: float
     training_usd: float
-    """Paid once: training, and the effort of setting up where its price was given."""
+    """Paid once: training (of a hosted model the tokens of choosing a configuration), and the effort of setting up
+    where its price was given."""
     monthly_usd: float
     """At the stated volume, with what is paid once spread over the stated months."""
     machines: int = 0
@@ -261,6 +262,8 @@ class StrategyResult(Model):
     secondary: dict[str, float] = Field(default_factory=dict)
     cost: Cost | None = None
     latency: LatencyPart | None = None
+    untimed: str | None = None
+    """Why its latency could not be measured."""
     fit: Fit | None = None
     side_effects: SideEffects | None = None
     """Measured for the best fine-tuned strategy."""
@@ -433,6 +436,9 @@ class Report(Model):
     """Of JSON answers, the recommended strategy's."""
     volumes: Volumes | None = None
     timing: Timing
+    spent_usd: float | None = None
+    """What calls of hosted models cost in this run, all attempts together, as the spending cap counts them; None where
+    nothing was spent."""
 
     def result(self, name: str) -> StrategyResult:
         """The strategy of that name."""

@@ -394,6 +394,16 @@ def price(report: Report) -> str:
     return f"{settings.machine} at {wording.money(settings.machine_hourly_usd)} an hour ({settings.price_source})"
 
 
+def spending(report: Report) -> str:
+    """What the run itself spent; empty where that is nothing."""
+    if report.spent_usd is None:
+        return ""
+    return (
+        f"The calls of hosted models in this run cost {wording.money(report.spent_usd)}, as a spending cap counts "
+        "them: all attempts, with cached tokens and calls that were cut off in full."
+    )
+
+
 def latency_about(report: Report) -> str:
     """How latencies came about."""
     timed = [(s, s.latency) for s in ranked(report) if s.latency is not None]

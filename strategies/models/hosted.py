@@ -11,6 +11,7 @@ import json
 import os
 import random
 import re
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -124,6 +125,9 @@ class HostedModel(Bypassable):
         self._endpoint = str(client.base_url)
         self._price, self._purse = hosted.prices.get(name, TokenPrice(0.0, 0.0)), hosted.purse
         self._manner = Manner()
+        self.taken = NO_USAGE
+        """Tokens of the answers since `count_anew`, each once: of those remembered too, but not of those timed."""
+        self._counted, self._counting = set[str](), threading.Lock()
 
     @classmethod
     def connect(cls, name: str, hosted: Hosted) -> HostedModel:
@@ -142,6 +146,16 @@ class HostedModel(Bypassable):
     def keep_answers(self, file: Path) -> None:
         """Keep answers in a file, and take up those that are there. All calls noted there count as spent."""
         self._purse.spend(self.answers.keep_in(file))
+
+    def count_anew(self) -> None:
+        """Let `taken` begin at nothing."""
+        self.taken, self._counted = NO_USAGE, set()
+
+    def _count(self, key: str, usage: Usage) -> None:
+        with self._counting:
+            if key not in self._counted:
+                self._counted.add(key)
+                self.taken += usage
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         return [int(max(len(t) / LETTERS_A_TOKEN, len(t.encode()) / BYTES_A_TOKEN)) + 1 for t in texts]
@@ -192,6 +206,7 @@ class HostedModel(Bypassable):
         known = None if self._bypassed else self.answers.get(key)
         if known is not None:
             self.recalled += 1
+            self._count(key, known.usage)
             return known
         try:
             found, usd = self._attempts(prompt.turns, most_tokens, schema)
@@ -201,6 +216,7 @@ class HostedModel(Bypassable):
             self.answers.pay(usd)
         else:
             self.answers.put(key, found, usd)
+            self._count(key, found.usage)
         return found
 
     def _attempts(

@@ -133,6 +133,13 @@ def test_tokens_are_paid_by_the_million_and_cached_ones_cheaper() -> None:
     assert plain.of(900, 600, 100) == pytest.approx((900 * 2 + 100 * 8) / 1e6)
 
 
+def test_what_a_hosted_model_costs_once_is_the_tokens_of_choosing() -> None:
+    prices = replace(A_DOLLAR, tokens={"openai:big": TokenPrices(input=10, cached_input=1, output=100)})
+    use = Use(9, 3600, "openai:big", "prompt", fit_read=3e5, fit_cached=1e5, fit_written=2e4)
+    for hosting in ("scale-to-zero", "always-on", "per-token"):
+        assert tariff(use, Terms(prices, hosting)).once == pytest.approx(2 + 0.1 + 2)
+
+
 def test_what_needs_no_language_model_is_paid_by_the_second_where_tokens_are_paid() -> None:
     assert tariff(Use(3.6, 0), Terms(A_DOLLAR, "per-token")).at(10).per_query == pytest.approx(0.001)
 

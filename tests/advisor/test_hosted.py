@@ -11,17 +11,21 @@ from typing import Any
 
 import pytest
 
-from advisor import economics
+from advisor import economics, trial
 from advisor.comparison import ANSWERS, compare
 from advisor.economics import Prices, TokenPrices, assumed_prices, with_list_prices
 from advisor.recompute import report_again
+from advisor.report.forms import FORMS, rendered
+from advisor.report.wording import title_in_text
 from advisor.request import make_request
 from advisor.runs import RunFolder
+from eval.contracts import Solution
 from eval.errors import RequestError
 from strategies.models.base import Prompt
 from strategies.models.fake import HashingEmbedder, ScriptedModel
 from strategies.models.hosted import Hosted, TokenPrice
 from strategies.models.shelf import ModelShelf
+from strategies.pipeline import Pipeline
 from strategies.prompting import FewShot, ZeroShot
 
 BIG = "openai:big"
@@ -115,6 +119,37 @@ def test_what_was_answered_is_not_paid_for_again_after_an_interruption(
     assert len(repeated) <= 130, "only what is timed, speed, latency and load, is asked anew"
 
 
+def test_what_choosing_costs_is_paid_once_and_what_the_run_spent_is_told(
+    server: Any, shelf: ModelShelf, tickets: Path, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fitted, fit_it = list[int](), FewShot.fit
+
+    def fit(self: FewShot, *told: Any) -> Any:
+        before = server.answered
+        solution = fit_it(self, *told)
+        fitted.append(server.answered - before)
+        return solution
+
+    monkeypatch.setattr(FewShot, "fit", fit)
+    shelf = ModelShelf(
+        embedders={"hashing": HashingEmbedder()}, hosted=replace(shelf.hosted, prices={BIG: TokenPrice(0.001, 0.01)})
+    )
+    options |= {"model": [BIG], "strategies": ["few_shot"], "embedder": "hashing"}
+    report = compare("Route the ticket.", tickets, shelf=shelf, **options)
+    cost, fits = report.result("few_shot").cost, report.result("few_shot").fit
+    assert cost is not None
+    assert fits is not None
+    assert sum(fitted) > 0
+    an_answer = 4 * 0.001 + 3 * 0.0005 + 2 * 0.01
+    assert cost.training_usd * fits.count >= sum(fitted[: fits.count]) * an_answer * 0.999
+    assert "once, of choosing a configuration" in cost.basis
+    assert report.spent_usd == pytest.approx(shelf.hosted.purse.spent)
+    assert report.spent_usd > cost.training_usd * fits.count
+    for form in ("html", "md"):
+        assert "The calls of hosted models in this run cost" in rendered(report, form).decode()
+    assert report_again(options["output"]) == report
+
+
 def test_throughput_is_not_that_of_a_memory(
     server: Any, shelf: ModelShelf, tickets: Path, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -198,6 +233,45 @@ def test_the_price_file_is_read_once(
     options |= {"model": [BIG], "strategies": ["majority"], "time_budget": 60}
     compare("Route the ticket.", tickets, shelf=shelf, **options)
     assert paths == [options["prices"]]
+
+
+def test_answers_that_were_paid_for_count_though_no_latency_could_be_measured(
+    shelf: ModelShelf, tickets: Path, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The spending cap is reached between the answers to the test rows and the queries that are timed."""
+    purse, measured = shelf.hosted.purse, trial.measure_latency
+
+    def capped(solution: Solution, *told: Any, **how: Any) -> Any:
+        if isinstance(solution, Pipeline):
+            purse.most_usd = purse.spent
+        return measured(solution, *told, **how)
+
+    monkeypatch.setattr(trial, "measure_latency", capped)
+    price = {BIG: TokenPrice(0.001, 0.01)}
+    shelf = ModelShelf(embedders={"hashing": HashingEmbedder()}, hosted=replace(shelf.hosted, prices=price))
+    purse = shelf.hosted.purse
+    options |= {"model": [BIG], "strategies": ["majority", "zero_shot"], "embedder": "hashing"}
+    report = compare("Route the ticket.", tickets, shelf=shelf, **options)
+    big, run = report.result("zero_shot"), options["output"]
+    assert (big.status, big.latency) == ("ok", None)
+    assert big.quality is not None
+    assert big.quality.value == 1.0
+    assert report.recommendation.strategy == "zero_shot"
+    caveat = f"Of {title_in_text('zero_shot')} the latency could not be measured: the spending cap of"
+    for form in ("html", "md", "json"):
+        assert caveat in rendered(report, form).decode(), form
+    assert report_again(run) == report
+    limited = report_again(run, max_latency_ms=1e9)
+    assert limited.recommendation.strategy == "majority", "what is not known meets no limit"
+    assert f"{title_in_text('zero_shot')} (not measured)" in " ".join(limited.recommendation.reasons)
+    for form in FORMS:
+        rendered(limited, form)
+    assert "inf" not in limited.recommendation.model_dump_json().lower().replace("infra", "")
+    purse.most_usd = None
+    monkeypatch.setattr(trial, "measure_latency", measured)
+    resumed = compare("Route the ticket.", tickets, shelf=shelf, **options).result("zero_shot")
+    assert resumed.latency is not None
+    assert resumed.untimed is None
 
 
 def test_a_hosted_model_needs_prices(shelf: ModelShelf, tickets: Path, options: dict[str, Any]) -> None:

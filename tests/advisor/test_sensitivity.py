@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import hypothesis
@@ -102,6 +103,15 @@ def test_each_limit_is_varied_by_itself_to_the_nearest_value_that_changes_the_pi
     assert Flip("max_cost_per_1k", pytest.approx(1), "quick") in flips
     assert all(f.value < 100 for f in flips if f.pick == "quick" and f.what == "max_latency_ms")
     assert all(f.what != "min_quality" for f in flips)  # Nothing within the latency limit is better.
+
+
+def test_no_limit_lets_in_what_could_not_be_timed() -> None:
+    untimed = candidate("untimed", 0.99, per_1k=1, p95_ms=math.inf)
+    timed = [candidate("slow", 0.95, per_1k=1, p95_ms=900), candidate("quick", 0.90, per_1k=1, p95_ms=100)]
+    flips = what_would_flip(assume(untimed, *timed, limits=Limits(max_latency_ms=500)))
+    assert Flip("max_latency_ms", 900, "slow") in flips
+    assert all(f.pick != "untimed" for f in flips if f.what == "max_latency_ms")
+    assert all(math.isfinite(f.value) for f in what_would_flip(assume(untimed, *timed)))
 
 
 def test_a_wanted_quality_can_force_the_dearer() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from eval.contracts import Example, Kind, Task, Usage
+from eval.contracts import NO_USAGE, Example, Kind, Task, Usage
 from eval.errors import LastingFailure, ModelUnavailable, RequestError
 from eval.harness import INFRASTRUCTURE, LASTING, evaluate
 from eval.metrics import get_metric
@@ -73,6 +73,23 @@ def test_no_answer_is_paid_for_twice(server: Any, tmp_path: Path) -> None:
     with uncached(model):
         model.generate(prompts, Decoding(9))
     assert server.answered == 5, "what is timed is asked anew"
+
+
+def test_the_tokens_of_a_while_are_those_of_each_answer_once_whether_it_is_remembered_or_not(server: Any) -> None:
+    model = model_at(server)
+    ask = [Prompt((Turn("user", text),)) for text in ("a", "b")]
+    model.generate(ask, Decoding(8))
+    once = model.taken
+    assert once.output_tokens == 2 * 2
+    model.generate(ask, Decoding(8))
+    assert model.taken == once
+    model.count_anew()
+    assert model.taken == NO_USAGE
+    with uncached(model):
+        model.generate(ask, Decoding(8))
+    assert model.taken == NO_USAGE
+    model.generate(ask, Decoding(8))
+    assert model.taken == once
 
 
 def test_a_prompt_that_stands_twice_in_one_call_is_asked_once(server: Any) -> None:
