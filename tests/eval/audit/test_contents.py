@@ -66,7 +66,7 @@ def test_what_its_braces_call_json_is_meant_to_be_json() -> None:
 def test_what_python_writes_for_missing_numbers_is_no_json(form: str) -> None:
     total = [json.dumps({"total": float("nan") if i % 3 == 0 else i}) for i in range(60)]
     rows = [Example(str(i), f"text {i}", (form.replace("{}", text),)) for i, text in enumerate(total)]
-    task, _ = complete(TaskSpec("Extract."), rows, has_documents=False)
+    task, _ = complete(TaskSpec("Extract."), rows)
     finding = invalid_json_output(task, rows)
     assert finding is not None
     assert finding.rows == tuple(str(i) for i in range(0, 60, 3))
