@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
 
-from eval.errors import ModelUnavailable
 from strategies.models.base import ModelIdentity
 from strategies.models.devices import data_type, pick_device, type_name
+from strategies.models.loading import CHECKED, check_unquantised, check_whole, told_in_a_sentence
 
 BATCH = 64
+UNREAD = ("pooler.",)
+"""What BERT makes of its first token, which no embedder of sentence-transformers reads. Some are kept without it."""
 
 
 class SentenceEmbedder:
@@ -28,22 +29,26 @@ class SentenceEmbedder:
 
     @classmethod
     def load(cls, name: str, folder: Path, device: str = "auto", licence: str | None = None) -> SentenceEmbedder:
-        """Load safetensors weights from a local folder."""
+        """Load safetensors weights from a local folder.
+
+        Raises ModelUnavailable for what is no such model.
+        """
         from sentence_transformers import SentenceTransformer
 
         from strategies.models.catalogue import weights_sha256
 
         chosen = pick_device(device)
-        try:
+        what = f"The embedder {name}"
+        with told_in_a_sentence(what):
+            check_unquantised(what, folder)
             network = SentenceTransformer(
                 str(folder),
                 device=str(chosen),
                 local_files_only=True,
-                model_kwargs={"use_safetensors": True, "dtype": data_type(chosen)},
+                model_kwargs={"use_safetensors": True, "dtype": data_type(chosen), "ignore_mismatched_sizes": True},
             )
-        except (OSError, ValueError, KeyError, SafetensorError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise ModelUnavailable(f"The embedder {name} cannot be loaded: {reason}") from error
+            if network.transformers_model is not None:
+                check_whole(what, _loading_info(network.transformers_model, folder), unread=UNREAD)
         count = sum(p.numel() for p in network.parameters())
         identity = ModelIdentity(name, weights_sha256(folder), licence, count, type_name(data_type(chosen)))
         return cls(identity, network)
@@ -68,3 +73,14 @@ class SentenceEmbedder:
             list(texts), batch_size=BATCH, convert_to_numpy=True, normalize_embeddings=False, show_progress_bar=False
         ).astype(np.float32)
         return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12), dtype=np.float32)
+
+
+def _loading_info(network: Any, folder: Path) -> dict[str, Any]:
+    """What transformers tells of the weights in a folder, which sentence-transformers does not pass on.
+
+    So they are loaded once more, onto no device: only their names and shapes are read.
+    """
+    _, info = type(network).from_pretrained(
+        folder, config=network.config, device_map="meta", local_files_only=True, use_safetensors=True, **CHECKED
+    )
+    return dict(info)

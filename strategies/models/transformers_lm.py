@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 
 from eval.contracts import Usage
-from eval.errors import ModelUnavailable, RequestError
+from eval.errors import RequestError
 from strategies.models.base import Completion, Decoding, LabelScores, ModelIdentity, Prompt, Turn
 from strategies.models.chat import ChatFormat
 from strategies.models.devices import data_type, pick_device, type_name
@@ -21,6 +20,7 @@ from strategies.models.engine import Engine, Weighed
 from strategies.models.json_grammar import GrammarCompiler
 from strategies.models.label_head import LabelHead
 from strategies.models.label_trie import MOST_TRIE_NODES
+from strategies.models.loading import CHECKED, check_unquantised, check_whole, told_in_a_sentence
 from strategies.models.rows_apart import check_rows_apart
 from strategies.models.tuned_weights import TunedWeights, are_in
 
@@ -56,14 +56,14 @@ class TransformersModel:
         from strategies.models.catalogue import weights_sha256
 
         chosen = pick_device(device)
-        try:
+        what = f"The model {name}"
+        with told_in_a_sentence(what):
+            check_unquantised(what, folder)
             tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-            network = AutoModelForCausalLM.from_pretrained(
-                folder, dtype=data_type(chosen), local_files_only=True, use_safetensors=True
+            network, info = AutoModelForCausalLM.from_pretrained(
+                folder, dtype=data_type(chosen), local_files_only=True, use_safetensors=True, **CHECKED
             )
-        except (OSError, ValueError, KeyError, SafetensorError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise ModelUnavailable(f"The model {name} cannot be loaded: {reason}") from error
+        check_whole(what, info)
         network.to(chosen).eval().requires_grad_(False)
         count = sum(p.numel() for p in network.parameters())
         identity = ModelIdentity(name, weights_sha256(folder), licence, count, type_name(network.dtype))
