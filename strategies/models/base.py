@@ -85,7 +85,7 @@ class ModelIdentity:
     licence: str | None = None
     parameters: int | None = None
     precision: str | None = None
-    """What it computes in here: float32, bfloat16 or float16."""
+    """What it computes in here: float32 or bfloat16."""
     own_server: bool = False
     """Whether a hosted model is at a server that the client named, not at the provider's own; which one is a secret."""
 

@@ -22,6 +22,8 @@ TODAY = datetime(2024, 7, 26)
 """What a template writes that would write the date: a prompt must be the same whenever it is asked, and a kept
 solution's the one that it was measured with. Llama 3.2's own template writes this day where it cannot know today."""
 
+THOUGHT = "<think>"
+
 _PROBE = "§"
 _CHAT = (Turn("system", "§0"), Turn("user", "§1"), Turn("assistant", "§2"), Turn("user", "§3"))
 _ANSWERS = ("yes", "Größe", "7", '{"a": 1}')
@@ -85,7 +87,7 @@ class ChatFormat:
         ending = self._render(_CHAT[1:2], open_answer=True).rpartition(_CHAT[1].content)[2]
         _, _, written = self._render(_CHAT[1:], open_answer=True).partition(_CHAT[1].content)
         opening = written.partition(_CHAT[2].content)[0]
-        return ending, opening if opening.startswith(ending) else ending
+        return ending, opening if opening.startswith(ending) else _without_thought(ending)
 
     def tokens(self, prompt: Prompt) -> list[int]:
         """The whole chat, up to where the answer begins."""
@@ -150,6 +152,15 @@ def _plain_template(tokenizer: Any) -> str:
     """`PLAIN_TEMPLATE`, after the token that the tokenizer begins every text with, if it does."""
     begins = tokenizer.bos_token_id is not None and tokenizer("x").input_ids[:1] == [tokenizer.bos_token_id]
     return "{{ bos_token }}" + PLAIN_TEMPLATE if begins else PLAIN_TEMPLATE
+
+
+def _without_thought(ending: str) -> str:
+    """What an open prompt ends with, where that opens a thought (DeepSeek-R1, Qwen3-Thinking) with an empty one closed.
+
+    Else answers would be written, and labels weighed, inside the thought.
+    """
+    before, opened, thought = ending.rpartition(THOUGHT)
+    return f"{before}{opened}\n\n</think>\n\n" if opened and "</think>" not in thought else ending
 
 
 def _dated(template: str | dict[str, str]) -> str | dict[str, str]:

@@ -31,11 +31,14 @@ def pick_device(name: str) -> torch.device:
 def data_type(device: torch.device) -> torch.dtype:
     """bfloat16 wherever the device computes in it: on CPUs that do it is three times faster than float32.
 
-    On CPUs that do not (most of those without AVX-512), torch imitates it, several times slower than float32.
+    On CPUs that do not (most of those without AVX-512), torch imitates it, several times slower than float32; and so it
+    does on GPUs before NVIDIA's Ampere (T4, V100). In float16, which those have, small gradients would vanish.
     """
     if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-    return torch.bfloat16 if cpu_computes_in_bfloat16() else torch.float32
+        computes_in_bfloat16 = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        computes_in_bfloat16 = cpu_computes_in_bfloat16()
+    return torch.bfloat16 if computes_in_bfloat16 else torch.float32
 
 
 def type_name(dtype: torch.dtype) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -31,3 +33,18 @@ def test_a_cpu_computes_in_bfloat16_only_where_it_can(
 def test_where_torch_cannot_say_float32_is_right_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
     assert data_type(CPU) == torch.float32
+
+
+@pytest.mark.parametrize(("generation", "expected"), [(7, torch.float32), (8, torch.bfloat16), (9, torch.bfloat16)])
+def test_a_gpu_that_only_imitates_bfloat16_computes_in_float32(
+    generation: int, expected: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {
+        "is_available": True,
+        "current_device": 0,
+        "get_device_properties": SimpleNamespace(major=generation, minor=5),
+        "_check_bf16_tensor_supported": True,  # torch can imitate it
+    }.items():
+        monkeypatch.setattr(torch.cuda, name, lambda *_, value=value: value)
+    monkeypatch.setattr(torch.version, "hip", None)
+    assert data_type(torch.device("cuda")) == expected

@@ -457,6 +457,20 @@ def test_a_model_that_can_think_aloud_is_asked_not_to(tiny_model_folder: Path) -
     assert chat.shared_length(prompts()[0], tokens) == len(chat._shared_tokens(FIXED))
 
 
+@pytest.mark.parametrize("begun", ["<think>", "<think>\n"])
+def test_a_thought_that_a_template_opens_is_closed_before_the_answer(tiny_model_folder: Path, begun: str) -> None:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model_folder)
+    assert CHATML.endswith("{{ '<|im_start|>assistant\n' }}{% endif %}")
+    tokenizer.chat_template = CHATML.removesuffix("{% endif %}") + begun + "{{ '' }}{% endif %}"  # as Qwen3-Thinking's
+    chat = ChatFormat(tokenizer)
+    tokens = chat.tokens(prompts()[0])
+    assert tokenizer.decode(tokens).endswith("No power.<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n")
+    assert chat.shared_length(prompts()[0], tokens) == len(chat._shared_tokens(FIXED))
+    assert tokenizer.decode(chat.answer_tokens("outage")) == "outage"
+
+
 def test_a_plain_chat_begins_as_the_tokenizer_begins_texts(tiny_model_folder: Path) -> None:
     from tokenizers.processors import TemplateProcessing
     from transformers import AutoTokenizer
