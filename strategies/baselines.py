@@ -166,8 +166,8 @@ class PassageCopy:
 
     def _sentences(self, inputs: Sequence[str], passages: Sequence[str]) -> list[str]:
         split = [[s for s in _SENTENCE.split(p) if s.strip()] or [p] for p in passages]
-        queries = self.embedder.encode(inputs)
-        vectors = self.embedder.encode([s for sentences in split for s in sentences])
+        queries = self.embedder.encode_as("query", inputs)
+        vectors = self.embedder.encode_as("document", [s for sentences in split for s in sentences])
         found, start = [], 0
         for query, sentences in zip(queries, split, strict=True):
             scores = vectors[start : start + len(sentences)] @ query

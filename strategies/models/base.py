@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Role = Literal["system", "user", "assistant"]
+SearchRole = Literal["query", "document"]
 
 
 @dataclass(frozen=True)
@@ -150,6 +151,15 @@ class Embedder(Protocol):
         """Longest text it reads, in its own tokens; what is beyond is ignored."""
         ...
 
+    @property
+    def marks_searches(self) -> bool:
+        """Whether it wants queries, or the documents that they are to find, marked (E5, Qwen3-Embedding)."""
+        ...
+
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Unit vectors, float32, shape (len(texts), dimensions)."""
+        """Unit vectors, float32, shape (len(texts), dimensions), of texts that are compared with their like."""
+        ...
+
+    def encode_as(self, role: SearchRole, texts: Sequence[str]) -> NDArray[np.float32]:
+        """The same of queries, or of documents that they are to find; as `encode` does it where neither is marked."""
         ...

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from strategies.models.base import Embedder, ModelIdentity
+from strategies.models.base import Embedder, ModelIdentity, SearchRole
 from strategies.models.caches import Bypassable
 
 log = logging.getLogger("advisor")
+
+Key = tuple[str, str]
+"""What a text was embedded as, empty where it was not marked, and the text."""
 
 
 class CachingEmbedder(Bypassable):
@@ -25,7 +29,7 @@ class CachingEmbedder(Bypassable):
     def __init__(self, embedder: Embedder) -> None:
         self.embedder = embedder
         """The one that works."""
-        self._known: dict[str, NDArray[np.float32]] = {}
+        self._known: dict[Key, NDArray[np.float32]] = {}
         self._saved = 0
 
     @property
@@ -36,13 +40,27 @@ class CachingEmbedder(Bypassable):
     def max_tokens(self) -> int:
         return self.embedder.max_tokens
 
+    @property
+    def marks_searches(self) -> bool:
+        return self.embedder.marks_searches
+
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        return self._remembered("", self.embedder.encode, texts)
+
+    def encode_as(self, role: SearchRole, texts: Sequence[str]) -> NDArray[np.float32]:
+        if not self.marks_searches:  # then it is no other text
+            return self.encode(texts)
+        return self._remembered(role, partial(self.embedder.encode_as, role), texts)
+
+    def _remembered(
+        self, role: str, encode: Callable[[Sequence[str]], NDArray[np.float32]], texts: Sequence[str]
+    ) -> NDArray[np.float32]:
         if self._bypassed or not texts:
-            return self.embedder.encode(texts)
-        new = [text for text in dict.fromkeys(texts) if text not in self._known]
+            return encode(texts)
+        new = [text for text in dict.fromkeys(texts) if (role, text) not in self._known]
         if new:
-            self._known.update(zip(new, self.embedder.encode(new), strict=True))
-        return np.stack([self._known[text] for text in texts])
+            self._known.update(zip([(role, text) for text in new], encode(new), strict=True))
+        return np.stack([self._known[role, text] for text in texts])
 
     def save(self, folder: Path) -> None:
         """Write what is known as safetensors and JSON, where anything was learnt since the last time."""
@@ -55,7 +73,8 @@ class CachingEmbedder(Bypassable):
         folder.mkdir(parents=True, exist_ok=True)
         metadata = {"embedder": self.identity.sha256}
         save_file({"vectors": np.stack(list(self._known.values()))}, folder / "new.safetensors", metadata=metadata)
-        write_json_lines(folder / "new.jsonl", [{"text": text} for text in self._known])
+        rows = [{"text": text, "role": role} if role else {"text": text} for role, text in self._known]
+        write_json_lines(folder / "new.jsonl", rows)
         (folder / "new.jsonl").replace(folder / "texts.jsonl")
         (folder / "new.safetensors").replace(folder / "vectors.safetensors")
         self._saved = len(self._known)
@@ -72,7 +91,7 @@ class CachingEmbedder(Bypassable):
             log.warning("the embeddings in %s are damaged and are made anew", folder)
         self._saved = len(self._known)
 
-    def _read(self, folder: Path) -> dict[str, NDArray[np.float32]]:
+    def _read(self, folder: Path) -> dict[Key, NDArray[np.float32]]:
         from safetensors import safe_open
 
         from strategies.retrieval.index import read_json_lines
@@ -80,7 +99,7 @@ class CachingEmbedder(Bypassable):
         with safe_open(folder / "vectors.safetensors", framework="numpy") as file:
             mine = (file.metadata() or {}).get("embedder") == self.identity.sha256
             vectors = file.get_tensor("vectors") if mine else []
-        texts = [row["text"] for row in read_json_lines(folder / "texts.jsonl")]
+        texts = [(row.get("role", ""), row["text"]) for row in read_json_lines(folder / "texts.jsonl")]
         if len(texts) < len(vectors):
             raise ValueError("there are vectors without a text")
         return dict(zip(texts, vectors, strict=False))  # texts are written first: there may be more of them

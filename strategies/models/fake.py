@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from eval.contracts import Usage
 from eval.errors import RequestError
-from strategies.models.base import Completion, Decoding, LabelScores, ModelIdentity, Prompt
+from strategies.models.base import Completion, Decoding, LabelScores, ModelIdentity, Prompt, SearchRole
 
 
 @dataclass
@@ -79,10 +79,14 @@ class HashingEmbedder:
 
     dimensions: int = 256
     max_tokens: int = 100_000
+    marks_searches: bool = False
 
     @property
     def identity(self) -> ModelIdentity:
         return ModelIdentity("hashing", sha256="1" * 64)
+
+    def encode_as(self, role: SearchRole, texts: Sequence[str]) -> NDArray[np.float32]:
+        return self.encode([f"{role}: {text}" for text in texts] if self.marks_searches else texts)
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         vectors = np.zeros((len(texts), self.dimensions), dtype=np.float32)

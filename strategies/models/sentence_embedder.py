@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from strategies.models.base import ModelIdentity
+from strategies.models.base import ModelIdentity, SearchRole
 from strategies.models.devices import data_type, pick_device, type_name
 from strategies.models.loading import CHECKED, check_unquantised, check_whole, told_in_a_sentence
 
 BATCH = 64
 UNREAD = ("pooler.",)
 """What BERT makes of its first token, which no embedder of sentence-transformers reads. Some are kept without it."""
+
+
+PROMPTS: dict[SearchRole, tuple[str, ...]] = {"query": ("query",), "document": ("document", "passage", "corpus")}
+"""Names under which a model's config_sentence_transformers.json says what it wants before the texts of a search."""
 
 
 class SentenceEmbedder:
@@ -66,10 +71,27 @@ class SentenceEmbedder:
     def max_tokens(self) -> int:
         return int(self.network.max_seq_length)
 
+    @property
+    def marks_searches(self) -> bool:
+        return any(map(self._prompt, PROMPTS))
+
+    def _prompt(self, role: SearchRole) -> str:
+        stated = [self.network.prompts.get(name) for name in PROMPTS[role]]
+        return next(filter(None, stated), "")
+
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        return self._unit_vectors(self.network.encode, texts)
+
+    def encode_as(self, role: SearchRole, texts: Sequence[str]) -> NDArray[np.float32]:
+        if not self.marks_searches:
+            return self.encode(texts)
+        # not by `encode_document`, which does not look for "passage" where there is an empty "document", and there is
+        return self._unit_vectors(partial(self.network.encode, prompt=self._prompt(role)), texts)
+
+    def _unit_vectors(self, encode: Callable[..., Any], texts: Sequence[str]) -> NDArray[np.float32]:
         if not texts:
             return np.zeros((0, int(self.network.get_embedding_dimension())), dtype=np.float32)
-        vectors = self.network.encode(
+        vectors = encode(
             list(texts), batch_size=BATCH, convert_to_numpy=True, normalize_embeddings=False, show_progress_bar=False
         ).astype(np.float32)
         return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12), dtype=np.float32)

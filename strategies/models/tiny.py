@@ -56,6 +56,7 @@ def make_embedder(folder: Path) -> Path:
     from transformers import BertConfig, BertModel
 
     tokenizer = _tokenizer()
+    tokenizer.chat_template = None  # with one, texts would be embedded as turns of a chat
     config = BertConfig(
         vocab_size=len(tokenizer),
         hidden_size=32,

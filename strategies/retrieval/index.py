@@ -38,22 +38,24 @@ NEIGHBOURS, WIDTH = 32, 128
 class VectorIndex:
     """Search over unit vectors, exact up to `MOST_EXACT` of them."""
 
-    def __init__(self, index: Any, embedder: Embedder) -> None:
+    def __init__(self, index: Any, embedder: Embedder, *, documents: bool = False) -> None:
         self._index = index
         self._embedder = embedder
+        self.documents = documents
+        """Whether the texts were embedded as documents and are searched by queries, else by their like."""
 
     @classmethod
-    def build(cls, texts: Sequence[str], embedder: Embedder) -> VectorIndex:
+    def build(cls, texts: Sequence[str], embedder: Embedder, *, documents: bool = False) -> VectorIndex:
         """Embed the texts, none or more, and index them in order."""
         import faiss
 
-        vectors = embedder.encode(texts)
+        vectors = embedder.encode_as("document", texts) if documents else embedder.encode(texts)
         index: Any = faiss.IndexFlatIP(vectors.shape[1])
         if len(vectors) > MOST_EXACT:
             index = faiss.IndexHNSWFlat(vectors.shape[1], NEIGHBOURS, faiss.METRIC_INNER_PRODUCT)
             index.hnsw.efSearch = index.hnsw.efConstruction = WIDTH
         index.add(vectors)
-        return cls(index, embedder)
+        return cls(index, embedder, documents=documents)
 
     def __len__(self) -> int:
         return int(self._index.ntotal)
@@ -66,7 +68,8 @@ class VectorIndex:
         k = min(k, len(self))
         if not queries or not k:
             return [[] for _ in queries]
-        scores, positions = self._index.search(self._embedder.encode(queries), k)
+        encoded = self._embedder.encode_as("query", queries) if self.documents else self._embedder.encode(queries)
+        scores, positions = self._index.search(encoded, k)
         return [
             [
                 Hit(int(p), float(s))
@@ -83,11 +86,11 @@ class VectorIndex:
         faiss.write_index(self._index, str(path))
 
     @classmethod
-    def load(cls, path: Path, embedder: Embedder) -> VectorIndex:
+    def load(cls, path: Path, embedder: Embedder, *, documents: bool = False) -> VectorIndex:
         """Read what `save` wrote."""
         import faiss
 
-        return cls(faiss.read_index(str(path)), embedder)
+        return cls(faiss.read_index(str(path)), embedder, documents=documents)
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,10 @@ class Ranks:
         return sorted(worth, key=lambda position: -worth[position])
 
 
+MARKED = "passages.marked"
+"""An index without this file, of an earlier version for one, is searched by queries that are not marked either."""
+
+
 class PassageIndex:
     """Passages of documents, searched by meaning, by words, or by both."""
 
@@ -120,7 +127,9 @@ class PassageIndex:
     def build(cls, passages: Sequence[Passage], embedder: Embedder) -> PassageIndex:
         """Embed and index passages; of those that read the same the first, so that none takes another's place twice."""
         distinct = _firsts(passages, lambda passage: passage.shown)
-        return cls(distinct, VectorIndex.build([p.shown for p in distinct], embedder))
+        return cls(
+            distinct, VectorIndex.build([p.shown for p in distinct], embedder, documents=embedder.marks_searches)
+        )
 
     @cached_property
     def _words(self) -> WordIndex:
@@ -143,16 +152,19 @@ class PassageIndex:
         return [self.passages[position] for position in ranks.fused(word_share)[:k]]
 
     def save(self, folder: Path) -> None:
-        """Write passages.jsonl and passages.faiss."""
+        """Write passages.jsonl and passages.faiss, and `MARKED` where the passages were marked as documents."""
         folder.mkdir(parents=True, exist_ok=True)
         write_json_lines(folder / "passages.jsonl", [asdict(p) for p in self.passages])
         self._vectors.save(folder / "passages.faiss")
+        if self._vectors.documents:
+            (folder / MARKED).touch()
 
     @classmethod
     def load(cls, folder: Path, embedder: Embedder) -> PassageIndex:
         """Read what `save` wrote."""
         passages = [Passage(**row) for row in read_json_lines(folder / "passages.jsonl")]
-        return cls(passages, VectorIndex.load(folder / "passages.faiss", embedder))
+        documents = (folder / MARKED).exists()
+        return cls(passages, VectorIndex.load(folder / "passages.faiss", embedder, documents=documents))
 
 
 @dataclass(frozen=True)

@@ -81,6 +81,28 @@ def test_vectors_of_other_weights_are_left_alone(tmp_path: Path) -> None:
     assert inner.asked == ["a"]
 
 
+def test_a_marked_text_is_another_one_and_kept_as_that(tmp_path: Path) -> None:
+    inner = Counting()
+    inner.marks_searches = True
+    cached = CachingEmbedder(inner)
+    vectors = [cached.encode(["a"]), cached.encode_as("query", ["a"]), cached.encode_as("document", ["a"])]
+    cached.save(tmp_path)
+    again = CachingEmbedder(Counting())
+    again.embedder.marks_searches = True  # type: ignore[misc]
+    again.load(tmp_path)
+    recalled = [again.encode(["a"]), again.encode_as("query", ["a"]), again.encode_as("document", ["a"])]
+    assert all(map(np.array_equal, vectors, recalled))
+    assert inner.asked == ["a", "query: a", "document: a"]
+
+
+def test_where_nothing_is_marked_a_text_is_embedded_once_whatever_for() -> None:
+    inner = Counting()
+    cached = CachingEmbedder(inner)
+    vectors = [cached.encode(["a"]), cached.encode_as("query", ["a"]), cached.encode_as("document", ["a"])]
+    assert inner.asked == ["a"]
+    assert all(np.array_equal(vectors[0], other) for other in vectors)
+
+
 def test_a_save_that_broke_off_loses_nothing_but_what_was_new(tmp_path: Path) -> None:
     cached = CachingEmbedder(Counting())
     cached.encode(["a"])

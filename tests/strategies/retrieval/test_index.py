@@ -101,6 +101,28 @@ def test_the_same_index_is_written_byte_for_byte_the_same(tmp_path: Path) -> Non
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
 
 
+def test_queries_and_documents_are_marked_as_the_embedder_wants_and_examples_are_not(tmp_path: Path) -> None:
+    """To a marking embedder the word "query:" makes two texts alike that share nothing else."""
+    marking = HashingEmbedder(marks_searches=True)
+    passages = [Passage(str(i), "", text) for i, text in enumerate(TEXTS)]
+    PassageIndex.build(passages, marking).save(tmp_path / "marked")
+    PassageIndex.build(passages, EMBEDDER).save(tmp_path / "plain")
+    wanted = VectorIndex.build([f"document: {p.shown}" for p in (*passages[:2], passages[3])], EMBEDDER)
+    loaded = PassageIndex.load(tmp_path / "marked", marking)
+    (hits,) = wanted.search(["query: blue pear"], 3)
+    assert loaded.search(["blue pear"], 3, 0.0) == [[loaded.passages[hit.position] for hit in hits]]
+    assert loaded._vectors.search(["blue pear"], 3) == [hits]
+    earlier = PassageIndex.load(tmp_path / "plain", marking)
+    assert earlier._vectors.search(["blue pear"], 3) == VectorIndex.load(
+        tmp_path / "plain" / "passages.faiss", EMBEDDER
+    ).search(["blue pear"], 3), "what was embedded without marks is searched without"
+    assert sorted(p.name for p in (tmp_path / "plain").iterdir()) == ["passages.faiss", "passages.jsonl"]
+    for queries in (["green pear"], ["red"]):
+        assert ExampleIndex.build(EXAMPLES, marking).search(queries, 3) == ExampleIndex.build(
+            EXAMPLES, EMBEDDER
+        ).search(queries, 3)
+
+
 def test_json_lines_hold_any_text(tmp_path: Path) -> None:
     rows = [{"text": "a\nb\r\nc\u2028d\x85e\x0bf"}, {"text": ""}, {"text": '"\\'}]
     write_json_lines(tmp_path / "rows.jsonl", rows)

@@ -20,6 +20,7 @@ class Blurred:
 
     identity = ModelIdentity("blurred", "0" * 64)
     max_tokens = 100
+    marks_searches = False
 
     def encode(self, texts):  # type: ignore[no-untyped-def]
         return np.array([[1.0, 0.0] if "pump" in t.casefold() else [0.0, 1.0] for t in texts], dtype=np.float32)

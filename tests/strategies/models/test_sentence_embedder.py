@@ -1,0 +1,47 @@
+"""Queries and documents are marked as the embedder's own configuration says; most want no marks."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from strategies.models.sentence_embedder import SentenceEmbedder
+
+TEXTS = ["When was the bridge built?", "The bridge of Arvel was built in 1874."]
+
+
+def marking(source: Path, folder: Path, prompts: dict[str, str]) -> SentenceEmbedder:
+    shutil.copytree(source, folder)
+    file = folder / "config_sentence_transformers.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "prompts": prompts}))
+    return SentenceEmbedder.load("tiny", folder, "cpu")
+
+
+@pytest.mark.parametrize("name", ["document", "passage"])
+def test_queries_and_documents_get_the_marks_that_the_model_states(
+    tiny_embedder_folder: Path, tmp_path: Path, name: str
+) -> None:
+    plain = SentenceEmbedder.load("tiny", tiny_embedder_folder, "cpu")
+    e5 = marking(tiny_embedder_folder, tmp_path / "e5", {"query": "query: ", name: "passage: "})
+    assert e5.marks_searches
+    assert np.array_equal(e5.encode_as("query", TEXTS), plain.encode([f"query: {text}" for text in TEXTS]))
+    assert np.array_equal(e5.encode_as("document", TEXTS), plain.encode([f"passage: {text}" for text in TEXTS]))
+    assert np.array_equal(e5.encode(TEXTS), plain.encode(TEXTS))
+
+
+def test_where_only_queries_are_marked_documents_stay_as_they_are(tiny_embedder_folder: Path, tmp_path: Path) -> None:
+    qwen = marking(tiny_embedder_folder, tmp_path / "qwen", {"query": "Query:", "document": ""})
+    assert np.array_equal(qwen.encode_as("document", TEXTS), qwen.encode(TEXTS))
+    assert not np.array_equal(qwen.encode_as("query", TEXTS), qwen.encode(TEXTS))
+
+
+def test_without_marks_all_texts_are_embedded_alike(tiny_embedder_folder: Path) -> None:
+    plain = SentenceEmbedder.load("tiny", tiny_embedder_folder, "cpu")
+    assert not plain.marks_searches
+    for role in ("query", "document"):
+        assert np.array_equal(plain.encode_as(role, TEXTS), plain.encode(TEXTS))  # type: ignore[arg-type]
+    assert plain.encode_as("query", []).shape == plain.encode([]).shape
