@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -18,6 +18,11 @@ NARROWEST, WIDEST = 30, 200
 FEWEST_ROWS = 2
 """A single line that begins with a dash, or holds a bar, may be prose."""
 
+EARLY = 0.75
+"""Of the width of a block: a line that ends before it, though the next word would have fitted, was not wrapped."""
+
+_FENCED = re.compile(r"^[ \t]*(`{3,}|~{3,})[^\n]*\n.*?^[ \t]*\1[ \t]*$", re.MULTILINE | re.DOTALL)
+"""Code as Markdown marks it, with its marks."""
 _BLANK_LINES = re.compile(r"\n{2,}")
 _SENTENCE_END = re.compile(SENTENCE_END)
 _ITEM = re.compile(r"\s*(?:[-*+•‣▪◦–]|\d{1,3}[.)]|[a-z]\))\s+\S")
@@ -55,7 +60,8 @@ def cut_documents(documents: Sequence[Document], most_words: int = MOST_WORDS) -
 def cut(text: str, most_words: int) -> list[str]:
     """One text in passages; a sentence longer than a passage is cut between words.
 
-    Rows of tables and items of lists count as sentences, and keep their lines.
+    Rows of tables and items of lists count as sentences, and keep their lines; so do lines of code, settings, fields
+    and addresses, which keep their indentation too.
     """
     if count_words(text) <= most_words:
         return [text.strip()] if text.strip() else []
@@ -70,23 +76,53 @@ def cut(text: str, most_words: int) -> list[str]:
             length = count_words(" ".join(overlap))
         passages[-1].append(sentence)
         length += words
-    return [" ".join(passage).replace(" \n", "\n").strip() for passage in passages if passage]
+    return [" ".join(passage).replace(" \n", "\n").lstrip("\n").rstrip() for passage in passages if passage]
 
 
 def _pieces(text: str, most_words: int) -> list[str]:
     """Sentences, rows and items; those that begin a line of their own begin with a line break."""
     pieces: list[str] = []
     after_lines = False
-    for block in _BLANK_LINES.split(text):
-        parts = _parts(block)
+    for block, is_fenced in _blocks(text):
+        is_kept = is_fenced or _has_lines_of_its_own(block)
+        parts = block.split("\n") if is_kept else _parts(block)
         has_lines = len(parts) > 1
         for part in parts:
-            is_whole = has_lines and _is_row(part) and count_words(part) <= most_words
+            is_whole = has_lines and (is_kept or _is_row(part)) and count_words(part) <= most_words
             sentences = [part] if is_whole else _SENTENCE_END.split(part)
             own = [piece for sentence in sentences for piece in _short(sentence, most_words)]
+            if own and is_kept:
+                own[0] = part[: len(part) - len(part.lstrip())] + own[0]
             pieces += ["\n" + own[0], *own[1:]] if own and (has_lines or after_lines) else own
         after_lines = has_lines
     return pieces
+
+
+def _blocks(text: str) -> Iterator[tuple[str, bool]]:
+    """What blank lines, and the marks of code, part, in order; and whether it is code."""
+    start = 0
+    for fenced in [*_FENCED.finditer(text), None]:
+        plain = text[start : fenced.start() if fenced else None].strip("\n")
+        yield from ((block, False) for block in _BLANK_LINES.split(plain))
+        if fenced:
+            yield fenced[0], True
+            start = fenced.end()
+
+
+def _has_lines_of_its_own(block: str) -> bool:
+    """Whether no line break of a block is a wrapped one, as in code, settings, fields and addresses.
+
+    So it is where at least half of the lines that end within a sentence end early. The width is one that few lines
+    exceed: a single long one among wrapped prose says nothing.
+    """
+    lines = block.split("\n")
+    lengths = sorted(len(line.rstrip()) for line in lines)
+    width = lengths[int(EARLY * len(lengths))]
+    if not NARROWEST <= width <= WIDEST:
+        return False
+    within = [(a.rstrip(), b) for a, b in pairwise(lines) if not a.rstrip().endswith(_SENTENCE_ENDS)]
+    early = [len(a) <= EARLY * width and len(a) + 1 + len(_first_word(b)) <= width for a, b in within]
+    return bool(early) and sum(early) >= len(early) / 2
 
 
 def _short(sentence: str, most_words: int) -> list[str]:

@@ -125,6 +125,47 @@ def test_wrapped_prose_is_cut_as_if_it_stood_in_one_line(words: list[str]) -> No
     assert cut("\n".join(lines), 30) == cut(text, 30)
 
 
+CODE = """def charge(order, rate=0.19):
+    if order.is_free:
+        return 0
+    net = sum(item.price * item.count for item in order.items)
+    return round(net * (1 + rate), 2)"""
+SETTINGS = """server:
+  host: 127.0.0.1
+  port: 8080
+  allowed_origins:
+    - https://portal.example.org
+    - https://intranet.example.org
+  timeout_seconds: 30"""
+COMMANDS = """$ sudo systemctl stop advisor
+$ sudo cp /etc/advisor/advisor.conf /root/advisor.conf.bak
+$ sudo systemctl start advisor"""
+FIELDS = """Opening hours: Monday to Friday, 9 to 17
+Telephone: +44 20 7946 0000
+Address: 12 High Street, Arvel"""
+LETTER = """Dear Sir,
+we confirm your order of 12 March about three tables.
+Kind regards
+Arvel Ltd"""
+FENCED = "```\nif a:\n    one_call_with_arguments(a)\nelse:\n    another_call_with_arguments(a)\n```"
+
+
+@pytest.mark.parametrize("block", [CODE, SETTINGS, COMMANDS, FIELDS, LETTER, FENCED])
+def test_lines_that_are_meant_keep_their_breaks_and_indentation(block: str) -> None:
+    prose = "\n".join(textwrap.wrap(text_of(9, 10), 70))
+    passages = cut(f"{prose}\n\n{block}\n\n{prose}", 160)
+    assert any(f"\n{block}\n" in passage for passage in passages)
+    assert all("\n" not in line for line in passages[0].split("\n" + block[:5])[0].split("s0w0")), "prose is joined"
+    pieces = cut("\n\n".join([block] * 20), 40)
+    assert {line for piece in pieces for line in piece.split("\n")} == set(block.split("\n"))
+
+
+def test_one_long_line_among_wrapped_prose_does_not_make_the_others_lines_of_their_own() -> None:
+    lines = textwrap.wrap("Prose " + "word so " * 200, 70)
+    lines[8] += " " + "https://example.org/" * 6
+    assert all("\n" not in passage for passage in cut("\n".join(lines), 60))
+
+
 def test_where_no_line_is_wrapped_headings_have_lines_of_their_own_and_paragraphs_run_on() -> None:
     """As in what is read from HTML and Word files."""
     paragraph = text_of(8, 10)
