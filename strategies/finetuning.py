@@ -232,7 +232,8 @@ class LoraRag(Lora):
         return super().fit(task, train, workshop)
 
     def _pipeline(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Pipeline:
-        context, words = shortest_context(train, workshop.index, workshop.seed)
+        labels = task.kind is Kind.CLASSIFICATION
+        context, words = shortest_context(train, workshop.index, workshop.seed, labels=labels)
         retriever = DocumentRetriever(workshop.index(context.words), context.passages, context.words, words)
         plain = super()._pipeline(task, train, workshop)
         answers = plain.answers.quoting(plain.model, train, retriever.shown)

@@ -170,10 +170,10 @@ class Rag:
             answers = AnswerFormat.infer(task, rows, workshop.language_model)
             count, words = configuration["passages"], configuration["passage_words"]
             index = workshop.index(words)
-            word_share = best_search(rows, index, count, workshop.seed).word_share
+            by_label = task.kind is Kind.CLASSIFICATION
+            word_share = best_search(rows, index, count, workshop.seed, labels=by_label).word_share
             workshop.log.config["word_share"] = word_share
             retriever = DocumentRetriever(index, count, words, word_share)
-            by_label = task.kind is Kind.CLASSIFICATION
             wanted = configuration["demonstrations"]
             picked = pick(rows, wanted, workshop.embedder, by_label=by_label) if wanted else []
             shown = as_written(picked, answers)

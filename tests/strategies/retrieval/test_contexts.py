@@ -6,7 +6,16 @@ from eval.contracts import Document, Example
 from eval.reading.text import count_words
 from strategies.models.fake import HashingEmbedder
 from strategies.retrieval.chunks import MOST_WORDS, cut_documents
-from strategies.retrieval.contexts import CONTEXTS, MOST_ROWS, WORD_SHARES, Context, best_search, shortest_context
+from strategies.retrieval.contexts import (
+    CONTEXTS,
+    MOST_ROWS,
+    UNTOLD,
+    UNTOLD_SHARE,
+    WORD_SHARES,
+    Context,
+    best_search,
+    shortest_context,
+)
 from strategies.retrieval.index import PassageIndex
 
 TOWNS = [f"town{i}" for i in range(12)]
@@ -30,10 +39,20 @@ def test_long_answers_ask_for_long_passages() -> None:
     assert chosen.words * chosen.passages > 100
 
 
-def test_what_the_documents_do_not_hold_asks_for_the_fewest_words() -> None:
+def test_where_passages_hold_no_answer_neither_context_nor_search_is_chosen_by_that() -> None:
     documents = [Document(t, f"The river of {t} is long. {FILLING} {FILLING}", t) for t in TOWNS]
-    rows = [Example(t, f"Who is the mayor of {t}?", ("zzz",)) for t in TOWNS]
+    rows = [Example(t, f"Is the river of {t} long?", ("zzz",)) for t in TOWNS]
+    assert shortest_context(rows, index_of(documents), seed=0) == (UNTOLD, UNTOLD_SHARE)
+    assert best_search(rows, index_of(documents)(60), 1, seed=0).word_share == UNTOLD_SHARE
+
+
+def test_labels_do_not_tell_which_passages_are_the_right_ones() -> None:
+    """Though some hold the word, the search and the context are those for answers that tell nothing."""
+    documents = [Document(t, f"The mayor of {t} says no. {FILLING} {FILLING}", t) for t in TOWNS]
+    rows = [Example(t, f"Does the mayor of {t} agree?", ("no",)) for t in TOWNS]
     assert shortest_context(rows, index_of(documents), seed=0)[0] == Context(60, 1)
+    assert shortest_context(rows, index_of(documents), seed=0, labels=True) == (UNTOLD, UNTOLD_SHARE)
+    assert best_search(rows, index_of(documents)(60), 1, seed=0, labels=True).word_share == UNTOLD_SHARE
 
 
 def test_the_planned_context_is_the_longest() -> None:
