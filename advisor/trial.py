@@ -18,7 +18,7 @@ from eval.contracts import NO_USAGE, Evaluation, Example, Solution, Task
 from eval.errors import InfrastructureError, NotApplicable
 from eval.harness import OUT_OF_TIME, evaluate, infrastructure_failure, measure_latency, steady, typical_first
 from eval.metrics import get_metric
-from strategies.base import Allowance, Given, Strategy, Workshop
+from strategies.base import Allowance, FitLog, Given, Strategy, Workshop
 from strategies.models.caches import Bypassable, uncached
 from strategies.models.hosted import HostedModel
 
@@ -102,7 +102,7 @@ def run_trial(trial: Trial, strategy: Strategy, workshop: Workshop, folder: RunF
     return replace(
         blank,
         status="stopped_early" if stopped else "ok",
-        reason=_why_stopped(unasked) if stopped else None,
+        reason=_why_stopped(evaluation, own.log) if stopped else None,
         evaluation=evaluation,
         untimed=untimed,
         seconds=seconds,
@@ -169,7 +169,13 @@ def _seconds_anew(solution: Solution, evaluation: Evaluation) -> float:
     return evaluation.seconds if failed else seconds * evaluation.asked / len(rows)
 
 
-def _why_stopped(unasked: int) -> str:
+def _why_stopped(evaluation: Evaluation, log: FitLog) -> str:
+    """What the clock cut short, and what the infrastructure had failed before."""
+    unasked = _unasked(evaluation)
     if unasked:
-        return f"{unasked} test rows were left unscored when the time budget was used up; raise --time-budget"
+        late = f"{unasked} test rows were left unscored when the time budget was used up"
+        problems = (o.problem for o in evaluation.outcomes if o.score is None and o.problem != OUT_OF_TIME)
+        failure = next(problems, log.failure)
+        before = f", and before that some rows failed: {failure}; see to that first, then" if failure else ";"
+        return f"{late}{before} raise --time-budget"
     return "training was ended by the clock before its planned epochs; raise --time-budget"

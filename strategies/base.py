@@ -39,6 +39,8 @@ class FitLog:
     train_examples: int = 0
     held_out: tuple[str, ...] = ()
     """Ids of training rows that the solution neither learnt from nor shows, though it may have been chosen by them."""
+    failure: str = ""
+    """Why the infrastructure left rows unanswered that were to choose by; empty where it left none."""
     guard_fired: bool = False
     """The wall clock ended the work before its plan did."""
 

@@ -382,7 +382,7 @@ class _Course:
         return self.metric.aggregate([row for row in rows if row is not None])
 
     def _answered(self, pipeline: Pipeline, meter: Meter) -> list[ScoredRow | None]:
-        return answered(pipeline, self.dev, self.metric, meter)
+        return answered(pipeline, self.dev, self.metric, meter, self.workshop)
 
     def _pairs(self, rows: Sequence[Example], *, unseen: bool) -> list[tuple[Prompt, str]]:
         prompts = self.learning.prompts([e.input for e in rows], unseen=unseen)

@@ -91,8 +91,8 @@ def race(
 
     In the first lap (of `FIRST_LAP` rows, or as said) as many run as the meter has room for, in order; where none of
     them gets anything right, which tells nothing, all run a second one. Where the meter has no room for a further lap
-    of all that are still in it, the laps before decide; a first lap of less than `FEWEST` rows does not, and the first
-    configuration is kept. Of equals the earlier is taken: let the simplest be the first.
+    of all that are still in it, or none of its rows could be scored, the laps before decide; less than `FEWEST` rows do
+    not, and the first configuration is kept. Of equals the earlier is taken: let the simplest be the first.
     """
     runners = [Runner() for _ in range(count)]
     alive = list(range(count))
@@ -112,7 +112,7 @@ def race(
             runner.rows += answer(number, slice(start, end))
             runner.making, runner.answering = runner.making + made - before, runner.answering + meter.spent - made
             ran.append(number)
-        if not ran:
+        if not any(_scored(runners[number].rows[start:]) for number in ran):
             break
         ranked = sorted(ran, key=lambda number: (-_quality(value, runners[number].rows), number))
         tells_nothing = not start and not any(row and row.score for row in runners[ranked[0]].rows)
@@ -123,7 +123,7 @@ def race(
         if len(alive) < 2:
             break
         start = end
-    decided = alive and len(runners[alive[0]].rows) >= FEWEST
+    decided = alive and len(_scored(runners[alive[0]].rows)) >= FEWEST
     return alive[0] if decided else 0, runners
 
 
@@ -159,8 +159,12 @@ def _expected(runners: Sequence[Runner], runner: Runner, rows: int) -> float:
     return making + a_row * rows
 
 
+def _scored(rows: Sequence[ScoredRow | None]) -> list[ScoredRow]:
+    return [row for row in rows if row is not None]
+
+
 def _quality(value: Value, rows: Sequence[ScoredRow | None]) -> float:
-    scored = [row for row in rows if row is not None]
+    scored = _scored(rows)
     return value(scored) if scored else 0.0
 
 

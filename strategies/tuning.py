@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -11,9 +12,9 @@ from statistics import mode
 from typing import Any
 
 from eval.contracts import NO_USAGE, Example, Kind, Solution, Task
-from eval.errors import RequestError
+from eval.errors import InfrastructureError, RequestError
 from eval.folds import dev_split
-from eval.harness import evaluate, scored_rows
+from eval.harness import RETRY_WAITS, evaluate, scored_rows
 from eval.metrics import Metric, ScoredRow, get_metric
 from strategies.base import Allowance, Workshop
 from strategies.racing import Meter, race
@@ -96,11 +97,24 @@ def quality(task: Task, solution: Solution, rows: Sequence[Example]) -> float:
     return metric.aggregate(scored_rows(evaluate(solution, rows, metric).outcomes))
 
 
-def answered(solution: Solution, rows: Sequence[Example], metric: Metric, meter: Meter) -> list[ScoredRow | None]:
-    """The scores of some rows of the training part, None where there is none; the meter counts the model's work."""
-    outcomes = evaluate(solution, rows, metric).outcomes
+def answered(
+    solution: Solution, rows: Sequence[Example], metric: Metric, meter: Meter, workshop: Workshop
+) -> list[ScoredRow | None]:
+    """The scores of some rows of the training part, None where there is none; the meter counts the model's work.
+
+    A failure of the infrastructure is logged in the workshop. After the allowance's deadline nothing that failed is
+    asked again, and where all rows did, InfrastructureError is raised. A model that answers is not held to it: what it
+    may do is planned.
+    """
+    once = time.perf_counter() + RETRY_WAITS[0]  # a deadline that leaves no time for a second attempt
+    deadline = max(once, time.perf_counter() + workshop.allowance.deadline - time.monotonic())
+    outcomes = evaluate(solution, rows, metric, deadline=deadline).outcomes
     usage = sum((o.prediction.usage for o in outcomes), NO_USAGE)
     meter.read(usage, steps=max((o.prediction.usage.output_tokens for o in outcomes), default=0))
+    failures = [o.problem or "" for o in outcomes if o.score is None]
+    workshop.log.failure = next(iter(failures), workshop.log.failure)
+    if 0 < len(failures) == len(rows) and time.monotonic() >= workshop.allowance.deadline:
+        raise InfrastructureError(workshop.log.failure)
     return [next(iter(scored_rows([o])), None) for o in outcomes]
 
 
@@ -126,6 +140,8 @@ def choose(
 
     Where fits before have chosen, only what most of them did is left to choose from: their races together know more
     than one race, and what is kept is then what was measured.
+
+    Raises InfrastructureError where no dev row could be scored.
     """
     configurations = _most_chosen(configurations, workshop.allowance.chosen_before)
     fit_rows, dev = parts(task, train, workshop, SEARCH_ROWS)
@@ -175,7 +191,7 @@ def _raced(
         made[number] = make(configurations[number], fit_rows)
 
     def answer(number: int, rows: slice) -> list[ScoredRow | None]:
-        return answered(made[number], drawn[rows], metric, meter)
+        return answered(made[number], drawn[rows], metric, meter, workshop)
 
     winner, runners = race(len(configurations), len(drawn), start, answer, metric.aggregate, meter, first_lap)
     for number, (configuration, runner) in enumerate(zip(configurations, runners, strict=True)):
@@ -184,4 +200,6 @@ def _raced(
             reached = metric.aggregate(scored) if scored else None
             ran = {"dev_rows": len(runner.rows), "model_seconds": round(runner.seconds, 2), "chosen": number == winner}
             workshop.log.trials.append({**configuration, "dev_quality": reached, **ran})
+    if all(row is None for runner in runners for row in runner.rows):
+        raise InfrastructureError(workshop.log.failure)
     return configurations[winner]

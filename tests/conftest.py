@@ -160,6 +160,8 @@ class Server(ThreadingHTTPServer):
         self.keys: set[str] = set()
         self.supports, self.refuses_with = "json_schema", 400
         self.complaint = "this model's context is 10 tokens"
+        self.code: str | None = None
+        """Its name for a fault."""
         self.refuses: dict[str, str] = {}
         """Fields of a request that are not taken, and what is said of each; `system` is a turn of the system's."""
         self.thinks = 0
@@ -193,7 +195,7 @@ class Handler(BaseHTTPRequestHandler):
         elif fault == "empty":
             self.say(200, b'{"choices": []}')
         elif fault:
-            told = {"message": self.server.complaint}
+            told = {"message": self.server.complaint, "code": self.server.code}
             self.say(int(fault), json.dumps({"error": told}).encode())
         elif refused := [told for name, told in self.server.refuses.items() if has(body, name)]:
             self.say(400, json.dumps({"error": {"message": refused[0]}}).encode())

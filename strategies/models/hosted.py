@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from eval.contracts import NO_USAGE, Usage
-from eval.errors import InfrastructureError, ModelUnavailable, RequestError
+from eval.errors import InfrastructureError, LastingFailure, ModelUnavailable, RequestError
 from eval.harness import as_prediction_error
 from eval.reading.text import clean
 from strategies.models.answer_store import AnswerStore
@@ -45,6 +45,11 @@ FIRST_WAIT, LONGEST_WAIT = 0.5, 8.0
 LONGEST_STATED_WAIT = 60.0
 """Of a server's own Retry-After; beyond, it is not waited for."""
 TIMEOUT_SECONDS = 120.0
+PATIENCE_SECONDS = 300.0
+"""Of failures without an answer between them; from then on a row is asked once, until one is answered."""
+PAYMENT_REQUIRED = 402
+OUT_OF_CREDIT = ("insufficient_quota", "billing_")
+"""How a server's name begins for what only a payment mends."""
 CONCURRENCY = 8
 CONTEXT_TOKENS = 16_384
 """Assumed, since no server says: prompts are kept within it, and a longer context is not used."""
@@ -120,6 +125,8 @@ class HostedModel(Bypassable):
         self.identity = ModelIdentity(name, sha256="", own_server=hosted.names_server)
         self.context_tokens = CONTEXT_TOKENS
         self.answers = AnswerStore()
+        self._failing_since = inf
+        """`time.monotonic()` value of the first failure after the last answer."""
         self._client, self._concurrency = client, hosted.concurrency
         self._model = name.removeprefix(PREFIX)
         self._endpoint = str(client.base_url)
@@ -212,6 +219,7 @@ class HostedModel(Bypassable):
             found, usd = self._attempts(prompt.turns, most_tokens, schema)
         except InfrastructureError as error:
             return Completion("", error=as_prediction_error(error))
+        self._failing_since = inf
         if self._bypassed:
             self.answers.pay(usd)
         else:
@@ -237,6 +245,8 @@ class HostedModel(Bypassable):
                 found = _completion(answer)
             except openai.APIStatusError as error:
                 cost = 0.0
+                if error.status_code == PAYMENT_REQUIRED or _credit_code(error):
+                    raise self._out_of_credit(error) from error
                 of_prompt = _fault_of_prompt(error)
                 if of_prompt is not None:
                     return Completion("", error=of_prompt), 0.0
@@ -262,9 +272,22 @@ class HostedModel(Bypassable):
             finally:
                 self._purse.settle(reserved, cost)
             attempt += 1
+            if self._has_failed_for_long():
+                break
             if attempt < ATTEMPTS:
                 time.sleep(wait)
-        raise InfrastructureError(f"{failure}, {ATTEMPTS} times")
+        raise InfrastructureError(f"{failure}, each time it was asked")
+
+    def _has_failed_for_long(self) -> bool:
+        """Note a failure; whether there has been no answer since the first one, for longer than is waited for."""
+        self._failing_since = min(self._failing_since, time.monotonic())
+        return time.monotonic() - self._failing_since >= PATIENCE_SECONDS
+
+    def _out_of_credit(self, error: Any) -> LastingFailure:
+        """What no waiting mends."""
+        said = ", ".join(filter(None, [str(error.status_code), _credit_code(error)]))
+        used_up = f"{self.identity.name}: the server says that the account's credit is used up ({said})"
+        return LastingFailure(f"{used_up}: add credit with the provider, then ask again")
 
     def _refusal(self, error: Any) -> RequestError:
         """What is wrong with all prompts, which ends the strategy."""
@@ -278,6 +301,15 @@ class HostedModel(Bypassable):
 def _said(error: Any) -> str:
     """The server's own words."""
     return str(getattr(error, "message", ""))
+
+
+def _credit_code(error: Any) -> str:
+    """The server's name for an account without credit; empty where it is another failure.
+
+    Its words do not count: some call a limit on the rate a quota too.
+    """
+    names = (str(getattr(error, name, "")) for name in ("code", "type"))
+    return next((name for name in names if name.startswith(OUT_OF_CREDIT)), "")
 
 
 def _fault_of_prompt(error: Any) -> str | None:
@@ -344,11 +376,10 @@ def _most_tokens(turns: Sequence[Turn]) -> int:
 
 
 def _wait(attempt: int, headers: Mapping[str, str]) -> float:
-    """Seconds until the next attempt: what the server says, else twice as long each time, and never all at once."""
-    stated = _stated_wait(headers.get("retry-after", ""))
-    if 0 <= stated <= LONGEST_STATED_WAIT:
-        return stated
-    return min(LONGEST_WAIT, FIRST_WAIT * 2.0**attempt) * random.uniform(0.75, 1.25)
+    """Seconds until the next attempt: twice as long each time, never all at once, and no less than the server says."""
+    stated, own = _stated_wait(headers.get("retry-after", "")), min(LONGEST_WAIT, FIRST_WAIT * 2.0**attempt)
+    own *= random.uniform(0.75, 1.25)
+    return max(own, stated) if stated <= LONGEST_STATED_WAIT else own
 
 
 def _stated_wait(said: str) -> float:

@@ -225,6 +225,33 @@ def test_with_a_cap_too_small_for_a_call_nothing_is_sent_and_it_is_said(
     assert "the spending cap of 1e-06 USD is reached: raise --max-spend" in str(report.result("few_shot").reason)
 
 
+def test_an_account_without_credit_fails_what_asks_it_and_is_not_blamed_on_the_budget(
+    server: Any, shelf: ModelShelf, tickets: Path, options: dict[str, Any]
+) -> None:
+    """It is used up after the first fit of nearest_examples; a second attempt has paid for what was answered."""
+    server.code, by_label = "insufficient_quota", server.reply
+    options |= {"model": [BIG], "strategies": ["majority", "few_shot", "nearest_examples"], "embedder": "hashing"}
+
+    def reply(body: dict[str, Any]) -> str:
+        if (options["output"] / "finished" / "nearest_examples").exists():
+            server.faults = ["429"] * 10_000
+        return str(by_label(body))
+
+    server.reply = reply
+    report = compare("Route the ticket.", tickets, shelf=shelf, **options)
+    failed = report.result("nearest_examples")
+    used_up = "openai:big: the server says that the account's credit is used up (429, insufficient_quota)"
+    assert (failed.status, report.result("few_shot").status) == ("failed", "ok")
+    assert used_up in str(failed.reason)
+    assert used_up in (options["output"] / "run.log").read_text()
+    assert "time budget was used up" not in (options["output"] / "report.md").read_text()
+    server.faults, server.reply = [], by_label
+    again = compare("Route the ticket.", tickets, shelf=shelf, **options)
+    assert (again.result("nearest_examples").status, again.result("few_shot").quality) == (
+        "ok", report.result("few_shot").quality,
+    )  # fmt: skip
+
+
 def test_the_price_file_is_read_once(
     server: Any, shelf: ModelShelf, tickets: Path, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

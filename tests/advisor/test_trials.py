@@ -22,11 +22,12 @@ from advisor.progress import Silent
 from advisor.recompute import report_again
 from advisor.records import Fit, Record
 from advisor.request import make_request
+from advisor.trial import _why_stopped
 from advisor.trials import INCUMBENT, Bench, Entry, try_all
 from eval.contracts import Evaluation, Example, Latency, Outcome, Prediction, Solution, Task
 from eval.errors import NotApplicable, RequestError
-from eval.harness import typical_first
-from strategies.base import SHORTENED, Workshop
+from eval.harness import OUT_OF_TIME, typical_first
+from strategies.base import SHORTENED, FitLog, Workshop
 from strategies.baselines import Majority
 from strategies.models.embedding_cache import CachingEmbedder
 from strategies.models.fake import HashingEmbedder, ScriptedModel
@@ -132,6 +133,16 @@ def test_only_the_first_fit_is_timed(bench_for: MakeBench, tuned: Any) -> None:
     assert timed == [True] + [False] * 5
     assert record.evaluation is not None
     assert record.evaluation.latency is not None
+
+
+def test_what_failed_before_the_clock_ran_out_is_told() -> None:
+    late = Outcome(Example("1", "a", ("b",)), Prediction(""), None, 0.0, problem=OUT_OF_TIME)
+    failed = replace(late, problem="the server answered 503, each time it was asked")
+    ended = "1 test rows were left unscored when the time budget was used up"
+    told = f"{ended}, and before that some rows failed: {failed.problem}; see to that first, then raise --time-budget"
+    assert _why_stopped(Evaluation("accuracy", (late,), 0.0), FitLog()) == f"{ended}; raise --time-budget"
+    assert _why_stopped(Evaluation("accuracy", (failed, late), 0.0), FitLog()) == told
+    assert _why_stopped(Evaluation("accuracy", (late,), 0.0), FitLog(failure=str(failed.problem))) == told
 
 
 def test_what_is_answered_and_timed_is_embedded_anew(bench_for: MakeBench) -> None:

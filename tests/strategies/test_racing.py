@@ -111,6 +111,15 @@ def test_a_row_without_a_score_beats_no_one() -> None:
     assert Field([broken, broken]).run()[0] == 0
 
 
+def test_a_lap_without_a_score_is_the_last_and_the_laps_before_decide() -> None:
+    broken: list[float | None] = [None] * 64
+    assert Field([broken, broken]).run()[1] == [4, 4]
+    later = [[*row[:8], *broken[8:]] for row in ([0.0, 1.0] * 4, [1.0, 0.0] * 3 + [1.0, 1.0])]
+    assert Field(later).run()[:2] == (1, [16, 16])
+    early = [[*row[:4], *broken[4:]] for row in even(0.1, 0.9)]
+    assert Field(early).run()[:2] == (0, [8, 8]), "four rows that were scored decide nothing"
+
+
 def test_without_time_the_first_is_taken_untried() -> None:
     assert Field(even(0.1, 0.9)).run(seconds=0.0) == (0, [0, 0], 0.0)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from eval.contracts import Example, Kind, Prediction, Solution, Task
-from eval.errors import NotApplicable
+from eval.errors import InfrastructureError, NotApplicable
 from strategies.base import Allowance, Workshop
 from strategies.models.fake import HashingEmbedder, ScriptedModel
 from strategies.pipeline import Pipeline
@@ -100,6 +101,65 @@ def test_where_answers_are_free_all_configurations_answer_all_dev_rows(make: Any
     choose(TASK, TRAIN, shop, shares(0.2, 0.9, 0.5), make, is_free=True)
     assert [trial["dev_rows"] for trial in shop.log.trials] == [10, 10, 10]
     assert shop.log.config == {"share": 0.9}
+
+
+class Failing(Share):
+    """A server that fails whatever is not right."""
+
+    def __init__(self, share: float) -> None:
+        super().__init__(share)
+        self.calls = 0
+
+    def predict(self, inputs: Sequence[str]) -> list[Prediction]:
+        self.calls += 1
+        return [
+            Prediction("", error="infrastructure: 429") if answer.text == "neither" else answer
+            for answer in super().predict(inputs)
+        ]
+
+
+@pytest.fixture
+def failing(monkeypatch: pytest.MonkeyPatch) -> list[Failing]:
+    """Those that were made."""
+    monkeypatch.setattr("eval.harness.time.sleep", lambda seconds: None)
+    return []
+
+
+def failing_as_told(failing: list[Failing]) -> Callable[[dict[str, Any], Sequence[Example]], Solution]:
+    def one(configuration: dict[str, Any], rows: Sequence[Example]) -> Solution:
+        failing.append(Failing(configuration["share"]))
+        return failing[-1]
+
+    return one
+
+
+def test_where_no_row_could_be_scored_the_failure_ends_the_race(failing: list[Failing]) -> None:
+    shop = workshop()
+    with pytest.raises(InfrastructureError, match="429"):
+        choose(TASK, TRAIN, shop, shares(0.0, 0.0, 0.0), failing_as_told(failing))
+    assert [one.calls for one in failing] == [3, 3, 3], "one lap, in which each row is asked three times"
+
+
+def test_after_the_deadline_a_failing_server_is_asked_once_and_no_more(failing: list[Failing]) -> None:
+    shop = workshop(deadline=time.monotonic())
+    with pytest.raises(InfrastructureError, match="429"):
+        choose(TASK, TRAIN, shop, shares(0.0, 0.0, 0.0), failing_as_told(failing))
+    assert [one.calls for one in failing] == [1]
+
+
+def test_a_failure_of_some_rows_is_told_and_the_others_decide(failing: list[Failing]) -> None:
+    shop = workshop(deadline=time.monotonic())
+    choose(TASK, TRAIN, shop, shares(0.5, 0.5), failing_as_told(failing))
+    assert shop.log.failure == "429"
+    assert [trial["dev_quality"] for trial in shop.log.trials] == [1.0, 1.0]
+
+
+def test_a_model_that_answers_is_not_held_to_the_clock(make: Any) -> None:
+    """Its work is planned, so that the same plan makes the same choices."""
+    shop = workshop(deadline=time.monotonic())
+    choose(TASK, TRAIN, shop, shares(0.2, 0.9, 0.5), make)
+    assert shop.log.config == {"share": 0.9}
+    assert shop.log.failure == ""
 
 
 def test_equally_good_configurations_give_the_earlier(made: Made, make: Any) -> None:

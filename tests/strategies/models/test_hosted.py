@@ -279,10 +279,14 @@ def test_a_failure_that_passes_is_tried_again(server: Any, fault: str) -> None:
 
 @pytest.mark.parametrize(
     ("said", "least", "most"),
-    [("3", 3, 3), ("", 0, 1), ("soon", 0, 1), ("-1", 0, 1), ("3600", 0, 1), ("Thu, 01 Jan 1970 00:00:00 GMT", 0, 0)],
-)
-def test_a_server_may_say_when_to_ask_again(said: str, least: float, most: float) -> None:
+    [
+        ("3", 3, 3), ("", 0.3, 1), ("soon", 0.3, 1), ("-1", 0.3, 1), ("3600", 0.3, 1),
+        ("0", 0.3, 1), ("Thu, 01 Jan 1970 00:00:00 GMT", 0.3, 1),
+    ],
+)  # fmt: skip
+def test_a_server_may_say_when_to_ask_again_at_the_earliest(said: str, least: float, most: float) -> None:
     assert least <= _wait(0, {"retry-after": said}) <= most
+    assert _wait(4, {"retry-after": said}) > 5, "without a pause all attempts are over before the failure is"
 
 
 def test_a_server_may_say_it_as_a_date() -> None:
@@ -303,6 +307,53 @@ def test_a_failure_that_stays_leaves_its_row_unscored_and_the_others_are_answere
     assert outcome.score is None
     server.faults = []
     assert evaluate(solution, [Example("1", "c", ("C",))], get_metric("exact_match")).scores == [1.0]
+
+
+def test_a_server_that_fails_for_long_is_asked_once_a_row_until_it_answers(
+    server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("strategies.models.hosted.PATIENCE_SECONDS", 0.0)
+    model = model_at(server, concurrency=1)
+    server.faults = ["503"] * 2
+    found = model.generate([ask("a"), ask("b"), ask("c")], Decoding(9))
+    assert [completion.error for completion in found] == [
+        f"{INFRASTRUCTURE}the server answered 503, each time it was asked"
+    ] * 2 + [None]
+    monkeypatch.setattr("strategies.models.hosted.PATIENCE_SECONDS", 300.0)
+    server.faults = ["503"] * (ATTEMPTS - 1)
+    assert texts(model.generate([ask("d")], Decoding(9))) == ["D"]
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "told"),
+    [
+        ("429", "insufficient_quota", "(429, insufficient_quota)"),
+        ("429", "billing_not_active", "(429, billing_not_active)"),
+        ("402", None, "(402)"),
+    ],
+)
+def test_an_account_without_credit_is_told_at_once_and_what_was_answered_is_kept(
+    server: Any, tmp_path: Path, status: str, code: str | None, told: str
+) -> None:
+    server.faults, server.code = ["", status, status], code
+    server.complaint = "You exceeded your current quota, please check your plan and billing details."
+    model = model_at(server, concurrency=1)
+    model.keep_answers(tmp_path / "answers.jsonl")
+    answered, *refused = model.generate([ask("a"), ask("b"), ask("c")], Decoding(9))
+    assert answered.text == "A"
+    used_up = f"openai:big: the server says that the account's credit is used up {told}"
+    assert {c.error for c in refused} == {f"{LASTING}{used_up}: add credit with the provider, then ask again"}
+    assert len(server.asked) == 3
+    again = model_at(server, concurrency=1)
+    again.keep_answers(tmp_path / "answers.jsonl")
+    assert texts(again.generate([ask("a"), ask("b")], Decoding(9))) == ["A", "B"]
+    assert server.answered == 2
+
+
+def test_a_limit_on_the_rate_that_is_called_a_quota_passes(server: Any) -> None:
+    server.faults, server.code = ["429"], "rate_limit_exceeded"
+    server.complaint = "You exceeded your current quota, please check your plan and billing details."
+    assert texts(model_at(server).generate([ask("a")], Decoding(9))) == ["A"]
 
 
 def test_under_many_faults_no_answer_is_lost_counted_twice_or_given_to_another_row(server: Any) -> None:
