@@ -60,5 +60,5 @@ def _nothing_measured(case: Case) -> schema.Recommendation:
         headline="No strategy could be measured as planned.",
         scope=scope_of(case),
         reasons=["Every strategy failed, did not apply, or was stopped by the time budget; the table says which."],
-        next_step="Raise --time-budget, or look at the reasons in the table of strategies.",
+        next_step="Look at the reasons in the table of strategies; raise --time-budget where they name it.",
     )

@@ -986,7 +986,7 @@ def test_nothing_measured_says_where_the_reasons_are() -> None:
     weighed = Weighed({}, [], Assumptions([], evidence, Limits(), 0.01, 10_000), None)
     advice = recommend(data_of(0, 40), with_models(request), settings, [], weighed)
     assert (advice.strategy, advice.verdict) == (None, "insufficient_evidence")
-    assert "--time-budget" in advice.next_step
+    assert "raise --time-budget where they name it" in advice.next_step, "a server that failed is mended by no time"
     assert "the table" in advice.reasons[0]
 
 
