@@ -54,10 +54,15 @@ NUMBER = re.compile(
     rf"|\d{{1,2}}(?:st|nd|rd|th|\.)? {_MONTH},? \d{{4}}$|{_MONTH} \d{{1,2}}(?:st|nd|rd|th)?,? \d{{4}}$"
 )
 """Figures with what may set them apart or be counted in: amounts, measures, dates, times."""
-CODE = re.compile(r"[!-~]*\d[!-~]*$")
+CODE = re.compile(r"[!-/:-~]*\d[!-~]*$")
 """A word with a figure in it."""
-SIGNS = re.compile(r"[\\^_`{}|~<>=*+@\[\]≤≥≠→]|(?:^|\s)-+\w")
+SIGNS = re.compile(r"[\\^_`{}|~<>=*+@\[\]≤≥≠→]|(?:^|\s)-+[^\W\d_]")
 """Of formulas, conditions, patterns, commands, addresses; prose has hardly any, nor a hyphen before a word."""
+IN_PROSE = re.compile(
+    r"\[\d+\]|(?<!\S)(?:\[[\w ]+\]|<[\w ]+>|@\w+)|(?<!\w)(\*{1,3})(?=\S)[^*\n]+(?<=\S)\1(?!\w)"
+    r"|(?<=\w) \| (?=\w)|~(?=\d)"
+)
+"""Signs that prose has all the same: citations [1], masks [EMAIL], <name>, @name, *emphasis*, Title | Site, ~30."""
 
 
 @dataclass(frozen=True)
@@ -284,8 +289,10 @@ def _whole_said(examples: Sequence[Example]) -> str:
 
 
 def _is_formal(text: str) -> bool:
-    is_formal = any(form.match(text) for form in (NUMBER, CODE)) or SIGNS.search(text) is not None
-    return is_formal and count_words(text) <= SHORT_ANSWER
+    if count_words(text) > SHORT_ANSWER:
+        return False
+    bare = IN_PROSE.sub("", text)
+    return bool(NUMBER.match(text) or CODE.match(bare) or SIGNS.search(bare))
 
 
 def _is_question(text: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from time import process_time
 
 import pytest
 
@@ -231,6 +232,26 @@ def test_short_formal_text_is_right_only_as_a_whole(text: str) -> None:
     assert all("since the outputs are codes, formulas or the like" in sentence for sentence in stated)
     prose = examples(*[(f"what about number {i}?", f"a well-known word, {i} (or so)") for i in range(10)])
     assert inferred([*rows[:10], *prose])[1] == "token_f1"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Paris, number {} [1]", "Paris[{}]", "Write to [EMAIL] for {}", "Dear <name>, thanks for {}", "**Lyon** {}",
+        "*Paris {}*", "thanks @bob {}", "~{} people came", "Flights to Rome {} | Arvel Air", "It is -{} degrees today",
+    ],
+)  # fmt: skip
+def test_marks_that_prose_has_make_no_text_formal(text: str) -> None:
+    """Citations, masks, emphasis, names and titles: by exact match no such answer would be right."""
+    rows = examples(*[(f"what about number {'i' * i}?", text.format(i)) for i in range(20)])
+    assert inferred(rows)[1] == "token_f1"
+
+
+def test_a_long_row_of_figures_is_looked_at_in_no_time() -> None:
+    rows = examples(*[(f"t{i}", "x" + "1" * 40_000 + f" y {i}") for i in range(10)])
+    start = process_time()
+    complete(SPEC, rows)
+    assert process_time() - start < 2
 
 
 def test_long_formal_text_is_right_in_part() -> None:
