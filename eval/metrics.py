@@ -167,9 +167,10 @@ _SIGN, _MARK = re.compile(f"[{UNSPACED}]"), re.compile(f"[{UNSPACED_MARKS}{DANDA
 _WORD = re.compile(f"[{UNSPACED}]|{WORD}")
 _AS_TYPED = "\N{MINUS SIGN}\N{MODIFIER LETTER APOSTROPHE}"
 """What is no punctuation to Unicode, but stands for a hyphen or an apostrophe."""
-_NUMBER = re.compile(rf"(?<![^\W{UNSPACED}])(?<![.,])([-−]?\d+(?:[.,]\d{{3}})*(?:[.,]\d+)?)(?![.,]?\d)")
+_NUMBER = re.compile(rf"(?<![^\W{UNSPACED}])(?<![.,])([-−]?(?:\d+(?:[.,]\d{{3}})*(?:[.,]\d+)?|\.\d+))(?![.,]?\d)")
 """With its sign and its decimals; dates and versions (3.11.2), which have several points, are none."""
-_THOUSANDS = re.compile(r"[.,](?=\d{3}(?!\d))")
+_THOUSANDS = re.compile(r"-?[1-9]\d{0,2}(?:(?:,\d{3})+|(?:\.\d{3})+)")
+_SIGN_OF_AMOUNT = re.compile(r"(?<!\w)([-−])([$€£¥₹])(?=[\d.])")
 
 
 @cache
@@ -184,17 +185,26 @@ def squad_tokens(text: str) -> list[str]:
     it for Chinese (Lewis 2020, arXiv 1910.07475). Numbers stay numbers, as DROP has it (Dua 2019, arXiv 1903.00161):
     without its sign and its decimal point, -5 would be 5, and 12.5 be 125.
     """
-    pieces = _NUMBER.split(_MARK.sub(" ", text.lower()))  # every other one is a number
+    spaced = _SIGN_OF_AMOUNT.sub(r"\2\1", _MARK.sub(" ", text.lower()))  # -$5 as $-5
+    pieces = _NUMBER.split(spaced)  # every other one is a number
     pieces[::2] = ("".join(sign for sign in piece if not _is_punctuation(sign)) for piece in pieces[::2])
     pieces[1::2] = map(_decimal, pieces[1::2])
+    for between in range(2, len(pieces) - 1, 2):
+        if not pieces[between] and "." in pieces[between - 1] + pieces[between + 1]:
+            pieces[between] = " "  # 3.5-4 is not 3.54
     bare = "".join(pieces)
     bare = _SIGN.sub(r" \g<0> ", bare)
     return re.sub(r"\b(a|an|the)\b", " ", bare).split() or bare.split() or text.lower().split()
 
 
 def _decimal(number: str) -> str:
-    """A number with a decimal point, if any; a mark before three figures is one of thousands, and goes as in SQuAD."""
-    return as_number(_THOUSANDS.sub("", number).replace(",", ".").replace("\N{MINUS SIGN}", "-"))
+    """A number with a decimal point, if any; marks of thousands, which 1.234 may have and 0.125 not, go as in SQuAD."""
+    plain = number.replace("\N{MINUS SIGN}", "-")
+    *groups, last = re.split("[.,]", plain)
+    whole = "".join(groups)
+    if not groups or _THOUSANDS.fullmatch(plain):
+        return whole + last
+    return as_number(f"{whole}.{last}" if whole.strip("-") else f"{whole}0.{last}")
 
 
 def words_held(text: str, targets: Sequence[str]) -> float:
