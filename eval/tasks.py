@@ -32,6 +32,8 @@ MOST_WITH_ONE = 3
 """Different outputs, of which only one comes back, that may still be labels."""
 LONGEST_LABEL = 10
 """Words. Longer outputs are text, however often they repeat."""
+OFTEN = 5
+"""Rows to each output, on average: what comes back as often is a label, though it stands in the documents."""
 MOST_LOOKED_UP = 50
 """Different answers looked for in the documents."""
 LONGEST_EXCERPT = 20
@@ -199,7 +201,7 @@ def _infer_kind(spec: TaskSpec, examples: Sequence[Example], documents: Sequence
     """Kind and reason. Duplicated rows count once: they would make free text look like labels.
 
     Answers that come back are no labels where documents say what is answered, and so may say something new. Categories
-    may stand there, too, but they are few: each has more rows than there are of them.
+    may stand there, too, but they are few (each has more rows than there are of them), or come back `OFTEN`.
     """
     if spec.labels:
         return Kind.CLASSIFICATION, "the task states labels"
@@ -213,7 +215,7 @@ def _infer_kind(spec: TaskSpec, examples: Sequence[Example], documents: Sequence
         return Kind.EXTRACTION, "the outputs are JSON lists"
     asks = bool(documents) and _share(rows, lambda e: _is_question(e.input)) >= 0.5
     if _are_labels(outputs):
-        if asks and len(outputs) ** 2 > len(rows) and _stand_in(outputs, documents):
+        if asks and len(rows) < len(outputs) * min(len(outputs), OFTEN) and _stand_in(outputs, documents):
             return Kind.QA, "the inputs are questions, and most of the outputs, which are many, stand in the documents"
         return Kind.CLASSIFICATION, f"{len(outputs)} short outputs repeat over {len(rows)} different examples"
     if _share(rows, lambda e: FORMAL.match(e.target) is not None) >= NEARLY_ALL:

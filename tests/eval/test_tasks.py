@@ -341,6 +341,8 @@ def test_few_categories_stay_labels_though_they_stand_in_the_documents() -> None
     teams = ("billing", "refunds", "delivery", "accounts")
     routed = examples(*[(f"Why is number {i} late?", teams[i % 4]) for i in range(40)])
     assert inferred(routed, [Document("d", f"We have {', '.join(teams)}.")])[0] is Kind.CLASSIFICATION
+    routed = examples(*[(f"Why is number {i} late?", f"team {i % 20}") for i in range(120)])
+    assert inferred(routed, [Document(str(i), f"team {i}") for i in range(20)])[0] is Kind.CLASSIFICATION
 
 
 def test_a_label_that_is_a_part_of_a_word_does_not_stand_in_the_documents() -> None:
