@@ -21,8 +21,8 @@ FEWEST_ROWS = 2
 EARLY = 0.75
 """Of the width of a block: a line that ends before it, though the next word would have fitted, was not wrapped."""
 
-_FENCED = re.compile(r"^[ \t]*(`{3,}|~{3,})[^\n]*\n.*?^[ \t]*\1[ \t]*$", re.MULTILINE | re.DOTALL)
-"""Code as Markdown marks it, with its marks."""
+_FENCED = re.compile(r"^[ \t]*(`{3,}+)[^\n`]*\n.*?(?:^[ \t]*\1[ \t]*$|\Z)", re.MULTILINE | re.DOTALL)
+"""Code as Markdown marks it, with its marks; without the second, up to the end."""
 _BLANK_LINES = re.compile(r"\n{2,}")
 _SENTENCE_END = re.compile(SENTENCE_END)
 _ITEM = re.compile(r"\s*(?:[-*+•‣▪◦–]|\d{1,3}[.)]|[a-z]\))\s+\S")

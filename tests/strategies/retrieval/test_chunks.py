@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from itertools import pairwise
+from time import process_time
 
 import pytest
 from hypothesis import assume, given
@@ -158,6 +159,20 @@ def test_lines_that_are_meant_keep_their_breaks_and_indentation(block: str) -> N
     assert all("\n" not in line for line in passages[0].split("\n" + block[:5])[0].split("s0w0")), "prose is joined"
     pieces = cut("\n\n".join([block] * 20), 40)
     assert {line for piece in pieces for line in piece.split("\n")} == set(block.split("\n"))
+
+
+def test_what_is_no_mark_of_code_begins_none() -> None:
+    prose = textwrap.wrap("```make``` " + text_of(9, 10), 70)
+    text = "\n".join(prose)
+    assert cut(f"{text}\n\n```\na = 1\n```\n\n{text}", 60)[0] == cut(text, 60)[0]
+
+
+def test_code_whose_end_is_missing_goes_on_to_the_end_and_many_beginnings_are_read_once() -> None:
+    code = "```\n" + "\n".join(["call(with_as_many_signs, in_every_line)"] * 4)
+    assert cut(f"{text_of(15, 10)}\n\n{code}", 160)[0].endswith(f"\n{code}")
+    start = process_time()
+    cut("```a\nsome words\n" * 12_000, 60)
+    assert process_time() - start < 3
 
 
 def test_one_long_line_among_wrapped_prose_does_not_make_the_others_lines_of_their_own() -> None:
