@@ -38,8 +38,8 @@ def check_unquantised(what: str, folder: Path) -> None:
     from transformers import PretrainedConfig
 
     config, _ = PretrainedConfig.get_config_dict(folder, local_files_only=True)
-    if "quantization_config" in config:
-        method = config["quantization_config"].get("quant_method", "unnamed")
+    if quantisation := config.get("quantization_config"):
+        method = quantisation.get("quant_method", "unnamed")
         raise ModelUnavailable(
             f"{what} cannot be loaded: its weights are quantised ({method}), and such weights cannot be trained here. "
             "Name the model that they were made from; a quantised language model can be served, and named as "

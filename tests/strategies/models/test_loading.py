@@ -69,6 +69,10 @@ def test_quantised_weights_are_refused(load: Callable[..., Any], method: str) ->
         load(configured(quantization_config={"quant_method": method}))
 
 
+def test_a_configuration_that_says_there_is_no_quantisation_is_taken_at_its_word(load: Callable[..., Any]) -> None:
+    assert load(configured(quantization_config=None)).identity.name == "mine"
+
+
 def test_a_reward_model_is_no_language_model(tiny_model_folder: Path, tmp_path: Path) -> None:
     from transformers import AutoModelForSequenceClassification
 
