@@ -49,13 +49,13 @@ FORMAL = re.compile(
 )
 """Outputs in a formal language: SQL, XML, JSON lists."""
 _MONTH = r"[^\W\d_]{3,}\.?"
-_UNIT = r"[$€£¥₹₽₺₩%‰°µ]?[^\W\d_]{0,3}[²³]?(?:/[^\W\d_]{1,3}[²³]?)?"
-"""A currency's sign, or up to three letters: EUR, °C, km/h, m². Longer words are none ("12 cats")."""
+_UNIT = r"(?:[$€£¥₹₽₺₩%‰°µ]?[^\W\d_]{0,3}[²³]?(?:/[^\W\d_]{1,3}[²³]?)?|[ap]\.m\.)"
+"""A currency's sign, or up to three letters: EUR, °C, km/h, m², p.m. Longer words are none ("12 cats")."""
 NUMBER = re.compile(
-    rf"[-+−±~]? ?(?:[A-Z]{{0,3}}[$€£¥₹₽₺₩] ?[-−]?|[A-Z]{{3}} [-−]?)?\d(?:[\d.,:/'’ –-]*\d)?\.? ?{_UNIT}$"
+    rf"[-+−±~]? ?(?:[A-Z]{{0,3}}[$€£¥₹₽₺₩] ?[-−]?|[A-Z]{{3}} [-−]?|\()?\d(?:[\d.,:/'’() –-]*\d)?\.? ?{_UNIT}$"
     rf"|\d{{1,2}}(?:st|nd|rd|th|\.)? {_MONTH},? \d{{4}}$|{_MONTH} \d{{1,2}}(?:st|nd|rd|th)?,? \d{{4}}$"
 )
-"""Figures with what may set them apart or be counted in: amounts, measures, dates, times."""
+"""Figures with what may set them apart or be counted in: amounts, measures, dates, times, telephones."""
 CODE = re.compile(r"[!-/:-~]*\d[!-~]*$")
 """A word with a figure in it."""
 SIGNS = re.compile(r"[\\^_`{}|~<>=*+@\[\]≤≥≠→]|(?:^|\s)-+[^\W\d_]")
