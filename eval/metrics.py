@@ -167,10 +167,10 @@ _SIGN, _MARK = re.compile(f"[{UNSPACED}]"), re.compile(f"[{UNSPACED_MARKS}{DANDA
 _WORD = re.compile(f"[{UNSPACED}]|{WORD}")
 _AS_TYPED = "\N{MINUS SIGN}\N{MODIFIER LETTER APOSTROPHE}"
 """What is no punctuation to Unicode, but stands for a hyphen or an apostrophe."""
-_NUMBER = re.compile(rf"(?<![^\W{UNSPACED}])(?<![.,])([-−]?(?:\d+(?:[.,]\d{{3}})*(?:[.,]\d+)?|\.\d+))(?![.,]?\d)")
+_NUMBER = re.compile(rf"(?<![^\W{UNSPACED}])(?<![.,])([-−–]?(?:\d+(?:[.,]\d{{3}})*(?:[.,]\d+)?|\.\d+))(?![.,]?\d)")
 """With its sign and its decimals; dates and versions (3.11.2), which have several points, are none."""
 _THOUSANDS = re.compile(r"-?[1-9]\d{0,2}(?:(?:,\d{3})+|(?:\.\d{3})+)")
-_SIGN_OF_AMOUNT = re.compile(r"(?<!\w)([-−])([$€£¥₹])(?=[\d.])")
+_SIGN_OF_AMOUNT = re.compile(r"(?<!\w)([-−–])([$€£¥₹])(?=[\d.])")
 
 
 @cache
@@ -199,7 +199,7 @@ def squad_tokens(text: str) -> list[str]:
 
 def _decimal(number: str) -> str:
     """A number with a decimal point, if any; marks of thousands, which 1.234 may have and 0.125 not, go as in SQuAD."""
-    plain = number.replace("\N{MINUS SIGN}", "-")
+    plain = re.sub("[−–]", "-", number)
     *groups, last = re.split("[.,]", plain)
     whole = "".join(groups)
     if not groups or _THOUSANDS.fullmatch(plain):

@@ -126,6 +126,8 @@ def test_token_f1_follows_squad_and_survives_its_empty_cases(output: str, target
     [
         ("5 °C", "-5 °C", 0.5),
         ("−5°C", "-5°C", 1),
+        ("–5 °C", "-5 °C", 1),
+        ("–$5", "$-5", 1),
         ("EUR 123456", "EUR 1234.56", 0.5),
         ("1.234,50 EUR.", "EUR 1,234.5", 1),
         ("1,5 kg", "15 kg", 0.5),
