@@ -18,6 +18,7 @@ from eval.contracts import NO_USAGE, Evaluation, Example, Solution, Task
 from eval.errors import InfrastructureError, NotApplicable
 from eval.harness import OUT_OF_TIME, evaluate, infrastructure_failure, measure_latency, steady, typical_first
 from eval.metrics import get_metric
+from eval.reading.text import counted
 from strategies.base import Allowance, FitLog, Given, Strategy, Workshop
 from strategies.models.caches import Bypassable, uncached
 from strategies.models.hosted import HostedModel
@@ -173,7 +174,8 @@ def _why_stopped(evaluation: Evaluation, log: FitLog) -> str:
     """What the clock cut short, and what the infrastructure had failed before."""
     unasked = _unasked(evaluation)
     if unasked:
-        late = f"{unasked} test rows were left unscored when the time budget was used up"
+        were = "was" if unasked == 1 else "were"
+        late = f"{counted(unasked, 'test row')} {were} left unscored when the time budget was used up"
         problems = (o.problem for o in evaluation.outcomes if o.score is None and o.problem != OUT_OF_TIME)
         failure = next(problems, log.failure)
         before = f", and before that some rows failed: {failure}; see to that first, then" if failure else ";"

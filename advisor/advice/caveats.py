@@ -34,9 +34,9 @@ def caveats_of(case: Case) -> list[str]:
     if rows < SMALL_TEST and case.decision.verdict != "insufficient_evidence":
         caveats.append(f"{rows} test rows show large differences only.")
     if case.evidence.unscored:
-        caveats.append(
-            f"{case.evidence.unscored} test rows could not be scored for every strategy and were left out for all."
-        )
+        were = "was" if case.evidence.unscored == 1 else "were"
+        lost = f"{wording.count(case.evidence.unscored, 'test row')} could not be scored for every strategy"
+        caveats.append(f"{lost} and {were} left out for all.")
     for name, untimed in ((r.name, r.untimed) for r in case.results.values() if r.untimed):
         caveats.append(f"Of {title_in_text(name)} the {untimed[0].lower()}{untimed[1:]}")
     caveats += [f.message for f in case.data.findings if f.code in LOST and f.count > MANY_LOST * case.data.examples]

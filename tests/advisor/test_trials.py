@@ -138,7 +138,7 @@ def test_only_the_first_fit_is_timed(bench_for: MakeBench, tuned: Any) -> None:
 def test_what_failed_before_the_clock_ran_out_is_told() -> None:
     late = Outcome(Example("1", "a", ("b",)), Prediction(""), None, 0.0, problem=OUT_OF_TIME)
     failed = replace(late, problem="the server answered 503, each time it was asked")
-    ended = "1 test rows were left unscored when the time budget was used up"
+    ended = "1 test row was left unscored when the time budget was used up"
     told = f"{ended}, and before that some rows failed: {failed.problem}; see to that first, then raise --time-budget"
     assert _why_stopped(Evaluation("accuracy", (late,), 0.0), FitLog()) == f"{ended}; raise --time-budget"
     assert _why_stopped(Evaluation("accuracy", (failed, late), 0.0), FitLog()) == told
