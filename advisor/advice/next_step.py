@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from advisor.advice.case import SMALL_TEST, Case, broken_today, flags_of, is_loss, value_of
 from advisor.advice.labelling import ENOUGH_ROWS_OF_A_LABEL, labelling_cost, tens, to_label
 from advisor.advice.outlook import told_flip
 from advisor.advice.phrases import as_points, quality_of
 from advisor.advice.shortfall import shortfall_of
-from advisor.decide import CLEAR
+from advisor.decide import CLEAR, Limits
 from advisor.planning import FEWER_ROWS, HELD_OUT
 from advisor.report.wording import capitalised, title_in_text
 from advisor.sensitivity import what_would_flip
@@ -28,14 +29,13 @@ MOST_ROWS_ASKED = 20
 def next_step_of(case: Case) -> str:
     """In a sentence or two."""
     decision = case.decision
+    if "unscored_rows" in decision.lacks or _awaits_timing(case):
+        return ASK_AGAIN
     if decision.verdict == "none_feasible":
         step = _what_to_relax(case)
         return f"Keep today's system. For another: {step}." if decision.keeps_incumbent else f"{capitalised(step)}."
-    if "unscored_rows" in decision.lacks:
-        return ASK_AGAIN
     if "alternatives" in decision.lacks:
-        late = _late(case)
-        return f"{capitalised(late)}." if late else "Compare it with further strategies (--strategies)."
+        return f"{capitalised(_late(case) or _failed(case) or 'compare it with further strategies (--strategies)')}."
     if _ROWS & set(decision.lacks) and any(HELD_OUT in cut or FEWER_ROWS in cut for cut in case.data.plan.cuts):
         allowed = f"it allowed for {case.data.plan.test:,} test rows of {case.data.examples:,} examples"
         return f"Raise --time-budget first, for {allowed}. Label more only if that is not enough."
@@ -70,14 +70,23 @@ def next_step_of(case: Case) -> str:
     return "Try it on texts of your own with `advisor predict`, then on further labelled rows with `advisor evaluate`."
 
 
+def _awaits_timing(case: Case) -> bool:
+    """Whether only a latency that could not be measured keeps out what is better than the pick, if there is one."""
+    pick, broken = case.decision.pick, case.decision.broken
+    untimed = [c for c in case.candidates if broken.get(c.name) == ["max_latency_ms"] and math.isinf(c.p95_ms)]
+    return any(pick is None or c.quality > value_of(case, pick) for c in untimed)
+
+
 def _what_to_relax(case: Case) -> str:
     """Where no strategy meets the limits. What costs too much or takes too long does so with more examples, too."""
     flags = {flag for name, broken in case.decision.broken.items() if name != INCUMBENT for flag in broken}
+    late, assumed = _late(case), case.weighed.assumptions
+    if replace(assumed, limits=Limits()).advised() == INCUMBENT:  # it is better than what the limits shut out
+        return late or f"add examples, or {_another_model(case)}"
     if not flags <= {"max_cost_per_1k", "max_latency_ms"}:
-        late = _late(case)
         return f"relax a limit, {f'or {late}' if late else f'add examples, or {_another_model(case)}'}"
     enough = []
-    for flip in what_would_flip(case.weighed.assumptions):
+    for flip in what_would_flip(assumed):
         if flip.what in flags:
             (flag,), then = flags_of([flip.what]), told_flip(case, flip)
             enough.append(f"{flag}: {then[0].lower()}{then[1:-1]}")
@@ -100,6 +109,12 @@ def _late(case: Case) -> str:
         return ""
     were = "was" if len(late) == 1 else "were"
     return f"raise --time-budget first, for want of which {conjoined(late)} {were} left out or cut short"
+
+
+def _failed(case: Case) -> str:
+    """What else was to be tried and failed; empty where nothing did."""
+    failed = [title_in_text(result.name) for result in case.results.values() if result.status == "failed"]
+    return f"see first why {conjoined(failed)} failed (the table of strategies says), then run again" if failed else ""
 
 
 def _another_model(case: Case) -> str:

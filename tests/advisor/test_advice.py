@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from types import SimpleNamespace
@@ -109,6 +110,7 @@ class Told:
         recalls: dict[str, dict[str, float]] | None = None,
         groups: int = 0,
         losses: dict[str, float] | None = None,
+        p95_ms: dict[str, float] | None = None,
         models: dict[str, str] | None = None,
         label_usd: float | None = None,
         metric: str = "accuracy",
@@ -125,7 +127,7 @@ class Told:
                 name,
                 value,
                 Money(costs[name] / 10_000, 0.0, costs[name]),
-                100.0,
+                (p95_ms or {}).get(name, 100.0),
                 SIMPLICITY.index(name),
                 incumbent=name == INCUMBENT,
                 loss=(losses or {}).get(name),
@@ -672,6 +674,9 @@ def test_what_takes_too_long_or_costs_too_much_is_not_mended_by_examples_or_a_la
     assert both == "Relax --max-cost-per-1k and --max-latency-ms."
     kept = Told({**pair, INCUMBENT: 0.6}, max_latency_ms=50).advice.next_step
     assert kept.startswith("Keep today's system. For another: relax --max-latency-ms: with 95 of 100 answers")
+    no_gain = Told({**pair, INCUMBENT: 0.95}, max_latency_ms=50).advice.next_step
+    assert no_gain == "Keep today's system. For another: add examples, or try a larger model with --model."
+    assert Told({**pair, INCUMBENT: 0.97}, min_quality=0.96).advice.next_step == no_gain, "all of it is behind today's"
     tried = Told(pair, min_quality=0.95, unfinished=["lora"]).advice.next_step
     assert tried.startswith("Relax a limit, or raise --time-budget first, for want of which fine-tuning (LoRA) was")
 
@@ -764,7 +769,7 @@ def test_todays_system_is_kept_where_it_alone_meets_the_limits() -> None:
     assert (told.advice.verdict, told.advice.keeps_incumbent) == ("none_feasible", True)
     assert told.advice.headline.startswith("Keep today's system: 180 of 200 right, 90 % (80 to 100 %). No strategy")
     assert told.advice.reasons[0] == "Today's system meets them, as far as it is known."
-    assert told.advice.next_step.startswith("Keep today's system. For another: relax a limit")
+    assert told.advice.next_step.startswith("Keep today's system. For another: add examples"), "no limit shuts out more"
 
 
 LATE = {"majority": {"late": 1.0}, "few_shot": {"late": 0.7}, "lora": {"late": 0.95}, INCUMBENT: {"late": 0.8}}
@@ -944,6 +949,29 @@ def test_after_failures_of_the_infrastructure_the_advice_is_to_ask_again() -> No
     )
     alone = Told({"few_shot": 0.85}, evidence={"unscored": 100}, min_quality=0.8)
     assert alone.advice.next_step.startswith("Run the same command again")
+
+
+def test_what_only_a_latency_that_is_not_known_keeps_out_is_to_be_timed_and_no_limit_relaxed() -> None:
+    pair, untimed = {"majority": 0.4, "few_shot": 0.9}, {"few_shot": math.inf}
+    again = Told({**pair, INCUMBENT: 0.5}, p95_ms=untimed, max_latency_ms=200).advice
+    assert (again.verdict, again.next_step[:30]) == ("clear", "Run the same command again, wi")
+    assert Told(pair, p95_ms=untimed, max_latency_ms=50).advice.next_step == again.next_step
+    assert Told(pair, p95_ms=untimed, max_latency_ms=200).advice.next_step == again.next_step
+    assert "Run the same" not in Told(pair, p95_ms={"majority": math.inf}, max_latency_ms=200).advice.next_step
+    dear = {"p95_ms": untimed, "max_latency_ms": 50, "max_cost_per_1k": 0.15}
+    assert "Run the same" not in Told(pair, **dear).advice.next_step, "it costs too much in any case"
+
+
+def test_where_all_else_failed_the_next_step_is_to_see_why() -> None:
+    failed = schema.StrategyResult(name="lora", family="finetune", model="small", status="failed", reason="no memory")
+    told = Told({"few_shot": 0.9}, further=[failed]).advice
+    assert told.next_step == "See first why fine-tuning (LoRA) failed (the table of strategies says), then run again."
+
+
+def test_of_one_row_and_of_many_that_could_not_be_scored() -> None:
+    one, two = (Told(CLEAR, evidence={"unscored": n}).caveats for n in (1, 2))
+    assert "1 test row could not be scored for every strategy and was left out for all." in one
+    assert "2 test rows could not be scored for every strategy and were left out for all." in two
 
 
 def test_where_failures_leave_open_whether_a_limit_is_met_that_is_said() -> None:
