@@ -18,6 +18,8 @@ from eval.errors import AdvisorError
 
 POLL_SECONDS = 0.05
 MEMORY_POLL_SECONDS = 0.25
+START_SECONDS = 300.0
+"""After which a process is given up that takes no work yet."""
 MOST_CALLS, MOST_OF_ONE = 10, 4
 """At work or waiting, in all and of one project; each holds one of the server's 40 threads, and there are 3 helpers."""
 GONE = "Nobody waits for this any more."
@@ -88,11 +90,13 @@ class Helper:
         """Begin a process, and wait until it takes work: libraries may take a busy machine long to load."""
         self.close()
         (ours, theirs), (life, end) = processes.Pipe(), processes.Pipe()
-        self._process = processes.Process(target=_serve, args=(theirs, end, self._work), daemon=True)
-        self._process.start()
+        process = processes.Process(target=_serve, args=(theirs, end, self._work), daemon=True)
+        process.start()
         theirs.close()
         end.close()
-        self._pipe, self._life = ours, life
+        self._process, self._pipe, self._life = process, ours, life
+        if not ours.poll(START_SECONDS):
+            raise TimeoutError
         ours.recv()
 
     def _outcome(self, end: float, gone: Callable[[], bool]) -> tuple[str, Any]:

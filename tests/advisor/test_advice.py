@@ -958,7 +958,7 @@ def test_what_only_a_latency_that_is_not_known_keeps_out_is_to_be_timed_and_no_l
     assert Told(pair, p95_ms=untimed, max_latency_ms=50).advice.next_step == again.next_step
     assert Told(pair, p95_ms=untimed, max_latency_ms=200).advice.next_step == again.next_step
     assert "Run the same" not in Told(pair, p95_ms={"majority": math.inf}, max_latency_ms=200).advice.next_step
-    dear = {"p95_ms": untimed, "max_latency_ms": 50, "max_cost_per_1k": 0.15}
+    dear: dict[str, Any] = {"p95_ms": untimed, "max_latency_ms": 50, "max_cost_per_1k": 0.15}
     assert "Run the same" not in Told(pair, **dear).advice.next_step, "it costs too much in any case"
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from api import helper as helpers
 from api.helper import MOST_OF_ONE, Helper
 from api.problems import Problem
 from eval.errors import RequestError
@@ -117,6 +118,25 @@ def test_how_long_the_process_takes_to_be_there_is_not_counted(
 
     monkeypatch.setattr(Helper, "_start", late)
     assert helper_of().call("say", 1, whose="one", seconds=2.5)[1] == 1
+
+
+def test_a_process_that_cannot_be_begun_or_never_is_there_is_a_problem_and_the_next_call_works(
+    helper_of: Callable[..., Helper], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(process: Any) -> None:
+        raise OSError("no more processes")
+
+    helper = helper_of()
+    with monkeypatch.context() as broken:
+        broken.setattr(helpers.processes.Process, "start", refused)
+        for _ in range(2):
+            with pytest.raises(Problem, match="try again"):
+                helper.call("say", 1, whose="one", seconds=60)
+    with monkeypatch.context() as slow:
+        slow.setattr(helpers, "START_SECONDS", 0.0)
+        with pytest.raises(Problem, match="try again"):
+            helper.call("say", 1, whose="one", seconds=60)
+    assert helper.call("say", 2, whose="one", seconds=60)[1] == 2
 
 
 def test_what_to_do_about_too_much_work_is_said_of_each_kind() -> None:
