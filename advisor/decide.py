@@ -120,7 +120,7 @@ class Evidence:
     unscored: int = 0
     """Test rows that the infrastructure left unscored for at least one candidate."""
     unscored_shares: Mapping[str, float] = field(default_factory=dict)
-    """Share of them among the test rows of each label that a recall is asked for of."""
+    """Share of them among the test rows of each label whose recall is asked for."""
     rows_per_label: Mapping[str, int] = field(default_factory=dict)
     """Test rows of each label that examples have, where the metric or the cost of errors hangs on single labels."""
     metric_is_macro: bool = False

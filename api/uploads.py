@@ -10,7 +10,6 @@ import zipfile
 import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from itertools import chain, count
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, Protocol
 
@@ -72,10 +71,10 @@ def store_documents(uploads: Sequence[Upload], folder: Path, settings: Settings)
         return Stored(stored.name, texts.name, stored.bytes, stored.sha256)
     if len(uploads) > settings.most_files:
         raise Problem(413, f"documents: at most {settings.most_files} files.")
-    kept = []
+    kept, numbers = [], dict[str, int]()
     for upload in uploads:
         _suffix(upload, TEXTS, "documents")
-        kept.append(_store(upload, texts, _unused(texts, harmless(upload.filename)), settings))
+        kept.append(_store(upload, texts, _unused(texts, harmless(upload.filename), numbers), settings))
     digest = hashlib.sha256("".join(f"{s.name}:{s.sha256};" for s in kept).encode()).hexdigest()
     return Stored(f"{len(kept)} files", texts.name, sum(s.bytes for s in kept), digest)
 
@@ -139,9 +138,10 @@ def _unpack(path: Path, called: str, folder: Path, settings: Settings) -> None:
     texts, others = ([m for m in members if _is_text(m) is wanted] for wanted in (True, False))
     if not texts or len(texts) > settings.most_files:
         raise Problem(422, f"documents: the archive must hold 1 to {settings.most_files} files of {', '.join(TEXTS)}.")
+    numbers: dict[str, int] = {}
     with zipfile.ZipFile(path) as archive:
         for member in (*texts, *others[: settings.most_files]):
-            target = folder / _unused(folder, harmless(member.filename))
+            target = folder / _unused(folder, harmless(member.filename), numbers)
             if not _is_text(member):
                 target.touch()
                 continue
@@ -167,8 +167,11 @@ def _is_text(member: zipfile.ZipInfo) -> bool:
     return PurePosixPath(harmless(member.filename)).suffix.lower() in TEXTS
 
 
-def _unused(folder: Path, name: str) -> str:
-    """The name, with a number where it is taken."""
+def _unused(folder: Path, name: str, numbers: dict[str, int]) -> str:
+    """The name, with a number where it is taken. `numbers`: the last one of each name so far, where to go on from."""
     stem, suffix = PurePosixPath(name).stem, PurePosixPath(name).suffix
-    numbered = (f"{stem} ({number}){suffix}" for number in count(2))
-    return next(candidate for candidate in chain([name], numbered) if not (folder / candidate).exists())
+    number = numbers.get(name, 1)
+    while (folder / (free := name if number == 1 else f"{stem} ({number}){suffix}")).exists():
+        number += 1
+    numbers[name] = number
+    return free

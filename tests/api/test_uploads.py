@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import io
-import tracemalloc
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -89,14 +88,26 @@ def test_documents_may_be_texts_of_the_same_name(settings: Settings, tmp_path: P
     assert sorted(p.read_bytes() for p in (tmp_path / stored.path).iterdir()) == [b"one", b"two"]
 
 
-def test_a_free_name_is_found_without_making_up_all_others(tmp_path: Path) -> None:
-    (tmp_path / "a.txt").touch()
-    tracemalloc.start()
-    name = uploads._unused(tmp_path, "a.txt")
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert name == "a (2).txt"
-    assert peak < 2**20
+def test_a_free_name_is_found_at_once_however_many_have_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in an archive of folders with an index.html each."""
+    asked, exists = list[Path](), Path.exists
+
+    def counted(path: Path) -> bool:
+        asked.append(path)
+        return exists(path)
+
+    monkeypatch.setattr(Path, "exists", counted)
+    (tmp_path / "a (3).txt").touch()
+    numbers: dict[str, int] = {}
+    names = list[str]()
+    for _ in range(50):
+        names.append(uploads._unused(tmp_path, "a.txt", numbers))
+        (tmp_path / names[-1]).touch()
+    assert names[:4] == ["a.txt", "a (2).txt", "a (4).txt", "a (5).txt"]
+    assert len(set(names)) == 50
+    assert len(asked) <= 3 * 50
 
 
 def test_an_archives_texts_cannot_leave_their_folder(settings: Settings, tmp_path: Path) -> None:
