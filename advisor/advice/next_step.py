@@ -71,17 +71,20 @@ def next_step_of(case: Case) -> str:
 
 
 def _awaits_timing(case: Case) -> bool:
-    """Whether only a latency that could not be measured keeps out what is better than the pick, if there is one."""
-    pick, broken = case.decision.pick, case.decision.broken
-    untimed = [c for c in case.candidates if broken.get(c.name) == ["max_latency_ms"] and math.isinf(c.p95_ms)]
-    return any(pick is None or c.quality > value_of(case, pick) for c in untimed)
+    """Whether another would be advised if what could not be timed were quick."""
+    assumed = case.weighed.assumptions
+    quick = [replace(c, p95_ms=0.0) if math.isinf(c.p95_ms) else c for c in assumed.candidates]
+    return replace(assumed, candidates=quick).advised() != assumed.advised()
 
 
 def _what_to_relax(case: Case) -> str:
-    """Where no strategy meets the limits. What costs too much or takes too long does so with more examples, too."""
+    """Where no strategy meets the limits. What costs too much or takes too long does so with more examples, too.
+
+    No limit, where today's system is better than what they shut out.
+    """
     flags = {flag for name, broken in case.decision.broken.items() if name != INCUMBENT for flag in broken}
     late, assumed = _late(case), case.weighed.assumptions
-    if replace(assumed, limits=Limits()).advised() == INCUMBENT:  # it is better than what the limits shut out
+    if case.decision.keeps_incumbent and replace(assumed, limits=Limits()).advised() == INCUMBENT:
         return late or f"add examples, or {_another_model(case)}"
     if not flags <= {"max_cost_per_1k", "max_latency_ms"}:
         return f"relax a limit, {f'or {late}' if late else f'add examples, or {_another_model(case)}'}"

@@ -677,6 +677,8 @@ def test_what_takes_too_long_or_costs_too_much_is_not_mended_by_examples_or_a_la
     no_gain = Told({**pair, INCUMBENT: 0.95}, max_latency_ms=50).advice.next_step
     assert no_gain == "Keep today's system. For another: add examples, or try a larger model with --model."
     assert Told({**pair, INCUMBENT: 0.97}, min_quality=0.96).advice.next_step == no_gain, "all of it is behind today's"
+    neither = Told({**pair, INCUMBENT: 0.95}, min_quality=0.96).advice.next_step
+    assert neither == "Relax a limit, add examples, or try a larger model with --model."
     tried = Told(pair, min_quality=0.95, unfinished=["lora"]).advice.next_step
     assert tried.startswith("Relax a limit, or raise --time-budget first, for want of which fine-tuning (LoRA) was")
 
@@ -955,6 +957,8 @@ def test_what_only_a_latency_that_is_not_known_keeps_out_is_to_be_timed_and_no_l
     pair, untimed = {"majority": 0.4, "few_shot": 0.9}, {"few_shot": math.inf}
     again = Told({**pair, INCUMBENT: 0.5}, p95_ms=untimed, max_latency_ms=200).advice
     assert (again.verdict, again.next_step[:30]) == ("clear", "Run the same command again, wi")
+    behind = Told({**pair, INCUMBENT: 0.95}, p95_ms=untimed, max_latency_ms=200).advice
+    assert behind.next_step.startswith("Keep today's system: no strategy")
     assert Told(pair, p95_ms=untimed, max_latency_ms=50).advice.next_step == again.next_step
     assert Told(pair, p95_ms=untimed, max_latency_ms=200).advice.next_step == again.next_step
     assert "Run the same" not in Told(pair, p95_ms={"majority": math.inf}, max_latency_ms=200).advice.next_step
