@@ -86,8 +86,8 @@ def test_a_hosted_model_competes_with_a_local_one_in_one_table(
     assert [m.sha256 for m in report.environment.models if m.name == BIG] == [None]
     again = report_again(options["output"], volume=10)
     assert again.result("few_shot@openai:big").cost != big.cost
-    equals = [again.result(f"{name}@openai:big") for name in ("few_shot", "nearest_examples")]
-    assert again.recommendation.strategy == min(equals, key=lambda r: r.cost.monthly_usd if r.cost else 0.0).name
+    of_big = [f"{name}@openai:big" for name in ("few_shot", "nearest_examples")]
+    assert again.recommendation.strategy in of_big, "of so few queries what choosing took decides"
     bill = Prices("ours", 0.01, "the bill")
     cheaper = report_again(options["output"], prices=bill).result("few_shot@openai:big").cost
     assert cheaper is not None
