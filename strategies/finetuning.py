@@ -21,7 +21,7 @@ from strategies.models.batching import PACK_TOKENS
 from strategies.pipeline import DocumentRetriever, ExampleRetriever, Pipeline
 from strategies.prompting import WITHOUT_DOCUMENTS
 from strategies.prompts import PromptTemplate
-from strategies.racing import FEWEST, Meter
+from strategies.racing import FEWEST, Meter, scored
 from strategies.retrieval.contexts import shortest_context
 from strategies.retrieval.index import ExampleIndex
 from strategies.text_features import EmbeddingFeatures
@@ -379,7 +379,7 @@ class _Course:
 
     def value(self, rows: Sequence[ScoredRow | None]) -> float:
         """The metric of the rows that were scored."""
-        return self.metric.aggregate([row for row in rows if row is not None])
+        return self.metric.aggregate(scored(rows))
 
     def _answered(self, pipeline: Pipeline, meter: Meter) -> list[ScoredRow | None]:
         return answered(pipeline, self.dev, self.metric, meter, self.workshop)

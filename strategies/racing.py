@@ -112,7 +112,7 @@ def race(
             runner.rows += answer(number, slice(start, end))
             runner.making, runner.answering = runner.making + made - before, runner.answering + meter.spent - made
             ran.append(number)
-        if not any(_scored(runners[number].rows[start:]) for number in ran):
+        if not any(scored(runners[number].rows[start:]) for number in ran):
             break
         ranked = sorted(ran, key=lambda number: (-_quality(value, runners[number].rows), number))
         tells_nothing = not start and not any(row and row.score for row in runners[ranked[0]].rows)
@@ -123,7 +123,7 @@ def race(
         if len(alive) < 2:
             break
         start = end
-    decided = alive and len(_scored(runners[alive[0]].rows)) >= FEWEST
+    decided = alive and len(scored(runners[alive[0]].rows)) >= FEWEST
     return alive[0] if decided else 0, runners
 
 
@@ -159,13 +159,14 @@ def _expected(runners: Sequence[Runner], runner: Runner, rows: int) -> float:
     return making + a_row * rows
 
 
-def _scored(rows: Sequence[ScoredRow | None]) -> list[ScoredRow]:
+def scored(rows: Sequence[ScoredRow | None]) -> list[ScoredRow]:
+    """Those rows that the infrastructure did not leave without a score."""
     return [row for row in rows if row is not None]
 
 
 def _quality(value: Value, rows: Sequence[ScoredRow | None]) -> float:
-    scored = _scored(rows)
-    return value(scored) if scored else 0.0
+    found = scored(rows)
+    return value(found) if found else 0.0
 
 
 def _survivors(ranked: Sequence[int], runners: Sequence[Runner]) -> list[int]:

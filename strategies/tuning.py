@@ -17,7 +17,7 @@ from eval.folds import dev_split
 from eval.harness import RETRY_WAITS, evaluate, scored_rows
 from eval.metrics import Metric, ScoredRow, get_metric
 from strategies.base import Allowance, Workshop
-from strategies.racing import Meter, race
+from strategies.racing import Meter, race, scored
 
 Configuration = dict[str, Any]
 """Plain JSON values."""
@@ -196,10 +196,10 @@ def _raced(
     winner, runners = race(len(configurations), len(drawn), start, answer, metric.aggregate, meter, first_lap)
     for number, (configuration, runner) in enumerate(zip(configurations, runners, strict=True)):
         if runner.rows:
-            scored = [row for row in runner.rows if row is not None]
-            reached = metric.aggregate(scored) if scored else None
+            rows = scored(runner.rows)
+            reached = metric.aggregate(rows) if rows else None
             ran = {"dev_rows": len(runner.rows), "model_seconds": round(runner.seconds, 2), "chosen": number == winner}
             workshop.log.trials.append({**configuration, "dev_quality": reached, **ran})
-    if all(row is None for runner in runners for row in runner.rows):
+    if not any(scored(runner.rows) for runner in runners):
         raise InfrastructureError(workshop.log.failure)
     return configurations[winner]

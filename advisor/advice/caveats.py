@@ -38,7 +38,7 @@ def caveats_of(case: Case) -> list[str]:
         lost = f"{wording.count(case.evidence.unscored, 'test row')} could not be scored for every strategy"
         caveats.append(f"{lost} and {were} left out for all.")
     for name, untimed in ((r.name, r.untimed) for r in case.results.values() if r.untimed):
-        caveats.append(f"Of {title_in_text(name)} the {untimed[0].lower()}{untimed[1:]}")
+        caveats.append(f"Of {title_in_text(name)} the {wording.uncapitalised(untimed)}")
     caveats += [f.message for f in case.data.findings if f.code in LOST and f.count > MANY_LOST * case.data.examples]
     caveats += [f.message for f in case.data.findings if f.code == "unseen_labels"]
     caveats += [*_unmeasured(case), *_cuts(plan), *_about_fits(case)]

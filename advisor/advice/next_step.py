@@ -12,7 +12,7 @@ from advisor.advice.phrases import as_points, quality_of
 from advisor.advice.shortfall import shortfall_of
 from advisor.decide import CLEAR, Limits
 from advisor.planning import FEWER_ROWS, HELD_OUT
-from advisor.report.wording import capitalised, title_in_text
+from advisor.report.wording import capitalised, title_in_text, uncapitalised
 from advisor.sensitivity import what_would_flip
 from advisor.trials import INCUMBENT
 from eval.folds import MOST_TEST_ROWS
@@ -92,7 +92,7 @@ def _what_to_relax(case: Case) -> str:
     for flip in what_would_flip(assumed):
         if flip.what in flags:
             (flag,), then = flags_of([flip.what]), told_flip(case, flip)
-            enough.append(f"{flag}: {then[0].lower()}{then[1:-1]}")
+            enough.append(f"{flag}: {uncapitalised(then.removesuffix('.'))}")
     return f"relax {'; or '.join(enough) or conjoined(flags_of(sorted(flags)))}"
 
 

@@ -110,7 +110,7 @@ def status_title(result: StrategyResult) -> str:
 def title_in_text(name: str) -> str:
     """The title of a strategy as it stands within a sentence."""
     title = strategy_title(name)
-    return title[0].lower() + title[1:] if title[1:2].islower() else title
+    return uncapitalised(title) if title[1:2].islower() else title
 
 
 def metric_title(metric: str) -> str:
@@ -359,6 +359,11 @@ def verdict_title(verdict: Verdict, keeps_incumbent: bool, falls_short: bool) ->
 def capitalised(text: str) -> str:
     """With a capital at its beginning, as a sentence has; the rest stays as it is."""
     return text[:1].upper() + text[1:]
+
+
+def uncapitalised(text: str) -> str:
+    """As a sentence goes on within another."""
+    return text[:1].lower() + text[1:]
 
 
 def count(number: int, noun: str, several: str = "") -> str:
