@@ -109,7 +109,7 @@ class NearestCopy:
     embedder: Embedder
 
     def predict(self, inputs: Sequence[str]) -> list[Prediction]:
-        return [Prediction(hits[0][0].answer, sources=(hits[0][0].id,)) for hits in self.index.search(inputs, 1)]
+        return [Prediction(nearest.answer, sources=(nearest.id,)) for (nearest,) in self.index.search(inputs, 1)]
 
     def save(self, folder: Path) -> None:
         self.index.save(folder / "examples")

@@ -61,9 +61,9 @@ class ExampleRetriever:
     def search(self, queries: Sequence[str], *, unseen: bool = True) -> list[list[Pair]]:
         """For each query what it is shown, best first. One that is not `unseen` is not shown itself."""
         if unseen:
-            return [[pair for pair, _ in hits] for hits in self.index.search(queries, self.count)]
+            return self.index.search(queries, self.count)
         found = self.index.search(queries, self.count + SELVES)
-        others = [[p for p, _ in hits if p.input != query] for query, hits in zip(queries, found, strict=True)]
+        others = [[pair for pair in pairs if pair.input != query] for query, pairs in zip(queries, found, strict=True)]
         return [pairs[: self.count] for pairs in others]
 
 

@@ -21,14 +21,6 @@ FUSED, RANK_CONSTANT = 50, 60
 NEXT_TO_NOTHING = 1e-9
 
 
-@dataclass(frozen=True)
-class Hit:
-    """Something found: its place in the index and its cosine with the query."""
-
-    position: int
-    score: float
-
-
 MOST_EXACT = 100_000
 """Vectors that are searched one by one; among more, a graph of neighbours is searched instead."""
 NEIGHBOURS, WIDTH = 32, 128
@@ -60,8 +52,8 @@ class VectorIndex:
     def __len__(self) -> int:
         return int(self._index.ntotal)
 
-    def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
-        """For each query its `k` nearest, best first; ties keep the order of the index.
+    def search(self, queries: Sequence[str], k: int) -> list[list[int]]:
+        """For each query the positions of its `k` nearest, best first; ties keep the order of the index.
 
         An approximate index may find fewer, which FAISS tells by places below zero.
         """
@@ -71,12 +63,8 @@ class VectorIndex:
         encoded = self._embedder.encode_as("query", queries) if self.documents else self._embedder.encode(queries)
         scores, positions = self._index.search(encoded, k)
         return [
-            [
-                Hit(int(p), float(s))
-                for p, s in sorted(zip(ps, ss, strict=True), key=lambda hit: (-hit[1], hit[0]))
-                if p >= 0
-            ]
-            for ps, ss in zip(positions, scores, strict=True)
+            [int(place) for _, place in sorted(zip(-cosines, places, strict=True)) if place >= 0]
+            for places, cosines in zip(positions, scores, strict=True)
         ]
 
     def save(self, path: Path) -> None:
@@ -138,13 +126,12 @@ class PassageIndex:
     def search(self, queries: Sequence[str], k: int, word_share: float) -> list[list[Passage]]:
         """For each query its `k` best passages, best first."""
         if word_share == 0:  # words would only add what comes after
-            return [[self.passages[hit.position] for hit in hits] for hits in self._vectors.search(queries, k)]
+            return [[self.passages[place] for place in places] for places in self._vectors.search(queries, k)]
         return [self.best(ranks, k, word_share) for ranks in self.rank(queries, max(k, FUSED))]
 
     def rank(self, queries: Sequence[str], depth: int = FUSED) -> list[Ranks]:
         """For each query the first so many passages, by either search."""
-        by_meaning = [[hit.position for hit in hits] for hits in self._vectors.search(queries, depth)]
-        by_words = self._words.search(queries, depth)
+        by_meaning, by_words = self._vectors.search(queries, depth), self._words.search(queries, depth)
         return [Ranks(meaning, words) for meaning, words in zip(by_meaning, by_words, strict=True)]
 
     def best(self, ranks: Ranks, k: int, word_share: float) -> list[Passage]:
@@ -189,9 +176,9 @@ class ExampleIndex:
         pairs = _firsts([Pair(e.id, e.input, e.target) for e in examples], lambda pair: (pair.input, pair.answer))
         return cls(pairs, VectorIndex.build([p.input for p in pairs], embedder))
 
-    def search(self, queries: Sequence[str], k: int) -> list[list[tuple[Pair, float]]]:
-        """For each query its `k` nearest examples with their cosines, best first."""
-        return [[(self.pairs[hit.position], hit.score) for hit in hits] for hits in self._vectors.search(queries, k)]
+    def search(self, queries: Sequence[str], k: int) -> list[list[Pair]]:
+        """For each query its `k` nearest examples, best first."""
+        return [[self.pairs[place] for place in places] for places in self._vectors.search(queries, k)]
 
     def save(self, folder: Path) -> None:
         """Write examples.jsonl and examples.faiss."""
