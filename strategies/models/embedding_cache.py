@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from strategies.json_lines import read_json_lines, write_json_lines
 from strategies.models.base import Embedder, ModelIdentity, SearchRole
 from strategies.models.caches import Bypassable
 
@@ -66,8 +67,6 @@ class CachingEmbedder(Bypassable):
         """Write what is known as safetensors and JSON, where anything was learnt since the last time."""
         from safetensors.numpy import save_file
 
-        from strategies.retrieval.index import write_json_lines
-
         if len(self._known) == self._saved:
             return
         folder.mkdir(parents=True, exist_ok=True)
@@ -93,8 +92,6 @@ class CachingEmbedder(Bypassable):
 
     def _read(self, folder: Path) -> dict[Key, NDArray[np.float32]]:
         from safetensors import safe_open
-
-        from strategies.retrieval.index import read_json_lines
 
         with safe_open(folder / "vectors.safetensors", framework="numpy") as file:
             mine = (file.metadata() or {}).get("embedder") == self.identity.sha256

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from eval.contracts import Example
+from strategies.json_lines import read_json_lines, write_json_lines
 from strategies.models.base import Embedder
 from strategies.retrieval.chunks import Passage
 from strategies.retrieval.words import WordIndex
@@ -199,13 +199,3 @@ def _firsts(items: Sequence[Item], key: Callable[[Item], Hashable]) -> list[Item
     for item in items:
         firsts.setdefault(key(item), item)
     return list(firsts.values())
-
-
-def write_json_lines(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """One JSON object a line, UTF-8."""
-    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
-
-
-def read_json_lines(path: Path) -> list[dict[str, Any]]:
-    """What `write_json_lines` wrote. Only line feeds end a line: client text may hold other line separators."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]

@@ -147,7 +147,7 @@ def test_texts_are_replaced_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         path.write_text('{"te', encoding="utf-8")
         raise OSError("no space left")
 
-    monkeypatch.setattr("strategies.retrieval.index.write_json_lines", full_disk)
+    monkeypatch.setattr("strategies.models.embedding_cache.write_json_lines", full_disk)
     with pytest.raises(OSError, match="no space"):
         cached.save(tmp_path)
     after = CachingEmbedder(Counting())

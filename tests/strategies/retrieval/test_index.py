@@ -13,7 +13,7 @@ from eval.contracts import Document, Example
 from strategies.models.fake import HashingEmbedder
 from strategies.retrieval import index as retrieval_index
 from strategies.retrieval.chunks import Passage, cut_documents
-from strategies.retrieval.index import ExampleIndex, Pair, PassageIndex, VectorIndex, read_json_lines, write_json_lines
+from strategies.retrieval.index import ExampleIndex, Pair, PassageIndex, VectorIndex
 
 EMBEDDER = HashingEmbedder()
 TEXTS = ["red apple", "green pear", "red apple", "blue sky over town"]
@@ -124,9 +124,3 @@ def test_queries_and_documents_are_marked_as_the_embedder_wants_and_examples_are
         assert ExampleIndex.build(EXAMPLES, marking).search(queries, 3) == ExampleIndex.build(
             EXAMPLES, EMBEDDER
         ).search(queries, 3)
-
-
-def test_json_lines_hold_any_text(tmp_path: Path) -> None:
-    rows = [{"text": "a\nb\r\nc\u2028d\x85e\x0bf"}, {"text": ""}, {"text": '"\\'}]
-    write_json_lines(tmp_path / "rows.jsonl", rows)
-    assert read_json_lines(tmp_path / "rows.jsonl") == rows
