@@ -72,11 +72,6 @@ class TfidfFeatures:
     vocabulary: dict[str, int]
     idf: NDArray[np.float64]
 
-    @classmethod
-    def fit(cls, texts: Sequence[str]) -> TfidfFeatures:
-        """Learn vocabulary and weights from training texts."""
-        return TermCounts.of(texts).learn(np.arange(len(texts)))[0]
-
     @cached_property
     def _vectorizer(self) -> Any:
         from sklearn.feature_extraction.text import TfidfVectorizer

@@ -106,14 +106,15 @@ def without_thought(said: str) -> str:
     return _THOUGHT.sub("", said, count=1)
 
 
-_TYPES = {"string": "string", "number": "number", "boolean": "boolean", "null": "null"}
+_TYPES = frozenset({"string", "number", "boolean", "null"})
+"""Kinds of value that JSON Schema has a type of the same name for."""
 
 
 def json_schema(shape: JsonShape) -> dict[str, Any]:
     """The JSON Schema of a shape."""
     properties = {}
     for key, kinds in shape.keys:
-        types = [_TYPES[kind] for kind in kinds if kind in _TYPES]
+        types = [kind for kind in kinds if kind in _TYPES]
         properties[key] = {} if "any" in kinds or not types else {"type": types[0] if len(types) == 1 else types}
     return {"type": "object", "properties": properties, "additionalProperties": False}
 

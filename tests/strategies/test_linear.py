@@ -61,21 +61,25 @@ def rare_rows(share: float, signal: float, count: int = 300) -> list[Example]:
     return rows
 
 
-def features_of(rows: list[Example]) -> TfidfFeatures:
-    return TfidfFeatures.fit([e.input for e in rows])
+def features_of(texts: list[str]) -> TfidfFeatures:
+    return TermCounts.of(texts).learn(np.arange(len(texts)))[0]
+
+
+def fitted_on(rows: list[Example]) -> LinearClassifier:
+    return LinearClassifier.fit_texts(features_of([e.input for e in rows]), rows)
 
 
 def test_nearly_as_many_labels_as_rows_are_fitted_without_a_librarys_warning() -> None:
     rows = [Example(str(i), f"word{i % 20} more", (f"label {i % 20}",)) for i in range(30)]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        classifier = LinearClassifier.fit_texts(features_of(rows), rows)
+        classifier = fitted_on(rows)
     assert classifier.predict(["word3 more"])[0].text == "label 3"
 
 
 def test_a_misspelt_word_and_an_unseen_ending_are_known_by_their_characters() -> None:
     rows = clear_rows()
-    classifier = LinearClassifier.fit_texts(features_of(rows), rows)
+    classifier = fitted_on(rows)
     assert [p.text for p in classifier.predict(["invoicing", "pasword", "COURIERS!"])] == [
         "invoice",
         "password",
@@ -85,7 +89,7 @@ def test_a_misspelt_word_and_an_unseen_ending_are_known_by_their_characters() ->
 
 def test_a_text_of_marks_alone_has_features_too() -> None:
     rows = [Example(str(i), "!!! ..." if i % 2 else "??? ,,,", ("a" if i % 2 else "b",)) for i in range(8)]
-    classifier = LinearClassifier.fit_texts(features_of(rows), rows)
+    classifier = fitted_on(rows)
     assert [p.text for p in classifier.predict(["!!!", "???"])] == ["a", "b"]
 
 
@@ -102,7 +106,7 @@ def test_fitting_among_the_rows_themselves_loses_nothing(
     labels: int, balanced: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = [e for i, e in enumerate(clear_rows(50)) if i % 6 < labels]
-    features = features_of(rows)
+    features = features_of([e.input for e in rows])
     quick = LinearClassifier.fit_texts(features, rows, balanced=balanced)
     monkeypatch.setattr(linear_classifier, "MOST_SPAN", 0)
     slow = LinearClassifier.fit_texts(features, rows, balanced=balanced)
@@ -113,12 +117,12 @@ def test_fitting_among_the_rows_themselves_loses_nothing(
 
 def test_rows_that_say_the_same_are_fitted_all_the_same() -> None:
     rows = [Example(str(i), "the very same", ("a" if i else "b",)) for i in range(5)]
-    assert LinearClassifier.fit_texts(features_of(rows), rows).predict(["the very same"])[0].text in ("a", "b")
+    assert fitted_on(rows).predict(["the very same"])[0].text in ("a", "b")
 
 
 def test_joined_classifiers_add_up_what_each_thinks() -> None:
     rows, asked = clear_rows(), ["invoice or parcel", "my login", "7"]
-    parts = [LinearClassifier.fit_texts(features_of(rows[:size]), rows[:size]) for size in (30, 60)]
+    parts = [fitted_on(rows[:size]) for size in (30, 60)]
     both = LinearClassifier.joined(parts, [0.3, 2.0])
     one, other, joined = (own.opinions(own.features.transform(asked), both.labels) for own in (*parts, both))
     np.testing.assert_allclose(joined, log_softmax(0.3 * one + 2.0 * other, axis=1), atol=1e-9)
@@ -180,7 +184,7 @@ def test_no_fold_learns_from_the_rows_that_it_is_weighed_by(tmp_path: Path, monk
     assert len(asked) == 2 * FOLDS
     texts = [e.input for e in rows]
     for features, own, matrix in tuple(learnt):
-        alone = TfidfFeatures.fit([texts[row] for row in sorted(own)])
+        alone = features_of([texts[row] for row in sorted(own)])
         assert alone.vocabulary == features.vocabulary
         np.testing.assert_array_equal(alone.idf, features.idf)
         np.testing.assert_allclose(alone.transform(texts).toarray(), matrix)
