@@ -35,7 +35,7 @@ class FitLog:
     trials: list[dict[str, Any]] = field(default_factory=list)
     """Every configuration tried, with its dev quality."""
     curve: list[dict[str, float]] = field(default_factory=list)
-    """Per epoch of training: epoch, train_loss, dev_quality."""
+    """Per epoch of training: epoch, train_loss, and, where rows watch it, dev_quality and dev_loss."""
     train_examples: int = 0
     held_out: tuple[str, ...] = ()
     """Ids of training rows that the solution neither learnt from nor shows, though it may have been chosen by them."""

@@ -1,4 +1,5 @@
-"""Strategies that change the model: LoRA adapters, alone, with retrieved passages, or with similar examples."""
+"""Strategies that change the language model: LoRA adapters, alone, with a head for labels, with a linear classifier,
+with similar examples or with retrieved passages; and full tuning."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which strategies there are. Adding one is one file and one line here."""
+"""Which strategies there are. Adding one is one file, one line here, and its title in `advisor.report.wording`."""
 
 from __future__ import annotations
 

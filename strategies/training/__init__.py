@@ -1,1 +1,1 @@
-"""Training of adapters."""
+"""Training of language models, by adapters or as a whole, and of embedders."""
