@@ -171,36 +171,30 @@ def tokenised(
     return (prompts[0][:shared] if prompts else ()), rows
 
 
+@dataclass
 class _Run:
     """One training run over prepared rows."""
 
-    def __init__(
-        self,
-        model: TransformersModel,
-        change: Change,
-        objective: _Answers | _Labels,
-        prefix: tuple[int, ...],
-        rows: list[_Row],
-        dev: list[_Row],
-        settings: LoraSettings,
-        folder: Path,
-        dev_quality: Callable[[], float] | None,
-        on_step: Callable[[int, int], None],
-        deadline: float,
-        fewest_epochs: int | None = None,
-    ) -> None:
-        self.model, self.objective, self.prefix, self.rows = model, objective, prefix, rows
-        self.change = change
-        self.dev, self.dev_quality = dev, dev_quality
-        self.settings, self.folder = settings, folder
-        self.on_step, self.deadline = on_step, deadline
-        self.weights = [*change.weights, *objective.parameters]
-        self.optimizer = torch.optim.AdamW(self.weights, lr=settings.learning_rate, weight_decay=0.0, fused=True)
-        self.epochs, self.fewest_epochs = settings.epochs, fewest_epochs
-        self.steps_an_epoch = math.ceil(len(rows) / settings.batch_size)
-        self.pace = Pace(deadline, self.steps_an_epoch)
-        self.done = 0
-        self.tokens = 0
+    model: TransformersModel
+    change: Change
+    objective: _Answers | _Labels
+    prefix: tuple[int, ...]
+    rows: Sequence[_Row]
+    dev: Sequence[_Row]
+    settings: LoraSettings
+    folder: Path
+    dev_quality: Callable[[], float] | None
+    on_step: Callable[[int, int], None]
+    deadline: float
+    fewest_epochs: int | None = None
+
+    def __post_init__(self) -> None:
+        self.weights = [*self.change.weights, *self.objective.parameters]
+        self.optimizer = torch.optim.AdamW(self.weights, lr=self.settings.learning_rate, weight_decay=0.0, fused=True)
+        self.epochs = self.settings.epochs
+        self.steps_an_epoch = math.ceil(len(self.rows) / self.settings.batch_size)
+        self.pace = Pace(self.deadline, self.steps_an_epoch)
+        self.done = self.tokens = 0
 
     @property
     def steps(self) -> int:
