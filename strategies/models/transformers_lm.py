@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -26,6 +25,9 @@ from strategies.models.tuned_weights import TunedWeights, are_in
 
 SENTENCE = "The weather in the north is fine today, but nobody knows how it is going to be tomorrow."
 """What a network reads to show that it can be used."""
+UNSCORED = partial(LabelScores, ())
+"""Given to a prompt that is not read, with its tokens and the reason."""
+Answer = TypeVar("Answer")
 
 
 class TransformersModel:
@@ -144,10 +146,10 @@ class TransformersModel:
 
     @torch.inference_mode()
     def generate(self, prompts: Sequence[Prompt], decoding: Decoding) -> list[Completion]:
-        found: dict[int, Completion] = {}
         shape, most = decoding.json_shape, decoding.max_new_tokens
         constrain = partial(self._compiler().start, shape) if shape else None
-        for group in self._groups(prompts, most, found, Completion("", error="")):
+        groups, found = self._groups(prompts, most, partial(Completion, ""))
+        for group in groups:
             if decoding.likeliest and not shape:
                 written = self.engine.write_likeliest(group.prefix, group.rows, most)
             else:
@@ -167,43 +169,43 @@ class TransformersModel:
             return self._judged(prompts, tuple(labels), self._head)
         tokenised = [self.chat.answer_tokens(label) or [self.chat.end_token] for label in labels]
         room = max(MOST_TRIE_NODES, *(len(label) for label in tokenised))
-        found: dict[int, LabelScores] = {}
-        for group in self._groups(prompts, room, found, LabelScores((), error="")):
+        groups, found = self._groups(prompts, room, UNSCORED)
+        for group in groups:
             found |= _scores(group, self.engine.weigh(group.prefix, group.rows, tokenised, every=every))
         return [found[i] for i in range(len(prompts))]
 
     @torch.inference_mode()
     def weigh_choices(self, prompts: Sequence[Prompt], choices: Sequence[Sequence[str]]) -> list[LabelScores]:
-        found: dict[int, LabelScores] = {}
-        for group in self._groups(prompts, MOST_TRIE_NODES, found, LabelScores((), error="")):
-            end = [self.chat.end_token]
+        end = [self.chat.end_token]
+        groups, found = self._groups(prompts, MOST_TRIE_NODES, UNSCORED)
+        for group in groups:
             tokenised = [[self.chat.answer_tokens(choice) or end for choice in choices[at]] for at in group.places]
             found |= _scores(group, self.engine.weigh_choices(group.prefix, group.rows, tokenised))
         return [found[i] for i in range(len(prompts))]
 
     def _judged(self, prompts: Sequence[Prompt], labels: tuple[str, ...], head: LabelHead) -> list[LabelScores]:
         """Labels weighed by a head: nothing of them is read."""
-        found: dict[int, LabelScores] = {}
-        for group in self._groups(prompts, 0, found, LabelScores((), error="")):
-            shared, hidden = len(group.prefix), self.engine.features(group.prefix, group.rows)
-            values = head.log_likelihoods(hidden, labels)
-            for index, row, own in zip(group.places, group.rows, values, strict=True):
-                found[index] = LabelScores(tuple(own), Usage(shared + len(row), 0, shared))
+        groups, found = self._groups(prompts, 0, UNSCORED)
+        for group in groups:
+            values = head.log_likelihoods(self.engine.features(group.prefix, group.rows), labels)
+            found |= _scores(group, [Weighed(own, nodes=0) for own in values])
         return [found[i] for i in range(len(prompts))]
 
-    def _groups(self, prompts: Sequence[Prompt], room: int, found: dict[int, Any], overflow: Any) -> list[_Group]:
-        """Prompts with the same shared prefix, tokenised; those that do not fit the context are answered with why."""
-        groups: dict[tuple[int, ...], _Group] = {}
+    def _groups(
+        self, prompts: Sequence[Prompt], room: int, refused: Callable[[Usage, str], Answer]
+    ) -> tuple[list[_Group], dict[int, Answer]]:
+        """Prompts with the same shared prefix, tokenised; and by their places those that do not fit the context."""
+        groups, overflowing = dict[tuple[int, ...], _Group](), dict[int, Answer]()
         for index, prompt in enumerate(prompts):
             tokens = self.chat.tokens(prompt)
             if len(tokens) + room > self.context_tokens:
                 reason = f"the prompt of {len(tokens)} tokens overflows the context of {self.context_tokens}"
-                found[index] = replace(overflow, error=reason, usage=Usage(len(tokens)))
+                overflowing[index] = refused(Usage(len(tokens)), reason)
                 continue
             cut = self.chat.shared_length(prompt, tokens)
             prefix = tuple(tokens[:cut])
             groups.setdefault(prefix, _Group(prefix)).add(index, tokens[cut:])
-        return list(groups.values())
+        return list(groups.values()), overflowing
 
     def _compiler(self) -> GrammarCompiler:
         if self._grammars is None:
