@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from eval.contracts import Document, Example, Kind, Solution, Task
+from eval.errors import NotApplicable
 from strategies.models.base import Embedder, LanguageModel
 from strategies.racing import Meter
 from strategies.retrieval.chunks import MOST_WORDS, cut_documents
@@ -19,7 +20,6 @@ Family = Literal["baseline", "prompt", "retrieval", "finetune", "combination"]
 Standing = Literal["plain", "further", "dispensable"]
 """What a plan leaves out first where time is short: what is dispensable, before the others are given less; then what
 goes further than the plain form of its family; that form last."""
-ALL_KINDS = tuple(Kind)
 SHORTENED = "shortened_to_epochs"
 """In a fit's configuration: how many of the planned epochs of training there was time for, where not for all."""
 TRAINED: tuple[Family, ...] = ("finetune", "combination")
@@ -134,15 +134,15 @@ class Workshop:
 
 
 class Strategy(Protocol):
-    """A way of turning a task and its training examples into a solution."""
+    """A way of turning a task and its training examples into a solution. Ours inherit what most of them are."""
 
     name: str
     family: Family
-    needs_documents: bool
-    uses_language_model: bool
-    standing: Standing
-    kinds: Sequence[Kind]
-    """Kinds of task that it works on; `fit` refuses the others."""
+    needs_documents: bool = False
+    uses_language_model: bool = True
+    standing: Standing = "further"
+    kinds: Sequence[Kind] = tuple(Kind)
+    """Kinds of task that it works on, all or one; `fit` refuses the others."""
 
     def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
         """Make a solution from the training examples and the workshop's documents.
@@ -154,3 +154,19 @@ class Strategy(Protocol):
     def workload(self, profile: Profile, allowance: Allowance) -> Workload:
         """What fitting and one query cost, in tokens, for planning. Zero where no model works."""
         ...
+
+
+_NOT_FOR_OTHERS = {
+    Kind.CLASSIFICATION: "the answers are not labels",
+    Kind.QA: "the task is not to answer questions",
+    Kind.GENERATION: "the answers are not rewritings of the input",
+}
+"""Why a strategy for one kind of task is none for the others."""
+
+
+def check_suits(strategy: Strategy, task: Task, workshop: Workshop) -> None:
+    """Raise NotApplicable where a strategy needs documents and there are none, or is for another kind of task."""
+    if strategy.needs_documents and not workshop.has_passages:
+        raise NotApplicable("there are no documents to retrieve from")
+    if task.kind not in strategy.kinds:
+        raise NotApplicable(_NOT_FOR_OTHERS[strategy.kinds[0]])

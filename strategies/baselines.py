@@ -12,13 +12,11 @@ from typing import Any
 import numpy as np
 
 from eval.contracts import Document, Example, Kind, Prediction, Solution, Task
-from eval.errors import NotApplicable
 from eval.reading.text import SENTENCE_END
-from strategies.base import ALL_KINDS, Allowance, Family, Standing, Workshop
+from strategies.base import Allowance, Family, Strategy, Workshop, check_suits
 from strategies.manifest import model_entry, read_manifest, write_manifest
 from strategies.models.base import Embedder
 from strategies.models.shelf import ModelShelf
-from strategies.prompting import WITHOUT_DOCUMENTS
 from strategies.prompts import in_prompt
 from strategies.retrieval.chunks import MOST_WORDS, cut_documents
 from strategies.retrieval.contexts import best_search
@@ -26,17 +24,12 @@ from strategies.retrieval.index import ExampleIndex, PassageIndex
 from strategies.tuning import choose
 from strategies.workload import Profile, Workload
 
-NOT_A_CLASSIFICATION = "the answers are not labels"
 
-
-class Baseline:
+class Baseline(Strategy):
     """What all baselines share: they cost no tokens of a language model."""
 
     family: Family = "baseline"
-    needs_documents = False
     uses_language_model = False
-    standing: Standing = "further"
-    kinds: Sequence[Kind] = ALL_KINDS
 
     def workload(self, profile: Profile, allowance: Allowance) -> Workload:
         return Workload()
@@ -66,8 +59,7 @@ class Majority(Baseline):
     kinds = (Kind.CLASSIFICATION,)
 
     def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
-        if task.kind not in self.kinds:
-            raise NotApplicable(NOT_A_CLASSIFICATION)
+        check_suits(self, task, workshop)
         workshop.log.train_examples = len(train)
         counts = Counter(e.target for e in train)
         return Constant(min(counts, key=lambda label: (-counts[label], label)))
@@ -95,8 +87,7 @@ class CopyInput(Baseline):
     kinds = (Kind.GENERATION,)
 
     def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
-        if task.kind not in self.kinds:
-            raise NotApplicable("the answers are not rewritings of the input")
+        check_suits(self, task, workshop)
         workshop.log.train_examples = len(train)
         return Echo()
 
@@ -202,10 +193,7 @@ class CopyPassage(Baseline):
         return Workload().embedding(2 * profile.input_tokens + profile.passage_tokens)
 
     def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
-        if not workshop.has_passages:
-            raise NotApplicable(WITHOUT_DOCUMENTS)
-        if task.kind not in self.kinds:
-            raise NotApplicable("the task is not to answer questions")
+        check_suits(self, task, workshop)
 
         def make(configuration: dict[str, Any], rows: Sequence[Example]) -> Solution:
             index = workshop.index()

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 from eval.contracts import Example, Kind, Solution, Task
 from eval.errors import NotApplicable
-from strategies.base import Allowance, Family, Standing, Workshop
-from strategies.baselines import NOT_A_CLASSIFICATION
+from strategies.base import Allowance, Family, Strategy, Workshop, check_suits
 from strategies.finetuning import check_enough, passes
 from strategies.linear_classifier import LinearClassifier
 from strategies.models.base import Embedder
@@ -26,7 +25,7 @@ LANGUAGE_MODEL_TOKENS = 0.4
 """What training the embedder on a token takes, in tokens that LoRA trains the default language model on."""
 
 
-class SetFit:
+class SetFit(Strategy):
     """Texts of one label are drawn together, in as many passes and watched by dev rows as LoRA's are.
 
     Dev rows are answered by a classifier that has not learnt from them; the one that is kept has, from all examples.
@@ -34,16 +33,13 @@ class SetFit:
 
     name = "setfit"
     family: Family = "finetune"
-    needs_documents = False
     uses_language_model = False
-    standing: Standing = "further"
     kinds = (Kind.CLASSIFICATION,)
 
     def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
         from strategies.training.contrastive import tune_embedder
 
-        if task.kind not in self.kinds:
-            raise NotApplicable(NOT_A_CLASSIFICATION)
+        check_suits(self, task, workshop)
         embedder = _tunable(workshop.embedder)
         check_enough(train)
         fixed = workshop.allowance.fixed_epochs

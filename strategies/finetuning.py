@@ -13,14 +13,12 @@ from eval.contracts import Example, Kind, Solution, Task
 from eval.errors import NotApplicable
 from eval.metrics import Metric, ScoredRow, get_metric
 from strategies.answers import AnswerFormat, as_written, canonical
-from strategies.base import ALL_KINDS, SHORTENED, Allowance, Family, Given, Standing, Workshop
-from strategies.baselines import NOT_A_CLASSIFICATION
+from strategies.base import SHORTENED, Allowance, Family, Given, Standing, Strategy, Workshop, check_suits
 from strategies.label_pool import LabelPool
 from strategies.linear_classifier import LinearClassifier
 from strategies.models.base import LanguageModel, Prompt
 from strategies.models.batching import PACK_TOKENS
 from strategies.pipeline import DocumentRetriever, ExampleRetriever, Pipeline
-from strategies.prompting import WITHOUT_DOCUMENTS
 from strategies.prompts import PromptTemplate
 from strategies.racing import FEWEST, Meter, scored
 from strategies.retrieval.contexts import shortest_context
@@ -63,21 +61,19 @@ TINY_MODEL, SMALL_MODEL = 250_000_000, 1_000_000_000
 """Of fewer parameters."""
 
 
-class Lora:
+class Lora(Strategy):
     """A LoRA adapter on all linear layers; the prompt is the task sentence alone, without the label list."""
 
     name = "lora"
     family: Family = "finetune"
-    needs_documents = False
-    uses_language_model = True
     standing: Standing = "plain"
-    kinds: Sequence[Kind] = ALL_KINDS
     knows_dev_rows = False
     """Whether something beside the adapter learns from dev rows, or shows them: they are then no check of the whole."""
 
     def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
         from strategies.training.search import most_chosen, search, train_first
 
+        check_suits(self, task, workshop)
         model = _trainable(workshop.language_model)
         check_enough(train)
         fit_rows, dev = watched_parts(task, train, workshop)
@@ -197,11 +193,6 @@ class LoraClassifier(Lora):
     standing: Standing = "dispensable"
     kinds = (Kind.CLASSIFICATION,)
 
-    def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
-        if task.kind not in self.kinds:
-            raise NotApplicable(NOT_A_CLASSIFICATION)
-        return super().fit(task, train, workshop)
-
     def _labels(self, answers: AnswerFormat) -> Sequence[str]:
         return answers.labels
 
@@ -224,13 +215,6 @@ class LoraRag(Lora):
     name = "lora_rag"
     family: Family = "combination"
     needs_documents = True
-    standing: Standing = "plain"
-    uses_language_model = True
-
-    def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
-        if not workshop.has_passages:
-            raise NotApplicable(WITHOUT_DOCUMENTS)
-        return super().fit(task, train, workshop)
 
     def _pipeline(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Pipeline:
         labels = task.kind is Kind.CLASSIFICATION
@@ -266,8 +250,7 @@ class LoraLinear(Lora):
     knows_dev_rows = True
 
     def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
-        if task.kind not in self.kinds:
-            raise NotApplicable(NOT_A_CLASSIFICATION)
+        check_suits(self, task, workshop)
         if workshop.given is None:
             tuned = super().fit(task, train, workshop)
         else:

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.contracts import Example, Kind, Solution, Task
-from eval.errors import NotApplicable, RequestError
+from eval.errors import RequestError
 from eval.folds import k_folds
 from eval.metrics import ScoredRow, get_metric
-from strategies.base import Allowance, Workshop
-from strategies.baselines import NOT_A_CLASSIFICATION, Baseline
+from strategies.base import Allowance, Workshop, check_suits
+from strategies.baselines import Baseline
 from strategies.label_pool import USUAL_WEIGHT, likeliest_weights
 from strategies.linear_classifier import MOST_SPAN, LinearClassifier
 from strategies.models.base import Embedder
@@ -64,8 +64,7 @@ class _Linear(Baseline):
     features: Sequence[str]
 
     def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
-        if task.kind not in self.kinds:
-            raise NotApplicable(NOT_A_CLASSIFICATION)
+        check_suits(self, task, workshop)
         workshop.log.train_examples = len(train)
         return fit_linear(task, train, workshop, self.features)
 

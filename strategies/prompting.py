@@ -7,9 +7,8 @@ from dataclasses import replace
 from functools import cache, partial
 
 from eval.contracts import Example, Kind, Solution, Task
-from eval.errors import NotApplicable
 from strategies.answers import AnswerFormat, as_written
-from strategies.base import ALL_KINDS, Allowance, Family, Standing, Workshop
+from strategies.base import Allowance, Family, Standing, Strategy, Workshop, check_suits
 from strategies.calibration import MOST_ROWS, calibrated
 from strategies.demonstrations import Choice, pick
 from strategies.pipeline import DocumentRetriever, ExampleRetriever, Pipeline
@@ -21,22 +20,17 @@ from strategies.retrieval.index import ExampleIndex
 from strategies.tuning import SEARCH_ROWS, Configuration, choose, dev_rows
 from strategies.workload import SEARCHED, Profile, Tokens, Workload, answering
 
-WITHOUT_DOCUMENTS = "there are no documents to retrieve from"
 SHOWN = "demonstrations_shown"
 """In the log: as many as there are rows for, and room."""
 LIST_LEFT_OUT = "list_left_out"
 """In the log, where a prompt has no list of labels or keys since the inputs would not fit behind it."""
 
 
-class ZeroShot:
+class ZeroShot(Strategy):
     """The task sentence and the form of the answer."""
 
     name = "zero_shot"
     family: Family = "prompt"
-    needs_documents = False
-    uses_language_model = True
-    standing: Standing = "further"
-    kinds = ALL_KINDS
     configurations: tuple[Configuration, ...] = ({"described": False}, {"described": True})
 
     def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
@@ -53,15 +47,12 @@ class ZeroShot:
         return _workload(query, profile, allowance, len(self.configurations))
 
 
-class FewShot:
+class FewShot(Strategy):
     """Fixed demonstrations, the same for every query."""
 
     name = "few_shot"
     family: Family = "prompt"
-    needs_documents = False
-    uses_language_model = True
     standing: Standing = "plain"
-    kinds = ALL_KINDS
     configurations: tuple[Configuration, ...] = (
         {"demonstrations": 24, "choice": "typical", "most_typical": "first", "described": False},
         {"demonstrations": 24, "choice": "typical", "most_typical": "last", "described": False},
@@ -105,15 +96,11 @@ class FewShot:
         return _workload(query, profile, allowance, len(self.configurations))
 
 
-class NearestExamples:
+class NearestExamples(Strategy):
     """Demonstrations retrieved for each query: the training examples most like it (Liu 2021, arXiv 2101.06804)."""
 
     name = "nearest_examples"
     family: Family = "prompt"
-    needs_documents = False
-    uses_language_model = True
-    standing: Standing = "further"
-    kinds = ALL_KINDS
     configurations: tuple[Configuration, ...] = (
         {"demonstrations": 8, "form_told": False},
         {"demonstrations": 16, "form_told": False},
@@ -144,15 +131,13 @@ class NearestExamples:
         return _workload(query, profile, allowance, len(self.configurations)).embedding(profile.input_tokens)
 
 
-class Rag:
+class Rag(Strategy):
     """Retrieval-augmented generation (Lewis 2020, arXiv 2005.11401): the nearest passages stand before the question."""
 
     name = "rag"
     family: Family = "retrieval"
     needs_documents = True
-    uses_language_model = True
     standing: Standing = "plain"
-    kinds = ALL_KINDS
     configurations: tuple[Configuration, ...] = (
         {"passages": 1, "passage_words": MOST_WORDS, "demonstrations": 0},
         {"passages": 3, "passage_words": MOST_WORDS, "demonstrations": 0},
@@ -163,8 +148,7 @@ class Rag:
     )
 
     def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
-        if not workshop.has_passages:
-            raise NotApplicable(WITHOUT_DOCUMENTS)
+        check_suits(self, task, workshop)
 
         def make(configuration: Configuration, rows: Sequence[Example]) -> Pipeline:
             answers = AnswerFormat.infer(task, rows, workshop.language_model)
