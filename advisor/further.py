@@ -114,7 +114,7 @@ def evaluate_kept(
 def _unseen(evaluation: Evaluation, origin: Origin) -> dict[str, Any]:
     """How many of the rows the solution has learnt from, and its quality on the others where there are both.
 
-    None where that is not known of a solution, which an earlier version kept.
+    None where that was not noted of the solution.
     """
     if not origin.learnt_from:
         return {"learnt_from": None, "unseen": None}

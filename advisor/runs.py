@@ -22,9 +22,9 @@ from eval.reading.text import conjoined
 PLAN = "plan.json"
 FINISHED = "finished"
 ONE_SEED, ASIDE = "one_seed", "put_aside"
-MEASURED_BY = 3
-"""Counted up whenever something is measured otherwise than before: what an earlier version began is not gone on with,
-since its fits and those to come would not be of one kind."""
+MEASURED_BY = 4
+"""Counted up whenever something is measured or kept otherwise than before: what an earlier version began is not gone on
+with, since its fits and those to come would not be of one kind."""
 REFIT = "refit"
 CLOSER_LOOK = "closer-look"
 SOLUTIONS = "solutions"

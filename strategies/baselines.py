@@ -176,8 +176,7 @@ class PassageCopy:
         manifest = read_manifest(folder)
         embedder = shelf.embedder_for(manifest["embedder"])
         index = PassageIndex.load(folder / "documents", embedder)
-        words = manifest.get("passage_words", MOST_WORDS)
-        return cls(index, embedder, manifest["unit"], words, manifest.get("word_share", 0.0))
+        return cls(index, embedder, manifest["unit"], manifest["passage_words"], manifest["word_share"])
 
 
 class CopyPassage(Baseline):

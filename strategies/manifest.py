@@ -14,7 +14,7 @@ from eval.near_duplicates import group_key
 from strategies.models.base import ModelIdentity
 
 FILE = "solution.json"
-FORMAT = 1
+FORMAT = 2
 
 
 def write_manifest(folder: Path, kind: str, values: dict[str, Any]) -> None:
@@ -33,7 +33,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     except ValueError as error:
         raise RequestError(f"{folder / FILE} is damaged: {error}.") from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise RequestError(f"{folder / FILE} has a format that this version does not read.")
+        raise RequestError(
+            f"{folder / FILE} has a format that this version does not read: `advisor compare` makes it anew."
+        )
     return manifest
 
 
@@ -67,7 +69,7 @@ def note_origin(folder: Path, origin: Origin) -> None:
 
 
 def read_origin(folder: Path) -> Origin:
-    """What was noted; nothing where that was not done, by an earlier version say."""
+    """What was noted; nothing where that was not done."""
     manifest = read_manifest(folder)
     learnt_from = frozenset(str(manifest.get("learnt_from", "")).split())
     return Origin(tuple(manifest.get("input_columns", ())), bool(manifest.get("redacted")), learnt_from)

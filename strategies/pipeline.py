@@ -19,7 +19,7 @@ from strategies.manifest import model_entry, read_manifest, write_manifest
 from strategies.models.base import Embedder, LabelScores, LanguageModel, Prompt
 from strategies.models.shelf import ModelShelf
 from strategies.prompts import Fitted, PromptTemplate, in_prompt, within_context
-from strategies.retrieval.chunks import MOST_WORDS, Passage, cut_documents
+from strategies.retrieval.chunks import Passage, cut_documents
 from strategies.retrieval.index import ExampleIndex, Pair, PassageIndex
 
 KIND = "pipeline"
@@ -158,16 +158,16 @@ class Pipeline:
         manifest = read_manifest(folder)
         template = json.loads((folder / "prompt.json").read_text(encoding="utf-8"))
         embedder = shelf.embedder_for(manifest["embedder"]) if manifest["embedder"] else None
-        documents = examples = None
+        documents = examples = pool = None
         if embedder is not None and manifest["passages_shown"]:
             index = PassageIndex.load(folder / "documents", embedder)
-            words = manifest.get("passage_words", MOST_WORDS)
-            documents = DocumentRetriever(index, manifest["passages_shown"], words, manifest.get("word_share", 0.0))
+            documents = DocumentRetriever(
+                index, manifest["passages_shown"], manifest["passage_words"], manifest["word_share"]
+            )
         if embedder is not None and manifest["examples_shown"]:
             examples = ExampleRetriever(ExampleIndex.load(folder / "examples", embedder), manifest["examples_shown"])
-        weights, pool = manifest.get("pool"), None
-        if weights is not None:
-            pool = LabelPool(LinearClassifier.load(folder / "classifier", shelf), **weights)
+        if manifest["pool"]:
+            pool = LabelPool(LinearClassifier.load(folder / "classifier", shelf), **manifest["pool"])
         return cls(
             model=shelf.language_model_for(manifest["language_model"]),
             template=PromptTemplate.from_json(template),

@@ -33,8 +33,8 @@ class VectorIndex:
     def __init__(self, index: Any, embedder: Embedder, *, documents: bool = False) -> None:
         self._index = index
         self._embedder = embedder
-        self.documents = documents
-        """Whether the texts were embedded as documents and are searched by queries, else by their like."""
+        self._documents = documents
+        """Whether the texts are embedded as documents and searched by queries, else by their like."""
 
     @classmethod
     def build(cls, texts: Sequence[str], embedder: Embedder, *, documents: bool = False) -> VectorIndex:
@@ -60,7 +60,7 @@ class VectorIndex:
         k = min(k, len(self))
         if not queries or not k:
             return [[] for _ in queries]
-        encoded = self._embedder.encode_as("query", queries) if self.documents else self._embedder.encode(queries)
+        encoded = self._embedder.encode_as("query", queries) if self._documents else self._embedder.encode(queries)
         scores, positions = self._index.search(encoded, k)
         return [
             [int(place) for _, place in sorted(zip(-cosines, places, strict=True)) if place >= 0]
@@ -100,10 +100,6 @@ class Ranks:
         return sorted(worth, key=lambda position: -worth[position])
 
 
-MARKED = "passages.marked"
-"""An index without this file, of an earlier version for one, is searched by queries that are not marked either."""
-
-
 class PassageIndex:
     """Passages of documents, searched by meaning, by words, or by both."""
 
@@ -115,9 +111,7 @@ class PassageIndex:
     def build(cls, passages: Sequence[Passage], embedder: Embedder) -> PassageIndex:
         """Embed and index passages; of those that read the same the first, so that none takes another's place twice."""
         distinct = _firsts(passages, lambda passage: passage.shown)
-        return cls(
-            distinct, VectorIndex.build([p.shown for p in distinct], embedder, documents=embedder.marks_searches)
-        )
+        return cls(distinct, VectorIndex.build([p.shown for p in distinct], embedder, documents=True))
 
     @cached_property
     def _words(self) -> WordIndex:
@@ -139,19 +133,16 @@ class PassageIndex:
         return [self.passages[position] for position in ranks.fused(word_share)[:k]]
 
     def save(self, folder: Path) -> None:
-        """Write passages.jsonl and passages.faiss, and `MARKED` where the passages were marked as documents."""
+        """Write passages.jsonl and passages.faiss."""
         folder.mkdir(parents=True, exist_ok=True)
         write_json_lines(folder / "passages.jsonl", [asdict(p) for p in self.passages])
         self._vectors.save(folder / "passages.faiss")
-        if self._vectors.documents:
-            (folder / MARKED).touch()
 
     @classmethod
     def load(cls, folder: Path, embedder: Embedder) -> PassageIndex:
         """Read what `save` wrote."""
         passages = [Passage(**row) for row in read_json_lines(folder / "passages.jsonl")]
-        documents = (folder / MARKED).exists()
-        return cls(passages, VectorIndex.load(folder / "passages.faiss", embedder, documents=documents))
+        return cls(passages, VectorIndex.load(folder / "passages.faiss", embedder, documents=True))
 
 
 @dataclass(frozen=True)

@@ -336,7 +336,7 @@ def test_rows_that_a_solution_has_learnt_from_are_told_from_others(
         print_scores(found, console)
         return found[0], console.export_text()
 
-    assert scored(rows)[0]["learnt_from"] is None, "an earlier version noted nothing"
+    assert scored(rows)[0]["learnt_from"] is None, "nothing was noted"
     note_origin(folder, Origin((), False, fingerprints(e.input.upper() for e in rows)))
     some, said = scored([*rows, *new])
     assert (some["learnt_from"], some["unseen"]["n"], some["unseen"]["value"]) == (len(rows), 3, 0.0)

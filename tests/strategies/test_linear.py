@@ -93,9 +93,9 @@ def test_a_text_of_marks_alone_has_features_too() -> None:
     assert [p.text for p in classifier.predict(["!!!", "???"])] == ["a", "b"]
 
 
-def test_a_vocabulary_of_words_alone_as_older_solutions_have_it_is_read_as_it_was() -> None:
-    old = TfidfFeatures({"red": 0, "red car": 1, "car": 2}, np.array([1.0, 2.0, 3.0]))
-    row = old.transform(["Red car, red"]).toarray()[0]
+def test_terms_are_weighed_by_their_frequency_dampened_and_by_how_rare_they_are() -> None:
+    features = TfidfFeatures({"red": 0, "red car": 1, "car": 2}, np.array([1.0, 2.0, 3.0]))
+    row = features.transform(["Red car, red"]).toarray()[0]
     expected = np.array([1.0 * (1 + np.log(2)), 2.0, 3.0])
     assert row == pytest.approx(expected / np.linalg.norm(expected))
 

@@ -109,17 +109,11 @@ def test_queries_and_documents_are_marked_as_the_embedder_wants_and_examples_are
     marking = HashingEmbedder(marks_searches=True)
     passages = [Passage(str(i), "", text) for i, text in enumerate(TEXTS)]
     PassageIndex.build(passages, marking).save(tmp_path / "marked")
-    PassageIndex.build(passages, EMBEDDER).save(tmp_path / "plain")
     wanted = VectorIndex.build([f"document: {p.shown}" for p in (*passages[:2], passages[3])], EMBEDDER)
     loaded = PassageIndex.load(tmp_path / "marked", marking)
     (hits,) = wanted.search(["query: blue pear"], 3)
     assert loaded.search(["blue pear"], 3, 0.0) == [[loaded.passages[place] for place in hits]]
     assert loaded._vectors.search(["blue pear"], 3) == [hits]
-    earlier = PassageIndex.load(tmp_path / "plain", marking)
-    assert earlier._vectors.search(["blue pear"], 3) == VectorIndex.load(
-        tmp_path / "plain" / "passages.faiss", EMBEDDER
-    ).search(["blue pear"], 3), "what was embedded without marks is searched without"
-    assert sorted(p.name for p in (tmp_path / "plain").iterdir()) == ["passages.faiss", "passages.jsonl"]
     for queries in (["green pear"], ["red"]):
         assert ExampleIndex.build(EXAMPLES, marking).search(queries, 3) == ExampleIndex.build(
             EXAMPLES, EMBEDDER

@@ -25,6 +25,9 @@ class Blurred:
     def encode(self, texts):  # type: ignore[no-untyped-def]
         return np.array([[1.0, 0.0] if "pump" in t.casefold() else [0.0, 1.0] for t in texts], dtype=np.float32)
 
+    def encode_as(self, role, texts):  # type: ignore[no-untyped-def]
+        return self.encode(texts)
+
 
 def test_a_rare_word_decides() -> None:
     assert WordIndex(TEXTS).search(["what about p-775?"], 1) == [[1]]
