@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from eval.contracts import Example, Kind, Prediction, Task
 from eval.metrics import Metric
@@ -114,36 +115,16 @@ class AnswerFormat:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for a manifest."""
-        return {
-            "labels": list(self.labels),
-            "label_choice": "highest log-likelihood over the label's tokens and the end token, less its handicap",
-            "handicaps": list(self.handicaps),
-            "json_keys": [[key, list(kinds)] for key, kinds in self.json_shape.keys] if self.json_shape else None,
-            "json_ordered": self.json_shape.ordered if self.json_shape else None,
-            "json_repeated": self.json_shape.repeated if self.json_shape else None,
-            "quotations": asdict(self.quotations) if self.quotations else None,
-            "likeliest": self.likeliest,
-            "max_new_tokens": self.max_new_tokens,
-        }
+        choice = "highest log-likelihood over the label's tokens and the end token, less its handicap"
+        return {**asdict(self), "label_choice": choice}
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> AnswerFormat:
         """Inverse of `to_json`."""
-        keys = values["json_keys"]
-        pairs = tuple((key, tuple(kinds)) for key, kinds in keys) if keys is not None else ()
-        whole = bool(values["json_ordered"]), bool(values.get("json_repeated", False))
-        shape = JsonShape(pairs, *whole) if keys is not None else None
-        handicaps = tuple(values.get("handicaps", ()))
-        quoted = values.get("quotations")
-        quotations = Quotations(int(quoted["words"]), tuple(quoted["phrases"])) if quoted else None
-        return cls(
-            tuple(values["labels"]),
-            handicaps,
-            shape,
-            quotations,
-            bool(values.get("likeliest", False)),
-            int(values["max_new_tokens"]),
-        )
+        return _FORMAT.validate_python(values)
+
+
+_FORMAT: TypeAdapter[AnswerFormat] = TypeAdapter(AnswerFormat)
 
 
 def _chosen(scores: LabelScores, labels: Sequence[str], handicaps: Sequence[float] = ()) -> Prediction:

@@ -123,12 +123,6 @@ def test_json_shapes_need_nearly_all_answers_to_be_objects() -> None:
     assert json_shape_of(WRITING, rows(*objects)) is None
 
 
-def test_a_format_of_an_earlier_version_has_single_objects() -> None:
-    values = AnswerFormat(json_shape=JsonShape((("a", ("number",)),), repeated=True)).to_json()
-    del values["json_repeated"]
-    assert AnswerFormat.from_json(values).json_shape == JsonShape((("a", ("number",)),))
-
-
 def test_lists_with_lone_objects_among_them_have_no_grammar() -> None:
     assert json_shape_of(BOOKING, rows('[{"a": 1}]', '[{"a": 2}]', '{"a": 3}')) is None
 
