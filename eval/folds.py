@@ -195,7 +195,7 @@ def _holdout(examples: Sequence[Example], size: int, salt: str, stratify: bool, 
             f"{len(examples)} examples in {len(groups)} groups of like inputs are too few to set {size} aside; "
             "add examples that differ."
         )
-    held = _draw(groups, size, quotas(groups, size))
+    held = _draw(groups, quotas(groups, size))
     parts: tuple[list[Example], list[Example]] = ([], [])
     for example in examples:
         parts[_key(example) in held].append(example)
@@ -220,7 +220,7 @@ def _hash(salt: str, text: str) -> bytes:
     return blake2b(f"{salt}\0{text}".encode(errors="surrogatepass"), digest_size=16).digest()
 
 
-def _draw(groups: Sequence[_Group], size: int, quotas: Mapping[str, int]) -> set[str]:
+def _draw(groups: Sequence[_Group], quotas: Mapping[str, int]) -> set[str]:
     """Keys of the held-out groups: first each stratum up to its quota, then whatever still fits."""
     remaining = Counter(label for group in groups for label in group.labels)
     protected = {label for label, count in remaining.items() if count > 1}

@@ -130,27 +130,20 @@ def _retrieval(metric: Metric, outcomes: Sequence[Outcome]) -> dict[str, float]:
     return {"context_recall": float(np.mean(found)), **reading}
 
 
-def measure_latency(
-    solution: Solution,
-    inputs: Sequence[str],
-    *,
-    max_seconds: float = 10,
-    max_queries: int = MOST_QUERIES,
-    min_queries: int = MIN_QUERIES,
-) -> Latency:
+def measure_latency(solution: Solution, inputs: Sequence[str], *, max_seconds: float = 10) -> Latency:
     """Time queries one at a time, the first inputs first, after the last two have warmed up.
 
-    Ends when `max_seconds` are used or inputs run out, but not before `min_queries` (inputs repeat if need be). A query
+    Ends when `max_seconds` are used or inputs run out, but not before `MIN_QUERIES` (inputs repeat if need be). A query
     that the infrastructure failed is left out; raises `InfrastructureError` where all were.
     """
     if not inputs:
         raise ValueError("latency needs at least one input")
-    wanted = min(max_queries, max(min_queries, len(inputs) - WARM_UP))
+    wanted = min(MOST_QUERIES, max(MIN_QUERIES, len(inputs) - WARM_UP))
     for query in inputs[-WARM_UP:]:
         _time_one(solution, query)
     begin, timed = time.perf_counter(), list[_Answer]()
     for asked, query in enumerate(islice(cycle(inputs), wanted)):
-        if asked >= min_queries and time.perf_counter() - begin >= max_seconds:
+        if asked >= MIN_QUERIES and time.perf_counter() - begin >= max_seconds:
             break
         timed.append(_time_one(solution, query))
     answered = [answer for answer in timed if answer.failure is None]

@@ -20,6 +20,8 @@ Pair = tuple[Sequence[ScoredRow], Sequence[ScoredRow]]
 Statistic = Callable[[Indices], Floats]
 """A value for each line of drawn cluster numbers (shape: draws × drawn clusters, or one draw)."""
 
+CONFIDENCE = 0.95
+"""Of every interval."""
 EQUAL = 1e-9
 """Values closer than this are equal: floating-point sums differ with their order."""
 _CELLS = 4_000_000
@@ -47,7 +49,7 @@ def degrees_of_freedom(clusters: Indices) -> float:
     return max(1.0, independent_rows(clusters) - 1)
 
 
-def effective_rows(values: Floats, clusters: Indices, confidence: float = 0.95) -> float:
+def effective_rows(values: Floats, clusters: Indices) -> float:
     """How many independent rows would be as sure of the mean: rows / design effect, at most all of them.
 
     The factor of quantiles keeps few clusters from looking sure (Korn and Graubard 1998). Where all values are the same
@@ -60,7 +62,7 @@ def effective_rows(values: Floats, clusters: Indices, confidence: float = 0.95) 
         return float(n)
     if count == 1:
         return 1.0
-    tail = (1 - confidence) / 2
+    tail = (1 - CONFIDENCE) / 2
     few = float((norm.ppf(tail) / t.ppf(tail, degrees_of_freedom(clusters))) ** 2)
     sums = np.bincount(clusters, weights=values - values.mean())
     as_if_independent, clustered = values.var() / n, (sums**2).sum() / n**2 * count / (count - 1)
@@ -107,9 +109,7 @@ def mean_of(statistics: Sequence[Statistic]) -> Statistic:
     return value
 
 
-def bca(
-    statistic: Statistic, clusters: Indices, seed: int, resamples: int, confidence: float
-) -> tuple[float, float, float] | None:
+def bca(statistic: Statistic, clusters: Indices, seed: int, resamples: int) -> tuple[float, float, float] | None:
     """Low and high end of the BCa interval (Efron 1987), and the standard error, of a statistic of cluster numbers.
 
     Resamples of few rows vary too little; the level is raised to make up for it (Hesterberg 2015, section 5.3).
@@ -121,7 +121,7 @@ def bca(
     if n < 2:
         return None
     freedom = degrees_of_freedom(clusters)
-    raised = 1 - 2 * norm.cdf(np.sqrt((freedom + 1) / freedom) * t.ppf((1 - confidence) / 2, freedom))
+    raised = 1 - 2 * norm.cdf(np.sqrt((freedom + 1) / freedom) * t.ppf((1 - CONFIDENCE) / 2, freedom))
 
     def on_axis(draws: Indices, axis: int) -> Floats:
         return statistic(np.moveaxis(draws, axis, -1))

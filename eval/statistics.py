@@ -19,6 +19,7 @@ import numpy as np
 
 from eval.metrics import Floats, Metric, ScoredRow, collapse
 from eval.resampling import (
+    CONFIDENCE,
     EQUAL,
     Indices,
     Pair,
@@ -37,6 +38,8 @@ from eval.resampling import (
 Interval = tuple[float, float]
 
 RESAMPLES = 2000
+_TWO_SIDED = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+"""Standard errors on either side of an estimate."""
 
 
 @dataclass(frozen=True)
@@ -53,40 +56,27 @@ class PairedDifference:
     other part is the root of the difference of the squares."""
 
 
-def wilson(successes: float, n: float, confidence: float = 0.95) -> Interval:
+def wilson(successes: float, n: float) -> Interval:
     """Wilson's score interval of a proportion (Wilson 1927); (0, 1) where there are no rows."""
     from statsmodels.stats.proportion import proportion_confint
 
     if n == 0:
         return 0.0, 1.0
-    low, high = proportion_confint(successes, n, alpha=1 - confidence, method="wilson")
+    low, high = proportion_confint(successes, n, alpha=1 - CONFIDENCE, method="wilson")
     # at the ends rounding leaves them just within
     return 0.0 if successes <= 0 else max(0.0, float(low)), 1.0 if successes >= n else float(high)
 
 
-def bootstrap_interval(
-    metric: Metric, rows: Sequence[ScoredRow], seed: int, resamples: int = RESAMPLES, confidence: float = 0.95
-) -> Interval:
-    """BCa bootstrap interval (Efron 1987) of the metric, recomputed on resampled rows; the percentile one if BCa fails.
-
-    Where all resamples have the same value they say nothing, yet a handful of perfect rows is no certainty. Wilson's
-    interval is then given: no variable in [0, 1] varies more than a proportion with the same mean.
-    """
-    return _bootstrap_interval(metric, [rows], seed, resamples, confidence)
-
-
-def interval(metric: Metric, rows: Sequence[ScoredRow], seed: int, confidence: float = 0.95) -> Interval:
+def interval(metric: Metric, rows: Sequence[ScoredRow], seed: int) -> Interval:
     """Wilson's interval where the value is a proportion, the bootstrap's elsewhere.
 
     With clusters, Wilson's is that of as many rows as would be as sure if they were independent: the rows divided by
     the design effect, which is never taken to be below 1 (Korn and Graubard 1998; Dean and Pagano 2015).
     """
-    return interval_over_fits(metric, [rows], seed, confidence)
+    return interval_over_fits(metric, [rows], seed)
 
 
-def interval_over_fits(
-    metric: Metric, fits: Sequence[Sequence[ScoredRow]], seed: int, confidence: float = 0.95
-) -> Interval:
+def interval_over_fits(metric: Metric, fits: Sequence[Sequence[ScoredRow]], seed: int) -> Interval:
     """Interval of the metric's mean over fits of one strategy (seeds), which all answered the same rows in one order.
 
     It speaks of further rows and of further fits. Two parts are joined by MOVER (Zou and Donner 2008): the interval
@@ -99,13 +89,13 @@ def interval_over_fits(
         return 0.0, 1.0
     if metric.is_proportion:
         scores = np.array([row.score for rows in fits for row in rows], dtype=np.float64)
-        n = effective_rows(scores, np.tile(clusters_of(fits[0]), len(fits)), confidence)
-        low, high = wilson(scores.sum() * (n / len(scores)), n, confidence)
+        n = effective_rows(scores, np.tile(clusters_of(fits[0]), len(fits)))
+        low, high = wilson(scores.sum() * (n / len(scores)), n)
     else:
-        low, high = _bootstrap_interval(metric, fits, seed, RESAMPLES, confidence)
+        low, high = _bootstrap_interval(metric, fits, seed)
     if len(fits) == 1:
         return low, high
-    value, wider = _mean(metric, fits), _margin_of_fits(metric, fits, seed, confidence)
+    value, wider = _mean(metric, fits), _margin_of_fits(metric, fits, seed)
     return max(0.0, value - hypot(value - low, wider)), min(1.0, value + hypot(high - value, wider))
 
 
@@ -215,12 +205,12 @@ def expected_loss(values: Mapping[str, Floats]) -> dict[str, float]:
 # ---- power -----------------------------------------------------------------------------------------------------------
 
 
-def smallest_difference(standard_error: float, *, power: float = 0.8, significance: float = 0.05) -> float:
-    """The smallest true difference that a two-sided test would show with this power (Miller 2024).
+def smallest_difference(standard_error: float, *, power: float = 0.8) -> float:
+    """The smallest true difference that a two-sided test at the 5 % level would show with this power (Miller 2024).
 
     Holds the standard error of the paired difference to be the same whatever the difference.
     """
-    return (NormalDist().inv_cdf(1 - significance / 2) + NormalDist().inv_cdf(power)) * standard_error
+    return (_TWO_SIDED + NormalDist().inv_cdf(power)) * standard_error
 
 
 def rows_needed(
@@ -253,18 +243,21 @@ def _check_paired(several: Sequence[Sequence[ScoredRow]]) -> None:
         raise ValueError("strategies can be compared only on the same rows in the same order")
 
 
-def _bootstrap_interval(
-    metric: Metric, fits: Sequence[Sequence[ScoredRow]], seed: int, resamples: int, confidence: float
-) -> Interval:
-    """Over rows, of the mean over fits."""
+def _bootstrap_interval(metric: Metric, fits: Sequence[Sequence[ScoredRow]], seed: int) -> Interval:
+    """BCa bootstrap interval (Efron 1987) of the mean over fits, the metric being recomputed on resampled rows; the
+    percentile one if BCa fails.
+
+    Where all resamples have the same value they say nothing, yet a handful of perfect rows is no certainty. Wilson's
+    interval is then given: no variable in [0, 1] varies more than a proportion with the same mean.
+    """
     value, clusters = _mean(metric, fits), clusters_of(fits[0])
     if len(clusters) == 0:
         return 0.0, 1.0
     statistic = mean_of([on_clusters(metric, rows, clusters) for rows in fits])
-    found = bca(statistic, clusters, seed, resamples, confidence)
+    found = bca(statistic, clusters, seed, RESAMPLES)
     if found is None:
         n = independent_rows(clusters)
-        return wilson(value * n, n, confidence)
+        return wilson(value * n, n)
     # Rounding, or a value at the rim of what resamples reach, may leave the value itself a hair outside.
     return max(0.0, min(found[0], value)), min(1.0, max(found[1], value))
 
@@ -292,11 +285,11 @@ def _variance_of_fits(metric: Metric, fits: Sequence[Sequence[ScoredRow]], seed:
     return max(0.0, float(values.var(ddof=1) - by_chance))
 
 
-def _margin_of_fits(metric: Metric, fits: Sequence[Sequence[ScoredRow]], seed: int, confidence: float = 0.95) -> float:
+def _margin_of_fits(metric: Metric, fits: Sequence[Sequence[ScoredRow]], seed: int) -> float:
     """Half the width of Student's interval of the mean over fits."""
     from scipy.stats import t
 
-    quantile = float(t.ppf((1 + confidence) / 2, _freedom_of_fits(fits)))
+    quantile = float(t.ppf((1 + CONFIDENCE) / 2, _freedom_of_fits(fits)))
     return quantile * float(np.sqrt(_variance_of_fits(metric, fits, seed) / len(fits)))
 
 
@@ -332,10 +325,10 @@ def _difference_on_rows(
     if metric.is_proportion:
         return _bonett_price(_differences(pairs), np.tile(clusters, len(pairs)))
     a, b = (mean_of([on_clusters(metric, rows, clusters) for rows in side]) for side in zip(*pairs, strict=True))
-    found = bca(lambda draws: a(draws) - b(draws), clusters, seed, resamples, 0.95)
+    found = bca(lambda draws: a(draws) - b(draws), clusters, seed, resamples)
     low, high, error = found or (difference, difference, 0.0)
     rows, added = _unseen(metric, pairs, clusters)
-    wider = NormalDist().inv_cdf(0.975) * added / (rows + 2)
+    wider = _TWO_SIDED * added / (rows + 2)
     low, high = difference - hypot(difference - low, wider), difference + hypot(high - difference, wider)
     return low, high, hypot(rows * error, added) / (rows + 2)
 
@@ -379,7 +372,7 @@ def _bonett_price(differences: Floats, clusters: Indices) -> tuple[float, float,
     weight, total = n / len(differences), n + 2
     centre = float(differences.sum()) * weight / total
     error = float(np.sqrt(((float((differences**2).sum()) * weight + 2) / total - centre**2) / total))
-    margin = NormalDist().inv_cdf(0.975) * error
+    margin = _TWO_SIDED * error
     return centre - margin, centre + margin, error
 
 

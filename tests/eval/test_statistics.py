@@ -14,7 +14,6 @@ from eval.contracts import Example, Outcome, Prediction
 from eval.harness import scored_rows
 from eval.metrics import ScoredRow, get_metric, score_rows
 from eval.statistics import (
-    bootstrap_interval,
     expected_loss,
     holm,
     interval,
@@ -60,7 +59,7 @@ def test_the_bootstrap_contains_the_mean_at_about_its_rate() -> None:
     rng = np.random.default_rng(1)
     covered = []
     for _ in range(200):
-        low, high = bootstrap_interval(TOKEN_F1, rows_of(rng.beta(2, 1, size=60)), seed=0, resamples=600)
+        low, high = interval(TOKEN_F1, rows_of(rng.beta(2, 1, size=60)), seed=0)
         covered.append(low <= 2 / 3 <= high)
     assert 0.89 <= np.mean(covered) <= 0.99
 
@@ -91,14 +90,14 @@ def test_the_paired_interval_contains_the_difference_of_proportions(wins: float,
 @given(scores)
 def test_an_interval_holds_the_value_and_stays_in_range(values: list[float]) -> None:
     rows = rows_of(values)
-    low, high = bootstrap_interval(TOKEN_F1, rows, seed=0, resamples=200)
+    low, high = interval(TOKEN_F1, rows, seed=0)
     assert -1e-12 <= low <= TOKEN_F1.aggregate(rows) + 1e-9
     assert TOKEN_F1.aggregate(rows) - 1e-9 <= high <= 1
 
 
 @pytest.mark.parametrize("value", [0.0, 0.4, 1.0])
 def test_equal_scores_are_no_certainty(value: float) -> None:
-    few, many = (bootstrap_interval(TOKEN_F1, rows_of([value] * n), seed=0) for n in (10, 100))
+    few, many = (interval(TOKEN_F1, rows_of([value] * n), seed=0) for n in (10, 100))
     assert 0 < many[1] - many[0] < few[1] - few[0]
 
 

@@ -15,7 +15,6 @@ from scipy.stats import binom, norm
 
 from eval.metrics import Metric, ScoredRow, get_metric, score_rows
 from eval.statistics import (
-    bootstrap_interval,
     holm,
     interval,
     interval_over_fits,
@@ -105,7 +104,7 @@ def test_intervals_that_ignore_clusters_would_be_wrong() -> None:
 @pytest.mark.parametrize(("n", "times"), [(20, 400), (60, 300), (200, 200), (500, 150)])
 def test_intervals_of_bounded_scores(n: int, times: int) -> None:
     rng = np.random.default_rng(n)
-    found = (bootstrap_interval(TOKEN_F1, rows_of(uneven(rng, n)), seed=0, resamples=600) for _ in range(times))
+    found = (interval(TOKEN_F1, rows_of(uneven(rng, n)), seed=0) for _ in range(times))
     assert rate_is_right([low <= 0.55 <= high for low, high in found])
 
 
@@ -116,7 +115,7 @@ def test_intervals_of_bounded_scores_in_clusters(n: int, times: int) -> None:
         clusters = clusters_of(rng, n, 3)
         mean = chances(rng, clusters, 0.7, 0.3)
         scores = rng.beta(6 * mean + 0.01, 6 * (1 - mean) + 0.01)
-        low, high = bootstrap_interval(TOKEN_F1, rows_of(scores, clusters), seed=0, resamples=600)
+        low, high = interval(TOKEN_F1, rows_of(scores, clusters), seed=0)
         hits.append(low <= 0.7 <= high)
     assert rate_is_right(hits, lowest=0.9)
 
@@ -130,7 +129,7 @@ def test_intervals_of_macro_f1(n: int, labels: int) -> None:
         targets = rng.integers(0, labels, n)
         named = np.where(rng.random(n) < 0.75, targets, rng.integers(0, labels, n))
         rows = score_rows(MACRO_F1, [str(label) for label in named], [(str(label),) for label in targets])
-        low, high = bootstrap_interval(MACRO_F1, rows, seed=0, resamples=600)
+        low, high = interval(MACRO_F1, rows, seed=0)
         hits.append(low <= truth <= high)
     assert rate_is_right(hits, highest=0.99)
 
