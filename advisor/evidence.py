@@ -14,9 +14,9 @@ from advisor.decide import Candidate, Decision, Evidence, Limits, Losses
 from advisor.error_costs import ErrorCosts
 from advisor.records import Record
 from advisor.report import schema
+from advisor.report.schema import INCUMBENT
 from advisor.request import Options
 from advisor.sensitivity import Assumptions
-from advisor.trials import INCUMBENT
 from eval.contracts import NO_USAGE
 from eval.harness import paired_fits
 from eval.metrics import Metric, RowScore, ScoredRow, collapse

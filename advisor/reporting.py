@@ -22,9 +22,9 @@ from advisor.fields import by_field
 from advisor.parts import source_of
 from advisor.records import CloserLook, Fit, Record, Refit
 from advisor.report import schema, wording
+from advisor.report.schema import INCUMBENT
 from advisor.request import Options
 from advisor.runs import SOLUTION, RunFolder, write_atomically
-from advisor.trials import INCUMBENT
 from advisor.volumes import by_volume
 from eval.audit.injection import tries_to_instruct
 from eval.contracts import Evaluation, Kind, Outcome

@@ -15,7 +15,7 @@ from advisor.planning import RunPlan
 from advisor.progress import Progress
 from advisor.records import Fit, Record
 from advisor.report import wording
-from advisor.report.schema import Status
+from advisor.report.schema import INCUMBENT, Status
 from advisor.request import CompareRequest
 from advisor.runs import RunFolder, log
 from advisor.trial import Trial, run_trial
@@ -27,8 +27,6 @@ from strategies.models.embedding_cache import CachingEmbedder
 from strategies.models.shelf import ModelShelf
 from strategies.registry import BUILDS_ON, make_strategy
 
-INCUMBENT = "incumbent"
-"""Name under which the outputs of the system in use today take part."""
 GUARD_SECONDS = 20.0
 """What saving and the report need after training, at the least."""
 WORTH_BEGINNING = 0.3

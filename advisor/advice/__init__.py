@@ -13,7 +13,7 @@ from advisor.advice.reasons import reasons_of, scope_of
 from advisor.advice.shortfall import shortfall_of
 from advisor.evidence import Weighed
 from advisor.report import schema
-from advisor.trials import INCUMBENT
+from advisor.report.schema import INCUMBENT
 from eval.statistics import expected_loss, probability_best
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from advisor.decide import Candidate, Decision, Evidence
 from advisor.evidence import Weighed
 from advisor.report import schema
-from advisor.trials import INCUMBENT
+from advisor.report.schema import INCUMBENT
 from eval.reading.text import conjoined
 
 SMALL_TEST = 100

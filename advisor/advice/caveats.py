@@ -11,8 +11,8 @@ from advisor.advice.labelling import ENOUGH_ROWS_OF_A_LABEL, label_more, tens, t
 from advisor.advice.phrases import quality_of
 from advisor.decide import CLEAR, gain_over
 from advisor.report import schema, wording
+from advisor.report.schema import INCUMBENT
 from advisor.report.wording import title_in_text
-from advisor.trials import INCUMBENT
 from eval.audit import LOST
 from eval.reading.text import conjoined
 from strategies.base import TRAINED

@@ -12,9 +12,9 @@ from advisor.advice.phrases import as_points, quality_of
 from advisor.advice.shortfall import shortfall_of
 from advisor.decide import CLEAR, Limits
 from advisor.planning import FEWER_ROWS, HELD_OUT
+from advisor.report.schema import INCUMBENT
 from advisor.report.wording import capitalised, title_in_text, uncapitalised
 from advisor.sensitivity import what_would_flip
-from advisor.trials import INCUMBENT
 from eval.folds import MOST_TEST_ROWS
 from eval.reading.text import conjoined
 

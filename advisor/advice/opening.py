@@ -10,8 +10,8 @@ from advisor.advice.shortfall import shortfall_of
 from advisor.decide import EQUAL_COST, FEWEST_ROWS_OF_A_LABEL
 from advisor.economics import break_even
 from advisor.report import wording
+from advisor.report.schema import INCUMBENT
 from advisor.report.wording import title_in_text
-from advisor.trials import INCUMBENT
 from eval.reading.text import conjoined
 from strategies.base import TRAINED
 

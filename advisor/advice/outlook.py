@@ -7,9 +7,9 @@ from advisor.economics import is_paid_by_token
 from advisor.error_costs import ErrorCosts
 from advisor.planning import CURVE_SHARES
 from advisor.report import schema, wording
+from advisor.report.schema import INCUMBENT
 from advisor.report.wording import title_in_text
 from advisor.sensitivity import Flip, break_evens, in_few_digits, what_would_flip
-from advisor.trials import INCUMBENT
 
 MOST_BREAK_EVENS = 6
 LEAST_USD = 0.0001

@@ -12,8 +12,8 @@ from advisor.decide import ROUNDING, Aim, Candidate
 from advisor.economics import is_paid_by_token
 from advisor.error_costs import ErrorCosts
 from advisor.report import wording
+from advisor.report.schema import INCUMBENT
 from advisor.report.wording import title_in_text
-from advisor.trials import INCUMBENT
 from eval.metrics import get_metric
 from eval.reading.text import conjoined
 from eval.statistics import interval_over_fits

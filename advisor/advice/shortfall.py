@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from advisor.advice.case import Case, difference_between
 from advisor.advice.phrases import within_limits
 from advisor.report import schema
-from advisor.trials import INCUMBENT
+from advisor.report.schema import INCUMBENT
 from eval.metrics import get_metric
 from eval.reading.text import conjoined
 from eval.statistics import wilson

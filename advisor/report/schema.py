@@ -10,6 +10,8 @@ from advisor.economics import PEAK_RATIO, Hosting, TokenPrices
 from advisor.error_costs import ErrorCost
 
 SCHEMA_VERSION = "1.0"
+INCUMBENT = "incumbent"
+"""Name under which the outputs of the system in use today take part."""
 
 Family = Literal["baseline", "prompt", "retrieval", "finetune", "combination"]
 Status = Literal["ok", "failed", "stopped_early", "not_applicable"]

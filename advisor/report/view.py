@@ -11,6 +11,7 @@ from advisor.economics import is_hosted
 from advisor.error_costs import ErrorCosts
 from advisor.report import wording
 from advisor.report.schema import (
+    INCUMBENT,
     Comparison,
     Cost,
     LearningPoint,
@@ -26,8 +27,6 @@ from strategies.base import TRAINED
 
 NO_QUERY = "–"
 """In place of what a query costs, where there is none."""
-INCUMBENT = "incumbent"
-"""Name of today's system, as in `advisor.trials`."""
 
 
 def legible(report: Report) -> Report:

@@ -19,10 +19,10 @@ from advisor.error_costs import ErrorCosts
 from advisor.evidence import Weighed
 from advisor.planning import FEWER_ROWS, HELD_OUT
 from advisor.report import schema
+from advisor.report.schema import INCUMBENT
 from advisor.reporting import settings_of, with_errors
 from advisor.request import CompareRequest, make_request
 from advisor.sensitivity import Assumptions, break_evens
-from advisor.trials import INCUMBENT
 from eval.metrics import ScoredRow
 from strategies.base import TRAINED
 

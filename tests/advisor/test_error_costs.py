@@ -16,8 +16,8 @@ from advisor.economics import Prices
 from advisor.error_costs import ErrorCosts, check_labels, read_error_cost
 from advisor.evidence import Weighed, weigh
 from advisor.records import Fit, Record
+from advisor.report.schema import INCUMBENT
 from advisor.request import make_request
-from advisor.trials import INCUMBENT
 from eval.contracts import Evaluation, Example, Outcome, Prediction
 from eval.errors import RequestError
 from eval.metrics import get_metric

@@ -13,8 +13,8 @@ from advisor.decide import Limits
 from advisor.economics import PEAK_RATIO, Prices, Terms
 from advisor.evidence import Weighed, money_of, terms_of, use_of, weigh
 from advisor.records import Fit, Record
+from advisor.report.schema import INCUMBENT
 from advisor.request import make_request
-from advisor.trials import INCUMBENT
 from eval.contracts import Evaluation, Example, Latency, Outcome, Prediction, Usage
 from eval.metrics import get_metric
 

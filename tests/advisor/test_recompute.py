@@ -29,9 +29,8 @@ from advisor.economics import Prices
 from advisor.error_costs import ErrorCosts
 from advisor.recompute import report_again
 from advisor.report.forms import FORMS, rendered
-from advisor.report.schema import Report
+from advisor.report.schema import INCUMBENT, Report
 from advisor.runs import RunFolder
-from advisor.trials import INCUMBENT
 from eval.errors import RequestError
 from strategies.models.fake import ScriptedModel
 from strategies.models.shelf import ModelShelf

@@ -21,9 +21,10 @@ from advisor.data import read_data
 from advisor.progress import Silent
 from advisor.recompute import report_again
 from advisor.records import Fit, Record
+from advisor.report.schema import INCUMBENT
 from advisor.request import make_request
 from advisor.trial import _why_stopped
-from advisor.trials import INCUMBENT, Bench, Entry, try_all
+from advisor.trials import Bench, Entry, try_all
 from eval.contracts import Evaluation, Example, Latency, Outcome, Prediction, Solution, Task
 from eval.errors import NotApplicable, RequestError
 from eval.harness import OUT_OF_TIME, typical_first
