@@ -19,7 +19,7 @@ from advisor.error_costs import check_labels
 from advisor.evidence import Weighed, weigh
 from advisor.learning_curve import learning_curve
 from advisor.models import check_models, on_gpu, prices_of, shelf_of
-from advisor.parts import Parts, divide, sizes_of, with_unlearnt
+from advisor.parts import divide, sizes_of, with_unlearnt
 from advisor.planning import CURVE_STRATEGIES, RunPlan
 from advisor.progress import Progress, Silent
 from advisor.records import Fit, Record, Refit
@@ -31,6 +31,7 @@ from advisor.request import CompareRequest, make_request
 from advisor.runs import RunFolder, log
 from advisor.trials import Bench, Entry, base_of, entries_of, try_all
 from eval.errors import RequestError
+from eval.folds import Split
 from eval.metrics import get_metric
 from eval.reading.text import conjoined
 from strategies.answers import AnswerFormat
@@ -55,7 +56,7 @@ class Comparison:
     embedder: CachingEmbedder
     """The shelf's, with a memory."""
     entries: Sequence[Entry]
-    folds: Sequence[Parts]
+    folds: Sequence[Split]
     plan: RunPlan
     prices: economics.Prices
     started: float

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 from advisor.data import Data
@@ -12,21 +12,11 @@ from eval.audit import accepted, marked
 from eval.audit.balance import unlearnt_labels
 from eval.contracts import Example, Kind
 from eval.errors import RequestError
-from eval.folds import default_test_size, fewer, group_key, k_folds, latest, split
+from eval.folds import Split, default_test_size, fewer, group_key, k_folds, latest, split
 from eval.metrics import get_metric
 
 FEWEST_TO_LEARN = 2
 """Examples beside a given test set."""
-
-
-@dataclass(frozen=True)
-class Parts:
-    """The rows of one fold."""
-
-    train: tuple[Example, ...]
-    test: tuple[Example, ...]
-
-
 Source = Literal["split", "file", "latest"]
 """Where test rows come from: drawn from the examples, the client's own file, or the latest of the examples."""
 
@@ -58,7 +48,7 @@ def _crossable(data: Data, seed: int, folds: int) -> bool:
         return False
 
 
-def divide(data: Data, seed: int, *, folds: int, test_rows: int | None = None) -> tuple[Parts, ...]:
+def divide(data: Data, seed: int, *, folds: int, test_rows: int | None = None) -> tuple[Split, ...]:
     """The folds, once for all strategies: every example is a test row of one of them, or, with one fold, some are.
 
     With one fold, at most `test_rows` of the test rows are kept, drawn by label; the training part does not depend on
@@ -66,16 +56,16 @@ def divide(data: Data, seed: int, *, folds: int, test_rows: int | None = None) -
     """
     stratify = data.task.kind is Kind.CLASSIFICATION
     if folds > 1:
-        return tuple(Parts(*fold) for fold in k_folds(data.examples, folds=folds, seed=seed, stratify=stratify))
+        return k_folds(data.examples, folds=folds, seed=seed, stratify=stratify)
     whole = _holdout(data, seed)
     if data.test is None and test_rows is not None and test_rows < len(whole.test):
         is_macro = get_metric(data.task.metric).is_macro
         kept = fewer(whole.test, size=test_rows, seed=seed, stratify=stratify, each_label=is_macro)
-        whole = Parts(whole.train, kept)
+        whole = Split(whole.train, kept)
     return (whole,)
 
 
-def with_unlearnt(data: Data, folds: Sequence[Parts], accept: Collection[str]) -> Data:
+def with_unlearnt(data: Data, folds: Sequence[Split], accept: Collection[str]) -> Data:
     """The data with one more finding where test rows that were not drawn by label have labels that no one can learn."""
     is_drawn_by_label = source_of(data) == "split" and data.groups is None
     if data.task.kind is not Kind.CLASSIFICATION or is_drawn_by_label:
@@ -85,23 +75,23 @@ def with_unlearnt(data: Data, folds: Sequence[Parts], accept: Collection[str]) -
     return replace(data, findings=(*data.findings, *accepted([finding], accept))) if finding else data
 
 
-def _holdout(data: Data, seed: int) -> Parts:
+def _holdout(data: Data, seed: int) -> Split:
     size = default_test_size(len(data.examples))
     if data.test is not None:
         return _given(data, data.test)
     if data.times is not None:
-        return Parts(*latest(data.examples, data.times, test_size=size))
+        return latest(data.examples, data.times, test_size=size)
     stratify = data.task.kind is Kind.CLASSIFICATION
-    return Parts(*split(data.examples, test_size=size, seed=seed, stratify=stratify))
+    return split(data.examples, test_size=size, seed=seed, stratify=stratify)
 
 
-def _given(data: Data, test: tuple[Example, ...]) -> Parts:
+def _given(data: Data, test: tuple[Example, ...]) -> Split:
     """Training rows that belong together with a test row are left out: they would make the test a recital."""
     asked = {e.group for e in test} - {""}
     train = tuple(e for e in data.examples if e.group not in asked)
     if len(train) < FEWEST_TO_LEARN:
         raise RequestError(_nothing_left(data, test))
-    return Parts(train, test)
+    return Split(train, test)
 
 
 def _nothing_left(data: Data, test: Sequence[Example]) -> str:

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from advisor.data import Data
-from advisor.parts import Parts
 from advisor.planning import RunPlan
 from advisor.progress import Progress
 from advisor.records import Fit, Record
@@ -20,6 +19,7 @@ from advisor.request import CompareRequest
 from advisor.runs import RunFolder, log
 from advisor.trial import Trial, run_trial
 from eval.errors import AdvisorError
+from eval.folds import Split
 from eval.harness import evaluate_outputs, scored_rows
 from eval.metrics import get_metric
 from strategies.base import TRAINED, Family, Given, Workshop
@@ -70,7 +70,7 @@ class Bench:
         self,
         request: CompareRequest,
         data: Data,
-        folds: Sequence[Parts],
+        folds: Sequence[Split],
         plan: RunPlan,
         shelf: ModelShelf,
         embedder: CachingEmbedder,

@@ -19,13 +19,14 @@ import advisor.comparison as use_case
 from advisor import parts, planning, trials
 from advisor.comparison import compare, prepare
 from advisor.data import read_data
-from advisor.parts import Parts, divide
+from advisor.parts import divide
 from advisor.progress import Silent
 from advisor.recompute import report_again
 from advisor.report.schema import Report
 from advisor.request import make_request
 from eval.contracts import Example, Solution, Task
 from eval.errors import ModelUnavailable, RequestError
+from eval.folds import Split
 from strategies.base import Workshop
 from strategies.baselines import CopyNearest, Majority
 from strategies.linear import TfidfLinear
@@ -416,9 +417,9 @@ def test_nothing_that_is_learnt_depends_on_the_test_targets(
     compare(TASK, *files, shelf=shelf_with(model), output=tmp_path / "true", **options)
     model.seen.clear()
 
-    def with_canaries(*args: Any, **options: Any) -> tuple[Parts, ...]:
+    def with_canaries(*args: Any, **options: Any) -> tuple[Split, ...]:
         return tuple(
-            replace(fold, test=tuple(replace(e, targets=(f"canary-{e.id}-yrg",)) for e in fold.test))
+            fold._replace(test=tuple(replace(e, targets=(f"canary-{e.id}-yrg",)) for e in fold.test))
             for fold in divide(*args, **options)
         )
 

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from advisor.data import Data, read_data
-from advisor.parts import Parts, divide, sizes_of, source_of, with_unlearnt
+from advisor.parts import divide, sizes_of, source_of, with_unlearnt
 from advisor.request import make_request
 from eval.errors import RequestError
+from eval.folds import Split
 
 MIXED = [(f"ticket {i} {'bill' if i % 2 else 'parcel'}", "billing" if i % 2 else "delivery") for i in range(100)]
 
@@ -27,7 +28,7 @@ def read(examples: Path, **options: Any) -> Data:
     return read_data(make_request(**{"task": "Sort the tickets.", "examples": str(examples), **options}))
 
 
-def holdout(data: Data, seed: int = 0, test_rows: int | None = None) -> Parts:
+def holdout(data: Data, seed: int = 0, test_rows: int | None = None) -> Split:
     (parts,) = divide(data, seed, folds=1, test_rows=test_rows)
     return parts
 
