@@ -7,7 +7,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from advisor.data import Data
 from advisor.planning import RunPlan
@@ -63,25 +63,21 @@ def base_of(entry: Entry) -> str:
     return base and base + entry.name.removeprefix(entry.strategy)
 
 
+@dataclass
 class Bench:
     """Where trials are made: the models, the folds, the run folder and the clock of one comparison."""
 
-    def __init__(
-        self,
-        request: CompareRequest,
-        data: Data,
-        folds: Sequence[Split],
-        plan: RunPlan,
-        shelf: ModelShelf,
-        embedder: CachingEmbedder,
-        folder: RunFolder,
-        progress: Progress,
-        deadline: float,
-    ) -> None:
-        self.request, self.data, self.folds, self.plan = request, data, folds, plan
-        self.shelf, self.embedder, self.folder = shelf, embedder, folder
-        self.progress, self.deadline = progress, deadline
-        self._workshops: dict[str, Workshop] = {}
+    request: CompareRequest
+    data: Data
+    folds: Sequence[Split]
+    plan: RunPlan
+    shelf: ModelShelf
+    embedder: CachingEmbedder
+    folder: RunFolder
+    progress: Progress
+    deadline: float
+    """A value of `time.monotonic()`."""
+    _workshops: dict[str, Workshop] = field(default_factory=dict, init=False)
 
     def workshop(self, model: str) -> Workshop:
         """The models and documents that all fits of a model share."""
