@@ -145,7 +145,7 @@ def recall_of(fits: Sequence[Sequence[ScoredRow]]) -> dict[str, float]:
 
 
 SPARED = Metric(
-    "spared", "Error cost spared", "share of the dearest error's cost", lambda *_: RowScore(0.0), binary=True
+    "spared", "error cost spared", "share of the dearest error's cost", lambda *_: RowScore(0.0), binary=True
 )
 """Of rows that are scored otherwise. It is treated as a proportion, since no variable in [0, 1] varies more than one
 with the same mean: that few rows have not shown the dearest error is no proof that it does not happen."""

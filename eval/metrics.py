@@ -73,6 +73,7 @@ class Metric:
 
     name: str
     title: str
+    """As it stands within a sentence."""
     source: str
     """Where the definition comes from, in one line."""
     row: Callable[[str, Sequence[str]], RowScore]
@@ -281,18 +282,18 @@ def json_row(output: str, targets: Sequence[str]) -> RowScore:
 _SAME_TEXT = partial(best_answer, _never)
 _MACRO = "scikit-learn f1_score(average='macro') over the labels that occur among the targets"
 
-ACCURACY = Metric("accuracy", "Accuracy", "share of rows that name exactly an accepted label", _SAME_TEXT, binary=True)
-MACRO_F1 = Metric("macro_f1", "Macro F1", _MACRO, _SAME_TEXT, binary=True, weighted=weighted_macro_f1)
+ACCURACY = Metric("accuracy", "accuracy", "share of rows that name exactly an accepted label", _SAME_TEXT, binary=True)
+MACRO_F1 = Metric("macro_f1", "macro F1", _MACRO, _SAME_TEXT, binary=True, weighted=weighted_macro_f1)
 EXACT_MATCH = Metric(
     "exact_match",
-    "Exact match",
+    "exact match",
     "equal text but for whitespace and the last zeros of decimals; case counts",
     partial(best_answer, _same_numbers),
     binary=True,
 )
 TOKEN_F1 = Metric(
     "token_f1",
-    "Token F1",
+    "token F1",
     "Rajpurkar et al. 2016 (SQuAD), section 6.1, but that numbers keep their sign and decimals",
     partial(best_answer, _token_f1),
 )

@@ -383,7 +383,7 @@ def _front(values: Sequence[dict[str, Any]]) -> list[dict[str, float]]:
 
 def scale_name(metric: str) -> str:
     """What an axis of quality counts."""
-    if metric.lower() in wording.COUNTED_METRICS:
+    if wording.is_share(metric):
         return "Rows right, %"
     title = _clipped(wording.metric_title(metric), 24)
     return f"{wording.capitalised(title)}, points of 100"

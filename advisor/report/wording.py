@@ -22,7 +22,7 @@ from advisor.report.schema import (
     Tokens,
     Verdict,
 )
-from eval.metrics import MEAN_ERROR
+from eval.metrics import MEAN_ERROR, METRICS, get_metric
 
 STRATEGY_TITLES = {
     "zero_shot": "Prompt only",
@@ -47,22 +47,11 @@ STRATEGY_TITLES = {
     "incumbent": "Today's system",
 }
 
-METRIC_TITLES = {
-    "accuracy": "accuracy",
-    "macro_f1": "macro F1",
-    "exact_match": "exact match",
-    "token_f1": "token F1",
-    "rouge_l": "ROUGE-L",
-    "rougel": "ROUGE-L",
-    "gleu": "GLEU",
-    "chrf": "chrF",
-    "json_field_f1": "JSON field F1",
+SECONDARY_TITLES = {
     MEAN_ERROR: "mean absolute error in steps, lower is better",
     "within_one": "at most one step off",
 }
-
-COUNTED_METRICS = frozenset({"accuracy", "exact_match"})
-"""Metrics that are the share of rows that are right."""
+"""Of further figures that are no metrics."""
 
 _VERDICT_TITLES: dict[Verdict, str] = {
     "clear": "Clear recommendation",
@@ -115,7 +104,7 @@ def title_in_text(name: str) -> str:
 
 def metric_title(metric: str) -> str:
     """The metric as its field writes it; an unknown one is shown with spaces for underscores."""
-    return METRIC_TITLES.get(metric.lower(), metric.replace("_", " "))
+    return get_metric(metric).title if metric in METRICS else SECONDARY_TITLES.get(metric, metric.replace("_", " "))
 
 
 # Quality
@@ -138,14 +127,19 @@ def secondary_figure(name: str, value: float) -> str:
     return f"{value:.2f}" if name == MEAN_ERROR else hundredths(value)
 
 
+def is_share(metric: str) -> bool:
+    """Whether the metric is the share of rows that are right."""
+    return metric in METRICS and get_metric(metric).is_proportion
+
+
 def is_counted(quality: Quality) -> bool:
     """Whether the quality is a number of rows that are right."""
-    return quality.correct is not None and quality.metric.lower() in COUNTED_METRICS
+    return quality.correct is not None and is_share(quality.metric)
 
 
 def unit(quality: Quality) -> str:
     """What stands behind a figure of this metric: ` %` for a share of rows, nothing for points of a score."""
-    return " %" if quality.metric.lower() in COUNTED_METRICS else ""
+    return " %" if is_share(quality.metric) else ""
 
 
 def interval(quality: Quality) -> str:
