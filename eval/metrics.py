@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache, partial
-from importlib import import_module
+from pkgutil import resolve_name
 from typing import Any
 
 import numpy as np
@@ -109,8 +109,7 @@ def get_metric(name: str) -> Metric:
     """The metric of this name. Raises `RequestError` for an unknown one."""
     if name not in METRICS:
         raise RequestError(f"There is no metric {name!r}; choose one of {', '.join(METRICS)}.")
-    module, attribute = METRICS[name].split(":")
-    metric: Metric = getattr(import_module(module), attribute)
+    metric: Metric = resolve_name(METRICS[name])
     return metric
 
 
@@ -233,7 +232,9 @@ class _UnicodeWords:
     """rouge-score's default tokeniser with stemming, except that it keeps letters beyond a-z."""
 
     def __init__(self) -> None:
-        self._stem = import_module("nltk.stem.porter").PorterStemmer().stem
+        from nltk.stem.porter import PorterStemmer
+
+        self._stem = PorterStemmer().stem
 
     def tokenize(self, text: str) -> list[str]:
         words = _WORD.findall(text.lower())
@@ -253,8 +254,10 @@ def _rouge_l(output: str, target: str) -> float:
 
 def _gleu(output: str, target: str) -> float:
     """Words are what stands between spaces, and each sign of scripts without them."""
+    from nltk.translate.gleu_score import sentence_gleu
+
     words, wanted = (_SIGN.sub(r" \g<0> ", text).split() for text in (output, target))
-    return float(import_module("nltk.translate.gleu_score").sentence_gleu([wanted], words))
+    return float(sentence_gleu([wanted], words))
 
 
 def _chrf(output: str, target: str) -> float:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
-from typing import Any
+from pkgutil import resolve_name
 
 from eval.errors import RequestError
 from strategies.base import Strategy
@@ -39,12 +38,6 @@ LEARN_LITTLE = ("majority", "copy_input", "passage_copy")
 """Strategies to which more examples bring nothing worth a learning curve."""
 
 
-def load_object(path: str) -> Any:
-    """The object behind a lazy name `module:attribute`."""
-    module, _, attribute = path.partition(":")
-    return getattr(importlib.import_module(module), attribute)
-
-
 def check_names(names: Sequence[str]) -> None:
     """Raise RequestError, which lists the known strategies, for an unknown name."""
     for name in names:
@@ -55,5 +48,5 @@ def check_names(names: Sequence[str]) -> None:
 def make_strategy(name: str) -> Strategy:
     """A fresh strategy of that name."""
     check_names([name])
-    strategy: Strategy = load_object(STRATEGIES[name])()
+    strategy: Strategy = resolve_name(STRATEGIES[name])()
     return strategy

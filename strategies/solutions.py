@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any, Protocol, runtime_checkable
 
 from safetensors import SafetensorError
@@ -12,7 +13,6 @@ from eval.contracts import Document, Solution
 from eval.errors import RequestError
 from strategies.manifest import FILE, read_manifest
 from strategies.models.shelf import ModelShelf
-from strategies.registry import load_object
 
 KINDS: dict[str, str] = {
     "pipeline": "strategies.pipeline:Pipeline",
@@ -45,7 +45,7 @@ def load_solution(folder: Path, shelf: ModelShelf) -> Solution:
     kind = read_manifest(folder)["kind"]
     if kind not in KINDS:
         raise RequestError(f"{folder / FILE} names the kind {kind!r}; known are {', '.join(KINDS)}.")
-    loader: Any = load_object(KINDS[kind])
+    loader: Any = resolve_name(KINDS[kind])
     try:
         solution: Solution = loader.load(folder, shelf)
     except DAMAGED as error:

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from pkgutil import resolve_name
 
 import pytest
 
@@ -13,7 +14,7 @@ from eval.errors import RequestError
 from strategies.manifest import FILE, FORMAT, read_manifest, write_manifest
 from strategies.models.fake import HashingEmbedder, ScriptedModel
 from strategies.models.shelf import ModelShelf
-from strategies.registry import STRATEGIES, check_names, load_object, make_strategy
+from strategies.registry import STRATEGIES, check_names, make_strategy
 from strategies.solutions import KINDS, load_solution
 
 
@@ -39,7 +40,7 @@ def test_every_name_leads_to_its_strategy(name: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_of_solution_can_be_saved_and_loaded(kind: str) -> None:
-    solution = load_object(KINDS[kind])
+    solution = resolve_name(KINDS[kind])
     assert all(callable(getattr(solution, method)) for method in ("predict", "save", "load"))
 
 
