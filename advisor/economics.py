@@ -12,7 +12,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from eval.errors import RequestError
+from eval.errors import RequestError, first_line
 from eval.reading.text import counted
 from strategies.base import Family
 from strategies.models.hosted import PREFIX
@@ -277,7 +277,8 @@ def read_prices(path: str) -> Prices:
     except OSError as error:
         raise RequestError(f"--prices: {path} cannot be read: {error.strerror or error}. Check the path.") from error
     except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise RequestError(f"--prices: the file {path} cannot be read as YAML: {_first_line(error)}.") from error
+        why = first_line(error).rstrip(".")
+        raise RequestError(f"--prices: the file {path} cannot be read as YAML: {why}.") from error
     if not isinstance(values, dict) or not _is_number(values.get("hourly_usd")):
         raise RequestError(
             f"--prices: {path} must give hourly_usd, the price of a machine-hour in USD, as a number (0 or more)."
@@ -309,10 +310,6 @@ def _known_in(places: Sequence[str]) -> Sequence[str]:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < MILLION
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
 # ---- where costs change places ---------------------------------------------------------------------------------------

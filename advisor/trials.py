@@ -18,7 +18,7 @@ from advisor.report.schema import INCUMBENT, Status
 from advisor.request import CompareRequest
 from advisor.runs import RunFolder, log
 from advisor.trial import Trial, run_trial
-from eval.errors import AdvisorError
+from eval.errors import AdvisorError, first_line
 from eval.folds import Split
 from eval.harness import evaluate_outputs, scored_rows
 from eval.metrics import get_metric
@@ -278,8 +278,8 @@ def _tried(plan: RunPlan) -> list[str]:
 def _reason(error: Exception) -> str:
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return "out of memory: use a smaller model, fewer examples or a larger machine"
-    first = (str(error).strip().splitlines() or [""])[0]
-    return f"{type(error).__name__}: {first}" if first else type(error).__name__
+    kind = type(error).__name__
+    return f"{kind}: {first_line(error)}" if str(error).strip() else kind
 
 
 def _incumbent(bench: Bench) -> Record:

@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from api.settings import Settings, make_folder
-from eval.errors import RequestError
+from eval.errors import RequestError, first_line
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -115,8 +115,8 @@ def check_is_current(settings: Settings) -> None:
 
 def _unusable(error: Exception) -> str:
     """Never with the URL, which may hold a password."""
-    cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-    return f"ADVISOR_DATABASE_URL: the database cannot be used ({cause})."
+    cause = getattr(error, "orig", None) or error
+    return f"ADVISOR_DATABASE_URL: the database cannot be used ({first_line(cause)})."
 
 
 def _alembic(settings: Settings) -> Config:

@@ -2,8 +2,8 @@
 
     AdvisorError                 anything this project raises on purpose
     ├── RequestError             the request or the data cannot be used (exit status 2)
-    │   └── FolderBusy           another process is at work in the run folder
-    ├── ModelUnavailable         a model is not on this machine, or is not what it should be (exit status 2)
+    │   ├── FolderBusy           another process is at work in the run folder
+    │   └── ModelUnavailable     a model is not on this machine, or is not what it should be
     ├── NotApplicable            a strategy that cannot work on this task (recorded, not a failure)
     └── InfrastructureError      a time-out or a server's failure: the row stays unscored
         └── LastingFailure       one that asking again will not mend
@@ -38,3 +38,9 @@ class InfrastructureError(AdvisorError):
 
 class LastingFailure(InfrastructureError):
     """One that asking again, after a wait, will not mend: a spending cap that is reached."""
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what an error says, to stand in a sentence; the name of its type where it says nothing."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

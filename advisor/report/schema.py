@@ -225,7 +225,7 @@ class Fit(Model):
     """Model-seconds that choosing among the trials took, in the first fit."""
     train_examples: int
     curve: list[dict[str, float]] | None = None
-    """Per epoch of the first fit: epoch, train_loss, dev_quality."""
+    """Per epoch of the first fit: epoch, train_loss, dev_loss, dev_quality."""
     learning_curve: list[LearningPoint] | None = None
     refit: Refit | None = None
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from eval.errors import RequestError
+from eval.errors import RequestError, first_line
 from eval.findings import Finding
 from eval.json_fields import as_number
 from eval.reading.delimited import Grid, Reading, Record, assumed, from_grid, unparseable
@@ -299,5 +299,4 @@ def _other_sheets(path: Path, read: str, others: list[str]) -> list[Finding]:
 
 def _brief(error: Exception) -> str:
     """The first line of an error, short enough to stand inside a sentence."""
-    lines = str(error).strip().splitlines()
-    return lines[0][:120].rstrip(".:") if lines else type(error).__name__
+    return first_line(error)[:120].rstrip(".:")

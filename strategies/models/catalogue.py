@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from eval.errors import ModelUnavailable
+from eval.errors import ModelUnavailable, first_line
 
 if TYPE_CHECKING:
     from strategies.models.base import Embedder, LanguageModel
@@ -246,8 +246,7 @@ def _pull_from_hub(name: str, say: Say) -> Path:
     try:
         folder = snapshot_download(name, allow_patterns=["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja"])
     except Exception as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ModelUnavailable(f"The model {name} could not be fetched: {reason}") from error
+        raise ModelUnavailable(f"The model {name} could not be fetched: {first_line(error)}") from error
     say(f"{name} is ready in {folder}.")
     return _checked_folder(Path(folder))
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 
-from eval.errors import ModelUnavailable
+from eval.errors import ModelUnavailable, first_line
 from eval.reading.text import listed
 
 CHECKED = {"output_loading_info": True, "ignore_mismatched_sizes": True}
@@ -28,8 +28,7 @@ def told_in_a_sentence(what: str) -> Iterator[None]:
     except torch.OutOfMemoryError:
         raise
     except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ModelUnavailable(f"{what} cannot be loaded: {reason}") from error
+        raise ModelUnavailable(f"{what} cannot be loaded: {first_line(error)}") from error
 
 
 def check_unquantised(what: str, folder: Path) -> None:
