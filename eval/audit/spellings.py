@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from eval.audit.balance import named
@@ -37,14 +37,22 @@ def spellings(examples: Sequence[Example], stated: Collection[str] = ()) -> dict
     """Return each spelling that is another's variant, with the spelling that it stands for: the commonest, or the
     client's own where `stated` has it. Labels that the client states are never variants of each other."""
     counts = Counter(target for example in examples for target in example.targets)
+    unseen = [label for label in stated if label not in counts]
+    return _variants([*counts, *unseen], label_form, counts, stated)
+
+
+def _variants(
+    labels: Iterable[str], form: Callable[[str], str], counts: Counter[str], stated: Collection[str]
+) -> dict[str, str]:
+    """Of labels with the same form, each that is not stated, with the one that is, or else the commonest."""
     groups: defaultdict[str, list[str]] = defaultdict(list)
-    for label in (*counts, *(label for label in stated if label not in counts)):
-        groups[label_form(label)].append(label)
-    kept = {}
+    for label in labels:
+        groups[form(label)].append(label)
+    variants = {}
     for group in groups.values():
         best = max(group, key=lambda label: (label in stated, counts[label]))
-        kept.update({label: best for label in group if label != best and label not in stated})
-    return kept
+        variants.update({label: best for label in group if label != best and label not in stated})
+    return variants
 
 
 def label_form(label: str) -> str:
@@ -80,7 +88,7 @@ def suspected_typos(examples: Sequence[Example], stated: Collection[str] = ()) -
     states are no typos; figures and signs are never one.
     """
     counts = Counter(example.target for example in examples)
-    suspects = _other_punctuation(counts, stated)
+    suspects = _variants(counts, _without_punctuation, counts, stated)
     words = Counter(word for label in counts for word in set(_words(label)))
     words.update({word: 2 for example in examples for word in _words(example.input)})
     frequent = [label for label, count in counts.most_common() if count >= FREQUENT]
@@ -98,15 +106,8 @@ def suspected_typos(examples: Sequence[Example], stated: Collection[str] = ()) -
     return suspects
 
 
-def _other_punctuation(counts: Counter[str], stated: Collection[str]) -> dict[str, str]:
-    groups: defaultdict[str, list[str]] = defaultdict(list)
-    for label in counts:
-        groups[_JOINT.sub("", label_form(label)).rstrip(" .,;:!?")].append(label)
-    suspects = {}
-    for group in groups.values():
-        best = max(group, key=lambda label: (label in stated, counts[label]))
-        suspects.update({label: best for label in group if label != best and label not in stated})
-    return suspects
+def _without_punctuation(label: str) -> str:
+    return _JOINT.sub("", label_form(label)).rstrip(" .,;:!?")
 
 
 def _gaps(label: str) -> Iterator[tuple[_Gap, str]]:
