@@ -286,7 +286,7 @@ def _run(options: dict[str, Any], *, server: str | None = None, dry_run: bool = 
     with LiveProgress(console) as progress:
         if server is None:
             from advisor.comparison import run
-            from advisor.data import default_output
+            from advisor.runs import default_output
 
             place = request.output or default_output()
             try:

@@ -14,9 +14,10 @@ from typing import Any
 from advisor import economics, environment, planning
 from advisor.auditing import with_suspects
 from advisor.closer_look import leaders, look_closer
-from advisor.data import Data, default_output, fingerprint, labels_of, parts_of, read_data
+from advisor.data import Data, labels_of, read_data
 from advisor.error_costs import check_labels
 from advisor.evidence import Weighed, weigh
+from advisor.fingerprint import fingerprint, parts_of
 from advisor.learning_curve import learning_curve
 from advisor.models import check_models, on_gpu, prices_of, shelf_of
 from advisor.parts import divide, sizes_of, with_unlearnt
@@ -28,7 +29,7 @@ from advisor.report import wording
 from advisor.report.schema import Report
 from advisor.reporting import Measured, build_report, write_report
 from advisor.request import CompareRequest, make_request
-from advisor.runs import RunFolder, log
+from advisor.runs import RunFolder, default_output, log
 from advisor.trials import Bench, Entry, base_of, entries_of, try_all
 from eval.errors import RequestError
 from eval.folds import Split

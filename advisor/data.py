@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
 
-from advisor.differences import CONTENTS, HASHED
 from advisor.files import Files, masked, read_files
 from advisor.readers import readers_of
 from advisor.request import CompareRequest
-from advisor.runs import MEASURED_BY
 from eval.audit import Audited, accepted, audit, marked, refuse_hopeless
 from eval.audit.personal_data import mask, mask_answer, personal_data
 from eval.audit.repeats import shared_with_test
@@ -122,75 +115,3 @@ def _grouped(found: Audited, files: Files) -> tuple[tuple[Example, ...], tuple[E
 def _cells_on_both_sides(files: Files) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
     """The cells of `--group-by`, of the examples and of the test rows."""
     return None if files.groups is None else (files.groups, files.test_groups or ())
-
-
-_UNFINGERPRINTED = {
-    "output",
-    "keep",
-    "tolerance",
-    "volume",
-    "hosting",
-    "min_replicas",
-    "peak_qps",
-    "max_spend",
-    "min_quality",
-    "max_cost_per_1k",
-    "max_latency_ms",
-    "min_recall",
-    "error_cost",
-    "prices",
-}
-"""Options that change no measurement: a run may be resumed with others."""
-
-
-def fingerprint(parts: Mapping[str, Any]) -> str:
-    """A hash of everything that the measurements of a run depend on, which are these parts."""
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
-def parts_of(request: CompareRequest, data: Data) -> dict[str, Any]:
-    """What the measurements of a run depend on, by which a request can be told what parts it from an earlier one.
-
-    Of files their contents count, not where they lie. Only switches, numbers and names that are ours stand there as
-    they are: nothing of the client's is to be read here.
-    """
-    options = request.model_dump(mode="json", exclude={*_UNFINGERPRINTED, *CONTENTS})
-    rows, test = (
-        [[e.id, e.input, e.targets] for e in examples] if examples is not None else None
-        for examples in (data.examples, data.test)
-    )
-    task = data.task
-    contents = {
-        "task": task.description,
-        "examples": rows,
-        "test": test,
-        "documents": [[d.id, d.title, d.text] for d in data.documents],
-        "incumbent": data.incumbent,
-        "reading": [task.kind, task.metric, task.labels, task.json_keys],
-        "groups": data.groups,
-        "times": data.times,
-    }
-    options["measured_by"] = MEASURED_BY
-    plain = {name for name, value in options.items() if isinstance(value, int | float) or name in _OURS}
-    return {
-        **{name: value if name in plain else _hashed(value) for name, value in options.items()},
-        **{name: _hashed(value) for name, value in contents.items()},
-    }
-
-
-_OURS = ("strategies", "accept", "device")
-"""Options whose values are names of this program's."""
-
-
-def _hashed(value: object) -> str:
-    content = json.dumps(value, sort_keys=True, ensure_ascii=False)
-    return HASHED + hashlib.sha256(content.encode()).hexdigest()[:16]
-
-
-def default_output() -> Path:
-    """A new folder's name for a run: `advisor-run`, then `advisor-run-2`, ..."""
-    base = Path("advisor-run")
-    number = 1
-    while (path := base if number == 1 else Path(f"{base}-{number}")).exists():
-        number += 1
-    return path

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
 
-from advisor.differences import what_differs
+from advisor.fingerprint import MEASURED_BY, what_differs
 from advisor.records import CloserLook, Fit, Refit
 from eval.errors import FolderBusy, RequestError
 from eval.reading.text import conjoined
@@ -22,9 +22,6 @@ from eval.reading.text import conjoined
 PLAN = "plan.json"
 FINISHED = "finished"
 ONE_SEED, ASIDE = "one_seed", "put_aside"
-MEASURED_BY = 4
-"""Counted up whenever something is measured or kept otherwise than before: what an earlier version began is not gone on
-with, since its fits and those to come would not be of one kind."""
 REFIT = "refit"
 CLOSER_LOOK = "closer-look"
 SOLUTIONS = "solutions"
@@ -263,6 +260,15 @@ class RunFolder:
         log.setLevel(logging.INFO)
         log.propagate = False
         return handler
+
+
+def default_output() -> Path:
+    """A new folder's name for a run: `advisor-run`, then `advisor-run-2`, ..."""
+    base = Path("advisor-run")
+    number = 1
+    while (path := base if number == 1 else Path(f"{base}-{number}")).exists():
+        number += 1
+    return path
 
 
 def file_name(name: str) -> str:

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from advisor import data as reading
-from advisor.data import Data, audited, default_output, parts_of, read_data
-from advisor.differences import what_differs
+from advisor import fingerprint as marks
+from advisor.data import Data, audited, read_data
+from advisor.fingerprint import parts_of, what_differs
 from advisor.request import CompareRequest, make_request
 from eval.errors import RequestError
 
@@ -22,7 +22,7 @@ MIXED = [(f"ticket {i} {'bill' if i % 2 else 'parcel'}", "billing" if i % 2 else
 
 
 def fingerprint(request: CompareRequest, data: Data) -> str:
-    return reading.fingerprint(parts_of(request, data))
+    return marks.fingerprint(parts_of(request, data))
 
 
 def write(path: Path, rows: Rows, header: Sequence[str] = ("text", "label")) -> Path:
@@ -159,14 +159,6 @@ def test_the_parts_of_the_fingerprint_hold_no_text_of_the_clients(mixed: Path) -
     kept = json.dumps(parts_of(request_for(mixed, **options), read(mixed)))
     assert not [word for word in ("hunter2", "Smith", "smith", "127.0.0.1", "billing") if word in kept]
     assert len(kept) < 3000
-
-
-def test_a_default_output_never_names_what_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert default_output() == Path("advisor-run")
-    Path("advisor-run").mkdir()
-    Path("advisor-run-2").touch()
-    assert default_output() == Path("advisor-run-3")
 
 
 def test_the_audit_alone_reports_what_a_comparison_would_refuse(tmp_path: Path) -> None:

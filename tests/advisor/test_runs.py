@@ -16,12 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from advisor import runs
+from advisor.fingerprint import MEASURED_BY
 from advisor.records import Fit, Refit
 from advisor.runs import (
     FINISHED,
-    MEASURED_BY,
     PLAN,
     RunFolder,
+    default_output,
     file_name,
     find_solution,
     folder_bytes,
@@ -387,3 +388,11 @@ def test_the_log_is_written_to_the_folder(tmp_path: Path) -> None:
         runs.log.removeHandler(handler)
         handler.close()
     assert "something happened" in (tmp_path / "run.log").read_text()
+
+
+def test_a_default_output_never_names_what_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert default_output() == Path("advisor-run")
+    Path("advisor-run").mkdir()
+    Path("advisor-run-2").touch()
+    assert default_output() == Path("advisor-run-3")

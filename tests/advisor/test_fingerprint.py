@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from advisor.differences import what_differs
+from advisor.fingerprint import what_differs
 
 SAME: dict[str, Any] = {
     "time_budget": 60.0, "redact": False, "strategies": ["zero_shot"], "output_column": "sha256:1",
