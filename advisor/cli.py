@@ -401,8 +401,8 @@ def evaluate(
     """Score kept solutions on further labelled data."""
     from rich.console import Console
 
-    from advisor.further import evaluate_kept, labelled, print_scores
-    from advisor.live import LiveProgress
+    from advisor.further import evaluate_kept, labelled
+    from advisor.live import LiveProgress, print_scores
 
     _spare_own_files(run, json_file, "--json")
     if json_file is not None:

@@ -11,12 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import rich.table
-from rich.console import Console
-from rich.markup import escape
-
 from advisor.progress import Progress
-from advisor.report.wording import hundredths, latency, strategy_title, title_in_text
 from advisor.runs import REPORT, SOLUTION, SOLUTIONS, find_solution
 from eval.audit.injection import prompt_injection
 from eval.audit.personal_data import mask, mask_documents, mask_finding, personal_data
@@ -175,7 +170,7 @@ def _latency(solution: Solution, evaluation: Evaluation) -> dict[str, Any] | Non
 
 def kept_solutions(run: Path, *, everything: bool) -> list[tuple[str, Path]]:
     """Names and folders of what a run kept. Raises RequestError where that is nothing."""
-    report = _report(run)
+    report = _report_of(run)
     if everything:
         folders = sorted(p for p in (run / SOLUTIONS).glob("*") if p.is_dir())
         if not folders:
@@ -188,19 +183,14 @@ def kept_solutions(run: Path, *, everything: bool) -> list[tuple[str, Path]]:
     return [(picked or folder.name, folder)]
 
 
-def _report(run: Path) -> dict[str, Any]:
-    path = run / REPORT if (run / REPORT).exists() else run.parent / REPORT
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return values if isinstance(values, dict) else {}
-
-
 def _report_of(run: Path) -> dict[str, Any]:
     """The report of the run that a folder is, or is part of; empty where there is none."""
-    found = (_report(folder) for folder in (run, run.parent, run.parent.parent))
-    return next((report for report in found if report.get("task")), {})
+    for folder in (run, *run.parents[:3]):
+        with suppress(OSError, ValueError):
+            report = json.loads((folder / REPORT).read_text(encoding="utf-8"))
+            if isinstance(report, dict) and report.get("task"):
+                return report
+    return {}
 
 
 def _metric_of(run: Path) -> str:
@@ -305,32 +295,3 @@ def inputs_of(run: Path, path: str, input_columns: Sequence[str] = ()) -> tuple[
 
 def _said(findings: Sequence[Finding]) -> list[str]:
     return [mask_finding(finding).said for finding in findings]
-
-
-def print_scores(scores: Sequence[dict[str, Any]], console: Console) -> None:
-    """A small table."""
-    table = rich.table.Table("strategy", "quality", "95 %", "rows", "p50", "errors", box=None, header_style="bold")
-    for s in scores:
-        q = s["quality"]
-        table.add_row(
-            escape(strategy_title(s["name"])),
-            f"{hundredths(q['value'])}",
-            f"{hundredths(q['ci95'][0])} to {hundredths(q['ci95'][1])}",
-            str(q["n"]),
-            latency(s["latency"]["p50_ms"]) if s["latency"] else "unknown",
-            str(s["errors"]),
-        )
-    console.print(table)
-    for s in scores:
-        if s["learnt_from"]:
-            console.print(escape(_warned(s)))
-
-
-def _warned(scores: dict[str, Any]) -> str:
-    """That a solution knows rows that it was asked."""
-    name, known, unseen = title_in_text(scores["name"]), scores["learnt_from"], scores["unseen"]
-    if unseen is None:
-        return f"All of these rows are among those that {name} was fitted on: how it does on others, they cannot say."
-    low, high = (hundredths(bound) for bound in unseen["ci95"])
-    said = f"{known} of these {scores['quality']['n']} rows are among those that {name} was fitted on"
-    return f"{said}; on the other {unseen['n']} it reaches {hundredths(unseen['value'])} ({low} to {high})."

@@ -1,7 +1,8 @@
-"""A comparison, watched on a terminal."""
+"""What commands show on a terminal: a comparison as it goes on, a plan, the findings of an audit, scores."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +16,13 @@ from advisor.report.wording import (
     AT_THE_LEAST,
     count,
     duration,
+    hundredths,
+    latency,
     legible,
     over_budget,
     rows_without_id,
     strategy_title,
+    title_in_text,
     what_cuts_are_for,
 )
 
@@ -112,6 +116,35 @@ def print_findings(findings: list[dict[str, Any]], console: Console) -> None:
             console.print(f"  {escape(legible(finding['action']))}")
     if counted := rows_without_id(row for finding in findings for row in finding["rows"]):
         console.print(counted, style="dim")
+
+
+def print_scores(scores: Sequence[dict[str, Any]], console: Console) -> None:
+    """The scores of kept solutions on further rows as a small table, and which of these rows they know."""
+    table = Table("strategy", "quality", "95 %", "rows", "p50", "errors", box=None, header_style="bold")
+    for s in scores:
+        q = s["quality"]
+        table.add_row(
+            escape(strategy_title(s["name"])),
+            f"{hundredths(q['value'])}",
+            f"{hundredths(q['ci95'][0])} to {hundredths(q['ci95'][1])}",
+            str(q["n"]),
+            latency(s["latency"]["p50_ms"]) if s["latency"] else "unknown",
+            str(s["errors"]),
+        )
+    console.print(table)
+    for s in scores:
+        if s["learnt_from"]:
+            console.print(escape(_warned(s)))
+
+
+def _warned(scores: dict[str, Any]) -> str:
+    """That a solution knows rows that it was asked."""
+    name, known, unseen = title_in_text(scores["name"]), scores["learnt_from"], scores["unseen"]
+    if unseen is None:
+        return f"All of these rows are among those that {name} was fitted on: how it does on others, they cannot say."
+    low, high = (hundredths(bound) for bound in unseen["ci95"])
+    said = f"{known} of these {scores['quality']['n']} rows are among those that {name} was fitted on"
+    return f"{said}; on the other {unseen['n']} it reaches {hundredths(unseen['value'])} ({low} to {high})."
 
 
 MOST_ROWS_SHOWN = 10

@@ -21,10 +21,10 @@ from advisor.further import (
     inputs_of,
     labelled,
     predict_lines,
-    print_scores,
     quotes_documents,
     refresh_kept,
 )
+from advisor.live import print_scores
 from advisor.progress import Silent
 from eval.audit.personal_data import mask
 from eval.contracts import Document, Example, Kind, Prediction
