@@ -9,7 +9,7 @@ from advisor.request import CompareRequest
 from eval.audit.personal_data import mask
 from eval.contracts import Example
 from eval.errors import RequestError
-from eval.folds import group_key
+from eval.near_duplicates import group_key
 from eval.reading.columns import IDS, OUTPUTS, map_columns, named, quoted
 from eval.reading.examples import ExampleFile
 from eval.reading.tables import Table, read_table

@@ -12,8 +12,9 @@ from eval.audit import accepted, marked
 from eval.audit.balance import unlearnt_labels
 from eval.contracts import Example, Kind
 from eval.errors import RequestError
-from eval.folds import Split, default_test_size, fewer, group_key, k_folds, latest, split
+from eval.folds import Split, default_test_size, fewer, k_folds, latest, split
 from eval.metrics import get_metric
+from eval.near_duplicates import group_key
 
 FEWEST_TO_LEARN = 2
 """Examples beside a given test set."""

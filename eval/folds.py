@@ -17,8 +17,7 @@ from typing import NamedTuple
 
 from eval.contracts import Example
 from eval.errors import RequestError
-from eval.near_duplicates import group_key as group_key
-from eval.near_duplicates import near_duplicate_groups
+from eval.near_duplicates import group_key, near_duplicate_groups
 
 MOST_TEST_ROWS = 200
 """That one holdout sets aside."""

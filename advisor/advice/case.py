@@ -45,7 +45,7 @@ class Case:
         return ", ".join(model.name for model in self.environment.models if model.role == role)
 
 
-def unmeasured(case: Case) -> list[schema.StrategyResult]:
+def not_as_planned(case: Case) -> list[schema.StrategyResult]:
     """What was to be tried and was not measured as planned: there was no time for it, or it failed."""
     return [result for result in case.results.values() if result.status in ("stopped_early", "failed")]
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from statistics import NormalDist
 
-from advisor.advice.case import SMALL_TEST, Case, broken_today, is_loss, unmeasured
+from advisor.advice.case import SMALL_TEST, Case, broken_today, is_loss, not_as_planned
 from advisor.advice.labelling import ENOUGH_ROWS_OF_A_LABEL, label_more, tens, to_label
 from advisor.advice.phrases import quality_of
 from advisor.decide import CLEAR, gain_over
@@ -138,7 +138,7 @@ def _unsure_recalls(case: Case) -> list[str]:
 
 def _unmeasured(case: Case) -> list[str]:
     """Strategies that this says nothing of, though they were to be tried."""
-    missing = [f"{title_in_text(r.name)} ({wording.status_title(r)})" for r in unmeasured(case)]
+    missing = [f"{title_in_text(r.name)} ({wording.status_title(r)})" for r in not_as_planned(case)]
     return [f"Not measured as planned, and so not compared: {conjoined(missing)}."] if missing else []
 
 

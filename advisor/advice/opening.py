@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from advisor.advice.case import Case, best_of, difference_between, unmeasured
+from advisor.advice.case import Case, best_of, difference_between, not_as_planned
 from advisor.advice.labelling import ENOUGH_ROWS_OF_A_LABEL, label_more, labelling_cost, tens, to_label
 from advisor.advice.phrases import as_points, in_points, quality_of, within_limits
 from advisor.advice.reasons import against_incumbent, cost_reason
@@ -46,7 +46,7 @@ def headline_of(case: Case) -> str:
     shortfall, among = shortfall_of(case), "within them" if decision.broken else "of those tried"
     if shortfall:
         return f"{shortfall}; the best {among} is {figures}."
-    return f"Of what was measured, use {figures}." if unmeasured(case) else f"Use {figures}."
+    return f"Of what was measured, use {figures}." if not_as_planned(case) else f"Use {figures}."
 
 
 def summary_of(case: Case) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from advisor.advice.case import Case, best_of, difference_between, flags_of, unmeasured, value_of
+from advisor.advice.case import Case, best_of, difference_between, flags_of, not_as_planned, value_of
 from advisor.advice.phrases import as_points, quality_of, the_pick, within_limits
 from advisor.advice.shortfall import shortfall_of
 from advisor.decide import ROUNDING, Aim, Candidate
@@ -110,7 +110,7 @@ def _no_model_needed(case: Case) -> bool:
     named, decision = {c.name: c for c in case.candidates}, case.decision
     pick, aim = named[str(decision.pick)], Aim(case.weighed.assumptions.tolerance)
     with_model = [named[r.name] for r in case.results.values() if r.model is not None and r.name in named]
-    missed = any(r.model is not None for r in unmeasured(case))
+    missed = any(r.model is not None for r in not_as_planned(case))
     better = [c for c in with_model if c.quality - pick.quality > aim.margin(pick, c, case.evidence) + ROUNDING]
     enough = decision.verdict != "insufficient_evidence" and not decision.keeps_incumbent and not shortfall_of(case)
     return case.results[pick.name].model is None and bool(with_model) and not missed and enough and not better

@@ -8,8 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from eval.contracts import Document, Example
 from eval.findings import Finding
-from eval.folds import group_key
-from eval.near_duplicates import near_duplicate_groups
+from eval.near_duplicates import group_key, near_duplicate_groups
 from eval.reading.text import counted
 from eval.tasks import has_fields
 

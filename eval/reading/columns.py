@@ -121,12 +121,12 @@ def map_columns(table: Table, input_columns: Sequence[str] = (), output_column: 
     """Choose the columns; RequestError names those found where the choice would be a guess."""
     inputs = tuple(_given(table, name, "--input-columns") for name in input_columns)
     output = _given(table, output_column, "--output-column") if output_column else None
-    identifier = named(table, IDS)
+    identifier = find_column(table, IDS)
     if not inputs and output is None:
         chat = _chat_column(table)
         if chat:
             return ColumnMapping((chat,), chat, identifier, chat=True)
-    output = output or named(table, OUTPUTS, without=inputs)
+    output = output or find_column(table, OUTPUTS, without=inputs)
     if inputs and output is None:
         output = next(iter(_only_other(table, (*inputs, identifier))), None)
     inputs = inputs or _usual_inputs(table, without=(output or "",))
@@ -159,7 +159,7 @@ def map_inputs(table: Table, input_columns: Sequence[str] = ()) -> tuple[list[st
     return [found[line] for line in sorted(found)], sentence
 
 
-def named(table: Table, names: Sequence[str], without: Sequence[str] = ()) -> str | None:
+def find_column(table: Table, names: Sequence[str], without: Sequence[str] = ()) -> str | None:
     """Return the first column with one of these names, ignoring case; columns that hold something come first."""
     known = [column for column in table.columns if column not in without and plain(column) in names]
     return min(known, key=lambda column: (table.is_empty(column), names.index(plain(column))), default=None)
@@ -193,10 +193,10 @@ def some_quoted(names: Sequence[str]) -> str:
 
 
 def _usual_inputs(table: Table, without: Sequence[str]) -> tuple[str, ...]:
-    lead = named(table, ("instruction",), without) or named(table, INPUTS, without)
+    lead = find_column(table, ("instruction",), without) or find_column(table, INPUTS, without)
     if lead is None:
         return ()
-    companions = (named(table, (name,), without) for name in COMPANIONS.get(plain(lead), ()))
+    companions = (find_column(table, (name,), without) for name in COMPANIONS.get(plain(lead), ()))
     return (lead, *(name for name in companions if name and not table.is_empty(name)))
 
 
@@ -233,7 +233,7 @@ def assumed(table: Table) -> str:
 
 def _chat_column(table: Table) -> str | None:
     """The column of conversations that end with a reply, if there is one."""
-    column = named(table, CHATS)
+    column = find_column(table, CHATS)
     conversations = (turns_of(row.values.get(column)) for row in table.rows) if column else ()
     return column if is_answered(next(filter(None, conversations), [])) else None
 

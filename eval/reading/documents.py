@@ -10,7 +10,7 @@ from pathlib import Path
 from eval.contracts import Document
 from eval.errors import RequestError
 from eval.findings import Finding
-from eval.reading.columns import IDS, is_ignored, named, quoted, some_quoted
+from eval.reading.columns import IDS, find_column, is_ignored, quoted, some_quoted
 from eval.reading.files import EXTRACTORS, Text, extract
 from eval.reading.tables import READERS, Table, read_table, readable_file
 from eval.reading.text import as_text, clean, counted, listed, unique_id
@@ -48,13 +48,13 @@ def read_documents(source: str | Path) -> DocumentFile:
 
 
 def _from_table(table: Table) -> DocumentFile:
-    column = named(table, TEXTS)
+    column = find_column(table, TEXTS)
     if column is None:
         raise RequestError(
             f"{table.name} has the columns {quoted(table.columns)}, none of which is known to hold a document's "
             f"text: rename that column to text."
         )
-    identifier, title = named(table, DOCUMENT_IDS), named(table, TITLES)
+    identifier, title = find_column(table, DOCUMENT_IDS), find_column(table, TITLES)
     documents, unread = [], []
     taken: set[str] = set()
     for row in table.rows:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from eval.contracts import Example
 from eval.errors import RequestError
-from eval.folds import Split, default_test_size, dev_split, fewer, group_key, k_folds, latest, split, with_groups
+from eval.folds import Split, default_test_size, dev_split, fewer, k_folds, latest, split, with_groups
+from eval.near_duplicates import group_key
 
 texts = st.sampled_from(["a", "A ", "b", "b  c", "B C", "d", "e", "f", "g", "h"])
 tables = st.lists(st.tuples(texts, st.sampled_from(["x", "y", "z"])), min_size=4, max_size=40).filter(
