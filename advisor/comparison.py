@@ -30,6 +30,7 @@ from advisor.report.schema import Report
 from advisor.reporting import Measured, build_report, write_report
 from advisor.request import CompareRequest, make_request
 from advisor.runs import RunFolder, default_output, log
+from advisor.speeds import embedding_seconds, index_seconds, measure_speeds, profile_of, training_speed
 from advisor.trials import Bench, Entry, base_of, entries_of, try_all
 from eval.errors import RequestError
 from eval.folds import Split
@@ -233,27 +234,26 @@ def _make_plan(
     strategies: dict[str, Strategy] = {e.name: make_strategy(e.strategy) for e in entries}
     by_model, speeds, profiles = dict[str, Speeds](), dict[str, Speeds](), dict[str, Profile]()
     embedder, inputs = shelf.embedder(request.embedder), [e.input for e in holdout.train]
-    embedding = planning.embedding_seconds(inputs, embedder)
+    embedding = embedding_seconds(inputs, embedder)
     for name in dict.fromkeys(e.model for e in entries):
         model, own = shelf.language_model(name), [e.name for e in entries if e.model == name]
         answers = AnswerFormat.infer(data.task, holdout.train, model)
-        profile = planning.profile_of(data.task, holdout.train, data.documents, model, answers)
+        profile = profile_of(data.task, holdout.train, data.documents, model, answers)
         works = any(_works(strategies[one], profile) for one in own)
-        measured = planning.measure_speeds(model, planning.training_speed) if works else NO_MATTER
+        measured = measure_speeds(model, training_speed) if works else NO_MATTER
         measured = replace(measured, embedded=len(set(inputs)) * profile.input_tokens / embedding)
         by_model[name] = measured
         speeds |= dict.fromkeys(own, measured)
         profiles |= dict.fromkeys(own, profile)
         log.info("speeds of %s: %s", name, measured)
     applicable = {n: s for n, s in strategies.items() if _applies(s, data, profiles[n])}  # others say so themselves
-    index_seconds = planning.index_seconds(data.documents, embedder)
     plan = planning.make_plan(
         applicable,
         profiles,
         speeds,
         sizes=sizes_of(data, request.seed),
         keep_all=request.keep == "all",
-        index_seconds=index_seconds,
+        index_seconds=index_seconds(data.documents, embedder),
         time_budget=request.time_budget,
         spent=time.monotonic() - started,
         named=request.names_strategies,

@@ -170,7 +170,7 @@ def test_the_speed_of_a_model_that_nothing_works_with_is_not_measured(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(planning, "measure_speeds", crash_with(AssertionError()))
+    monkeypatch.setattr(use_case, "measure_speeds", crash_with(AssertionError()))
     run, strategies = tmp_path / "run", ["majority", "nearest_copy", "tfidf_linear"]
     report = compare(TASK, tickets, shelf=shelf_with(clerk), output=run, strategies=strategies, **fakes)
     assert set(status(report).values()) == {"ok"}
