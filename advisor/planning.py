@@ -32,6 +32,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import Any, Protocol
 
 from advisor.report import wording
@@ -212,12 +213,8 @@ def make_plan(
     the one whose fits it goes on from.
     `spent` seconds of the budget are gone already: with loading, reading and measuring speeds.
     """
-
-    def timed(plan: RunPlan) -> RunPlan:
-        plan = replace(plan, spent=spent)
-        return _timed_plan(plan, strategies, profiles, speeds, sizes, keep_all, index_seconds, bases)
-
-    limit, bases = RESERVE * time_budget, builds_on or {}
+    facts = _Facts(strategies, profiles, speeds, sizes, keep_all, index_seconds, spent, builds_on or {})
+    timed, limit = partial(_timed, facts), RESERVE * time_budget
     dispensable = [] if named else _dispensable(strategies, profiles)
     divisions = _divisions(sizes, dispensable)
     offers = tuple(_offer(division, timed) for division in divisions)
@@ -345,68 +342,92 @@ HARMLESS = {*(cut.say for cut in _FIRST_CUTS), NO_REFIT}
 """What may be given up before quality suffers."""
 
 
-def _timed_plan(
-    plan: RunPlan,
-    strategies: Mapping[str, Plannable],
-    profiles: Mapping[str, Profile],
-    speeds: Mapping[str, Speeds],
-    sizes: Sizes,
-    keep_all: bool,
-    index_seconds: float,
-    bases: Mapping[str, str],
-) -> RunPlan:
+@dataclass(frozen=True)
+class _Facts:
+    """What the seconds of any plan follow from; mappings are by the name of the strategy."""
+
+    strategies: Mapping[str, Plannable]
+    profiles: Mapping[str, Profile]
+    speeds: Mapping[str, Speeds]
+    sizes: Sizes
+    keep_all: bool
+    index_seconds: float
+    spent: float
+    builds_on: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class _Taken:
+    """The seconds that a strategy takes."""
+
+    tried: float
+    """All its fits, and answering."""
+    after_fit: float
+    refit: float
+    curve: float
+    load: float
+    effects: float
+    embeds: bool
+    """Queries, and so the rows that it learns from."""
+
+
+def _timed(facts: _Facts, plan: RunPlan) -> RunPlan:
     """The plan with the seconds that its parts should take."""
-    taking_part = strategies.keys() - set(plan.left_out)
-    train_rows = sizes.examples - sizes.examples // plan.folds if plan.folds > 1 else sizes.holdout_train
-    learnt_from = sizes.examples if plan.folds > 1 else sizes.holdout_train
-    predicted, after_fit, refits, curves, effects, loads = {}, {}, [], [], [0.0], [0.0]
-    embedded = False
-    for name, strategy in strategies.items():
-
-        def fit_seconds(
-            rows: float, *, chosen: bool = False, name: str = name, strategy: Plannable = strategy
-        ) -> float:
-            profile = replace(profiles[name], train_rows=round(rows))
-            work = strategy.workload(profile, plan.allowance)
-            choosing = 0.0 if chosen else _choosing(work, speeds[name], plan.allowance)
-            return STRATEGY_SECONDS + speeds[name].seconds(work.fit) + choosing
-
-        work = strategy.workload(profiles[name], plan.allowance)
-        query = speeds[name].seconds(work.query)
-        repeats = plan.repeats if work.fit.trained else 1
-        chosen = plan.folds * repeats == 1 or bool(work.fit.trained)  # several races may end in a tie, to be run out
-        alone = speeds[name].seconds(work.alone)
-        latency = _latency_seconds(alone, plan.latency_seconds) if query else 0.0
-        answering = plan.test_rows * query
-        after_fit[name] = answering / plan.folds + latency
-        given = bases.get(name) in taking_part
-        fitting = STRATEGY_SECONDS + speeds[name].seconds(work.atop) if given else fit_seconds(train_rows)
-        predicted[name] = repeats * (plan.folds * fitting + answering) + latency
-        if name in plan.left_out:
-            continue
-        if work.query.embedded and not embedded:  # so are the rows learnt from, which are then known to all strategies
-            predicted[name] += speeds[name].seconds(Tokens(embedded=learnt_from * profiles[name].input_tokens))
-            embedded = True
-        loads.append(_load_seconds(alone) if query else 0.0)
-        if work.fit.trained:
-            together = max(alone, plan.asked_again * query)
-            effects.append(PROBE_SECONDS + plan.asked_again * alone + (1 + len(CHANGES)) * together)
-        again = fit_seconds(train_rows, chosen=chosen)
-        refits.append(again * sizes.examples / train_rows)  # with as many passes as the folds'
-        curves.append(sum(fit_seconds(share * train_rows) + answering / plan.folds for share in CURVE_SHARES))
-    refit = (sum(refits) if keep_all else max(refits, default=0.0)) if plan.refit else 0.0
-    curve = sum(sorted(curves)[-CURVE_STRATEGIES:]) if plan.learning_curve else 0.0
-    tried = sum(seconds for name, seconds in predicted.items() if name not in plan.left_out)
+    taken = {name: _taken(name, facts, plan) for name in facts.strategies}
+    tried = {name: own for name, own in taken.items() if name not in plan.left_out}
+    predicted = {name: own.tried for name, own in taken.items()}
+    first = next((name for name, own in tried.items() if own.embeds), None)
+    if first is not None:  # the rows learnt from are then known to all strategies
+        learnt_from = facts.sizes.examples if plan.folds > 1 else facts.sizes.holdout_train
+        embedded = Tokens(embedded=learnt_from * facts.profiles[first].input_tokens)
+        predicted[first] += facts.speeds[first].seconds(embedded)
+    refits = [own.refit for own in tried.values()]
+    refit = sum(refits) if facts.keep_all else max(refits, default=0.0)
+    curves = sorted(own.curve for own in tried.values())[-CURVE_STRATEGIES:]
+    closer_look = max((own.load for own in tried.values()), default=0.0)
+    closer_look += max((own.effects for own in tried.values()), default=0.0)
     timed = replace(
         plan,
+        spent=facts.spent,
         predicted=predicted,
-        after_fit=after_fit,
-        refit_seconds=refit,
-        curve_seconds=curve,
-        closer_look_seconds=max(loads) + max(effects),
-        index_seconds=index_seconds,
+        after_fit={name: own.after_fit for name, own in taken.items()},
+        refit_seconds=refit if plan.refit else 0.0,
+        curve_seconds=sum(curves) if plan.learning_curve else 0.0,
+        closer_look_seconds=closer_look,
+        index_seconds=facts.index_seconds,
     )
-    return replace(timed, total=plan.spent + index_seconds + tried + timed.after_all)
+    trying = sum(predicted[name] for name in tried)
+    return replace(timed, total=facts.spent + facts.index_seconds + trying + timed.after_all)
+
+
+def _taken(name: str, facts: _Facts, plan: RunPlan) -> _Taken:
+    strategy, profile, speeds, sizes = facts.strategies[name], facts.profiles[name], facts.speeds[name], facts.sizes
+    train_rows = sizes.examples - sizes.examples // plan.folds if plan.folds > 1 else sizes.holdout_train
+    work, base = strategy.workload(profile, plan.allowance), facts.builds_on.get(name)
+
+    def fit_seconds(rows: float, *, chosen: bool = False) -> float:
+        of_fit = strategy.workload(replace(profile, train_rows=round(rows)), plan.allowance)
+        choosing = 0.0 if chosen else _choosing(of_fit, speeds, plan.allowance)
+        return STRATEGY_SECONDS + speeds.seconds(of_fit.fit) + choosing
+
+    query, alone = speeds.seconds(work.query), speeds.seconds(work.alone)
+    latency = _latency_seconds(alone, plan.latency_seconds) if query else 0.0
+    answering = plan.test_rows * query
+    repeats = plan.repeats if work.fit.trained else 1
+    chosen = plan.folds * repeats == 1 or bool(work.fit.trained)  # several races may end in a tie, to be run out
+    given = base in facts.strategies and base not in plan.left_out
+    fitting = STRATEGY_SECONDS + speeds.seconds(work.atop) if given else fit_seconds(train_rows)
+    together = max(alone, plan.asked_again * query)
+    effects = PROBE_SECONDS + plan.asked_again * alone + (1 + len(CHANGES)) * together
+    return _Taken(
+        tried=repeats * (plan.folds * fitting + answering) + latency,
+        after_fit=answering / plan.folds + latency,
+        refit=fit_seconds(train_rows, chosen=chosen) * sizes.examples / train_rows,  # with as many passes as the folds'
+        curve=sum(fit_seconds(share * train_rows) + answering / plan.folds for share in CURVE_SHARES),
+        load=_load_seconds(alone) if query else 0.0,
+        effects=effects if work.fit.trained else 0.0,
+        embeds=bool(work.query.embedded),
+    )
 
 
 def _choosing(work: Workload, speeds: Speeds, allowance: Allowance) -> float:

@@ -257,12 +257,12 @@ def test_nothing_is_given_up_that_there_is_room_for(budget: int) -> None:
     (division,) = (d for d in planning._divisions(sizes(200), DISPENSABLE) if d.whole.folds == found.folds)
     kept = [cut for cut in division.cuts if cut.say in found.cuts]
     assert division.without(kept).cuts == found.cuts
+    facts = planning._Facts(
+        REAL, dict.fromkeys(REAL, PROFILE), dict.fromkeys(REAL, SPEEDS), sizes(200), False, 3.0, 0.0, {}
+    )  # type: ignore[arg-type]
     for cut in kept:
         more = division.without([other for other in kept if other is not cut])
-        timed = planning._timed_plan(
-            more, REAL, dict.fromkeys(REAL, PROFILE), dict.fromkeys(REAL, SPEEDS), sizes(200), False, 3.0, {}
-        )  # type: ignore[arg-type]
-        assert timed.total > RESERVE * budget
+        assert planning._timed(facts, more).total > RESERVE * budget
 
 
 def test_of_several_cuts_of_the_same_thing_the_last_is_said() -> None:
