@@ -12,7 +12,7 @@ from advisor.records import CloserLook, Record
 from advisor.runs import log
 from advisor.trials import Bench
 from eval.contracts import Load, Solution
-from eval.harness import measure_load, typical_first
+from eval.latency import measure_load, typical_first
 from strategies.base import TRAINED
 from strategies.models.caches import uncached
 from strategies.pipeline import Pipeline

@@ -21,7 +21,8 @@ from eval.contracts import Document, Evaluation, Example, Solution
 from eval.errors import InfrastructureError, RequestError
 from eval.findings import Finding
 from eval.folds import with_groups
-from eval.harness import CHUNK, evaluate, measure_latency, scored_rows, steady, typical_first
+from eval.harness import CHUNK, evaluate, scored_rows, steady
+from eval.latency import measure_latency, typical_first
 from eval.metrics import Metric, ScoredRow, get_metric
 from eval.reading.columns import map_inputs, plain, quoted
 from eval.reading.delimited import assumed

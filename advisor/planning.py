@@ -36,7 +36,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from advisor.report import wording
-from eval.harness import FEWEST_BATCHES, LEVEL_GROWTH, MIN_QUERIES, MOST_QUERIES, PARALLEL, WARM_UP
+from eval.latency import FEWEST_BATCHES, LEVEL_GROWTH, MIN_QUERIES, MOST_QUERIES, PARALLEL, WARM_UP
 from eval.reading.text import conjoined
 from strategies.base import Allowance, Standing
 from strategies.side_effects import CHANGES, MOST_INPUTS

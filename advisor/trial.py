@@ -16,7 +16,8 @@ from advisor.records import Fit
 from advisor.runs import RunFolder, folder_bytes
 from eval.contracts import NO_USAGE, Evaluation, Example, Solution, Task
 from eval.errors import InfrastructureError, NotApplicable
-from eval.harness import OUT_OF_TIME, evaluate, infrastructure_failure, measure_latency, steady, typical_first
+from eval.harness import OUT_OF_TIME, evaluate, infrastructure_failure, steady
+from eval.latency import measure_latency, typical_first
 from eval.metrics import get_metric
 from eval.reading.text import counted
 from strategies.base import Allowance, FitLog, Given, Strategy, Workshop

@@ -23,7 +23,7 @@ from typing import Any
 import pandas as pd
 from common import machine, read_rows
 
-from eval.harness import quantiles
+from eval.latency import quantiles
 
 WARM_UP = 2
 STEADY_SECONDS = 0.5

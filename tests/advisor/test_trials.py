@@ -27,7 +27,8 @@ from advisor.trial import _why_stopped
 from advisor.trials import Bench, Entry, try_all
 from eval.contracts import Evaluation, Example, Latency, Outcome, Prediction, Solution, Task
 from eval.errors import NotApplicable, RequestError
-from eval.harness import OUT_OF_TIME, typical_first
+from eval.harness import OUT_OF_TIME
+from eval.latency import typical_first
 from strategies.base import SHORTENED, FitLog, Workshop
 from strategies.baselines import Majority
 from strategies.models.embedding_cache import CachingEmbedder

@@ -18,15 +18,12 @@ from eval.harness import (
     as_prediction_error,
     evaluate,
     evaluate_outputs,
-    measure_latency,
-    measure_load,
     paired_fits,
     pool,
-    quantiles,
     scored_rows,
     steady,
-    typical_first,
 )
+from eval.latency import measure_latency, measure_load, quantiles, typical_first
 from eval.metrics import get_metric
 
 ACCURACY = get_metric("accuracy")
