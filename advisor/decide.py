@@ -17,7 +17,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from advisor.economics import Money
+from advisor.economics import Money, Tariff
 from eval.statistics import rows_needed
 
 Verdict = Literal["clear", "tie", "none_feasible", "insufficient_evidence"]
@@ -132,6 +132,11 @@ class Evidence:
     fit_errors: Mapping[tuple[str, str], float] = field(default_factory=dict)
     """What part of the standard errors the spread between fits makes up, which further rows do not lessen."""
 
+    @property
+    def of_answers(self) -> Evidence | Losses:
+        """What is known of losses where candidates have their own, else of quality."""
+        return self.losses or self
+
     def of_these_fits(self) -> Evidence:
         """The same, as if all that is not known were a matter of rows."""
         losses = self.losses and replace(self.losses, fit_errors={})
@@ -184,6 +189,10 @@ class Decision:
     keeps_incumbent: bool = False
     """Today's system is within the limits, and no strategy that is beats it by more than what counts as equal."""
 
+    def possible(self, candidates: Sequence[Candidate]) -> list[Candidate]:
+        """The strategies among the candidates that could be picked, in their order."""
+        return [c for c in candidates if not c.incumbent and c.name not in self.broken]
+
 
 @dataclass(frozen=True)
 class Aim:
@@ -195,9 +204,18 @@ class Aim:
     """What it costs to answer every query wrongly, in USD a month: volume × the cost of one wrong answer."""
 
     @property
+    def unit(self) -> float:
+        """What a point of quality, or of losses, is worth."""
+        return 1.0 if self.stake is None else self.stake
+
+    @property
     def slack(self) -> float:
         """The tolerance in units of worth."""
-        return self.tolerance if self.stake is None else self.tolerance * self.stake
+        return self.tolerance * self.unit
+
+    def source(self, evidence: Evidence) -> Evidence | Losses:
+        """What is known of that which the worth hangs on."""
+        return evidence if self.stake is None else evidence.of_answers
 
     def worth(self, candidate: Candidate) -> float:
         """Quality, or minus the total monthly cost, in USD."""
@@ -213,47 +231,94 @@ class Aim:
 
     def error(self, a: Candidate, b: Candidate, evidence: Evidence) -> float:
         """Standard error of the difference in worth."""
-        if self.stake is None:
-            return evidence.standard_errors.get((a.name, b.name), 0.0)
-        errors = evidence.losses.standard_errors if evidence.losses else evidence.standard_errors
-        return errors.get((a.name, b.name), 0.0) * self.stake
+        return self.source(evidence).standard_errors.get((a.name, b.name), 0.0) * self.unit
 
     def fit_error(self, a: Candidate, b: Candidate, evidence: Evidence) -> float:
         """The part of it that is due to fits."""
-        if self.stake is None:
-            return evidence.fit_errors.get((a.name, b.name), 0.0)
-        return (evidence.losses or evidence).fit_errors.get((a.name, b.name), 0.0) * self.stake
+        return self.source(evidence).fit_errors.get((a.name, b.name), 0.0) * self.unit
 
     def margin(self, a: Candidate, b: Candidate, evidence: Evidence) -> float:
         """How far apart two may be and count as equal."""
         return max(self.tolerance, self.error(a, b, evidence) / 2) if self.stake is None else self.slack
 
 
-def decide(
-    candidates: Sequence[Candidate],
-    evidence: Evidence,
-    limits: Limits,
-    tolerance: float,
-    *,
-    error_cost: float | None = None,
-    volume: float | None = None,
-) -> Decision:
+@dataclass(frozen=True)
+class Assumptions:
+    """What a decision is made with."""
+
+    candidates: Sequence[Candidate]
+    evidence: Evidence
+    limits: Limits
+    tolerance: float
+    """In units of quality: 0.01 is a point."""
+    volume: float
+    """Queries a month at which the candidates' monthly costs hold."""
+    error_cost: float | None = None
+    """USD of one wrong answer, of which candidates' losses are multiples."""
+
+    @property
+    def aim(self) -> Aim:
+        return Aim(self.tolerance, None if self.error_cost is None else self.error_cost * self.volume)
+
+    @property
+    def incumbent(self) -> Candidate | None:
+        """Today's system."""
+        return next((c for c in self.candidates if c.incumbent), None)
+
+    @property
+    def today(self) -> Candidate | None:
+        """The same, unless it does not find or get right as much as is asked for."""
+        return next((c for c in self.candidates if c.incumbent and not self.limits.broken_by(c)), None)
+
+    @property
+    def strategies(self) -> list[Candidate]:
+        """All but today's system."""
+        return [c for c in self.candidates if not c.incumbent]
+
+    @property
+    def feasible(self) -> list[Candidate]:
+        """Those that can be picked, the best quality first."""
+        return sorted((c for c in self.strategies if not self.limits.broken_by(c)), key=_by_quality)
+
+    def candidate(self, name: str | None) -> Candidate:
+        """The one of that name."""
+        return next(c for c in self.candidates if c.name == name)
+
+    def at_volume(self, volume: float) -> Assumptions:
+        """The same at another volume."""
+        moved = [replace(c, money=c.money.tariff.at(volume)) for c in self.candidates]
+        return replace(self, candidates=moved, volume=volume)
+
+    def at_price(self, factor: float) -> Assumptions:
+        """The same with every cost multiplied."""
+        moved = [replace(c, money=c.money.tariff.times(factor).at(self.volume)) for c in self.candidates]
+        return replace(self, candidates=moved)
+
+    def pick(self) -> str | None:
+        """The pick of `decide`."""
+        return _picked(self)[0]
+
+    def advised(self) -> str | None:
+        """The pick, or today's system where that is to be kept."""
+        pick, kept = _picked(self)
+        return kept or pick
+
+
+def decide(assumed: Assumptions) -> Decision:
     """Recommend one of the candidates.
 
-    `tolerance` is in units of quality (0.01 is a point). With `error_cost`, the USD that a wrong answer costs (of which
-    candidates' losses are multiples), and the `volume` of queries a month, the pick has the lowest total of its monthly
-    cost and that of its wrong answers, and tolerance and confidence are about that total.
+    Where a wrong answer has a price, the pick has the lowest total of its monthly cost and that of its wrong answers,
+    and tolerance and confidence are about that total.
     """
-    aim = _aim(tolerance, error_cost, volume)
+    candidates, evidence, limits, aim = assumed.candidates, assumed.evidence, assumed.limits, assumed.aim
     broken = {c.name: b for c in candidates if (b := limits.broken_by(c))}
-    feasible, today = _feasible(candidates, limits), _today(candidates, limits)
-    lacks = _lacks(evidence, _could_differ(candidates, evidence, limits, aim))
+    feasible, today, incumbent = assumed.feasible, assumed.today, assumed.incumbent
+    lacks = _lacks(evidence, _could_differ(assumed))
     if not feasible:
         lacks = tuple(lack for lack in lacks if lack == "unscored_rows")
         verdict: Verdict = "insufficient_evidence" if lacks else "none_feasible"
         return Decision(verdict, None, None, None, broken=broken, lacks=lacks, keeps_incumbent=today is not None)
-    incumbent = next((c for c in candidates if c.incumbent), None)
-    better = _better(feasible, today, evidence, tolerance)
+    better = _better(assumed)
     pick, equals = _pick(better or feasible, evidence, aim)
     others = sorted((c for c in feasible if c is not pick), key=lambda c: (-aim.worth(c), *_by_quality(c)))
     confidence = _confidence(pick, others, evidence, aim)
@@ -264,7 +329,7 @@ def decide(
         lacks = (*lacks, "limited_labels")
 
     def rows_for_gain(found: Evidence) -> int | None:
-        return _rows_for_gain(pick, today, found, tolerance, replaces=bool(better)) if today else 0
+        return _rows_for_gain(pick, today, found, aim.tolerance, replaces=bool(better)) if today else 0
 
     def rows_for_all(found: Evidence) -> int | None:
         rows, for_gain = _rows_needed(pick, others, rivals, confidence, found, aim), rows_for_gain(found)
@@ -296,52 +361,20 @@ def decide(
     )
 
 
-def picked(
-    candidates: Sequence[Candidate],
-    evidence: Evidence,
-    limits: Limits,
-    tolerance: float,
-    *,
-    error_cost: float | None = None,
-    volume: float | None = None,
-) -> tuple[str | None, str | None]:
-    """The pick of `decide`, and today's system where that is kept; None for either where there is none.
+def _picked(assumed: Assumptions) -> tuple[str | None, str | None]:
+    """The pick, and today's system where that is kept; None for either where there is none.
 
     For when it is asked often: how sure it is takes most of the time.
     """
-    return _picked(candidates, evidence, limits, _aim(tolerance, error_cost, volume))
-
-
-def _picked(
-    candidates: Sequence[Candidate], evidence: Evidence, limits: Limits, aim: Aim
-) -> tuple[str | None, str | None]:
-    feasible, today = _feasible(candidates, limits), _today(candidates, limits)
-    better = _better(feasible, today, evidence, aim.tolerance)
-    pick = _pick(better or feasible, evidence, aim)[0].name if feasible else None
+    feasible, today, better = assumed.feasible, assumed.today, _better(assumed)
+    pick = _pick(better or feasible, assumed.evidence, assumed.aim)[0].name if feasible else None
     return pick, today.name if today and not better else None
 
 
-def _aim(tolerance: float, error_cost: float | None, volume: float | None) -> Aim:
-    if error_cost is not None and volume is None:
-        raise ValueError("with an error cost, the decision needs the volume")
-    return Aim(tolerance, None if error_cost is None or volume is None else error_cost * volume)
-
-
-def _feasible(candidates: Sequence[Candidate], limits: Limits) -> list[Candidate]:
-    """Those that can be picked, the best quality first."""
-    return sorted((c for c in candidates if not c.incumbent and not limits.broken_by(c)), key=_by_quality)
-
-
-def _better(
-    feasible: Sequence[Candidate], today: Candidate | None, evidence: Evidence, tolerance: float
-) -> list[Candidate]:
+def _better(assumed: Assumptions) -> list[Candidate]:
     """Those that today's system is to be given up for: another would be no gain. All, where none could be kept."""
-    return [c for c in feasible if today is None or _beats(c, today, evidence, tolerance)]
-
-
-def _today(candidates: Sequence[Candidate], limits: Limits) -> Candidate | None:
-    """Today's system, unless it does not find or get right as much as is asked for."""
-    return next((c for c in candidates if c.incumbent and not limits.broken_by(c)), None)
+    today = assumed.today
+    return [c for c in assumed.feasible if today is None or _beats(c, today, assumed.evidence, assumed.tolerance)]
 
 
 def _by_quality(candidate: Candidate) -> tuple[float, int, float, str]:
@@ -382,8 +415,7 @@ def _dominates(a: Candidate, b: Candidate) -> bool:
 
 def _beats(candidate: Candidate, incumbent: Candidate, evidence: Evidence, tolerance: float) -> bool:
     """By more than what counts as equal."""
-    errors = evidence.standard_errors if evidence.losses is None else evidence.losses.standard_errors
-    error = errors.get((candidate.name, incumbent.name), 0.0)
+    error = evidence.of_answers.standard_errors.get((candidate.name, incumbent.name), 0.0)
     return gain_over(candidate, incumbent, evidence) > max(tolerance, error / 2) + ROUNDING
 
 
@@ -431,7 +463,7 @@ def _rows_for_gain(
     of rows would do. Compared by quality or losses alone, for what today's system costs is not known.
     """
     aim = Aim(tolerance, None if evidence.losses is None else 1.0)
-    pick, today = (replace(c, money=Money(0.0, 0.0, 0.0)) for c in (pick, today))
+    pick, today = (replace(c, money=Tariff(0.0, 0.0).at(0.0)) for c in (pick, today))
     if replaces:
         margin, is_known = 0.0, not _may_match(today, pick, evidence, aim)
     else:
@@ -481,20 +513,21 @@ def _lacks(evidence: Evidence, could_differ: bool) -> tuple[Lack, ...]:
     return tuple(lack for lack, holds in found.items() if holds)
 
 
-def _could_differ(candidates: Sequence[Candidate], evidence: Evidence, limits: Limits, aim: Aim) -> bool:
+def _could_differ(assumed: Assumptions) -> bool:
     """Whether unscored rows could change what is picked, or whether today's system is kept.
 
     They speak most for a candidate where it is right on all of them and the others on none, and most against it where
     it is the other way round.
     """
-    if evidence.unscored == 0:
+    if assumed.evidence.unscored == 0:
         return False
-    now = _picked(candidates, evidence, limits, aim)
-    return any(
-        _picked([_if_answered(c, evidence, (c is one) == for_it) for c in candidates], evidence, limits, aim) != now
-        for one in candidates
-        for for_it in (True, False)
-    )
+    now = _picked(assumed)
+
+    def if_answered(one: Candidate, for_it: bool) -> Assumptions:
+        moved = [_if_answered(c, assumed.evidence, (c is one) == for_it) for c in assumed.candidates]
+        return replace(assumed, candidates=moved)
+
+    return any(_picked(if_answered(one, for_it)) != now for one in assumed.candidates for for_it in (True, False))
 
 
 def _if_answered(candidate: Candidate, evidence: Evidence, rightly: bool) -> Candidate:

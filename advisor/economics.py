@@ -176,13 +176,8 @@ class Money:
     """What is paid once."""
     monthly: float
     """All of a month, with its share of what is paid once."""
-    tariff: Tariff | None = field(default=None, compare=False, repr=False)
-    """How it depends on the volume; where none is given, no machine is always on."""
-
-    @property
-    def rule(self) -> Tariff:
-        """The tariff, in any case."""
-        return self.tariff or Tariff(self.per_query, self.training)
+    tariff: Tariff = field(compare=False, repr=False)
+    """How it depends on the volume."""
 
 
 def tariff(use: Use, terms: Terms) -> Tariff:
@@ -346,7 +341,7 @@ def break_even(a: Money, b: Money, months: int = MONTHS) -> float | None:
     None where it is never so; where they change places several times (machines are always on), the first time.
     """
     dearer = False
-    for volume, difference in _differences(a.rule, b.rule, months):
+    for volume, difference in _differences(a.tariff, b.tariff, months):
         if difference < 0 and dearer:
             return volume
         dearer = dearer or difference > 0

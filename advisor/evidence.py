@@ -10,13 +10,12 @@ from itertools import combinations
 from statistics import mean
 
 from advisor import economics
-from advisor.decide import Candidate, Decision, Evidence, Limits, Losses
+from advisor.decide import Assumptions, Candidate, Decision, Evidence, Limits, Losses, decide
 from advisor.error_costs import ErrorCosts
 from advisor.records import Record
 from advisor.report import schema
 from advisor.report.schema import INCUMBENT
 from advisor.request import Options
-from advisor.sensitivity import Assumptions
 from eval.contracts import NO_USAGE
 from eval.harness import paired_fits
 from eval.metrics import Metric, RowScore, ScoredRow, collapse
@@ -86,7 +85,7 @@ def weigh(
         request.volume,
         None if isinstance(error_cost, ErrorCosts) else error_cost,
     )
-    decision = assumed.decide() if any(not c.incumbent for c in candidates) else None
+    decision = decide(assumed) if assumed.strategies else None
     return Weighed(fits, comparisons, assumed, decision, rows_per_label if labels is not None else {})
 
 

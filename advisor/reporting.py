@@ -368,7 +368,7 @@ def cost_of(record: Record, options: Options, prices: economics.Prices) -> schem
         per_1k_usd=money.per_query * 1000,
         training_usd=money.training,
         monthly_usd=money.monthly,
-        machines=money.rule.machines(options.volume),
+        machines=money.tariff.machines(options.volume),
         watt_hours_per_1k=None if energy is None else energy * 1000,
         tokens=schema.Tokens(input=use.read, output=use.written, cached=use.cached),
         basis=_basis(record, options, prices),

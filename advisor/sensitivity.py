@@ -8,13 +8,13 @@ decision is made again at or between them.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise, product
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
-from advisor.decide import EQUAL_COST, ROUNDING, Candidate, Decision, Evidence, Limits, decide, gain_over, picked
-from advisor.economics import Money, break_even, middle, pieces
+from advisor.decide import EQUAL_COST, ROUNDING, Assumptions, Candidate, gain_over
+from advisor.economics import Tariff, break_even, middle, pieces
 
 PRICES = (0.1, 10.0)
 """Between which factors the price of the machine is varied."""
@@ -22,7 +22,6 @@ EVERYWHERE = (0.0, math.inf)
 MOST_DECIMALS, NEAR = 7, 0.05
 """Of a figure as it is told, and what share of it that may be off."""
 _STEP = 1e-9
-_Found = TypeVar("_Found")
 
 
 class Flip(NamedTuple):
@@ -34,65 +33,6 @@ class Flip(NamedTuple):
     """The value nearest to the one assumed at which the pick changes: from there on, away from the one assumed."""
     pick: str
     """It may be today's system."""
-
-
-@dataclass(frozen=True)
-class Assumptions:
-    """What a decision was made with."""
-
-    candidates: Sequence[Candidate]
-    evidence: Evidence
-    limits: Limits
-    tolerance: float
-    volume: float
-    """Queries a month at which the candidates' monthly costs hold."""
-    error_cost: float | None = None
-    """USD of one wrong answer, of which candidates' losses are multiples."""
-
-    def decide(self) -> Decision:
-        """The decision under these assumptions."""
-        return self._by(decide)
-
-    def pick(self) -> str | None:
-        """Its pick."""
-        return self._by(picked)[0]
-
-    def advised(self) -> str | None:
-        """Its pick, or today's system where that is to be kept."""
-        pick, kept = self._by(picked)
-        return kept or pick
-
-    def _by(self, rule: Callable[..., _Found]) -> _Found:
-        return rule(
-            self.candidates,
-            self.evidence,
-            self.limits,
-            self.tolerance,
-            error_cost=self.error_cost,
-            volume=self.volume,
-        )
-
-    def at_volume(self, volume: float) -> Assumptions:
-        """The same at another volume."""
-        moved = [replace(c, money=_at_volume(c.money, self.volume, volume)) for c in self.candidates]
-        return replace(self, candidates=moved, volume=volume)
-
-    def at_price(self, factor: float) -> Assumptions:
-        """The same with every cost multiplied."""
-        moved = [replace(c, money=_times(c.money, factor, self.volume)) for c in self.candidates]
-        return replace(self, candidates=moved)
-
-
-def _at_volume(money: Money, now: float, volume: float) -> Money:
-    if money.tariff is not None:
-        return money.tariff.at(volume)
-    return replace(money, monthly=money.monthly + money.per_query * (volume - now))
-
-
-def _times(money: Money, factor: float, volume: float) -> Money:
-    if money.tariff is not None:
-        return money.tariff.times(factor).at(volume)
-    return Money(money.per_query * factor, money.training * factor, money.monthly * factor)
 
 
 def what_would_flip(assumed: Assumptions) -> list[Flip]:
@@ -132,30 +72,29 @@ def _volume_points(assumed: Assumptions) -> tuple[list[float], tuple[float, floa
     Costs are lines over the volume, piece by piece where machines are always on.
     """
     error, limit, points = assumed.error_cost or 0.0, assumed.limits.max_cost_per_1k, list[float]()
-    strategies = _strategies(assumed)
-    found = pieces([c.money.tariff for c in strategies if c.money.tariff], assumed.volume)
+    strategies = assumed.strategies
+    found = pieces([c.money.tariff for c in strategies], assumed.volume)
     for low, high in found:
         at = assumed.volume if found == [EVERYWHERE] else middle(low, high)
-        moved = [(c, _at_volume(c.money, assumed.volume, at)) for c in strategies]
-        slopes = [money.rule.per_query for _, money in moved]
-        starts = [money.monthly - slope * at for (_, money), slope in zip(moved, slopes, strict=True)]
+        slopes = [c.money.tariff.per_query for c in strategies]
+        starts = [c.money.tariff.at(at).monthly - slope * at for c, slope in zip(strategies, slopes, strict=True)]
         totals = [slope + error * c.errors for c, slope in zip(strategies, slopes, strict=True)]
         here = _crossings(list(zip(starts, totals, strict=True)), by_total=assumed.error_cost is not None)
         if limit is not None:
-            here += [_spread_until(limit, money, at) for _, money in moved]
+            here += [_spread_until(limit, c.money.tariff, at) for c in strategies]
         points += [low, *(point for point in here if low < point < high)]
     return [point for point in points if point > 0], (found[0][0], found[-1][1])
 
 
-def _spread_until(limit: float, money: Money, volume: float) -> float:
+def _spread_until(limit: float, tariff: Tariff, volume: float) -> float:
     """The volume from which on the machines that are on at this one cost less per 1,000 queries than a limit."""
-    rule, left = money.rule, limit / 1000 - money.rule.per_query
-    return rule.machines(volume) * rule.machine / left if left > 0 else 0.0
+    left = limit / 1000 - tariff.per_query
+    return tariff.machines(volume) * tariff.machine / left if left > 0 else 0.0
 
 
 def _prices(assumed: Assumptions) -> Iterator[Flip]:
     """One factor on all prices: it changes no order of costs, but what a limit lets through, and what errors weigh."""
-    points, strategies = [], _strategies(assumed)
+    points, strategies = [], assumed.strategies
     if assumed.limits.max_cost_per_1k is not None:
         points += [assumed.limits.max_cost_per_1k / (1000 * c.money.per_query) for c in strategies if c.money.per_query]
     if assumed.error_cost is not None:
@@ -168,12 +107,8 @@ def _prices(assumed: Assumptions) -> Iterator[Flip]:
 def _error_costs(assumed: Assumptions) -> Iterator[Flip]:
     if assumed.error_cost is None:
         return
-    lines = [(c.money.monthly, assumed.volume * c.errors) for c in _strategies(assumed)]
+    lines = [(c.money.monthly, assumed.volume * c.errors) for c in assumed.strategies]
     yield from _changes("error_cost", assumed, _crossings(lines, by_total=True), assumed.error_cost, EVERYWHERE)
-
-
-def _strategies(assumed: Assumptions) -> list[Candidate]:
-    return [c for c in assumed.candidates if not c.incumbent]
 
 
 def _crossings(lines: Sequence[tuple[float, float]], *, by_total: bool) -> list[float]:
@@ -215,7 +150,7 @@ def _apart(points: Sequence[float]) -> list[float]:
 
 def _limits(assumed: Assumptions) -> Iterator[Flip]:
     """The nearest looser and stricter value of each limit with another pick."""
-    strategies, limits = _strategies(assumed), assumed.limits
+    strategies, limits = assumed.strategies, assumed.limits
     latencies = [c.p95_ms for c in strategies if math.isfinite(c.p95_ms)]
     yield from _nearest_limits("max_latency_ms", assumed, latencies, limits.max_latency_ms)
     costs = [1000 * c.money.per_query for c in strategies]
@@ -268,8 +203,7 @@ def in_few_digits(assumed: Assumptions, flip: Flip, unit: float = 1.0) -> str:
 
 def _tolerances(assumed: Assumptions) -> Iterator[Flip]:
     """The smallest greater tolerance with another pick, and the greatest smaller one."""
-    feasible = [c for c in _strategies(assumed) if not assumed.limits.broken_by(c)]
-    today = next((c for c in assumed.candidates if c.incumbent), None)
+    feasible, today = assumed.feasible, assumed.incumbent
     values = {gain for c in feasible if today and (gain := gain_over(c, today, assumed.evidence)) > 0}
     if assumed.error_cost is None and feasible:  # the pick is else the lowest total cost of what beats today's system
         best = max(c.quality for c in feasible)

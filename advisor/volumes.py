@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from advisor.decide import Decision
+from advisor.decide import Assumptions, Decision
 from advisor.report.schema import CostLine, PickFrom, Volumes
-from advisor.sensitivity import Assumptions, picks_by_volume
+from advisor.sensitivity import picks_by_volume
 
 STEPS = (10, 12, 15, 18, 22, 27, 33, 39, 47, 56, 68, 82)
 """Of a decade, about evenly apart on a logarithmic scale (the E12 series)."""
@@ -57,7 +57,7 @@ def _shown(
     assumed: Assumptions, decision: Decision, picks: Sequence[str | None], families: Mapping[str, str]
 ) -> list[str]:
     """The picks at some volume, what else counts as equal in quality, the runner-up, and the best of each family."""
-    feasible = [c for c in assumed.candidates if not c.incumbent and c.name not in decision.broken]
+    feasible = decision.possible(assumed.candidates)
     best = {families[c.name]: c.name for c in sorted(feasible, key=lambda c: c.quality)}
     wanted = [decision.pick, *picks, *decision.equals, decision.runner_up, *best.values()]
     names = {*picks, *(c.name for c in feasible)}  # a limit can rule out at the volume stated what is picked at others
@@ -65,6 +65,6 @@ def _shown(
 
 
 def _monthly(assumed: Assumptions, name: str) -> float:
-    candidate = next(c for c in assumed.candidates if c.name == name)
+    candidate = assumed.candidate(name)
     errors = (assumed.error_cost or 0.0) * assumed.volume * candidate.errors
     return candidate.money.monthly + errors

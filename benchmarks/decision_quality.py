@@ -41,8 +41,8 @@ import numpy as np
 from common import advisor, drawn, machine, task_names, task_options, tasks_root
 
 from advisor.cli import quieten_libraries
-from advisor.decide import Candidate, Evidence, Limits, decide
-from advisor.economics import Money
+from advisor.decide import Assumptions, Candidate, Evidence, Limits, decide
+from advisor.economics import Tariff
 from advisor.runs import FOLD_SOLUTIONS, SOLUTIONS, write_atomically
 from eval.contracts import Example
 from eval.harness import evaluate, scored_rows
@@ -64,6 +64,8 @@ QUICK_TASKS = (
 OTHER_SOURCES = ("contract_clause_type", "spoken_question_cleanup")
 """Tasks whose holdout comes from other sources than their examples: shown apart in coverage."""
 RECORDS = Path(__file__).parent / "decision_records"
+QUERIES = 10_000.0
+"""A month; the costs are those at this volume."""
 SWAPS = 50
 """Of each case, for A/A and for the planted ties: 1,000 from 20 cases on."""
 RESAMPLES = 1000
@@ -512,10 +514,10 @@ def _decide(rows: dict[str, list[ScoredRow]], monthly: dict[str, float], metric:
         error = float(np.std(values[a] - values[b], ddof=1))
     evidence = Evidence({(a, b): error, (b, a): error}, values, len(rows[a]))
     candidates = [
-        Candidate(name, metric.aggregate(rows[name]), Money(0.0, 0.0, monthly[name]), 0.0, simplicity)
+        Candidate(name, metric.aggregate(rows[name]), Tariff(0.0, 0.0, monthly[name]).at(QUERIES), 0.0, simplicity)
         for simplicity, name in enumerate(rows)
     ]
-    decision = decide(candidates, evidence, Limits(), 0.01)
+    decision = decide(Assumptions(candidates, evidence, Limits(), 0.01, QUERIES))
     return str(decision.pick), decision.verdict
 
 

@@ -27,8 +27,8 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 from scipy.stats import binom
 
-from advisor.decide import Candidate, Decision, Evidence, Limits, decide
-from advisor.economics import Money
+from advisor.decide import Assumptions, Candidate, Decision, Evidence, Limits, decide
+from advisor.economics import Tariff
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -36,6 +36,8 @@ Field = Literal["spread", "leaders", "twins"]
 
 POINT = 0.01
 TOLERANCE = POINT
+QUERIES = 10_000.0
+"""A month; the costs are those at this volume."""
 AT_ONCE = 250
 RESAMPLES = 500
 TWINS_AGREE = 0.8
@@ -339,12 +341,12 @@ def decisions(d: Draws, costs: Floats) -> Iterator[Decision]:
     names = [f"s{i:02}" for i in range(d.observed.shape[1])]
     for observed, error, resampled in zip(d.observed, d.error, d.resampled, strict=True):
         candidates = [
-            Candidate(name, float(quality), Money(cost / 10_000, 0.0, cost), 1.0, place)
+            Candidate(name, float(quality), Tariff(0.0, 0.0, cost).at(QUERIES), 1.0, place)
             for place, (name, quality, cost) in enumerate(zip(names, observed, costs.tolist(), strict=True))
         ]
         errors = {(a, b): float(error[i, j]) for i, a in enumerate(names) for j, b in enumerate(names) if i != j}
         found = Evidence(errors, dict(zip(names, resampled, strict=True)), d.rows)
-        yield decide(candidates, found, Limits(), TOLERANCE)
+        yield decide(Assumptions(candidates, found, Limits(), TOLERANCE, QUERIES))
 
 
 def run_verdicts(scenario: Scenario, draws: int) -> dict[str, float | None]:

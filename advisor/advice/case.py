@@ -37,8 +37,16 @@ class Case:
         return self.weighed.assumptions.candidates
 
     @property
+    def possible(self) -> Sequence[Candidate]:
+        """Strategies within the limits."""
+        return self.decision.possible(self.candidates)
+
+    @property
     def evidence(self) -> Evidence:
         return self.weighed.assumptions.evidence
+
+    def candidate(self, name: str | None) -> Candidate:
+        return self.weighed.assumptions.candidate(name)
 
     def models(self, role: str) -> str:
         """Names of the language models, or of the embedder."""
@@ -68,14 +76,13 @@ def is_loss(case: Case) -> bool:
 
 def value_of(case: Case, name: str | None) -> float:
     """The quality that decides, on the rows that all answered."""
-    return next(c.quality for c in case.candidates if c.name == name)
+    return case.candidate(name).quality
 
 
 def best_of(case: Case, wanted: Callable[[schema.StrategyResult], bool]) -> str | None:
     """Of the strategies within the limits."""
-    possible = [c for c in case.candidates if not c.incumbent and c.name not in case.decision.broken]
-    names = [c for c in possible if wanted(case.results[c.name])]
-    return max(names, key=lambda c: (c.quality, -c.simplicity)).name if names else None
+    wanted_ones = [c for c in case.possible if wanted(case.results[c.name])]
+    return max(wanted_ones, key=lambda c: (c.quality, -c.simplicity)).name if wanted_ones else None
 
 
 def flags_of(broken: Sequence[str]) -> list[str]:

@@ -70,9 +70,8 @@ def _against_today(case: Case) -> list[str]:
 
 def _may_gain(case: Case) -> bool:
     """Whether the pick may be better than today's system, which is kept, by more than the tolerance."""
-    named = {c.name: c for c in case.candidates}
-    pick, today = named[str(case.decision.pick)], named[INCUMBENT]
-    errors = (case.evidence.losses or case.evidence).standard_errors.get((pick.name, today.name), 0.0)
+    pick, today = case.candidate(case.decision.pick), case.candidate(INCUMBENT)
+    errors = case.evidence.of_answers.standard_errors.get((pick.name, today.name), 0.0)
     most = gain_over(pick, today, case.evidence) + NormalDist().inv_cdf(CLEAR) * errors
     return most > case.weighed.assumptions.tolerance
 

@@ -62,7 +62,7 @@ def _broken_by(case: Case, name: str) -> str:
 
 def _near_miss(case: Case, name: str, broken: str) -> str:
     """What was measured, in brackets, where it would read as the very limit that it breaks."""
-    candidate, settings = next(c for c in case.candidates if c.name == name), case.settings
+    candidate, settings = case.candidate(name), case.settings
     flag, _, label = broken.partition(" ")
     if flag == "max_latency_ms" and math.isinf(candidate.p95_ms):
         return " (not measured)"
@@ -190,7 +190,7 @@ def _errors_reason(case: Case) -> str:
 
 def _recall_reasons(case: Case) -> list[str]:
     """How often the pick finds the labels that must be found, and how sure that is."""
-    pick, it = next(c for c in case.candidates if c.name == case.decision.pick), the_pick(case)
+    pick, it = case.candidate(case.decision.pick), the_pick(case)
     return [
         f"{it} finds {_found(case, pick, label)}; at least {wording.stated(100 * least)} of 100 were asked for."
         for label, least in case.settings.min_recall.items()

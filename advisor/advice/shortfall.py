@@ -27,7 +27,7 @@ def shortfall_of(case: Case) -> str:
     if decision.pick is None or (decision.gain is not None and INCUMBENT not in decision.broken):
         return ""
     settings, within = case.settings, within_limits(case)
-    possible = [c.name for c in case.candidates if not c.incumbent and c.name not in decision.broken]
+    possible = [c.name for c in case.possible]
     if all(name in UNTAUGHT for name in possible):
         nothing = "No strategy within your limits does more than" if decision.broken else "Nothing was measured but"
         return f"{nothing} {conjoined([UNTAUGHT[name] for name in possible])}"

@@ -13,8 +13,8 @@ import pytest
 
 from advisor.advice import recommend
 from advisor.advice.opening import _pays
-from advisor.decide import Candidate, Evidence, Limits, Losses
-from advisor.economics import Money, Prices, Terms, Use, tariff
+from advisor.decide import Assumptions, Candidate, Evidence, Limits, Losses, decide
+from advisor.economics import Money, Prices, Tariff, Terms, Use, tariff
 from advisor.error_costs import ErrorCosts
 from advisor.evidence import Weighed
 from advisor.planning import FEWER_ROWS, HELD_OUT
@@ -22,7 +22,7 @@ from advisor.report import schema
 from advisor.report.schema import INCUMBENT
 from advisor.reporting import settings_of, with_errors
 from advisor.request import CompareRequest, make_request
-from advisor.sensitivity import Assumptions, break_evens
+from advisor.sensitivity import break_evens
 from eval.metrics import ScoredRow
 from strategies.base import TRAINED
 
@@ -126,7 +126,7 @@ class Told:
             Candidate(
                 name,
                 value,
-                Money(costs[name] / 10_000, 0.0, costs[name]),
+                Money(costs[name] / 10_000, 0.0, costs[name], Tariff(costs[name] / 10_000, 0.0)),
                 (p95_ms or {}).get(name, 100.0),
                 SIMPLICITY.index(name),
                 incumbent=name == INCUMBENT,
@@ -147,7 +147,7 @@ class Told:
         limits = Limits(request.min_quality, request.max_cost_per_1k, request.max_latency_ms, request.min_recall)
         priced = request.error_cost.dearest if isinstance(request.error_cost, ErrorCosts) else request.error_cost
         assumed = Assumptions(candidates, known, limits, request.tolerance / 100, request.volume, priced)
-        decided = replace(assumed.decide(), **(decision or {}))
+        decided = replace(decide(assumed), **(decision or {}))
         names = list(qualities)
         comparisons = [
             schema.Comparison(

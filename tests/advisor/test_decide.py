@@ -12,20 +12,37 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from advisor.decide import Candidate, Decision, Evidence, Limits, Losses, cheapest, decide
-from advisor.economics import Money
+from advisor.decide import Assumptions, Candidate, Decision, Evidence, Limits, Losses, cheapest, decide
+from advisor.economics import Money, Tariff
 from eval.metrics import ScoredRow, get_metric
 from eval.statistics import paired_difference, resample
 
 POINT = 0.01
 ANY = Limits()
+FREE = Tariff(0.0, 0.0).at(0.0)
+
+
+def costing(per_query: float, training: float, monthly: float) -> Money:
+    return Money(per_query, training, monthly, Tariff(per_query, training))
+
+
+def decided(
+    candidates: Sequence[Candidate],
+    found: Evidence,
+    limits: Limits,
+    tolerance: float,
+    *,
+    error_cost: float | None = None,
+    volume: float = 10_000,
+) -> Decision:
+    return decide(Assumptions(candidates, found, limits, tolerance, volume, error_cost))
 
 
 def candidate(
     name: str, quality: float, monthly: float = 10.0, simplicity: int = 0, p95_ms: float = 100.0, training: float = 0.0
 ) -> Candidate:
     per_query = (monthly - training / 12) / 10_000
-    return Candidate(name, quality, Money(per_query, training, monthly), p95_ms, simplicity)
+    return Candidate(name, quality, costing(per_query, training, monthly), p95_ms, simplicity)
 
 
 def evidence(
@@ -46,7 +63,7 @@ def evidence(
 
 
 def choose(candidates: Sequence[Candidate], limits: Limits = ANY, tolerance: float = POINT, **of: object) -> Decision:
-    return decide(candidates, evidence(candidates, **of), limits, tolerance)  # type: ignore[arg-type]
+    return decided(candidates, evidence(candidates, **of), limits, tolerance)  # type: ignore[arg-type]
 
 
 def test_the_best_is_picked_where_the_cheaper_is_clearly_worse() -> None:
@@ -85,16 +102,16 @@ def test_a_gap_that_is_not_significant_is_not_taken_for_equality() -> None:
 
 
 def test_of_equal_total_costs_the_simplest_is_taken_whatever_the_rounding() -> None:
-    a = Candidate("a", 0.89, Money(0.0041428571428571434, 16.0, 42.76190476190477), 100, 8)
+    a = Candidate("a", 0.89, costing(0.0041428571428571434, 16.0, 42.76190476190477), 100, 8)
     b = Candidate(
-        "b", 0.87, Money(0.002142857142857143, 16.0, 22.761904761904763), 100, 1
+        "b", 0.87, costing(0.002142857142857143, 16.0, 22.761904761904763), 100, 1
     )  # 0.1 × 0.02 cheaper a query
     for volume in range(10_000, 100_000, 7_919):
         moved = [
             replace(c, money=replace(c.money, monthly=c.money.monthly + c.money.per_query * (volume - 10_000)))
             for c in (a, b)
         ]
-        assert decide(moved, evidence(moved), ANY, POINT, error_cost=0.1, volume=volume).pick == "b"
+        assert decided(moved, evidence(moved), ANY, POINT, error_cost=0.1, volume=volume).pick == "b"
 
 
 def test_costs_within_ten_percent_count_as_equal_and_the_simplest_is_taken() -> None:
@@ -138,7 +155,7 @@ def test_a_lone_candidate_has_no_runner_up_and_nothing_speaks_for_it() -> None:
     decision = choose([candidate("only", 0.5)])
     assert (decision.pick, decision.best, decision.runner_up) == ("only", "only", None)
     assert (decision.verdict, decision.lacks) == ("insufficient_evidence", ("alternatives",))
-    today = Candidate("today", 0.1, Money(0.0, 0.0, 0.0), 0.0, -1, incumbent=True)
+    today = Candidate("today", 0.1, FREE, 0.0, -1, incumbent=True)
     beyond = candidate("slow", 0.9, p95_ms=5000)
     for others in ([today], [beyond]):
         assert choose([candidate("only", 0.5), *others], Limits(max_latency_ms=500)).verdict == "clear"
@@ -243,9 +260,9 @@ def test_unscored_rows_of_a_label_that_could_change_what_is_found_of_it_are_insu
         replace(candidate("b", 0.5, 50), recall={"bad": 0.99}),
     ]
     found, limits = evidence(pair, rows=990, unscored=10), Limits(min_recall={"bad": 0.85})
-    assert decide(pair, found, limits, POINT).lacks == ()
+    assert decided(pair, found, limits, POINT).lacks == ()
     of_bad = replace(found, unscored_shares={"bad": 0.1})
-    assert decide(pair, of_bad, limits, POINT).lacks == ("unscored_rows",)
+    assert decided(pair, of_bad, limits, POINT).lacks == ("unscored_rows",)
 
 
 def test_clear_where_the_resamples_agree_and_tie_where_they_do_not() -> None:
@@ -260,7 +277,7 @@ def test_clear_where_the_resamples_agree_and_tie_where_they_do_not() -> None:
 def test_confidence_is_the_share_of_resamples_within_the_tolerance() -> None:
     pair = [candidate("a", 0.90, 1), candidate("b", 0.895, 50)]
     draws = {"a": np.array([0.9] * 95 + [0.8] * 5), "b": np.array([0.905] * 95 + [0.9] * 5)}
-    decision = decide(pair, Evidence({("a", "b"): 0.0}, draws, 100), Limits(), POINT)
+    decision = decided(pair, Evidence({("a", "b"): 0.0}, draws, 100), Limits(), POINT)
     assert decision.confidence == pytest.approx(0.95)
     assert decision.verdict == "clear"
 
@@ -330,16 +347,16 @@ def test_no_number_of_rows_is_promised_where_fits_differ_too_much() -> None:
     pair = [candidate("dear", 0.9, 50), candidate("cheap", 0.9, 1)]
     found = evidence(pair, error=0.03, spread=0.03, rows=100)
     of_fits = {("dear", "cheap"): 0.02, ("cheap", "dear"): 0.02}
-    decision = decide(pair, replace(found, fit_errors=of_fits), ANY, POINT)
+    decision = decided(pair, replace(found, fit_errors=of_fits), ANY, POINT)
     assert (decision.verdict, decision.rows_needed, decision.hangs_on_fits) == ("tie", None, True)
-    assert not decide(pair, found, ANY, POINT).hangs_on_fits
-    little = decide(pair, replace(found, fit_errors=dict.fromkeys(of_fits, 0.005)), ANY, POINT)
+    assert not decided(pair, found, ANY, POINT).hangs_on_fits
+    little = decided(pair, replace(found, fit_errors=dict.fromkeys(of_fits, 0.005)), ANY, POINT)
     assert little.rows_needed is not None
     assert (little.rows_needed > 2435 - 100, little.hangs_on_fits) == (True, False)
-    today = Candidate("today", 0.86, Money(0.0, 0.0, 0.0), 0.0, -1, incumbent=True)
+    today = Candidate("today", 0.86, FREE, 0.0, -1, incumbent=True)
     lone = evidence([today, pair[0]], error=0.07, spread=0.05)
     unsure = replace(lone, fit_errors={("dear", "today"): 0.06, ("today", "dear"): 0.06})
-    assert decide([today, pair[0]], unsure, ANY, POINT).hangs_on_fits, "the gain over today's system"
+    assert decided([today, pair[0]], unsure, ANY, POINT).hangs_on_fits, "the gain over today's system"
 
 
 def test_losses_have_a_spread_between_fits_of_their_own() -> None:
@@ -347,7 +364,7 @@ def test_losses_have_a_spread_between_fits_of_their_own() -> None:
     names = {("dear", "cheap"): 0.02, ("cheap", "dear"): 0.02}
     resampled = {c.name: 1 - c.quality + 0.014 * np.random.default_rng(1).standard_normal(400) for c in PRICED}
     found = replace(evidence(PRICED), losses=Losses(names, resampled, 1.0, dict.fromkeys(names, 0.019)))
-    decision = decide(priced, found, ANY, POINT, error_cost=1.0, volume=10_000)
+    decision = decided(priced, found, ANY, POINT, error_cost=1.0, volume=10_000)
     assert (decision.rows_needed, decision.hangs_on_fits) == (None, True)
 
 
@@ -372,7 +389,7 @@ def test_no_rows_are_needed_where_it_is_settled_but_always_the_fewest_that_count
 def with_labels(macro: bool, **rows: int) -> Decision:
     pair = [candidate("a", 0.9), candidate("b", 0.2)]
     found = replace(evidence(pair, rows=sum(rows.values())), rows_per_label=rows, metric_is_macro=macro)
-    return decide(pair, found, ANY, POINT)
+    return decided(pair, found, ANY, POINT)
 
 
 def test_seven_negatives_among_297_rows_do_not_carry_half_of_macro_f1() -> None:
@@ -406,7 +423,7 @@ def test_one_of_many_labels_may_be_rare() -> None:
 def test_many_rows_of_a_handful_of_groups_are_few(groups: int | None, lacks: tuple[str, ...]) -> None:
     """As where all test rows are the same question."""
     pair = [candidate("a", 0.90, 1), candidate("b", 0.20, 50)]
-    decision = decide(pair, replace(evidence(pair, rows=60), groups=groups), ANY, POINT)
+    decision = decided(pair, replace(evidence(pair, rows=60), groups=groups), ANY, POINT)
     assert decision.lacks == lacks
     assert decision.verdict == ("insufficient_evidence" if lacks else "clear")
 
@@ -414,7 +431,7 @@ def test_many_rows_of_a_handful_of_groups_are_few(groups: int | None, lacks: tup
 def test_all_that_is_lacking_is_named() -> None:
     pair = [candidate("a", 0.90, 1), candidate("b", 0.85, 50)]
     found = replace(evidence(pair, rows=12, unscored=3), rows_per_label={"y": 8, "n": 4}, metric_is_macro=True)
-    decision = decide(pair, found, ANY, POINT)
+    decision = decided(pair, found, ANY, POINT)
     assert decision.lacks == ("rows", "unscored_rows", "label_rows")
     assert decision.label_rows_needed == {"n": 6, "y": 2}
 
@@ -428,7 +445,7 @@ def at_error_cost(
     usd: float, candidates: Sequence[Candidate] = PRICED, volume: float = 10_000, **of: object
 ) -> Decision:
     found = evidence(candidates, **of)  # type: ignore[arg-type]
-    return decide(candidates, found, ANY, POINT, error_cost=usd, volume=volume)
+    return decided(candidates, found, ANY, POINT, error_cost=usd, volume=volume)
 
 
 def test_the_lowest_total_cost_is_picked_where_a_wrong_answer_has_a_price() -> None:
@@ -464,16 +481,11 @@ def test_unscored_rows_count_at_the_price_of_errors() -> None:
     assert at_error_cost(0.9, rows=98, unscored=2).lacks == ("unscored_rows",)
 
 
-def test_an_error_cost_needs_the_volume() -> None:
-    with pytest.raises(ValueError, match="volume"):
-        decide(PRICED, evidence(PRICED), ANY, POINT, error_cost=1.0)
-
-
 # Today's system.
 
 
 def with_incumbent(quality: float, limits: Limits = ANY, **of: object) -> Decision:
-    today = Candidate("today", quality, Money(0.0, 0.0, 0.0), 0.0, -1, incumbent=True)
+    today = Candidate("today", quality, FREE, 0.0, -1, incumbent=True)
     return choose([today, candidate("dear", 0.90, 50, 1), candidate("cheap", 0.80, 1, 2)], limits, **of)
 
 
@@ -506,7 +518,7 @@ def test_where_no_strategy_meets_the_limits_the_incumbent_is_kept_if_it_does(
 
 def test_what_is_not_known_of_the_incumbent_breaks_no_limit() -> None:
     """Its machine-seconds were not measured, and a machine that is always on is not counted for it."""
-    today = Candidate("today", 0.95, Money(9.0, 0.0, 9.0), 9e9, -1, incumbent=True)
+    today = Candidate("today", 0.95, costing(9.0, 0.0, 9.0), 9e9, -1, incumbent=True)
     assert choose([today, candidate("a", 0.9)], Limits(max_cost_per_1k=1, max_latency_ms=1)).keeps_incumbent
 
 
@@ -548,7 +560,7 @@ def measured(rows: np.ndarray, costs: Sequence[float], draws: np.ndarray) -> Dec
         error = float(np.sqrt((((difference**2).sum() + 2) / (n + 2) - centre**2) / (n + 2)))
         errors[names[i], names[j]] = errors[names[j], names[i]] = error
     resampled = {name: draws @ r / n for name, r in zip(names, rows, strict=True)}
-    return decide(candidates, Evidence(errors, resampled, n), ANY, POINT)
+    return decided(candidates, Evidence(errors, resampled, n), ANY, POINT)
 
 
 @pytest.mark.parametrize("n", [40, 300])
@@ -579,7 +591,7 @@ def test_a_cheap_strategy_that_fails_on_four_percent_of_queries_is_seldom_clear(
         error = paired_difference(measure, cheap, dear, seed=0, resamples=200).standard_error
         found = Evidence({("cheap", "dear"): error, ("dear", "cheap"): error}, resample(measure, rows, 0, 200), n)
         both = [candidate(name, measure.aggregate(of), {"cheap": 1, "dear": 10}[name]) for name, of in rows.items()]
-        decision = decide(both, found, ANY, POINT)
+        decision = decided(both, found, ANY, POINT)
         clear += decision.verdict == "clear" and decision.pick == "cheap"
     assert clear <= 2
 
@@ -643,7 +655,7 @@ def cases(draw: st.DrawFn) -> tuple[list[Candidate], Evidence]:
 @settings(max_examples=150, deadline=None)
 def test_the_pick_obeys_the_rule(case: tuple[list[Candidate], Evidence], limit: Limits, tolerance: float) -> None:
     candidates, found = case
-    decision = decide(candidates, found, limit, tolerance)
+    decision = decided(candidates, found, limit, tolerance)
     feasible = {c.name: c for c in candidates if not limit.broken_by(c)}
     if not feasible:
         assert (decision.verdict, decision.pick) == ("none_feasible", None)
@@ -665,9 +677,9 @@ def test_the_order_of_the_candidates_does_not_matter(
     case: tuple[list[Candidate], Evidence], limit: Limits, tolerance: float
 ) -> None:
     candidates, found = case
-    decision = decide(candidates, found, limit, tolerance)
+    decision = decided(candidates, found, limit, tolerance)
     for order in list(permutations(candidates))[:24]:
-        assert decide(order, found, limit, tolerance) == decision
+        assert decided(order, found, limit, tolerance) == decision
 
 
 @given(cases(), limits, tolerances, st.randoms(use_true_random=False))
@@ -685,8 +697,8 @@ def test_renaming_the_candidates_renames_the_decision(
         {new[n]: v for n, v in found.resampled.items()},
         found.rows,
     )
-    before = decide(candidates, found, limit, tolerance)
-    after = decide([replace(c, name=new[c.name]) for c in candidates], renamed, limit, tolerance)
+    before = decided(candidates, found, limit, tolerance)
+    after = decided([replace(c, name=new[c.name]) for c in candidates], renamed, limit, tolerance)
     assert after.pick == (new[before.pick] if before.pick else None)
     assert after.runner_up == (new[before.runner_up] if before.runner_up else None)
     assert after.equals == tuple(new[n] for n in before.equals)
@@ -700,10 +712,10 @@ def test_raising_the_price_of_one_strategy_never_makes_it_preferred(
 ) -> None:
     candidates, found = case
     one = candidates[which % len(candidates)]
-    money = Money(one.money.per_query * factor, one.money.training, one.money.monthly * factor)
+    money = costing(one.money.per_query * factor, one.money.training, one.money.monthly * factor)
     dearer = [replace(c, money=money) if c is one else c for c in candidates]
-    if decide(candidates, found, limit, tolerance).pick != one.name:
-        assert decide(dearer, found, limit, tolerance).pick != one.name
+    if decided(candidates, found, limit, tolerance).pick != one.name:
+        assert decided(dearer, found, limit, tolerance).pick != one.name
 
 
 @st.composite
@@ -714,7 +726,7 @@ def with_a_dominated_one(draw: st.DrawFn, *, same_error: bool) -> tuple[list[Can
     quality = over.quality - draw(st.sampled_from([0.0, 0.01, 0.1, 0.4]))
     factor = draw(st.sampled_from([1.0, 1.05, 1.5]))
     simplicity = draw(st.sampled_from([over.simplicity, 12]))
-    money = Money(over.money.per_query * factor, over.money.training, over.money.monthly * factor)
+    money = costing(over.money.per_query * factor, over.money.training, over.money.monthly * factor)
     assume((quality, money.monthly, simplicity) != (over.quality, over.money.monthly, over.simplicity))
     # Named so that it is neither always the first nor always the last.
     worse = Candidate(draw(st.sampled_from(["a", "z"])), quality, money, over.p95_ms * factor, simplicity)
@@ -733,14 +745,14 @@ def test_a_dominated_strategy_as_well_measured_as_its_better_never_changes_the_p
     case: tuple[list[Candidate], list[Candidate], Evidence], limit: Limits, tolerance: float
 ) -> None:
     candidates, more, found = case
-    assert decide(more, found, limit, tolerance).pick == decide(candidates, found, limit, tolerance).pick
+    assert decided(more, found, limit, tolerance).pick == decided(candidates, found, limit, tolerance).pick
 
 
 def test_a_dominated_strategy_is_not_picked_for_being_measured_less_well() -> None:
     """middle is better and cheaper than noisy, but its difference to the best is known better."""
     three = [candidate("best", 0.90, 50), candidate("middle", 0.86, 1, 1), candidate("noisy", 0.85, 2, 2)]
     errors = {("best", "middle"): 0.02, ("best", "noisy"): 0.12}
-    assert decide(three, evidence(three, errors), Limits(), POINT).pick != "noisy"
+    assert decided(three, evidence(three, errors), Limits(), POINT).pick != "noisy"
 
 
 @given(with_a_dominated_one(same_error=False), limits, tolerances)
@@ -749,7 +761,7 @@ def test_a_dominated_strategy_never_changes_the_pick_however_well_it_was_measure
     case: tuple[list[Candidate], list[Candidate], Evidence], limit: Limits, tolerance: float
 ) -> None:
     candidates, more, found = case
-    assert decide(more, found, limit, tolerance).pick == decide(candidates, found, limit, tolerance).pick
+    assert decided(more, found, limit, tolerance).pick == decided(candidates, found, limit, tolerance).pick
 
 
 @given(cases(), limits)
@@ -760,7 +772,7 @@ def test_a_greater_tolerance_never_picks_a_dearer_strategy(
     """Dearer than what counts as the same cost."""
     candidates, found = case
     costs = {c.name: c.money.monthly for c in candidates}
-    picks = [decide(candidates, found, limit, t).pick for t in (0.0, 0.005, 0.01, 0.03, 0.1, 0.3, 1.0)]
+    picks = [decided(candidates, found, limit, t).pick for t in (0.0, 0.005, 0.01, 0.03, 0.1, 0.3, 1.0)]
     for smaller, greater in pairwise(picks):
         assert smaller is greater is None or costs[str(greater)] <= costs[str(smaller)] * 1.1 + 1e-9
 
@@ -771,7 +783,7 @@ def test_with_an_error_cost_no_other_within_the_limits_costs_less_in_total(
     case: tuple[list[Candidate], Evidence], limit: Limits, tolerance: float, usd: float
 ) -> None:
     candidates, found = case
-    decision = decide(candidates, found, limit, tolerance, error_cost=usd, volume=10_000)
+    decision = decided(candidates, found, limit, tolerance, error_cost=usd, volume=10_000)
     totals = {c.name: c.money.monthly + 10_000 * usd * (1 - c.quality) for c in candidates if not limit.broken_by(c)}
     assert (decision.pick is None) == (not totals)
     if decision.pick:
@@ -785,7 +797,7 @@ def test_dearer_errors_never_lead_to_a_worse_strategy(case: tuple[list[Candidate
     candidates, found = case
     quality = {c.name: c.quality for c in candidates}
     prices = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
-    picks = [decide(candidates, found, limit, POINT, error_cost=p, volume=10_000).pick for p in prices]
+    picks = [decided(candidates, found, limit, POINT, error_cost=p, volume=10_000).pick for p in prices]
     for cheaper, dearer in pairwise(picks):
         assert cheaper is dearer is None or quality[str(dearer)] >= quality[str(cheaper)]
 
@@ -796,15 +808,15 @@ def test_with_an_incumbent_the_choice_is_that_among_those_that_beat_it_if_any_do
     case: tuple[list[Candidate], Evidence], limit: Limits, tolerance: float
 ) -> None:
     candidates, found = case
-    today = Candidate("today", 0.7, Money(0.0, 0.0, 0.0), 0.0, 0, incumbent=True)
+    today = Candidate("today", 0.7, FREE, 0.0, 0, incumbent=True)
     found = replace(found, resampled={**found.resampled, "today": np.full(400, 0.7)})
-    before = decide(candidates, found, limit, tolerance)
-    after = decide([today, *candidates], found, limit, tolerance)
+    before = decided(candidates, found, limit, tolerance)
+    after = decided([today, *candidates], found, limit, tolerance)
     before, after = replace(before, lacks=()), replace(after, lacks=())  # a lone one has today's to compare with
     stands = not replace(limit, max_cost_per_1k=None, max_latency_ms=None).broken_by(today)
     better = [c for c in candidates if not limit.broken_by(c) and c.quality - today.quality > tolerance + 1e-12]
     if better and stands:
-        assert (after.pick, after.best) == (decide(better, found, limit, tolerance).pick, before.best)
+        assert (after.pick, after.best) == (decided(better, found, limit, tolerance).pick, before.best)
         assert not after.keeps_incumbent
     else:
         of_today = {
@@ -821,7 +833,7 @@ def test_with_an_incumbent_the_choice_is_that_among_those_that_beat_it_if_any_do
 def test_the_pick_is_one_that_beats_the_incumbent_if_any_does() -> None:
     """Cheap is within half of the standard error of dear, but no gain over today's system."""
     close = [candidate("dear", 0.90, 50, 1), candidate("cheap", 0.87, 1, 2)]
-    today = Candidate("today", 0.865, Money(0.0, 0.0, 0.0), 0.0, -1, incumbent=True)
+    today = Candidate("today", 0.865, FREE, 0.0, -1, incumbent=True)
     assert choose(close, error=0.06, spread=0.06).pick == "cheap"
     decision = choose([today, *close], error=0.06, spread=0.06)
     assert (decision.pick, decision.keeps_incumbent) == ("dear", False)
@@ -831,7 +843,7 @@ def test_the_pick_is_one_that_beats_the_incumbent_if_any_does() -> None:
 def test_unscored_rows_that_could_turn_it_against_or_for_todays_system_are_insufficient_evidence(
     of_today: float,
 ) -> None:
-    today = Candidate("today", of_today, Money(0.0, 0.0, 0.0), 0.0, -1, incumbent=True)
+    today = Candidate("today", of_today, FREE, 0.0, -1, incumbent=True)
     pair = [today, candidate("a", 0.80)]
     decision = choose(pair, error=0.003, rows=500, unscored=500)
     assert (decision.verdict, decision.lacks) == ("insufficient_evidence", ("unscored_rows",))
@@ -839,7 +851,7 @@ def test_unscored_rows_that_could_turn_it_against_or_for_todays_system_are_insuf
 
 
 def test_of_todays_system_that_is_kept_it_counts_whether_it_surely_meets_the_limit() -> None:
-    today = Candidate("today", 0.95, Money(0.0, 0.0, 0.0), 0.0, -1, incumbent=True)
+    today = Candidate("today", 0.95, FREE, 0.0, -1, incumbent=True)
     pair = [today, candidate("a", 0.91)]
     assert choose(pair, Limits(min_quality=0.9)).verdict == "clear"
     assert choose(pair, Limits(min_quality=0.91)).limit_in_doubt is False
@@ -848,14 +860,14 @@ def test_of_todays_system_that_is_kept_it_counts_whether_it_surely_meets_the_lim
 
 
 def test_where_errors_weigh_nothing_today_is_still_not_given_up_for_something_worse() -> None:
-    today = Candidate("today", 0.87, Money(0.0, 0.0, 0.0), 0.0, -1, incumbent=True)
+    today = Candidate("today", 0.87, FREE, 0.0, -1, incumbent=True)
     assert at_error_cost(1.0, volume=0).pick == "cheap"
     assert at_error_cost(1.0, [today, *PRICED], volume=0).pick == "dear"
 
 
 def test_an_incumbent_that_breaks_the_limits_is_not_kept() -> None:
     recall = {"late": 0.5}
-    today = Candidate("today", 0.95, Money(0.0, 0.0, 0.0), 0.0, -1, incumbent=True, recall=recall)
+    today = Candidate("today", 0.95, FREE, 0.0, -1, incumbent=True, recall=recall)
     finds = replace(candidate("finds", 0.90, 50, 1), recall={"late": 0.8})
     assert choose([today, finds]).keeps_incumbent
     wanted = Limits(min_recall={"late": 0.6})

@@ -59,24 +59,24 @@ def test_a_huge_volume_does_not_lose_precision() -> None:
 
 
 def test_a_free_machine_costs_nothing() -> None:
-    assert cost(9, 9, Prices("own", 0.0, "x"), volume=10**6) == Money(0.0, 0.0, 0.0)
+    assert cost(9, 9, Prices("own", 0.0, "x"), volume=10**6) == Tariff(0.0, 0.0).at(0)
 
 
 def test_break_even_is_where_the_saving_has_paid_for_the_training() -> None:
-    tuned, plain = Money(0.001, 24.0, 0.0), Money(0.005, 0.0, 0.0)
+    tuned, plain = Tariff(0.001, 24.0).at(0), Tariff(0.005, 0.0).at(0)
     assert break_even(tuned, plain) == pytest.approx(500)  # 2 USD a month at 0.4 cents saved a query
     assert break_even(tuned, plain, months=24) == pytest.approx(250)
 
 
 def test_there_is_no_break_even_where_one_is_cheaper_at_every_volume() -> None:
-    cheap, dear = Money(0.001, 1.0, 0.0), Money(0.005, 2.0, 0.0)
+    cheap, dear = Tariff(0.001, 1.0).at(0), Tariff(0.005, 2.0).at(0)
     assert break_even(cheap, dear) is None
     assert break_even(dear, cheap) is None
     assert break_even(cheap, cheap) is None
 
 
 def test_equal_prices_a_query_never_pay_for_training() -> None:
-    assert break_even(Money(0.001, 5.0, 0.0), Money(0.001, 0.0, 0.0)) is None
+    assert break_even(Tariff(0.001, 5.0).at(0), Tariff(0.001, 0.0).at(0)) is None
 
 
 seconds = st.floats(0, 1e5)

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from advisor.decide import Candidate, Evidence, Limits
-from advisor.economics import Money, Tariff
-from advisor.sensitivity import Assumptions, Flip, break_evens, in_few_digits, what_would_flip
+from advisor.decide import Assumptions, Candidate, Evidence, Limits
+from advisor.economics import Tariff
+from advisor.sensitivity import Flip, break_evens, in_few_digits, what_would_flip
 
 POINT = 0.01
 VOLUME = 10_000.0
@@ -29,8 +29,7 @@ def candidate(
     incumbent: bool = False,
 ) -> Candidate:
     """`fixed` is the month's share of training."""
-    per_query = per_1k / 1000
-    money = Money(per_query, 12 * fixed, per_query * VOLUME + fixed)
+    money = Tariff(per_1k / 1000, 12 * fixed).at(VOLUME)
     return Candidate(name, quality, money, p95_ms, simplicity, incumbent)
 
 
@@ -166,9 +165,9 @@ def test_the_incumbent_has_no_part_in_it() -> None:
 
 
 def test_break_evens_say_above_which_volume_who_is_cheaper() -> None:
-    tuned = Candidate("tuned", 0.9, Money(0.001, 12.0, 11.0), 100, 1)
-    plain = Candidate("plain", 0.9, Money(0.002, 0.0, 20.0), 100, 0)
-    today = Candidate("today", 0.9, Money(0.0, 1.0, 1.0), 100, 0, incumbent=True)
+    tuned = Candidate("tuned", 0.9, Tariff(0.001, 12.0).at(VOLUME), 100, 1)
+    plain = Candidate("plain", 0.9, Tariff(0.002, 0.0).at(VOLUME), 100, 0)
+    today = Candidate("today", 0.9, Tariff(0.0, 12.0).at(VOLUME), 100, 0, incumbent=True)
     assert break_evens([tuned, plain, today], "plain") == [("tuned", "plain", pytest.approx(1000))]
     assert break_evens([plain], "plain") == []
 
@@ -278,9 +277,9 @@ def test_between_here_and_the_volume_that_is_told_nothing_changes_and_beyond_it_
 
 def test_a_flip_is_told_in_few_digits_that_bring_it_about() -> None:
     """Within 7 ms `slow` still answers, and within 6 not even `quick`, so that less than 6.6 ms are told as 6.5."""
-    slow = Candidate("slow", 0.90, Money(0.0, 0.0, 1.0), 6.6, 0)
-    quick = Candidate("quick", 0.825, Money(0.0, 0.0, 1.0), 6.415, 1)
-    quickest = Candidate("quickest", 0.5, Money(0.0, 0.0, 1.0), 0.2, 2)
+    slow = Candidate("slow", 0.90, Tariff(0.0, 0.0, 1.0).at(1000.0), 6.6, 0)
+    quick = Candidate("quick", 0.825, Tariff(0.0, 0.0, 1.0).at(1000.0), 6.415, 1)
+    quickest = Candidate("quickest", 0.5, Tariff(0.0, 0.0, 1.0).at(1000.0), 0.2, 2)
     candidates = [slow, quick, quickest]
     resampled = {c.name: np.full(10, c.quality) for c in candidates}
     assumed = Assumptions(candidates, Evidence({}, resampled, 200), Limits(), 0.01, 1000.0)

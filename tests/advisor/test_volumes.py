@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from advisor.decide import Candidate, Evidence, Limits, decide
+from advisor.decide import Assumptions, Candidate, Evidence, Limits, decide
 from advisor.economics import Tariff
 from advisor.report.schema import Volumes
-from advisor.sensitivity import Assumptions, picks_by_volume
+from advisor.sensitivity import picks_by_volume
 from advisor.volumes import MOST_LINES, by_volume
 
 VOLUME = 20_000
@@ -27,7 +27,7 @@ def assume(*candidates: Candidate, error_cost: float | None = None, limits: Limi
 
 def made(assumed: Assumptions) -> Volumes:
     families = {c.name: {"tuned": "finetune", "weak": "baseline"}.get(c.name, "prompt") for c in assumed.candidates}
-    found = by_volume(assumed, assumed.decide(), families)
+    found = by_volume(assumed, decide(assumed), families)
     assert found is not None
     return found
 
@@ -55,9 +55,9 @@ def test_at_each_stop_it_is_the_pick_of_the_decision_itself(error_cost: float | 
     found = made(assumed)
     for volume, pick in zip(found.queries_per_month, found.picks, strict=True):
         moved = [
-            Candidate(c.name, c.quality, c.money.rule.at(volume), c.p95_ms, c.simplicity) for c in assumed.candidates
+            Candidate(c.name, c.quality, c.money.tariff.at(volume), c.p95_ms, c.simplicity) for c in assumed.candidates
         ]
-        again = decide(moved, assumed.evidence, Limits(), 0.01, error_cost=error_cost, volume=volume)
+        again = decide(Assumptions(moved, assumed.evidence, Limits(), 0.01, volume, error_cost))
         assert pick == again.pick
         last = [change.strategy for change in found.changes if change.queries_per_month < volume]
         assert not last or last[-1] == pick
@@ -86,7 +86,7 @@ def test_a_limit_that_only_few_idle_hours_break_leaves_no_pick_there() -> None:
     assert found == [(100.0, None), (pytest.approx(73_000.0), "on")]
     assumed = assume(on, limits=Limits(max_cost_per_1k=1.0))
     assert assumed.pick() is None
-    shown = by_volume(assumed, assumed.decide(), {"on": "prompt"})
+    shown = by_volume(assumed, decide(assumed), {"on": "prompt"})
     assert shown is not None
     assert [line.strategy for line in shown.lines] == ["on"]
     assert (shown.picks[0], shown.picks[-1]) == (None, "on")
@@ -94,4 +94,4 @@ def test_a_limit_that_only_few_idle_hours_break_leaves_no_pick_there() -> None:
 
 def test_without_a_pick_at_any_volume_there_is_nothing_to_show() -> None:
     assumed = assume(PROMPT, limits=Limits(min_quality=0.99))
-    assert by_volume(assumed, assumed.decide(), {"prompt": "prompt"}) is None
+    assert by_volume(assumed, decide(assumed), {"prompt": "prompt"}) is None
