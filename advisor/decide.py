@@ -258,6 +258,7 @@ class Assumptions:
 
     @property
     def aim(self) -> Aim:
+        """What the pick has most of."""
         return Aim(self.tolerance, None if self.error_cost is None else self.error_cost * self.volume)
 
     @property
