@@ -524,11 +524,11 @@ def _could_differ(assumed: Assumptions) -> bool:
         return False
     now = _picked(assumed)
 
-    def if_answered(one: Candidate, for_it: bool) -> Assumptions:
+    def turned(one: Candidate, for_it: bool) -> Assumptions:
         moved = [_if_answered(c, assumed.evidence, (c is one) == for_it) for c in assumed.candidates]
         return replace(assumed, candidates=moved)
 
-    return any(_picked(if_answered(one, for_it)) != now for one in assumed.candidates for for_it in (True, False))
+    return any(_picked(turned(one, for_it)) != now for one in assumed.candidates for for_it in (True, False))
 
 
 def _if_answered(candidate: Candidate, evidence: Evidence, rightly: bool) -> Candidate:
