@@ -10,7 +10,7 @@ from eval.audit.personal_data import mask
 from eval.contracts import Example
 from eval.errors import RequestError
 from eval.near_duplicates import group_key
-from eval.reading.columns import IDS, OUTPUTS, map_columns, named, quoted
+from eval.reading.columns import IDS, OUTPUTS, find_column, map_columns, quoted
 from eval.reading.examples import ExampleFile
 from eval.reading.tables import Table, read_table
 from eval.reading.text import as_text, counted, listed
@@ -110,7 +110,7 @@ Way = tuple[str, list[str], list[str]]
 
 def _ways(table: Table, examples: Sequence[Example], inputs: list[str], asked: list[str]) -> list[Way]:
     ways: list[Way] = []
-    identifier = named(table, IDS)
+    identifier = find_column(table, IDS)
     if identifier:
         ids = [as_text(row.values.get(identifier)) for row in table.rows]
         ways.append(("id", ids, [example.id for example in examples]))
@@ -133,7 +133,7 @@ def _of_others(inputs: Mapping[str, str], asked: Mapping[str, str]) -> set[str]:
 def _inputs(table: Table, request: CompareRequest, file: ExampleFile) -> list[str]:
     """Each row's input as `group_key`; none where the file has no input column."""
     try:
-        mapping = map_columns(table, request.input_columns, named(table, (*PREDICTIONS, *OUTPUTS)))
+        mapping = map_columns(table, request.input_columns, find_column(table, (*PREDICTIONS, *OUTPUTS)))
     except RequestError:
         return []
     if not file.inputs:  # the examples are conversations, of which a reply at the end is the output
@@ -142,7 +142,9 @@ def _inputs(table: Table, request: CompareRequest, file: ExampleFile) -> list[st
 
 
 def _output_column(table: Table, asked: str | None) -> str:
-    column = named(table, PREDICTIONS) or (asked if asked in table.columns else None) or named(table, OUTPUTS)
+    column = (
+        find_column(table, PREDICTIONS) or (asked if asked in table.columns else None) or find_column(table, OUTPUTS)
+    )
     if column is None:
         raise RequestError(
             f"--incumbent: {table.name} has the columns {quoted(table.columns)}, none of which is known to be the "
