@@ -18,6 +18,7 @@ from strategies.base import Family
 from strategies.models.hosted import PREFIX
 
 MONTHS = 12
+"""Over which what is paid once is spread."""
 HOURS = 3600.0
 HOURS_A_MONTH = 730.0
 MILLION = 1e6
@@ -147,10 +148,10 @@ class Tariff:
         """How many must be on."""
         return max(self.fewest, math.ceil(volume / self.carries - 1e-9))
 
-    def at(self, volume: float, months: int = MONTHS) -> Money:
-        """What it costs at so many queries a month; what is paid once is spread over `months`."""
+    def at(self, volume: float) -> Money:
+        """What it costs at so many queries a month."""
         machines = self.machines(volume) * self.machine
-        monthly = self.per_query * volume + machines + self.standing + self.once / months
+        monthly = self.per_query * volume + machines + self.standing + self.once / MONTHS
         idle = machines / max(volume, 1.0)  # a machine that nobody asks is not cheap
         return Money(self.per_query + idle, self.once, monthly, self)
 
@@ -161,9 +162,9 @@ class Tariff:
             self.fewest,
         )  # fmt: skip
 
-    def line(self, volume: float, months: int = MONTHS) -> tuple[float, float]:
+    def line(self, volume: float) -> tuple[float, float]:
         """The monthly cost as a line (its value at 0, its slope) that holds while as many machines are on as here."""
-        return self.machines(volume) * self.machine + self.standing + self.once / months, self.per_query
+        return self.machines(volume) * self.machine + self.standing + self.once / MONTHS, self.per_query
 
 
 @dataclass(frozen=True)
@@ -335,23 +336,23 @@ def middle(low: float, high: float) -> float:
     return (low + high) / 2 if math.isfinite(high) else 2 * low + 1
 
 
-def break_even(a: Money, b: Money, months: int = MONTHS) -> float | None:
+def break_even(a: Money, b: Money) -> float | None:
     """Queries a month above which `a` is the cheaper of the two, having been the dearer.
 
     None where it is never so; where they change places several times (machines are always on), the first time.
     """
     dearer = False
-    for volume, difference in _differences(a.tariff, b.tariff, months):
+    for volume, difference in _differences(a.tariff, b.tariff):
         if difference < 0 and dearer:
             return volume
         dearer = dearer or difference > 0
     return None
 
 
-def _differences(a: Tariff, b: Tariff, months: int) -> Iterator[tuple[float, float]]:
+def _differences(a: Tariff, b: Tariff) -> Iterator[tuple[float, float]]:
     """Volumes at which the sign of what `a` costs more may change, and that difference just above each."""
     for low, high in pieces([a, b]):
-        (a_start, a_slope), (b_start, b_slope) = (one.line(middle(low, high), months) for one in (a, b))
+        (a_start, a_slope), (b_start, b_slope) = (one.line(middle(low, high)) for one in (a, b))
         start, slope = a_start - b_start, a_slope - b_slope
         yield low, start + slope * low or slope
         if slope and low < (meeting := -start / slope) < high:

@@ -33,9 +33,9 @@ from eval.errors import RequestError
 SIX_CENTS_A_MINUTE = Prices("a machine", 3.60, "by hand")
 
 
-def cost(query_seconds: float, fit_seconds: float, prices: Prices, volume: float, months: int = 12) -> Money:
+def cost(query_seconds: float, fit_seconds: float, prices: Prices, volume: float) -> Money:
     """Of busy machine-seconds."""
-    return tariff(Use(query_seconds, fit_seconds), Terms(prices)).at(volume, months)
+    return tariff(Use(query_seconds, fit_seconds), Terms(prices)).at(volume)
 
 
 def test_cost_is_busy_seconds_at_the_hourly_price_with_training_spread_over_a_year() -> None:
@@ -43,10 +43,6 @@ def test_cost_is_busy_seconds_at_the_hourly_price_with_training_spread_over_a_ye
     assert money.per_query == pytest.approx(0.002)  # 2 s of 3,600 s at 3.60 USD
     assert money.training == pytest.approx(3.60)  # one hour
     assert round(money.monthly, 2) == 20.30  # 10,000 × 0.002, and 3.60 / 12
-
-
-def test_training_is_spread_over_the_months_given() -> None:
-    assert round(cost(0, 3600, SIX_CENTS_A_MINUTE, volume=0, months=3).monthly, 2) == 1.20
 
 
 def test_without_queries_only_training_is_paid() -> None:
@@ -65,7 +61,6 @@ def test_a_free_machine_costs_nothing() -> None:
 def test_break_even_is_where_the_saving_has_paid_for_the_training() -> None:
     tuned, plain = Tariff(0.001, 24.0).at(0), Tariff(0.005, 0.0).at(0)
     assert break_even(tuned, plain) == pytest.approx(500)  # 2 USD a month at 0.4 cents saved a query
-    assert break_even(tuned, plain, months=24) == pytest.approx(250)
 
 
 def test_there_is_no_break_even_where_one_is_cheaper_at_every_volume() -> None:
