@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from typing import Literal
 
 from advisor.data import Data
 from advisor.planning import FOLDS, Sizes
+from advisor.report.schema import Source
 from eval.audit import accepted, marked
 from eval.audit.balance import unlearnt_labels
 from eval.contracts import Example, Kind
@@ -18,8 +18,6 @@ from eval.near_duplicates import group_key
 
 FEWEST_TO_LEARN = 2
 """Examples beside a given test set."""
-Source = Literal["split", "file", "latest"]
-"""Where test rows come from: drawn from the examples, the client's own file, or the latest of the examples."""
 
 
 def source_of(data: Data) -> Source:

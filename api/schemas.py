@@ -7,9 +7,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
+from advisor.decide import Verdict
 from advisor.economics import Hosting, PriceFile
 from advisor.error_costs import ErrorCost
-from advisor.report.schema import Finding, Verdict
+from advisor.report.schema import Finding
 from advisor.request import Name, Options
 from advisor.runs import REPORT
 from api.tables import Comparison, State

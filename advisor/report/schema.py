@@ -6,17 +6,19 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from advisor.decide import Verdict
 from advisor.economics import PEAK_RATIO, Hosting, TokenPrices
 from advisor.error_costs import ErrorCost
+from eval.findings import Severity
+from strategies.base import Family
 
 SCHEMA_VERSION = "1.0"
 INCUMBENT = "incumbent"
 """Name under which the outputs of the system in use today take part."""
 
-Family = Literal["baseline", "prompt", "retrieval", "finetune", "combination"]
 Status = Literal["ok", "failed", "stopped_early", "not_applicable"]
-Verdict = Literal["clear", "tie", "none_feasible", "insufficient_evidence"]
-Severity = Literal["info", "warning", "error"]
+Source = Literal["split", "file", "latest"]
+"""Where test rows come from: drawn from the examples, the client's own file, or the latest of the examples."""
 
 
 class Model(BaseModel):
@@ -65,7 +67,7 @@ class Plan(Model):
     """Model-seconds that each strategy could spend, in each fit, on choosing its configuration."""
     test: int
     """Rows tested on, over all folds; with cross-fitting, every example is one."""
-    test_source: Literal["split", "file", "latest"] = "split"
+    test_source: Source = "split"
     refit: bool = False
     """Whether what is kept was fitted again on all examples."""
     offers: list[PlanOffer] = Field(default_factory=list)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
+from advisor.decide import Verdict
 from advisor.report import view, wording
-from advisor.report.schema import Quality, Report, StrategyResult, Verdict
+from advisor.report.schema import Quality, Report, StrategyResult
 
 if TYPE_CHECKING:
     from rich.console import Console

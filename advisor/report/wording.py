@@ -9,19 +9,19 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
+from advisor.decide import Verdict
 from advisor.economics import PEAK_RATIO, is_hosted
 from advisor.report.schema import (
     BreakEven,
     Plan,
     Quality,
     Refit,
-    Severity,
     SideEffects,
     Status,
     StrategyResult,
     Tokens,
-    Verdict,
 )
+from eval.findings import Severity
 from eval.metrics import MEAN_ERROR, METRICS, get_metric
 
 STRATEGY_TITLES = {
