@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from advisor.flags import flag_of
 from eval.errors import RequestError
 
 if TYPE_CHECKING:
@@ -227,7 +228,7 @@ def _on_the_way(asked: Mapping[str, Any]) -> tuple[str | None, bool, bool]:
         raise RequestError(f"--server: {server!r} is no address of a service, such as http://127.0.0.1:8000.")
     for name, value in zip(ON_THE_WAY[1:], switches, strict=True):
         if value is not None and not isinstance(value, bool):
-            raise RequestError(f"--{name.replace('_', '-')}: in a file it is true or false (given: {value!r}).")
+            raise RequestError(f"{flag_of(name)}: in a file it is true or false (given: {value!r}).")
     return server, bool(switches[0]), bool(switches[1])
 
 
@@ -336,7 +337,7 @@ def _say_unused(options: Mapping[str, Any], hosting: str, models: Sequence[str] 
     if models is not None and not any(map(is_hosted, models)):
         idle["a hosted model (--model openai:NAME)"] = ("endpoint", "max_spend")
     for needed, names in idle.items():
-        given = ["--" + name.replace("_", "-") for name in names if options.get(name) is not None]
+        given = [flag_of(name) for name in names if options.get(name) is not None]
         if given:
             typer.echo(f"advisor: {' and '.join(given)} count{'s' * (len(given) == 1)} with {needed} only.", err=True)
 

@@ -7,6 +7,8 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from advisor.flags import flag_of
+
 if TYPE_CHECKING:
     from advisor.data import Data
     from advisor.request import CompareRequest
@@ -103,7 +105,7 @@ def what_differs(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 def _told(name: str, then: Any, now: Any) -> str:
     if name in CONTENTS:
         return CONTENTS[name]
-    flag = "--" + name.replace("_", "-")
+    flag = flag_of(name)
     if any(str(value).startswith(HASHED) for value in (then, now)):
         return f"{flag} differs"
     return f"{flag} differs ({_value(then)} then, {_value(now)} now)"

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from advisor.economics import Hosting, mean_qps
 from advisor.error_costs import TAGS, ErrorCost, read_error_cost
+from advisor.flags import flag_of
 from eval.errors import RequestError
 from eval.findings import Code
 from eval.reading.text import clean
@@ -189,7 +190,7 @@ def checked(form: type[Form], values: Mapping[str, object]) -> Form:
 
 def _sentence(error: ValidationError) -> str:
     first = error.errors()[0]
-    flag = "--" + str(first["loc"][0]).replace("_", "-") if first["loc"] else "the request"
+    flag = flag_of(str(first["loc"][0])) if first["loc"] else "the request"
     if first["type"] == "extra_forbidden":
         known = ", ".join(sorted(CompareRequest.model_fields, key=lambda name: name in Options.model_fields))
         return f"{flag} is no option of compare; known are {known}."

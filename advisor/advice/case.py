@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from advisor.decide import Candidate, Decision, Evidence
 from advisor.evidence import Weighed
+from advisor.flags import flag_of
 from advisor.report import schema
 from advisor.report.schema import INCUMBENT
 from eval.reading.text import conjoined
@@ -88,4 +89,4 @@ def best_of(case: Case, wanted: Callable[[schema.StrategyResult], bool]) -> str 
 def flags_of(broken: Sequence[str]) -> list[str]:
     """Of a recall with its label."""
     parts = [name.partition(" ") for name in broken]
-    return [f"--{flag.replace('_', '-')}{space}{label}" for flag, space, label in parts]
+    return [f"{flag_of(name)}{space}{label}" for name, space, label in parts]
