@@ -12,6 +12,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from advisor.faults import Fault, first_fault
 from eval.errors import RequestError, first_line
 from eval.reading.text import counted
 from strategies.base import Family
@@ -282,19 +283,17 @@ def read_prices(path: str) -> Prices:
     try:
         return PriceFile.model_validate(values).prices(Path(path).name)  # a client need not know of our folders
     except ValidationError as error:
-        raise RequestError(f"--prices: {path}{_complaint(error)}.") from error
+        raise RequestError(f"--prices: {path}{_complaint(first_fault(error))}.") from error
 
 
-def _complaint(error: ValidationError) -> str:
-    """What is wrong first, and what is right there."""
-    first = error.errors()[0]
-    *places, last = [str(part) for part in first["loc"]]
-    if first["type"] == "extra_forbidden" or last == "[key]":
+def _complaint(fault: Fault) -> str:
+    """What is wrong, and what is right there."""
+    *places, last = map(str, fault.place)
+    if fault.kind == "extra_forbidden" or last == "[key]":
         name = places[-1] if last == "[key]" else last
         inside = f" under {places[0]}" if places else ""
         return f" has the unknown key {name!r}{inside}; known are {', '.join(_known_in(places))}"
-    said = f"{first['msg'][0].lower()}{first['msg'][1:]}"
-    return f": {'.'.join([*places, last])}: {said}; all prices are in USD"
+    return f": {fault}; all prices are in USD"
 
 
 def _known_in(places: Sequence[str]) -> Sequence[str]:

@@ -13,6 +13,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, field_validator, model_validator
 
+from advisor.faults import first_fault
 from eval.errors import RequestError
 from eval.metrics import collapse
 from eval.reading.delimited import delimiter_of
@@ -169,13 +170,7 @@ def read_error_costs(path: str) -> ErrorCosts:
     try:
         return ErrorCosts.model_validate({**values, "source": path})
     except ValidationError as error:
-        raise RequestError(f"--error-cost: {path}: {_where(error)}.") from error
-
-
-def _where(error: ValidationError) -> str:
-    first = error.errors()[0]
-    said = first["msg"].removeprefix("Value error, ")
-    return ": ".join([*([".".join(map(str, first["loc"]))] if first["loc"] else []), said[0].lower() + said[1:]])
+        raise RequestError(f"--error-cost: {path}: {first_fault(error)}.") from error
 
 
 def _fields(text: str, suffix: str, path: str) -> dict[str, Any]:

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from advisor.request import CompareRequest
 
 MEASURED_BY = 4
-"""Counted up whenever something is measured otherwise than before: what an earlier version began is not gone on with,
-since its fits and those to come would not be of one kind."""
+"""Counted up whenever something is measured or kept otherwise than before: what an earlier version began is not gone on
+with, since its fits and those to come would not be of one kind."""
 HASHED = "sha256:"
 """Begins the values that are kept as a hash: texts of a client's, and what may hold a secret."""
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from advisor.economics import Hosting, mean_qps
 from advisor.error_costs import TAGS, ErrorCost, read_error_cost
+from advisor.faults import first_fault
 from advisor.flags import flag_of
 from eval.errors import RequestError
 from eval.findings import Code
@@ -189,15 +190,15 @@ def checked(form: type[Form], values: Mapping[str, object]) -> Form:
 
 
 def _sentence(error: ValidationError) -> str:
-    first = error.errors()[0]
-    flag = flag_of(str(first["loc"][0])) if first["loc"] else "the request"
-    if first["type"] == "extra_forbidden":
+    fault = first_fault(error, TAGS)
+    name, *place = map(str, fault.place)
+    flag = flag_of(name)
+    if fault.kind == "extra_forbidden":
         known = ", ".join(sorted(CompareRequest.model_fields, key=lambda name: name in Options.model_fields))
         return f"{flag} is no option of compare; known are {known}."
-    if first["type"] == "too_short":
+    if fault.kind == "too_short":
         return f"{flag}: name at least one, or leave it out."
-    given = f" (given: {first['input']!r})" if first["type"] != "missing" else ""
-    said, place = first["msg"].removeprefix("Value error, "), [p for p in first["loc"][1:] if str(p) not in TAGS]
-    inside = f" {'.'.join(map(str, place))}:" if place and all(isinstance(p, str) for p in place) else ""
-    quotes = ": put it in quotes" if first["type"] == "string_type" else ""  # YAML reads yes as true, 5 as a number
-    return f"{flag}:{inside} {said[0].lower()}{said[1:]}{given}{quotes}."
+    given = f" (given: {fault.given!r})" if fault.kind != "missing" else ""
+    inside = f" {'.'.join(place)}:" if place and not isinstance(fault.place[1], int) else ""
+    quotes = ": put it in quotes" if fault.kind == "string_type" else ""  # YAML reads yes as true, 5 as a number
+    return f"{flag}:{inside} {fault.said}{given}{quotes}."

@@ -19,6 +19,7 @@ from starlette.datastructures import FormData, UploadFile
 
 from advisor.economics import PriceFile
 from advisor.error_costs import TAGS
+from advisor.faults import first_fault
 from advisor.request import Options
 from api.problems import Problem
 from api.schemas import TaskFields
@@ -30,6 +31,7 @@ LISTS = ("model", "strategies", "input_columns", "accept")
 PAIRS = ("min_recall",)
 """Fields that may come several times, each with one pair, or once as an object."""
 OBJECTS = ("prices",)
+UNION_TAGS = ("str", "TaskFields", *TAGS)
 MOST_FIELDS = 100
 _NULL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 """In JSON. After an odd number of backslashes it is the text of such an escape, which is harmless."""
@@ -132,12 +134,7 @@ def checked(form: type[Form], options: Mapping[str, Any]) -> Form:
     try:
         return form.model_validate(options)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = (
-            ".".join(str(part) for part in first["loc"] if part not in ("str", "TaskFields", *TAGS)) or "the request"
-        )
-        said = first["msg"].removeprefix("Value error, ")
-        raise Problem(422, f"{where}: {said[0].lower()}{said[1:]}.") from error
+        raise Problem(422, f"{first_fault(error, UNION_TAGS)}.") from error
 
 
 def _encoded(value: object, what: str) -> bytes:

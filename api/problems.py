@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
@@ -17,6 +18,8 @@ from pydantic import BaseModel
 from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 
+from advisor.error_costs import TAGS
+from advisor.faults import first_fault
 from advisor.request import Options
 from eval.errors import AdvisorError
 
@@ -121,9 +124,8 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     def invalid(request: Request, error: RequestValidationError) -> Response:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
-        return told(422, f"{where}: {first['msg']}.", request)
+        fault = first_fault(error, TAGS)  # whose place begins with the part of the request
+        return told(422, f"{replace(fault, place=fault.place[1:] or fault.place)}.", request)
 
     @app.exception_handler(HTTPException)
     def http(request: Request, error: HTTPException) -> Response:

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.exceptions import HTTPException
 
 from advisor import __version__
+from advisor.faults import first_fault
 from api.gathering import Gatherer
 from api.limits import asks_this_machine, is_cross_site
 from eval.contracts import Prediction, Solution
@@ -180,9 +181,8 @@ async def _read(request: Request) -> _Asked:
     try:
         return _Asked.model_validate({name: value for name, value in values.items() if value is not None})
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise Refusal(f"{where}: {first['msg']}.", str(first["loc"][0]) if first["loc"] else None) from error
+        fault = first_fault(error)
+        raise Refusal(f"{fault}.", str(fault.place[0])) from error
 
 
 async def _answered(gatherer: Gatherer, text: str) -> Prediction:

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from advisor.faults import first_fault
 from eval.errors import RequestError
 from strategies.models.catalogue import DEFAULT_EMBEDDER, DEFAULT_LANGUAGE_MODEL
 from strategies.models.hosted import PREFIX
@@ -93,9 +94,8 @@ def read_settings(**changes: object) -> Settings:
     try:
         return Settings(**changes)  # type: ignore[arg-type]
     except ValidationError as error:
-        first = error.errors()[0]
-        name = "ADVISOR_" + str(first["loc"][0]).upper() if first["loc"] else "A setting"
-        raise RequestError(f"{name}: {first['msg']}.") from error
+        fault = first_fault(error)
+        raise RequestError(f"ADVISOR_{str(fault.place[0]).upper()}: {fault.said}.") from error
     except ValueError as error:  # JSON that cannot be read
         raise RequestError(f"A setting in the environment cannot be read: {error}.") from error
 

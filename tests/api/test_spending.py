@@ -22,7 +22,7 @@ WORDS = {"billing": "invoice payment refund", "outage": "power dark breaker"}
 @pytest.mark.parametrize("value", ["0", "-1", "nan", "inf", "much"])
 def test_a_cap_that_is_none_is_refused_by_its_name(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ADVISOR_MAX_SPEND", value)
-    with pytest.raises(RequestError, match="ADVISOR_MAX_SPEND: Input should be"):
+    with pytest.raises(RequestError, match="ADVISOR_MAX_SPEND: input should be"):
         read_settings()
 
 
