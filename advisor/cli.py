@@ -7,7 +7,6 @@ import os
 import shlex
 import sys
 import warnings
-from dataclasses import asdict
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -561,9 +560,9 @@ def audit(
         accept=_names(accept),
         redact=redact,
     )
-    findings = [{**asdict(finding), "rows": list(finding.rows)} for finding in audit_only(request)]
+    findings = audit_only(request)
     if as_json:
-        print(_json({"findings": findings}, indent=1))
+        print(_json({"findings": [finding.to_json() for finding in findings]}, indent=1))
         return
     from rich.console import Console
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
@@ -25,6 +25,7 @@ from advisor.report.wording import (
     title_in_text,
     what_cuts_are_for,
 )
+from eval.findings import Finding, Severity, gravest_first
 
 if TYPE_CHECKING:
     from advisor.comparison import Comparison
@@ -100,21 +101,20 @@ def print_plan(comparison: Comparison, console: Console) -> None:
         console.print(f"{what_cuts_are_for(plan.total, budget)}: {escape(cut)}.")
 
 
-def print_findings(findings: list[dict[str, Any]], console: Console) -> None:
+def print_findings(findings: Sequence[Finding], console: Console) -> None:
     """The audit as a list, the gravest first."""
     if not findings:
         console.print("Nothing to report.")
-    for finding in sorted(findings, key=lambda finding: list(_STYLES).index(finding["severity"])):
-        style = _STYLES[finding["severity"]]
-        message = escape(legible(finding["message"]))
-        console.print(f"[{style}]{finding['severity']}[/] [bold]{finding['code']}[/]: {message}")
-        if finding["rows"]:
-            more = len(finding["rows"]) - MOST_ROWS_SHOWN
-            rows = ", ".join(finding["rows"][:MOST_ROWS_SHOWN]) + (f" and {more} more" if more > 0 else "")
+    for finding in gravest_first(findings):
+        style, message = _STYLES[finding.severity], escape(legible(finding.message))
+        console.print(f"[{style}]{finding.severity}[/] [bold]{finding.code}[/]: {message}")
+        if finding.rows:
+            more = len(finding.rows) - MOST_ROWS_SHOWN
+            rows = ", ".join(finding.rows[:MOST_ROWS_SHOWN]) + (f" and {more} more" if more > 0 else "")
             console.print(f"  Rows: {escape(legible(rows))}", style="dim", soft_wrap=True)
-        if finding["action"]:
-            console.print(f"  {escape(legible(finding['action']))}")
-    if counted := rows_without_id(row for finding in findings for row in finding["rows"]):
+        if finding.action:
+            console.print(f"  {escape(legible(finding.action))}")
+    if counted := rows_without_id(row for finding in findings for row in finding.rows):
         console.print(counted, style="dim")
 
 
@@ -148,5 +148,4 @@ def _warned(scores: dict[str, Any]) -> str:
 
 
 MOST_ROWS_SHOWN = 10
-_STYLES = {"error": "bold red", "warning": "yellow", "info": "blue"}
-"""By severity, the gravest first."""
+_STYLES: dict[Severity, str] = {"error": "bold red", "warning": "yellow", "info": "blue"}

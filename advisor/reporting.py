@@ -28,6 +28,7 @@ from advisor.runs import SOLUTION, RunFolder, write_atomically
 from advisor.volumes import by_volume
 from eval.audit.injection import tries_to_instruct
 from eval.contracts import Evaluation, Kind, Outcome
+from eval.findings import MOST_ROWS_NAMED
 from eval.harness import paired_fits, scored_rows
 from eval.metrics import JSON_FIELD_F1, Metric, get_metric
 from eval.statistics import interval, interval_over_fits, paired_difference, smallest_difference
@@ -42,7 +43,6 @@ from strategies.side_effects import SideEffects
 if TYPE_CHECKING:
     from advisor.comparison import Comparison
 
-MOST_ROWS_NAMED = 100
 SAMPLES = 8
 ANSWER_LETTERS = 2000
 QUICKLY_HASHED = 200_000_000
@@ -116,10 +116,7 @@ def _task(comparison: Comparison) -> schema.TaskPart:
 
 
 def _data(comparison: Comparison, measured: Measured) -> schema.DataPart:
-    findings = [
-        schema.Finding.model_validate({**asdict(f), "rows": list(f.rows[:MOST_ROWS_NAMED])})
-        for f in comparison.data.findings
-    ]
+    findings = [schema.Finding.model_validate(f.to_json(MOST_ROWS_NAMED)) for f in comparison.data.findings]
     return schema.DataPart(
         examples=len(comparison.data.examples),
         documents=len(comparison.data.documents),

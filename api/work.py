@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Generator
-from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from advisor.request import CompareRequest, make_request
 from eval.contracts import Solution
 from eval.errors import RequestError
+from eval.findings import MOST_ROWS_NAMED, gravest_first
 from eval.near_duplicates import forget
 from eval.reading.tables import read_table
 from eval.reading.text import clean
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 FIRST_ROWS = 5
 SHOWN_LETTERS = 500
 MOST_LOADED = 2
-MOST_ROWS_NAMED = 100
-GRAVITY = ("error", "warning", "info")
 
 HOPELESS = "There is no estimate: with these findings no comparison can be made."
 TOO_LONG = (
@@ -68,9 +66,9 @@ def _audit(
     request = make_request(**options)
     check_rows(request, most_rows)
     shelf, data = shelf_of(request, prices_of(request), places), audited(request)
-    gravest_first = sorted(judged(data, request, shelf).findings, key=lambda finding: GRAVITY.index(finding.severity))
+    findings = gravest_first(judged(data, request, shelf).findings)
     found = {
-        "findings": [{**asdict(finding), "rows": list(finding.rows[:MOST_ROWS_NAMED])} for finding in gravest_first],
+        "findings": [finding.to_json(MOST_ROWS_NAMED) for finding in findings],
         "columns": list(read_table(request.examples).columns),
         "examples": len(data.examples),
         "documents": len(data.documents),

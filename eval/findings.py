@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
 
 Severity = Literal["info", "warning", "error"]
+GRAVITY: tuple[Severity, ...] = ("error", "warning", "info")
+MOST_ROWS_NAMED = 100
+"""In reports."""
 
 
 class Code(StrEnum):
@@ -61,6 +65,15 @@ class Finding:
     def said(self) -> str:
         """The message; where it is a warning, with what was done and is to be done."""
         return f"{self.message} {self.action}".strip() if self.severity == "warning" else self.message
+
+    def to_json(self, most_rows: int | None = None) -> dict[str, Any]:
+        """Its fields, with at most so many of the rows."""
+        return {**asdict(self), "rows": list(self.rows[:most_rows])}
+
+
+def gravest_first(findings: Iterable[Finding]) -> list[Finding]:
+    """Errors, warnings, then the rest, each in the order that they came in."""
+    return sorted(findings, key=lambda finding: GRAVITY.index(finding.severity))
 
 
 def in_test(row: str) -> str:
