@@ -89,11 +89,9 @@ class Store:
             row = Comparison(
                 id=id, project_id=project.id, created_at=self._clock(), task=asked.task, options=asked.options,
                 files=asked.files, idempotency_key=asked.idempotency_key, content_sha256=asked.content_sha256,
-                state=State.QUEUED, events=0, strategies={}, phase="", progress=0.0, cancel_requested=False, attempts=0,
-                fruitless_attempts=0,
             )  # fmt: skip
             session.add(row)
-            session.flush()
+            session.flush()  # which gives it the defaults of its columns
             self._tell(session, row, "state", {"state": State.QUEUED})
             _add(session, action)
             return row, True
