@@ -39,7 +39,7 @@ def render_html(report: Report) -> str:
     ranked = view.ranked(report)
     volume_charts = [charts.volume_chart(report), charts.volume_chart(report, is_narrow=True)]
     return (
-        _environment()
+        _templates()
         .get_template("report.html.j2")
         .render(
             report=report,
@@ -99,19 +99,18 @@ def _stops(report: Report, drawn: list[charts.Drawing | None]) -> dict[str, Any]
     return {"at": at, "start": start}
 
 
-def _environment() -> Environment:
+def templates_in(folder: Path) -> Environment:
+    """The templates of a folder. All text is escaped; what a template misses is an error."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["configuration"] = _configuration
-    environment.filters["commands"] = _commands
-    return environment
+    loader = FileSystemLoader(folder)
+    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+
+
+def _templates() -> Environment:
+    templates = templates_in(TEMPLATES)
+    templates.filters |= {"configuration": _configuration, "commands": _commands}
+    return templates
 
 
 def _commands(text: str) -> str:

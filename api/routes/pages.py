@@ -12,6 +12,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from advisor.report import wording
+from advisor.report.html import templates_in
 from advisor.request import Options
 from api import asking, schemas
 from api.access import COOKIE, Known, Served, Services
@@ -35,17 +36,12 @@ router = APIRouter(include_in_schema=False)
 
 @cache
 def templates() -> Environment:
-    """All text is escaped; what a template misses is an error."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
-    environment.filters |= {"legible": wording.legible, "duration": wording.duration, "title": wording.strategy_title}
-    environment.filters["advised"] = advised
-    environment.globals |= {"words": wording}
-    return environment
+    """Those of the pages, with what they say things by."""
+    found = templates_in(TEMPLATES)
+    found.filters |= {"legible": wording.legible, "duration": wording.duration, "title": wording.strategy_title}
+    found.filters["advised"] = advised
+    found.globals |= {"words": wording}
+    return found
 
 
 def advised(advice: schemas.Advice) -> str:
