@@ -25,8 +25,6 @@ compare_on: Callable[..., tuple[Report, Path]] | None = None
 """Carries out a request on a server; set by `api.cli`, since nothing here knows of HTTP."""
 OWN_FILES = ("report.html", "report.md", "report.json", "predictions.parquet", "plan.json", "run.log")
 """Of a run folder, which no other command writes over, nor anything in the folders there."""
-REPEATED = ("model", "min_recall")
-"""Flags that may come several times; none is an empty list, which means nothing here."""
 UNUSABLE, NONE_FEASIBLE, INTERRUPTED = 2, 3, 130
 RESUMES = "interrupted. Finished strategies are kept: the same command resumes with --output {}."
 ON_THE_WAY = ("server", "dry_run", "json")
@@ -179,42 +177,14 @@ def compare(
     ] = False,
 ) -> None:
     """Compare strategies on your examples, recommend one, and keep it."""
-    options: dict[str, Any] = {
-        "task": task,
-        "examples": _one_of(examples, examples_file, "--examples"),
-        "documents": _one_of(documents, documents_path, "--documents"),
-        "model": model,
-        "endpoint": endpoint,
-        "max_spend": max_spend,
-        "embedder": embedder,
-        "strategies": _names(strategies),
-        "input_columns": _names(input_columns),
-        "output_column": output_column,
-        "test": test,
-        "group_by": group_by,
-        "time_column": time_column,
-        "incumbent": incumbent,
-        "accept": _names(accept),
-        "redact": redact,
-        "output": output,
-        "time_budget": time_budget,
-        "seed": seed,
-        "tolerance": tolerance,
-        "volume": volume,
-        "hosting": hosting,
-        "min_replicas": min_replicas,
-        "peak_qps": peak_qps,
-        "min_quality": min_quality,
-        "max_cost_per_1k": max_cost_per_1k,
-        "max_latency_ms": max_latency_ms,
-        "min_recall": min_recall,
-        "error_cost": error_cost,
-        "prices": prices,
-        "keep": keep,
-        "device": device,
-    }
+    given = dict(locals())  # the parameters, by their names
+    from advisor.request import CompareRequest
+
+    options = {name: value for name, value in given.items() if name in CompareRequest.model_fields}
+    options["examples"] = _one_of(examples, examples_file, "--examples")
+    options["documents"] = _one_of(documents, documents_path, "--documents")
     how = {"server": server, "dry_run": dry_run or None, "json": as_json or None}
-    asked = _with_config({**options, **how}, config)
+    asked = _with_config(_given({**options, **how}), config)
     server, dry_run, as_json = _on_the_way(asked)
     request = {name: value for name, value in asked.items() if name not in ON_THE_WAY}
     _run(request, server=server, dry_run=dry_run, as_json=as_json)
@@ -237,15 +207,17 @@ def _one_of(named: str | None, placed: str | None, flag: str) -> str | None:
     return named or placed
 
 
-def _names(value: str | None) -> list[str] | None:
-    return [name.strip() for name in value.split(",") if name.strip()] if value is not None else None
+def _names(value: str | None) -> list[str]:
+    return [name.strip() for name in (value or "").split(",") if name.strip()]
 
 
-def _with_config(options: dict[str, Any], config: Path | None) -> dict[str, Any]:
+def _given(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Without those that were left out, which are an empty list where an option may come several times."""
+    return {name: value for name, value in options.items() if value not in (None, [])}
+
+
+def _with_config(given: dict[str, Any], config: Path | None) -> dict[str, Any]:
     """Options from the file, overruled by those on the command line."""
-    given = {
-        name: value for name, value in options.items() if value is not None and (name not in REPEATED or value != [])
-    }
     if config is None:
         return given
     import yaml
@@ -407,7 +379,7 @@ def evaluate(
     _spare_own_files(run, json_file, "--json")
     if json_file is not None:
         _refuse_unwritable(json_file, "--json")
-    rows, said = labelled(run, examples, _names(input_columns) or [], output_column)
+    rows, said = labelled(run, examples, _names(input_columns), output_column)
     console = Console(stderr=True)
     for sentence in said:
         typer.echo(sentence, err=True)
@@ -441,7 +413,7 @@ def predict(
         raise RequestError("Give either --input TEXT or --file FILE.")
     inputs: list[str | None] = [clean(text)] if text is not None else []
     if file is not None:
-        inputs, said = inputs_of(run, file, _names(input_columns) or [])
+        inputs, said = inputs_of(run, file, _names(input_columns))
         for sentence in said:
             typer.echo(sentence, err=True)
     for line in predict_lines(run, inputs, device):
@@ -492,6 +464,7 @@ def report(
     output: Annotated[Path | None, typer.Option(help="File to write; standard output by default.")] = None,
 ) -> None:
     """Decide again from what a finished run measured, with other prices, volumes or limits. No model is loaded."""
+    given = dict(locals())  # the parameters, by their names
     from advisor.report.forms import form_of, rendered, written
 
     form = form_of(form, output)
@@ -502,24 +475,12 @@ def report(
     from advisor.economics import read_prices
     from advisor.error_costs import read_error_cost
     from advisor.recompute import report_again
+    from advisor.request import Options
 
-    changes: dict[str, Any] = {
-        "volume": volume,
-        "hosting": hosting,
-        "min_replicas": min_replicas,
-        "peak_qps": peak_qps,
-        "tolerance": tolerance,
-        "min_quality": min_quality,
-        "max_cost_per_1k": max_cost_per_1k,
-        "max_latency_ms": max_latency_ms,
-        "min_recall": min_recall or None,
-        "error_cost": read_error_cost(error_cost) if error_cost is not None else None,
-    }
-    again = report_again(
-        run,
-        prices=read_prices(prices) if prices else None,
-        **{name: value for name, value in changes.items() if value is not None},
-    )
+    changes = _given({name: value for name, value in given.items() if name in Options.model_fields})
+    if error_cost is not None:
+        changes["error_cost"] = read_error_cost(error_cost)
+    again = report_again(run, prices=read_prices(prices) if prices else None, **changes)
     _say_unused(changes, again.settings.hosting)
     if output is not None and form is not None:
         written(again, output, form)
@@ -555,9 +516,9 @@ def audit(
         task=task,
         examples=examples,
         documents=documents,
-        input_columns=_names(input_columns),
+        input_columns=input_columns,
         output_column=output_column,
-        accept=_names(accept),
+        accept=accept,
         redact=redact,
     )
     findings = audit_only(request)
