@@ -35,7 +35,7 @@ class TaskFields(BaseModel):
     json_keys: list[Name] | None = Field(default=None, max_length=1000)
 
 
-class Asked(Options):
+class ComparisonOptions(Options):
     """The options of `advisor compare`, with underscores."""
 
     task: TaskFields | str
@@ -61,11 +61,11 @@ class Rows(BaseModel):
     incumbent: list[dict[str, Any]] | None = None
 
 
-class ComparisonBody(Asked, Rows):
+class ComparisonBody(ComparisonOptions, Rows):
     """A comparison as a JSON body."""
 
 
-class ComparisonForm(Asked):
+class ComparisonForm(ComparisonOptions):
     """A comparison as a form with files. Lists have commas; `task`, `prices` and `error_cost` may be JSON; `min_recall`
     is JSON, or comes once for each LABEL=RATE."""
 

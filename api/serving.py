@@ -41,7 +41,7 @@ class _StreamOptions(BaseModel):
     include_usage: bool = False
 
 
-class _Asked(BaseModel):
+class _ChatRequest(BaseModel):
     """The part of a request that is looked at."""
 
     model_config = ConfigDict(extra="ignore")
@@ -163,7 +163,7 @@ def _check_caller(request: Request, key: str | None) -> None:
         raise Refusal("Without a key this solution answers its own machine alone.", status=403)
 
 
-async def _read(request: Request) -> _Asked:
+async def _read(request: Request) -> _ChatRequest:
     body = b""
     async for part in request.stream():
         body += part
@@ -179,7 +179,7 @@ async def _read(request: Request) -> _Asked:
         if values.get(field) not in (None, False, 0, [], "none"):
             raise Refusal(f"{field}: a kept solution answers in the one way it was measured in; leave it out.", field)
     try:
-        return _Asked.model_validate({name: value for name, value in values.items() if value is not None})
+        return _ChatRequest.model_validate({name: value for name, value in values.items() if value is not None})
     except ValidationError as error:
         fault = first_fault(error)
         raise Refusal(f"{fault}.", str(fault.place[0])) from error

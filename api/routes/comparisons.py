@@ -8,16 +8,12 @@ import json
 import re
 import shutil
 import time
-import uuid
-import zipfile
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
-from sqlalchemy.exc import SQLAlchemyError
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 
@@ -26,10 +22,12 @@ from advisor.report.schema import Report
 from advisor.runs import REPORT, SOLUTION
 from api import asking, schemas
 from api.access import Known, Served, Services
-from api.job import RUN, UNFINISHED, UPLOADS, folder_of
+from api.archives import zipped
+from api.job import RUN, folder_of
 from api.keys import Caller
 from api.problems import Problem, documented
-from api.store import ID, Asked
+from api.store import ID
+from api.submitting import submit
 from api.tables import ENDED, Action, Comparison, State
 
 EVENT_POLL_SECONDS = 0.3
@@ -41,7 +39,6 @@ PREDICT_SECONDS = DECISION_SECONDS = 120.0
 MOST_LETTERS = 100_000
 READS = (400, 401, 404, 422, 429, 503)
 CHANGES = (*READS, 403, 413)
-OPTIONS_IN_FILES = {"task", "prices"}
 _KEY = re.compile(r"[\x21-\x7e]{1,200}")
 
 router = APIRouter(prefix="/v1/comparisons", tags=["comparisons"])
@@ -96,62 +93,10 @@ async def create(
     if idempotency_key is not None and not _KEY.fullmatch(idempotency_key):
         raise Problem(422, "Idempotency-Key: 1 to 200 visible ASCII characters.")
     async with asking.body_of(request, served.settings) as body:
-        row = await submitted(body, request, caller, served, idempotency_key)
+        row = await run_in_threadpool(submit, body, caller, served, request.state.request_id, idempotency_key)
     if wait:
         row = await _ended(served, row, wait, request)
     return _report_or_view(served, row) if wait else _view(row, 202)
-
-
-async def submitted(
-    body: asking.Body, request: Request, caller: Caller, served: Services, idempotency_key: str | None = None
-) -> Comparison:
-    """Keep the files and queue the comparison; nothing stays behind where that is refused."""
-    return await run_in_threadpool(_submit, body, request, caller, served, idempotency_key)
-
-
-def _submit(
-    body: asking.Body, request: Request, caller: Caller, served: Services, idempotency_key: str | None
-) -> Comparison:
-    options = asking.checked(schemas.Asked, asking.completed(body.options, served.settings))
-    values = json.loads(options.model_dump_json(exclude=OPTIONS_IN_FILES))
-    asking.allowed(values, served.settings)
-    id = uuid.uuid4().hex
-    folder = folder_of(served.settings, caller.project_id, id)
-    arriving = folder.with_name(UNFINISHED + id)
-    uploads = arriving / UPLOADS
-    try:
-        uploads.mkdir(parents=True)
-        files = asking.store_files(body, uploads, served.settings)
-        files["task"] = asking.store_task(options.task, uploads)
-        if options.prices:
-            files["prices"] = asking.store_prices(options.prices, uploads)
-        asked = Asked(
-            task=options.task if isinstance(options.task, str) else options.task.description,
-            options=values,
-            files={role: stored.to_json() for role, stored in files.items()},
-            content_sha256=asking.content_sha256(values, files),
-            idempotency_key=idempotency_key,
-        )
-        arriving.rename(folder)
-    finally:
-        shutil.rmtree(arriving, ignore_errors=True)
-    action = _action(served, caller, request, "comparison.create", id)
-    try:
-        row, new = served.store.submit(caller.project_id, id, asked, served.settings.most_waiting, action)
-    except Exception:
-        queued: set[str] = set()
-        with suppress(SQLAlchemyError):
-            queued = served.store.known([id])  # it may be there all the same, where its end was not heard of
-        if not queued:
-            shutil.rmtree(folder, ignore_errors=True)
-        raise
-    if not new:
-        own = _folder(served, row)
-        if own.exists():
-            shutil.rmtree(folder, ignore_errors=True)
-        else:  # the first request was taken for refused, as above, and its files are gone
-            folder.rename(own)
-    return row
 
 
 async def _ended(served: Services, row: Comparison, seconds: float, request: Request) -> Comparison:
@@ -299,23 +244,9 @@ def report_md(id: str, caller: Known, served: Served) -> FileResponse:
 def solution(id: str, request: Request, caller: Known, served: Served) -> FileResponse:
     """The kept solution: unpacked, it works with `advisor predict` and `advisor evaluate`."""
     row = _own(served, caller, id)
-    archive = _zipped(_run_file(served, row, SOLUTION), _folder(served, row) / "solution.zip")
+    archive = zipped(_run_file(served, row, SOLUTION), _folder(served, row) / "solution.zip")
     served.keys.note(caller.actor, "solution.read", row.id, caller.project_id, request.state.request_id)
     return FileResponse(archive, media_type="application/zip", filename=f"solution-{row.id[:8]}.zip")
-
-
-def _zipped(folder: Path, archive: Path) -> Path:
-    """A folder as an archive, made once."""
-    if not archive.exists():
-        scratch = archive.with_name(f".{uuid.uuid4().hex}.zip")
-        try:
-            with zipfile.ZipFile(scratch, "w", zipfile.ZIP_STORED) as file:  # weights and vectors do not compress
-                for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-                    file.write(path, Path(folder.name) / path.relative_to(folder))
-            scratch.replace(archive)
-        finally:
-            scratch.unlink(missing_ok=True)
-    return archive
 
 
 @router.post("/{id}/cancel", status_code=202, responses=documented(*CHANGES))

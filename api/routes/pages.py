@@ -19,6 +19,7 @@ from api.access import COOKIE, Known, Served, Services
 from api.keys import VISIT_SECONDS, Caller
 from api.problems import Problem, in_fields
 from api.routes import comparisons, data
+from api.submitting import submit
 from api.tables import ENDED, State
 from eval.errors import AdvisorError
 from strategies.registry import STRATEGIES
@@ -90,7 +91,7 @@ async def look(request: Request, caller: Known, served: Served) -> Response:
 async def create(request: Request, caller: Known, served: Served) -> Response:
     """Ask for a comparison, and go to its page."""
     async with asking.body_of(request, served.settings) as body:
-        row = await comparisons.submitted(body, request, caller, served)
+        row = await run_in_threadpool(submit, body, caller, served, request.state.request_id)
     return RedirectResponse(f"/comparisons/{row.id}", 303)
 
 
