@@ -337,8 +337,8 @@ def _dry_run(request: Any, console: Any) -> None:
 
 
 def _show(report: Report, folder: Path, console: Any, *, as_json: bool) -> None:
+    from advisor.artefact import how_to_use
     from advisor.report.terminal import print_report
-    from advisor.reporting import how_to_use
     from advisor.runs import RunFolder
 
     if as_json:

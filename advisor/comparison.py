@@ -101,7 +101,7 @@ def run(
     """Carry out a request: read, plan, try every strategy, decide, keep the winner, write.
 
     Models come from `shelf` where one is given; else `places` says what their names stand for on this machine.
-    `travels` is as for `reporting.artefact_of`.
+    `travels` is as for `artefact_of`.
     """
     started = time.monotonic()
     data, prices = read_data(request), prices_of(request)

@@ -8,23 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from advisor.advice import recommend
+from advisor.artefact import artefact_of
 from advisor.economics import Prices, is_hosted, mean_qps
 from advisor.error_costs import check_labels
 from advisor.evidence import weigh
 from advisor.records import Record
 from advisor.report.schema import Artefact, Plan, Report, Settings, StrategyResult
-from advisor.reporting import (
-    artefact_of,
-    cost_of,
-    drawn_from,
-    options_in,
-    power_of,
-    prices_in,
-    settings_of,
-    with_errors,
-)
+from advisor.reporting import cost_of, drawn_from, power_of, with_errors
 from advisor.request import Options, checked
 from advisor.runs import REPORT, RunFolder
+from advisor.settings import options_in, prices_in, settings_of
 from eval.contracts import Kind
 from eval.errors import RequestError
 from eval.metrics import get_metric

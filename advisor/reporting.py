@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import time
 import uuid
 from collections import defaultdict
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from advisor import economics, environment
 from advisor.advice import recommend
+from advisor.artefact import artefact_of
 from advisor.data import labels_of
 from advisor.evidence import Weighed, money_of, terms_of, use_of
 from advisor.fields import by_field
@@ -24,32 +24,23 @@ from advisor.records import CloserLook, Fit, Record, Refit
 from advisor.report import schema, wording
 from advisor.report.schema import INCUMBENT
 from advisor.request import Options
-from advisor.runs import SOLUTION, RunFolder, write_atomically
+from advisor.runs import RunFolder, write_atomically
+from advisor.samples import rows_of, samples_of
+from advisor.settings import settings_of
 from advisor.volumes import by_volume
 from eval.audit.injection import tries_to_instruct
-from eval.contracts import Evaluation, Kind, Outcome
+from eval.contracts import Evaluation, Kind
 from eval.findings import MOST_ROWS_NAMED
 from eval.harness import paired_fits, scored_rows
 from eval.metrics import JSON_FIELD_F1, Metric, get_metric
 from eval.statistics import interval, interval_over_fits, paired_difference, smallest_difference
 from strategies.base import SHORTENED
-from strategies.manifest import read_manifest
-from strategies.models.catalogue import file_sha256
-from strategies.models.tuned_weights import are_in
 from strategies.probe import QUESTIONS
 from strategies.registry import make_strategy
 from strategies.side_effects import SideEffects
 
 if TYPE_CHECKING:
     from advisor.comparison import Comparison
-
-SAMPLES = 8
-ANSWER_LETTERS = 2000
-QUICKLY_HASHED = 200_000_000
-"""Bytes of a file that is hashed in a fraction of a second: an adapter, an index, but no whole model."""
-ROWS = 200
-ROW_LETTERS = 240
-"""What is longer ends in `…`: how much is missing is known no more where it is shown."""
 
 
 @dataclass(frozen=True)
@@ -173,52 +164,6 @@ def _environment(comparison: Comparison) -> schema.Environment:
     used = {e.model for e in comparison.entries if make_strategy(e.strategy).uses_language_model}
     models = [shelf.language_model(name) for name in request.model if name in used]
     return environment.describe(models, shelf.embedder(request.embedder), device)
-
-
-def settings_of(options: Options, prices: economics.Prices) -> schema.Settings:
-    """The options that a decision depends on."""
-    return schema.Settings(
-        volume=options.volume,
-        months=economics.MONTHS,
-        tolerance_points=options.tolerance,
-        min_quality=options.min_quality,
-        max_cost_per_1k=options.max_cost_per_1k,
-        max_latency_ms=options.max_latency_ms,
-        min_recall=dict(options.min_recall),
-        error_cost=options.error_cost,
-        hosting=options.hosting,
-        min_replicas=options.min_replicas,
-        peak_qps=options.peak_qps,
-        peak_ratio=terms_of(options, prices).peak_ratio,
-        machine=prices.machine,
-        machine_hourly_usd=prices.hourly_usd,
-        price_source=prices.source,
-        watts=prices.watts,
-        token_prices=dict(prices.tokens),
-        effort_usd=dict(prices.effort_usd),
-        retrainings_per_year=prices.retrainings_per_year,
-        label_usd=prices.label_usd,
-    )
-
-
-def options_in(settings: schema.Settings) -> dict[str, Any]:
-    """The options that `settings_of` was given."""
-    kept = settings.model_dump(include=set(Options.model_fields))
-    return {**kept, "tolerance": settings.tolerance_points}
-
-
-def prices_in(settings: schema.Settings) -> economics.Prices:
-    """The prices that `settings_of` was given."""
-    return economics.Prices(
-        settings.machine,
-        settings.machine_hourly_usd,
-        settings.price_source,
-        settings.watts,
-        settings.token_prices,
-        settings.effort_usd,
-        settings.retrainings_per_year,
-        settings.label_usd,
-    )
 
 
 def _result(
@@ -427,41 +372,6 @@ def _latency(evaluation: Evaluation, look: CloserLook) -> schema.LatencyPart | N
     )
 
 
-_PARTS = {"adapter": "LoRA adapter", "passages_shown": "document index", "examples_shown": "example index"}
-
-
-def artefact_of(
-    kept: Path, folder: RunFolder, *, travels: bool = False, known: Mapping[str, str] | None = None
-) -> schema.Artefact:
-    """The kept solution, file by file. `travels` says that its readers have it somewhere else than in this folder.
-
-    Of large weights the hashes that are `known` are taken: nothing here writes over them.
-    """
-    manifest = read_manifest(kept)
-    adapter = manifest.get("adapter")
-    titles = {**_PARTS, "adapter": "tuned weights"} if adapter and are_in(kept / adapter) else _PARTS
-    parts = [title for key, title in titles.items() if manifest.get(key)]
-    kind = str(manifest["kind"]) + (f" with {', '.join(parts)}" if parts else "")
-    names = [str(p.relative_to(kept)) for p in sorted(kept.rglob("*")) if p.is_file()]
-    return schema.Artefact(
-        path=str(kept.relative_to(folder.path)),
-        kind=kind,
-        sha256={name: _sha256(kept / name, (known or {}).get(name)) for name in names},
-        how_to_use=how_to_use(kept, folder, travels=travels),
-    )
-
-
-def _sha256(file: Path, known: str | None) -> str:
-    is_weights = file.suffix == ".safetensors"  # an index is written anew by `refresh`
-    return known if known and is_weights and file.stat().st_size > QUICKLY_HASHED else file_sha256(file)
-
-
-def how_to_use(kept: Path, folder: RunFolder, *, travels: bool = False) -> str:
-    """The command that answers with a kept solution: by the run's name where it is the one that the run stands for."""
-    named = folder.path if kept == folder.path / SOLUTION else kept
-    return f"advisor predict {shlex.quote(str(kept.relative_to(folder.path) if travels else named))} --input 'TEXT'"
-
-
 def drawn_from(advice: schema.Recommendation, records: Sequence[Record], weighed: Weighed) -> dict[str, Any]:
     """What a report shows of the rows, and by the volume."""
     families = {record.name: record.family for record in records}
@@ -473,51 +383,6 @@ def drawn_from(advice: schema.Recommendation, records: Sequence[Record], weighed
         "fields": by_field(pick.outcomes) if pick and pick.metric == JSON_FIELD_F1.name else [],
         "volumes": by_volume(weighed.assumptions, weighed.decision, families) if weighed.decision else None,
     }
-
-
-def samples_of(advice: schema.Recommendation, records: Sequence[Record]) -> list[schema.SampleAnswer]:
-    """Rows that the recommended strategy got most wrong, beside the runner-up's answers."""
-    shown = [name for name in (advice.strategy, advice.runner_up) if name]
-    wrong = [o for o in _worst_first(advice, records) if o.score is not None and o.score < 1]
-    return _beside(wrong[:SAMPLES], shown, records, ANSWER_LETTERS)
-
-
-def rows_of(advice: schema.Recommendation, records: Sequence[Record], weighed: Weighed) -> list[schema.SampleAnswer]:
-    """Test rows, shortened: answers of the pick, the runner-up, the best without a language model, today's system."""
-    plains = {r.name for r in records if r.model is None and r.strategy != INCUMBENT}
-    plain = max((c for c in weighed.assumptions.candidates if c.name in plains), key=lambda c: c.quality, default=None)
-    wanted = [advice.strategy, advice.runner_up, plain.name if plain else None, INCUMBENT]
-    shown = list(dict.fromkeys(name for name in wanted if name is not None))
-    return _beside(_worst_first(advice, records)[:ROWS], shown, records, ROW_LETTERS)
-
-
-def _worst_first(advice: schema.Recommendation, records: Sequence[Record]) -> list[Outcome]:
-    """The recommended strategy's test rows; those without a score come last."""
-    evaluation = next((r.evaluation for r in records if r.name == advice.strategy), None)
-    outcomes = evaluation.outcomes if evaluation else []
-    return sorted(outcomes, key=lambda o: (o.score is None, o.score or 0.0, o.example.id))
-
-
-def _beside(
-    outcomes: Sequence[Outcome], names: Sequence[str], records: Sequence[Record], letters: int
-) -> list[schema.SampleAnswer]:
-    """These rows, with the answers of several strategies."""
-    evaluations = {r.name: r.evaluation for r in records if r.evaluation is not None}
-    others = {n: {o.example.id: o for o in evaluations[n].outcomes} for n in names if n in evaluations}
-    return [
-        schema.SampleAnswer(
-            id=o.example.id,
-            input=wording.shortened(o.example.input, letters),
-            target=wording.shortened(o.example.target, letters),
-            answers={
-                n: wording.shortened(rows[o.example.id].prediction.text, letters)
-                for n, rows in others.items()
-                if o.example.id in rows
-            },
-            scores={n: rows[o.example.id].score for n, rows in others.items() if o.example.id in rows},
-        )
-        for o in outcomes
-    ]
 
 
 def _timing(measured: Measured, total: float) -> schema.Timing:

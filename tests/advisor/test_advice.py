@@ -20,9 +20,10 @@ from advisor.evidence import Weighed
 from advisor.planning import FEWER_ROWS, HELD_OUT
 from advisor.report import schema
 from advisor.report.schema import INCUMBENT
-from advisor.reporting import settings_of, with_errors
+from advisor.reporting import with_errors
 from advisor.request import CompareRequest, make_request
 from advisor.sensitivity import break_evens
+from advisor.settings import settings_of
 from eval.metrics import ScoredRow
 from strategies.base import TRAINED
 

@@ -23,7 +23,7 @@ from docx import Document
 from rich.console import Console
 from typer.testing import CliRunner
 
-from advisor import cli, reporting
+from advisor import artefact, cli
 from advisor.comparison import compare
 from advisor.economics import Prices
 from advisor.error_costs import ErrorCosts
@@ -136,13 +136,13 @@ def test_hashes_are_those_of_the_files_that_are_there_now(run: Path, monkeypatch
 
     assert now()[name] == hashlib.sha256(file.read_bytes()).hexdigest()
     assert set(now()) == {*before.sha256, "passages.jsonl"}
-    monkeypatch.setattr(reporting, "QUICKLY_HASHED", 0)
+    monkeypatch.setattr(artefact, "QUICKLY_HASHED", 0)
     assert now()["passages.jsonl"] == hashlib.sha256(b"new").hexdigest()
     weights, index = run / "solution" / "model.safetensors", run / "solution" / "index.faiss"
     for large in (weights, index):
         large.write_bytes(b"large")
-    assert reporting._sha256(weights, "as it was") == "as it was"
-    assert reporting._sha256(index, "as it was") == hashlib.sha256(b"large").hexdigest(), "`refresh` writes it anew"
+    assert artefact._sha256(weights, "as it was") == "as it was"
+    assert artefact._sha256(index, "as it was") == hashlib.sha256(b"large").hexdigest(), "`refresh` writes it anew"
 
 
 def test_the_command_names_the_solution_of_the_pick_wherever_the_run_lies(
