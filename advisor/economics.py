@@ -266,7 +266,12 @@ def assumed_prices(cores: int, gpu: str | None) -> Prices:
 
 
 def read_prices(path: str) -> Prices:
-    """Prices from a YAML file (see PriceFile). Raises RequestError that names the field."""
+    """Prices from a YAML file. Raises RequestError that names the field."""
+    return read_price_file(path).prices(Path(path).name)  # a client need not know of our folders
+
+
+def read_price_file(path: str) -> PriceFile:
+    """What a YAML file of prices holds. Raises RequestError that names the field."""
     import yaml
 
     try:
@@ -281,7 +286,7 @@ def read_prices(path: str) -> Prices:
             f"--prices: {path} must give hourly_usd, the price of a machine-hour in USD, as a number (0 or more)."
         )
     try:
-        return PriceFile.model_validate(values).prices(Path(path).name)  # a client need not know of our folders
+        return PriceFile.model_validate(values)
     except ValidationError as error:
         raise RequestError(f"--prices: {path}{_complaint(first_fault(error))}.") from error
 

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 
 from advisor.cli import Interrupted
-from advisor.economics import PriceFile, read_prices
+from advisor.economics import read_price_file
 from advisor.progress import Progress
 from advisor.report.schema import Report
 from advisor.request import CompareRequest
@@ -146,7 +146,7 @@ def _fields(request: CompareRequest) -> dict[str, str]:
     options = json.loads(request.model_dump_json(exclude=NOT_SENT, exclude_unset=True))
     fields = {"task": _task(request.task)}
     if request.prices:
-        fields["prices"] = _prices(request.prices)
+        fields["prices"] = read_price_file(request.prices).model_dump_json()
     for name, value in options.items():
         fields[name] = _field(value)
     return fields
@@ -162,14 +162,6 @@ def _field(value: Any) -> str:
 def _task(task: str) -> str:
     """The task's fields as JSON, read as they are for a comparison on this machine."""
     return json.dumps({name: value for name, value in asdict(read_task(task)).items() if value})
-
-
-def _prices(path: str) -> str:
-    """The same of prices."""
-    import yaml
-
-    read_prices(path)  # raises where anything is wrong with the file
-    return PriceFile.model_validate(yaml.safe_load(Path(path).read_text(encoding="utf-8"))).model_dump_json()
 
 
 def _files(request: CompareRequest) -> Iterator[Sent]:
