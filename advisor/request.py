@@ -19,29 +19,64 @@ from strategies.models.catalogue import DEFAULT_EMBEDDER, DEFAULT_LANGUAGE_MODEL
 from strategies.registry import STRATEGIES, check_names
 
 Name = Annotated[str, Field(max_length=500)]
-"""Of a column, a model or its folder."""
+"""Of a column, a model or its folder, a strategy, a label."""
 
 
-class Options(BaseModel):
-    """What may be asked wherever a comparison is asked for. Field names are the flags' with underscores."""
+class PlanOptions(BaseModel):
+    """How data are to be read and audited, and what a comparison is to be planned with."""
 
     model_config = ConfigDict(extra="forbid", validate_default=True, allow_inf_nan=False)
 
     model: list[Name] = Field(default=[DEFAULT_LANGUAGE_MODEL], min_length=1, max_length=20)
     embedder: Name = DEFAULT_EMBEDDER
-    strategies: list[str] = Field(default=list(STRATEGIES), min_length=1)
+    strategies: list[Name] = Field(default=list(STRATEGIES), min_length=1, max_length=100)
     input_columns: list[Name] = Field(default=[], max_length=100)
     output_column: Name | None = None
     group_by: Name | None = None
     """A column; rows that share its value are never learnt from and tested on."""
     time_column: Name | None = None
     """A column of dates or numbers; the latest rows are tested on."""
-    accept: list[str] = []
+    accept: list[Name] = Field(default=[], max_length=100)
     """Codes of findings; the data stay as they are for these."""
     redact: bool = False
     """Mask personal data before anything else sees them."""
     time_budget: float = Field(default=1800, gt=0)
     """Seconds, from start to report."""
+
+    @field_validator("model", "strategies", "input_columns", "accept", mode="before")
+    @classmethod
+    def _listed(cls, value: object) -> object:
+        """One name, or several with commas, for a list of them."""
+        return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
+
+    @field_validator("strategies")
+    @classmethod
+    def _known(cls, names: list[str]) -> list[str]:
+        check_names(names)
+        return [name for name in STRATEGIES if name in names]
+
+    @field_validator("accept")
+    @classmethod
+    def _codes(cls, codes: list[str]) -> list[str]:
+        for code in codes:
+            if code not in list(Code):
+                raise RequestError(f"--accept: there is no finding {code!r}; known are {', '.join(Code)}.")
+        return sorted(set(codes))
+
+    @field_validator("model")
+    @classmethod
+    def _once(cls, names: list[str]) -> list[str]:
+        return list(dict.fromkeys(names))
+
+    @property
+    def names_strategies(self) -> bool:
+        """Whether only some strategies are asked for: none of these is to be left out lightly."""
+        return self.strategies != list(STRATEGIES)
+
+
+class Options(PlanOptions):
+    """What may be asked wherever a comparison is asked for. Field names are the flags' with underscores."""
+
     seed: int = Field(default=0, ge=0, lt=2**31)
     tolerance: float = Field(default=1.0, ge=0, le=100)
     """Points of quality (hundredths) that are not worth paying for."""
@@ -62,12 +97,6 @@ class Options(BaseModel):
     """USD that a wrong answer costs, or a matrix of these; with it the pick has the lowest expected total cost."""
     keep: Literal["winner", "all"] = "winner"
 
-    @field_validator("model", "strategies", "input_columns", "accept", mode="before")
-    @classmethod
-    def _listed(cls, value: object) -> object:
-        """One name, or several with commas, for a list of them."""
-        return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
-
     @field_validator("min_recall", mode="before")
     @classmethod
     def _recalls(cls, value: object) -> object:
@@ -76,30 +105,6 @@ class Options(BaseModel):
         if isinstance(given, Mapping):
             return _once_each(given.items())
         return _once_each(_pairs(given)) if isinstance(given, Sequence) else value
-
-    @property
-    def names_strategies(self) -> bool:
-        """Whether only some strategies are asked for: none of these is to be left out lightly."""
-        return self.strategies != list(STRATEGIES)
-
-    @field_validator("strategies")
-    @classmethod
-    def _known(cls, names: list[str]) -> list[str]:
-        check_names(names)
-        return [name for name in STRATEGIES if name in names]
-
-    @field_validator("accept")
-    @classmethod
-    def _codes(cls, codes: list[str]) -> list[str]:
-        for code in codes:
-            if code not in list(Code):
-                raise RequestError(f"--accept: there is no finding {code!r}; known are {', '.join(Code)}.")
-        return sorted(set(codes))
-
-    @field_validator("model")
-    @classmethod
-    def _once(cls, names: list[str]) -> list[str]:
-        return list(dict.fromkeys(names))
 
     @model_validator(mode="after")
     def _errors_of_some_query(self) -> Self:

@@ -11,12 +11,10 @@ from advisor.decide import Verdict
 from advisor.economics import Hosting, PriceFile
 from advisor.error_costs import ErrorCost
 from advisor.report.schema import Finding
-from advisor.request import Name, Options
+from advisor.request import Name, Options, PlanOptions
 from advisor.runs import REPORT
 from api.tables import Comparison, State
 from eval.reading.text import SURROGATE
-from strategies.models.catalogue import DEFAULT_EMBEDDER, DEFAULT_LANGUAGE_MODEL
-from strategies.registry import STRATEGIES
 
 LONGEST_TEXT = 100_000
 Role = Literal["language_model", "embedder"]
@@ -76,24 +74,12 @@ class ComparisonForm(ComparisonOptions):
     incumbent: bytes | None = None
 
 
-class AuditOptions(BaseModel):
-    """How data are to be read and audited, and what a comparison is to be planned with."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+class AuditOptions(PlanOptions):
+    """The options of `advisor audit`, and of the plan that may come with it."""
 
     task: TaskFields | str = "Answer as the examples do."
-    model: list[Name] = Field(default=[DEFAULT_LANGUAGE_MODEL], min_length=1, max_length=20)
-    embedder: Name = DEFAULT_EMBEDDER
-    strategies: list[Name] = Field(default=list(STRATEGIES), min_length=1, max_length=100)
-    input_columns: list[Name] = Field(default=[], max_length=100)
-    output_column: Name | None = None
-    group_by: Name | None = None
-    time_column: Name | None = None
-    accept: list[Name] = Field(default=[], max_length=100)
-    redact: bool = False
     estimate: bool = False
     """Whether to plan the comparison as well, which takes some seconds more."""
-    time_budget: float = Field(default=1800, gt=0)
 
 
 class AuditBody(AuditOptions, Rows):
