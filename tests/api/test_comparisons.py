@@ -123,7 +123,7 @@ def test_in_a_form_recalls_come_one_by_one_and_a_matrix_as_json(client: TestClie
         ({"task": "a\0b"}, 422, "null character"),
         ({"examples": [{"input": "a\0", "output": "b"}]}, 422, "null character"),
         ({"examples": [{"input": "a\\\0", "output": "b"}]}, 422, "null character"),
-        ({"min_recall": {"bad": 0.9, "bad ": 0.5}}, 422, "min_recall: bad is named twice"),
+        ({"min_recall": {"Bad": 0.9, "Bad ": 0.5}}, 422, "min_recall: Bad is named twice"),
         ({"unknown_option": 1}, 422, "unknown_option"),
         ({"volume": 10**30}, 422, "volume"),
         ({"output_column": "x" * 3_000_000}, 422, "output_column"),
