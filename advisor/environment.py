@@ -8,7 +8,7 @@ import resource
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from advisor.report.schema import Environment, ModelInfo
+from advisor.report.schema import Environment, ModelInfo, Role
 from strategies.models.base import Embedder, LanguageModel
 
 LIBRARIES = (
@@ -36,17 +36,15 @@ def describe(models: list[LanguageModel], embedder: Embedder, device: str) -> En
     )
 
 
-def _info(model: LanguageModel | Embedder, role: str) -> ModelInfo:
+def _info(model: LanguageModel | Embedder, role: Role) -> ModelInfo:
     identity = model.identity
-    return ModelInfo.model_validate(
-        {
-            "name": identity.name,
-            "role": role,
-            "sha256": identity.sha256 or None,
-            "licence": identity.licence,
-            "parameters": identity.parameters,
-            "precision": identity.precision,
-        }
+    return ModelInfo(
+        name=identity.name,
+        role=role,
+        sha256=identity.sha256 or None,
+        licence=identity.licence,
+        parameters=identity.parameters,
+        precision=identity.precision,
     )
 
 

@@ -170,16 +170,14 @@ def _result(
     record: Record, comparison: Comparison, measured: Measured, metric: Metric, instructing: Collection[str]
 ) -> schema.StrategyResult:
     first = next(iter(record.fits), None)
-    tried = {"tried": first.trials} if first and first.trials else {}
-    base = schema.StrategyResult.model_validate(
-        {
-            "name": record.name,
-            "family": record.family,
-            "model": record.model,
-            "config": {**first.config, **tried} if first else {},
-            "status": record.status,
-            "reason": record.reason,
-        }
+    tried: dict[str, Any] = {"tried": first.trials} if first and first.trials else {}
+    base = schema.StrategyResult(
+        name=record.name,
+        family=record.family,
+        model=record.model,
+        config={**first.config, **tried} if first else {},
+        status=record.status,
+        reason=record.reason,
     )
     evaluation = record.evaluation
     if evaluation is None or not evaluation.scores:

@@ -10,14 +10,13 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 from advisor.decide import Verdict
 from advisor.economics import Hosting, PriceFile
 from advisor.error_costs import ErrorCost
-from advisor.report.schema import Finding
+from advisor.report.schema import Finding, Role, Status
 from advisor.request import Name, Options, PlanOptions
 from advisor.runs import REPORT
 from api.tables import Comparison, State
 from eval.reading.text import SURROGATE
 
 LONGEST_TEXT = 100_000
-Role = Literal["language_model", "embedder"]
 
 
 class TaskFields(BaseModel):
@@ -98,7 +97,7 @@ class AuditForm(AuditOptions):
 class StrategyDone(BaseModel):
     """A strategy that is done."""
 
-    outcome: Literal["ok", "failed", "stopped_early", "not_applicable", "left_out"]
+    outcome: Literal[Status, "left_out"]
     quality: float | None
     """Its metric on the test rows, 0 to 1."""
 

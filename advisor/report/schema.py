@@ -17,6 +17,7 @@ INCUMBENT = "incumbent"
 """Name under which the outputs of the system in use today take part."""
 
 Status = Literal["ok", "failed", "stopped_early", "not_applicable"]
+Role = Literal["language_model", "embedder"]
 Source = Literal["split", "file", "latest"]
 """Where test rows come from: drawn from the examples, the client's own file, or the latest of the examples."""
 
@@ -97,7 +98,7 @@ class DataPart(Model):
 
 class ModelInfo(Model):
     name: str
-    role: Literal["language_model", "embedder"]
+    role: Role
     sha256: str | None = None
     revision: str | None = None
     licence: str | None = None

@@ -13,6 +13,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 
+from advisor.report.schema import Role
 from api import asking, schemas
 from api.access import Known, Served, Services
 from api.job import scratch_of
@@ -114,5 +115,5 @@ def models(caller: Known, served: Served) -> schemas.Models:
     return schemas.Models(models=language_models + [_model(n, "embedder", w) for n, w in settings.embedders.items()])
 
 
-def _model(name: str, role: schemas.Role, where: str) -> schemas.ModelView:
+def _model(name: str, role: Role, where: str) -> schemas.ModelView:
     return schemas.ModelView(name=name, role=role, available=is_here(where))
