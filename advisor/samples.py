@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from advisor.evidence import Weighed
 from advisor.records import Record
 from advisor.report import schema, wording
-from advisor.trials import INCUMBENT
+from advisor.report.schema import INCUMBENT
 from eval.contracts import Outcome
 
 SAMPLES = 8
