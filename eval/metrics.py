@@ -35,6 +35,7 @@ METRICS: dict[str, str] = {
     "rougeL": "eval.metrics:ROUGE_L",
     "gleu": "eval.metrics:GLEU",
     "chrf": "eval.metrics:CHRF",
+    "chrf_layout": "eval.metrics:CHRF_LAYOUT",
     "json_field_f1": "eval.metrics:JSON_FIELD_F1",
 }
 
@@ -118,9 +119,20 @@ def collapse(text: str) -> str:
     return " ".join(text.split())
 
 
-def best_answer(similarity: Callable[[str, str], float], output: str, targets: Sequence[str]) -> RowScore:
-    """The greatest similarity to an accepted answer; texts that differ in whitespace only are the same text."""
-    score = max(1.0 if collapse(output) == collapse(target) else similarity(output, target) for target in targets)
+def laid_out(text: str) -> str:
+    """The text stripped, with its lines and their indentation; every other run of whitespace is made one space."""
+    lines = (line.rstrip() for line in text.strip().splitlines())
+    return "\n".join(re.sub(r"(?<=\S)\s+", " ", line) for line in lines)
+
+
+def best_answer(
+    similarity: Callable[[str, str], float],
+    output: str,
+    targets: Sequence[str],
+    read: Callable[[str], str] = collapse,
+) -> RowScore:
+    """The greatest similarity to an accepted answer; texts that read the same are the same, whatever their spaces."""
+    score = max(1.0 if read(output) == read(target) else similarity(output, target) for target in targets)
     unanswered = score == 0 and not output.strip()
     return RowScore(min(max(score, 0.0), 1.0), "empty answer" if unanswered else None)
 
@@ -266,6 +278,12 @@ def _chrf(output: str, target: str) -> float:
     return float(sentence_chrf(output, [target]).score) / 100
 
 
+def _chrf_layout(output: str, target: str) -> float:
+    from sacrebleu import sentence_chrf
+
+    return float(sentence_chrf(laid_out(output), [laid_out(target)], remove_whitespace=False).score) / 100
+
+
 # ---- fields of JSON --------------------------------------------------------------------------------------------------
 
 
@@ -307,6 +325,13 @@ GLEU = Metric("gleu", "GLEU", "Wu et al. 2016 (GNMT); nltk sentence_gleu", parti
 CHRF = Metric(
     "chrf", "chrF", "Popović 2015; sacrebleu sentence chrF2 / 100", partial(best_answer, _chrf), likeness=True
 )
+CHRF_LAYOUT = Metric(
+    "chrf_layout",
+    "chrF with layout",
+    "Popović 2015; sacrebleu sentence chrF2 / 100 with whitespace, so that line ends and indentation count",
+    partial(best_answer, _chrf_layout, read=laid_out),
+    likeness=True,
+)
 JSON_FIELD_F1 = Metric(
     "json_field_f1",
     "JSON field F1",
@@ -328,6 +353,7 @@ SECONDARY: dict[str, tuple[str, ...]] = {
     "rougeL": ("token_f1",),
     "gleu": ("chrf",),
     "chrf": ("gleu",),
+    "chrf_layout": ("exact_match",),
 }
 
 

@@ -36,6 +36,14 @@ OFTEN = 5
 """Rows to each output, on average: what comes back as often is a label, though it stands in the documents."""
 MOST_LOOKED_UP = 50
 """Different answers looked for in the documents."""
+BLIND = 0.95
+"""Of full marks. A measure that gives inputs as much, where outputs differ from them, sees too little of the change."""
+SIGHTED = ("gleu", "chrf_layout")
+"""Measures of long texts that see case, punctuation and signs, the second one line ends and indentation too."""
+MOST_TRIED, LONGEST_TRIED = 50, 1000
+"""Inputs scored as if they were answers, and the characters looked at of each."""
+MANY_SIGNS = 0.05
+"""Of what is printed. Code has about twice as many, prose with brackets and addresses about half as many."""
 LONGEST_EXCERPT = 20
 """Words. Longer passages are a summary in the text's own words, which is right in part too."""
 QUESTION = re.compile(
@@ -60,6 +68,8 @@ CODE = re.compile(r"[!-/:-~]*\d[!-~]*$")
 """A word with a figure in it."""
 SIGNS = re.compile(r"[\\^_`{}|~<>=*+@\[\]≤≥≠→]|(?:^|\s)-+[^\W\d_]")
 """Of formulas, conditions, patterns, commands, addresses; prose has hardly any, nor a hyphen before a word."""
+SIGN_OF_CODE = re.compile(r"[#$%&()*+/:;<=>@\[\\\]^_`{|}~]")
+"""Of code, settings and markup. Prose has some, but few."""
 IN_PROSE = re.compile(
     r"\[\d+\]|(?<!\S)(?:\[[\w ]+\]|<[\w ]+>|@\w+)|(?<!\w)(\*{1,3})(?=\S)[^*\n]+(?<=\S)\1(?!\w)"
     r"|(?<=\w) \| (?=\w)|~(?=\d)"
@@ -243,9 +253,40 @@ def _infer_metric(kind: Kind, examples: Sequence[Example]) -> tuple[str, str]:
     if said := _whole_said(examples):
         return "exact_match", f"{said}: one is right only if it is the same, however near it comes"
     words = statistics.median(count_words(target) for target in targets)
-    if words <= SHORT_ANSWER:
-        return "token_f1", f"half of the outputs have at most {words:g} {'word' if words == 1 else 'words'}"
-    return "rougeL", f"half of the outputs have at least {words:g} words"
+    is_short = words <= SHORT_ANSWER
+    if not is_short and statistics.median(map(_share_of_signs, targets)) >= MANY_SIGNS:
+        return "chrf_layout", "the outputs are code or the like, of which each sign and the indentation count"
+    usual = "token_f1" if is_short else "rougeL"
+    changed = [e for e in examples if e.input != e.target]
+    if (marks := _marks_of_inputs(usual, changed)) >= BLIND:
+        sighted = min(SIGHTED, key=lambda metric: _marks_of_inputs(metric, changed))
+        reason = f"{usual} would give the unchanged inputs {marks:.2f}, and so see hardly anything of the change"
+        return "exact_match" if is_short else sighted, reason
+    if is_short:
+        return usual, f"half of the outputs have at most {words:g} {'word' if words == 1 else 'words'}"
+    return usual, f"half of the outputs have at least {words:g} words"
+
+
+def _marks_of_inputs(metric: str, examples: Sequence[Example]) -> float:
+    """What some of the inputs would score as answers, on average; 0 without examples.
+
+    One that is twice as long as its output, or half as long, is another text.
+    """
+    from eval.metrics import get_metric
+
+    def marks(example: Example) -> float:
+        given, wanted = example.input, example.target
+        if max(len(given), len(wanted)) > 2 * min(len(given), len(wanted)):
+            return 0.0
+        return get_metric(metric).row(given[:LONGEST_TRIED], [wanted[:LONGEST_TRIED]]).score
+
+    some = examples[:: math.ceil(len(examples) / MOST_TRIED) or 1]
+    return statistics.fmean(map(marks, some)) if some else 0.0
+
+
+def _share_of_signs(text: str) -> float:
+    """Signs that are seldom in prose, as a share of all that is printed."""
+    return len(SIGN_OF_CODE.findall(text)) / len("".join(text.split()) or " ")
 
 
 def _scale_said(metric: str, labels: Collection[str]) -> list[str]:

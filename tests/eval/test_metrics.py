@@ -195,12 +195,22 @@ def test_rouge_l_sees_the_vowels_that_are_marks_on_a_letter(output: str, target:
 
 
 def test_overlap_metrics_rank_a_near_answer_above_a_far_one() -> None:
-    for name in ("rougeL", "gleu", "chrf", "token_f1"):
+    for name in ("rougeL", "gleu", "chrf", "chrf_layout", "token_f1"):
         near, far = (
             score(name, "reset your password first", "reset the password first"),
             score(name, "no", "yes we can"),
         )
         assert near > far, name
+
+
+def test_chrf_with_layout_sees_operators_line_ends_and_indentation() -> None:
+    code = "def f(x):\n    if x > 0:\n        return x\n    return -x"
+    assert score("chrf_layout", f"\n{code}  \n", code) == 1
+    assert score("chrf_layout", code.replace(" > ", "  >  "), code) == 1
+    for wrong in (code.replace("    ", ""), " ".join(code.split()), code.replace(">", "<")):
+        assert score("chrf_layout", wrong, code) < 0.95, wrong
+    for indented in ("", "\n"):
+        assert score("chrf", code.replace("    ", indented), code) == 1
 
 
 @pytest.mark.parametrize(
@@ -270,6 +280,7 @@ def test_json_f1_is_symmetric_and_one_for_the_same_object(first: object, second:
         ("token_f1", {"exact_match"}),
         ("rougeL", {"token_f1"}),
         ("exact_match", {"rougeL"}),
+        ("chrf_layout", {"exact_match"}),
         ("json_field_f1", {"valid_json", "exact_match"}),
     ],
 )

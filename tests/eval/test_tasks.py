@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from time import process_time
@@ -12,6 +12,7 @@ import pytest
 from eval.contracts import Document, Example, Kind
 from eval.errors import RequestError
 from eval.json_fields import fields_of
+from eval.metrics import get_metric
 from eval.tasks import TaskSpec, are_json_objects, complete, has_fields, read_task
 
 SPEC = TaskSpec("Do it.")
@@ -257,9 +258,48 @@ def test_a_long_row_of_figures_is_looked_at_in_no_time() -> None:
     assert process_time() - start < 2
 
 
-def test_long_formal_text_is_right_in_part() -> None:
+def test_long_formal_text_is_right_in_part_and_its_signs_and_indentation_count() -> None:
     rows = examples(*[(f"t{i}", f"if x_{i} == y: " + "return x or y; " * 10) for i in range(20)])
-    assert inferred(rows) == ("generation", "rougeL")
+    assert inferred(rows) == ("generation", "chrf_layout")
+    prose = "The parcel ({}) was late: nobody called. Write to him, please, since it's wet and he's well-known."
+    assert inferred(examples(*[(f"t{i}", prose.format(i)) for i in range(9)])) == ("generation", "rougeL")
+
+
+SPOKEN = [f"{way} parcel {i} to anna {'and nobody called me about it again ' * 2}" for i, way in enumerate("abcdefgh")]
+
+
+@pytest.mark.parametrize("change", [str.upper, str.title, lambda text: f"{text.strip().capitalize()}."])
+def test_a_measure_sees_what_the_task_changes(change: Callable[[str], str]) -> None:
+    """Punctuation and capitals put back: token F1 and ROUGE-L would give the unchanged inputs full marks."""
+    for some, usual in (([" ".join(text.split()[:7]) for text in SPOKEN], "token_f1"), (SPOKEN, "rougeL")):
+        task, stated = complete(SPEC, examples(*[(text, change(text)) for text in some]))
+        assert task.metric == ("exact_match" if usual == "token_f1" else "gleu")
+        assert f"since {usual} would give the unchanged inputs 1.00" in stated[-1]
+        metric = get_metric(task.metric)
+        assert max(metric.row(text, [change(text)]).score for text in some) < 0.9
+
+
+def test_rows_that_are_not_changed_do_not_hide_that_a_measure_is_blind() -> None:
+    rows = examples(*[(text, text if n % 2 else text.upper()) for n, text in enumerate(SPOKEN)])
+    assert inferred(rows) == ("generation", "gleu")
+    assert inferred(examples(*[(text, text) for text in SPOKEN])) == ("generation", "rougeL"), "nothing is changed"
+
+
+def test_line_ends_are_seen_where_they_are_all_that_is_changed() -> None:
+    rows = examples(*[(text, text.replace(" and ", "\n  and ")) for text in SPOKEN])
+    assert inferred(rows) == ("generation", "chrf_layout")
+
+
+def test_rewriting_that_changes_words_keeps_its_measure() -> None:
+    short = examples(*[(f"um send the the parcel {n}", f"Send the parcel {n}") for n in "abcdefgh"])
+    assert inferred(short) == ("generation", "token_f1")
+
+
+def test_very_long_rewritings_are_looked_at_in_seconds() -> None:
+    rows = examples(*[(f"{text} " * 300, f"{text} " * 300 + "End") for text in SPOKEN * 10])
+    start = process_time()
+    complete(SPEC, rows)
+    assert process_time() - start < 20
 
 
 @pytest.mark.parametrize(("words", "metric"), [(2, "token_f1"), (30, "rougeL")])
