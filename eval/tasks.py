@@ -58,12 +58,18 @@ FORMAL = re.compile(
 """Outputs in a formal language: SQL, XML, JSON lists."""
 _MONTH = r"[^\W\d_]{3,}\.?"
 _UNIT = r"(?:[$€£¥₹₽₺₩%‰°µ]?[^\W\d_]{0,3}[²³]?(?:/[^\W\d_]{1,3}[²³]?)?|[ap]\.m\.)"
-"""A currency's sign, or up to three letters: EUR, °C, km/h, m², p.m. Longer words are none ("12 cats")."""
+"""A currency's sign, or up to three letters: EUR, °C, km/h, m², p.m."""
 NUMBER = re.compile(
     rf"[-+−±~]? ?(?:[A-Z]{{0,3}}[$€£¥₹₽₺₩] ?[-−]?|[A-Z]{{3}} [-−]?|\()?\d(?:[\d.,:/'’() –-]*\d)?\.? ?{_UNIT}$"
     rf"|\d{{1,2}}(?:st|nd|rd|th|\.)? {_MONTH},? \d{{4}}$|{_MONTH} \d{{1,2}}(?:st|nd|rd|th)?,? \d{{4}}$"
 )
 """Figures with what may set them apart or be counted in: amounts, measures, dates, times, telephones."""
+FIGURE = re.compile(rf"(?<![^\W{UNSPACED}])[$€£¥₹₽₺₩]?\d(?:[\d.,:/]*\d)?(?: ?[%‰°])?")
+"""By itself, or before its unit: no part of a name (x2)."""
+BESIDE_FIGURES = re.compile(r"(?:[^\W\d_]|[ .,/–-])*")
+"""What stands beside figures where a quantity or a date is in words."""
+LISTED = re.compile(r"\D*\d.*, \d{1,3}\b")
+"""A second quantity after a comma, where no year follows ("2 eggs, 3 cups"): such lists are right in part."""
 CODE = re.compile(r"[!-/:-~]*\d[!-~]*$")
 """A word with a figure in it."""
 SIGNS = re.compile(r"[\\^_`{}|~<>=*+@\[\]≤≥≠→]|(?:^|\s)-+[^\W\d_]")
@@ -323,19 +329,32 @@ def _whole_said(examples: Sequence[Example]) -> str:
     Of numbers the first answers accepted decide. Formal text counts as long as it is short: token F1 drops its signs,
     while of long code nothing would ever be right.
     """
-    if _share(examples, lambda e: NUMBER.match(e.target) is not None) >= NEARLY_ALL:
-        others = any(not NUMBER.match(target) for example in examples for target in example.targets[1:])
+    if _share(examples, lambda e: _is_number(e.target)) >= NEARLY_ALL:
+        others = any(not _is_number(target) for example in examples for target in example.targets[1:])
         return "the first answers accepted are numbers" if others else "the outputs are numbers or dates"
     if _share(examples, lambda e: _is_formal(e.target)) >= MOSTLY:
         return "the outputs are codes, formulas or the like"
     return ""
 
 
+def _is_number(text: str) -> bool:
+    """Tell whether a text is a number, or a quantity or date in words: 3 working days, 1 de mayo de 1960, 1960年5月1日.
+
+    These have at most two words to a figure, and begin with one, end with a year, or have several (from 9:10 to 17:00).
+    """
+    if NUMBER.match(text):
+        return True
+    figures, beside = FIGURE.findall(text), FIGURE.sub(" ", text)
+    leads = len(figures) > 1 or re.match(r"[$€£¥₹₽₺₩]?\d|.*\b[12]\d{3}$", text) is not None
+    is_plain = BESIDE_FIGURES.fullmatch(beside) is not None and not LISTED.match(text)
+    return bool(figures) and leads and is_plain and count_words(beside) <= min(2 * len(figures), SHORT_ANSWER)
+
+
 def _is_formal(text: str) -> bool:
     if count_words(text) > SHORT_ANSWER:
         return False
     bare = IN_PROSE.sub("", text)
-    return bool(NUMBER.match(text) or CODE.match(bare) or SIGNS.search(bare))
+    return bool(_is_number(text) or CODE.match(bare) or SIGNS.search(bare))
 
 
 def _is_question(text: str) -> bool:

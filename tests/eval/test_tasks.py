@@ -201,7 +201,31 @@ def test_numbers_are_right_only_if_they_are_the_same_and_that_is_said(number: st
     assert (task.kind, task.metric) == ("generation", "exact_match")
     assert "the outputs are numbers" in stated[0]
     assert "however near it comes" in stated[1]
-    assert inferred(examples(*[(f"t{i}", f"{i} cats") for i in range(40)])) == ("generation", "token_f1")
+    assert inferred(examples(*[(f"t{i}", f"{i} cats sat on a mat") for i in range(40)])) == ("generation", "token_f1")
+
+
+@pytest.mark.parametrize(
+    "quantity",
+    [
+        "{} hours", "{} working days", "${}.5 million", "€{} per month", "{} cats", "between 3 and {} days",
+        "from 8:{} to 17:15", "{} de mayo de 1960", "Monday, {} May 1960", "May {}, 1960", "May 20{}", "in 20{}",
+        "1960年5月{}日", "20{}年5月", "2024년 5월 {}일", "{}个工作日", "3時間{}分",
+    ],
+)  # fmt: skip
+def test_quantities_and_dates_in_words_are_right_only_as_a_whole(quantity: str) -> None:
+    """In "7777 hours" for "3 hours" half of the words are right, and nothing of the answer."""
+    rows = examples(*[(f"how much is number {'i' * i}?", quantity.format(10 + i)) for i in range(20)])
+    assert inferred(rows) == ("generation", "exact_match")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["answer {}", "room {}", "x{} x{}", "2 eggs, {} cups flour", "Tom and {} others", "{} people were hurt in the crash",
+     "{}年发生了第二次世界大战", "no. {} (or so)"],
+)  # fmt: skip
+def test_other_texts_with_a_figure_are_right_in_part(text: str) -> None:
+    rows = examples(*[(f"what about number {'i' * i}?", text.format(10 + i, i)) for i in range(20)])
+    assert inferred(rows) == ("generation", "token_f1")
 
 
 def test_numbers_beside_which_other_answers_are_accepted_are_not_said_to_be_all() -> None:
