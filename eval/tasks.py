@@ -56,12 +56,10 @@ FORMAL = re.compile(
     re.I | re.S,
 )
 """Outputs in a formal language: SQL, XML, JSON lists."""
-_MONTH = r"[^\W\d_]{3,}\.?"
 _UNIT = r"(?:[$€£¥₹₽₺₩%‰°µ]?[^\W\d_]{0,3}[²³]?(?:/[^\W\d_]{1,3}[²³]?)?|[ap]\.m\.)"
 """A currency's sign, or up to three letters: EUR, °C, km/h, m², p.m."""
 NUMBER = re.compile(
     rf"[-+−±~]? ?(?:[A-Z]{{0,3}}[$€£¥₹₽₺₩] ?[-−]?|[A-Z]{{3}} [-−]?|\()?\d(?:[\d.,:/'’() –-]*\d)?\.? ?{_UNIT}$"
-    rf"|\d{{1,2}}(?:st|nd|rd|th|\.)? {_MONTH},? \d{{4}}$|{_MONTH} \d{{1,2}}(?:st|nd|rd|th)?,? \d{{4}}$"
 )
 """Figures with what may set them apart or be counted in: amounts, measures, dates, times, telephones."""
 FIGURE = re.compile(rf"(?<![^\W{UNSPACED}])[$€£¥₹₽₺₩]?\d(?:[\d.,:/]*\d)?(?: ?[%‰°])?")

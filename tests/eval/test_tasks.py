@@ -220,8 +220,8 @@ def test_quantities_and_dates_in_words_are_right_only_as_a_whole(quantity: str) 
 
 @pytest.mark.parametrize(
     "text",
-    ["answer {}", "room {}", "x{} x{}", "2 eggs, {} cups flour", "Tom and {} others", "{} people were hurt in the crash",
-     "{}年发生了第二次世界大战", "no. {} (or so)"],
+    ["answer {}", "room {}", "x{} x{}", "2 eggs, {} cups flour", "Tom and {} others", 
+     "{} people were hurt in the crash", "{}年发生了第二次世界大战", "no. {} (or so)"],
 )  # fmt: skip
 def test_other_texts_with_a_figure_are_right_in_part(text: str) -> None:
     rows = examples(*[(f"what about number {'i' * i}?", text.format(10 + i, i)) for i in range(20)])
