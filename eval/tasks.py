@@ -134,7 +134,8 @@ def complete(spec: TaskSpec, examples: Sequence[Example], documents: Sequence[Do
     stated += _scale_said(metric, {target for example in examples for target in example.targets})
     if metric == "json_field_f1" and not any(has_fields(e.target) for e in examples):
         raise RequestError(
-            f"No output is a JSON object, or a list of some, so that {metric} can score none: choose another metric."
+            f"No output is a JSON object, or a list of objects or texts, so that {metric} can score none: "
+            "choose another metric."
         )
     return Task(spec.description, kind, metric, spec.name or Task.name, spec.labels, spec.json_keys), stated
 
@@ -253,6 +254,8 @@ def _infer_metric(kind: Kind, examples: Sequence[Example]) -> tuple[str, str]:
             return "json_field_f1", "the outputs are JSON objects"
         if are_json_lists(targets):
             return "json_field_f1", "the outputs are lists of JSON objects"
+        if _are_meant(targets, "[", is_list_of_texts):
+            return "json_field_f1", "the outputs are JSON lists of texts, whose order does not count"
         return "exact_match", "an extracted value is right or wrong as a whole"
     if said := _whole_said(examples):
         return "exact_match", f"{said}: one is right only if it is the same, however near it comes"
@@ -380,7 +383,7 @@ def are_json_objects(texts: Sequence[str]) -> bool:
 
 def are_json_lists(texts: Sequence[str]) -> bool:
     """Tell whether these are lists of JSON objects, some perhaps empty, in the same sense; a lone object may be one."""
-    return any(text != "[]" for text in texts) and _are_meant(texts, ("[", "{"), has_fields)
+    return any(text != "[]" for text in texts) and _are_meant(texts, ("[", "{"), has_objects)
 
 
 def _are_meant(texts: Sequence[str], begin: str | tuple[str, ...], are: Callable[[str], bool]) -> bool:
@@ -393,10 +396,24 @@ def is_json_object(text: str) -> bool:
     return isinstance(_json(text, "{"), dict)
 
 
-def has_fields(text: str) -> bool:
+def has_objects(text: str) -> bool:
     """Tell whether a text is a JSON object, or a list of JSON objects, be it empty."""
-    value = _json(text, ("{", "["))
-    return isinstance(value, dict) or (isinstance(value, list) and all(isinstance(item, dict) for item in value))
+    return is_json_object(text) or _is_list_of(dict, text)
+
+
+def is_list_of_texts(text: str) -> bool:
+    """Tell whether a text is a JSON list of texts, be it empty. Of numbers, which may be a place, the order counts."""
+    return _is_list_of(str, text)
+
+
+def has_fields(text: str) -> bool:
+    """Tell whether a text is JSON that is compared field by field: an object, or a list of objects or of texts."""
+    return has_objects(text) or is_list_of_texts(text)
+
+
+def _is_list_of(kind: type, text: str) -> bool:
+    value = _json(text, "[")
+    return isinstance(value, list) and all(isinstance(item, kind) for item in value)
 
 
 def _json(text: str, begin: str | tuple[str, ...]) -> object:

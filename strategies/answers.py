@@ -17,7 +17,7 @@ from pydantic import TypeAdapter
 from eval.contracts import Example, Kind, Prediction, Task
 from eval.metrics import Metric
 from eval.reading.text import clean
-from eval.tasks import are_json_lists, are_json_objects, has_fields, is_json_object
+from eval.tasks import are_json_lists, are_json_objects, has_objects, is_json_object
 from strategies.models.base import Completion, Decoding, JsonShape, LabelScores, LanguageModel, Prompt
 from strategies.models.json_grammar import shape_of
 from strategies.models.label_trie import MOST_TRIE_NODES
@@ -158,7 +158,7 @@ def json_shape_of(task: Task, train: Sequence[Example]) -> JsonShape | None:
         return None
     if are_json_objects(targets):
         return shape_of([json.loads(target) for target in targets if is_json_object(target)], task.json_keys)
-    answers = [json.loads(target) for target in targets if has_fields(target)] if are_json_lists(targets) else []
+    answers = [json.loads(target) for target in targets if has_objects(target)] if are_json_lists(targets) else []
     lists = [answer for answer in answers if isinstance(answer, list)]
     if not lists or len(lists) < len(answers):  # the grammar would have no place for lone objects
         return None

@@ -189,6 +189,14 @@ def test_lists_of_objects_are_extraction_even_if_the_empty_one_repeats() -> None
     assert inferred(examples(*[(f"trip {i}", f"[{i}, 1]") for i in range(40)])) == ("extraction", "exact_match")
 
 
+def test_lists_of_texts_are_compared_item_by_item_whatever_their_order() -> None:
+    rows = examples(*[(f"review {i}", f'["part {i}", "price"]' if i % 4 else "[]") for i in range(20)])
+    assert inferred(rows) == ("extraction", "json_field_f1")
+    assert get_metric("json_field_f1").row('["price", "part 1"]', [rows[1].target]).score == 1
+    _, stated = complete(TaskSpec("Do it.", metric="json_field_f1"), rows)
+    assert "json_field_f1" not in " ".join(stated)
+
+
 def test_a_metric_of_objects_takes_lists_of_them() -> None:
     rows = examples(("a", '[{"name": "bolt"}]'), ("b", "[]"))
     assert complete(TaskSpec("Do it.", metric="json_field_f1"), rows)[0].kind is Kind.EXTRACTION
@@ -220,7 +228,7 @@ def test_quantities_and_dates_in_words_are_right_only_as_a_whole(quantity: str) 
 
 @pytest.mark.parametrize(
     "text",
-    ["answer {}", "room {}", "x{} x{}", "2 eggs, {} cups flour", "Tom and {} others", 
+    ["answer {}", "room {}", "x{} x{}", "2 eggs, {} cups flour", "Tom and {} others",
      "{} people were hurt in the crash", "{}年发生了第二次世界大战", "no. {} (or so)"],
 )  # fmt: skip
 def test_other_texts_with_a_figure_are_right_in_part(text: str) -> None:
