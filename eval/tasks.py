@@ -33,9 +33,9 @@ MOST_WITH_ONE = 3
 LONGEST_LABEL = 10
 """Words. Longer outputs are text, however often they repeat."""
 OFTEN = 5
-"""Rows to each output, on average: what comes back as often is a label, though it stands in the documents."""
+"""Rows to each output, on average: what comes back as often is a label, though it stands in documents or inputs."""
 MOST_LOOKED_UP = 50
-"""Different answers looked for in the documents."""
+"""Different answers looked for in the documents; inputs in which answers are looked for."""
 BLIND = 0.95
 """Of full marks. A measure that gives inputs as much, where outputs differ from them, sees too little of the change."""
 SIGHTED = ("gleu", "chrf_layout")
@@ -215,8 +215,9 @@ def _check_metric(metric: str) -> None:
 def _infer_kind(spec: TaskSpec, examples: Sequence[Example], documents: Sequence[Document]) -> tuple[Kind, str]:
     """Kind and reason. Duplicated rows count once: they would make free text look like labels.
 
-    Answers that come back are no labels where documents say what is answered, and so may say something new. Categories
-    may stand there, too, but they are few (each has more rows than there are of them), or come back `OFTEN`.
+    Answers that come back are no labels where documents or the inputs say what is answered, and so may say something
+    new. Categories may stand there, too, but they are few (each has more rows than there are of them), or come back
+    `OFTEN`.
     """
     if spec.labels:
         return Kind.CLASSIFICATION, "the task states labels"
@@ -230,8 +231,11 @@ def _infer_kind(spec: TaskSpec, examples: Sequence[Example], documents: Sequence
         return Kind.EXTRACTION, "the outputs are JSON lists"
     asks = bool(documents) and _share(rows, lambda e: _is_question(e.input)) >= 0.5
     if _are_labels(outputs):
-        if asks and len(rows) < len(outputs) * min(len(outputs), OFTEN) and _stand_in(outputs, documents):
+        are_many = len(rows) < len(outputs) * min(len(outputs), OFTEN)
+        if asks and are_many and _stand_in(outputs, documents):
             return Kind.QA, "the inputs are questions, and most of the outputs, which are many, stand in the documents"
+        if are_many and _are_quoted(rows, outputs):
+            return Kind.EXTRACTION, "the outputs, which are many, are short excerpts of their inputs"
         return Kind.CLASSIFICATION, f"{len(outputs)} short outputs repeat over {len(rows)} different examples"
     if _share(rows, lambda e: FORMAL.match(e.target) is not None) >= NEARLY_ALL:
         return Kind.EXTRACTION, "the outputs are in a formal language"
@@ -369,6 +373,13 @@ def _stand_in(outputs: Collection[str], documents: Sequence[Document]) -> bool:
     letter = rf"[^\W{UNSPACED}]"
     alone = (rf"(?<!{letter}){re.escape(output)}(?!{letter})" for output in some if output in text)
     return sum(re.search(words, text) is not None for words in alone) >= MOSTLY * len(some)
+
+
+def _are_quoted(rows: Sequence[Example], outputs: Collection[str]) -> bool:
+    """Whether nearly all outputs are excerpts of their inputs, which do not list half of all outputs to choose from."""
+    texts = [e.input.casefold() for e in rows[:: math.ceil(len(rows) / MOST_LOOKED_UP)]]
+    held = statistics.median(sum(output in text for output in outputs) for text in texts)
+    return held < len(outputs) / 2 and _share(rows, _is_excerpt) >= NEARLY_ALL
 
 
 def _is_excerpt(example: Example) -> bool:

@@ -410,6 +410,24 @@ def test_answers_that_stand_in_the_documents_are_no_labels_though_each_is_asked_
     assert inferred(asked(unspaced, "{} 首都是什么？", "{} 首都在哪里？"), chinese)[0] is Kind.QA
 
 
+CITIES = [f"{start}{end}" for start in ("North", "East", "Spring", "Ash", "Mill") for end in ("port", "vale", "ham")]
+
+
+def test_excerpts_of_the_input_are_no_labels_though_each_comes_back() -> None:
+    rows = examples(*[(f"Ticket {i}: a parcel to {CITIES[i % 15]} is late", CITIES[i % 15]) for i in range(60)])
+    assert inferred(rows) == ("extraction", "exact_match")
+    in_order = sorted(rows, key=lambda row: row.target)
+    assert inferred(in_order) == ("extraction", "exact_match")
+    assert inferred([*rows, *(replace(row, input=f"{row.input}!") for row in rows)])[0] is Kind.CLASSIFICATION, "often"
+    few = [row for row in rows if row.target in CITIES[:4]]
+    assert inferred(few)[0] is Kind.CLASSIFICATION, "few"
+
+
+def test_choices_that_every_input_lists_stay_labels() -> None:
+    rows = examples(*[(f"Ticket {i}. Choose: {', '.join(CITIES)}", CITIES[i * 7 % 15]) for i in range(60)])
+    assert inferred(rows)[0] is Kind.CLASSIFICATION
+
+
 def test_few_categories_stay_labels_though_they_stand_in_the_documents() -> None:
     yes_or_no = examples(*[(f"Is it true of {i}?", "yes" if i % 2 else "no") for i in range(20)])
     assert inferred(yes_or_no, HANDBOOK)[0] is Kind.CLASSIFICATION
