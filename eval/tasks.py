@@ -302,13 +302,15 @@ def _share_of_signs(text: str) -> float:
 
 def _scale_said(metric: str, labels: Collection[str]) -> list[str]:
     """That labels may be a scale, on which a near miss counts as wrong as a far one."""
-    from eval.metrics import LABEL_METRICS, is_scale
+    from eval.metrics import LABEL_METRICS, step_of_scale
 
-    if metric not in LABEL_METRICS or not is_scale(labels):
+    step = step_of_scale(labels) if metric in LABEL_METRICS else 0
+    if not step:
         return []
-    low, high = (pick(map(int, labels)) for pick in (min, max))
+    low, high = (f"{pick(map(float, labels)):g}" for pick in (min, max))
+    numbers = f"whole numbers from {low} to {high}" if step == 1 else f"numbers from {low} to {high} in steps of {step}"
     return [
-        f"The labels are the whole numbers from {low} to {high}, and an answer one step off counts as wrong as any. "
+        f"The labels are the {numbers}, and an answer one step off counts as wrong as any. "
         "If they are a scale, see the mean absolute error beside, and price errors by their size with --error-cost."
     ]
 

@@ -450,4 +450,6 @@ def test_it_is_said_that_a_near_miss_on_a_scale_counts_as_any_other() -> None:
         _, stated = complete(spec, stars)
         assert "whole numbers from 1 to 5" in stated[-1]
         assert "--error-cost" in stated[-1]
+    _, stated = complete(SPEC, examples(*[(f"review {i}", f"{3 + i % 5 / 2:.1f}") for i in range(40)]))
+    assert "the numbers from 3 to 5 in steps of 0.5" in stated[-1]
     assert inferred(examples(*[(f"review {i}", str(i % 2)) for i in range(40)]))[0] is Kind.CLASSIFICATION
