@@ -38,8 +38,9 @@ MOST_LOOKED_UP = 50
 """Different answers looked for in the documents; inputs in which answers are looked for."""
 BLIND = 0.95
 """Of full marks. A measure that gives inputs as much, where outputs differ from them, sees too little of the change."""
-SIGHTED = ("gleu", "chrf_layout")
-"""Measures of long texts that see case, punctuation and signs, the second one line ends and indentation too."""
+SIGHTED = ("chrf", "gleu", "chrf_layout")
+"""Measures of long texts that see case, punctuation and signs; GLEU sees more of a letter changed here and there, but
+gives less for text that is else the same; the last one sees line ends and indentation."""
 MOST_TRIED, LONGEST_TRIED = 50, 1000
 """Inputs scored as if they were answers, and the characters looked at of each."""
 MANY_SIGNS = 0.05
@@ -270,7 +271,7 @@ def _infer_metric(kind: Kind, examples: Sequence[Example]) -> tuple[str, str]:
     usual = "token_f1" if is_short else "rougeL"
     changed = [e for e in examples if e.input != e.target]
     if (marks := _marks_of_inputs(usual, changed)) >= BLIND:
-        sighted = min(SIGHTED, key=lambda metric: _marks_of_inputs(metric, changed))
+        sighted = min(SIGHTED, key=lambda metric: max(BLIND, _marks_of_inputs(metric, changed)))
         reason = f"{usual} would give the unchanged inputs {marks:.2f}, and so see hardly anything of the change"
         return "exact_match" if is_short else sighted, reason
     if is_short:

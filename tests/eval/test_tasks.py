@@ -300,12 +300,14 @@ def test_long_formal_text_is_right_in_part_and_its_signs_and_indentation_count()
 SPOKEN = [f"{way} parcel {i} to anna {'and nobody called me about it again ' * 2}" for i, way in enumerate("abcdefgh")]
 
 
-@pytest.mark.parametrize("change", [str.upper, str.title, lambda text: f"{text.strip().capitalize()}."])
+@pytest.mark.parametrize(
+    "change", [str.upper, str.title, lambda text: f"{text.strip().capitalize()}.".replace(" and", ", and")]
+)
 def test_a_measure_sees_what_the_task_changes(change: Callable[[str], str]) -> None:
     """Punctuation and capitals put back: token F1 and ROUGE-L would give the unchanged inputs full marks."""
     for some, usual in (([" ".join(text.split()[:7]) for text in SPOKEN], "token_f1"), (SPOKEN, "rougeL")):
         task, stated = complete(SPEC, examples(*[(text, change(text)) for text in some]))
-        assert task.metric == ("exact_match" if usual == "token_f1" else "gleu")
+        assert task.metric == ("exact_match" if usual == "token_f1" else "chrf")
         assert f"since {usual} would give the unchanged inputs 1.00" in stated[-1]
         metric = get_metric(task.metric)
         assert max(metric.row(text, [change(text)]).score for text in some) < 0.9
@@ -313,8 +315,14 @@ def test_a_measure_sees_what_the_task_changes(change: Callable[[str], str]) -> N
 
 def test_rows_that_are_not_changed_do_not_hide_that_a_measure_is_blind() -> None:
     rows = examples(*[(text, text if n % 2 else text.upper()) for n, text in enumerate(SPOKEN)])
-    assert inferred(rows) == ("generation", "gleu")
+    assert inferred(rows) == ("generation", "chrf")
     assert inferred(examples(*[(text, text) for text in SPOKEN])) == ("generation", "rougeL"), "nothing is changed"
+
+
+def test_a_letter_here_and_there_is_seen_best_word_by_word() -> None:
+    rows = examples(*[(text, text * 2 + f"to {text} now") for text in SPOKEN])
+    typos = examples(*[(row.target.replace("to anna", "to ana", 1), row.target) for row in rows])
+    assert inferred(typos) == ("generation", "gleu")
 
 
 def test_line_ends_are_seen_where_they_are_all_that_is_changed() -> None:
