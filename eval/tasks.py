@@ -297,8 +297,8 @@ def _marks_of_inputs(metric: str, examples: Sequence[Example]) -> float:
 
 
 def _share_of_signs(text: str) -> float:
-    """Signs that are seldom in prose, as a share of all that is printed."""
-    return len(SIGN_OF_CODE.findall(text)) / len("".join(text.split()) or " ")
+    """Signs that are seldom in prose, as a share of all that is printed; not those that prose has all the same."""
+    return len(SIGN_OF_CODE.findall(IN_PROSE.sub("", text))) / len("".join(text.split()) or " ")
 
 
 def _scale_said(metric: str, labels: Collection[str]) -> list[str]:

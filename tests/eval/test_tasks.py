@@ -293,7 +293,7 @@ def test_a_long_row_of_figures_is_looked_at_in_no_time() -> None:
 def test_long_formal_text_is_right_in_part_and_its_signs_and_indentation_count() -> None:
     rows = examples(*[(f"t{i}", f"if x_{i} == y: " + "return x or y; " * 10) for i in range(20)])
     assert inferred(rows) == ("generation", "chrf_layout")
-    prose = "The parcel ({}) was late: nobody called. Write to him, please, since it's wet and he's well-known."
+    prose = "The **parcel** ({}) was late [1]: nobody called. Write to him, please, since it's wet, and *very* young."
     assert inferred(examples(*[(f"t{i}", prose.format(i)) for i in range(9)])) == ("generation", "rougeL")
 
 
