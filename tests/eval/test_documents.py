@@ -199,6 +199,50 @@ def test_code_of_a_page_keeps_its_indentation(tmp_path: Path) -> None:
     assert text == "Run\n```\ndef f(x):\n    return  1\n# end\n```"
 
 
+def test_docx_gives_text_boxes_notes_headers_and_footers(tmp_path: Path) -> None:
+    from docx import Document
+    from docx.opc.packuri import PackURI
+    from docx.opc.part import Part
+    from docx.oxml import parse_xml
+    from docx.oxml.ns import nsdecls
+
+    def paragraph(content: str) -> str:
+        return f"<w:p {nsdecls('w')}>{content}</w:p>"
+
+    def run(text: str) -> str:
+        return f"<w:r><w:t>{text}</w:t></w:r>"
+
+    def box(*texts: str) -> str:
+        return f"<w:pict><w:txbxContent>{''.join(paragraph(run(text)) for text in texts)}</w:txbxContent></w:pict>"
+
+    source = Document()
+    end = source.element.body[-1]
+    mc = 'xmlns:mc="http://schemas.openxmlformats.org/markup-compatibility/2006"'
+    both = f"<mc:Choice>{box('In a box', 'with lines')}</mc:Choice><mc:Fallback>{box('In a box')}</mc:Fallback>"
+    boxes = f"<w:r><mc:AlternateContent {mc}>{both}</mc:AlternateContent></w:r><w:r>{box('In another')}</w:r>"
+    for content in (run("Before") + boxes, run("Fees apply") + "<w:r><w:footnoteReference w:id='2'/></w:r>" + run(".")):
+        end.addprevious(parse_xml(paragraph(content)))
+    note = f"<w:footnote w:id='2'>{paragraph(run('4.90 EUR'))}</w:footnote>"
+    notes = f"<w:footnotes {nsdecls('w')}><w:footnote w:id='0'><w:p/></w:footnote>{note}</w:footnotes>"
+    part = Part(PackURI("/word/footnotes.xml"), "application/xml", notes.encode(), source.part.package)
+    kinds = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    source.part.relate_to(part, f"{kinds}/footnotes")
+    source.sections[0].header.paragraphs[0].text = "Valid from 1 May"
+    source.sections[0].footer.paragraphs[0].text = "Example Ltd"
+    source.add_section()
+    source.save(str(tmp_path / "a.docx"))
+    lines = [
+        "Valid from 1 May",
+        "Before",
+        "In a box",
+        "with lines",
+        "In another",
+        "Fees apply (4.90 EUR).",
+        "Example Ltd",
+    ]
+    assert texts(read_documents(tmp_path))["a.docx"].splitlines() == lines
+
+
 def test_pdf_pages_without_text_are_counted(tmp_path: Path) -> None:
     write_pdf(tmp_path / "a.pdf", ["First page", "", "Third page"])
     write_pdf(tmp_path / "scan.pdf", ["", ""])
