@@ -10,7 +10,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from eval.audit.balance import class_imbalance, rare_labels, single_label, too_few_examples, unseen_labels
+from eval.audit.balance import (
+    class_imbalance,
+    rare_labels,
+    single_label,
+    tested_on_one_label,
+    too_few_examples,
+    unseen_labels,
+)
 from eval.audit.contents import (
     invalid_json_output,
     joined_labels,
@@ -32,7 +39,7 @@ from eval.audit.repeats import (
 from eval.audit.spellings import label_variants, merge_spellings, spellings
 from eval.contracts import Document, Example, Kind, Task
 from eval.errors import RequestError
-from eval.findings import Finding, in_test
+from eval.findings import Finding, in_test, of_test
 
 LOST = ("unparseable_rows", "empty_input", "empty_output")
 """Findings of rows that were left out, or say nothing."""
@@ -79,11 +86,13 @@ def audit(
     is_classification = task.kind is Kind.CLASSIFICATION
     variants = spellings(every, task.labels) if is_classification else {}
     merged = {} if "label_variants" in accept else variants
-    cleaned = merge_spellings(examples, merged)
+    cleaned, tested = merge_spellings(examples, merged), merge_spellings(test, merged)
     leaks = leaking_documents(every, documents)
     left_out = "leak_examples_documents" not in accept
     findings: list[Finding | None] = [
         *_rows(task, cleaned),
+        *(of_test(finding) for finding in _of_each(task, tested) if finding is not None),
+        tested_on_one_label(tested) if is_classification and len({e.target for e in cleaned}) > 1 else None,
         repeated_in_test(examples, test),
         *(label_variants(every, variants, task.labels, merged=bool(merged)) if is_classification else ()),
         duplicate_documents(documents),
@@ -94,7 +103,7 @@ def audit(
     ]
     return Audited(
         cleaned,
-        merge_spellings(test, merged),
+        tested,
         tuple(d for d in documents if not (left_out and d.id in leaks)),
         merged,
         tuple(accepted([finding for finding in findings if finding is not None], accept)),
@@ -130,14 +139,19 @@ def _rows(task: Task, examples: Sequence[Example]) -> Iterator[Finding | None]:
     yield too_few_examples(examples)
     yield duplicate_rows(examples)
     yield near_duplicates(examples, are_labels=is_classification)
-    yield conflicting_labels(examples)
-    yield wordless_inputs(examples)
-    yield placeholder_outputs(examples)
-    yield several_outputs(task, examples)
     if is_classification:
         yield single_label(examples)
         yield joined_labels(examples)
         yield class_imbalance(task, examples)
         yield from rare_labels(examples)
         yield unseen_labels(task, examples)
-    yield invalid_json_output(task, examples)
+    yield from _of_each(task, examples)
+
+
+def _of_each(task: Task, rows: Sequence[Example]) -> Iterator[Finding | None]:
+    """What spoils rows wherever they stand, be it in the examples or in the client's own test set."""
+    yield conflicting_labels(rows)
+    yield wordless_inputs(rows)
+    yield placeholder_outputs(rows)
+    yield several_outputs(task, rows)
+    yield invalid_json_output(task, rows)
