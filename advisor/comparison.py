@@ -159,8 +159,9 @@ def _refuse_where_none_applies(request: CompareRequest, data: Data) -> None:
     if any(_suits(strategy, data) for strategy in strategies):
         return
     kind = data.task.kind
+    lacking = data.no_documents if request.documents else "--documents"
     why = [
-        f"{s.name} needs documents (--documents)" if kind in s.kinds else f"{s.name} is not for tasks of {kind.value}"
+        f"{s.name} needs documents ({lacking})" if kind in s.kinds else f"{s.name} is not for tasks of {kind.value}"
         for s in strategies
     ]
     raise RequestError(f"--strategies: there is nothing to compare, for {conjoined(why)}.")
@@ -206,7 +207,7 @@ def prepare(
 
 _STATED = {
     "column_mapping", "encoding_assumed", "unparseable_rows", "empty_input", "empty_output", "unread_documents",
-    "shared_with_test",
+    "shared_with_test", "leak_examples_documents",
 }  # fmt: skip
 """How the data were read, and what of them was not, or is not learnt from."""
 NO_MATTER = Speeds(math.inf, math.inf, math.inf)

@@ -1,8 +1,8 @@
 """What in the client's data could spoil a comparison, found before anything is spent.
 
 Every finding says what was seen, where, what was done about it and how to overrule that. Two things are done by
-default: spellings of one label are counted as one, and documents that give an example's question and answer away are
-left out. Nothing else is changed, and nothing in silence.
+default: spellings of one label are counted as one, and what of documents gives an example's question and answer away
+is left out. Nothing else is changed, and nothing in silence.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from eval.audit.contents import (
 )
 from eval.audit.injection import prompt_injection
 from eval.audit.languages import language_mismatch
-from eval.audit.leaks import leak_finding, leaking_documents
+from eval.audit.leaks import leak_finding, leaking_documents, without_leaks
 from eval.audit.lengths import Limit, long_inputs
 from eval.audit.repeats import (
     conflicting_labels,
@@ -89,6 +89,7 @@ def audit(
     cleaned, tested = merge_spellings(examples, merged), merge_spellings(test, merged)
     leaks = leaking_documents(every, documents)
     left_out = "leak_examples_documents" not in accept
+    left = without_leaks(documents, leaks, every) if left_out else tuple(documents)
     findings: list[Finding | None] = [
         *_rows(task, cleaned),
         *(of_test(finding) for finding in _of_each(task, tested) if finding is not None),
@@ -96,7 +97,7 @@ def audit(
         repeated_in_test(examples, test),
         *(label_variants(every, variants, task.labels, merged=bool(merged)) if is_classification else ()),
         duplicate_documents(documents),
-        leak_finding(leaks, left_out=left_out),
+        leak_finding(leaks, left_out=left_out, kept={d.id for d in left}),
         *prompt_injection(every, documents),
         *language_mismatch(every, documents, languages=readers.languages, made_for=readers.embedder),
         *(long_inputs(every, limit) for limit in readers.limits),
@@ -104,7 +105,7 @@ def audit(
     return Audited(
         cleaned,
         tested,
-        tuple(d for d in documents if not (left_out and d.id in leaks)),
+        left,
         merged,
         tuple(accepted([finding for finding in findings if finding is not None], accept)),
     )

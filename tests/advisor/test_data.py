@@ -203,6 +203,14 @@ def test_documents_that_leak_are_left_out_unless_that_is_accepted(mixed: Path, t
     assert [d.id for d in kept.documents] == ["fact.txt", "faq.txt"]
 
 
+def test_why_there_are_no_documents_is_known(mixed: Path, tmp_path: Path) -> None:
+    assert read(mixed).no_documents == "there are no documents to retrieve from"
+    documents = write_documents(tmp_path / "documents", faq=f"{MIXED[1][0]}\n{MIXED[1][1]}")
+    data = read(mixed, documents=str(documents))
+    assert not data.documents
+    assert data.no_documents.startswith("all documents were left out")
+
+
 SECRETS = ("ada@example.org", "4242 4242 4242 4242", "+44 20 7946 0958", "DE89 3704 0044 0532 0130 00")
 
 
