@@ -54,7 +54,8 @@ def read_files(request: CompareRequest) -> Files:
     if request.time_column:
         cells = column_values(file, request.time_column, "--time-column")
         times = times_of(cells, file.lines, request.time_column)
-        stated.append(f'Ordered the examples in time by "{request.time_column}".')
+        first, last = cells[times.index(min(times))], cells[times.index(max(times))]
+        stated.append(f'Ordered the examples in time by "{request.time_column}", from {first} to {last}.')
     if request.incumbent:
         incumbent, sentence = read_incumbent(
             request, further if request.test else file, file.examples if request.test else ()

@@ -334,6 +334,33 @@ def test_dates_that_can_be_read_both_ways_are_refused(tmp_path: Path) -> None:
         read(with_column(tmp_path / "a.csv", "date", cells), time_column="date")
 
 
+def spread(count: int) -> list[tuple[int, int, int]]:
+    """A hundred days of so many years, as year, month and day, in order."""
+    return sorted((2023 + i % count, 1 + i % 12, 1 + (i * 7) % 28) for i in range(100))
+
+
+@pytest.mark.parametrize("sign", ["-", "/", "."])
+@pytest.mark.parametrize("order", [slice(None), slice(None, None, -1)], ids=["year first", "day first"])
+def test_a_year_of_two_figures_may_come_first_or_last(sign: str, order: slice, tmp_path: Path) -> None:
+    cells = [sign.join(f"{part % 100:02}" for part in day[order]) for day in spread(3)]
+    data = read(with_column(tmp_path / "a.csv", "date", cells), time_column="date")
+    assert data.times is not None
+    assert list(data.times) == sorted(data.times)
+    assert f'Ordered the examples in time by "date", from {cells[0]} to {cells[-1]}.' in data.stated
+
+
+def test_a_year_of_two_figures_has_both(tmp_path: Path) -> None:
+    cells = [f"{d}.{m}.{y - 2013}" for y, m, d in spread(15)]
+    data = read(with_column(tmp_path / "a.csv", "date", cells), time_column="date")
+    assert list(data.times or ()) == sorted(data.times or ())
+
+
+def test_years_that_may_be_days_are_refused(tmp_path: Path) -> None:
+    cells = ["-".join(f"{part % 100:02}" for part in (y - 10, m, d)) for y, m, d in spread(15)]
+    with pytest.raises(RequestError, match="with the year or with the day first: write them as YYYY-MM-DD"):
+        read(with_column(tmp_path / "a.csv", "date", cells), time_column="date")
+
+
 # ---- the system in use today -----------------------------------------------------------------------------------------
 
 TODAY = [("billing" if i % 3 else "delivery") for i in range(100)]
