@@ -450,6 +450,17 @@ def test_a_row_that_was_left_out_does_not_shift_the_order_of_the_incumbents(tmp_
     assert any("by the order of rows, with 1 row left out." in sentence for sentence in data.stated)
 
 
+@pytest.mark.parametrize("blank", ["", '""'])
+def test_rows_for_which_the_system_gave_nothing_keep_their_places(blank: str, tmp_path: Path) -> None:
+    """As many outputs as examples, but not the same rows: three examples have no label, three outputs are blank."""
+    rows = [(text, "" if i in (80, 81, 82) else label) for i, (text, label) in enumerate(MIXED)]
+    outputs = [blank if i in (5, 9, 20) else output for i, output in enumerate(TODAY)]
+    (tmp_path / "b.csv").write_text("\n".join(["prediction", *outputs]))
+    data = read(write(tmp_path / "a.csv", rows), incumbent=str(tmp_path / "b.csv"))
+    wanted = ["" if i in (5, 9, 20) else output for i, output in enumerate(TODAY) if i not in (80, 81, 82)]
+    assert data.incumbent == tuple(wanted)
+
+
 def test_an_incumbent_that_lacks_rows_is_refused_with_the_ids_that_it_lacks(tmp_path: Path) -> None:
     rows = [(f"m{i}", text, label if i != 50 else "") for i, (text, label) in enumerate(MIXED)]
     examples = write(tmp_path / "a.csv", rows, ("id", "text", "label"))
