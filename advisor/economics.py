@@ -341,16 +341,16 @@ def middle(low: float, high: float) -> float:
 
 
 def break_even(a: Money, b: Money) -> float | None:
-    """Queries a month above which `a` is the cheaper of the two, having been the dearer.
+    """Queries a month above which `a` is the cheaper of the two, having been the dearer below.
 
-    None where it is never so; where they change places several times (machines are always on), the first time.
+    None where it is not so, or where they change places again, as they may where machines are always on.
     """
-    dearer = False
+    sign, crossed = 0.0, list[float]()
     for volume, difference in _differences(a.tariff, b.tariff):
-        if difference < 0 and dearer:
-            return volume
-        dearer = dearer or difference > 0
-    return None
+        if difference * sign < 0:
+            crossed.append(volume)
+        sign = difference or sign
+    return crossed[0] if len(crossed) == 1 and sign < 0 else None
 
 
 def _differences(a: Tariff, b: Tariff) -> Iterator[tuple[float, float]]:

@@ -33,6 +33,9 @@ class Flip(NamedTuple):
     """The value nearest to the one assumed at which the pick changes: from there on, away from the one assumed."""
     pick: str
     """It may be today's system."""
+    until: float | None = None
+    """Of a volume, a price or an error's cost: where it ceases to be the pick, farther away. None where it never does,
+    as far as was looked."""
 
 
 def what_would_flip(assumed: Assumptions) -> list[Flip]:
@@ -132,11 +135,16 @@ def _changes(
     above = [p for p in points if p > now]
     above.append(min(bounds[1], 2 * above[-1] if above else now))
     for side in (below, above):
+        flip: Flip | None = None
         for point, further in pairwise(side):
             changed = _with(assumed, what, (point + further) / 2).advised()
-            if changed not in (None, pick):
-                yield Flip(what, point, str(changed))
+            if flip is None and changed not in (None, pick):
+                flip = Flip(what, point, str(changed))
+            elif flip is not None and changed != flip.pick:
+                flip = flip._replace(until=point)
                 break
+        if flip is not None:
+            yield flip
 
 
 def _apart(points: Sequence[float]) -> list[float]:
@@ -225,14 +233,14 @@ def _first_change(what: str, assumed: Assumptions, values: Sequence[float]) -> I
 
 
 def break_evens(candidates: Sequence[Candidate], pick: str) -> list[tuple[str, str, float]]:
-    """Volumes at which the pick and another strategy change places in cost: (cheaper above it, the other, volume)."""
+    """Volumes at which the pick and another change places in cost once and for all: (cheaper above it, other, volume)."""
     chosen = next(c for c in candidates if c.name == pick)
     found = []
     for other in candidates:
         if other is chosen or other.incumbent:
             continue
-        volumes = [(a, b, break_even(a.money, b.money)) for a, b in ((chosen, other), (other, chosen))]
-        crossed = [(a.name, b.name, volume) for a, b, volume in volumes if volume is not None]
-        if len(crossed) == 1:  # those of machines that are always on may cross again and again
-            found += crossed
+        for a, b in ((chosen, other), (other, chosen)):
+            volume = break_even(a.money, b.money)
+            if volume is not None:
+                found.append((a.name, b.name, volume))
     return found
