@@ -233,7 +233,7 @@ def _first_change(what: str, assumed: Assumptions, values: Sequence[float]) -> I
 
 
 def break_evens(candidates: Sequence[Candidate], pick: str) -> list[tuple[str, str, float]]:
-    """Volumes at which the pick and another change places in cost once and for all: (cheaper above it, other, volume)."""
+    """Volumes at which the pick and another change places in cost once and for all: (cheaper above, other, volume)."""
     chosen = next(c for c in candidates if c.name == pick)
     found = []
     for other in candidates:

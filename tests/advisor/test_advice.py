@@ -1273,7 +1273,7 @@ def prompted_and_tuned(tuned_seconds: float, volume: float) -> list[Candidate]:
     ("volume", "said"), [(300_000, "costs more"), (440_000, "costs about the same"), (2_000_000, "costs more")]
 )
 def test_of_what_costs_less_at_some_volumes_only_the_stated_one_is_told(volume: int, said: str) -> None:
-    """A machine carries 292,000 queries or 438,000: at 440,000 both need two, and less than a cent lies between them."""
+    """A machine carries 292,000 queries or 438,000: at 440,000 both need two, a cent apart at most."""
     candidates = prompted_and_tuned(0.6, volume)
     case: Any = SimpleNamespace(candidates=candidates, settings=SimpleNamespace(volume=volume, error_cost=None))
     assert _pays(case, "lora", "few_shot") == said
