@@ -158,11 +158,9 @@ def _apart(points: Sequence[float]) -> list[float]:
 
 def _limits(assumed: Assumptions) -> Iterator[Flip]:
     """The nearest looser and stricter value of each limit with another pick."""
-    strategies, limits = assumed.strategies, assumed.limits
-    latencies = [c.p95_ms for c in strategies if math.isfinite(c.p95_ms)]
-    yield from _nearest_limits("max_latency_ms", assumed, latencies, limits.max_latency_ms)
-    costs = [1000 * c.money.per_query for c in strategies]
-    yield from _nearest_limits("max_cost_per_1k", assumed, costs, limits.max_cost_per_1k)
+    limits = assumed.limits
+    yield from _nearest_limits("max_latency_ms", assumed, _latencies(assumed), limits.max_latency_ms)
+    yield from _nearest_limits("max_cost_per_1k", assumed, _costs(assumed), limits.max_cost_per_1k)
     yield from _nearest_limits("min_quality", assumed, [c.quality for c in assumed.candidates], limits.min_quality)
     for label, now in limits.min_recall.items():
         recalls = [c.recall.get(label, 0.0) for c in assumed.candidates]
@@ -178,6 +176,28 @@ def _nearest_limits(what: str, assumed: Assumptions, figures: Sequence[float], n
     for side, values in sides.items():
         beyond = [v for v in set(values) if now is None or (v - now) * side > 0]
         yield from _first_change(what, assumed, sorted(beyond, reverse=side < 0))
+
+
+def _latencies(assumed: Assumptions) -> list[float]:
+    return [c.p95_ms for c in assumed.strategies if math.isfinite(c.p95_ms)]
+
+
+def _costs(assumed: Assumptions) -> list[float]:
+    """Per 1,000 queries."""
+    return [1000 * c.money.per_query for c in assumed.strategies]
+
+
+def relaxed(assumed: Assumptions, what: str) -> Iterator[tuple[Flip, Assumptions]]:
+    """Each greater cost (`max_cost_per_1k`) or latency (`max_latency_ms`) from which on another strategy is picked.
+
+    In order, with all that is assumed where the limit is that one.
+    """
+    figures, pick = {"max_cost_per_1k": _costs, "max_latency_ms": _latencies}[what](assumed), assumed.advised()
+    for value in sorted(set(figures)):
+        moved = _with(assumed, what, value)
+        if value > getattr(assumed.limits, what) and (changed := moved.advised()) not in (None, pick):
+            pick = changed
+            yield Flip(what, value, str(changed)), moved
 
 
 def _with(assumed: Assumptions, what: str, value: float) -> Assumptions:

@@ -668,10 +668,14 @@ def test_what_takes_too_long_or_costs_too_much_is_not_mended_by_examples_or_a_la
     assert late.next_step == (
         "Relax --max-latency-ms: with 95 of 100 answers wanted within 100 ms, the pick is prompt with fixed examples."
     )
-    dear = Told(pair, {"majority": 40.0, "few_shot": 90.0}, max_cost_per_1k=2).advice.next_step
+    dear = Told(pair, {"majority": 140.0, "few_shot": 90.0}, max_cost_per_1k=2).advice.next_step
     assert dear == (
-        "Relax --max-cost-per-1k: with at most 4 USD per 1,000 queries allowed, the pick is always the commonest label."
+        "Relax --max-cost-per-1k: with at most 9 USD per 1,000 queries allowed, the pick is prompt with fixed examples."
     )
+    untaught_first = Told(pair, {"majority": 40.0, "few_shot": 90.0}, max_cost_per_1k=2).advice.next_step
+    assert untaught_first == dear, "the commonest label alone is no solution"
+    all_weak = Told({"majority": 0.5, "few_shot": 0.4}, max_cost_per_1k=0.01).advice.next_step
+    assert all_weak == "Add examples, or try a larger model with --model."
     both = Told(pair, {"majority": 40.0, "few_shot": 90.0}, max_cost_per_1k=2, max_latency_ms=50).advice.next_step
     assert both == "Relax --max-cost-per-1k and --max-latency-ms."
     kept = Told({**pair, INCUMBENT: 0.6}, max_latency_ms=50).advice.next_step
