@@ -187,7 +187,8 @@ def prepare(
     data = with_suspects(data, embedder, request.seed, request.accept)
     prices = on_gpu(request, prices, _gpu(shelf, request))
     # at the start, where a comparison can still be ended to mend what is warned of
-    for sentence in (*(f.said for f in data.findings if f.code in _STATED), *data.stated):
+    priced = economics.not_given(prices, request.model)
+    for sentence in (*(f.said for f in data.findings if f.code in _STATED), *data.stated, *priced):
         progress.say(sentence)
     entries = entries_of(request)
     stored = folder.read_plan().get("plan") if folder else None

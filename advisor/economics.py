@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
@@ -223,6 +224,23 @@ def with_list_prices(prices: Prices, models: Sequence[str]) -> Prices:
     """The prices, with those of hosted models from a maintained list where the client has not given them."""
     listed = {name: found for name in models if is_hosted(name) and (found := _list_price(name))}
     return replace(prices, tokens={**listed, **prices.tokens})
+
+
+def not_given(prices: Prices, models: Sequence[str]) -> list[str]:
+    """Sentences about hosted models whose prices are from elsewhere, where the client gives prices of other names.
+
+    `models` are those of the run; what is given may be meant for one of them.
+    """
+    others = {name.removeprefix(PREFIX): name for name in prices.tokens if name not in models}
+    sentences = []
+    for model in models:
+        elsewhere = prices.tokens[model].source if is_hosted(model) and model in prices.tokens else None
+        if others and elsewhere:
+            near = get_close_matches(model.removeprefix(PREFIX), others, n=1, cutoff=0.8)
+            meant = f': write "{model}" if that is meant' if near else ""
+            names = others[near[0]] if near else "other models"
+            sentences.append(f"Token prices are given of {names}, and none of {model} ({elsewhere}){meant}.")
+    return sentences
 
 
 def _list_price(model: str) -> TokenPrices | None:

@@ -88,7 +88,7 @@ def _prices(settings: Settings, given: Prices | None) -> Prices:
     if given is None:
         return before
     hosted = {
-        name: tokens.model_copy(update={"source": tokens.source or before.source})
+        name: tokens.model_copy(update={"source": tokens.source or f"{before.source}, at the time of the run"})
         for name, tokens in before.tokens.items()
         if is_hosted(name)
     }

@@ -101,7 +101,8 @@ def _what_to_relax(case: Case) -> str:
 
 def _falls_short(case: Case, assumed: Assumptions) -> bool:
     """Whether what would be picked with other limits is no solution."""
-    return bool(shortfall_of(replace(case, weighed=replace(case.weighed, assumptions=assumed, decision=decide(assumed)))))
+    moved = replace(case.weighed, assumptions=assumed, decision=decide(assumed))
+    return bool(shortfall_of(replace(case, weighed=moved)))
 
 
 def _what_may_be_better(case: Case) -> str:
