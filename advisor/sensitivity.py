@@ -54,19 +54,22 @@ def _volumes(assumed: Assumptions) -> Iterator[Flip]:
     yield from _changes("volume", assumed, points, assumed.volume, bounds)
 
 
-def picks_by_volume(assumed: Assumptions, low: float, high: float) -> list[tuple[float, str | None]]:
-    """The picks between two volumes, in order, each with the volume from which on it is the pick; the first from `low`.
+def picks_by_volume(
+    assumed: Assumptions, low: float, high: float
+) -> tuple[list[tuple[float, str | None]], tuple[float, float]]:
+    """The picks between two volumes, in order, each with the volume from which on it is the pick; and these volumes.
 
-    Where machines are always on, and too many to look at each, changes far from the volume assumed can be missed.
+    They are nearer to the volume assumed where machines are always on, and too many to look at each.
     """
-    points, _ = _volume_points(assumed)
+    points, bounds = _volume_points(assumed)
+    low, high = max(low, bounds[0]), min(high, bounds[1])
     ends = [low, *(point for point in _apart(points) if low < point < high), high]
     found: list[tuple[float, str | None]] = []
     for start, end in pairwise(ends):
         pick = assumed.at_volume((start + end) / 2).pick()
         if not found or found[-1][1] != pick:
             found.append((start, pick))
-    return found
+    return found, (low, high)
 
 
 def _volume_points(assumed: Assumptions) -> tuple[list[float], tuple[float, float]]:
