@@ -179,9 +179,7 @@ def _left_out(train: Sequence[Example], seed: int, sheets: Sequence[Sheet]) -> S
     return [_Asked(asked, learnt, [sheet.learn(learnt) for sheet in sheets]) for learnt, asked in parts]
 
 
-def _weighed(
-    task: Task, train: Sequence[Example], asked: Sequence[_Asked], kinds: int, balanced: bool
-) -> _Tried:
+def _weighed(task: Task, train: Sequence[Example], asked: Sequence[_Asked], kinds: int, balanced: bool) -> _Tried:
     """The quality on rows that were left out, and the weight of each kind's opinion.
 
     Rows with a label that was not there to be learnt say nothing of weights.
