@@ -19,7 +19,7 @@ from eval.metrics import Metric
 from eval.reading.text import clean
 from eval.tasks import are_json_lists, are_json_objects, has_objects, is_json_object
 from strategies.models.base import Completion, Decoding, JsonShape, LabelScores, LanguageModel, Prompt
-from strategies.models.json_grammar import shape_of
+from strategies.models.json_grammar import shape_of, whole
 from strategies.models.label_trie import MOST_TRIE_NODES
 from strategies.quotation import Quotations, quotations
 
@@ -169,8 +169,16 @@ def canonical(answer: str, answer_format: AnswerFormat) -> str:
     """A training answer in the style that decoding writes, so that models learn, and are shown, what they must use."""
     if answer_format.json_shape is None:
         return answer
+    places = {key: place for place, (key, _) in enumerate(answer_format.json_shape.keys)}
+
+    def in_order(value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        return dict(sorted(value.items(), key=lambda pair: places.get(whole(pair[0]), len(places))))
+
     try:
-        written = _dumped(json.loads(answer, parse_int=_Number, parse_float=_Number))
+        value = json.loads(answer, parse_int=_Number, parse_float=_Number)
+        written = _dumped(list(map(in_order, value)) if isinstance(value, list) else in_order(value))
     except (ValueError, RecursionError):
         return answer
     return clean(written)  # half a character may stand escaped in a row that reads well
