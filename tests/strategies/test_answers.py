@@ -184,8 +184,6 @@ def test_training_answers_are_written_as_decoding_writes_them() -> None:
     assert canonical("no json", answers) == "no json"
     assert canonical('{"a":1}', AnswerFormat()) == '{"a":1}'
     assert canonical('{"c": 3, "b": {"y": 1, "x": 2}, "a": ""}', answers) == '{"a": "", "c": 3, "b": {"y": 1, "x": 2}}'
-        canonical('{"c": 3, "b": {"y": 1, "x": 2}, "a": "x"}', answers) == '{"a": "x", "c": 3, "b": {"y": 1, "x": 2}}'
-    )
     assert canonical('[{"c": 3, "a": "x"}, 1]', answers) == '[{"a": "x", "c": 3}, 1]'
     assert canonical('{"a": "\\ud83d"}', answers) == '{"a": "\ufffd"}', "half a character is no text for a tokenizer"
 
