@@ -130,7 +130,7 @@ class Pipeline:
         if self.examples:
             nearest = self.examples.search(inputs, unseen=unseen)
         return [
-            within_context(self.model, partial(self.template.prompt, text), shown, pairs, self.answers.room)
+            within_context(self.model, self.template, text, shown, pairs, self.answers.room)
             for text, shown, pairs in zip(inputs, passages, nearest, strict=True)
         ]
 
