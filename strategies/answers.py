@@ -7,6 +7,7 @@ on, never from others.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -25,6 +26,7 @@ from strategies.quotation import Quotations, quotations
 
 LONGEST_SHARE = 2
 """Of the context, one part in so many is the most that an answer may take."""
+_FENCED = re.compile(r"```[\w+#.-]*\n(?P<own>((?!\n```).)*)\n```", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,8 @@ class AnswerFormat:
     likeliest: bool = False
     """Whether the likeliest answer of all is looked for where answers are written as text (see `Decoding`)."""
     max_new_tokens: int = 64
+    fenced: bool = False
+    """Whether an answer may stand in a Markdown fence as a whole, as a training answer does; else it is taken out."""
 
     @classmethod
     def infer(cls, task: Task, train: Sequence[Example], model: LanguageModel) -> AnswerFormat:
@@ -49,7 +53,7 @@ class AnswerFormat:
             labels = labels_of(task, train)
             longest = max(model.count_tokens(labels), default=0) + 1  # and its end
             return cls(labels=labels, max_new_tokens=max(cls.max_new_tokens, longest))
-        plain = cls(json_shape=json_shape_of(task, train))
+        plain = cls(json_shape=json_shape_of(task, train), fenced=any(unfenced(e.target) != e.target for e in train))
         lengths = model.count_tokens([canonical(e.target, plain) for e in train])  # as they are written
         room = int(np.ceil(float(np.quantile(lengths, 0.98)) * 1.1)) + 2
         return replace(plain, max_new_tokens=min(room, model.context_tokens // LONGEST_SHARE))
@@ -95,7 +99,8 @@ class AnswerFormat:
             found = model.score_labels(prompts, self.labels, every=every)
             return [_chosen(scores, self.labels, self.handicaps) for scores in (pooled(found) if pooled else found)]
         decoding = Decoding(self.max_new_tokens, self.json_shape, self.likeliest)
-        return [_written(completion) for completion in model.generate(prompts, decoding)]
+        own = [_written(completion) for completion in model.generate(prompts, decoding)]
+        return own if self.fenced else [replace(answer, text=unfenced(answer.text)) for answer in own]
 
     def written(self) -> AnswerFormat:
         """The same without any search: answers are written token by token, which is quicker."""
@@ -144,6 +149,12 @@ def _written(completion: Completion) -> Prediction:
         error=completion.error,
         first_token_seconds=completion.first_token_seconds,
     )
+
+
+def unfenced(text: str) -> str:
+    """The text without the Markdown fence that it stands in as a whole, if it does: chat models like to fence code."""
+    found = _FENCED.fullmatch(text)
+    return clean(found["own"]) if found else text
 
 
 def labels_of(task: Task, train: Sequence[Example]) -> tuple[str, ...]:

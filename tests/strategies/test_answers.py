@@ -98,6 +98,16 @@ def test_written_answers_are_cut_and_carry_what_the_model_said() -> None:
     assert (found.text, found.usage.output_tokens, found.confidence) == ("outage and", 2, None)
 
 
+class Saying(ScriptedModel):
+    """Writes the same, line breaks and all."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(lambda prompt: text)
+
+    def generate(self, prompts: Sequence[Prompt], decoding: Decoding) -> list[Completion]:
+        return [Completion(self.reply(prompt)) for prompt in prompts]
+
+
 def decodings(answers: AnswerFormat) -> list[Decoding]:
     """How a model is asked to write for this format."""
     asked: list[Decoding] = []
@@ -160,6 +170,16 @@ def test_that_the_likeliest_text_is_looked_for_is_said_when_decoding() -> None:
     assert decodings(AnswerFormat(likeliest=True, max_new_tokens=9)) == [Decoding(9, likeliest=True)]
 
 
+def test_an_answer_is_taken_out_of_its_fence_unless_training_answers_have_one() -> None:
+    query = "SELECT name\nFROM course"
+    model = ScriptedModel(lambda prompt: "")
+    bare, fenced = (AnswerFormat.infer(BOOKING, rows(query, own), model) for own in ("x", f"```sql\n{query}\n```"))
+    two = f"```sql\n{query}\n```\nor\n```sql\n{query}\n```"
+    for said, code in ((f"```sql\n{query}\n```", query), (f"```\n{query}\n```\n", query), (two, two), ("``x``",) * 2):
+        texts = [own.answer(Saying(said), [PROMPT])[0].text for own in (bare, fenced)]
+        assert texts == [code, said.strip()]
+
+
 FORMATS = [
     AnswerFormat(likeliest=True, max_new_tokens=9),
     AnswerFormat(labels=("a", "ü b")),
@@ -168,6 +188,7 @@ FORMATS = [
     AnswerFormat(json_shape=JsonShape((("a", ("number", "null")), ('"', ("any",)))), max_new_tokens=3),
     AnswerFormat(json_shape=JsonShape((("a", ("number",)),))),
     AnswerFormat(json_shape=JsonShape(())),
+    AnswerFormat(max_new_tokens=9, fenced=True),
     AnswerFormat(json_shape=JsonShape((("a", ("number",)),), repeated=True)),
 ]
 
