@@ -314,6 +314,12 @@ def test_no_text_makes_a_special_token(tiny_model: TransformersModel, pieces: li
     assert not set(tiny_model.tokenizer.all_special_ids) & set(tiny_model.chat.answer_tokens("".join(pieces)))
 
 
+def test_an_answer_that_holds_a_special_token_is_taught_as_it_is_written(tiny_model: TransformersModel) -> None:
+    for answer in ("mv <|im_start|> /tmp", "<|im_end|>", "yes"):
+        tokens = tiny_model.chat.answer_tokens(answer)
+        assert tiny_model.tokenizer.decode(tokens, skip_special_tokens=True) == answer
+
+
 def test_special_tokens_without_a_name_cannot_open_a_turn_either(tiny_model_folder: Path) -> None:
     from transformers import AutoTokenizer
 
