@@ -7,6 +7,7 @@ on, never from others.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -24,6 +25,9 @@ from strategies.models.json_grammar import shape_of, whole
 from strategies.models.label_trie import MOST_TRIE_NODES
 from strategies.quotation import Quotations, quotations
 
+MARGIN, MOST_MARGIN = 1.1, 1.5
+"""Room for an answer, in the longest training answer, and at the most in one that is longer than nearly all: an untuned
+model may well write as much as there is room for."""
 LONGEST_SHARE = 2
 """Of the context, one part in so many is the most that an answer may take."""
 _FENCED = re.compile(r"```[\w+#.-]*\n(?P<own>((?!\n```).)*)\n```", re.DOTALL)
@@ -55,7 +59,7 @@ class AnswerFormat:
             return cls(labels=labels, max_new_tokens=max(cls.max_new_tokens, longest))
         plain = cls(json_shape=json_shape_of(task, train), fenced=any(unfenced(e.target) != e.target for e in train))
         lengths = model.count_tokens([canonical(e.target, plain) for e in train])  # as they are written
-        room = int(np.ceil(float(np.quantile(lengths, 0.98)) * 1.1)) + 2
+        room = math.ceil(min(MARGIN * max(lengths), MOST_MARGIN * float(np.quantile(lengths, 0.98)))) + 2
         return replace(plain, max_new_tokens=min(room, model.context_tokens // LONGEST_SHARE))
 
     @property

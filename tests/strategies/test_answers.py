@@ -83,7 +83,9 @@ def test_an_overflow_is_an_unusable_answer() -> None:
     assert (found.text, found.error, found.usage, found.confidence) == ("", "overflows the context", Usage(7), None)
 
 
-def test_answers_may_be_a_little_longer_than_nearly_all_examples() -> None:
+def test_answers_may_be_a_little_longer_than_the_longest_example_unless_that_is_far_longer_than_the_others() -> None:
+    longest = AnswerFormat.infer(WRITING, rows(*["word " * 20] * 99, "word " * 27), MODEL)
+    assert longest.max_new_tokens == 32
     short = AnswerFormat.infer(WRITING, rows(*["one two"] * 99, "word " * 40), MODEL)
     assert 2 < short.max_new_tokens < 10
     longer = AnswerFormat.infer(WRITING, rows(*["word " * 20] * 10), MODEL)
