@@ -432,6 +432,12 @@ def why_divided(plan: Plan) -> str:
     budget, planned = f"the time budget of {duration(plan.time_budget)}", duration(plan.predicted_seconds)
     if over:
         return f"{weighed}; {over}."
+    taken = next(offer for offer in plan.offers if offer.folds == plan.folds)
+    if taken.predicted_seconds > plan.time_budget:  # only one holdout may give up what quality hangs on
+        return (
+            f"{weighed}; none of these fits {budget}, so one holdout was taken, with less training, tuning or testing "
+            f"than they assume, and {planned} planned for all that is done."
+        )
     if plan.folds == plan.offers[0].folds:
         return (
             f"{weighed}; {budget} had room for the first, the strongest, with {planned} planned for all that is done."
