@@ -240,6 +240,15 @@ def _reversed(c: Comparison) -> Comparison:
     return c.model_copy(update=turned)
 
 
+def chances_about(report: Report) -> str:
+    """Among which strategies the chances of being the best and the expected losses are; empty where nobody would ask."""
+    settings = report.settings
+    given = (settings.min_quality, settings.max_cost_per_1k, settings.max_latency_ms, settings.min_recall or None)
+    limited = any(limit is not None for limit in given)
+    which = [*["those beyond your limits too"] * limited, *["today's system aside"] * bool(find(report, INCUMBENT))]
+    return f"Chances and losses are among all strategies, {', '.join(which)}." if which else ""
+
+
 @dataclass(frozen=True)
 class Part:
     """A label or a field, and how much of it the recommended strategy gets right."""

@@ -1161,6 +1161,8 @@ def point(share: float, gain: tuple[float, float, float] | None) -> schema.Learn
     [
         ((0.05, 0.02, 0.08), "+5.0 points (+2.0 to +8.0): the next doubling may bring less."),
         ((0.01, -0.03, 0.05), "+1.0 points (−3.0 to +5.0): too few test rows to say whether more would help."),
+        ((-0.09, -0.13, -0.05), "−9.0 points (−13.0 to −5.0): more of them did harm."),
+        ((-0.0005, -0.006, 0.005), "−0.1 points (−0.6 to +0.5): more would hardly help."),
     ],
 )
 def test_the_learning_curve_says_what_a_doubling_of_the_examples_brought(

@@ -213,6 +213,7 @@ def test_what_is_paid_once_and_a_month_can_be_worked_out_from_the_columns(sample
     report.settings.volume, report.settings.retrainings_per_year = 1, 1.0
     assert view.costs_about(report).startswith("At 1 query a month; ")
     assert view.costs_about(report).endswith("training again 1 time a year.")
+    assert "1 queries" not in render_html(report)
 
 
 def test_a_matrix_of_costs_is_shown_and_no_longer_than_a_reader_reads(sample_report: Build) -> None:
