@@ -241,7 +241,7 @@ def _reversed(c: Comparison) -> Comparison:
 
 
 def chances_about(report: Report) -> str:
-    """Among which strategies the chances of being the best and the expected losses are; empty where nobody would ask."""
+    """Among which strategies the chances of being the best and expected losses are; empty where it is clear."""
     settings = report.settings
     given = (settings.min_quality, settings.max_cost_per_1k, settings.max_latency_ms, settings.min_recall or None)
     limited = any(limit is not None for limit in given)

@@ -178,7 +178,8 @@ def test_break_evens_below_one_query_a_month_are_left_out(sample_report: Build) 
 def test_hosting_and_what_it_adds_to_the_costs_are_told(sample_report: Build) -> None:
     report = sample_report()
     prompt = report.result("zero_shot")
-    assert (cost := prompt.cost) is not None
+    cost = prompt.cost
+    assert cost is not None
     assert (view.further_cost_titles(report), view.further_costs(report, prompt, cost)) == ([], [])
     settings = {"hosting": "always-on", "min_replicas": 2, "peak_ratio": 10.0, "watts": 65.0}
     on = report.model_copy(update={"settings": report.settings.model_copy(update=settings)})
