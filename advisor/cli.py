@@ -472,16 +472,20 @@ def report(
         raise RequestError("--format docx: name the file with --output report.docx.")
     _spare_own_files(run, output, "--output")
 
-    from advisor.economics import read_prices
+    from advisor.economics import not_given, read_prices
     from advisor.error_costs import read_error_cost
     from advisor.recompute import report_again
     from advisor.request import Options
+    from advisor.settings import prices_in
 
     changes = _given({name: value for name, value in given.items() if name in Options.model_fields})
     if error_cost is not None:
         changes["error_cost"] = read_error_cost(error_cost)
     again = report_again(run, prices=read_prices(prices) if prices else None, **changes)
     _say_unused(changes, again.settings.hosting)
+    models = sorted({result.model for result in again.strategies if result.model})
+    for sentence in not_given(prices_in(again.settings), models):
+        typer.echo(f"advisor: {sentence}", err=True)
     if output is not None and form is not None:
         written(again, output, form)
     elif form is not None:

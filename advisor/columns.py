@@ -16,6 +16,14 @@ from eval.reading.examples import ExampleFile
 _YEAR, _MONTH = r"(?:19|20)\d\d", r"(?:0?[1-9]|1[0-2])"
 _YEAR_AND_MONTH = re.compile(rf"(?P<month>{_MONTH})\.(?P<year>{_YEAR})|(?P<first>{_YEAR})\.(?P<last>{_MONTH})")
 
+_SHORT_DATE = re.compile(r"(\d\d?)[-/.](\d\d?)[-/.](\d\d?)([T ]\d\d:\d\d\S*)?")
+ORDERS = {"year": (1, 2, 3), "day": (3, 2, 1), "month": (3, 1, 2)}
+"""By what stands first, the places of year, month and day."""
+LAST_CENTURY = "69"
+"""From this year on, two figures are one of the last century, as POSIX has it."""
+FAR_MORE = 5
+"""Times; days read as years make three decades of rows that were written in a few years."""
+
 
 def column_values(file: ExampleFile, column: str, flag: str) -> tuple[str, ...]:
     """Return a further column's cells, one for each example; RequestError lists the columns that there are."""
@@ -43,23 +51,23 @@ def times_of(cells: Sequence[str], lines: Sequence[int], column: str) -> tuple[f
 
     Numbers are taken as they are; dates become seconds since 1970, without a zone as UTC, and so do months that look
     like numbers (`11.2023`, `2023.11`). Raises RequestError that names the line of the first that cannot be read, or
-    says that day and month cannot be told apart.
+    says that day, month and year cannot be told apart.
     """
     if months := _months(cells):
         return months
     numbers = [_number(cell) for cell in cells]
     if all(map(math.isfinite, numbers)):
         return tuple(numbers)
-    readings = _dates(cells)
-    complete = {tuple(reading) for reading in readings if all(map(math.isfinite, reading))}
+    readings = _short_dates(cells) or _dates(cells)
+    complete = {tuple(reading): first for first, reading in readings.items() if all(map(math.isfinite, reading))}
     if len(complete) == 1:
-        return complete.pop()
+        return next(iter(complete))
     if complete:
+        ways = " or ".join(f"with the {first}" for first in complete.values())
         raise RequestError(
-            f'--time-column: the dates in "{column}" can be read with the day or with the month first: '
-            "write them as YYYY-MM-DD."
+            f'--time-column: the dates in "{column}" can be read {ways} first: write them as YYYY-MM-DD.'
         )
-    best = min(readings, key=lambda reading: sum(map(math.isnan, reading)))
+    best = min(readings.values(), key=lambda reading: sum(map(math.isnan, reading)))
     line, cell = next((n, cell) for n, cell, time in zip(lines, cells, best, strict=True) if math.isnan(time))
     problem = f'"{mask(cell)[:40]}" is no date or number' if cell else "there is no date"
     raise RequestError(f'--time-column: in line {line} of "{column}", {problem}: write dates as YYYY-MM-DD.')
@@ -86,13 +94,43 @@ def _number(cell: str) -> float:
         return math.nan
 
 
-def _dates(cells: Sequence[str]) -> list[list[float]]:
-    """The cells read as ISO 8601, or else with the month and with the day first; NaN where one is no date."""
-    iso = _seconds(cells, format="ISO8601")
-    return [iso] if all(map(math.isfinite, iso)) else [iso, _seconds(cells), _seconds(cells, dayfirst=True)]
+def _dates(cells: Sequence[str]) -> dict[str, list[float]]:
+    """The cells read as ISO 8601, or else with the day and with the month first; NaN where one is no date."""
+    iso = {"year": _seconds(cells, "ISO8601")}
+    if all(map(math.isfinite, iso["year"])):
+        return iso
+    return {**iso, "day": _seconds(cells, dayfirst=True), "month": _seconds(cells)}
 
 
-def _seconds(cells: Sequence[str], *, format: str | None = None, dayfirst: bool = False) -> list[float]:
+def _short_dates(cells: Sequence[str]) -> dict[str, list[float]]:
+    """The same of dates whose years have two figures, where all cells are some, in each order that they may stand in.
+
+    Where the rows span far more time with the year first, or far less, days would be taken for years.
+    """
+    found = [match for cell in cells if (match := _SHORT_DATE.fullmatch(cell.strip()))]
+    if len(found) < len(cells):
+        return {}
+    read = {
+        first: _seconds([_written(match, *places) for match in found], "ISO8601") for first, places in ORDERS.items()
+    }
+    spans = {first: max(times) - min(times) for first, times in read.items() if all(map(math.isfinite, times))}
+    years = spans.pop("year", None)
+    if years is None or not spans:
+        return read
+    if years >= FAR_MORE * max(spans.values()):
+        return {first: read[first] for first in spans}
+    return {"year": read["year"]} if FAR_MORE * years <= min(spans.values()) else read
+
+
+def _written(date: re.Match[str], year: int, month: int, day: int) -> str:
+    """A date as ISO 8601 has it, of which these parts are year, month and day; empty where the year has one figure."""
+    if len(date[year]) < 2:
+        return ""
+    century = "20" if date[year] < LAST_CENTURY else "19"
+    return f"{century}{date[year]}-{date[month].zfill(2)}-{date[day].zfill(2)}{date[4] or ''}"
+
+
+def _seconds(cells: Sequence[str], format: str | None = None, *, dayfirst: bool = False) -> list[float]:
     import pandas as pd
 
     with warnings.catch_warnings():

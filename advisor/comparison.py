@@ -159,8 +159,9 @@ def _refuse_where_none_applies(request: CompareRequest, data: Data) -> None:
     if any(_suits(strategy, data) for strategy in strategies):
         return
     kind = data.task.kind
+    lacking = data.no_documents if request.documents else "--documents"
     why = [
-        f"{s.name} needs documents (--documents)" if kind in s.kinds else f"{s.name} is not for tasks of {kind.value}"
+        f"{s.name} needs documents ({lacking})" if kind in s.kinds else f"{s.name} is not for tasks of {kind.value}"
         for s in strategies
     ]
     raise RequestError(f"--strategies: there is nothing to compare, for {conjoined(why)}.")
@@ -186,7 +187,8 @@ def prepare(
     data = with_suspects(data, embedder, request.seed, request.accept)
     prices = on_gpu(request, prices, _gpu(shelf, request))
     # at the start, where a comparison can still be ended to mend what is warned of
-    for sentence in (*(f.said for f in data.findings if f.code in _STATED), *data.stated):
+    priced = economics.not_given(prices, request.model)
+    for sentence in (*(f.said for f in data.findings if f.code in _STATED), *data.stated, *priced):
         progress.say(sentence)
     entries = entries_of(request)
     stored = folder.read_plan().get("plan") if folder else None
@@ -206,7 +208,7 @@ def prepare(
 
 _STATED = {
     "column_mapping", "encoding_assumed", "unparseable_rows", "empty_input", "empty_output", "unread_documents",
-    "shared_with_test",
+    "shared_with_test", "leak_examples_documents",
 }  # fmt: skip
 """How the data were read, and what of them was not, or is not learnt from."""
 NO_MATTER = Speeds(math.inf, math.inf, math.inf)

@@ -15,6 +15,12 @@ from eval.contracts import Document, Example, Kind, Task
 from eval.findings import Finding
 from eval.folds import with_groups
 from eval.tasks import TaskSpec, complete, read_task
+from strategies.base import NO_DOCUMENTS
+
+ALL_LEFT_OUT = (
+    "all documents were left out, since they hold questions of the examples with their answers "
+    "(--accept leak_examples_documents keeps them)"
+)
 
 
 @dataclass(frozen=True)
@@ -37,6 +43,12 @@ class Data:
     """The outputs of today's system, one for each row of `test` where there is a test set, else for each example."""
     inputs: tuple[str, ...] = ()
     """The columns of the examples that make the input."""
+
+    @property
+    def no_documents(self) -> str:
+        """Why there are no documents, where there are none."""
+        leaked = any(finding.code == "leak_examples_documents" for finding in self.findings)
+        return ALL_LEFT_OUT if leaked else NO_DOCUMENTS
 
 
 def labels_of(data: Data) -> list[str] | None:

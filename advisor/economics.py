@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
@@ -225,6 +226,23 @@ def with_list_prices(prices: Prices, models: Sequence[str]) -> Prices:
     return replace(prices, tokens={**listed, **prices.tokens})
 
 
+def not_given(prices: Prices, models: Sequence[str]) -> list[str]:
+    """Sentences about hosted models whose prices are from elsewhere, where the client gives prices of other names.
+
+    `models` are those of the run; what is given may be meant for one of them.
+    """
+    others = {name.removeprefix(PREFIX): name for name in prices.tokens if name not in models}
+    sentences = []
+    for model in models:
+        elsewhere = prices.tokens[model].source if is_hosted(model) and model in prices.tokens else None
+        if others and elsewhere:
+            near = get_close_matches(model.removeprefix(PREFIX), others, n=1, cutoff=0.8)
+            meant = f': write "{model}" if that is meant' if near else ""
+            names = others[near[0]] if near else "other models"
+            sentences.append(f"Token prices are given of {names}, and none of {model} ({elsewhere}){meant}.")
+    return sentences
+
+
 def _list_price(model: str) -> TokenPrices | None:
     """From the data of the genai-prices package; None where it does not know the model."""
     import genai_prices
@@ -341,16 +359,16 @@ def middle(low: float, high: float) -> float:
 
 
 def break_even(a: Money, b: Money) -> float | None:
-    """Queries a month above which `a` is the cheaper of the two, having been the dearer.
+    """Queries a month above which `a` is the cheaper of the two, having been the dearer below.
 
-    None where it is never so; where they change places several times (machines are always on), the first time.
+    None where it is not so, or where they change places again, as they may where machines are always on.
     """
-    dearer = False
+    sign, crossed = 0.0, list[float]()
     for volume, difference in _differences(a.tariff, b.tariff):
-        if difference < 0 and dearer:
-            return volume
-        dearer = dearer or difference > 0
-    return None
+        if difference * sign < 0:
+            crossed.append(volume)
+        sign = difference or sign
+    return crossed[0] if len(crossed) == 1 and sign < 0 else None
 
 
 def _differences(a: Tariff, b: Tariff) -> Iterator[tuple[float, float]]:

@@ -10,7 +10,7 @@ from advisor.incumbent import read_incumbent
 from advisor.request import CompareRequest
 from eval.audit.personal_data import impersonal_ids, mask_answer, mask_documents, mask_examples, mask_finding
 from eval.contracts import Document, Example
-from eval.findings import Finding, in_test
+from eval.findings import Finding, of_test
 from eval.reading.documents import DocumentFile, read_documents
 from eval.reading.examples import ExampleFile, read_examples
 from eval.reading.text import counted
@@ -54,13 +54,14 @@ def read_files(request: CompareRequest) -> Files:
     if request.time_column:
         cells = column_values(file, request.time_column, "--time-column")
         times = times_of(cells, file.lines, request.time_column)
-        stated.append(f'Ordered the examples in time by "{request.time_column}".')
+        first, last = cells[times.index(min(times))], cells[times.index(max(times))]
+        stated.append(f'Ordered the examples in time by "{request.time_column}", from {first} to {last}.')
     if request.incumbent:
         incumbent, sentence = read_incumbent(
             request, further if request.test else file, file.examples if request.test else ()
         )
         stated.append(sentence)
-    findings = (*file.findings, *documents.findings, *map(_of_test, further.findings))
+    findings = (*file.findings, *documents.findings, *map(of_test, further.findings))
     return Files(
         impersonal_ids(file.examples),
         impersonal_ids(further.examples),
@@ -93,11 +94,6 @@ def masked(files: Files) -> Files:
         documents=mask_documents(files.documents),
         incumbent=_each_masked(files.incumbent),
     )
-
-
-def _of_test(finding: Finding) -> Finding:
-    """What was found in reading the test set, told from what was found in the examples."""
-    return replace(finding, rows=tuple(map(in_test, finding.rows)), message=f"Test set: {finding.message}")
 
 
 def _each_masked(texts: Sequence[str] | None) -> tuple[str, ...] | None:

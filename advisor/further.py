@@ -180,13 +180,15 @@ def kept_solutions(run: Path, *, everything: bool) -> list[tuple[str, Path]]:
         order = [s["name"] for s in report.get("strategies", []) if s["name"] in names]
         return [(name, names[name]) for name in [*order, *(n for n in names if n not in order)]]
     folder = find_solution(run)
-    picked = report.get("recommendation", {}).get("strategy") if folder.name == SOLUTION else None
-    return [(picked or folder.name, folder)]
+    name = folder.resolve().name
+    picked = report.get("recommendation", {}).get("strategy") if name == SOLUTION else None
+    return [(picked or name, folder)]
 
 
 def _report_of(run: Path) -> dict[str, Any]:
     """The report of the run that a folder is, or is part of; empty where there is none."""
-    for folder in (run, *run.parents[:3]):
+    whole = run.resolve()
+    for folder in (whole, *whole.parents[:3]):
         with suppress(OSError, ValueError):
             report = json.loads((folder / REPORT).read_text(encoding="utf-8"))
             if isinstance(report, dict) and report.get("task"):
@@ -238,7 +240,7 @@ def refresh_kept(run: Path, documents: Sequence[Document], device: str) -> Path:
     Returns its folder, which holds the old solution until the new one is written. Raises RequestError where the
     solution looks into no documents, or these hold no text.
     """
-    folder = find_solution(run)
+    folder = find_solution(run).resolve()
     solution = load_solution(folder, ModelShelf(device))
     if not isinstance(solution, Refreshable):
         raise RequestError(f"{folder}: this solution looks into no documents; there is nothing to refresh.")

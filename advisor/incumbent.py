@@ -12,7 +12,7 @@ from eval.errors import RequestError
 from eval.near_duplicates import group_key
 from eval.reading.columns import IDS, OUTPUTS, find_column, map_columns, quoted
 from eval.reading.examples import ExampleFile
-from eval.reading.tables import Table, read_table
+from eval.reading.tables import Row, Table, read_table
 from eval.reading.text import as_text, counted, listed
 
 PREDICTIONS = (
@@ -39,7 +39,7 @@ def read_incumbent(
     its id or input stands elsewhere. Raises RequestError that names examples without a row where none of these fits,
     and where rows may be those of the examples beside a test set that numbers its rows alike.
     """
-    table, examples = read_table(str(request.incumbent)), file.examples
+    table, examples = _with_gaps(read_table(str(request.incumbent))), file.examples
     output = _output_column(table, request.output_column)
     outputs = [as_text(row.values.get(output)) for row in table.rows]
     places, order = _in_order(len(outputs), file)
@@ -63,6 +63,12 @@ def read_incumbent(
         f"--incumbent: {table.name} has {counted(len(outputs), 'row')} for {len(examples)} {rows}"
         f"{_lacking(unmatched, len(examples), file.records)}: give one row for each, with its id or its input."
     )
+
+
+def _with_gaps(table: Table) -> Table:
+    """The table with its blank and unread rows too, for which the system gave nothing: the others keep their places."""
+    gaps = (Row(0, line, {}) for line in (*table.blank, *table.unread))
+    return replace(table, rows=tuple(sorted((*table.rows, *gaps), key=lambda row: row.line)))
 
 
 def _in_order(count: int, file: ExampleFile) -> tuple[list[int], str]:

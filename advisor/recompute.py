@@ -88,7 +88,7 @@ def _prices(settings: Settings, given: Prices | None) -> Prices:
     if given is None:
         return before
     hosted = {
-        name: tokens.model_copy(update={"source": tokens.source or before.source})
+        name: tokens.model_copy(update={"source": tokens.source or f"{before.source}, at the time of the run"})
         for name, tokens in before.tokens.items()
         if is_hosted(name)
     }
@@ -101,8 +101,8 @@ def _record(folder: RunFolder, result: StrategyResult) -> Record:
     if result.quality is not None and not fits:
         if not folder.read_plan():
             raise RequestError(
-                f"{folder.path.name}: a service made this run and keeps what was measured: decide again there, with "
-                "POST /v1/comparisons/ID/decision."
+                f"{folder.path.resolve().name}: a service made this run and keeps what was measured: decide "
+                "again there, with POST /v1/comparisons/ID/decision."
             )
         raise RequestError(f"What was measured of {result.name} is lost: compare again.")
     return Record(result.name, strategy, result.family, result.model, result.status, result.reason, fits)

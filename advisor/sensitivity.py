@@ -33,6 +33,9 @@ class Flip(NamedTuple):
     """The value nearest to the one assumed at which the pick changes: from there on, away from the one assumed."""
     pick: str
     """It may be today's system."""
+    until: float | None = None
+    """Of a volume, a price or an error's cost: where it ceases to be the pick, farther away. None where it never does,
+    as far as was looked."""
 
 
 def what_would_flip(assumed: Assumptions) -> list[Flip]:
@@ -51,19 +54,22 @@ def _volumes(assumed: Assumptions) -> Iterator[Flip]:
     yield from _changes("volume", assumed, points, assumed.volume, bounds)
 
 
-def picks_by_volume(assumed: Assumptions, low: float, high: float) -> list[tuple[float, str | None]]:
-    """The picks between two volumes, in order, each with the volume from which on it is the pick; the first from `low`.
+def picks_by_volume(
+    assumed: Assumptions, low: float, high: float
+) -> tuple[list[tuple[float, str | None]], tuple[float, float]]:
+    """The picks between two volumes, in order, each with the volume from which on it is the pick; and these volumes.
 
-    Where machines are always on, and too many to look at each, changes far from the volume assumed can be missed.
+    They are nearer to the volume assumed where machines are always on, and too many to look at each.
     """
-    points, _ = _volume_points(assumed)
+    points, bounds = _volume_points(assumed)
+    low, high = max(low, bounds[0]), min(high, bounds[1])
     ends = [low, *(point for point in _apart(points) if low < point < high), high]
     found: list[tuple[float, str | None]] = []
     for start, end in pairwise(ends):
         pick = assumed.at_volume((start + end) / 2).pick()
         if not found or found[-1][1] != pick:
             found.append((start, pick))
-    return found
+    return found, (low, high)
 
 
 def _volume_points(assumed: Assumptions) -> tuple[list[float], tuple[float, float]]:
@@ -132,11 +138,16 @@ def _changes(
     above = [p for p in points if p > now]
     above.append(min(bounds[1], 2 * above[-1] if above else now))
     for side in (below, above):
+        flip: Flip | None = None
         for point, further in pairwise(side):
             changed = _with(assumed, what, (point + further) / 2).advised()
-            if changed not in (None, pick):
-                yield Flip(what, point, str(changed))
+            if flip is None and changed not in (None, pick):
+                flip = Flip(what, point, str(changed))
+            elif flip is not None and changed != flip.pick:
+                flip = flip._replace(until=point)
                 break
+        if flip is not None:
+            yield flip
 
 
 def _apart(points: Sequence[float]) -> list[float]:
@@ -150,11 +161,9 @@ def _apart(points: Sequence[float]) -> list[float]:
 
 def _limits(assumed: Assumptions) -> Iterator[Flip]:
     """The nearest looser and stricter value of each limit with another pick."""
-    strategies, limits = assumed.strategies, assumed.limits
-    latencies = [c.p95_ms for c in strategies if math.isfinite(c.p95_ms)]
-    yield from _nearest_limits("max_latency_ms", assumed, latencies, limits.max_latency_ms)
-    costs = [1000 * c.money.per_query for c in strategies]
-    yield from _nearest_limits("max_cost_per_1k", assumed, costs, limits.max_cost_per_1k)
+    limits = assumed.limits
+    yield from _nearest_limits("max_latency_ms", assumed, _latencies(assumed), limits.max_latency_ms)
+    yield from _nearest_limits("max_cost_per_1k", assumed, _costs(assumed), limits.max_cost_per_1k)
     yield from _nearest_limits("min_quality", assumed, [c.quality for c in assumed.candidates], limits.min_quality)
     for label, now in limits.min_recall.items():
         recalls = [c.recall.get(label, 0.0) for c in assumed.candidates]
@@ -170,6 +179,28 @@ def _nearest_limits(what: str, assumed: Assumptions, figures: Sequence[float], n
     for side, values in sides.items():
         beyond = [v for v in set(values) if now is None or (v - now) * side > 0]
         yield from _first_change(what, assumed, sorted(beyond, reverse=side < 0))
+
+
+def _latencies(assumed: Assumptions) -> list[float]:
+    return [c.p95_ms for c in assumed.strategies if math.isfinite(c.p95_ms)]
+
+
+def _costs(assumed: Assumptions) -> list[float]:
+    """Per 1,000 queries."""
+    return [1000 * c.money.per_query for c in assumed.strategies]
+
+
+def relaxed(assumed: Assumptions, what: str) -> Iterator[tuple[Flip, Assumptions]]:
+    """Each greater cost (`max_cost_per_1k`) or latency (`max_latency_ms`) from which on another strategy is picked.
+
+    In order, with all that is assumed where the limit is that one.
+    """
+    figures, pick = {"max_cost_per_1k": _costs, "max_latency_ms": _latencies}[what](assumed), assumed.advised()
+    for value in sorted(set(figures)):
+        moved = _with(assumed, what, value)
+        if value > getattr(assumed.limits, what) and (changed := moved.advised()) not in (None, pick):
+            pick = changed
+            yield Flip(what, value, str(changed)), moved
 
 
 def _with(assumed: Assumptions, what: str, value: float) -> Assumptions:
@@ -225,14 +256,14 @@ def _first_change(what: str, assumed: Assumptions, values: Sequence[float]) -> I
 
 
 def break_evens(candidates: Sequence[Candidate], pick: str) -> list[tuple[str, str, float]]:
-    """Volumes at which the pick and another strategy change places in cost: (cheaper above it, the other, volume)."""
+    """Volumes at which the pick and another change places in cost once and for all: (cheaper above, other, volume)."""
     chosen = next(c for c in candidates if c.name == pick)
     found = []
     for other in candidates:
         if other is chosen or other.incumbent:
             continue
-        volumes = [(a, b, break_even(a.money, b.money)) for a, b in ((chosen, other), (other, chosen))]
-        crossed = [(a.name, b.name, volume) for a, b, volume in volumes if volume is not None]
-        if len(crossed) == 1:  # those of machines that are always on may cross again and again
-            found += crossed
+        for a, b in ((chosen, other), (other, chosen)):
+            volume = break_even(a.money, b.money)
+            if volume is not None:
+                found.append((a.name, b.name, volume))
     return found

@@ -90,6 +90,7 @@ class Bench:
                 seed=self.request.seed,
                 allowance=self.plan.allowance,
                 speeds=self.plan.speeds.get(model),
+                no_documents=self.data.no_documents,
             )
         return self._workshops[model]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -79,3 +79,8 @@ def gravest_first(findings: Iterable[Finding]) -> list[Finding]:
 def in_test(row: str) -> str:
     """Return what a row of a test set is called where rows of the examples are named too."""
     return f"{row} (test set)"
+
+
+def of_test(finding: Finding) -> Finding:
+    """Return what was found in a test set, told from what was found in the examples."""
+    return replace(finding, rows=tuple(map(in_test, finding.rows)), message=f"Test set: {finding.message}")

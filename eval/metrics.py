@@ -35,6 +35,7 @@ METRICS: dict[str, str] = {
     "rougeL": "eval.metrics:ROUGE_L",
     "gleu": "eval.metrics:GLEU",
     "chrf": "eval.metrics:CHRF",
+    "chrf_layout": "eval.metrics:CHRF_LAYOUT",
     "json_field_f1": "eval.metrics:JSON_FIELD_F1",
 }
 
@@ -118,9 +119,20 @@ def collapse(text: str) -> str:
     return " ".join(text.split())
 
 
-def best_answer(similarity: Callable[[str, str], float], output: str, targets: Sequence[str]) -> RowScore:
-    """The greatest similarity to an accepted answer; texts that differ in whitespace only are the same text."""
-    score = max(1.0 if collapse(output) == collapse(target) else similarity(output, target) for target in targets)
+def laid_out(text: str) -> str:
+    """The text stripped, with its lines and their indentation; every other run of whitespace is made one space."""
+    lines = (line.rstrip() for line in text.strip().splitlines())
+    return "\n".join(re.sub(r"(?<=\S)\s+", " ", line) for line in lines)
+
+
+def best_answer(
+    similarity: Callable[[str, str], float],
+    output: str,
+    targets: Sequence[str],
+    read: Callable[[str], str] = collapse,
+) -> RowScore:
+    """The greatest similarity to an accepted answer; texts that read the same are the same, whatever their spaces."""
+    score = max(1.0 if read(output) == read(target) else similarity(output, target) for target in targets)
     unanswered = score == 0 and not output.strip()
     return RowScore(min(max(score, 0.0), 1.0), "empty answer" if unanswered else None)
 
@@ -266,6 +278,12 @@ def _chrf(output: str, target: str) -> float:
     return float(sentence_chrf(output, [target]).score) / 100
 
 
+def _chrf_layout(output: str, target: str) -> float:
+    from sacrebleu import sentence_chrf
+
+    return float(sentence_chrf(laid_out(output), [laid_out(target)], remove_whitespace=False).score) / 100
+
+
 # ---- fields of JSON --------------------------------------------------------------------------------------------------
 
 
@@ -307,6 +325,13 @@ GLEU = Metric("gleu", "GLEU", "Wu et al. 2016 (GNMT); nltk sentence_gleu", parti
 CHRF = Metric(
     "chrf", "chrF", "Popović 2015; sacrebleu sentence chrF2 / 100", partial(best_answer, _chrf), likeness=True
 )
+CHRF_LAYOUT = Metric(
+    "chrf_layout",
+    "chrF with layout",
+    "Popović 2015; sacrebleu sentence chrF2 / 100 with whitespace, so that line ends and indentation count",
+    partial(best_answer, _chrf_layout, read=laid_out),
+    likeness=True,
+)
 JSON_FIELD_F1 = Metric(
     "json_field_f1",
     "JSON field F1",
@@ -319,6 +344,10 @@ MEAN_ERROR = "mean_absolute_error"
 """The one secondary figure that is no share, and of which less is better."""
 SHORTEST_SCALE = 3
 """Labels; two whole numbers are as far apart as any two labels."""
+LEAST_OF_LEVELS = 0.8
+"""Share of a scale's levels that are labels."""
+_ON_SCALE = (re.compile(r"0|-?[1-9]\d{0,8}|-?(?:0|[1-9]\d{0,8})\.5"), re.compile(r"-?(?:0|[1-9]\d{0,8})\.[05]"))
+"""Whole numbers and halves, as people write them and as data frames do (1.0)."""
 
 SECONDARY: dict[str, tuple[str, ...]] = {
     "accuracy": ("macro_f1",),
@@ -328,14 +357,22 @@ SECONDARY: dict[str, tuple[str, ...]] = {
     "rougeL": ("token_f1",),
     "gleu": ("chrf",),
     "chrf": ("gleu",),
+    "chrf_layout": ("exact_match",),
 }
 
 
-def is_scale(labels: Collection[str]) -> bool:
-    """Tell whether labels are consecutive whole numbers (stars from 1 to 5), so that a miss may be a near one."""
-    are_numbers = all(re.fullmatch(r"0|-?[1-9]\d{0,8}", label) for label in labels)
-    numbers = set(map(int, labels)) if are_numbers else set()
-    return len(numbers) >= SHORTEST_SCALE and max(numbers) - min(numbers) == len(numbers) - 1
+def step_of_scale(labels: Collection[str]) -> float:
+    """The step between labels that are a scale, so that a miss may be a near one; 0 where they are none.
+
+    A scale (stars from 1 to 5) is of whole numbers, or of these and halves (step 0.5), three at the least and written
+    alike. Of five levels one may be missing, as a seldom one may from few rows.
+    """
+    if not any(all(form.fullmatch(label) for label in labels) for form in _ON_SCALE):
+        return 0.0
+    numbers = set(map(float, labels))
+    step = 1.0 if all(map(float.is_integer, numbers)) else 0.5
+    is_scale = len(numbers) >= max(SHORTEST_SCALE, LEAST_OF_LEVELS * ((max(numbers) - min(numbers)) / step + 1))
+    return step if is_scale else 0.0
 
 
 def errors_on_scale(outputs: Sequence[str], targets: Sequence[Sequence[str]]) -> dict[str, float]:
@@ -345,13 +382,14 @@ def errors_on_scale(outputs: Sequence[str], targets: Sequence[Sequence[str]]) ->
     is as far off as can be.
     """
     labels = {collapse(target) for accepted in targets for target in accepted}
-    if not is_scale(labels):
+    step = step_of_scale(labels)
+    if not step:
         return {}
-    ends = [min(map(int, labels)), max(map(int, labels))]
+    ends = [min(map(float, labels)), max(map(float, labels))]
     errors = []
     for output, accepted in zip(map(collapse, outputs), targets, strict=True):
-        given = [int(output)] if output in labels else ends
-        errors.append(min(max(abs(answer - int(target)) for answer in given) for target in accepted))
+        given = [float(output)] if output in labels else ends
+        errors.append(min(max(abs(answer - float(target)) for answer in given) for target in accepted) / step)
     return {MEAN_ERROR: float(np.mean(errors)), "within_one": float(np.mean([error <= 1 for error in errors]))}
 
 

@@ -33,9 +33,18 @@ MOST_WITH_ONE = 3
 LONGEST_LABEL = 10
 """Words. Longer outputs are text, however often they repeat."""
 OFTEN = 5
-"""Rows to each output, on average: what comes back as often is a label, though it stands in the documents."""
+"""Rows to each output, on average: what comes back as often is a label, though it stands in documents or inputs."""
 MOST_LOOKED_UP = 50
-"""Different answers looked for in the documents."""
+"""Different answers looked for in the documents; inputs in which answers are looked for."""
+BLIND = 0.95
+"""Of full marks. A measure that gives inputs as much, where outputs differ from them, sees too little of the change."""
+SIGHTED = ("chrf", "gleu", "chrf_layout")
+"""Measures of long texts that see case, punctuation and signs; GLEU sees more of a letter changed here and there, but
+gives less for text that is else the same; the last one sees line ends and indentation."""
+MOST_TRIED, LONGEST_TRIED = 50, 1000
+"""Inputs scored as if they were answers, and the characters looked at of each."""
+MANY_SIGNS = 0.05
+"""Of what is printed. Code has about twice as many, prose with brackets and addresses about half as many."""
 LONGEST_EXCERPT = 20
 """Words. Longer passages are a summary in the text's own words, which is right in part too."""
 QUESTION = re.compile(
@@ -48,18 +57,24 @@ FORMAL = re.compile(
     re.I | re.S,
 )
 """Outputs in a formal language: SQL, XML, JSON lists."""
-_MONTH = r"[^\W\d_]{3,}\.?"
 _UNIT = r"(?:[$€£¥₹₽₺₩%‰°µ]?[^\W\d_]{0,3}[²³]?(?:/[^\W\d_]{1,3}[²³]?)?|[ap]\.m\.)"
-"""A currency's sign, or up to three letters: EUR, °C, km/h, m², p.m. Longer words are none ("12 cats")."""
+"""A currency's sign, or up to three letters: EUR, °C, km/h, m², p.m."""
 NUMBER = re.compile(
     rf"[-+−±~]? ?(?:[A-Z]{{0,3}}[$€£¥₹₽₺₩] ?[-−]?|[A-Z]{{3}} [-−]?|\()?\d(?:[\d.,:/'’() –-]*\d)?\.? ?{_UNIT}$"
-    rf"|\d{{1,2}}(?:st|nd|rd|th|\.)? {_MONTH},? \d{{4}}$|{_MONTH} \d{{1,2}}(?:st|nd|rd|th)?,? \d{{4}}$"
 )
 """Figures with what may set them apart or be counted in: amounts, measures, dates, times, telephones."""
+FIGURE = re.compile(rf"(?<![^\W{UNSPACED}])[$€£¥₹₽₺₩]?\d(?:[\d.,:/]*\d)?(?: ?[%‰°])?")
+"""By itself, or before its unit: no part of a name (x2)."""
+BESIDE_FIGURES = re.compile(r"(?:[^\W\d_]|[ .,/–-])*")
+"""What stands beside figures where a quantity or a date is in words."""
+LISTED = re.compile(r"\D*\d.*, \d{1,3}\b")
+"""A second quantity after a comma, where no year follows ("2 eggs, 3 cups"): such lists are right in part."""
 CODE = re.compile(r"[!-/:-~]*\d[!-~]*$")
 """A word with a figure in it."""
 SIGNS = re.compile(r"[\\^_`{}|~<>=*+@\[\]≤≥≠→]|(?:^|\s)-+[^\W\d_]")
 """Of formulas, conditions, patterns, commands, addresses; prose has hardly any, nor a hyphen before a word."""
+SIGN_OF_CODE = re.compile(r"[#$%&()*+/:;<=>@\[\\\]^_`{|}~]")
+"""Of code, settings and markup. Prose has some, but few."""
 IN_PROSE = re.compile(
     r"\[\d+\]|(?<!\S)(?:\[[\w ]+\]|<[\w ]+>|@\w+)|(?<!\w)(\*{1,3})(?=\S)[^*\n]+(?<=\S)\1(?!\w)"
     r"|(?<=\w) \| (?=\w)|~(?=\d)"
@@ -120,7 +135,8 @@ def complete(spec: TaskSpec, examples: Sequence[Example], documents: Sequence[Do
     stated += _scale_said(metric, {target for example in examples for target in example.targets})
     if metric == "json_field_f1" and not any(has_fields(e.target) for e in examples):
         raise RequestError(
-            f"No output is a JSON object, or a list of some, so that {metric} can score none: choose another metric."
+            f"No output is a JSON object, or a list of objects or texts, so that {metric} can score none: "
+            "choose another metric."
         )
     return Task(spec.description, kind, metric, spec.name or Task.name, spec.labels, spec.json_keys), stated
 
@@ -200,8 +216,9 @@ def _check_metric(metric: str) -> None:
 def _infer_kind(spec: TaskSpec, examples: Sequence[Example], documents: Sequence[Document]) -> tuple[Kind, str]:
     """Kind and reason. Duplicated rows count once: they would make free text look like labels.
 
-    Answers that come back are no labels where documents say what is answered, and so may say something new. Categories
-    may stand there, too, but they are few (each has more rows than there are of them), or come back `OFTEN`.
+    Answers that come back are no labels where documents or the inputs say what is answered, and so may say something
+    new. Categories may stand there, too, but they are few (each has more rows than there are of them), or come back
+    `OFTEN`.
     """
     if spec.labels:
         return Kind.CLASSIFICATION, "the task states labels"
@@ -215,8 +232,11 @@ def _infer_kind(spec: TaskSpec, examples: Sequence[Example], documents: Sequence
         return Kind.EXTRACTION, "the outputs are JSON lists"
     asks = bool(documents) and _share(rows, lambda e: _is_question(e.input)) >= 0.5
     if _are_labels(outputs):
-        if asks and len(rows) < len(outputs) * min(len(outputs), OFTEN) and _stand_in(outputs, documents):
+        are_many = len(rows) < len(outputs) * min(len(outputs), OFTEN)
+        if asks and are_many and _stand_in(outputs, documents):
             return Kind.QA, "the inputs are questions, and most of the outputs, which are many, stand in the documents"
+        if are_many and _are_quoted(rows, outputs):
+            return Kind.EXTRACTION, "the outputs, which are many, are short excerpts of their inputs"
         return Kind.CLASSIFICATION, f"{len(outputs)} short outputs repeat over {len(rows)} different examples"
     if _share(rows, lambda e: FORMAL.match(e.target) is not None) >= NEARLY_ALL:
         return Kind.EXTRACTION, "the outputs are in a formal language"
@@ -239,24 +259,59 @@ def _infer_metric(kind: Kind, examples: Sequence[Example]) -> tuple[str, str]:
             return "json_field_f1", "the outputs are JSON objects"
         if are_json_lists(targets):
             return "json_field_f1", "the outputs are lists of JSON objects"
+        if _are_meant(targets, "[", is_list_of_texts):
+            return "json_field_f1", "the outputs are JSON lists of texts, whose order does not count"
         return "exact_match", "an extracted value is right or wrong as a whole"
     if said := _whole_said(examples):
         return "exact_match", f"{said}: one is right only if it is the same, however near it comes"
     words = statistics.median(count_words(target) for target in targets)
-    if words <= SHORT_ANSWER:
-        return "token_f1", f"half of the outputs have at most {words:g} {'word' if words == 1 else 'words'}"
-    return "rougeL", f"half of the outputs have at least {words:g} words"
+    is_short = words <= SHORT_ANSWER
+    if not is_short and statistics.median(map(_share_of_signs, targets)) >= MANY_SIGNS:
+        return "chrf_layout", "the outputs are code or the like, of which each sign and the indentation count"
+    usual = "token_f1" if is_short else "rougeL"
+    changed = [e for e in examples if e.input != e.target]
+    if (marks := _marks_of_inputs(usual, changed)) >= BLIND:
+        sighted = min(SIGHTED, key=lambda metric: max(BLIND, _marks_of_inputs(metric, changed)))
+        reason = f"{usual} would give the unchanged inputs {marks:.2f}, and so see hardly anything of the change"
+        return "exact_match" if is_short else sighted, reason
+    if is_short:
+        return usual, f"half of the outputs have at most {words:g} {'word' if words == 1 else 'words'}"
+    return usual, f"half of the outputs have at least {words:g} words"
+
+
+def _marks_of_inputs(metric: str, examples: Sequence[Example]) -> float:
+    """What some of the inputs would score as answers, on average; 0 without examples.
+
+    One that is twice as long as its output, or half as long, is another text.
+    """
+    from eval.metrics import get_metric
+
+    def marks(example: Example) -> float:
+        given, wanted = example.input, example.target
+        if max(len(given), len(wanted)) > 2 * min(len(given), len(wanted)):
+            return 0.0
+        return get_metric(metric).row(given[:LONGEST_TRIED], [wanted[:LONGEST_TRIED]]).score
+
+    some = examples[:: math.ceil(len(examples) / MOST_TRIED) or 1]
+    return statistics.fmean(map(marks, some)) if some else 0.0
+
+
+def _share_of_signs(text: str) -> float:
+    """Signs that are seldom in prose, as a share of all that is printed; not those that prose has all the same."""
+    return len(SIGN_OF_CODE.findall(IN_PROSE.sub("", text))) / len("".join(text.split()) or " ")
 
 
 def _scale_said(metric: str, labels: Collection[str]) -> list[str]:
     """That labels may be a scale, on which a near miss counts as wrong as a far one."""
-    from eval.metrics import LABEL_METRICS, is_scale
+    from eval.metrics import LABEL_METRICS, step_of_scale
 
-    if metric not in LABEL_METRICS or not is_scale(labels):
+    step = step_of_scale(labels) if metric in LABEL_METRICS else 0
+    if not step:
         return []
-    low, high = (pick(map(int, labels)) for pick in (min, max))
+    low, high = (f"{pick(map(float, labels)):g}" for pick in (min, max))
+    numbers = f"whole numbers from {low} to {high}" if step == 1 else f"numbers from {low} to {high} in steps of {step}"
     return [
-        f"The labels are the whole numbers from {low} to {high}, and an answer one step off counts as wrong as any. "
+        f"The labels are the {numbers}, and an answer one step off counts as wrong as any. "
         "If they are a scale, see the mean absolute error beside, and price errors by their size with --error-cost."
     ]
 
@@ -282,19 +337,32 @@ def _whole_said(examples: Sequence[Example]) -> str:
     Of numbers the first answers accepted decide. Formal text counts as long as it is short: token F1 drops its signs,
     while of long code nothing would ever be right.
     """
-    if _share(examples, lambda e: NUMBER.match(e.target) is not None) >= NEARLY_ALL:
-        others = any(not NUMBER.match(target) for example in examples for target in example.targets[1:])
+    if _share(examples, lambda e: _is_number(e.target)) >= NEARLY_ALL:
+        others = any(not _is_number(target) for example in examples for target in example.targets[1:])
         return "the first answers accepted are numbers" if others else "the outputs are numbers or dates"
     if _share(examples, lambda e: _is_formal(e.target)) >= MOSTLY:
         return "the outputs are codes, formulas or the like"
     return ""
 
 
+def _is_number(text: str) -> bool:
+    """Tell whether a text is a number, or a quantity or date in words: 3 working days, 1 de mayo de 1960, 1960年5月1日.
+
+    These have at most two words to a figure, and begin with one, end with a year, or have several (from 9:10 to 17:00).
+    """
+    if NUMBER.match(text):
+        return True
+    figures, beside = FIGURE.findall(text), FIGURE.sub(" ", text)
+    leads = len(figures) > 1 or re.match(r"[$€£¥₹₽₺₩]?\d|.*\b[12]\d{3}$", text) is not None
+    is_plain = BESIDE_FIGURES.fullmatch(beside) is not None and not LISTED.match(text)
+    return bool(figures) and leads and is_plain and count_words(beside) <= min(2 * len(figures), SHORT_ANSWER)
+
+
 def _is_formal(text: str) -> bool:
     if count_words(text) > SHORT_ANSWER:
         return False
     bare = IN_PROSE.sub("", text)
-    return bool(NUMBER.match(text) or CODE.match(bare) or SIGNS.search(bare))
+    return bool(_is_number(text) or CODE.match(bare) or SIGNS.search(bare))
 
 
 def _is_question(text: str) -> bool:
@@ -310,6 +378,13 @@ def _stand_in(outputs: Collection[str], documents: Sequence[Document]) -> bool:
     return sum(re.search(words, text) is not None for words in alone) >= MOSTLY * len(some)
 
 
+def _are_quoted(rows: Sequence[Example], outputs: Collection[str]) -> bool:
+    """Whether nearly all outputs are excerpts of their inputs, which do not list half of all outputs to choose from."""
+    texts = [e.input.casefold() for e in rows[:: math.ceil(len(rows) / MOST_LOOKED_UP)]]
+    held = statistics.median(sum(output in text for output in outputs) for text in texts)
+    return held < len(outputs) / 2 and _share(rows, _is_excerpt) >= NEARLY_ALL
+
+
 def _is_excerpt(example: Example) -> bool:
     is_short = count_words(example.target) <= LONGEST_EXCERPT and len(example.target) <= len(example.input) / 2
     return is_short and example.target.casefold() in example.input.casefold()
@@ -322,7 +397,7 @@ def are_json_objects(texts: Sequence[str]) -> bool:
 
 def are_json_lists(texts: Sequence[str]) -> bool:
     """Tell whether these are lists of JSON objects, some perhaps empty, in the same sense; a lone object may be one."""
-    return any(text != "[]" for text in texts) and _are_meant(texts, ("[", "{"), has_fields)
+    return any(text != "[]" for text in texts) and _are_meant(texts, ("[", "{"), has_objects)
 
 
 def _are_meant(texts: Sequence[str], begin: str | tuple[str, ...], are: Callable[[str], bool]) -> bool:
@@ -335,10 +410,24 @@ def is_json_object(text: str) -> bool:
     return isinstance(_json(text, "{"), dict)
 
 
-def has_fields(text: str) -> bool:
+def has_objects(text: str) -> bool:
     """Tell whether a text is a JSON object, or a list of JSON objects, be it empty."""
-    value = _json(text, ("{", "["))
-    return isinstance(value, dict) or (isinstance(value, list) and all(isinstance(item, dict) for item in value))
+    return is_json_object(text) or _is_list_of(dict, text)
+
+
+def is_list_of_texts(text: str) -> bool:
+    """Tell whether a text is a JSON list of texts, be it empty. Of numbers, which may be a place, the order counts."""
+    return _is_list_of(str, text)
+
+
+def has_fields(text: str) -> bool:
+    """Tell whether a text is JSON that is compared field by field: an object, or a list of objects or of texts."""
+    return has_objects(text) or is_list_of_texts(text)
+
+
+def _is_list_of(kind: type, text: str) -> bool:
+    value = _json(text, "[")
+    return isinstance(value, list) and all(isinstance(item, kind) for item in value)
 
 
 def _json(text: str, begin: str | tuple[str, ...]) -> object:

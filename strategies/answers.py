@@ -7,6 +7,8 @@ on, never from others.
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -17,14 +19,18 @@ from pydantic import TypeAdapter
 from eval.contracts import Example, Kind, Prediction, Task
 from eval.metrics import Metric
 from eval.reading.text import clean
-from eval.tasks import are_json_lists, are_json_objects, has_fields, is_json_object
+from eval.tasks import are_json_lists, are_json_objects, has_objects, is_json_object
 from strategies.models.base import Completion, Decoding, JsonShape, LabelScores, LanguageModel, Prompt
-from strategies.models.json_grammar import shape_of
+from strategies.models.json_grammar import shape_of, whole
 from strategies.models.label_trie import MOST_TRIE_NODES
 from strategies.quotation import Quotations, quotations
 
+MARGIN, MOST_MARGIN = 1.1, 1.5
+"""Room for an answer, in the longest training answer, and at the most in one that is longer than nearly all: an untuned
+model may well write as much as there is room for."""
 LONGEST_SHARE = 2
 """Of the context, one part in so many is the most that an answer may take."""
+_FENCED = re.compile(r"```[\w+#.-]*\n(?P<own>((?!\n```).)*)\n```", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,8 @@ class AnswerFormat:
     likeliest: bool = False
     """Whether the likeliest answer of all is looked for where answers are written as text (see `Decoding`)."""
     max_new_tokens: int = 64
+    fenced: bool = False
+    """Whether an answer may stand in a Markdown fence as a whole, as a training answer does; else it is taken out."""
 
     @classmethod
     def infer(cls, task: Task, train: Sequence[Example], model: LanguageModel) -> AnswerFormat:
@@ -49,9 +57,9 @@ class AnswerFormat:
             labels = labels_of(task, train)
             longest = max(model.count_tokens(labels), default=0) + 1  # and its end
             return cls(labels=labels, max_new_tokens=max(cls.max_new_tokens, longest))
-        plain = cls(json_shape=json_shape_of(task, train))
+        plain = cls(json_shape=json_shape_of(task, train), fenced=any(unfenced(e.target) != e.target for e in train))
         lengths = model.count_tokens([canonical(e.target, plain) for e in train])  # as they are written
-        room = int(np.ceil(float(np.quantile(lengths, 0.98)) * 1.1)) + 2
+        room = math.ceil(min(MARGIN * max(lengths), MOST_MARGIN * float(np.quantile(lengths, 0.98)))) + 2
         return replace(plain, max_new_tokens=min(room, model.context_tokens // LONGEST_SHARE))
 
     @property
@@ -95,7 +103,8 @@ class AnswerFormat:
             found = model.score_labels(prompts, self.labels, every=every)
             return [_chosen(scores, self.labels, self.handicaps) for scores in (pooled(found) if pooled else found)]
         decoding = Decoding(self.max_new_tokens, self.json_shape, self.likeliest)
-        return [_written(completion) for completion in model.generate(prompts, decoding)]
+        own = [_written(completion) for completion in model.generate(prompts, decoding)]
+        return own if self.fenced else [replace(answer, text=unfenced(answer.text)) for answer in own]
 
     def written(self) -> AnswerFormat:
         """The same without any search: answers are written token by token, which is quicker."""
@@ -146,6 +155,12 @@ def _written(completion: Completion) -> Prediction:
     )
 
 
+def unfenced(text: str) -> str:
+    """The text without the Markdown fence that it stands in as a whole, if it does: chat models like to fence code."""
+    found = _FENCED.fullmatch(text)
+    return clean(found["own"]) if found else text
+
+
 def labels_of(task: Task, train: Sequence[Example]) -> tuple[str, ...]:
     """The labels a classifier may answer with: those that the client states, and those of the training examples."""
     return (*task.labels, *sorted({e.target for e in train} - set(task.labels)))
@@ -158,7 +173,7 @@ def json_shape_of(task: Task, train: Sequence[Example]) -> JsonShape | None:
         return None
     if are_json_objects(targets):
         return shape_of([json.loads(target) for target in targets if is_json_object(target)], task.json_keys)
-    answers = [json.loads(target) for target in targets if has_fields(target)] if are_json_lists(targets) else []
+    answers = [json.loads(target) for target in targets if has_objects(target)] if are_json_lists(targets) else []
     lists = [answer for answer in answers if isinstance(answer, list)]
     if not lists or len(lists) < len(answers):  # the grammar would have no place for lone objects
         return None
@@ -169,8 +184,16 @@ def canonical(answer: str, answer_format: AnswerFormat) -> str:
     """A training answer in the style that decoding writes, so that models learn, and are shown, what they must use."""
     if answer_format.json_shape is None:
         return answer
+    places = {key: place for place, (key, _) in enumerate(answer_format.json_shape.keys)}
+
+    def in_order(value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        return dict(sorted(value.items(), key=lambda pair: places.get(whole(pair[0]), len(places))))
+
     try:
-        written = _dumped(json.loads(answer, parse_int=_Number, parse_float=_Number))
+        value = json.loads(answer, parse_int=_Number, parse_float=_Number)
+        written = _dumped(list(map(in_order, value)) if isinstance(value, list) else in_order(value))
     except (ValueError, RecursionError):
         return answer
     return clean(written)  # half a character may stand escaped in a row that reads well

@@ -82,6 +82,9 @@ class Given:
     """That it took."""
 
 
+NO_DOCUMENTS = "there are no documents to retrieve from"
+
+
 @dataclass
 class Workshop:
     """Everything that fitting needs besides the task and its training examples. Passed, never global."""
@@ -103,6 +106,8 @@ class Workshop:
     meter: Meter = field(init=False)
     """What choosing among configurations has taken in this fit, and may take."""
 
+    no_documents: str = NO_DOCUMENTS
+    """Why there are none, where there are none."""
     indexes: dict[int, PassageIndex] = field(default_factory=dict, repr=False)
     """The documents by the most words of a passage, shared by all fits."""
 
@@ -167,6 +172,6 @@ _NOT_FOR_OTHERS = {
 def check_suits(strategy: Strategy, task: Task, workshop: Workshop) -> None:
     """Raise NotApplicable where a strategy needs documents and there are none, or is for another kind of task."""
     if strategy.needs_documents and not workshop.has_passages:
-        raise NotApplicable("there are no documents to retrieve from")
+        raise NotApplicable(workshop.no_documents)
     if task.kind not in strategy.kinds:
         raise NotApplicable(_NOT_FOR_OTHERS[strategy.kinds[0]])

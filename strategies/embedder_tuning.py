@@ -10,6 +10,7 @@ from eval.contracts import Example, Kind, Solution, Task
 from eval.errors import NotApplicable
 from strategies.base import Allowance, Family, Strategy, Workshop, check_suits
 from strategies.finetuning import check_enough, passes
+from strategies.linear import balancing, is_balanced
 from strategies.linear_classifier import LinearClassifier
 from strategies.models.base import Embedder
 from strategies.models.embedding_cache import CachingEmbedder
@@ -28,7 +29,8 @@ LANGUAGE_MODEL_TOKENS = 0.4
 class SetFit(Strategy):
     """Texts of one label are drawn together, in as many passes and watched by dev rows as LoRA's are.
 
-    Dev rows are answered by a classifier that has not learnt from them; the one that is kept has, from all examples.
+    Dev rows are answered by a classifier that has not learnt from them, nor was chosen by them; the one that is kept
+    has learnt from all examples.
     """
 
     name = "setfit"
@@ -47,10 +49,14 @@ class SetFit(Strategy):
         rows = sample(fit_rows, workshop.allowance.train_rows, workshop.seed)
         epochs = fixed or passes(workshop.allowance, False, len(rows))
         watch, kept = Watch(chance(len(dev))), embedder
+        balanced = is_balanced(task, fit_rows, workshop)
+
+        def head(tuned: SentenceEmbedder, learnt: Sequence[Example]) -> LinearClassifier:
+            return LinearClassifier.fit_texts(TunedFeatures(tuned), learnt, balanced=balanced)
 
         def judge(epoch: int, loss: float, tuned: SentenceEmbedder) -> bool:
             nonlocal kept
-            reached = quality(task, LinearClassifier.fit_texts(TunedFeatures(tuned), rows), dev) if dev else None
+            reached = quality(task, head(tuned, rows), dev) if dev else None
             told = {} if reached is None else {"dev_quality": reached}
             workshop.log.curve.append({"epoch": epoch, "train_loss": loss, **told})
             if watch.keeps(reached):
@@ -69,7 +75,7 @@ class SetFit(Strategy):
         )
         workshop.log.config |= {"epochs": epochs, "best_epoch": watch.kept}
         workshop.log.train_examples = len(rows)
-        return LinearClassifier.fit_texts(TunedFeatures(kept), train)
+        return head(kept, train)
 
     def workload(self, profile: Profile, allowance: Allowance) -> Workload:
         if not profile.label_tokens:
@@ -79,7 +85,7 @@ class SetFit(Strategy):
         trained = LANGUAGE_MODEL_TOKENS * rows * profile.input_tokens
         judged = (rows + dev if dev else 0) * profile.input_tokens
         fit = Tokens(trained=trained, embedded=judged) * passes(allowance, False, rows)
-        return Workload(fit=fit).embedding(profile.input_tokens)
+        return Workload(fit=fit + balancing(profile)).embedding(profile.input_tokens)
 
 
 def _tunable(embedder: Embedder) -> SentenceEmbedder:

@@ -15,6 +15,7 @@ from eval.metrics import Metric, ScoredRow, get_metric
 from strategies.answers import AnswerFormat, as_written, canonical
 from strategies.base import SHORTENED, Allowance, Family, Given, Standing, Strategy, Workshop, check_suits
 from strategies.label_pool import LabelPool
+from strategies.linear import balancing, is_balanced
 from strategies.linear_classifier import LinearClassifier
 from strategies.models.base import LanguageModel, Prompt
 from strategies.models.batching import PACK_TOKENS
@@ -258,12 +259,14 @@ class LoraLinear(Lora):
         assert isinstance(tuned, Pipeline)
         features = EmbeddingFeatures(workshop.embedder)
         learnt, watched = watched_parts(task, train, workshop)
-        pool = LabelPool(LinearClassifier.fit_texts(features, learnt))
+        balanced = is_balanced(task, learnt, workshop)
+        pool = LabelPool(LinearClassifier.fit_texts(features, learnt, balanced=balanced))
         if watched:
             inputs, targets = [e.input for e in watched], [e.target for e in watched]
             pool = pool.weighed(inputs, targets, tuned.answers.labels, tuned.label_scores(inputs))
         workshop.log.config |= pool.to_json()
-        return replace(tuned, pool=replace(pool, classifier=LinearClassifier.fit_texts(features, train)))
+        whole = LinearClassifier.fit_texts(features, train, balanced=balanced)
+        return replace(tuned, pool=replace(pool, classifier=whole))
 
     def _go_on_from(self, given: Given, task: Task, train: Sequence[Example], workshop: Workshop) -> Pipeline:
         """The solution that `lora` made, which is told of as if it had been made here."""
@@ -275,8 +278,8 @@ class LoraLinear(Lora):
         if not profile.label_tokens:
             return Workload()
         work = super().workload(profile, allowance)
-        work = replace(work, atop=work.query * watched_rows(profile.train_rows, allowance))
-        return work.embedding(profile.input_tokens)
+        own, answered = balancing(profile), work.query * watched_rows(profile.train_rows, allowance)
+        return replace(work, fit=work.fit + own, atop=answered + own).embedding(profile.input_tokens)
 
 
 class LoraExamples(Lora):

@@ -70,9 +70,8 @@ class _Linear(Baseline):
 
     def workload(self, profile: Profile, allowance: Allowance) -> Workload:
         rows = profile.train_rows * (1.0 if profile.train_rows <= MOST_SPAN else BEYOND_SPAN)
-        rows += 2 * (FOLDS - 1) * min(profile.train_rows, MOST_ROWS)  # with labels balanced or not, each part left out
         effort = sum(EFFORT[kind] for kind in self.features) * rows * profile.input_tokens * profile.labels
-        work = Workload(fit=Tokens(classified=effort))
+        work = Workload(fit=Tokens(classified=effort) + balancing(profile, self.features))
         return work.embedding(profile.input_tokens if "embedding" in self.features else 0.0)
 
 
@@ -104,25 +103,59 @@ def fit_linear(task: Task, train: Sequence[Example], workshop: Workshop, feature
     and whether rare labels count as much as frequent ones. The log tells both.
     """
     sheets = [SHEETS[name]([row.input for row in train], workshop.embedder) for name in features]
-    asked = _left_out(train, workshop.seed, sheets)
-    before = most_often(workshop.allowance.chosen_before, ("balanced",))
-    choices = [before["balanced"]] if before else [True, False]
-    found = [_weighed(task, train, asked, len(features), balanced) for balanced in choices]
-    best = max(range(len(choices)), key=lambda choice: found[choice][0])  # of equals the first
-    (_, weights), balanced = found[best], choices[best]
-    if asked and not before:
+    tried = _tried(task, train, workshop, sheets)
+    best = max(tried, key=lambda own: own.quality)  # of equals the first
+    if len(tried) > 1:
         workshop.log.trials += [
-            {"balanced": own, "dev_quality": quality, "dev_rows": sum(len(one.rows) for one in asked)}
-            | {"model_seconds": 0.0, "chosen": own == balanced}
-            for own, (quality, _) in zip(choices, found, strict=True)
+            {"balanced": own.balanced, "dev_quality": own.quality, "dev_rows": own.rows}
+            | {"model_seconds": 0.0, "chosen": own is best}
+            for own in tried
         ]
-    named = {f"{name}_weight": weight for name, weight in zip(features, weights, strict=True)}
-    workshop.log.config |= {"balanced": balanced, **named}
+    named = {f"{name}_weight": weight for name, weight in zip(features, best.weights, strict=True)}
+    workshop.log.config |= {"balanced": best.balanced, **named}
     everything, targets = np.arange(len(train)), [row.target for row in train]
     learnt = [sheet.learn(everything) for sheet in sheets]
     return LinearClassifier.joined(
-        [LinearClassifier.fit(kind, matrix, targets, balanced=balanced) for kind, matrix in learnt], weights
+        [LinearClassifier.fit(kind, matrix, targets, balanced=best.balanced) for kind, matrix in learnt], best.weights
     )
+
+
+def is_balanced(task: Task, rows: Sequence[Example], workshop: Workshop) -> bool:
+    """Whether rare labels count as much as frequent ones in a classifier on embeddings. The log tells it.
+
+    Found by the workshop's embedder as it comes, on rows left out in turn: one that is tuned on the rows has learnt
+    them by heart, and the few that it has not could hardly tell.
+    """
+    tried = _tried(task, rows, workshop, [_embedded([row.input for row in rows], workshop.embedder)])
+    found = max(tried, key=lambda own: own.quality).balanced
+    workshop.log.config["balanced"] = found
+    return found
+
+
+def balancing(profile: Profile, features: Sequence[str] = ("embedding",)) -> Tokens:
+    """What finding out whether labels are to be balanced takes."""
+    rows = 2 * (FOLDS - 1) * min(profile.train_rows, MOST_ROWS)  # either way, each part left out
+    effort = sum(EFFORT[kind] for kind in features)
+    return Tokens(classified=effort * rows * profile.input_tokens * profile.labels)
+
+
+@dataclass(frozen=True)
+class _Tried:
+    """What is found on rows that are left out, with labels balanced or not."""
+
+    balanced: bool
+    quality: float
+    weights: Sequence[float]
+    """Of each kind's opinion."""
+    rows: int
+
+
+def _tried(task: Task, train: Sequence[Example], workshop: Workshop, sheets: Sequence[Sheet]) -> Sequence[_Tried]:
+    """Both ways, the usual one first; one alone where fits before have chosen it, or no rows can be left out."""
+    asked = _left_out(train, workshop.seed, sheets)
+    before = most_often(workshop.allowance.chosen_before, ("balanced",))
+    choices = [before["balanced"]] if before else [True, False] if asked else [True]
+    return [_weighed(task, train, asked, len(sheets), balanced) for balanced in choices]
 
 
 @dataclass(frozen=True)
@@ -146,15 +179,13 @@ def _left_out(train: Sequence[Example], seed: int, sheets: Sequence[Sheet]) -> S
     return [_Asked(asked, learnt, [sheet.learn(learnt) for sheet in sheets]) for learnt, asked in parts]
 
 
-def _weighed(
-    task: Task, train: Sequence[Example], asked: Sequence[_Asked], kinds: int, balanced: bool
-) -> tuple[float, list[float]]:
+def _weighed(task: Task, train: Sequence[Example], asked: Sequence[_Asked], kinds: int, balanced: bool) -> _Tried:
     """The quality on rows that were left out, and the weight of each kind's opinion.
 
     Rows with a label that was not there to be learnt say nothing of weights.
     """
     if not asked:
-        return 0.0, [USUAL_WEIGHT] * kinds
+        return _Tried(balanced, 0.0, [USUAL_WEIGHT] * kinds, 0)
     targets = np.array([row.target for row in train], dtype=object)
     labels, rows = sorted(set(targets)), np.concatenate([own.rows for own in asked])
     opinions, known = list[NDArray[np.float64]](), list[NDArray[np.bool_]]()
@@ -175,4 +206,4 @@ def _weighed(
     metric = get_metric(task.metric)
     answers = [(labels[own], train[row].targets) for own, row in zip(best, rows, strict=True)]
     scored = [ScoredRow(text, wanted, metric.row(text, wanted).score) for text, wanted in answers]
-    return metric.aggregate(scored), weights
+    return _Tried(balanced, metric.aggregate(scored), weights, len(rows))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -59,12 +60,21 @@ class ExampleRetriever:
     count: int
 
     def search(self, queries: Sequence[str], *, unseen: bool = True) -> list[list[Pair]]:
-        """For each query what it is shown, best first. One that is not `unseen` is not shown itself."""
+        """For each query what it is shown, best first.
+
+        One that is not `unseen` is not shown itself, nor what belongs together with it: folds keep these apart from
+        what they test.
+        """
         if unseen:
             return self.index.search(queries, self.count)
-        found = self.index.search(queries, self.count + SELVES)
-        others = [[pair for pair in pairs if pair.input != query] for query, pairs in zip(queries, found, strict=True)]
-        return [pairs[: self.count] for pairs in others]
+        grouped = [pair for pair in self.index.pairs if pair.group]
+        groups = {pair.input: pair.group for pair in grouped}
+        most = max((SELVES, *Counter(pair.group for pair in grouped).values()))
+        found = self.index.search(queries, self.count + most)
+        return [
+            [pair for pair in pairs if pair.input != query and pair.group != groups.get(query)][: self.count]
+            for query, pairs in zip(queries, found, strict=True)
+        ]
 
 
 @dataclass(frozen=True)
@@ -109,7 +119,8 @@ class Pipeline:
     def prompts(self, inputs: Sequence[str], *, unseen: bool = True) -> list[Prompt]:
         """The prompt of each input.
 
-        Inputs that are not `unseen` are examples of the index themselves: such a text is not shown with its own answer.
+        Inputs that are not `unseen` are examples of the index themselves: such a text is shown neither its own answer
+        nor those of its group.
         """
         return [fitted.prompt for fitted in self._fitted(inputs, unseen=unseen)]
 
@@ -119,7 +130,7 @@ class Pipeline:
         if self.examples:
             nearest = self.examples.search(inputs, unseen=unseen)
         return [
-            within_context(self.model, partial(self.template.prompt, text), shown, pairs, self.answers.room)
+            within_context(self.model, self.template, text, shown, pairs, self.answers.room)
             for text, shown, pairs in zip(inputs, passages, nearest, strict=True)
         ]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
@@ -190,19 +190,23 @@ class Fitted:
 
 def within_context(
     model: LanguageModel,
-    build: Callable[[Sequence[Passage], Sequence[Pair]], Prompt],
+    template: PromptTemplate,
+    text: str,
     passages: Sequence[Passage],
     nearest: Sequence[Pair],
     room: int,
 ) -> Fitted:
-    """The longest prompt that fits: the least similar examples go first, then the last passages, then their tails.
+    """The longest prompt that fits: the least similar examples go first, then the last demonstrations, which show a
+    form and no facts, then the last passages, then their tails.
 
     What is left may still be too long (a very long input); the model then says so in its answer's error.
     """
-    prompt = build(passages, nearest)
+    prompt = template.prompt(text, passages, nearest)
     while model.prompt_tokens(prompt) + room > model.context_tokens:
         if nearest:
             nearest = nearest[: len(nearest) // 2]
+        elif template.demonstrations:
+            template = replace(template, demonstrations=template.demonstrations[: len(template.demonstrations) // 2])
         elif len(passages) > 1:
             passages = passages[:-1]
         elif passages and len(passages[0].text) > SHORTEST_PASSAGE:
@@ -211,5 +215,5 @@ def within_context(
             passages = []
         else:
             break
-        prompt = build(passages, nearest)
+        prompt = template.prompt(text, passages, nearest)
     return Fitted(prompt, passages, nearest)

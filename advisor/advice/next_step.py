@@ -10,11 +10,11 @@ from advisor.advice.labelling import ENOUGH_ROWS_OF_A_LABEL, labelling_cost, ten
 from advisor.advice.outlook import told_flip
 from advisor.advice.phrases import as_points, quality_of
 from advisor.advice.shortfall import shortfall_of
-from advisor.decide import CLEAR, Limits
+from advisor.decide import CLEAR, Assumptions, Limits, decide
 from advisor.planning import FEWER_ROWS, HELD_OUT
 from advisor.report.schema import INCUMBENT
 from advisor.report.wording import capitalised, title_in_text, uncapitalised
-from advisor.sensitivity import what_would_flip
+from advisor.sensitivity import relaxed
 from eval.folds import MOST_TEST_ROWS
 from eval.reading.text import conjoined
 
@@ -80,20 +80,29 @@ def _awaits_timing(case: Case) -> bool:
 def _what_to_relax(case: Case) -> str:
     """Where no strategy meets the limits. What costs too much or takes too long does so with more examples, too.
 
-    No limit, where today's system is better than what they shut out.
+    No limit, where what they shut out falls short as well, or today's system is better.
     """
     flags = {flag for name, broken in case.decision.broken.items() if name != INCUMBENT for flag in broken}
     late, assumed = _late(case), case.weighed.assumptions
-    if case.decision.keeps_incumbent and replace(assumed, limits=Limits()).advised() == INCUMBENT:
-        return late or f"add examples, or {_another_model(case)}"
+    free, examples = replace(assumed, limits=Limits()), f"add examples, or {_another_model(case)}"
+    if case.decision.keeps_incumbent and free.advised() == INCUMBENT:
+        return late or examples
     if not flags <= {"max_cost_per_1k", "max_latency_ms"}:
-        return f"relax a limit, {f'or {late}' if late else f'add examples, or {_another_model(case)}'}"
+        return f"relax a limit, {f'or {late}' if late else examples}"
+    if _falls_short(case, free):
+        return late or examples
     enough = []
-    for flip in what_would_flip(assumed):
-        if flip.what in flags:
-            (flag,), then = flags_of([flip.what]), told_flip(case, flip)
-            enough.append(f"{flag}: {uncapitalised(then.removesuffix('.'))}")
+    for flag in sorted(flags):
+        flips = (flip for flip, moved in relaxed(assumed, flag) if not _falls_short(case, moved))
+        if flip := next(flips, None):
+            enough.append(f"{flags_of([flag])[0]}: {uncapitalised(told_flip(case, flip).removesuffix('.'))}")
     return f"relax {'; or '.join(enough) or conjoined(flags_of(sorted(flags)))}"
+
+
+def _falls_short(case: Case, assumed: Assumptions) -> bool:
+    """Whether what would be picked with other limits is no solution."""
+    moved = replace(case.weighed, assumptions=assumed, decision=decide(assumed))
+    return bool(shortfall_of(replace(case, weighed=moved)))
 
 
 def _what_may_be_better(case: Case) -> str:

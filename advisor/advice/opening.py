@@ -8,7 +8,7 @@ from advisor.advice.phrases import as_points, in_points, quality_of, within_limi
 from advisor.advice.reasons import against_incumbent, cost_reason
 from advisor.advice.shortfall import shortfall_of
 from advisor.decide import EQUAL_COST, FEWEST_ROWS_OF_A_LABEL
-from advisor.economics import break_even
+from advisor.economics import Money, break_even
 from advisor.report import wording
 from advisor.report.schema import INCUMBENT
 from advisor.report.wording import title_in_text
@@ -17,7 +17,7 @@ from strategies.base import TRAINED
 
 MOST_LABELS_NAMED = 3
 FAR = 100
-"""Times under the volume stated, where a break-even is no news."""
+"""Times under the volume stated, where a break-even is no news. So far from it the cheaper must clearly cost less."""
 
 
 def headline_of(case: Case) -> str:
@@ -83,18 +83,26 @@ def _without_training(case: Case, pick: str, other: str) -> str:
 
 
 def _pays(case: Case, pick: str, other: str) -> str:
-    """From which volume on the other is the cheaper of the two, where such a volume is anywhere near."""
+    """From which volume on the other is the cheaper of the two, where such a volume is anywhere near.
+
+    Else which is the cheaper at the volume stated.
+    """
     money = {c.name: c.money for c in case.candidates}
-    above, below = break_even(money[other], money[pick]), break_even(money[pick], money[other])
-    volume, cost, own = case.settings.volume, money[other].monthly, money[pick].monthly
-    # where machines are always on, costs may cross again before the volume stated
-    if above is not None and above >= volume / FAR and (cost < own) == (volume > above):
-        return f"costs less above {wording.a_month(above)}"
-    if below is not None and below >= volume / FAR and (cost < own) == (volume < below):
-        return f"costs less below {wording.a_month(below)}"
-    if max(cost, own) <= min(cost, own) * (1 + EQUAL_COST):
-        return "costs about the same"
-    return "costs more" if cost > own else "costs less"
+    apart = wording.ERRORS_APART if case.settings.error_cost is not None else ""
+    for a, b, side, far in ((other, pick, "above", FAR), (pick, other, "below", 1 / FAR)):
+        at = break_even(money[a], money[b])
+        if at is not None and at >= case.settings.volume / FAR:
+            there = {name: one.tariff.at(at * far) for name, one in money.items()}
+            if _compared(there[other], there[pick]) == "less":
+                return f"costs less {side} {wording.a_month(at)}{apart}"
+    return f"costs {_compared(money[other], money[pick])}{apart}"
+
+
+def _compared(one: Money, other: Money) -> str:
+    """What the one costs a month beside the other, in words."""
+    if max(one.monthly, other.monthly) <= min(one.monthly, other.monthly) * (1 + EQUAL_COST):
+        return "about the same"
+    return "more" if one.monthly > other.monthly else "less"
 
 
 def _unsure_labels(case: Case) -> str:

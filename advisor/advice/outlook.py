@@ -39,6 +39,9 @@ def told_flip(case: Case, flip: Flip) -> str:
 def _change(case: Case, flip: Flip) -> str:
     """The other value, in words."""
     settings = case.settings
+    if flip.what == "volume" and flip.until is not None:
+        low, high = sorted((flip.value, flip.until))
+        return f"Between {max(1, round(low)):,} and {wording.a_month(high)}"
     if flip.what == "volume":
         side = "Above" if flip.value > settings.volume else "Below"
         return f"{side} {wording.a_month(flip.value)}"
@@ -48,14 +51,13 @@ def _change(case: Case, flip: Flip) -> str:
     if flip.what == "price" and settings.effort_usd:
         return f"With all prices, those of set-up among them, {_times(case, flip, 1.0)}"
     if flip.what == "price":
-        hourly = in_few_digits(case.weighed.assumptions, flip, 1 / settings.machine_hourly_usd)
-        return f"With the machine's price {'above' if flip.value > 1 else 'below'} {hourly} USD an hour"
+        hourly = _beyond(case, flip, 1.0, "above", "below", unit=1 / settings.machine_hourly_usd)
+        return f"With the machine's price {hourly} USD an hour"
     if flip.what == "error_cost":
         now = case.weighed.assumptions.error_cost or 0.0
         if isinstance(settings.error_cost, ErrorCosts):
             return f"With all costs of wrong answers {_times(case, flip, now)}"
-        usd = in_few_digits(case.weighed.assumptions, flip)
-        return f"With a wrong answer's cost {'above' if flip.value > now else 'below'} {usd} USD"
+        return f"With a wrong answer's cost {_beyond(case, flip, now, 'above', 'below')} USD"
     of_100 = flip.what == "tolerance" or flip.what.startswith("min_")
     value = in_few_digits(case.weighed.assumptions, flip, 0.01 if of_100 else 1.0)
     name, _, label = flip.what.partition(" ")
@@ -70,8 +72,16 @@ def _change(case: Case, flip: Flip) -> str:
 
 def _times(case: Case, flip: Flip, now: float) -> str:
     """The other value as a factor of the present one, from which on something holds."""
-    factor = in_few_digits(case.weighed.assumptions, flip, now)
-    return f"{'more' if flip.value > now else 'less'} than {factor} times as high"
+    return f"{_beyond(case, flip, now, 'more than', 'less than', unit=now)} times as high"
+
+
+def _beyond(case: Case, flip: Flip, now: float, more: str, less: str, unit: float = 1.0) -> str:
+    """The values for which it holds, in this unit: all on the far side of one, or those between two."""
+    value = in_few_digits(case.weighed.assumptions, flip, unit)
+    if flip.until is None:
+        return f"{more if flip.value > now else less} {value}"
+    until = in_few_digits(case.weighed.assumptions, flip._replace(value=flip.until), unit)
+    return f"between {value} and {until}" if flip.value > now else f"between {until} and {value}"
 
 
 def _by_token(case: Case) -> str:

@@ -17,8 +17,8 @@ from types import ModuleType
 from typing import Any
 
 from advisor.report import wording
-from advisor.report.schema import Quality, Report, StrategyResult, Volumes
-from advisor.report.view import measured, pick_said
+from advisor.report.schema import CostLine, Quality, Report, StrategyResult, Volumes
+from advisor.report.view import measured, pick_said, picks_searched
 
 WIDE, NARROW = 880, 340
 LETTER, BOLD_LETTER = 7.0, 7.8
@@ -201,7 +201,7 @@ def volume_chart(report: Report, is_narrow: bool = False) -> Drawing | None:
             "title": wording.strategy_title(line.strategy),
         }
         for n, line in lines
-        for volume, usd in zip(at, line.monthly_usd, strict=True)
+        for volume, usd in _points(at, line)
         if usd > 0
     ]  # fmt: skip
     width, height = (NARROW, 280) if is_narrow else (WIDE, 340)
@@ -236,11 +236,19 @@ def volume_chart(report: Report, is_narrow: bool = False) -> Drawing | None:
     )
     changes = [{"volume": change.queries_per_month} for change in volumes.changes[1:]]
     rules = alt.Chart(alt.Data(values=changes)).mark_rule(color="var(--soft)", strokeDash=[2, 3]).encode(x=x)
-    described = "; ".join([*_picks(report, volumes), *(_ends(volumes, n - 1) for n, _ in lines)])
+    described = "; ".join(
+        [*_picks(report, volumes), *picks_searched(volumes), *(_ends(volumes, n - 1) for n, _ in lines)]
+    )
     chart = alt.layer(rules, drawn).properties(width=inner, height=height - 54)
     padding = {"left": left, "right": right, "top": 10, "bottom": 44}
     svg = _svg(chart, padding, _id("volumes", is_narrow), "Cost of a month by the monthly volume", described)
     return Drawing(svg, described, marks_at=[_percent(volume, at, left, inner, width) for volume in at])
+
+
+def _points(at: Sequence[int], line: CostLine) -> list[tuple[float, float]]:
+    """The corners of a line: its cost at each volume, and on either side of each step."""
+    steps = [(step.queries_per_month, usd) for step in line.steps for usd in step.monthly_usd]
+    return sorted([*zip(at, line.monthly_usd, strict=True), *steps])
 
 
 def _percent(volume: float, at: Sequence[int], left: float, inner: float, width: float) -> float:

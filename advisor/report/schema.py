@@ -391,6 +391,14 @@ class FieldQuality(Model):
     """Share of them that the answers have."""
 
 
+class CostStep(Model):
+    """A volume beyond which one more machine is on."""
+
+    queries_per_month: float
+    monthly_usd: tuple[float, float]
+    """Up to it, and beyond."""
+
+
 class CostLine(Model):
     """What a strategy costs by the volume."""
 
@@ -399,6 +407,8 @@ class CostLine(Model):
     """Whether its cost can make it the pick: it is as good as the best for this purpose, or errors have a price."""
     monthly_usd: list[float]
     """At each volume, that of wrong answers included where they have a price."""
+    steps: list[CostStep] = Field(default_factory=list)
+    """Of machines that are always on, those by which they become at least a tenth more."""
 
 
 class PickFrom(Model):
@@ -417,6 +427,8 @@ class Volumes(Model):
     lines: list[CostLine]
     changes: list[PickFrom]
     """Exactly where the pick changes, from the least volume on."""
+    searched: tuple[float, float] | None = None
+    """Between which volumes changes were looked for, where that is not all that is shown."""
 
 
 class Report(Model):

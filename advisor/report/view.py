@@ -589,13 +589,28 @@ def picks_by_volume(report: Report) -> list[str]:
     """From which volume on which strategy is recommended, or what it is instead, in sentences."""
     if report.volumes is None:
         return []
-    changes, (_, is_it) = report.volumes.changes, pick_said(report.recommendation)
+    volumes, (_, is_it) = report.volumes, pick_said(report.recommendation)
+    changes = volumes.changes
+    low, high = volumes.searched or (volumes.queries_per_month[0], volumes.queries_per_month[-1])
+    span = f"{low:,.0f} to {wording.a_month(high)}"
+    if len(changes) == 1 and volumes.searched:
+        return [f"From {span}: {pick_title(changes[0].strategy)}.", *picks_searched(volumes)]
     if len(changes) == 1:
-        span = f"{report.volumes.queries_per_month[0]:,} to {report.volumes.queries_per_month[-1]:,} queries a month"
         return [f"{pick_title(changes[0].strategy)} {is_it} at any volume shown, {span}."]
     first = f"Up to {wording.a_month(changes[1].queries_per_month)}: {pick_title(changes[0].strategy)}."
     later = [f"Above {wording.a_month(c.queries_per_month)}: {pick_title(c.strategy)}." for c in changes[1:]]
-    return [first, *later]
+    return [first, *later, *picks_searched(volumes)]
+
+
+def picks_searched(volumes: Volumes) -> list[str]:
+    """How far the changes of the pick are known, in a sentence; none where that is all that is shown."""
+    if volumes.searched is None:
+        return []
+    low, high = volumes.searched
+    below = [f"below {wording.a_month(low)}"] if low > volumes.queries_per_month[0] else []
+    above = [f"above {wording.a_month(high)}"] if high < volumes.queries_per_month[-1] else []
+    farther = wording.capitalised(" and ".join([*below, *above]))
+    return [f"{farther} the pick is known at the volumes shown only, and may change between them."]
 
 
 def volumes_caption(report: Report) -> str:

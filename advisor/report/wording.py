@@ -70,6 +70,9 @@ _STATUS_TITLES: dict[Status, str] = {
 LEFT_OUT = "the time budget has no room for it; raise --time-budget"
 """The reason of a strategy that was not begun."""
 
+ERRORS_APART = ", wrong answers not counted"
+"""Of a cost that is compared with another, where wrong answers have a price."""
+
 SEVERITY_TITLES: dict[Severity, str] = {"info": "Note", "warning": "Warning", "error": "Problem"}
 
 AT_THE_LEAST = "at the least (with all given up but what quality hangs on)"
@@ -595,7 +598,7 @@ def _forgetting(found: SideEffects) -> list[str]:
 
 def break_even_sentence(item: BreakEven, *, errors_count: bool = False) -> str:
     """When two strategies change places on cost. `errors_count` says that wrong answers cost something elsewhere."""
-    counted = ", wrong answers not counted" if errors_count else ""
+    counted = ERRORS_APART if errors_count else ""
     a, b = strategy_title(item.a), strategy_title(item.b)
     if item.queries_per_month is None or not math.isfinite(item.queries_per_month):
         return f"{a} and {b} never change places on cost, at any volume{counted}."

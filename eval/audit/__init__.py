@@ -1,8 +1,8 @@
 """What in the client's data could spoil a comparison, found before anything is spent.
 
 Every finding says what was seen, where, what was done about it and how to overrule that. Two things are done by
-default: spellings of one label are counted as one, and documents that give an example's question and answer away are
-left out. Nothing else is changed, and nothing in silence.
+default: spellings of one label are counted as one, and what of documents gives an example's question and answer away
+is left out. Nothing else is changed, and nothing in silence.
 """
 
 from __future__ import annotations
@@ -10,7 +10,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from eval.audit.balance import class_imbalance, rare_labels, single_label, too_few_examples, unseen_labels
+from eval.audit.balance import (
+    class_imbalance,
+    rare_labels,
+    single_label,
+    tested_on_one_label,
+    too_few_examples,
+    unseen_labels,
+)
 from eval.audit.contents import (
     invalid_json_output,
     joined_labels,
@@ -20,7 +27,7 @@ from eval.audit.contents import (
 )
 from eval.audit.injection import prompt_injection
 from eval.audit.languages import language_mismatch
-from eval.audit.leaks import leak_finding, leaking_documents
+from eval.audit.leaks import leak_finding, leaking_documents, without_leaks
 from eval.audit.lengths import Limit, long_inputs
 from eval.audit.repeats import (
     conflicting_labels,
@@ -32,7 +39,7 @@ from eval.audit.repeats import (
 from eval.audit.spellings import label_variants, merge_spellings, spellings
 from eval.contracts import Document, Example, Kind, Task
 from eval.errors import RequestError
-from eval.findings import Finding, in_test
+from eval.findings import Finding, in_test, of_test
 
 LOST = ("unparseable_rows", "empty_input", "empty_output")
 """Findings of rows that were left out, or say nothing."""
@@ -79,23 +86,26 @@ def audit(
     is_classification = task.kind is Kind.CLASSIFICATION
     variants = spellings(every, task.labels) if is_classification else {}
     merged = {} if "label_variants" in accept else variants
-    cleaned = merge_spellings(examples, merged)
+    cleaned, tested = merge_spellings(examples, merged), merge_spellings(test, merged)
     leaks = leaking_documents(every, documents)
     left_out = "leak_examples_documents" not in accept
+    left = without_leaks(documents, leaks, every) if left_out else tuple(documents)
     findings: list[Finding | None] = [
         *_rows(task, cleaned),
+        *(of_test(finding) for finding in _of_each(task, tested) if finding is not None),
+        tested_on_one_label(tested) if is_classification and len({e.target for e in cleaned}) > 1 else None,
         repeated_in_test(examples, test),
         *(label_variants(every, variants, task.labels, merged=bool(merged)) if is_classification else ()),
         duplicate_documents(documents),
-        leak_finding(leaks, left_out=left_out),
+        leak_finding(leaks, left_out=left_out, kept={d.id for d in left}),
         *prompt_injection(every, documents),
         *language_mismatch(every, documents, languages=readers.languages, made_for=readers.embedder),
         *(long_inputs(every, limit) for limit in readers.limits),
     ]
     return Audited(
         cleaned,
-        merge_spellings(test, merged),
-        tuple(d for d in documents if not (left_out and d.id in leaks)),
+        tested,
+        left,
         merged,
         tuple(accepted([finding for finding in findings if finding is not None], accept)),
     )
@@ -130,14 +140,19 @@ def _rows(task: Task, examples: Sequence[Example]) -> Iterator[Finding | None]:
     yield too_few_examples(examples)
     yield duplicate_rows(examples)
     yield near_duplicates(examples, are_labels=is_classification)
-    yield conflicting_labels(examples)
-    yield wordless_inputs(examples)
-    yield placeholder_outputs(examples)
-    yield several_outputs(task, examples)
     if is_classification:
         yield single_label(examples)
         yield joined_labels(examples)
         yield class_imbalance(task, examples)
         yield from rare_labels(examples)
         yield unseen_labels(task, examples)
-    yield invalid_json_output(task, examples)
+    yield from _of_each(task, examples)
+
+
+def _of_each(task: Task, rows: Sequence[Example]) -> Iterator[Finding | None]:
+    """What spoils rows wherever they stand, be it in the examples or in the client's own test set."""
+    yield conflicting_labels(rows)
+    yield wordless_inputs(rows)
+    yield placeholder_outputs(rows)
+    yield several_outputs(task, rows)
+    yield invalid_json_output(task, rows)

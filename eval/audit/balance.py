@@ -40,6 +40,16 @@ def single_label(examples: Sequence[Example]) -> Finding | None:
     return Finding("single_label", "error", len(examples), (), message, "Add examples of the other labels.")
 
 
+def tested_on_one_label(test: Sequence[Example]) -> Finding | None:
+    """A warning of the client's own test set: who always gives its one label is right."""
+    labels = {e.target for e in test}
+    if len(labels) != 1:
+        return None
+    message = f"Test set: all {len(test)} outputs are the same label, {named(min(labels))}: nothing is said of others."
+    action = "Measured all the same; always answering that is right on every row. Add rows of the other labels."
+    return Finding("single_label", "warning", len(test), (), message, action)
+
+
 def class_imbalance(task: Task, examples: Sequence[Example]) -> Finding | None:
     """One label has more than `IMBALANCE` of the rows."""
     label, count = Counter(e.target for e in examples).most_common(1)[0]

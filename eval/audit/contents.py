@@ -25,7 +25,7 @@ SELDOM = 0.05
 
 
 def invalid_json_output(task: Task, examples: Sequence[Example]) -> Finding | None:
-    """Outputs that are no JSON objects, nor lists of some, where these are asked for, or meant by their braces."""
+    """Outputs that are no JSON objects, nor lists of objects or texts, where these are asked for or meant by braces."""
     broken = [e for e in examples if not has_fields(e.target)]
     braced = sum(e.target.startswith(("{", "[{")) and e.target.endswith(("}", "}]")) for e in examples)
     is_json = task.metric == "json_field_f1"

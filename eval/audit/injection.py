@@ -33,6 +33,7 @@ _OF_THINGS = (
 )
 """Labels and instructions that are none of a model's: "which we gave the driver", "on the box"."""
 
+_TOLD = r"(?:instructions?|prompts?|rules|guidelines|directions|commands)\b"
 _ONLY = "(?:reply|respond|answer|output)(?: with)? (?:only|just|exactly|nothing but)"
 _DROP = (
     "ignorieren? sie|ignoriere?|vergessen sie|vergiss|missachten?(?: sie)?|negeer|vergeet|ignore[zr]?|oublie[zr]?"
@@ -51,10 +52,12 @@ _SAID = (
 _ORDERS = (
     # to drop what was said before
     r"\b(?:ignore|disregard|forget|override|bypass)\b[^.!?\n]{0,30}"
-    r"\b(?:previous|prior|above|earlier|preceding|all|any|your)\b[^.!?\n]{0,20}"
+    r"\b(?:previous|prior|above|earlier|preceding|(?:all|any)(?! (?:of )?(?:my|our)\b)|your)\b[^.!?\n]{0,20}"
     rf"\b(?:instructions?|prompts?|rules|guidelines|directions|labels|commands|examples)\b{_OF_THINGS}",
     rf"{_BEGINS}(?:ignore|disregard|forget) the "
     rf"(?:instructions?|prompt|rules|labels|categories|examples)\b{_OF_THINGS}",
+    rf"{_BEGINS}(?:do not|don['’]?t|never) (?:follow|obey) (?:(?:any|all|of|the) )*(?:(?:previous|prior|above|earlier"
+    rf"|preceding|your) {_TOLD}|{_TOLD} above(?! the)){_OF_THINGS}",
     r"\b(?:ignore|disregard|forget) (?:everything|all|(?:all of )?(?:the )?above)\b[^.!?\n]{0,40}?"
     rf"\b(?:and|then|instead)\b,? (?:\w+ )?{_DO}\b",
     r"\bforget (?:everything|all|anything|what)\b[^.!?\n]{0,20}\byou(?:'ve| have| were|'d)? "

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import accumulate
 
 from eval.contracts import Document, Example
 from eval.findings import Finding
-from eval.near_duplicates import words_of
+from eval.near_duplicates import Words, words_of
 from eval.reading.text import counted, listed
 
 FEWEST_WORDS = 4
@@ -21,6 +22,7 @@ FEWEST_WORDS = 4
 LONG_ANSWER = 8
 """Words; of an answer this long, half in the same words is enough, since passages and copies cut answers."""
 _BOUNDARY = re.compile(r"(?<=[.!?:;|\n\t\"“”„«»()\[\]{}>*#–—。！？：；、，「」『』（）【】؟،؛।-])")
+_BLANK_LINES = re.compile(r"\n(?:[^\S\n]*\n)+")
 _NUMBER = re.compile(r"(?:q|question|frage|f|no|nr)?\d*")
 """A word that numbers the question after it."""
 
@@ -62,16 +64,32 @@ def leaking_documents(examples: Sequence[Example], documents: Sequence[Document]
             holders[word].add(number)
     leaks: defaultdict[str, list[str]] = defaultdict(list)
     for example in examples:
-        question = words_of(example.input)
-        answers = [words for target in example.targets if (words := words_of(target))]
+        question, answers = _question_and_answers(example)
         for number in sorted(_with_all(question, holders)):
             if _leaks(texts[number], question, answers):
                 leaks[documents[number].id].append(example.id)
     return {d.id: tuple(leaks[d.id]) for d in documents if d.id in leaks}
 
 
-def leak_finding(leaks: Mapping[str, tuple[str, ...]], *, left_out: bool) -> Finding | None:
-    """Report the leaking documents, `left_out` or not."""
+def without_leaks(
+    documents: Sequence[Document], leaks: Mapping[str, Sequence[str]], examples: Sequence[Example]
+) -> tuple[Document, ...]:
+    """The documents less what `leaks` names: the paragraphs with a leaked question and its answer.
+
+    A document of which nothing would be left, or that would still leak, is left out as a whole.
+    """
+    known = {example.id: example for example in examples}
+    rest = (_without(d, [known[id] for id in leaks[d.id]]) if d.id in leaks else d for d in documents)
+    return tuple(document for document in rest if document is not None)
+
+
+def leak_finding(
+    leaks: Mapping[str, tuple[str, ...]], *, left_out: bool, kept: Collection[str] | None = None
+) -> Finding | None:
+    """Report the leaking documents, `left_out` or not.
+
+    `kept` holds the ids of all documents that are left, leaking ones less their passages; by default no leaking one is.
+    """
     if not leaks:
         return None
     examples = list(dict.fromkeys(name for names in leaks.values() for name in names))
@@ -81,10 +99,52 @@ def leak_finding(leaks: Mapping[str, tuple[str, ...]], *, left_out: bool) -> Fin
         f"{counted(len(examples), 'example')} ({listed(examples, 10)}): retrieval scores on these would be inflated."
     )
     if left_out:
-        action = "Left out of the comparison and of the kept index; --accept leak_examples_documents keeps them."
+        action = f"Left out of the comparison and of the kept index{_what(leaks, kept)}; "
+        action += "--accept leak_examples_documents keeps them."
     else:
         action = "Kept: do not believe what retrieval scores on these examples."
     return Finding("leak_examples_documents", "warning", len(leaks), tuple(leaks), message, action)
+
+
+def _what(leaks: Collection[str], kept: Collection[str] | None) -> str:
+    """What of the documents is left out, where that are not just these as a whole."""
+    whole = [id for id in leaks if id not in (kept or ())]
+    if kept is not None and not kept:
+        return ", so that no document is left"
+    if len(whole) == len(leaks):
+        return ""
+    paragraphs = "the paragraphs with these questions and answers"
+    return f": {paragraphs}, and {listed(whole)} as a whole" if whole else f": {paragraphs}"
+
+
+def _without(document: Document, leaked: Sequence[Example]) -> Document | None:
+    """A document less the paragraphs with these questions, and those after them with their answers; None if none is
+    left, or if it leaks even so: from its title, say."""
+    blank = _BLANK_LINES.search(document.text)
+    paragraphs = _BLANK_LINES.split(document.text) if blank else document.text.split("\n")
+    texts = [_Text(Document("", paragraph)) for paragraph in paragraphs]
+    gone: set[int] = set()
+    for question, answers in map(_question_and_answers, leaked):
+        for place, text in enumerate(texts):
+            if (beside := text.without(_spaced(question))) is not None:
+                gone |= {place, *_answering(texts, place + 1, beside, answers)}
+    left = [paragraph for place, paragraph in enumerate(paragraphs) if place not in gone]
+    rest = replace(document, text=("\n\n" if blank else "\n").join(left).strip())
+    return rest if words_of(rest.text) and not leaking_documents(leaked, [rest]) else None
+
+
+def _answering(texts: Sequence[_Text], start: int, before: str, answers: Sequence[Sequence[str]]) -> Iterator[int]:
+    """The paragraphs from `start` that answer: one, unless `before` does, and those that are part of an answer."""
+    for place in range(start, len(texts)):
+        line = texts[place].line
+        begins = place == start and not any(_holds(before, answer) for answer in answers)
+        if not any((begins and _holds(line, answer)) or line in _spaced(answer) for answer in answers):
+            return
+        yield place
+
+
+def _question_and_answers(example: Example) -> tuple[Words, list[Words]]:
+    return words_of(example.input), [words for target in example.targets if (words := words_of(target))]
 
 
 def _with_all(words: Sequence[str], holders: Mapping[str, set[int]]) -> set[int]:

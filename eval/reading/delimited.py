@@ -83,6 +83,8 @@ def from_grid(grid: Iterable[tuple[int, Sequence[object]]]) -> Grid:
     records: list[Record] = []
     odd: list[int] = []
     for line, cells in chain(first[place + 1 :], rows):
+        if not cells and len(header) == 1:
+            cells = [""]  # an empty line is how a single empty cell is written
         if _width(cells) <= len(header):
             records.append((line, dict(zip(header, cells, strict=False))))
         else:

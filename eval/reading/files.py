@@ -3,28 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from eval.errors import RequestError
 from eval.reading.text import clean, counted, read_text
-
-if TYPE_CHECKING:
-    from docx.document import Document
-    from docx.table import _Cell
-
-# fmt: off
-BLOCKS = (
-    "address", "article", "aside", "blockquote", "button", "caption", "dd", "details", "div", "dl", "dt", "fieldset",
-    "figcaption", "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hr", "label", "legend", "li", "main",
-    "nav", "ol", "option", "p", "pre", "section", "summary", "table", "td", "th", "title", "tr", "ul",
-)
-# fmt: on
-UNSEEN = ("script", "style", "noscript", "template", "title")
-WRAPPERS = ("w:ins", "w:moveTo", "w:sdt", "w:sdtContent", "w:smartTag", "w:customXml", "w:fldSimple")
-"""Of Word: what was inserted or moved there with changes tracked, content controls, tags and fields."""
+from eval.reading.web_page import read_page
+from eval.reading.word import read_word
 
 
 @dataclass(frozen=True)
@@ -66,23 +52,6 @@ def _markdown(path: Path) -> Text:
     return Text(body, heading.removeprefix("# ").strip())
 
 
-def _html(path: Path) -> Text:
-    from bs4 import BeautifulSoup
-
-    soup = BeautifulSoup(path.read_bytes(), "lxml")
-    heading = soup.select_one("head > title")  # icons have titles as well
-    title = heading.get_text(" ", strip=True) if heading else ""
-    for element in soup.find_all(UNSEEN):
-        element.decompose()
-    for line_break in soup.find_all("br"):
-        line_break.replace_with("\n")
-    for block in soup.find_all(BLOCKS):
-        block.insert(0, "\n")
-        block.append("\n")
-    lines = (" ".join(line.split()) for line in soup.get_text().splitlines())
-    return Text(clean("\n".join(filter(None, lines))), title)
-
-
 def _pdf(path: Path) -> Text:
     from pypdf import PdfReader
 
@@ -91,35 +60,12 @@ def _pdf(path: Path) -> Text:
     return Text("\n\n".join(filter(None, pages)), pages=len(pages), pages_without_text=pages.count(""))
 
 
+def _html(path: Path) -> Text:
+    return Text(*read_page(path))
+
+
 def _docx(path: Path) -> Text:
-    from docx import Document
-
-    document = Document(str(path))
-    _unwrap(document.element.body)
-    return Text(clean("\n".join(line for line in _docx_lines(document) if line.strip())))
-
-
-def _unwrap(body: Any) -> None:
-    """Put what stands in tracked insertions, content controls and the like where python-docx looks for it."""
-    from docx.oxml.ns import qn
-
-    for wrapper in list(body.iter(*map(qn, WRAPPERS))):
-        for child in list(wrapper):
-            wrapper.addprevious(child)
-        wrapper.getparent().remove(wrapper)
-
-
-def _docx_lines(container: Document | _Cell) -> Iterator[str]:
-    """One line for each paragraph and each row of a table; a merged cell is given once in a row."""
-    from docx.table import Table
-
-    for block in container.iter_inner_content():
-        if not isinstance(block, Table):
-            yield block.text
-            continue
-        for row in block.rows:
-            cells = {id(cell._tc): "\n".join(_docx_lines(cell)).strip() for cell in row.cells}
-            yield " | ".join(filter(None, cells.values()))
+    return Text(read_word(path))
 
 
 EXTRACTORS: dict[str, Callable[[Path], Text]] = {

@@ -55,11 +55,22 @@ def read_parquet(path: Path) -> Reading:
     try:
         # ParquetFile, unlike read_table, makes no columns out of folder names such as `split=train`.
         with parquet.ParquetFile(path) as file:
-            rows = file.read().to_pylist(maps_as_pydicts="strict")  # else they would be lists of pairs
+            rows = _as_written(file.read()).to_pylist(maps_as_pydicts="strict")  # else they would be lists of pairs
     except Exception as error:  # pyarrow's errors share no base class with those of its decoders
         raise RequestError(f"{path} is not a readable Parquet file ({_brief(error)}): export it again.") from error
     named = [{k: _readable(v, k, path) for k, v in row.items() if not k.startswith("__index_level_")} for row in rows]
     return Reading(_objects(named)[0], [])
+
+
+def _as_written(table: Any) -> Any:
+    """The table with the numbers of 32 bits as somebody wrote them: 49.9, not the nearest of 64 bits to them."""
+    import pyarrow
+
+    for place, field in enumerate(table.schema):
+        if field.type == pyarrow.float32():
+            numbers = table.column(place).cast(pyarrow.string()).cast(pyarrow.float64())
+            table = table.set_column(place, field.name, numbers)
+    return table
 
 
 def _readable(value: object, column: str, path: Path) -> object:
@@ -126,9 +137,12 @@ def _first_sheet(path: Path, wanted: str = "", *, formulas: bool = False) -> tup
 def _values(row: Sequence[Any], formats: Formats) -> list[object]:
     """The values of a row's cells. Formats that change how a number looks are noted, but for leading zeros.
 
-    A number that is shown with these is a code, and read as it is shown.
+    A number that is shown with these is a code, and read as it is shown. In texts, `_x000D_` and its like are the signs
+    that they stand for.
     """
-    values: list[object] = [cell.value for cell in row]
+    from openpyxl.utils.escape import unescape
+
+    values: list[object] = [unescape(cell.value) if isinstance(cell.value, str) else cell.value for cell in row]
     for place, value in enumerate(values):
         if isinstance(value, bool) or not isinstance(value, int | float):
             continue

@@ -9,6 +9,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import datetime, time
+from decimal import Decimal
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
@@ -19,6 +20,8 @@ DECODER = json.JSONDecoder(parse_constant=lambda _: None)
 """Reads NaN and infinities as null."""
 SAMPLE = 1_000_000
 """Bytes that are looked at to guess an encoding."""
+_SOFT_HYPHEN = re.compile("\N{SOFT HYPHEN}\n?")
+"""With the line break for which it became a visible one."""
 SURROGATE = re.compile("[\ud800-\udfff]")
 _STRAY = re.compile("[\udc80-\udcff]")
 """A byte that is no UTF-8, as Python's `surrogateescape` has it."""
@@ -103,10 +106,10 @@ def decode(data: bytes, name: str) -> Decoded:
 def clean(text: str) -> str:
     """Strip surrounding white space and turn CRLF into LF; lone surrogates, which no file can hold, become U+FFFD.
 
-    A letter and its marks become one character where there is one (Unicode's normal form C): texts that look the same
-    are the same.
+    A letter and its marks become one character where there is one (Unicode's normal form C), and soft hyphens, which
+    say where a word may be broken, go: texts that look the same are the same.
     """
-    text = text.replace("\r\n", "\n").strip()
+    text = _SOFT_HYPHEN.sub("", text.replace("\r\n", "\n")).strip()
     return unicodedata.normalize("NFC", SURROGATE.sub("\ufffd", text))
 
 
@@ -128,6 +131,7 @@ def is_blank(value: object) -> bool:
 def as_text(value: object) -> str:
     """Return a cell as text: objects, lists and truth values as JSON, anything blank as the empty string.
 
+    Numbers are written without an exponent: 0.00001, not 1e-05.
     NaN and infinities in objects and lists, for which JSON has no word, become null.
     """
     if is_blank(value):
@@ -137,6 +141,8 @@ def as_text(value: object) -> str:
         return clean(json.dumps(finite, ensure_ascii=False))
     if isinstance(value, datetime) and value.time() == time():  # a workbook has no other way to store a date
         value = value.date()
+    if isinstance(value, float | Decimal) and "e" in str(value).lower():
+        value = f"{Decimal(str(value)):f}"
     return clean(str(value))
 
 

@@ -39,9 +39,7 @@ class JsonShape:
     """The JSON objects that answers are, or hold: allowed keys and the kinds of value each may have."""
 
     keys: tuple[tuple[str, tuple[str, ...]], ...]
-    """Pairs of a key and its kinds: string, number, boolean, null, any."""
-    ordered: bool = False
-    """Whether keys always come in this order, each at most once; else in any order."""
+    """Pairs of a key and its kinds: string, number, boolean, null, any. Keys come in this order, each at most once."""
     repeated: bool = False
     """Whether an answer is a list of such objects, which may be empty."""
 

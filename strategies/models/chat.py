@@ -118,7 +118,14 @@ class ChatFormat:
         return self._encode(text)
 
     def answer_tokens(self, text: str) -> list[int]:
-        """An answer's tokens where it follows a prompt, as demonstrations have it; without the end token."""
+        """An answer's tokens where it follows a prompt; without the end token.
+
+        What reads like a special token is spelt out: code may hold <filename>.
+        """
+        if self._stands_alone and any(special in text for special in self._specials):
+            spelt = self._encode(text, split_special_tokens=True)
+            if not self._special_ids.intersection(spelt):
+                return spelt
         text = self._harmless(text)
         return self._encode(text) if self._stands_alone or not text else self._following(text)
 
@@ -126,8 +133,8 @@ class ChatFormat:
         before, both = self._encode(self._opening), self._encode(self._opening + self.space + answer)
         return both[len(before) :] if both[: len(before)] == before else self._encode(self.space + answer)
 
-    def _encode(self, text: str) -> list[int]:
-        return list(self.tokenizer.encode(text, add_special_tokens=False))
+    def _encode(self, text: str, **how: bool) -> list[int]:
+        return list(self.tokenizer.encode(text, add_special_tokens=False, **how))
 
     def _render(self, turns: Sequence[Turn], *, open_answer: bool) -> str:
         written = turns if self._knows_system else without_system(turns)

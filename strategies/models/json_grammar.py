@@ -1,7 +1,7 @@
 """A grammar for JSON answers of a known shape, and its use while decoding (xgrammar).
 
 The grammar writes `json.dumps` style: one space after commas and colons. Keys come in the order that the examples
-share, or in any where they share none; each value is of a kind that was seen for its key.
+share, or most of them, so that none is written twice; each value is of a kind that was seen for its key.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from functools import partial
 from heapq import heapify, heappop, heappush
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -39,11 +38,7 @@ any ::= string | number | boolean | null | object | array
 
 
 def shape_of(objects: Sequence[dict[str, Any]], keys: Sequence[str] = ()) -> JsonShape:
-    """The shape that all the objects have, and any further `keys` (as strings).
-
-    Where one order of keys agrees with all objects, the shape has it; then decoding cannot repeat a key.
-    """
-    whole = partial(SURROGATE.sub, "\ufffd")  # half a character may stand escaped in a key, and no tokenizer reads it
+    """The shape that all the objects have, and any further `keys` (as strings)."""
     kinds: dict[str, set[str]] = {}
     for item in objects:
         for key, value in item.items():
@@ -51,32 +46,40 @@ def shape_of(objects: Sequence[dict[str, Any]], keys: Sequence[str] = ()) -> Jso
     order = common_order([list(map(whole, item)) for item in objects])
     for key in keys:
         kinds.setdefault(key, {"string"})
-    unseen = [key for key in kinds if order is not None and key not in order]
-    names = [*order, *unseen] if order is not None else list(kinds)
-    return JsonShape(tuple((key, tuple(sorted(kinds[key]))) for key in names), ordered=order is not None)
+    names = dict.fromkeys((*order, *kinds))
+    return JsonShape(tuple((key, tuple(sorted(kinds[key]))) for key in names))
 
 
-def common_order(sequences: Sequence[Sequence[str]]) -> list[str] | None:
-    """An order of all items that every sequence follows; None where they contradict each other.
+def whole(key: str) -> str:
+    """Half a character may stand escaped in a key, and no tokenizer reads it."""
+    return SURROGATE.sub("\ufffd", key)
+
+
+def common_order(sequences: Sequence[Sequence[str]]) -> list[str]:
+    """The order of all items that the sequences follow, or most of them where they contradict each other.
 
     Where the sequences leave it open which of two items comes first, the alphabet decides: keys are often sorted, and
     then two that never met before will stand in that order too.
     """
-    after: dict[str, set[str]] = {item: set() for sequence in sequences for item in sequence}
-    for sequence in sequences:
-        for first, second in pairwise(sequence):
-            after[first].add(second)
-    blocked = Counter(item for later in after.values() for item in later)
-    ready = [item for item in after if not blocked[item]]
-    heapify(ready)
-    order: list[str] = []
-    while ready:
-        order.append(heappop(ready))
-        for item in after[order[-1]]:
-            blocked[item] -= 1
-            if not blocked[item]:
-                heappush(ready, item)
-    return order if len(order) == len(after) else None
+    follows = Counter(pair for sequence in sequences for pair in pairwise(sequence))
+    after: dict[str, dict[str, int]] = {item: {} for sequence in sequences for item in sequence}
+    for (first, second), times in follows.items():
+        if times > follows[second, first]:
+            after[first][second] = times - follows[second, first]
+    against = Counter[str]()  # what stands before an item, in so many sequences
+    for own in after.values():
+        against.update(own)
+    waiting, order = [(against[item], item) for item in after], dict[str, None]()
+    heapify(waiting)
+    while waiting:
+        _, item = heappop(waiting)
+        if item in order:
+            continue
+        order[item] = None
+        for later, times in after[item].items():
+            against[later] -= times
+            heappush(waiting, (against[later], later))
+    return list(order)
 
 
 def _kind(value: object) -> str:
@@ -100,8 +103,6 @@ def _answer(shape: JsonShape) -> str:
     if not 0 < len(shape.keys) <= MOST_KEYS:
         return "answer ::= object"
     pairs = [f'{_quoted(json.dumps(key, ensure_ascii=False))} ": " ({" | ".join(kinds)})' for key, kinds in shape.keys]
-    if not shape.ordered:
-        return f'answer ::= "{{}}" | "{{" pair (", " pair)* "}}"\npair ::= {" | ".join(pairs)}'
     rules = ['answer ::= "{}" | "{" from0 "}"']
     last = len(pairs) - 1
     for i, pair in enumerate(pairs):  # from_i: one or more pairs, of the keys from the i-th on

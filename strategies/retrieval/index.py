@@ -152,6 +152,8 @@ class Pair:
     id: str
     input: str
     answer: str
+    group: str = ""
+    """Of the rows that belong together; empty for one on its own."""
 
 
 class ExampleIndex:
@@ -164,7 +166,9 @@ class ExampleIndex:
     @classmethod
     def build(cls, examples: Sequence[Example], embedder: Embedder) -> ExampleIndex:
         """Embed and index the inputs of examples; of those with the same input and answer the first."""
-        pairs = _firsts([Pair(e.id, e.input, e.target) for e in examples], lambda pair: (pair.input, pair.answer))
+        pairs = _firsts(
+            [Pair(e.id, e.input, e.target, e.group) for e in examples], lambda pair: (pair.input, pair.answer)
+        )
         return cls(pairs, VectorIndex.build([p.input for p in pairs], embedder))
 
     def search(self, queries: Sequence[str], k: int) -> list[list[Pair]]:

@@ -13,6 +13,7 @@ import pytest
 
 from advisor.advice import recommend
 from advisor.advice.opening import _pays
+from advisor.advice.outlook import told_flip
 from advisor.decide import Assumptions, Candidate, Evidence, Limits, Losses, decide
 from advisor.economics import Money, Prices, Tariff, Terms, Use, tariff
 from advisor.error_costs import ErrorCosts
@@ -22,7 +23,7 @@ from advisor.report import schema
 from advisor.report.schema import INCUMBENT
 from advisor.reporting import with_errors
 from advisor.request import CompareRequest, make_request
-from advisor.sensitivity import break_evens
+from advisor.sensitivity import break_evens, what_would_flip
 from advisor.settings import settings_of
 from eval.metrics import ScoredRow
 from strategies.base import TRAINED
@@ -667,10 +668,14 @@ def test_what_takes_too_long_or_costs_too_much_is_not_mended_by_examples_or_a_la
     assert late.next_step == (
         "Relax --max-latency-ms: with 95 of 100 answers wanted within 100 ms, the pick is prompt with fixed examples."
     )
-    dear = Told(pair, {"majority": 40.0, "few_shot": 90.0}, max_cost_per_1k=2).advice.next_step
+    dear = Told(pair, {"majority": 140.0, "few_shot": 90.0}, max_cost_per_1k=2).advice.next_step
     assert dear == (
-        "Relax --max-cost-per-1k: with at most 4 USD per 1,000 queries allowed, the pick is always the commonest label."
+        "Relax --max-cost-per-1k: with at most 9 USD per 1,000 queries allowed, the pick is prompt with fixed examples."
     )
+    untaught_first = Told(pair, {"majority": 40.0, "few_shot": 90.0}, max_cost_per_1k=2).advice.next_step
+    assert untaught_first == dear, "the commonest label alone is no solution"
+    all_weak = Told({"majority": 0.5, "few_shot": 0.4}, max_cost_per_1k=0.01).advice.next_step
+    assert all_weak == "Add examples, or try a larger model with --model."
     both = Told(pair, {"majority": 40.0, "few_shot": 90.0}, max_cost_per_1k=2, max_latency_ms=50).advice.next_step
     assert both == "Relax --max-cost-per-1k and --max-latency-ms."
     kept = Told({**pair, INCUMBENT: 0.6}, max_latency_ms=50).advice.next_step
@@ -1266,6 +1271,54 @@ def test_what_costs_less_at_some_volume_is_not_said_to_where_it_costs_more() -> 
     )
     assert prompt.monthly < tuned.monthly
     candidates = [Candidate("few_shot", 0.9, prompt, 1.0, 0), Candidate("lora", 0.9, tuned, 1.0, 1)]
-    case: Any = SimpleNamespace(candidates=candidates, settings=SimpleNamespace(volume=volume))
-    assert "less above" not in _pays(case, "few_shot", "lora")
+    case: Any = SimpleNamespace(candidates=candidates, settings=SimpleNamespace(volume=volume, error_cost=None))
+    assert _pays(case, "few_shot", "lora") == "costs about the same"
     assert break_evens(candidates, "few_shot") == []
+
+
+def prompted_and_tuned(tuned_seconds: float, volume: float) -> list[Candidate]:
+    """On machines that are always on; the tuned one cost 0.03 USD to train."""
+    prices = Prices("m", 0.10, "stated")
+    prompt = always_on(0.9, 0.0, "prompt", volume, prices)
+    tuned = always_on(tuned_seconds, 1200, "finetune", volume, prices)
+    return [Candidate("few_shot", 0.9, prompt, 1.0, 0), Candidate("lora", 0.9, tuned, 1.0, 1)]
+
+
+@pytest.mark.parametrize(
+    ("volume", "said"), [(300_000, "costs more"), (440_000, "costs about the same"), (2_000_000, "costs more")]
+)
+def test_of_what_costs_less_at_some_volumes_only_the_stated_one_is_told(volume: int, said: str) -> None:
+    """A machine carries 292,000 queries or 438,000: at 440,000 both need two, a cent apart at most."""
+    candidates = prompted_and_tuned(0.6, volume)
+    case: Any = SimpleNamespace(candidates=candidates, settings=SimpleNamespace(volume=volume, error_cost=None))
+    assert _pays(case, "lora", "few_shot") == said
+
+
+def test_less_by_a_cent_is_not_told_as_less() -> None:
+    """Below 292,000 queries one machine does for both, and the prompt is the cheaper by 0.3 cents of training."""
+    volume = 300_000
+    candidates = prompted_and_tuned(0.25, volume)
+    case: Any = SimpleNamespace(candidates=candidates, settings=SimpleNamespace(volume=volume, error_cost=None))
+    assert _pays(case, "few_shot", "lora") == "costs less above 292,000 queries a month"
+    assert _pays(case, "lora", "few_shot") == "costs more"
+
+
+def test_costs_that_are_compared_without_wrong_answers_say_so() -> None:
+    told = Told({"few_shot": 0.9, "lora": 0.88}, {"few_shot": 1.0, "lora": 3.0}, error_cost=0.01)
+    assert "and costs more, wrong answers not counted." in told.summary
+
+
+def test_what_is_the_pick_between_two_volumes_only_is_told_with_both() -> None:
+    """From 438,000 queries both need two machines, and the simpler is taken; from 584,000 it needs a third."""
+    volume = 300_000
+    candidates = prompted_and_tuned(0.6, volume)
+    evidence = Evidence({}, {c.name: np.full(10, 0.9) for c in candidates}, 200)
+    assumed = Assumptions(candidates, evidence, Limits(), 0.01, volume)
+    case: Any = SimpleNamespace(
+        weighed=SimpleNamespace(assumptions=assumed), settings=SimpleNamespace(volume=volume, hosting="always-on")
+    )
+    told = [told_flip(case, flip) for flip in what_would_flip(assumed) if flip.what == "volume"]
+    assert told == [
+        "Below 292,000 queries a month, the pick is prompt with fixed examples.",
+        "Between 438,000 and 584,000 queries a month, the pick is prompt with fixed examples.",
+    ]

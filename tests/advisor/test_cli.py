@@ -62,6 +62,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_csv(folder / "one_label.csv", header, [(text, "billing") for text, _ in rows])
     write_csv(folder / "no_outputs.csv", header, [(text, "") for text, _ in rows])
     write_csv(folder / "columns.csv", ("foo", "bar"), rows)
+    write_csv(folder / "faq.csv", ("text",), [(f"{text}: {label}",) for text, label in rows])
     (folder / "empty.csv").touch()
     (folder / "binary.csv").write_bytes(bytes(range(256)) * 40)
     (folder / "binary.jsonl").write_bytes(bytes(range(256)) * 40)
@@ -121,6 +122,9 @@ REFUSED = {
     "strategies without what they read": (
         (*GOOD, "--strategies", "rag,lora_rag"),
         "there is nothing to compare, for rag needs documents (--documents) and lora_rag needs documents",
+    ),
+    "documents that give all away": (
+        (*GOOD, "--documents", "faq.csv", "--strategies", "rag"), "rag needs documents (all documents were left out,"
     ),
     "unknown metric": (("compare", "--task", "metric.json", *GOOD[3:]), "choose one of accuracy"),
     "unknown kind": (("compare", "--task", "kind.yaml", *GOOD[3:]), "choose one of classification"),

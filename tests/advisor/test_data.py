@@ -203,6 +203,14 @@ def test_documents_that_leak_are_left_out_unless_that_is_accepted(mixed: Path, t
     assert [d.id for d in kept.documents] == ["fact.txt", "faq.txt"]
 
 
+def test_why_there_are_no_documents_is_known(mixed: Path, tmp_path: Path) -> None:
+    assert read(mixed).no_documents == "there are no documents to retrieve from"
+    documents = write_documents(tmp_path / "documents", faq=f"{MIXED[1][0]}\n{MIXED[1][1]}")
+    data = read(mixed, documents=str(documents))
+    assert not data.documents
+    assert data.no_documents.startswith("all documents were left out")
+
+
 SECRETS = ("ada@example.org", "4242 4242 4242 4242", "+44 20 7946 0958", "DE89 3704 0044 0532 0130 00")
 
 
@@ -326,6 +334,33 @@ def test_dates_that_can_be_read_both_ways_are_refused(tmp_path: Path) -> None:
         read(with_column(tmp_path / "a.csv", "date", cells), time_column="date")
 
 
+def spread(count: int) -> list[tuple[int, int, int]]:
+    """A hundred days of so many years, as year, month and day, in order."""
+    return sorted((2023 + i % count, 1 + i % 12, 1 + (i * 7) % 28) for i in range(100))
+
+
+@pytest.mark.parametrize("sign", ["-", "/", "."])
+@pytest.mark.parametrize("order", [slice(None), slice(None, None, -1)], ids=["year first", "day first"])
+def test_a_year_of_two_figures_may_come_first_or_last(sign: str, order: slice, tmp_path: Path) -> None:
+    cells = [sign.join(f"{part % 100:02}" for part in day[order]) for day in spread(3)]
+    data = read(with_column(tmp_path / "a.csv", "date", cells), time_column="date")
+    assert data.times is not None
+    assert list(data.times) == sorted(data.times)
+    assert f'Ordered the examples in time by "date", from {cells[0]} to {cells[-1]}.' in data.stated
+
+
+def test_a_year_of_two_figures_has_both(tmp_path: Path) -> None:
+    cells = [f"{d}.{m}.{y - 2013}" for y, m, d in spread(15)]
+    data = read(with_column(tmp_path / "a.csv", "date", cells), time_column="date")
+    assert list(data.times or ()) == sorted(data.times or ())
+
+
+def test_years_that_may_be_days_are_refused(tmp_path: Path) -> None:
+    cells = ["-".join(f"{part % 100:02}" for part in (y - 10, m, d)) for y, m, d in spread(15)]
+    with pytest.raises(RequestError, match="with the year or with the day first: write them as YYYY-MM-DD"):
+        read(with_column(tmp_path / "a.csv", "date", cells), time_column="date")
+
+
 # ---- the system in use today -----------------------------------------------------------------------------------------
 
 TODAY = [("billing" if i % 3 else "delivery") for i in range(100)]
@@ -413,6 +448,17 @@ def test_a_row_that_was_left_out_does_not_shift_the_order_of_the_incumbents(tmp_
     )
     assert data.incumbent == (*TODAY[:4], *TODAY[5:])
     assert any("by the order of rows, with 1 row left out." in sentence for sentence in data.stated)
+
+
+@pytest.mark.parametrize("blank", ["", '""'])
+def test_rows_for_which_the_system_gave_nothing_keep_their_places(blank: str, tmp_path: Path) -> None:
+    """As many outputs as examples, but not the same rows: three examples have no label, three outputs are blank."""
+    rows = [(text, "" if i in (80, 81, 82) else label) for i, (text, label) in enumerate(MIXED)]
+    outputs = [blank if i in (5, 9, 20) else output for i, output in enumerate(TODAY)]
+    (tmp_path / "b.csv").write_text("\n".join(["prediction", *outputs]))
+    data = read(write(tmp_path / "a.csv", rows), incumbent=str(tmp_path / "b.csv"))
+    wanted = ["" if i in (5, 9, 20) else output for i, output in enumerate(TODAY) if i not in (80, 81, 82)]
+    assert data.incumbent == tuple(wanted)
 
 
 def test_an_incumbent_that_lacks_rows_is_refused_with_the_ids_that_it_lacks(tmp_path: Path) -> None:

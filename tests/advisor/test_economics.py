@@ -165,11 +165,17 @@ def test_without_queries_a_machine_that_is_on_is_paid_all_the_same() -> None:
 
 
 def test_a_machine_that_is_on_is_cheaper_than_tokens_above_the_volume_that_pays_for_it() -> None:
-    """730 USD a month against 0.01 USD a query; at 100,000 queries a second machine is needed, and pays again later."""
-    on = Tariff(0.0, 0.0, machine=730.0, carries=100_000, fewest=1).at(0)
-    tokens = Tariff(0.01, 0.0).at(0)
+    """730 USD a month against 0.01 USD a query; the second machine is needed when tokens cost more than two."""
+    on, tokens = Tariff(0.0, 0.0, machine=730.0, carries=200_000, fewest=1).at(0), Tariff(0.01, 0.0).at(0)
     assert break_even(on, tokens) == pytest.approx(73_000)
-    assert break_even(tokens, on) == pytest.approx(100_000), "there one more machine is the dearer for a while"
+    assert break_even(tokens, on) is None
+
+
+def test_what_changes_places_again_has_no_break_even() -> None:
+    """At 100,000 queries a second machine is needed, which is the dearer for a while: 1,460 USD against 1,000."""
+    on, tokens = Tariff(0.0, 0.0, machine=730.0, carries=100_000, fewest=1).at(0), Tariff(0.01, 0.0).at(0)
+    assert break_even(on, tokens) is None
+    assert break_even(tokens, on) is None
 
 
 def test_pieces_cover_what_can_be_looked_at_without_gaps() -> None:

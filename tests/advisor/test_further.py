@@ -19,6 +19,7 @@ from advisor.further import (
     count_labels,
     evaluate_kept,
     inputs_of,
+    kept_solutions,
     labelled,
     predict_lines,
     quotes_documents,
@@ -75,6 +76,31 @@ def test_it_answers_from_the_new_documents_and_keeps_all_else(
     assert not quotes_documents(folder)
 
 
+@pytest.mark.parametrize("place", [".", "documents/.."])
+def test_a_solution_may_be_named_by_the_folder_one_stands_in(
+    small_tasks: dict[Kind, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    folder = kept("passage_copy", small_tasks, tmp_path)
+    run_with(tmp_path, task={"metric": "token_f1"}, recommendation={"strategy": "passage_copy"})
+    monkeypatch.chdir(folder)
+    (folder / "documents").mkdir(exist_ok=True)
+    assert kept_solutions(Path(place), everything=False) == [("passage_copy", Path(place))]
+    (found,) = evaluate_kept(
+        Path(place), small_tasks[Kind.QA].examples, everything=False, metric=None, device="cpu", progress=Silent()
+    )
+    assert (found["name"], found["quality"]["metric"]) == ("passage_copy", "token_f1")
+    cli.predict(Path(place), text="anything")
+    cli.refresh(Path(place), str(_written(tmp_path / "new.txt", "The zeppelin of Zorbul lands on Sunday.")))
+    (answer,) = load_solution(folder, shelf()).predict(["When does the zeppelin of Zorbul land?"])
+    assert answer.sources == ("new.txt",)
+    assert not [p.name for p in tmp_path.iterdir() if p.name.startswith(".")]
+
+
+def _written(file: Path, text: str) -> Path:
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
 def test_it_is_said_that_a_prompt_quotes_the_documents_of_then(
     small_tasks: dict[Kind, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -87,7 +113,7 @@ def test_labels_stay_what_they_were_whatever_the_documents_say(
 ) -> None:
     labelled = small_tasks[Kind.CLASSIFICATION]
     labels = len({example.target for example in labelled.examples})
-    (tmp_path / "new.txt").write_text("The zeppelin of Zorbul lands on Sunday.")
+    _written(tmp_path / "new.txt", "The zeppelin of Zorbul lands on Sunday.")
     with_documents = {Kind.CLASSIFICATION: replace(labelled, documents=small_tasks[Kind.QA].documents)}
     folder = kept("rag", with_documents, tmp_path / "labels", Kind.CLASSIFICATION)
     assert count_labels(folder) == labels

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
-from advisor import economics, trial
+from advisor import cli, economics, trial
 from advisor.comparison import ANSWERS, compare
-from advisor.economics import Prices, TokenPrices, assumed_prices, with_list_prices
+from advisor.economics import Prices, TokenPrices, assumed_prices, not_given, with_list_prices
 from advisor.recompute import report_again
 from advisor.report.forms import FORMS, rendered
 from advisor.report.wording import title_in_text
@@ -92,7 +93,12 @@ def test_a_hosted_model_competes_with_a_local_one_in_one_table(
     cheaper = report_again(options["output"], prices=bill).result("few_shot@openai:big").cost
     assert cheaper is not None
     assert cheaper.per_query_usd == pytest.approx(big.cost.per_query_usd), "its tokens cost what they did"
-    assert cheaper.basis.endswith("(prices.yaml)")
+    assert cheaper.basis.endswith("(prices.yaml, at the time of the run)"), "another file may have the same name"
+    Path(options["prices"]).write_text("hourly_usd: 0.10\ntokens: {big: {input: 1, output: 1}}\n")
+    mistaken = ["report", str(options["output"]), "--prices", options["prices"]]
+    told = CliRunner().invoke(cli.app, mistaken).stderr
+    none = f"none of {BIG} (prices.yaml, at the time of the run)"
+    assert told == f'advisor: Token prices are given of big, and {none}: write "{BIG}" if that is meant.\n'
     free = replace(bill, tokens={BIG: TokenPrices(input=0, output=0)})
     freed = report_again(options["output"], prices=free).result("few_shot@openai:big").cost
     assert freed is not None
@@ -318,6 +324,19 @@ def test_list_prices_are_taken_where_the_client_gives_none_and_say_where_they_co
         "openai:gpt-4o-mini"
     ])  # fmt: skip
     assert given.tokens["openai:gpt-4o-mini"] == own
+
+
+def test_prices_of_a_name_that_no_model_has_are_said_to_be_another_s() -> None:
+    mini, price = "openai:gpt-4o-mini", TokenPrices(input=1, output=2)
+    mistaken = Prices("m", 1.0, "x", tokens={"gpt-4o-mini": price, "big": price})
+    (said,) = not_given(with_list_prices(mistaken, [mini]), [mini])
+    assert said.startswith(f"Token prices are given of gpt-4o-mini, and none of {mini} (genai-prices ")
+    assert said.endswith(f': write "{mini}" if that is meant.')
+    (other,) = not_given(with_list_prices(replace(mistaken, tokens={"big": price}), [mini]), [mini])
+    assert other.startswith(f"Token prices are given of other models, and none of {mini} (genai-prices ")
+    for tokens in ({}, {mini: price, "gpt-4o-mini": price}):
+        assert not_given(with_list_prices(replace(mistaken, tokens=tokens), [mini]), [mini]) == []
+    assert not_given(mistaken, ["small"]) == []
 
 
 def test_the_cap_and_the_endpoint_are_options(tmp_path: Path) -> None:

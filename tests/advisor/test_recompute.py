@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import chdir
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -308,6 +309,8 @@ def test_what_is_no_run_or_has_lost_its_records_is_refused(run: Path, tmp_path: 
     (run / "plan.json").unlink()
     with pytest.raises(RequestError, match=r"^run: a service made this run and keeps what was measured"):
         report_again(run)
+    with chdir(run), pytest.raises(RequestError, match=r"^run: a service made this run"):
+        report_again(Path())
     (run / "report.json").write_text("{}")
     with pytest.raises(RequestError, match=r"^run holds no finished run") as unreadable:
         report_again(run)

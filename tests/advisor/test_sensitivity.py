@@ -213,6 +213,9 @@ def test_between_the_values_given_the_pick_is_the_same_and_beyond_them_another(a
     for flip in flips:
         beyond = flip.value * (1 + 1e-5 if flip.value > now else 1 - 1e-5)
         assert move(beyond).pick() == flip.pick != assumed.pick()
+        if flip.until is not None:
+            assert {move(float(v)).pick() for v in np.linspace(flip.value, flip.until, 12)[1:-1]} == {flip.pick}
+            assert move(flip.until * (1 + 1e-5 if flip.value > now else 1 - 1e-5)).pick() != flip.pick
 
 
 # ---- machines that are always on -------------------------------------------------------------------------------------
@@ -273,6 +276,8 @@ def test_between_here_and_the_volume_that_is_told_nothing_changes_and_beyond_it_
         if flip:
             beyond = flip.value * (1 + 1e-6 if above else 1 - 1e-6)
             assert assumed.at_volume(beyond).pick() == flip.pick
+            farther = (20 * flip.value if above else 0.0) if flip.until is None else flip.until
+            assert assumed.at_volume(flip.value + share * (farther - flip.value)).pick() == flip.pick
 
 
 def test_a_flip_is_told_in_few_digits_that_bring_it_about() -> None:

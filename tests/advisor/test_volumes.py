@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from advisor.decide import Assumptions, Candidate, Evidence, Limits, decide
-from advisor.economics import Tariff
+from advisor.economics import WINDOW, Tariff
+from advisor.report.charts import _points
 from advisor.report.schema import Volumes
 from advisor.sensitivity import picks_by_volume
-from advisor.volumes import MOST_LINES, by_volume
+from advisor.volumes import MOST_LINES, MOST_MACHINES, by_volume
 
 VOLUME = 20_000
 
@@ -72,6 +73,39 @@ def test_costs_are_those_of_a_month_with_wrong_answers_where_they_have_a_price()
     assert dearer.monthly_usd[priced.queries_per_month.index(VOLUME)] == pytest.approx(120 + 0.5 * 0.1 * VOLUME)
 
 
+def test_where_machines_are_always_on_the_corners_of_the_steps_are_given() -> None:
+    """What the chart joins by straight lines is what is paid, to a tenth (0.9 seconds a query)."""
+    on = candidate("on", 0.9, Tariff(0.0, 0.4, machine=73.0, carries=29_200.0, fewest=1))
+    found = made(assume(on))
+    line = found.lines[0]
+    assert line.steps[0].queries_per_month == pytest.approx(29_200)
+    assert line.steps[0].monthly_usd == pytest.approx((73 + 0.4 / 12, 146 + 0.4 / 12))
+    assert len(line.steps) == MOST_MACHINES
+    corners = np.array([*_points(found.queries_per_month, line)])
+    volumes = np.geomspace(found.queries_per_month[0], found.queries_per_month[-1], 3000)
+    drawn = np.exp(np.interp(np.log(volumes), np.log(corners[:, 0]), np.log(corners[:, 1])))
+    paid = np.array([on.money.tariff.at(volume).monthly for volume in volumes])
+    assert np.abs(drawn / paid - 1).max() < 0.1
+    assert made(assume(PROMPT)).lines[0].steps == []
+
+
+def test_steps_carry_what_wrong_answers_cost() -> None:
+    on = candidate("on", 0.9, Tariff(0.0, 0.0, machine=73.0, carries=29_200.0, fewest=3))
+    steps = made(assume(on, error_cost=0.5)).lines[0].steps
+    assert steps[0].queries_per_month == pytest.approx(87_600)
+    assert steps[0].monthly_usd == pytest.approx((219 + 0.05 * 87_600, 292 + 0.05 * 87_600))
+
+
+def test_changes_are_given_as_far_as_they_were_looked_for() -> None:
+    """Of hundreds of machines not each can be looked at: the list ends there, and says so."""
+    on = candidate("on", 0.95, Tariff(0.0, 0.0, machine=73.0, carries=100.0, fewest=1))
+    found = made(assume(on, PROMPT))
+    assert found.searched == (100.0, pytest.approx((200 + WINDOW) * 100))
+    assert all(found.searched[0] <= change.queries_per_month <= found.searched[1] for change in found.changes)
+    assert found.queries_per_month[-1] == 10_000_000
+    assert made(assume(PROMPT, TUNED)).searched is None
+
+
 def test_what_lags_in_quality_is_shown_but_its_cost_does_not_count() -> None:
     weak = candidate("weak", 0.5, Tariff(0.0, 0.0))
     found = made(assume(PROMPT, TUNED, weak))
@@ -82,7 +116,7 @@ def test_what_lags_in_quality_is_shown_but_its_cost_does_not_count() -> None:
 
 def test_a_limit_that_only_few_idle_hours_break_leaves_no_pick_there() -> None:
     on = candidate("on", 0.9, Tariff(0.0, 0.0, machine=73.0, fewest=1))
-    found = picks_by_volume(assume(on, limits=Limits(max_cost_per_1k=1.0)), 100.0, 1e6)
+    found, _ = picks_by_volume(assume(on, limits=Limits(max_cost_per_1k=1.0)), 100.0, 1e6)
     assert found == [(100.0, None), (pytest.approx(73_000.0), "on")]
     assumed = assume(on, limits=Limits(max_cost_per_1k=1.0))
     assert assumed.pick() is None

@@ -121,6 +121,128 @@ def test_docx_gives_insertions_content_controls_and_nested_tables(tmp_path: Path
     assert texts(read_documents(tmp_path))["a.docx"].splitlines() == lines
 
 
+PRICES = [("", "Express", "Standard"), ("France", "", "5.00"), ("Spain", "7.00", "")]
+
+
+def table_of(path: Path, rows: list[tuple[str, ...]]) -> None:
+    """A table as a page has it, or as a Word file does."""
+    if path.suffix == ".html":
+        in_rows = ("".join(f"<td><p>{cell}</p></td>" for cell in row) for row in rows)
+        path.write_text(f"<table><tbody>{''.join(f'<tr>{cells}</tr>' for cells in in_rows)}</tbody></table>")
+        return
+    from docx import Document
+
+    source = Document()
+    table = source.add_table(0, len(rows[0]))
+    for row in rows:
+        for cell, text in zip(table.add_row().cells, row, strict=True):
+            cell.text = text
+    source.save(str(path))
+
+
+@pytest.mark.parametrize("name", ["a.html", "a.docx"])
+def test_a_row_of_a_table_is_a_line_in_which_each_cell_keeps_its_column(tmp_path: Path, name: str) -> None:
+    table_of(tmp_path / name, [*PRICES, ("", "", "")])
+    (text,) = texts(read_documents(tmp_path)).values()
+    assert text.splitlines() == ["– | Express | Standard", "France | – | 5.00", "Spain | 7.00 | –"]
+
+
+def test_a_cell_of_several_columns_or_rows_is_given_in_each(tmp_path: Path) -> None:
+    from docx import Document
+
+    page = "<table><tr><td colspan=3>Prices<tr><th rowspan=2>EU<td colspan=2>5<tr><td>7<br>net<td></table>"
+    (tmp_path / "a.html").write_text(page)
+    source = Document()
+    table = source.add_table(3, 3)
+    cells = [row.cells for row in table.rows]
+    for (top, left), (bottom, right), text in [
+        ((0, 0), (0, 2), "Prices"),
+        ((1, 0), (2, 0), "EU"),
+        ((1, 1), (1, 2), "5"),
+        ((2, 1), (2, 1), "7\nnet"),
+    ]:
+        cells[top][left].merge(cells[bottom][right]).text = text
+    source.save(str(tmp_path / "a.docx"))
+    for text in texts(read_documents(tmp_path)).values():
+        assert text.splitlines() == ["Prices", "EU | 5 | 5", "EU | 7 net | –"]
+
+
+def test_a_table_that_frames_a_page_keeps_the_lines_in_it(tmp_path: Path) -> None:
+    inner = "<table><tr><td>a<td></tr></table>"
+    (tmp_path / "a.html").write_text(f"<table><tr><td><h2>Fees</h2><p>One</p>{inner}<p>Two</p><td>Menu</tr></table>")
+    (text,) = texts(read_documents(tmp_path)).values()
+    assert text.splitlines() == ["## Fees", "One", "a | –", "Two", "Menu"]
+
+
+def test_headings_are_those_of_markdown(tmp_path: Path) -> None:
+    from docx import Document
+    from docx.enum.style import WD_STYLE_TYPE
+
+    headings = "<h1>Plans</h1><p>Some text</p><h2>Gold <br><b>plan</b></h2><h3></h3>"
+    (tmp_path / "a.html").write_text(f"<title>T</title>{headings}")
+    source = Document()
+    own = source.styles.add_style("Kapitel", WD_STYLE_TYPE.PARAGRAPH)
+    own.base_style = source.styles["Heading 2"]
+    source.add_heading("Plans", 1)
+    source.add_paragraph("Some text")
+    source.add_paragraph("Gold\nplan", own)
+    source.add_heading("", 3)
+    source.save(str(tmp_path / "b.docx"))
+    page, word = read_documents(tmp_path).documents
+    assert page.title == "T"
+    assert page.text == word.text == "# Plans\nSome text\n## Gold plan"
+
+
+def test_code_of_a_page_keeps_its_indentation(tmp_path: Path) -> None:
+    (tmp_path / "a.html").write_text("<p>Run</p><pre>\ndef f(x):\n    <b>return</b>  1\n# end\n</pre>")
+    (text,) = texts(read_documents(tmp_path)).values()
+    assert text == "Run\n```\ndef f(x):\n    return  1\n# end\n```"
+
+
+def test_docx_gives_text_boxes_notes_headers_and_footers(tmp_path: Path) -> None:
+    from docx import Document
+    from docx.opc.packuri import PackURI
+    from docx.opc.part import Part
+    from docx.oxml import parse_xml
+    from docx.oxml.ns import nsdecls
+
+    def paragraph(content: str) -> str:
+        return f"<w:p {nsdecls('w')}>{content}</w:p>"
+
+    def run(text: str) -> str:
+        return f"<w:r><w:t>{text}</w:t></w:r>"
+
+    def box(*texts: str) -> str:
+        return f"<w:pict><w:txbxContent>{''.join(paragraph(run(text)) for text in texts)}</w:txbxContent></w:pict>"
+
+    source = Document()
+    end = source.element.body[-1]
+    mc = 'xmlns:mc="http://schemas.openxmlformats.org/markup-compatibility/2006"'
+    both = f"<mc:Choice>{box('In a box', 'with lines')}</mc:Choice><mc:Fallback>{box('In a box')}</mc:Fallback>"
+    boxes = f"<w:r><mc:AlternateContent {mc}>{both}</mc:AlternateContent></w:r><w:r>{box('In another')}</w:r>"
+    for content in (run("Before") + boxes, run("Fees apply") + "<w:r><w:footnoteReference w:id='2'/></w:r>" + run(".")):
+        end.addprevious(parse_xml(paragraph(content)))
+    note = f"<w:footnote w:id='2'>{paragraph(run('4.90 EUR'))}</w:footnote>"
+    notes = f"<w:footnotes {nsdecls('w')}><w:footnote w:id='0'><w:p/></w:footnote>{note}</w:footnotes>"
+    part = Part(PackURI("/word/footnotes.xml"), "application/xml", notes.encode(), source.part.package)
+    kinds = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    source.part.relate_to(part, f"{kinds}/footnotes")
+    source.sections[0].header.paragraphs[0].text = "Valid from 1 May"
+    source.sections[0].footer.paragraphs[0].text = "Example Ltd"
+    source.add_section()
+    source.save(str(tmp_path / "a.docx"))
+    lines = [
+        "Valid from 1 May",
+        "Before",
+        "In a box",
+        "with lines",
+        "In another",
+        "Fees apply (4.90 EUR).",
+        "Example Ltd",
+    ]
+    assert texts(read_documents(tmp_path))["a.docx"].splitlines() == lines
+
+
 def test_pdf_pages_without_text_are_counted(tmp_path: Path) -> None:
     write_pdf(tmp_path / "a.pdf", ["First page", "", "Third page"])
     write_pdf(tmp_path / "scan.pdf", ["", ""])

@@ -195,12 +195,22 @@ def test_rouge_l_sees_the_vowels_that_are_marks_on_a_letter(output: str, target:
 
 
 def test_overlap_metrics_rank_a_near_answer_above_a_far_one() -> None:
-    for name in ("rougeL", "gleu", "chrf", "token_f1"):
+    for name in ("rougeL", "gleu", "chrf", "chrf_layout", "token_f1"):
         near, far = (
             score(name, "reset your password first", "reset the password first"),
             score(name, "no", "yes we can"),
         )
         assert near > far, name
+
+
+def test_chrf_with_layout_sees_operators_line_ends_and_indentation() -> None:
+    code = "def f(x):\n    if x > 0:\n        return x\n    return -x"
+    assert score("chrf_layout", f"\n{code}  \n", code) == 1
+    assert score("chrf_layout", code.replace(" > ", "  >  "), code) == 1
+    for wrong in (code.replace("    ", ""), " ".join(code.split()), code.replace(">", "<")):
+        assert score("chrf_layout", wrong, code) < 0.95, wrong
+    for indented in ("", "\n"):
+        assert score("chrf", code.replace("    ", indented), code) == 1
 
 
 @pytest.mark.parametrize(
@@ -270,6 +280,7 @@ def test_json_f1_is_symmetric_and_one_for_the_same_object(first: object, second:
         ("token_f1", {"exact_match"}),
         ("rougeL", {"token_f1"}),
         ("exact_match", {"rougeL"}),
+        ("chrf_layout", {"exact_match"}),
         ("json_field_f1", {"valid_json", "exact_match"}),
     ],
 )
@@ -328,7 +339,24 @@ def test_what_is_no_label_of_a_scale_is_as_far_off_as_can_be() -> None:
     )
 
 
-@pytest.mark.parametrize("labels", ["0 1", "1 2 4", "a b c", "01 02 03", "1 2 3.0", "-0 1 2"])
+@pytest.mark.parametrize("labels", ["1.0 2.0 3.0 4.0 5.0", "1 2 4 5", "0 2 3 4 5 6 7 8 9 10", "-1.0 0.0 1.0"])
+def test_a_scale_may_be_written_as_data_frames_do_and_lack_a_level(labels: str) -> None:
+    rows = [(label,) for label in labels.split()]
+    steps = secondary_metrics("accuracy", [row[0] for row in rows[1:] + rows[-1:]], rows)
+    whole = [float(row[0]) for row in rows]
+    assert steps["mean_absolute_error"] == pytest.approx((whole[-1] - whole[0]) / len(whole))
+
+
+@pytest.mark.parametrize("labels", ["3.0 3.5 4.0 4.5 5.0", "3 3.5 4 4.5 5", "-0.5 0 0.5 1 1.5"])
+def test_half_a_star_is_a_step_where_there_are_halves(labels: str) -> None:
+    rows = [(label,) for label in labels.split()]
+    steps = secondary_metrics("accuracy", [row[0] for row in rows[1:] + rows[-1:]], rows)
+    assert (steps["mean_absolute_error"], steps["within_one"]) == (pytest.approx(4 / 5), 1.0)
+
+
+@pytest.mark.parametrize(
+    "labels", ["0 1", "1 2 4", "a b c", "01 02 03", "1 2 3.0", "-0 1 2", "1 3 5", "1.0 1.5", "1.1 1.2 1.3"]
+)
 def test_other_labels_are_no_scale(labels: str) -> None:
     rows = [(label,) for label in labels.split()]
     assert "mean_absolute_error" not in secondary_metrics("accuracy", labels.split(), rows)

@@ -98,6 +98,17 @@ def test_lone_surrogates_are_replaced_so_that_results_can_be_written(write: Writ
     assert pairs(file) == [("a\ufffdb", "😀")]
 
 
+def test_soft_hyphens_are_no_part_of_a_word(write: Write) -> None:
+    row = '{"input": "Kün\u00addi\u00ad\\ngung", "output": "vier\u00adzehn"}\n'
+    assert pairs(read_examples(write("a.jsonl", row))) == [("Kündigung", "vierzehn")]
+
+
+def test_small_and_large_numbers_are_written_out(write: Write) -> None:
+    rows = '{"input": "a", "output": 0.00001}\n{"input": "b", "output": 1e22}\n{"input": "c", "output": -1.5e-7}\n'
+    outputs = [output for _, output in pairs(read_examples(write("a.jsonl", rows)))]
+    assert outputs == ["0.00001", "10000000000000000000000", "-0.00000015"]
+
+
 def test_names_of_columns_are_cleaned_as_cells_are(write: Write) -> None:
     row = '{"input": "a", "output": "x", "note\\ud83d": "n", "e\u0301tat ": 1, "\u00e9tat": 2}\n'
     file = read_examples(write("a.jsonl", row))
@@ -295,6 +306,16 @@ def test_a_workbooks_dates_are_dates(tmp_path: Path) -> None:
         book.worksheets[0].append(row)
     book.save(tmp_path / "a.xlsx")
     assert pairs(read_examples(tmp_path / "a.xlsx")) == [("a", "2024-03-01"), ("b", "2024-03-01 08:30:00")]
+
+
+def test_signs_that_a_workbook_writes_as_their_numbers_are_read(tmp_path: Path) -> None:
+    from openpyxl import Workbook
+
+    book = Workbook()
+    for row in [["text", "output"], ["one_x000D_\ntwo", "a_x0020_b _xyz_"]]:
+        book.worksheets[0].append(row)
+    book.save(tmp_path / "a.xlsx")
+    assert pairs(read_examples(tmp_path / "a.xlsx")) == [("one\ntwo", "a b _xyz_")]
 
 
 def test_columns_that_are_missed_are_told_with_the_sheet_that_was_read(tmp_path: Path) -> None:
@@ -533,6 +554,18 @@ def test_parquet_keeps_lists_and_numbers(tmp_path: Path) -> None:
     assert [e.targets for e in file.examples] == [("x", "y")]
     assert file.columns["year"] == ("1",)
     assert found(file, "empty_output").rows == ("row-2",)
+
+
+@pytest.mark.parametrize("bits", [32, 64])
+def test_numbers_of_few_bits_are_those_that_were_written(bits: int, tmp_path: Path) -> None:
+    import numpy as np
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    numbers = pa.array(np.array([49.9, 0.5, np.nan, 2**-10], f"float{bits}"))
+    parquet.write_table(pa.table({"text": list("abcd"), "output": numbers}), tmp_path / "a.parquet")
+    outputs = [output for _, output in pairs(read_examples(tmp_path / "a.parquet"))]
+    assert outputs == ["49.9", "0.5", "0.0009765625"]
 
 
 def test_a_workbook_gives_its_first_sheet_and_names_the_others(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from time import process_time
@@ -12,6 +12,7 @@ import pytest
 from eval.contracts import Document, Example, Kind
 from eval.errors import RequestError
 from eval.json_fields import fields_of
+from eval.metrics import get_metric
 from eval.tasks import TaskSpec, are_json_objects, complete, has_fields, read_task
 
 SPEC = TaskSpec("Do it.")
@@ -188,6 +189,14 @@ def test_lists_of_objects_are_extraction_even_if_the_empty_one_repeats() -> None
     assert inferred(examples(*[(f"trip {i}", f"[{i}, 1]") for i in range(40)])) == ("extraction", "exact_match")
 
 
+def test_lists_of_texts_are_compared_item_by_item_whatever_their_order() -> None:
+    rows = examples(*[(f"review {i}", f'["part {i}", "price"]' if i % 4 else "[]") for i in range(20)])
+    assert inferred(rows) == ("extraction", "json_field_f1")
+    assert get_metric("json_field_f1").row('["price", "part 1"]', [rows[1].target]).score == 1
+    _, stated = complete(TaskSpec("Do it.", metric="json_field_f1"), rows)
+    assert "json_field_f1" not in " ".join(stated)
+
+
 def test_a_metric_of_objects_takes_lists_of_them() -> None:
     rows = examples(("a", '[{"name": "bolt"}]'), ("b", "[]"))
     assert complete(TaskSpec("Do it.", metric="json_field_f1"), rows)[0].kind is Kind.EXTRACTION
@@ -200,7 +209,31 @@ def test_numbers_are_right_only_if_they_are_the_same_and_that_is_said(number: st
     assert (task.kind, task.metric) == ("generation", "exact_match")
     assert "the outputs are numbers" in stated[0]
     assert "however near it comes" in stated[1]
-    assert inferred(examples(*[(f"t{i}", f"{i} cats") for i in range(40)])) == ("generation", "token_f1")
+    assert inferred(examples(*[(f"t{i}", f"{i} cats sat on a mat") for i in range(40)])) == ("generation", "token_f1")
+
+
+@pytest.mark.parametrize(
+    "quantity",
+    [
+        "{} hours", "{} working days", "${}.5 million", "€{} per month", "{} cats", "between 3 and {} days",
+        "from 8:{} to 17:15", "{} de mayo de 1960", "Monday, {} May 1960", "May {}, 1960", "May 20{}", "in 20{}",
+        "1960年5月{}日", "20{}年5月", "2024년 5월 {}일", "{}个工作日", "3時間{}分",
+    ],
+)  # fmt: skip
+def test_quantities_and_dates_in_words_are_right_only_as_a_whole(quantity: str) -> None:
+    """In "7777 hours" for "3 hours" half of the words are right, and nothing of the answer."""
+    rows = examples(*[(f"how much is number {'i' * i}?", quantity.format(10 + i)) for i in range(20)])
+    assert inferred(rows) == ("generation", "exact_match")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["answer {}", "room {}", "x{} x{}", "2 eggs, {} cups flour", "Tom and {} others",
+     "{} people were hurt in the crash", "{}年发生了第二次世界大战", "no. {} (or so)"],
+)  # fmt: skip
+def test_other_texts_with_a_figure_are_right_in_part(text: str) -> None:
+    rows = examples(*[(f"what about number {'i' * i}?", text.format(10 + i, i)) for i in range(20)])
+    assert inferred(rows) == ("generation", "token_f1")
 
 
 def test_numbers_beside_which_other_answers_are_accepted_are_not_said_to_be_all() -> None:
@@ -257,9 +290,56 @@ def test_a_long_row_of_figures_is_looked_at_in_no_time() -> None:
     assert process_time() - start < 2
 
 
-def test_long_formal_text_is_right_in_part() -> None:
+def test_long_formal_text_is_right_in_part_and_its_signs_and_indentation_count() -> None:
     rows = examples(*[(f"t{i}", f"if x_{i} == y: " + "return x or y; " * 10) for i in range(20)])
-    assert inferred(rows) == ("generation", "rougeL")
+    assert inferred(rows) == ("generation", "chrf_layout")
+    prose = "The **parcel** ({}) was late [1]: nobody called. Write to him, please, since it's wet, and *very* young."
+    assert inferred(examples(*[(f"t{i}", prose.format(i)) for i in range(9)])) == ("generation", "rougeL")
+
+
+SPOKEN = [f"{way} parcel {i} to anna {'and nobody called me about it again ' * 2}" for i, way in enumerate("abcdefgh")]
+
+
+@pytest.mark.parametrize(
+    "change", [str.upper, str.title, lambda text: f"{text.strip().capitalize()}.".replace(" and", ", and")]
+)
+def test_a_measure_sees_what_the_task_changes(change: Callable[[str], str]) -> None:
+    """Punctuation and capitals put back: token F1 and ROUGE-L would give the unchanged inputs full marks."""
+    for some, usual in (([" ".join(text.split()[:7]) for text in SPOKEN], "token_f1"), (SPOKEN, "rougeL")):
+        task, stated = complete(SPEC, examples(*[(text, change(text)) for text in some]))
+        assert task.metric == ("exact_match" if usual == "token_f1" else "chrf")
+        assert f"since {usual} would give the unchanged inputs 1.00" in stated[-1]
+        metric = get_metric(task.metric)
+        assert max(metric.row(text, [change(text)]).score for text in some) < 0.9
+
+
+def test_rows_that_are_not_changed_do_not_hide_that_a_measure_is_blind() -> None:
+    rows = examples(*[(text, text if n % 2 else text.upper()) for n, text in enumerate(SPOKEN)])
+    assert inferred(rows) == ("generation", "chrf")
+    assert inferred(examples(*[(text, text) for text in SPOKEN])) == ("generation", "rougeL"), "nothing is changed"
+
+
+def test_a_letter_here_and_there_is_seen_best_word_by_word() -> None:
+    rows = examples(*[(text, text * 2 + f"to {text} now") for text in SPOKEN])
+    typos = examples(*[(row.target.replace("to anna", "to ana", 1), row.target) for row in rows])
+    assert inferred(typos) == ("generation", "gleu")
+
+
+def test_line_ends_are_seen_where_they_are_all_that_is_changed() -> None:
+    rows = examples(*[(text, text.replace(" and ", "\n  and ")) for text in SPOKEN])
+    assert inferred(rows) == ("generation", "chrf_layout")
+
+
+def test_rewriting_that_changes_words_keeps_its_measure() -> None:
+    short = examples(*[(f"um send the the parcel {n}", f"Send the parcel {n}") for n in "abcdefgh"])
+    assert inferred(short) == ("generation", "token_f1")
+
+
+def test_very_long_rewritings_are_looked_at_in_seconds() -> None:
+    rows = examples(*[(f"{text} " * 300, f"{text} " * 300 + "End") for text in SPOKEN * 10])
+    start = process_time()
+    complete(SPEC, rows)
+    assert process_time() - start < 20
 
 
 @pytest.mark.parametrize(("words", "metric"), [(2, "token_f1"), (30, "rougeL")])
@@ -338,6 +418,24 @@ def test_answers_that_stand_in_the_documents_are_no_labels_though_each_is_asked_
     assert inferred(asked(unspaced, "{} 首都是什么？", "{} 首都在哪里？"), chinese)[0] is Kind.QA
 
 
+CITIES = [f"{start}{end}" for start in ("North", "East", "Spring", "Ash", "Mill") for end in ("port", "vale", "ham")]
+
+
+def test_excerpts_of_the_input_are_no_labels_though_each_comes_back() -> None:
+    rows = examples(*[(f"Ticket {i}: a parcel to {CITIES[i % 15]} is late", CITIES[i % 15]) for i in range(60)])
+    assert inferred(rows) == ("extraction", "exact_match")
+    in_order = sorted(rows, key=lambda row: row.target)
+    assert inferred(in_order) == ("extraction", "exact_match")
+    assert inferred([*rows, *(replace(row, input=f"{row.input}!") for row in rows)])[0] is Kind.CLASSIFICATION, "often"
+    few = [row for row in rows if row.target in CITIES[:4]]
+    assert inferred(few)[0] is Kind.CLASSIFICATION, "few"
+
+
+def test_choices_that_every_input_lists_stay_labels() -> None:
+    rows = examples(*[(f"Ticket {i}. Choose: {', '.join(CITIES)}", CITIES[i * 7 % 15]) for i in range(60)])
+    assert inferred(rows)[0] is Kind.CLASSIFICATION
+
+
 def test_few_categories_stay_labels_though_they_stand_in_the_documents() -> None:
     yes_or_no = examples(*[(f"Is it true of {i}?", "yes" if i % 2 else "no") for i in range(20)])
     assert inferred(yes_or_no, HANDBOOK)[0] is Kind.CLASSIFICATION
@@ -360,4 +458,6 @@ def test_it_is_said_that_a_near_miss_on_a_scale_counts_as_any_other() -> None:
         _, stated = complete(spec, stars)
         assert "whole numbers from 1 to 5" in stated[-1]
         assert "--error-cost" in stated[-1]
+    _, stated = complete(SPEC, examples(*[(f"review {i}", f"{3 + i % 5 / 2:.1f}") for i in range(40)]))
+    assert "the numbers from 3 to 5 in steps of 0.5" in stated[-1]
     assert inferred(examples(*[(f"review {i}", str(i % 2)) for i in range(40)]))[0] is Kind.CLASSIFICATION

@@ -83,7 +83,9 @@ def test_an_overflow_is_an_unusable_answer() -> None:
     assert (found.text, found.error, found.usage, found.confidence) == ("", "overflows the context", Usage(7), None)
 
 
-def test_answers_may_be_a_little_longer_than_nearly_all_examples() -> None:
+def test_answers_may_be_a_little_longer_than_the_longest_example_unless_that_is_far_longer_than_the_others() -> None:
+    longest = AnswerFormat.infer(WRITING, rows(*["word " * 20] * 99, "word " * 27), MODEL)
+    assert longest.max_new_tokens == 32
     short = AnswerFormat.infer(WRITING, rows(*["one two"] * 99, "word " * 40), MODEL)
     assert 2 < short.max_new_tokens < 10
     longer = AnswerFormat.infer(WRITING, rows(*["word " * 20] * 10), MODEL)
@@ -96,6 +98,16 @@ def test_answers_may_be_a_little_longer_than_nearly_all_examples() -> None:
 def test_written_answers_are_cut_and_carry_what_the_model_said() -> None:
     (found,) = AnswerFormat(max_new_tokens=2).answer(MODEL, [PROMPT])
     assert (found.text, found.usage.output_tokens, found.confidence) == ("outage and", 2, None)
+
+
+class Saying(ScriptedModel):
+    """Writes the same, line breaks and all."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(lambda prompt: text)
+
+    def generate(self, prompts: Sequence[Prompt], decoding: Decoding) -> list[Completion]:
+        return [Completion(self.reply(prompt)) for prompt in prompts]
 
 
 def decodings(answers: AnswerFormat) -> list[Decoding]:
@@ -118,7 +130,7 @@ def test_the_shape_of_json_is_asked_for_when_decoding() -> None:
 
 def test_json_shapes_need_nearly_all_answers_to_be_objects() -> None:
     objects = [json.dumps({"a": i}) for i in range(19)]
-    assert json_shape_of(BOOKING, rows(*objects, "none")) == JsonShape((("a", ("number",)),), ordered=True)
+    assert json_shape_of(BOOKING, rows(*objects, "none")) == JsonShape((("a", ("number",)),))
     assert json_shape_of(BOOKING, rows(*objects, "none", "[1]")) is None
     assert json_shape_of(WRITING, rows(*objects)) is None
 
@@ -130,7 +142,7 @@ def test_lists_with_lone_objects_among_them_have_no_grammar() -> None:
 def test_lists_of_objects_have_the_shape_of_their_objects() -> None:
     lists = ['[{"a": 1}, {"a": 2, "b": "x"}]', "[]", '[{"b": null}]']
     shape = json_shape_of(BOOKING, rows(*lists))
-    assert shape == JsonShape((("a", ("number",)), ("b", ("null", "string"))), ordered=True, repeated=True)
+    assert shape == JsonShape((("a", ("number",)), ("b", ("null", "string"))), repeated=True)
     assert json_shape_of(BOOKING, rows("[1]", "[2, 3]")) is None
 
 
@@ -160,14 +172,25 @@ def test_that_the_likeliest_text_is_looked_for_is_said_when_decoding() -> None:
     assert decodings(AnswerFormat(likeliest=True, max_new_tokens=9)) == [Decoding(9, likeliest=True)]
 
 
+def test_an_answer_is_taken_out_of_its_fence_unless_training_answers_have_one() -> None:
+    query = "SELECT name\nFROM course"
+    model = ScriptedModel(lambda prompt: "")
+    bare, fenced = (AnswerFormat.infer(BOOKING, rows(query, own), model) for own in ("x", f"```sql\n{query}\n```"))
+    two = f"```sql\n{query}\n```\nor\n```sql\n{query}\n```"
+    for said, code in ((f"```sql\n{query}\n```", query), (f"```\n{query}\n```\n", query), (two, two), ("``x``",) * 2):
+        texts = [own.answer(Saying(said), [PROMPT])[0].text for own in (bare, fenced)]
+        assert texts == [code, said.strip()]
+
+
 FORMATS = [
     AnswerFormat(likeliest=True, max_new_tokens=9),
     AnswerFormat(labels=("a", "ü b")),
     AnswerFormat(max_new_tokens=9),
     AnswerFormat(quotations=Quotations(3, ("not said",)), max_new_tokens=9),
-    AnswerFormat(json_shape=JsonShape((("a", ("number", "null")), ('"', ("any",))), ordered=True), max_new_tokens=3),
-    AnswerFormat(json_shape=JsonShape((("a", ("number",)),), ordered=False)),
-    AnswerFormat(json_shape=JsonShape((), ordered=True)),
+    AnswerFormat(json_shape=JsonShape((("a", ("number", "null")), ('"', ("any",)))), max_new_tokens=3),
+    AnswerFormat(json_shape=JsonShape((("a", ("number",)),))),
+    AnswerFormat(json_shape=JsonShape(())),
+    AnswerFormat(max_new_tokens=9, fenced=True),
     AnswerFormat(json_shape=JsonShape((("a", ("number",)),), repeated=True)),
 ]
 
@@ -183,6 +206,8 @@ def test_training_answers_are_written_as_decoding_writes_them() -> None:
     assert canonical('{"a":"\\u00fc",\n"b":[1,2]}', answers) == '{"a": "ü", "b": [1, 2]}'
     assert canonical("no json", answers) == "no json"
     assert canonical('{"a":1}', AnswerFormat()) == '{"a":1}'
+    assert canonical('{"c": 3, "b": {"y": 1, "x": 2}, "a": ""}', answers) == '{"a": "", "c": 3, "b": {"y": 1, "x": 2}}'
+    assert canonical('[{"c": 3, "a": "x"}, 1]', answers) == '[{"a": "x", "c": 3}, 1]'
     assert canonical('{"a": "\\ud83d"}', answers) == '{"a": "\ufffd"}', "half a character is no text for a tokenizer"
 
 

@@ -105,6 +105,20 @@ def test_no_row_is_shown_its_own_answer(model: Leaning, tmp_path: Path) -> None:
         assert asked not in shown
 
 
+def test_no_row_is_shown_an_answer_of_its_group_however_large(model: Leaning, tmp_path: Path) -> None:
+    """Queries to come will not find their like, either: folds keep groups apart."""
+    alike = [Example(f"t{i}", f"ring {i}", ("bill",), group="one customer") for i in range(8)]
+    train = [*alike, Example("a", "ring ring ring", ("bill",)), *rows(3, 3)]
+    retriever = ExampleRetriever(ExampleIndex.build(train, HashingEmbedder()), 3)
+    shown = retriever.search([e.input for e in train], unseen=False)
+    assert [len(pairs) for pairs in shown] == [3] * len(train)
+    for example, pairs in zip(train, shown, strict=True):
+        assert example.id not in {pair.id for pair in pairs}
+        assert not (example.group and example.group in {pair.group for pair in pairs})
+    assert any(pair.group for pair in shown[8]), "a row on its own is shown what is like it"
+    assert retriever.search(["ring 1"])[0][0].id == "t1", "a new text, whatever is like it"
+
+
 def test_where_nothing_can_be_read_nothing_changes(tmp_path: Path) -> None:
     model = ScriptedModel(lambda prompt: "bill", context_tokens=1)
     train = rows(8, 8)

@@ -495,13 +495,16 @@ def test_what_weighs_opinions_was_learnt_by_neither(
     small, fitted, weighing = small_tasks[Kind.CLASSIFICATION], [], []
     fit_classifier, weigh = LinearClassifier.fit_texts, LabelPool.weighed
     monkeypatch.setattr(
-        LinearClassifier, "fit_texts", lambda features, rows: fitted.append(rows) or fit_classifier(features, rows)
+        LinearClassifier,
+        "fit_texts",
+        lambda features, rows, **how: fitted.append((rows, how)) or fit_classifier(features, rows, **how),
     )
     monkeypatch.setattr(LabelPool, "weighed", lambda self, *rows: weighing.append(rows[0]) or weigh(self, *rows))
     workshop = Workshop(tiny_model, HashingEmbedder(), (), tmp_path, SEED, Allowance(**ALLOWANCE))
     make_strategy("lora_linear").fit(small.task, small.examples, workshop)
     (asked,) = weighing
-    first, kept = fitted
+    (first, how), (kept, again) = fitted
+    assert how == again == {"balanced": workshop.log.config["balanced"]}
     assert len(first) + len(asked) == len(small.examples)
     assert not {e.input for e in first} & set(asked)
     assert list(kept) == list(small.examples)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from functools import partial
 
 import pytest
 
@@ -18,6 +17,7 @@ from strategies.retrieval.chunks import MOST_WORDS, Passage
 from strategies.retrieval.index import ExampleIndex, Pair, PassageIndex
 
 TEMPLATE = PromptTemplate("Do it.", (Demonstration("q1", "a1"), Demonstration("q2", "a2")))
+BARE = replace(TEMPLATE, demonstrations=())
 NEAREST = [Pair("1", "nearest", "A"), Pair("2", "second", "B"), Pair("3", "third", "C")]
 PASSAGES = [Passage("d1", "Title", "word " * 60), Passage("d2", "", "other " * 60)]
 
@@ -118,7 +118,7 @@ def test_context_is_announced_where_there_is_some() -> None:
 
 def fitted(context: int, passages: list[Passage], nearest: list[Pair]) -> Prompt:
     model = ScriptedModel(lambda prompt: "", context_tokens=context)
-    return within_context(model, partial(TEMPLATE.prompt, "mine"), passages, nearest, room=10).prompt
+    return within_context(model, TEMPLATE, "mine", passages, nearest, room=10).prompt
 
 
 def test_a_prompt_that_fits_is_left_alone() -> None:
@@ -132,16 +132,25 @@ def test_the_least_similar_examples_go_first() -> None:
     assert fitted(tokens - 1, PASSAGES, NEAREST) == TEMPLATE.prompt("mine", PASSAGES, NEAREST[:1])
 
 
+def test_then_demonstrations_before_anything_that_was_found() -> None:
+    tokens = ScriptedModel(lambda prompt: "").prompt_tokens(TEMPLATE.prompt("mine", PASSAGES)) + 10
+    assert fitted(tokens, PASSAGES, NEAREST) == TEMPLATE.prompt("mine", PASSAGES)
+    fewer = replace(TEMPLATE, demonstrations=TEMPLATE.demonstrations[:1])
+    assert fitted(tokens - 1, PASSAGES, NEAREST) == fewer.prompt("mine", PASSAGES)
+    assert fitted(tokens - 3, PASSAGES, NEAREST) == BARE.prompt("mine", PASSAGES)
+    assert fitted(15, [], []) == fewer.prompt("mine")
+
+
 def test_then_the_last_passages_and_their_tails() -> None:
-    assert fitted(100, PASSAGES, NEAREST) == TEMPLATE.prompt("mine", PASSAGES[:1])
+    assert fitted(100, PASSAGES, NEAREST) == BARE.prompt("mine", PASSAGES[:1])
     shorter = fitted(55, PASSAGES, NEAREST)
     assert PASSAGES[0].text[:150] in shorter.turns[-1].content
     assert PASSAGES[0].text not in shorter.turns[-1].content
 
 
 def test_a_question_that_can_never_fit_is_still_asked_so_that_the_model_can_say_so() -> None:
-    assert fitted(5, PASSAGES, NEAREST) == TEMPLATE.prompt("mine")
-    assert fitted(5, [], []) == TEMPLATE.prompt("mine")
+    assert fitted(5, PASSAGES, NEAREST) == BARE.prompt("mine")
+    assert fitted(5, [], []) == BARE.prompt("mine")
 
 
 def pipeline(context: int) -> Pipeline:

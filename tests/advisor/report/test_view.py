@@ -289,3 +289,14 @@ def test_side_effects_of_tuning_are_told_in_every_form(sample_report: Build) -> 
         assert "Side effects of tuning" in render(report)
         assert "Forgetting: of 32 general questions" in render(report)
         assert "Side effects" not in render(sample_report())
+
+
+def test_how_far_changes_of_the_pick_are_known_is_told(sample_report: Build) -> None:
+    report = sample_report()
+    assert report.volumes is not None
+    last = report.volumes.queries_per_month[-1]
+    report.volumes.searched = (float(report.volumes.queries_per_month[0]), last / 2)
+    known = "the pick is known at the volumes shown only, and may change between them."
+    assert view.picks_by_volume(report)[-1] == f"Above {last // 2:,} queries a month {known}"
+    del report.volumes.changes[1:]
+    assert view.picks_by_volume(report)[0].startswith("From ")

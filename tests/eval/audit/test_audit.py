@@ -108,6 +108,31 @@ def test_examples_that_the_test_set_repeats_are_reported() -> None:
     assert only(audit(SORT, CLEAN, test=test).findings, "duplicate_rows").rows == ("4",)
 
 
+def test_a_test_set_is_looked_at_as_the_examples_are_but_for_its_size() -> None:
+    task = Task("Read the total.", Kind.EXTRACTION, "json_field_f1")
+    examples = [Example(str(i), f"invoice {i} of {i * 7}", (f'{{"total": {i}}}',), i) for i in range(60)]
+    outputs = ["{'total': 1}", '{"total": 1}', '{"total": 2}', "n/a"] + ['{"total": 3}'] * 30
+    inputs = ["one receipt", "the same", "The same", "..."] + [f"receipt {i * 13}" for i in range(30)]
+    test = [Example(f"t{i}", text, (output,), i) for i, (text, output) in enumerate(zip(inputs, outputs, strict=True))]
+    findings = audit(task, examples, test=test).findings
+    assert [(f.code, f.rows) for f in findings] == [
+        ("conflicting_labels", ("t1 (test set)", "t2 (test set)")),
+        ("empty_input", ("t3 (test set)",)),
+        ("empty_output", ("t3 (test set)",)),
+        ("invalid_json_output", ("t0 (test set)", "t3 (test set)")),
+    ]
+    assert all(f.message.startswith("Test set: ") for f in findings)
+
+
+def test_a_test_set_of_one_label_is_told_and_measured_all_the_same() -> None:
+    test = [Example(f"t{i}", f"letter {i * 13} on {i}", ("billing",), i) for i in range(30)]
+    result = audit(SORT, CLEAN, test=test)
+    assert only(result.findings, "single_label").severity == "warning"
+    refuse_hopeless(result.findings)
+    one = [Example(e.id, e.input, ("billing",), e.row) for e in CLEAN]
+    assert [f.severity for f in audit(SORT, one, test=test).findings if f.code == "single_label"] == ["error"]
+
+
 def test_a_foreign_language_matters_only_to_an_embedder_whose_languages_are_known() -> None:
     german = [
         Example(str(i), f"Ich habe meine {i}. Rechnung leider immer noch nicht bekommen", (label,), i)

@@ -38,6 +38,12 @@ def test_lists_of_objects_are_no_invalid_json() -> None:
     assert finding.rows == ("x",)
 
 
+def test_lists_of_texts_are_no_invalid_json() -> None:
+    lists = [Example(str(i), f"review {i}", (f'["part {i}", "price"]',)) for i in range(20)]
+    assert invalid_json_output(PARSE, lists) is None
+    assert invalid_json_output(PARSE, [*lists, Example("x", "text", ("part 3",))]) is not None
+
+
 def test_json_too_deep_to_read_is_invalid() -> None:
     finding = invalid_json_output(PARSE, [*GOOD, Example("x", "a", ("[" * 100_000,))])
     assert finding is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from eval.audit.leaks import leak_finding, leaking_documents
+from eval.audit.leaks import leak_finding, leaking_documents, without_leaks
 from eval.contracts import Document, Example
 
 QUESTION = "How do I reset the garden meter?"
@@ -99,3 +99,59 @@ def test_every_document_and_every_example_is_named() -> None:
     assert "2 examples (q1, q2)" in finding.message
     assert "--accept leak_examples_documents" in finding.action
     assert leak_finding({}, left_out=True) is None
+
+
+LAW = "The meter belongs to the town. Whoever reads it pays nothing."
+
+
+def left_of(text: str, example: Example = ASKED, title: str = "") -> str | None:
+    """What is left of a document that leaks; None where that is nothing."""
+    documents = [Document("d", text, title)]
+    rest = without_leaks(documents, leaking_documents([example], documents), [example])
+    return rest[0].text if rest else None
+
+
+@pytest.mark.parametrize(
+    "leak",
+    [
+        f"{QUESTION} {ANSWER}",
+        f"Q: {QUESTION}\nA: {ANSWER}",
+        f"{QUESTION}\n{ANSWER.replace(' until ', chr(10) + 'until ')}",
+        f"## {QUESTION}\n{ANSWER}",
+    ],
+)
+@pytest.mark.parametrize("gap", ["\n", "\n\n"])
+def test_only_the_paragraphs_with_question_and_answer_are_left_out(leak: str, gap: str) -> None:
+    assert left_of(gap.join([LAW, leak, "What does it cost? Nothing."])) == f"{LAW}{gap}What does it cost? Nothing."
+
+
+def test_an_answer_after_a_blank_line_goes_with_its_question() -> None:
+    assert left_of(f"{LAW}\n\n{QUESTION}\n \n{ANSWER}\n\nOther questions?") == f"{LAW}\n\nOther questions?"
+
+
+def test_an_answer_far_from_its_question_stays() -> None:
+    assert left_of(f"{ANSWER}\n{LAW}\n{QUESTION} See above.") == f"{ANSWER}\n{LAW}"
+
+
+@pytest.mark.parametrize(("text", "title"), [(f"{QUESTION} {ANSWER}", ""), (f"{LAW}\n{ANSWER}", QUESTION)])
+def test_a_document_of_which_nothing_harmless_is_left_goes_as_a_whole(text: str, title: str) -> None:
+    assert left_of(text, title=title) is None
+
+
+def test_a_question_that_stands_on_several_lines_takes_the_whole_document_along() -> None:
+    assert left_of(f"{LAW}\n{QUESTION.replace('garden ', 'garden' + chr(10))}\n{ANSWER}") is None
+
+
+def test_what_is_left_out_is_said() -> None:
+    leaks = {"a": ("q",), "b": ("q",)}
+
+    def said(kept: set[str]) -> str:
+        finding = leak_finding(leaks, left_out=True, kept=kept)
+        assert finding is not None
+        return finding.action.partition(";")[0]
+
+    start = "Left out of the comparison and of the kept index"
+    assert said({"c"}) == start
+    assert said({"a", "b"}) == f"{start}: the paragraphs with these questions and answers"
+    assert said({"a"}) == f"{start}: the paragraphs with these questions and answers, and b as a whole"
+    assert said(set()) == f"{start}, so that no document is left"

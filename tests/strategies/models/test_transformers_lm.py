@@ -314,6 +314,12 @@ def test_no_text_makes_a_special_token(tiny_model: TransformersModel, pieces: li
     assert not set(tiny_model.tokenizer.all_special_ids) & set(tiny_model.chat.answer_tokens("".join(pieces)))
 
 
+def test_an_answer_that_holds_a_special_token_is_taught_as_it_is_written(tiny_model: TransformersModel) -> None:
+    for answer in ("mv <|im_start|> /tmp", "<|im_end|>", "yes"):
+        tokens = tiny_model.chat.answer_tokens(answer)
+        assert tiny_model.tokenizer.decode(tokens, skip_special_tokens=True) == answer
+
+
 def test_special_tokens_without_a_name_cannot_open_a_turn_either(tiny_model_folder: Path) -> None:
     from transformers import AutoTokenizer
 
@@ -396,7 +402,7 @@ def test_json_answers_begin_as_they_are_learnt(tiny_model_folder: Path) -> None:
     loaded = TransformersModel.load("tiny", tiny_model_folder, "cpu")
     loaded.tokenizer.chat_template = None
     model = TransformersModel(loaded.identity, loaded.network, loaded.tokenizer, loaded.device)
-    (written,) = model.generate(prompts()[:1], Decoding(20, JsonShape((("paid", ("boolean",)),), ordered=True)))
+    (written,) = model.generate(prompts()[:1], Decoding(20, JsonShape((("paid", ("boolean",)),))))
     assert isinstance(json.loads(written.text), dict)
     most = len(model.chat.answer_tokens(written.text))
     assert model.chat.answer_tokens(written.text) != model.tokenizer.encode(written.text, add_special_tokens=False)
@@ -488,16 +494,12 @@ def test_a_plain_chat_begins_as_the_tokenizer_begins_texts(tiny_model_folder: Pa
 
 def test_json_answers_of_a_finite_shape_are_never_cut(model: TransformersModel) -> None:
     keys = (("paid", ("boolean", "null")), ('q"\\uote', ("boolean",)), ("größe", ("null",)))
-    for ordered in (True, False):
-        shape = JsonShape(keys, ordered=ordered)
-        texts = [f"{text} {i}" for text in TEXTS for i in range(4)]
-        for found in model.generate(prompts(texts=texts), Decoding(120, shape)):
-            if ordered or found.usage.output_tokens < 120:
-                answer = json.loads(found.text)
-                assert set(answer) <= {key for key, _ in keys}
-                assert set(answer.values()) <= {True, False, None}
-            if ordered:
-                assert found.usage.output_tokens < 120
+    texts = [f"{text} {i}" for text in TEXTS for i in range(4)]
+    for found in model.generate(prompts(texts=texts), Decoding(120, JsonShape(keys))):
+        answer = json.loads(found.text)
+        assert set(answer) <= {key for key, _ in keys}
+        assert set(answer.values()) <= {True, False, None}
+        assert found.usage.output_tokens < 120
 
 
 def test_json_answers_parse_unless_they_are_cut(model: TransformersModel) -> None:
@@ -512,7 +514,7 @@ def test_json_answers_parse_unless_they_are_cut(model: TransformersModel) -> Non
 
 
 def test_a_grammar_does_not_mix_up_rows_of_a_batch(model: TransformersModel) -> None:
-    shape = JsonShape((("a", ("boolean", "number")), ("b", ("boolean", "string"))), ordered=True)
+    shape = JsonShape((("a", ("boolean", "number")), ("b", ("boolean", "string"))))
     asked = prompts(texts=[f"{text} {i}" for text in TEXTS for i in range(4)])
     together = model.generate(asked, Decoding(40, shape))
     alone = [model.generate([prompt], Decoding(40, shape))[0] for prompt in asked]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -73,10 +74,11 @@ def test_passages_survive_the_disk(tmp_path: Path) -> None:
 
 
 def test_examples_survive_the_disk_with_the_preferred_answer_only(tmp_path: Path) -> None:
-    index = ExampleIndex.build(EXAMPLES, EMBEDDER)
+    examples = [replace(e, group="one" if i < 2 else "") for i, e in enumerate(EXAMPLES)]
+    index = ExampleIndex.build(examples, EMBEDDER)
     index.save(tmp_path)
     loaded = ExampleIndex.load(tmp_path, EMBEDDER)
-    assert loaded.pairs == [Pair(e.id, e.input, e.targets[0]) for e in EXAMPLES]
+    assert loaded.pairs == [Pair(e.id, e.input, e.targets[0], e.group) for e in examples]
     assert loaded.search(["green pear", "sky"], 3) == index.search(["green pear", "sky"], 3)
     assert index.search(["green pear"], 1)[0][0].answer == "answer 1"
 

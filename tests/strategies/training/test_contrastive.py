@@ -155,7 +155,8 @@ def test_few_rows_are_passed_over_as_often_as_by_lora(embedder: SentenceEmbedder
     SetFit().fit(TASK, TRAIN, shop)
     learnt, _ = watched_parts(TASK, TRAIN, shop)
     epochs = passes(shop.allowance, False, len(learnt))
-    assert (len(shop.log.curve), shop.log.config) == (epochs, {"epochs": epochs, "best_epoch": epochs})
+    assert len(shop.log.curve) == epochs
+    assert shop.log.config == {"balanced": True, "epochs": epochs, "best_epoch": epochs}
     assert shop.log.train_examples == len(learnt) == 42
     fixed = workshop(embedder, tmp_path, fixed_epochs=2)
     SetFit().fit(TASK, TRAIN, fixed)
@@ -168,9 +169,9 @@ def test_dev_rows_are_learnt_from_by_the_classifier_that_is_kept_alone(
     fitted, tuned_on = [], []
     fit_classifier, tune = LinearClassifier.fit_texts, contrastive.tune_embedder
 
-    def fit_noted(features: Any, rows: Any) -> LinearClassifier:
+    def fit_noted(features: Any, rows: Any, **how: bool) -> LinearClassifier:
         fitted.append(list(rows))
-        return fit_classifier(features, rows)
+        return fit_classifier(features, rows, **how)
 
     def tune_noted(own: Any, texts: Any, *rest: Any, **how: Any) -> bool:
         tuned_on.extend(texts)
@@ -202,6 +203,39 @@ def test_the_last_epoch_before_answers_became_worse_is_kept(
     assert (shop.log.config["best_epoch"], [step["dev_quality"] for step in shop.log.curve]) == (best, reached)
     assert isinstance(made, LinearClassifier)
     assert made.features == seen[best - 1].features
+
+
+@pytest.mark.parametrize(("metric", "balanced"), [("accuracy", False), ("macro_f1", True)])
+def test_rare_labels_count_as_much_as_frequent_ones_where_the_metric_gains_by_it(
+    embedder: SentenceEmbedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, metric: str, balanced: bool
+) -> None:
+    """On rows left out of those that are tuned on, by the embedder as it comes, which has learnt from none of them."""
+    fitted, asked = list[bool](), list[str]()
+    fit_classifier, encode = LinearClassifier.fit_texts, SentenceEmbedder.encode
+
+    def fit_noted(features: Any, rows: Any, **how: bool) -> LinearClassifier:
+        fitted.append(how["balanced"])
+        return fit_classifier(features, rows, **how)
+
+    def encode_noted(self: SentenceEmbedder, texts: Any) -> Any:
+        if self is embedder:
+            asked.extend(texts)
+        return encode(self, texts)
+
+    monkeypatch.setattr(LinearClassifier, "fit_texts", fit_noted)
+    monkeypatch.setattr(SentenceEmbedder, "encode", encode_noted)
+    labels = ["rare" if i % 6 == 0 else "usual" for i in range(48)]
+    word = {"rare": "dark" if metric == "macro_f1" else "bill", "usual": "bill"}  # the rare label shows, or does not
+    rows = [Example(str(i), f"{word[label]} {i}", (label,)) for i, label in enumerate(labels)]
+    shop, chosen_before = workshop(embedder, tmp_path, epochs=2), [{"balanced": not balanced}]
+    SetFit().fit(replace(TASK, metric=metric), rows, shop)
+    assert shop.log.config["balanced"] is balanced
+    assert set(fitted) == {balanced}
+    learnt, _ = watched_parts(TASK, rows, shop)
+    assert sorted(asked) == sorted(e.input for e in learnt)
+    again = workshop(embedder, tmp_path, fixed_epochs=1, chosen_before=chosen_before)
+    SetFit().fit(replace(TASK, metric=metric), rows, again)
+    assert again.log.config["balanced"] is not balanced
 
 
 def test_it_says_where_it_cannot_work(embedder: SentenceEmbedder, tmp_path: Path) -> None:

@@ -1,0 +1,80 @@
+"""Text out of a web page."""
+
+from __future__ import annotations
+
+import re
+from itertools import count, filterfalse, islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from eval.reading.layout import OWN, heading, joined, row
+
+if TYPE_CHECKING:
+    from bs4 import Tag
+
+# fmt: off
+BLOCKS = (
+    "address", "article", "aside", "blockquote", "button", "caption", "dd", "details", "div", "dl", "dt", "fieldset",
+    "figcaption", "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hr", "label", "legend", "li", "main",
+    "nav", "ol", "option", "p", "pre", "section", "summary", "table", "td", "th", "title", "tr", "ul",
+)
+# fmt: on
+HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
+MOST_REPEATED = 300
+"""Characters; a longer cell that spans several is a part of the page rather than a value, and given once."""
+UNSEEN = ("script", "style", "noscript", "template", "title")
+
+
+def read_page(path: Path) -> tuple[str, str]:
+    """Return what a page shows, a line for each of its blocks, and its title."""
+    from bs4 import BeautifulSoup
+
+    soup = BeautifulSoup(path.read_bytes(), "lxml")
+    named = soup.select_one("head > title")  # icons have titles as well
+    title = named.get_text(" ", strip=True) if named else ""
+    for element in soup.find_all(UNSEEN):
+        element.decompose()
+    for line_break in soup.find_all("br"):
+        line_break.replace_with("\n")
+    for code in soup.find_all("pre"):
+        lines = ("```", *code.get_text().strip("\n").splitlines(), "```")
+        code.string = "\n".join(OWN + line.rstrip() for line in lines)
+    for level, name in enumerate(HEADINGS, 1):
+        for element in soup.find_all(name):
+            element.string = heading(element.get_text(), level)
+    for block in soup.find_all(BLOCKS):
+        block.insert(0, "\n")
+        block.append("\n")
+    for table in reversed(soup.find_all("table")):  # those inside another come before it
+        for element, line in zip(table.find_all("tr"), _rows(table), strict=True):
+            element.replace_with(f"\n{line}\n")
+    return joined(_lines(soup)), title
+
+
+def _lines(element: Tag) -> list[str]:
+    return [line if line.startswith(OWN) else " ".join(line.split()) for line in element.get_text().splitlines()]
+
+
+def _rows(table: Tag) -> list[str]:
+    """The rows of a table in which no other is left; a cell that spans columns or rows is given in each of them."""
+    rows, spanning = [], dict[int, tuple[str, int]]()  # from above, by column, with how many rows are to come
+    for element in table.find_all("tr"):
+        cells = element.find_all(("td", "th"))
+        texts = {column: text for column, (text, _) in spanning.items()} if cells else {}
+        spanning = {column: (text, left - 1) for column, (text, left) in spanning.items() if left > 1}
+        free = filterfalse(texts.__contains__, count())
+        is_whole_row = len(cells) == 1 and not texts
+        for cell in cells:
+            text = "\n".join(filter(None, _lines(cell)))
+            is_repeated = len(text) <= MOST_REPEATED and OWN not in text and not is_whole_row
+            for column in islice(free, _span(cell, "colspan") if is_repeated else 1):
+                texts[column] = text
+                if is_repeated and (below := _span(cell, "rowspan") - 1):
+                    spanning[column] = (text, below)
+        rows.append(row([texts[column] for column in sorted(texts)]))
+    return rows
+
+
+def _span(cell: Tag, direction: str) -> int:
+    said = re.fullmatch(r"[1-9]\d?", str(cell.get(direction, "")))
+    return int(said[0]) if said else 1

@@ -1,0 +1,122 @@
+"""Text out of a Word file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from eval.reading.layout import heading, joined, row
+from eval.reading.text import clean
+
+if TYPE_CHECKING:
+    from docx.blkcntnr import BlockItemContainer
+    from docx.document import Document
+    from docx.section import _Footer, _Header
+    from docx.text.paragraph import Paragraph
+
+WRAPPERS = ("w:ins", "w:moveTo", "w:sdt", "w:sdtContent", "w:smartTag", "w:customXml", "w:fldSimple")
+"""What was inserted or moved there with changes tracked, content controls, tags and fields."""
+FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
+"""The same once more, for older programs."""
+BODY = 9
+"""The outline level of what is no heading; that of the highest headings is 0."""
+
+
+def read_word(path: Path) -> str:
+    """Return what a Word file says, a line for each paragraph; comments and what was deleted are no part of it."""
+    from docx import Document
+
+    document = Document(str(path))
+    notes = _notes(document)
+    headers, footers = _headers_and_footers(document)
+    lines = []
+    for container in (*headers, document, *footers):
+        _unwrap(container._element, notes)
+        lines.append(joined(_lines(container)))
+    return clean("\n".join(filter(None, dict.fromkeys(lines))))
+
+
+def _headers_and_footers(document: Document) -> tuple[list[BlockItemContainer], list[BlockItemContainer]]:
+    """Those that the document has of its own, of first pages before the others."""
+    headers: list[_Header] = []
+    footers: list[_Footer] = []
+    for section in document.sections:
+        if section.different_first_page_header_footer:
+            headers.append(section.first_page_header)
+            footers.append(section.first_page_footer)
+        headers.append(section.header)
+        footers.append(section.footer)
+    return [h for h in headers if not h.is_linked_to_previous], [f for f in footers if not f.is_linked_to_previous]
+
+
+def _notes(document: Document) -> dict[tuple[str, str], str]:
+    """What footnotes and endnotes say, by the name of their kind and their id."""
+    from docx.oxml import parse_xml
+    from docx.oxml.ns import qn
+
+    notes = {}
+    for relation in document.part.rels.values():
+        kind = relation.reltype.rpartition("/")[2].removesuffix("s")
+        for note in parse_xml(relation.target_part.blob) if kind in ("footnote", "endnote") else ():
+            paragraphs = ("".join(t.text or "" for t in p.iter(qn("w:t"))) for p in note.iter(qn("w:p")))
+            notes[kind, note.get(qn("w:id"))] = " ".join(" ".join(paragraphs).split())
+    return notes
+
+
+def _unwrap(body: Any, notes: Mapping[tuple[str, str], str]) -> None:
+    """Put what stands in tracked insertions, content controls and the like where python-docx looks for it.
+
+    The paragraphs of a text box follow the one that holds it, and a note stands in brackets where it is referred to.
+    """
+    from docx.oxml import OxmlElement
+    from docx.oxml.ns import qn
+
+    for copy in list(body.iter(FALLBACK)):
+        copy.getparent().remove(copy)
+    for wrapper in list(body.iter(*map(qn, WRAPPERS))):
+        for child in list(wrapper):
+            wrapper.addprevious(child)
+        wrapper.getparent().remove(wrapper)
+    for box in reversed(list(body.iter(qn("w:txbxContent")))):
+        paragraph = next(box.iterancestors(qn("w:p")))
+        for child in reversed(list(box)):
+            paragraph.addnext(child)
+    for kind in ("footnote", "endnote"):
+        for reference in list(body.iter(qn(f"w:{kind}Reference"))):
+            if said := notes.get((kind, reference.get(qn("w:id")))):
+                text = OxmlElement("w:t")
+                text.text = f" ({said})"
+                reference.addprevious(text)
+
+
+def _lines(container: Document | BlockItemContainer) -> Iterator[str]:
+    """Paragraphs, headings and rows of tables; a merged cell is given in each column and row that it covers."""
+    from docx.table import Table
+
+    for block in container.iter_inner_content():
+        if not isinstance(block, Table):
+            level = _level(block)
+            yield heading(block.text, level) if level else block.text
+            continue
+        for own in block.rows:
+            cells = own.cells
+            texts = {cell._tc: "\n".join(filter(str.strip, _lines(cell))) for cell in cells}
+            before = [""] * own.grid_cols_before
+            yield row([*before, *(texts[cell._tc] for cell in cells)] if len(texts) > 1 else list(texts.values()))
+
+
+def _level(paragraph: Paragraph) -> int:
+    """The level of a heading, by its outline or its style, as Word itself knows it; 0 of other paragraphs."""
+    from docx.oxml.ns import qn
+
+    properties, style = [paragraph._p.pPr], paragraph.style
+    while style is not None:
+        properties.append(style.element.pPr)
+        if named := re.fullmatch(r"Heading (\d)", style.name or ""):
+            return int(named[1])
+        style = style.base_style
+    levels = (p.find(qn("w:outlineLvl")) for p in properties if p is not None)
+    outline = next((int(level.get(qn("w:val"))) for level in levels if level is not None), BODY)
+    return outline + 1 if outline < BODY else 0
