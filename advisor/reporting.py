@@ -308,6 +308,7 @@ def cost_of(record: Record, options: Options, prices: economics.Prices) -> schem
         per_1k_usd=money.per_query * 1000,
         training_usd=money.training,
         monthly_usd=money.monthly,
+        retraining_usd=money.tariff.standing,
         machines=money.tariff.machines(options.volume),
         watt_hours_per_1k=None if energy is None else energy * 1000,
         tokens=schema.Tokens(input=use.read, output=use.written, cached=use.cached),
@@ -341,7 +342,8 @@ def _basis(record: Record, options: Options, prices: economics.Prices) -> str:
         of = " of queries and, once, of choosing a configuration" if economics.is_hosted(record.model) else ""
         return f"tokens of the language model{of}, at {read} and {written} ({each.source or prices.source})"
     if options.hosting == "always-on":
-        return f"machines that are always on, at {machine}{wording.peak_load(options.volume, options.peak_qps)}"
+        on = f"machines that are always on, {economics.HOURS_A_MONTH:g} hours a month"
+        return f"{on}, at {machine}{wording.peak_load(options.volume, options.peak_qps)}"
     return f"busy machine-seconds, measured in batches, at {machine}; idle hours are not counted"
 
 

@@ -109,7 +109,15 @@ def _curve_sentences(case: Case) -> list[str]:
             continue
         gain = f"{wording.points(half.gain_to_all)} points ({wording.points_range(half.gain_ci95)})"
         found = f"Twice the training examples (half, then all of them) brought {title_in_text(name)} {gain}"
-        unsure = half.gain_ci95[0] <= 0 <= half.gain_ci95[1]
-        further = "too few test rows to say whether more would help" if unsure else "the next doubling may bring less"
-        sentences.append(f"{found}: {further}.")
+        sentences.append(f"{found}: {_further(half.gain_ci95, case.settings.tolerance_points / 100)}.")
     return sentences
+
+
+def _further(gain: tuple[float, float], tolerance: float) -> str:
+    """What the range of the gain by a doubling says of the next one; `tolerance` counts as equal."""
+    low, high = gain
+    if low > 0:
+        return "the next doubling may bring less"
+    if high < 0:
+        return "more of them did harm"
+    return "more would hardly help" if high <= tolerance else "too few test rows to say whether more would help"

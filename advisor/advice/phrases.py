@@ -30,7 +30,7 @@ def as_points(gap: float) -> str:
 def in_points(gap: float) -> str:
     """With a decimal where that may decide: a tolerance is a point or two."""
     few = 0 < 100 * gap < FEW_POINTS
-    return f"{max(100 * gap, 0.1):.1f}".removesuffix(".0") if few else wording.hundredths(gap)
+    return wording.half_up(max(100 * gap, 0.1), 1).removesuffix(".0") if few else wording.hundredths(gap)
 
 
 def within_limits(case: Case) -> str:

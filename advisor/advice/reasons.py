@@ -86,20 +86,23 @@ def _whole(of_100: float) -> str:
 
 
 def _retrieval(case: Case) -> str:
-    """Whether what the best strategy that reads documents lacks is lost in finding the passages, or in reading them."""
+    """Whether what the best strategy that reads documents lacks is lost in finding the passages, or in reading them.
+
+    Were all found, its quality would be that of where all was; what it lacks there is lost in reading.
+    """
     reader = best_of(case, lambda r: r.family != "baseline" and "context_recall" in r.secondary)
     if reader is None:
         return ""
     secondary, quality = case.results[reader].secondary, value_of(case, reader)
-    recall, where_found = secondary["context_recall"], secondary.get("quality_where_found")
-    held = wording.hundredths(recall)
+    held, where_found = wording.hundredths(secondary["context_recall"]), secondary.get("quality_where_found")
     said = f"The passages that {title_in_text(reader)} is shown hold {held} of 100 words of the right answers"
-    if where_found is not None:
-        said += f"; where they hold all, quality is {wording.hundredths(where_found)} of 100"
-    if quality >= 1:
+    if where_found is None:  # how well it reads is not known then
         return f"{said}."
-    lost = "in finding the passages" if 1 - recall > recall - quality else "in reading them"
-    return f"{said}. Most of what is missing is lost {lost}."
+    said += f"; where they hold all, quality is {wording.hundredths(where_found)} of 100."
+    if quality >= 1:
+        return said
+    lost = "in finding the passages" if where_found - quality > 1 - where_found else "in reading them"
+    return f"{said} Most of what is missing is lost {lost}."
 
 
 def _no_model_needed(case: Case) -> bool:

@@ -159,7 +159,7 @@ def cost_chart(report: Report, is_narrow: bool = False) -> Drawing | None:
     x = alt.X(
         "cost:Q",
         scale=alt.Scale(type="log", domain=domain, nice=False),
-        axis=_amounts(alt, ticks, f"USD a month at {report.settings.volume:,} queries, logarithmic scale"),
+        axis=_amounts(alt, ticks, f"USD a month at {wording.queries(report.settings.volume)}, logarithmic scale"),
     )
     y_scale = alt.Scale(domain=[100 * low, 100 * high], nice=False, zero=False)
     y = alt.Y("value:Q", scale=y_scale, axis=alt.Axis(title=None, tickCount=6, grid=True))

@@ -314,7 +314,7 @@ def _costs(report: Report) -> list[Block]:
             wording.amount(s.cost.training_usd),
             wording.amount(s.cost.monthly_usd),
             wording.amount(12 * s.cost.monthly_usd),
-            *view.further_costs(report, s.cost),
+            *view.further_costs(report, s, s.cost),
         ]
         for s in view.ranked(report)
         if s.cost is not None
@@ -327,9 +327,15 @@ def _costs(report: Report) -> list[Block]:
     basis += [said] if (said := view.spending(report)) else []
     headers = ["Strategy", "USD per 1,000 queries:", "USD once:", "USD a month:", "USD in 12 months:"]
     headers += [f"{title}:" for title in view.further_cost_titles(report)]
-    volume, months = wording.queries(report.settings.volume), report.settings.months
-    about = f"At {volume} a month, what is paid once spread over {months} months."
-    return _section("Costs and their basis", Paragraph(about), Table(headers, rows), Bullets(basis))
+    errors = view.error_costs(report)
+    return _section(
+        "Costs and their basis",
+        Paragraph(view.costs_about(report)),
+        Table(headers, rows),
+        Bullets(basis),
+        Paragraph(view.ERROR_COSTS) if errors else None,
+        Table(["Right label", "Answer", "USD:"], errors),
+    )
 
 
 def _artefact(report: Report) -> list[Block]:

@@ -150,7 +150,9 @@ class Cost(Model):
     """Paid once: training (of a hosted model the tokens of choosing a configuration), and the effort of setting up
     where its price was given."""
     monthly_usd: float
-    """At the stated volume, with what is paid once spread over the stated months."""
+    """At the stated volume, with what is paid once spread over the stated months, and training again."""
+    retraining_usd: float = 0.0
+    """A month, for training again as often as the prices say."""
     machines: int = 0
     """That are always on."""
     errors_per_1k_usd: float | None = None

@@ -27,6 +27,12 @@ from strategies.base import TRAINED
 
 NO_QUERY = "–"
 """In place of what a query costs, where there is none."""
+SET_UP, AGAIN = "Set-up, of USD once", "Training again, of USD a month"
+WRONG, MACHINES, ENERGY = "Wrong answers, USD per 1,000", "Machines", "Wh per 1,000"
+"""Columns of costs that only some reports have."""
+ERROR_COSTS = "What each wrong answer costs, the dearest first."
+MOST_PAIRS = 24
+"""Of a right label and an answer, whose cost is shown."""
 
 
 def legible(report: Report) -> Report:
@@ -234,6 +240,15 @@ def _reversed(c: Comparison) -> Comparison:
     return c.model_copy(update=turned)
 
 
+def chances_about(report: Report) -> str:
+    """Among which strategies the chances of being the best and expected losses are; empty where it is clear."""
+    settings = report.settings
+    given = (settings.min_quality, settings.max_cost_per_1k, settings.max_latency_ms, settings.min_recall or None)
+    limited = any(limit is not None for limit in given)
+    which = [*["those beyond your limits too"] * limited, *["today's system aside"] * bool(find(report, INCUMBENT))]
+    return f"Chances and losses are among all strategies, {', '.join(which)}." if which else ""
+
+
 @dataclass(frozen=True)
 class Part:
     """A label or a field, and how much of it the recommended strategy gets right."""
@@ -371,20 +386,59 @@ def _hosting(settings: Settings) -> str:
     return "tokens are paid for" if settings.hosting == "per-token" else "busy machine-seconds are paid for"
 
 
+def costs_about(report: Report) -> str:
+    """What the cost of a month holds."""
+    settings, again = report.settings, report.settings.retrainings_per_year
+    about = f"At {wording.queries(settings.volume)} a month; a month carries its share of what is paid once, spread"
+    about += f" over {wording.count(settings.months, 'month')}"
+    if again:
+        about += f", and training again {wording.stated(again)} {'time' if again == 1 else 'times'} a year"
+    return f"{about}."
+
+
 def further_cost_titles(report: Report) -> list[str]:
     """Columns of the costs that only some reports have."""
-    errors = ["Wrong answers, USD per 1,000"] if report.settings.error_cost is not None else []
-    machines = ["Machines"] if report.settings.hosting == "always-on" else []
-    return [*errors, *machines, *(["Wh per 1,000"] if report.settings.watts is not None else [])]
+    settings = report.settings
+    there = {
+        SET_UP: bool(settings.effort_usd),
+        AGAIN: settings.retrainings_per_year > 0,
+        WRONG: settings.error_cost is not None,
+        MACHINES: settings.hosting == "always-on",
+        ENERGY: settings.watts is not None,
+    }
+    return [title for title, is_there in there.items() if is_there]
 
 
-def further_costs(report: Report, cost: Cost) -> list[str]:
+def further_costs(report: Report, result: StrategyResult, cost: Cost) -> list[str]:
     """A strategy's entries in these columns."""
-    wrong = wording.rate(cost.errors_per_1k_usd) if cost.errors_per_1k_usd is not None else wording.UNKNOWN
-    errors = [wrong] if report.settings.error_cost is not None else []
-    machines = [f"{cost.machines:,}"] if report.settings.hosting == "always-on" else []
-    energy = wording.UNKNOWN if cost.watt_hours_per_1k is None else f"{cost.watt_hours_per_1k:.3g}"
-    return [*errors, *machines, *([energy] if report.settings.watts is not None else [])]
+    entries = {
+        SET_UP: wording.amount(report.settings.effort_usd.get(result.family, 0.0)),
+        AGAIN: wording.amount(cost.retraining_usd),
+        WRONG: _rate(cost.errors_per_1k_usd),
+        MACHINES: f"{cost.machines:,}",
+        ENERGY: _rate(cost.watt_hours_per_1k),
+    }
+    return [entries[title] for title in further_cost_titles(report)]
+
+
+def _rate(figure: float | None) -> str:
+    return wording.UNKNOWN if figure is None else wording.rate(figure)
+
+
+def error_costs(report: Report) -> list[list[str]]:
+    """What wrong answers cost: right label, answer and USD, the dearest first. Empty where all cost the same."""
+    matrix = report.settings.error_cost
+    if not isinstance(matrix, ErrorCosts):
+        return []
+    named = [(usd, right, answer) for right, row in matrix.costs.items() for answer, usd in row.items()]
+    pairs = sorted((pair for pair in named if pair[0] or pair[1] != pair[2]), key=lambda pair: -pair[0])
+    rows = [[right, answer, wording.stated(usd)] for usd, right, answer in pairs[:MOST_PAIRS]]
+    if rest := pairs[MOST_PAIRS:]:
+        rows.append([f"{len(rest):,} further pairs", "", f"up to {wording.stated(rest[0][0])}"])
+    if matrix.default is not None:
+        rows.append(["any", "another wrong label", wording.stated(matrix.default)])
+    unusable = matrix.default if matrix.unusable is None else matrix.unusable
+    return [*rows, ["any", "no label", "as its dearest" if unusable is None else wording.stated(unusable)]]
 
 
 def price(report: Report) -> str:

@@ -18,7 +18,7 @@ DRAWN: dict[str, Callable[[Report], charts.Drawing | None]] = {
 CAPTIONS = {
     "quality": "Quality of each strategy: the dot is what was measured, the line its 95 % range.",
     "cost": "Quality against the cost of a month. The dashed line joins the strategies that no other is both cheaper "
-    "and better than. Dots carry the place in the table above.",
+    "and better than.",
     "volumes": "Cost of a month over the monthly volume, both logarithmic.",
 }
 MOST_CONFIGURATION = 4000
@@ -116,11 +116,13 @@ def _add_figure(document: Any, report: Report, block: Figure) -> None:
     described = shape._inline.docPr
     described.set("title", CAPTIONS[block.name])
     described.set("descr", drawing.description)
-    document.add_paragraph(" ".join([CAPTIONS[block.name], *_legend(report, block.name)]), style="Caption")
+    document.add_paragraph(" ".join([CAPTIONS[block.name], *_legend(report, block.name, drawing)]), style="Caption")
 
 
-def _legend(report: Report, name: str) -> list[str]:
-    """Which line is whose, where the document's table cannot show a line's colour."""
+def _legend(report: Report, name: str, drawing: charts.Drawing) -> list[str]:
+    """Which dot or line is whose: the document's tables show neither a dot's number nor a line's colour."""
+    if drawing.keys:
+        return [f"{key.number}: {wording.strategy_title(key.strategy)}." for key in drawing.keys]
     if name != "volumes" or report.volumes is None:
         return []
     lines = zip(charts.LINE_COLOURS, report.volumes.lines, strict=False)

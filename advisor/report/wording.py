@@ -78,6 +78,8 @@ SEVERITY_TITLES: dict[Severity, str] = {"info": "Note", "warning": "Warning", "e
 AT_THE_LEAST = "at the least (with all given up but what quality hangs on)"
 """How long ways of dividing the examples are told to take, of which one is then taken with less given up, or more."""
 
+HAIR = 1e-9
+"""What a half may miss itself by, as 100 * 0.285 does."""
 UNKNOWN = "unknown"
 MINUS = "\u2212"
 
@@ -113,21 +115,27 @@ def metric_title(metric: str) -> str:
 # Quality
 
 
+def half_up(value: float, digits: int = 0) -> str:
+    """A figure of 0 or more with so many decimals, halves up, as they are rounded by hand: 52.5 is 53."""
+    scale = 10**digits
+    return f"{math.floor(value * scale + 0.5 + HAIR) / scale:,.{digits}f}"
+
+
 def hundredths(fraction: float) -> str:
     """A fraction out of 100, whole. Only a true 0 or 1 reads as 0 or 100, the neighbours get a decimal."""
     if not math.isfinite(fraction):
         return UNKNOWN
     value = 100 * fraction
-    if 99.5 <= value < 100:
-        return f"{min(value, 99.9):.1f}"
-    if 0 < value < 0.5:
-        return f"{max(value, 0.1):.1f}"
-    return f"{value:.0f}"
+    if 99.5 - HAIR <= value < 100:
+        return half_up(min(value, 99.9), 1)
+    if 0 < value <= 0.5 + HAIR:
+        return half_up(max(value, 0.1), 1)
+    return half_up(value)
 
 
 def secondary_figure(name: str, value: float) -> str:
     """A further measure of the same answers: out of 100, but for an error, which is in steps of its scale."""
-    return f"{value:.2f}" if name == MEAN_ERROR else hundredths(value)
+    return half_up(value, 2) if name == MEAN_ERROR else hundredths(value)
 
 
 def is_share(metric: str) -> bool:
@@ -154,10 +162,16 @@ def interval(quality: Quality) -> str:
 def quality_figure(quality: Quality) -> str:
     """The figure alone: `91 of 100 right`, `72 of 100 points`, `91 %`."""
     if is_counted(quality):
-        return f"{quality.correct:,} of {quality.n:,} right"
+        return f"{_right(quality)} right"
     if unit(quality):
         return f"{hundredths(quality.value)} %"
     return f"{hundredths(quality.value)} of 100 points"
+
+
+def _right(quality: Quality) -> str:
+    """Rows that are right, with a decimal where the mean over several fits is no whole number: `36.3 of 40`."""
+    rows = half_up(quality.value * quality.n, 1).removesuffix(".0") if quality.per_fit else f"{quality.correct:,}"
+    return f"{rows} of {quality.n:,}"
 
 
 def quality_range(quality: Quality) -> str:
@@ -182,13 +196,16 @@ def quality_short(quality: Quality) -> str:
     low, high = quality.ci95
     span = f"{hundredths(low)}–{hundredths(high)}{unit(quality)}"
     if is_counted(quality):
-        return f"{quality.correct:,} of {quality.n:,}, {span}"
+        return f"{_right(quality)}, {span}"
     return f"{hundredths(quality.value)}{unit(quality)}, {span}"
 
 
 def quality_remarks(quality: Quality) -> str:
-    """Rows that weigh on the figure: unusable answers, and rows without a score. Empty where there are none."""
-    remarks = []
+    """Of how many fits the figure is the mean, and rows that weigh on it: unusable answers, and rows without a score.
+
+    Empty where there is nothing to say.
+    """
+    remarks = [f"mean over {len(quality.per_fit)} fits with different seeds"] if quality.per_fit else []
     if not is_counted(quality) and quality.correct is not None:
         remarks.append(f"{quality.correct:,} of {quality.n:,} right")
     if quality.unusable:
@@ -202,9 +219,9 @@ def points(difference: float) -> str:
     """A signed difference in points: `+1.2`, `−3.0`, `0.0`."""
     if not math.isfinite(difference):
         return UNKNOWN
-    text = f"{abs(100 * difference):.1f}"
-    if float(text) == 0:
-        return "0.0"
+    text = half_up(abs(100 * difference), 1)
+    if text == "0.0":
+        return text
     return f"{'+' if difference > 0 else MINUS}{text}"
 
 
@@ -435,6 +452,12 @@ def why_divided(plan: Plan) -> str:
     budget, planned = f"the time budget of {duration(plan.time_budget)}", duration(plan.predicted_seconds)
     if over:
         return f"{weighed}; {over}."
+    taken = next(offer for offer in plan.offers if offer.folds == plan.folds)
+    if taken.predicted_seconds > plan.time_budget:  # only one holdout may give up what quality hangs on
+        return (
+            f"{weighed}; none of these fits {budget}, so one holdout was taken, with less training, tuning or testing "
+            f"than they assume, and {planned} planned for all that is done."
+        )
     if plan.folds == plan.offers[0].folds:
         return (
             f"{weighed}; {budget} had room for the first, the strongest, with {planned} planned for all that is done."

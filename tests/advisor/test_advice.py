@@ -704,16 +704,25 @@ def test_what_is_beyond_the_limits_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "lost"), [(0.95, "in reading them"), (0.65, "in finding the passages"), (0.8, "in reading them")]
+    ("quality", "where_found", "lost"),
+    [
+        (0.6, 0.75, "in reading them"),  # all of the passages would bring 15 points, reading all of them rightly 25
+        (0.45, 0.9, "in finding the passages"),
+        (0.6, 0.5, "in reading them"),
+    ],
 )
-def test_where_retrieval_or_reading_fails_is_told(found: float, lost: str) -> None:
-    figures = {"rag": {"context_recall": found, "quality_where_found": 0.75}}
-    told = Told({"majority": 0.3, "rag": 0.6, "few_shot": 0.9}, secondary=figures)
-    assert (
-        f"hold {found * 100:.0f} of 100 words of the right answers; where they hold all, quality is 75" in told.reasons
-    )
-    assert f"Most of what is missing is lost {lost}." in told.reasons
+def test_where_retrieval_or_reading_fails_is_told(quality: float, where_found: float, lost: str) -> None:
+    figures = {"rag": {"context_recall": 0.79, "quality_where_found": where_found}}
+    told = Told({"majority": 0.3, "rag": quality, "few_shot": 0.9}, secondary=figures)
+    held = f"where they hold all, quality is {100 * where_found:.0f} of 100"
+    assert f"hold 79 of 100 words of the right answers; {held}. Most of what is missing is lost {lost}." in told.reasons
     assert "right answers" not in Told(CLEAR).reasons
+
+
+def test_where_it_is_not_known_how_well_passages_are_read_neither_is_said_to_fail() -> None:
+    told = Told({"majority": 0.3, "rag": 0.6, "few_shot": 0.9}, secondary={"rag": {"context_recall": 0.65}})
+    assert "hold 65 of 100 words of the right answers." in told.reasons
+    assert "is lost" not in told.reasons
 
 
 def test_the_best_without_a_language_model_is_named_once() -> None:
@@ -1157,6 +1166,8 @@ def point(share: float, gain: tuple[float, float, float] | None) -> schema.Learn
     [
         ((0.05, 0.02, 0.08), "+5.0 points (+2.0 to +8.0): the next doubling may bring less."),
         ((0.01, -0.03, 0.05), "+1.0 points (−3.0 to +5.0): too few test rows to say whether more would help."),
+        ((-0.09, -0.13, -0.05), "−9.0 points (−13.0 to −5.0): more of them did harm."),
+        ((-0.0005, -0.006, 0.005), "−0.1 points (−0.6 to +0.5): more would hardly help."),
     ],
 )
 def test_the_learning_curve_says_what_a_doubling_of_the_examples_brought(

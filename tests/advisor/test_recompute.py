@@ -93,6 +93,17 @@ def test_other_prices_change_costs_and_nothing_that_was_measured(run: Path) -> N
     assert "100.00 an hour" not in json.dumps(before.model_dump(mode="json"))
 
 
+def test_a_month_is_the_sum_of_what_the_report_shows_of_it(run: Path) -> None:
+    again = report_again(run, prices=Prices("m", 100.0, "x", effort_usd={"prompt": 400.0}, retrainings_per_year=4))
+    for cost in (result.cost for result in again.strategies if result.cost):
+        shown = cost.per_1k_usd * again.settings.volume / 1000 + cost.training_usd / 12 + cost.retraining_usd
+        assert cost.monthly_usd == pytest.approx(shown)
+    cost = again.result("few_shot").cost
+    assert cost is not None
+    assert cost.retraining_usd == pytest.approx(4 / 12 * (cost.training_usd - 400.0))
+    assert cost.retraining_usd > 0
+
+
 def test_another_pick_says_that_its_solution_was_not_kept(run: Path) -> None:
     assert original(run).recommendation.strategy == "few_shot"
     cost = next(s.cost for s in original(run).strategies if s.name == "few_shot")

@@ -92,9 +92,11 @@ def test_todays_system_is_in_the_table_without_a_cost(sample_report: Build) -> N
         update={"name": "incumbent", "cost": None, "latency": None, "fit": None}
     )
     page = soup(report.model_copy(update={"strategies": [*report.strategies, today]}))
-    aside = "Chances and losses are among the strategies, today's system aside."
-    assert aside in page.text
-    assert aside not in soup(report).text
+    among = "Chances and losses are among all strategies, those beyond your limits too"
+    assert f"{among}, today's system aside." in page.text
+    assert f"{among}." in soup(report).text
+    report.settings.max_latency_ms = None
+    assert "Chances and losses" not in soup(report).text
     (row,) = (r for r in page.select(".strategies tbody tr") if "Today's system" in r.text)
     assert [cell.text for cell in row.find_all("td")][1:] == ["–", "–", "–"]
     (card,) = (card for card in page.select(".contender") if "Today's system" in card.text)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from advisor.error_costs import ErrorCosts
 from advisor.report import view
 from advisor.report.html import render_html
 from advisor.report.markdown import render_markdown
@@ -114,9 +115,9 @@ def test_every_form_says_what_wrong_answers_cost_and_where_they_are_not_counted(
         if result.cost is not None and result.name != "rag":
             result.cost.errors_per_1k_usd = 225.0 if result.name == "lora" else 1000.0
     assert view.break_evens(report)[0].endswith("than Prompt with fixed examples, wrong answers not counted.")
-    cost = report.result("lora").cost
-    assert cost is not None
-    titles, entries = view.further_cost_titles(report), view.further_costs(report, cost)
+    tuned = report.result("lora")
+    assert tuned.cost is not None
+    titles, entries = view.further_cost_titles(report), view.further_costs(report, tuned, tuned.cost)
     assert dict(zip(titles, entries, strict=True)) == {"Wrong answers, USD per 1,000": "225"}
     for form in (render_html(report), render_markdown(report)):
         assert "Wrong answers, USD per 1,000" in form
@@ -176,18 +177,66 @@ def test_break_evens_below_one_query_a_month_are_left_out(sample_report: Build) 
 
 def test_hosting_and_what_it_adds_to_the_costs_are_told(sample_report: Build) -> None:
     report = sample_report()
-    cost = next(s.cost for s in report.strategies if s.cost)
-    assert (view.further_cost_titles(report), view.further_costs(report, cost)) == ([], [])
+    prompt = report.result("zero_shot")
+    cost = prompt.cost
+    assert cost is not None
+    assert (view.further_cost_titles(report), view.further_costs(report, prompt, cost)) == ([], [])
     settings = {"hosting": "always-on", "min_replicas": 2, "peak_ratio": 10.0, "watts": 65.0}
     on = report.model_copy(update={"settings": report.settings.model_copy(update=settings)})
     dear = cost.model_copy(update={"machines": 2, "watt_hours_per_1k": 0.5})
     assert view.further_cost_titles(on) == ["Machines", "Wh per 1,000"]
-    assert view.further_costs(on, dear) == ["2", "0.5"]
-    assert view.further_costs(on, cost) == ["0", "unknown"], "a provider's machines are not ours"
+    assert view.further_costs(on, prompt, dear) == ["2", "0.50"]
+    assert view.further_costs(on, prompt, cost) == ["0", "unknown"], "a provider's machines are not ours"
     peak = "enough for a peak of 10 times the mean (assumed; give yours with --peak-qps)"
     assert view.limits(on)[1] == f"machines are always on, at least 2 machines, {peak}"
     for render in (render_markdown, render_html):
         assert "Wh per 1,000" in render(on)
+    energy = [cost.model_copy(update={"watt_hours_per_1k": wh}) for wh in (1458.3, 0.0000972)]
+    assert [view.further_costs(on, prompt, used)[1] for used in energy] == ["1,458", "under 0.0001"]
+
+
+def test_what_is_paid_once_and_a_month_can_be_worked_out_from_the_columns(sample_report: Build) -> None:
+    """USD a month is that of its queries, a twelfth of what is paid once, and of training again."""
+    report = sample_report()
+    report.settings.effort_usd, report.settings.retrainings_per_year = {"finetune": 2000.0}, 48.0
+    tuned = report.result("lora")
+    assert tuned.cost is not None
+    tuned.cost.retraining_usd = 16.0
+    titles, entries = view.further_cost_titles(report), view.further_costs(report, tuned, tuned.cost)
+    assert list(zip(titles, entries, strict=True)) == [
+        ("Set-up, of USD once", "2,000"),
+        ("Training again, of USD a month", "16.00"),
+    ]
+    assert view.further_costs(report, (rag := report.result("rag")), rag.cost or tuned.cost)[0] == "0"
+    for render in (render_markdown, render_html):
+        assert "spread over 12 months, and training again 48 times a year." in (form := render(report))
+        assert "Training again, of USD a month" in form
+    report.settings.volume, report.settings.retrainings_per_year = 1, 1.0
+    assert view.costs_about(report).startswith("At 1 query a month; ")
+    assert view.costs_about(report).endswith("training again 1 time a year.")
+    assert "1 queries" not in render_html(report)
+
+
+def test_a_matrix_of_costs_is_shown_and_no_longer_than_a_reader_reads(sample_report: Build) -> None:
+    report = sample_report()
+    costs = {"legal": {"billing": 20.0, "legal": 0.0}, "billing": {"legal": 0.5, "outage": 0.0}}
+    report.settings.error_cost = ErrorCosts(costs=costs, default=1.0)
+    assert view.error_costs(report) == [
+        ["legal", "billing", "20"],
+        ["billing", "legal", "0.5"],
+        ["billing", "outage", "0"],
+        ["any", "another wrong label", "1"],
+        ["any", "no label", "1"],
+    ]
+    assert "| legal | billing | 20 |" in render_markdown(report)
+    assert "What each wrong answer costs" in render_html(report)
+    many = {f"label {n}": {f"label {m}": float(m + 1) for m in range(9) if m != n} for n in range(9)}
+    report.settings.error_cost = ErrorCosts(costs=many)
+    rows = view.error_costs(report)
+    assert rows[-2:] == [["48 further pairs", "", "up to 6"], ["any", "no label", "as its dearest"]]
+    assert len(rows) == view.MOST_PAIRS + 2
+    report.settings.error_cost = 2.5
+    assert view.error_costs(report) == []
 
 
 def test_the_decisions_terms_are_told_all(sample_report: Build) -> None:

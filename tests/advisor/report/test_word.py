@@ -57,6 +57,12 @@ def test_charts_are_pictures_with_a_description_and_tables_repeat_their_headers(
         assert table.rows[0]._tr.trPr.find(table.rows[0]._tr.nsmap["w"].join("{}") + "tblHeader") is not None
 
 
+def test_the_numbers_of_the_dots_are_explained_below_them(sample_report: Build) -> None:
+    (caption,) = (p.text for p in opened(sample_report()).paragraphs if p.text.startswith("Quality against the cost"))
+    assert "better than. 1: Fine-tuning (LoRA). 2: Embeddings + linear classifier. 3: Prompt with the n" in caption
+    assert "table" not in caption
+
+
 def test_what_is_cut_is_said_to_be(sample_report: Build) -> None:
     report = sample_report()
     report.result("lora").config["prompt"] = "x" * 5000
