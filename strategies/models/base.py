@@ -149,6 +149,10 @@ class Embedder(Protocol):
         """Longest text it reads, in its own tokens; what is beyond is ignored."""
         ...
 
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Its tokens of each document, with the mark that it wants, those that it would ignore included."""
+        ...
+
     @property
     def marks_searches(self) -> bool:
         """Whether it wants queries, or the documents that they are to find, marked (E5, Qwen3-Embedding)."""

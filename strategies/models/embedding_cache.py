@@ -41,6 +41,9 @@ class CachingEmbedder(Bypassable):
     def max_tokens(self) -> int:
         return self.embedder.max_tokens
 
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        return self.embedder.count_tokens(texts)
+
     @property
     def marks_searches(self) -> bool:
         return self.embedder.marks_searches

@@ -85,6 +85,9 @@ class HashingEmbedder:
     def identity(self) -> ModelIdentity:
         return ModelIdentity("hashing", sha256="1" * 64)
 
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        return [len(text.split()) for text in texts]
+
     def encode_as(self, role: SearchRole, texts: Sequence[str]) -> NDArray[np.float32]:
         return self.encode([f"{role}: {text}" for text in texts] if self.marks_searches else texts)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -69,7 +70,15 @@ class SentenceEmbedder:
 
     @property
     def max_tokens(self) -> int:
-        return int(self.network.max_seq_length)
+        limit = self.network.max_seq_length  # static embedders have none
+        return int(limit) if limit and limit < sys.maxsize else sys.maxsize
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        tokenizer, mark = self.network.tokenizer, self._prompt("document")
+        marked = [mark + text for text in texts]
+        if not callable(tokenizer):  # that of a static embedder
+            return [len(encoded.ids) for encoded in tokenizer.encode_batch(marked)]
+        return [len(ids) for ids in tokenizer(marked, truncation=False, verbose=False)["input_ids"]] if marked else []
 
     @property
     def marks_searches(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from eval.contracts import Document
@@ -15,6 +15,8 @@ MOST_WORDS = 160
 
 NARROWEST, WIDEST = 30, 200
 """Letters of the longest line of prose that was wrapped. Where it has fewer, or more, line breaks are meant."""
+FEWEST_WORDS, FILLED = 20, 0.9
+"""What an embedder cannot read whole is cut down to passages of no fewer, that fill so much of what it reads."""
 FEWEST_ROWS = 2
 """A single line that begins with a dash, or holds a bar, may be prose."""
 
@@ -26,8 +28,13 @@ _FENCED = re.compile(r"^[ \t]*(`{3,}+)[^\n`]*\n.*?(?:^[ \t]*\1[ \t]*$|\Z)", re.M
 _BLANK_LINES = re.compile(r"\n{2,}")
 _SENTENCE_END = re.compile(SENTENCE_END)
 _ITEM = re.compile(r"\s*(?:[-*+•‣▪◦–]|\d{1,3}[.)]|[a-z]\))\s+\S")
+_HEADING = re.compile(r" {0,3}(#{1,6})\s+\S")
+_RULE = re.compile(r"[\s|:]*-[\s|:-]*")
+"""What stands between the first row of a table and the others in Markdown."""
 _CELLS_BETWEEN = ("|", "\t")
 _SENTENCE_ENDS = tuple(f".!?。！？{DANDAS}")
+_WRAPPED = re.compile(rf"(?<![\s.!?。！？{DANDAS}])[ \t]*\n[ \t]*")
+"""A line break within a sentence."""
 _UNIT = re.compile(rf"(?:[{UNSPACED}]{{2}}|[{UNSPACED}]|[^\s{UNSPACED}]+)\s*")
 """A word, or two signs of a script that has no spaces, and the space after it."""
 
@@ -39,12 +46,15 @@ class Passage:
     document_id: str
     title: str
     text: str
+    section: str = ""
+    """The headings above it, the highest first, a line each as in Markdown."""
 
     @property
     def shown(self) -> str:
-        """Title and text, as they are embedded and put into prompts."""
-        title = self.title.replace("_", " ").strip()
-        return f"{title}: {self.text}" if title and not self.text.startswith(title) else self.text
+        """Title, headings and text, as they are embedded and put into prompts."""
+        names = [self.title.replace("_", " "), *(line.lstrip("#") for line in self.section.split("\n"))]
+        head = " > ".join(dict.fromkeys(filter(None, map(str.strip, names))))
+        return f"{head}: {self.text}" if head and not self.text.lstrip("# ").startswith(head) else self.text
 
 
 def cut_documents(documents: Sequence[Document], most_words: int = MOST_WORDS) -> list[Passage]:
@@ -52,50 +62,128 @@ def cut_documents(documents: Sequence[Document], most_words: int = MOST_WORDS) -
 
     Neighbouring passages overlap by one sentence, so that a fact and what it refers to are found together.
     """
-    return [
-        Passage(document.id, document.title, text) for document in documents for text in cut(document.text, most_words)
-    ]
+    return [passage for d in documents for passage in _cut(Passage(d.id, d.title, d.text), most_words)]
+
+
+def fitting(passages: Sequence[Passage], embedder: Embedder) -> list[Passage]:
+    """The same, but those that the embedder could not read whole, title and headings included, are cut further.
+
+    Words are of two tokens in one language and of six in another, or in a list of parts.
+    """
+    fit = []
+    for passage, tokens in zip(passages, embedder.count_tokens([p.shown for p in passages]), strict=True):
+        words = count_words(passage.text)
+        if tokens <= embedder.max_tokens or words <= FEWEST_WORDS:
+            fit.append(passage)
+        else:
+            fewer = min(words - 1, int(FILLED * words * embedder.max_tokens / tokens))
+            fit += fitting(_cut(passage, max(FEWEST_WORDS, fewer)), embedder)
+    return fit
 
 
 def cut(text: str, most_words: int) -> list[str]:
     """One text in passages; a sentence longer than a passage is cut between words.
 
-    Rows of tables and items of lists count as sentences, and keep their lines; so do lines of code, settings, fields
-    and addresses, which keep their indentation too.
+    Rows of tables and items of lists count as sentences, and keep their lines; so do headings, and lines of code,
+    settings, fields and addresses, which keep their indentation too. Passages within a table begin with its first row.
     """
-    if count_words(text) <= most_words:
-        return [text.strip()] if text.strip() else []
-    passages: list[list[str]] = [[]]
+    return [passage.text for passage in _cut(Passage("", "", text), most_words)]
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """A sentence, a heading, a row or an item; what begins a line of its own begins with a line break."""
+
+    text: str
+    section: str
+    """As that of a passage that begins with it."""
+    head: str = ""
+    """The first row of its table."""
+
+
+def _cut(whole: Passage, most_words: int) -> list[Passage]:
+    if count_words(whole.text) <= most_words:
+        return [replace(whole, text=_unwrapped(whole.text))] if whole.text.strip() else []
+    passages: list[list[_Piece]] = [[]]
     length = 0
-    for sentence in _pieces(text, most_words):
-        words = count_words(sentence)
+    for piece in _pieces(whole, most_words):
+        words = count_words(piece.text)
         if length + words > most_words:
-            overlap = passages[-1][-1:] if len(passages[-1]) > 1 else []
-            overlap = overlap if count_words(" ".join(overlap)) + words <= most_words else []
-            passages.append(list(overlap))
-            length = count_words(" ".join(overlap))
-        passages[-1].append(sentence)
+            passages.append(_repeated(passages[-1], piece, most_words - words))
+            length = _words(passages[-1])
+        passages[-1].append(piece)
         length += words
-    return [" ".join(passage).replace(" \n", "\n").lstrip("\n").rstrip() for passage in passages if passage]
+    return [replace(whole, section=own[0].section, text=_in_one(own)) for own in passages if own]
 
 
-def _pieces(text: str, most_words: int) -> list[str]:
-    """Sentences, rows and items; those that begin a line of their own begin with a line break."""
-    pieces: list[str] = []
-    after_lines = False
-    for block, is_fenced in _blocks(text):
+def _repeated(before: Sequence[_Piece], piece: _Piece, room: int) -> list[_Piece]:
+    """What a passage that goes on with a piece begins with: the head of the table and the last sentence, if they fit."""
+    for last in ([before[-1]] if len(before) > 1 else [], []):
+        first = [*last, piece][0]
+        head = [_Piece(first.head, first.section)] if first.head else []
+        for repeated in ([*head, *last], head):
+            if _words(repeated) <= room:
+                return repeated
+    return []
+
+
+def _words(pieces: Sequence[_Piece]) -> int:
+    return sum(count_words(piece.text) for piece in pieces)
+
+
+def _in_one(pieces: Sequence[_Piece]) -> str:
+    return " ".join(piece.text for piece in pieces).replace(" \n", "\n").lstrip("\n").rstrip()
+
+
+def _pieces(whole: Passage, most_words: int) -> list[_Piece]:
+    pieces: list[_Piece] = []
+    section, after_lines = whole.section, False
+    for block, is_fenced in _blocks(whole.text):
         is_kept = is_fenced or _has_lines_of_its_own(block)
         parts = block.split("\n") if is_kept else _parts(block)
-        has_lines = len(parts) > 1
-        for part in parts:
-            is_whole = has_lines and (is_kept or _is_row(part)) and count_words(part) <= most_words
-            sentences = [part] if is_whole else _SENTENCE_END.split(part)
+        heads = [""] * len(parts) if is_fenced else _heads(parts)
+        has_lines = len(parts) > 1 or _level(parts[0]) > 0
+        for part, head in zip(parts, heads, strict=True):
+            is_heading = not is_fenced and _level(part) > 0
+            above = _above(section, part) if is_heading else section
+            is_line = has_lines and (is_kept or is_heading or _is_row(part))
+            sentences = [part] if is_line and count_words(part) <= most_words else _SENTENCE_END.split(part)
             own = [piece for sentence in sentences for piece in _short(sentence, most_words)]
             if own and is_kept:
                 own[0] = part[: len(part) - len(part.lstrip())] + own[0]
-            pieces += ["\n" + own[0], *own[1:]] if own and (has_lines or after_lines) else own
+            if own and (has_lines or after_lines):
+                own[0] = "\n" + own[0]
+            pieces += [_Piece(text, above, "" if n else head) for n, text in enumerate(own)]
+            section = f"{above}\n{part.strip()}".strip() if is_heading else section
         after_lines = has_lines
     return pieces
+
+
+def _heads(parts: Sequence[str]) -> list[str]:
+    """For each part the first row of the table that it is a further row of, or nothing."""
+    heads = []
+    head, columns = "", 0
+    for part in parts:
+        cells = 0 if _level(part) else _cells(part)
+        heads.append(head if cells == columns else "")
+        if not cells:
+            head, columns = "", 0
+        elif not head:
+            head, columns = "\n" + " ".join(part.split()), cells
+        elif _RULE.fullmatch(part) and "\n" not in head[1:]:
+            head += "\n" + part.strip()
+    return heads
+
+
+def _unwrapped(text: str) -> str:
+    """A text with what was wrapped in one line."""
+    blocks = [
+        block
+        if is_fenced or _has_lines_of_its_own(block)
+        else "\n".join(_WRAPPED.sub(" ", part) for part in _parts(block))
+        for block, is_fenced in _blocks(text)
+    ]
+    return "\n\n".join(blocks).strip()
 
 
 def _blocks(text: str) -> Iterator[tuple[str, bool]]:
@@ -120,9 +208,21 @@ def _has_lines_of_its_own(block: str) -> bool:
     width = lengths[int(EARLY * len(lengths))]
     if not NARROWEST <= width <= WIDEST:
         return False
-    within = [(a.rstrip(), b) for a, b in pairwise(lines) if not a.rstrip().endswith(_SENTENCE_ENDS)]
+    prose = [(a.rstrip(), b) for a, b in pairwise(lines) if not _level(a) + _level(b)]
+    within = [(a, b) for a, b in prose if not a.endswith(_SENTENCE_ENDS)]
     early = [len(a) <= EARLY * width and len(a) + 1 + len(_first_word(b)) <= width for a, b in within]
     return bool(early) and sum(early) >= len(early) / 2
+
+
+def _above(section: str, heading: str) -> str:
+    """Of the headings of a section those that a further heading stands under."""
+    return "\n".join(line for line in section.split("\n") if 0 < _level(line) < _level(heading))
+
+
+def _level(line: str) -> int:
+    """Of a heading, the highest is 1; 0 of any other line."""
+    heading = _HEADING.match(line)
+    return len(heading[1]) if heading else 0
 
 
 def _short(sentence: str, most_words: int) -> list[str]:
@@ -142,7 +242,8 @@ def _parts(block: str) -> list[str]:
         if has_rows:
             had_room = not is_wrapped or len(line.rstrip()) + 1 + len(_first_word(following)) <= longest
             is_item = _is_item(following) and (_is_item(line) or had_room)  # prose may be wrapped before a dash
-            is_meant |= is_item or _has_cells(line) or _has_cells(following) or (_is_item(line) and not is_wrapped)
+            is_meant |= is_item or _cells(line) + _cells(following) > 0 or (_is_item(line) and not is_wrapped)
+        is_meant |= _level(line) + _level(following) > 0
         if is_meant:
             parts.append(following)
         else:
@@ -151,7 +252,7 @@ def _parts(block: str) -> list[str]:
 
 
 def _is_row(line: str) -> bool:
-    return _is_item(line) or _has_cells(line)
+    return _is_item(line) or _cells(line) > 0
 
 
 def _is_item(line: str) -> bool:
@@ -162,5 +263,6 @@ def _first_word(line: str) -> str:
     return line.split(maxsplit=1)[0] if line.strip() else ""
 
 
-def _has_cells(line: str) -> bool:
-    return any(sign in line.strip() for sign in _CELLS_BETWEEN)
+def _cells(line: str) -> int:
+    """How many signs part the cells of a line."""
+    return sum(map(line.strip().count, _CELLS_BETWEEN))

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from eval.contracts import Example
 from strategies.json_lines import read_json_lines, write_json_lines
 from strategies.models.base import Embedder
-from strategies.retrieval.chunks import Passage
+from strategies.retrieval.chunks import Passage, fitting
 from strategies.retrieval.words import WordIndex
 
 Item = TypeVar("Item")
@@ -109,8 +109,8 @@ class PassageIndex:
 
     @classmethod
     def build(cls, passages: Sequence[Passage], embedder: Embedder) -> PassageIndex:
-        """Embed and index passages; of those that read the same the first, so that none takes another's place twice."""
-        distinct = _firsts(passages, lambda passage: passage.shown)
+        """Embed and index passages, of those that read the same the first; what is too long to be embedded is cut."""
+        distinct = _firsts(fitting(passages, embedder), lambda passage: passage.shown)
         return cls(distinct, VectorIndex.build([p.shown for p in distinct], embedder, documents=True))
 
     @cached_property

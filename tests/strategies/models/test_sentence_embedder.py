@@ -45,3 +45,24 @@ def test_without_marks_all_texts_are_embedded_alike(tiny_embedder_folder: Path) 
     for role in ("query", "document"):
         assert np.array_equal(plain.encode_as(role, TEXTS), plain.encode(TEXTS))  # type: ignore[arg-type]
     assert plain.encode_as("query", []).shape == plain.encode([]).shape
+
+
+def test_tokens_are_counted_beyond_what_is_read_and_with_the_mark(tiny_embedder_folder: Path, tmp_path: Path) -> None:
+    plain = SentenceEmbedder.load("tiny", tiny_embedder_folder, "cpu")
+    long = "bridge " * 3 * plain.max_tokens
+    short, all_of_it = plain.count_tokens([TEXTS[0], long])
+    assert 6 <= short <= plain.max_tokens < 3 * plain.max_tokens <= all_of_it
+    assert plain.count_tokens([]) == []
+    e5 = marking(tiny_embedder_folder, tmp_path / "e5", {"query": "query: ", "passage": "passage: "})
+    assert e5.count_tokens(TEXTS) == plain.count_tokens([f"passage: {text}" for text in TEXTS])
+    assert np.array_equal(plain.encode([long]), plain.encode([long + "and more"])), "counting leaves the limit as it is"
+
+
+def test_a_static_embedder_has_no_limit(tiny_embedder_folder: Path) -> None:
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules.static_embedding import StaticEmbedding
+
+    plain = SentenceEmbedder.load("tiny", tiny_embedder_folder, "cpu")
+    network = SentenceTransformer(modules=[StaticEmbedding(plain.network.tokenizer, embedding_dim=8)], device="cpu")
+    static = SentenceEmbedder(plain.identity, network)
+    assert static.count_tokens(["bridge " * 10_000])[0] < static.max_tokens

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 from itertools import pairwise
 from time import process_time
 
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 
 from eval.contracts import Document
 from eval.reading.text import count_words
-from strategies.retrieval.chunks import MOST_WORDS, Passage, cut, cut_documents
+from strategies.models.fake import HashingEmbedder
+from strategies.retrieval.chunks import FEWEST_WORDS, MOST_WORDS, Passage, cut, cut_documents, fitting
 
 Words = st.lists(st.sampled_from(["alpha", "beta.", "gamma!", "delta?", "e.g.", "3.14", "\n\n", "zeta\n"]), max_size=80)
 
@@ -91,14 +93,20 @@ TABLE = ["Product | Price | Stock", *(f"Lamp Mk. {i} | {i} EUR | {i} pieces" for
 LIST = [f"- Step {i}: press button {i}. Wait." for i in range(30)]
 
 
-@pytest.mark.parametrize("lines", [TABLE, [line.replace(" | ", "\t") for line in TABLE], LIST])
-def test_rows_of_tables_and_items_of_lists_stay_whole_and_keep_their_lines(lines: list[str]) -> None:
+TABBED = [line.replace(" | ", "\t") for line in TABLE]
+MARKDOWN = [f"| {line} |" for line in (TABLE[0], "--- | --- | ---", *TABLE[1:])]
+
+
+@pytest.mark.parametrize(("lines", "head"), [(TABLE, 1), (TABBED, 1), (MARKDOWN, 2), (LIST, 0)])
+def test_rows_and_items_stay_whole_in_lines_of_their_own_and_tables_keep_their_heads(
+    lines: list[str], head: int
+) -> None:
     passages = cut("\n".join(lines), 40)
     rows = [" ".join(line.split()) for line in lines]
     assert len(passages) > 3
     assert all(line in rows for passage in passages for line in passage.split("\n"))
     for before, after in pairwise(passages):
-        assert before.split("\n")[-1] == after.split("\n")[0], "neighbours share one row"
+        assert [*rows[:head], before.split("\n")[-1]] == after.split("\n")[: head + 1], "neighbours share one row"
 
 
 def test_what_stands_around_a_table_has_lines_of_its_own() -> None:
@@ -115,6 +123,17 @@ def test_an_item_may_go_on_in_further_lines_and_a_row_that_is_too_long_is_cut_in
     long = cut("\n".join(["a | b", "word " * 50 + "| c", "d | e"]), 20)
     assert [passage.split("\n")[-1] for passage in long[1:3]] == ["word " * 19 + "word"] * 2
     assert long[-1] == "word " * 10 + "| c\nd | e"
+
+
+def test_the_first_row_goes_with_the_rows_of_its_own_table_alone() -> None:
+    other = [f"Chair {i} | {i} EUR" for i in range(30)]
+    passages = cut("\n".join([*TABLE, "Chairs cost less.", "Chair | Price", *other]), 40)
+    assert all((TABLE[0] in passage) == ("Lamp" in passage) for passage in passages)
+    assert all(("Chair | Price" in passage) == ("Chair " in passage) for passage in passages)
+    assert all("Price" not in passage for passage in cut(text_of(40, 10), 40))
+    wide = " | ".join(f"column {i}" for i in range(20))
+    passages = cut("\n".join([wide, *(wide.replace("column", "cell") for _ in range(4))]), 70)
+    assert passages[1].count("\n") == 0, "where a row has no room beside it, it stands alone"
 
 
 @given(st.lists(st.sampled_from(["word", "longer", "end.", "A", "-", "12."]), min_size=80, max_size=160))
@@ -191,3 +210,74 @@ def test_where_no_line_is_wrapped_headings_have_lines_of_their_own_and_paragraph
     assert (
         cut("Monday 9 to 5\nTuesday 9 to 12\nClosed else\n" * 9, 12)[0] == "Monday 9 to 5\nTuesday 9 to 12\nClosed else"
     )
+
+
+PLANS = ["Silver", "Gold", "Bronze"]
+HANDBOOK = "# Handbook\n\n" + "\n\n".join(
+    f"## {plan} plan\n\n{text_of(9, 10)}\n\n### Fees\n{text_of(9, 10)} The fee is {n} EUR. {text_of(9, 10)}"
+    for n, plan in enumerate(PLANS)
+)
+
+
+@pytest.mark.parametrize("most", [60, 160])
+def test_a_passage_says_which_headings_it_stands_under(most: int) -> None:
+    passages = cut_documents([Document("h", HANDBOOK, "Handbook")], most)
+    for n, plan in enumerate(PLANS):
+        own = [p.shown for p in passages if f"The fee is {n} EUR" in p.text]
+        assert own
+        assert all(f"{plan} plan" in shown for shown in own)
+    assert passages[0].shown.startswith("# Handbook\n## Silver plan\ns0w0"), "a heading has a line of its own"
+    last = passages[-1]
+    assert last.section == "# Handbook\n## Bronze plan\n### Fees"
+    assert last.shown.startswith("Handbook > Bronze plan > Fees: s")
+
+
+def test_what_a_passage_begins_with_is_not_above_it() -> None:
+    sections = "\n\n".join(f"## Part {n}\n{text_of(4, 10)}" for n in range(4))
+    for passage in cut_documents([Document("h", f"# All\n{sections}", "")], 48)[1:]:
+        assert passage.section == "# All"
+        assert passage.text.startswith("## Part")
+
+
+def test_marks_in_code_are_no_headings() -> None:
+    code = "```\n# a comment\n" + "\n".join(f"call({i})" for i in range(100)) + "\n```"
+    assert {p.section for p in cut_documents([Document("c", f"{code}\n\n{text_of(9, 10)}")], 40)} == {""}
+
+
+LONG_WORDS = "Die Bearbeitungsfrist der Haftpflichtversicherungsbeitragserstattung beträgt vierzehn Arbeitstage. "
+
+
+class Letters(HashingEmbedder):
+    """Reads 400 tokens, which are letters."""
+
+    def __init__(self) -> None:
+        super().__init__(max_tokens=400)
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        return list(map(len, texts))
+
+
+def test_what_an_embedder_could_not_read_whole_is_cut_further() -> None:
+    text = f"## Fristen\n\n{LONG_WORDS * 40}"
+    passages = cut_documents([Document("d", text, "Handbuch"), Document("e", "Kurz.", "Rest")])
+    assert any(len(p.shown) > 400 for p in passages)
+    fit = fitting(passages, Letters())
+    assert all(200 < len(p.shown) <= 400 for p in fit[:-2])
+    assert {p.section for p in fit[1:-1]} == {"## Fristen"}
+    assert (fit[-1], fit[-1].text) == (passages[-1], "Kurz.")
+    assert fitting(fit, Letters()) == fit
+    assert fitting(passages, HashingEmbedder()) == passages
+
+
+def test_what_no_cut_makes_short_enough_is_left() -> None:
+    giant = Passage("g", "word " * 500, "word " * 100)
+    assert all(count_words(p.text) == FEWEST_WORDS for p in fitting([giant], Letters()))
+
+
+def test_short_documents_are_unwrapped_too() -> None:
+    prose = "The right code is blue river nine, and it stays valid for the rest of the year. Ask for it at the desk."
+    wrapped = "\n".join(textwrap.wrap(prose, 60))
+    assert cut(wrapped, 60) == [prose]
+    assert cut(f"# Codes\n{wrapped}\n\n{FIELDS}\n\n{FENCED}", 60) == [f"# Codes\n{prose}\n\n{FIELDS}\n\n{FENCED}"]
+    for block in (CODE, SETTINGS, COMMANDS, FIELDS, LETTER, FENCED, "\n".join(TABLE[:9]), "\n".join(LIST[:5])):
+        assert cut(block, 160) == [block]

@@ -22,6 +22,9 @@ class Blurred:
     max_tokens = 100
     marks_searches = False
 
+    def count_tokens(self, texts):  # type: ignore[no-untyped-def]
+        return [0] * len(texts)
+
     def encode(self, texts):  # type: ignore[no-untyped-def]
         return np.array([[1.0, 0.0] if "pump" in t.casefold() else [0.0, 1.0] for t in texts], dtype=np.float32)
 
