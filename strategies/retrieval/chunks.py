@@ -9,6 +9,7 @@ from itertools import pairwise
 
 from eval.contracts import Document
 from eval.reading.text import DANDAS, SENTENCE_END, UNSPACED, count_words
+from strategies.models.base import Embedder
 
 MOST_WORDS = 160
 """About 220 tokens of English: within the 256 that the default embedder reads."""
@@ -117,7 +118,7 @@ def _cut(whole: Passage, most_words: int) -> list[Passage]:
 
 
 def _repeated(before: Sequence[_Piece], piece: _Piece, room: int) -> list[_Piece]:
-    """What a passage that goes on with a piece begins with: the head of the table and the last sentence, if they fit."""
+    """What a passage that goes on with a piece repeats before it: its table's head, the last sentence, if they fit."""
     for last in ([before[-1]] if len(before) > 1 else [], []):
         first = [*last, piece][0]
         head = [_Piece(first.head, first.section)] if first.head else []
@@ -176,13 +177,11 @@ def _heads(parts: Sequence[str]) -> list[str]:
 
 
 def _unwrapped(text: str) -> str:
-    """A text with what was wrapped in one line."""
-    blocks = [
-        block
-        if is_fenced or _has_lines_of_its_own(block)
-        else "\n".join(_WRAPPED.sub(" ", part) for part in _parts(block))
-        for block, is_fenced in _blocks(text)
-    ]
+    """A text with its sentences in one line each, where line breaks in them are none that are meant."""
+    blocks = []
+    for block, is_fenced in _blocks(text):
+        is_kept = is_fenced or _has_lines_of_its_own(block)
+        blocks.append(block if is_kept else "\n".join(_WRAPPED.sub(" ", part) for part in _parts(block)))
     return "\n\n".join(blocks).strip()
 
 
