@@ -14,7 +14,7 @@ from eval.near_duplicates import group_key
 from strategies.models.base import ModelIdentity
 
 FILE = "solution.json"
-FORMAT = 2
+FORMAT = 3
 
 
 def write_manifest(folder: Path, kind: str, values: dict[str, Any]) -> None:

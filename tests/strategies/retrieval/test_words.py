@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from strategies.models.base import ModelIdentity
 from strategies.retrieval.chunks import Passage
 from strategies.retrieval.index import PassageIndex, Ranks
-from strategies.retrieval.words import WordIndex, words
+from strategies.retrieval.words import WordIndex, terms, words
 
 TEXTS = ["The pump P-774 leaks oil.", "The pump P-775 leaks oil.", "Holidays are booked in spring.", ""]
 
@@ -94,3 +94,21 @@ def test_a_word_is_what_it_was_in_other_scripts() -> None:
     assert words("P-774 snake_case Größe: кошка ест") == ["p", "774", "snake_case", "grösse", "кошка", "ест"]
     assert words("iPhoneの電源") == ["iphone", "の電", "電源"]
     assert words("น้ำ") == ["น้", "้ำ"]
+
+
+def test_other_forms_of_a_word_are_found() -> None:
+    pairs = [
+        ("Erstattungen erfolgen innerhalb von fünf Werktagen.", "Wann bekomme ich die Erstattung?"),
+        ("Забытые пароли сбрасываются на странице входа.", "Как сбросить забытый пароль?"),
+        ("Unutulan şifreler giriş sayfasından sıfırlanır.", "Şifremi nasıl sıfırlarım?"),
+        ("Salasanat vaihdetaan kirjautumissivulla.", "Miten vaihdan unohtuneen salasanan?"),
+        ("환불금은 카드사를 통해 오일 안에 입금됩니다.", "환불금을 언제 받을 수 있어요?"),
+        ("Lost cards are blocked in the app.", "How do I block my card?"),
+    ]
+    index = WordIndex([text for text, _ in pairs])
+    assert index.search([query for _, query in pairs], 1) == [[i] for i in range(len(pairs))]
+
+
+def test_a_run_of_letters_is_no_word_and_weighs_less() -> None:
+    assert terms("Card 환불금") == ["card", "#card", "환불금", "#환불", "#불금"]
+    assert WordIndex(["postcards discarded", "the card", "nothing"]).search(["card"], 3) == [[1, 0]]
