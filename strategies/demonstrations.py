@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from eval.contracts import Example
 from strategies.models.base import Embedder
+from strategies.retrieval.index import firsts
 
 MOST_CANDIDATES = 1000
 
@@ -26,9 +27,10 @@ def pick(
     """`count` demonstrations, what is most typical first.
 
     They are one from the middle of each cluster of inputs (`typical`), spread over the inputs (`diverse`), or drawn
-    (`random`). With `by_label` the labels take turns, the commonest first, so that as many as possible are shown.
+    (`random`); of rows with the same input and answer it is the first. With `by_label` the labels take turns, the
+    commonest first, so that as many as possible are shown.
     """
-    rows = _candidates(examples, by_label=by_label)
+    rows = _candidates(firsts(examples, lambda e: (e.input, e.target)), by_label=by_label)
     vectors = embedder.encode([e.input for e in rows])
     select = _SELECT[choice]
     if not by_label:

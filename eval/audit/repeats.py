@@ -29,7 +29,7 @@ def duplicate_documents(documents: Sequence[Document]) -> Finding | None:
     if not repeated:
         return None
     message = f"{_repeat(len(repeated), 'document')} an earlier document's text."
-    action = "Kept; retrieval may show the same text twice. Remove the copies."
+    action = "Kept; retrieval shows the same text once. Remove the copies if they are copied by mistake."
     return Finding("duplicate_rows", "info", len(repeated), repeated, message, action)
 
 

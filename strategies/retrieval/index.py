@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from eval.contracts import Example
+from eval.near_duplicates import group_key
 from strategies.json_lines import read_json_lines, write_json_lines
 from strategies.models.base import Embedder
 from strategies.retrieval.chunks import Passage, fitting
@@ -110,7 +111,7 @@ class PassageIndex:
     @classmethod
     def build(cls, passages: Sequence[Passage], embedder: Embedder) -> PassageIndex:
         """Embed and index passages, of those that read the same the first; what is too long to be embedded is cut."""
-        distinct = _firsts(fitting(passages, embedder), lambda passage: passage.shown)
+        distinct = firsts(fitting(passages, embedder), lambda passage: passage.shown)
         return cls(distinct, VectorIndex.build([p.shown for p in distinct], embedder, documents=True))
 
     @cached_property
@@ -119,9 +120,12 @@ class PassageIndex:
 
     def search(self, queries: Sequence[str], k: int, word_share: float) -> list[list[Passage]]:
         """For each query its `k` best passages, best first."""
+        depth = max(k, FUSED)
         if word_share == 0:  # words would only add what comes after
-            return [[self.passages[place] for place in places] for places in self._vectors.search(queries, k)]
-        return [self.best(ranks, k, word_share) for ranks in self.rank(queries, max(k, FUSED))]
+            ranked = [Ranks(meaning, ()) for meaning in self._vectors.search(queries, depth)]
+        else:
+            ranked = self.rank(queries, depth)
+        return [self.best(ranks, k, word_share) for ranks in ranked]
 
     def rank(self, queries: Sequence[str], depth: int = FUSED) -> list[Ranks]:
         """For each query the first so many passages, by either search."""
@@ -129,8 +133,13 @@ class PassageIndex:
         return [Ranks(meaning, words) for meaning, words in zip(by_meaning, by_words, strict=True)]
 
     def best(self, ranks: Ranks, k: int, word_share: float) -> list[Passage]:
-        """The `k` best passages where words count so much, and meaning the rest."""
-        return [self.passages[position] for position in ranks.fused(word_share)[:k]]
+        """The `k` best passages where words count so much, and meaning the rest; of those with one text the first."""
+        found: dict[str, Passage] = {}
+        for position in ranks.fused(word_share):
+            if len(found) == k:
+                break
+            found.setdefault(group_key(self.passages[position].text), self.passages[position])
+        return list(found.values())
 
     def save(self, folder: Path) -> None:
         """Write passages.jsonl and passages.faiss."""
@@ -166,9 +175,8 @@ class ExampleIndex:
     @classmethod
     def build(cls, examples: Sequence[Example], embedder: Embedder) -> ExampleIndex:
         """Embed and index the inputs of examples; of those with the same input and answer the first."""
-        pairs = _firsts(
-            [Pair(e.id, e.input, e.target, e.group) for e in examples], lambda pair: (pair.input, pair.answer)
-        )
+        distinct = firsts(examples, lambda example: (example.input, example.target))
+        pairs = [Pair(e.id, e.input, e.target, e.group) for e in distinct]
         return cls(pairs, VectorIndex.build([p.input for p in pairs], embedder))
 
     def search(self, queries: Sequence[str], k: int) -> list[list[Pair]]:
@@ -188,7 +196,7 @@ class ExampleIndex:
         return cls(pairs, VectorIndex.load(folder / "examples.faiss", embedder))
 
 
-def _firsts(items: Sequence[Item], key: Callable[[Item], Hashable]) -> list[Item]:
+def firsts(items: Sequence[Item], key: Callable[[Item], Hashable]) -> list[Item]:
     """In their order, without those whose key an earlier one has."""
     firsts: dict[Hashable, Item] = {}
     for item in items:

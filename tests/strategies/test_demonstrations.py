@@ -38,6 +38,15 @@ def test_as_many_are_shown_as_asked_for_and_none_twice(choice: Choice, count: in
     assert set(shown) <= set(ROWS)
 
 
+@pytest.mark.parametrize("by_label", [True, False])
+@pytest.mark.parametrize("count", [6, 12, 24])
+@pytest.mark.parametrize("choice", ["typical", "diverse", "random"])
+def test_what_stands_several_times_is_shown_once(choice: Choice, count: int, by_label: bool) -> None:
+    canned = [Example(f"r{i}", f"canned question {i % 3}", ("abc"[i % 3],)) for i in range(25)]
+    shown = pick([*canned, *ROWS], count, EMBEDDER, by_label=by_label, choice=choice)
+    assert len(shown) == len({(e.input, e.target) for e in shown}) == min(count, len(ROWS) + 3)
+
+
 def test_labels_take_turns_the_commonest_first() -> None:
     assert [e.target for e in pick(ROWS, 8, EMBEDDER, by_label=True)] == list("abcabcab")
     assert [e.target for e in pick(ROWS, 2, EMBEDDER, by_label=True)] == list("ab")
@@ -98,7 +107,7 @@ def test_the_most_typical_may_stand_next_to_the_question(tmp_path: Path) -> None
 
 
 def test_rows_with_the_same_input_are_all_picked_in_the_end() -> None:
-    twins = [Example(str(i), "the same", ("x",)) for i in range(4)]
+    twins = [Example(str(i), "the same", (f"answer {i}",)) for i in range(4)]
     assert {e.id for e in pick(twins, 4, EMBEDDER, by_label=False)} == {"0", "1", "2", "3"}
 
 

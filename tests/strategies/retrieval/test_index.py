@@ -91,6 +91,15 @@ def test_what_reads_the_same_is_found_once_however_often_it_stands_there() -> No
         assert [p.document_id for p in found] == ["copy 0", "mayor"]
 
 
+def test_a_text_under_several_names_takes_one_place() -> None:
+    texts = ["The bridge was built in 1874.", "the bridge was  built\nin 1874.", "The bridge was built in 1874."]
+    copies = [Passage(f"copy {i}", f"Version {i}", text) for i, text in enumerate(texts)]
+    index = PassageIndex.build([*copies, Passage("mayor", "", "The mayor opened the bridge.")], EMBEDDER)
+    for share in (0.0, 0.5, 1.0):
+        (found,) = index.search(["Version 2: when was it built?"], 2, share)
+        assert [p.document_id for p in found] == ["copy 2", "mayor"]
+
+
 def test_a_row_that_stands_twice_is_found_once_but_with_each_answer_it_was_given() -> None:
     answers = ["account", "account", "devices", "account"]
     rows = [Example(str(i), "reset my password", (answer,)) for i, answer in enumerate(answers)]
