@@ -75,10 +75,11 @@ class SentenceEmbedder:
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         tokenizer, mark = self.network.tokenizer, self._prompt("document")
-        marked = [mark + text for text in texts]
+        batches = [[mark + text for text in texts[i : i + BATCH]] for i in range(0, len(texts), BATCH)]
         if not callable(tokenizer):  # that of a static embedder
-            return [len(encoded.ids) for encoded in tokenizer.encode_batch(marked)]
-        return [len(ids) for ids in tokenizer(marked, truncation=False, verbose=False)["input_ids"]] if marked else []
+            return [len(own.ids) for batch in batches for own in tokenizer.encode_batch(batch)]
+        encode = partial(tokenizer, truncation=False, verbose=False)
+        return [len(ids) for batch in batches for ids in encode(batch)["input_ids"]]
 
     @property
     def marks_searches(self) -> bool:
