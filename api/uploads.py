@@ -25,6 +25,10 @@ ARCHIVE = ".zip"
 ZIPPED = frozenset({".xlsx", ".docx"})
 LONGEST_NAME = 80
 """Bytes; file systems take 255."""
+READ_BIT_BY_BIT = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
+"""Of what is packed otherwise (bzip2, LZMA) zipfile unpacks gigabytes in one call, whatever size is declared."""
+MOST_DIRECTORY_BYTES = 4 * 2**20
+"""Of an archive's list of members: 90,000 at the most, some 40,000 with usual names. It is parsed as a whole."""
 DAMAGED = (zipfile.BadZipFile, zlib.error, ValueError, RuntimeError, OSError, EOFError, NotImplementedError)
 """What reading an archive that is none, or is encrypted, surfaces as."""
 CHUNK = 2**20
@@ -120,10 +124,16 @@ def _members(path: Path, called: str, settings: Settings) -> list[zipfile.ZipInf
     `called`: its name in what is said of it.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            members = archive.infolist()
+        with path.open("rb") as file:
+            end = zipfile._EndRecData(file)  # type: ignore[attr-defined]  # else all members are parsed before any is seen
+            if end and end[zipfile._ECD_SIZE] > MOST_DIRECTORY_BYTES:  # type: ignore[attr-defined]
+                raise Problem(413, f"{called} holds too many files.")
+            with zipfile.ZipFile(file) as archive:
+                members = archive.infolist()
     except DAMAGED as error:
         raise Problem(422, f"{called} is damaged: it cannot be unpacked.") from error
+    if any(member.compress_type not in READ_BIT_BY_BIT for member in members):
+        raise Problem(422, f"{called} is encrypted or packed in an unusual way: pack it as an ordinary zip (deflate).")
     if sum(member.file_size for member in members) > settings.most_unpacked_bytes:
         raise Problem(413, f"{called} holds more than {size(settings.most_unpacked_bytes)} unpacked.")
     return members

@@ -43,9 +43,9 @@ def sent(name: str | None, content: bytes = b"input,output\na,b\n") -> Sent:
     return Sent(name, io.BytesIO(content))
 
 
-def zipped(members: dict[str, bytes]) -> bytes:
+def zipped(members: dict[str, bytes], packing: int = zipfile.ZIP_DEFLATED) -> bytes:
     found = io.BytesIO()
-    with zipfile.ZipFile(found, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(found, "w", packing) as archive:
         for name, content in members.items():
             archive.writestr(name, content)
     return found.getvalue()
@@ -161,6 +161,28 @@ def test_an_archive_that_lies_about_its_size_is_refused(settings: Settings, tmp_
     assert lying != honest
     with pytest.raises(Problem, match="damaged"):
         store_documents([sent("docs.zip", lying)], tmp_path, settings)
+
+
+@pytest.mark.parametrize("packing", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+@pytest.mark.parametrize("name", ["docs.zip", "a.docx"])
+def test_what_zipfile_would_unpack_without_bounds_is_refused(
+    packing: int, name: str, settings: Settings, tmp_path: Path
+) -> None:
+    content = zipped({"a.txt": b"text"}, packing)
+    with pytest.raises(Problem, match="ordinary zip") as refused:
+        store_documents([sent(name, content)], tmp_path, settings)
+    assert refused.value.status == 422
+
+
+def test_an_archive_of_too_many_members_is_refused_before_they_are_parsed(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = zipped({f"{n}.txt": b"" for n in range(100)})
+    monkeypatch.setattr(uploads, "MOST_DIRECTORY_BYTES", 4_000)
+    monkeypatch.setattr(uploads.zipfile, "ZipFile", None)
+    with pytest.raises(Problem, match="too many files") as refused:
+        store_documents([sent("docs.zip", content)], tmp_path, settings)
+    assert refused.value.status == 413
 
 
 @pytest.mark.parametrize("content", [b"", b"no zip", zipped({}), zipped({"a.exe": b"x"})])
