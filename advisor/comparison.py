@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -94,18 +94,17 @@ def run(
     request: CompareRequest,
     progress: Progress,
     shelf: ModelShelf | None = None,
-    places: Mapping[str, str] | None = None,
+    prices: economics.Prices | None = None,
     *,
     travels: bool = False,
 ) -> tuple[Report, RunFolder]:
     """Carry out a request: read, plan, try every strategy, decide, keep the winner, write.
 
-    Models come from `shelf` where one is given; else `places` says what their names stand for on this machine.
-    `travels` is as for `artefact_of`.
+    `shelf` and `prices` are the request's own where none are given. `travels` is as for `artefact_of`.
     """
     started = time.monotonic()
-    data, prices = read_data(request), prices_of(request)
-    shelf = shelf or shelf_of(request, prices, places)
+    data, prices = read_data(request), prices or prices_of(request)
+    shelf = shelf or shelf_of(request, prices)
     path, marks = request.output or default_output(), parts_of(request, data)
     mark = fingerprint(marks)
     RunFolder(path).refuse_others(mark, marks)

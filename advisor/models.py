@@ -22,10 +22,11 @@ def check_models(request: CompareRequest, data: Data, prices: economics.Prices) 
     _refuse_to_send(request, data)
 
 
-def prices_of(request: CompareRequest) -> economics.Prices:
-    """The client's prices, or assumed ones; list prices of hosted models besides."""
+def prices_of(request: CompareRequest, tokens: Mapping[str, economics.TokenPrices] | None = None) -> economics.Prices:
+    """The client's prices, or assumed ones; of tokens also those that a service's operator names, then list prices."""
     given = economics.read_prices(request.prices) if request.prices else None
-    return economics.with_list_prices(given or economics.assumed_prices(environment.cores(), None), request.model)
+    prices = given or economics.assumed_prices(environment.cores(), None)
+    return economics.with_list_prices(replace(prices, tokens={**(tokens or {}), **prices.tokens}), request.model)
 
 
 def on_gpu(request: CompareRequest, prices: economics.Prices, gpu: str | None) -> economics.Prices:

@@ -24,7 +24,7 @@ from api.problems import in_fields
 from api.settings import Settings
 from api.store import Lease, LeaseLost, Store
 from api.tables import Comparison, State
-from api.work import check_rows
+from api.work import check_rows, models_of, uncounted
 from eval.errors import FolderBusy, RequestError
 
 EVERY_SECONDS = 0.5
@@ -77,7 +77,10 @@ def carry_out(settings: Settings, lease: Lease, parent: Connection) -> None:
             if RunFolder(Path(RUN)).began_otherwise():  # before an upgrade
                 shutil.rmtree(RUN)
                 words.info("begun anew")
-            report, _ = run(request, StoredProgress(store, lease, files), places=settings.places, travels=True)
+            shelf, prices = models_of(request, settings.places, settings.token_prices)
+            if reason := uncounted(shelf, request):
+                raise RequestError(reason)
+            report, _ = run(request, StoredProgress(store, lease, files), shelf, prices, travels=True)
         except (LeaseLost, SQLAlchemyError):
             raise
         except FolderBusy:  # an attempt whose lease has ended has not noticed yet

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from advisor.economics import TokenPrices
 from advisor.faults import first_fault
 from eval.errors import RequestError
 from strategies.models.catalogue import DEFAULT_EMBEDDER, DEFAULT_LANGUAGE_MODEL
@@ -45,6 +46,8 @@ class Settings(BaseSettings):
     """The longest time budget that may be asked for."""
     max_spend: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     """USD that calls of hosted models may cost in one comparison, all attempts together, or in the estimate for one."""
+    token_prices: dict[str, TokenPrices] = {}
+    """Of hosted models, by which `max_spend` is counted; list prices of those that are not named."""
     most_memory_bytes: int = Field(default=16 * GIB, gt=0)
     """Of one comparison."""
     most_disk_bytes: int = Field(default=8 * GIB, gt=0)

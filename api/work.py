@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from advisor.request import CompareRequest, make_request
@@ -20,7 +22,7 @@ from strategies.models.shelf import ModelShelf
 
 if TYPE_CHECKING:
     from advisor.data import Data
-    from advisor.economics import Prices
+    from advisor.economics import Prices, TokenPrices
 
 FIRST_ROWS = 5
 SHOWN_LETTERS = 500
@@ -30,6 +32,10 @@ HOPELESS = "There is no estimate: with these findings no comparison can be made.
 TOO_LONG = (
     "There is no estimate: it was not there in time, or needed too much memory. "
     "A comparison may be asked for all the same; with fewer strategies or smaller models an estimate is quicker."
+)
+UNCOUNTED = (
+    "What calls of {} cost is not known here, so that the service's spending cap cannot be kept: whoever runs it can "
+    "name its token prices (ADVISOR_TOKEN_PRICES)."
 )
 
 _loaded: OrderedDict[tuple[str, float], Solution] = OrderedDict()
@@ -43,29 +49,61 @@ def check_rows(request: CompareRequest, most: int) -> None:
             raise RequestError(f"--{role}: at most {most} rows here.")
 
 
+def models_of(
+    request: CompareRequest, places: Mapping[str, str], tokens: Mapping[str, TokenPrices]
+) -> tuple[ModelShelf, Prices]:
+    """A request's models and prices. `tokens`: what the operator pays for hosted models.
+
+    What a caller says of prices is for the report alone: the cap is the operator's, and counted at the operator's
+    prices or list prices.
+    """
+    from advisor.economics import with_list_prices
+    from advisor.models import prices_of, shelf_of
+
+    prices = prices_of(request, tokens)
+    paid = with_list_prices(replace(prices, tokens=tokens), request.model)
+    return shelf_of(request, paid, places), prices
+
+
+def uncounted(shelf: ModelShelf, request: CompareRequest) -> str | None:
+    """Why the cap cannot be kept, as a sentence; None where it can, or there is none."""
+    from advisor.economics import is_hosted
+
+    unknown = [name for name in request.model if is_hosted(name) and name not in shelf.hosted.prices]
+    return UNCOUNTED.format(unknown[0]) if unknown and request.max_spend is not None else None
+
+
 def audit(
-    options: dict[str, Any], places: dict[str, str], estimate: bool, most_rows: int
+    options: dict[str, Any],
+    places: dict[str, str],
+    estimate: bool,
+    most_rows: int,
+    tokens: Mapping[str, TokenPrices] = MappingProxyType({}),
 ) -> Generator[dict[str, Any], None, None]:
     """What is in the files of a request and what is wrong with them; then also what a comparison would take.
 
+    `tokens` is as for `models_of`.
     Nothing of them stays in this process, which serves other clients next.
     """
     try:
-        yield from _audit(options, places, estimate, most_rows)
+        yield from _audit(options, places, estimate, most_rows, tokens)
     finally:
         forget()
 
 
 def _audit(
-    options: dict[str, Any], places: dict[str, str], estimate: bool, most_rows: int
+    options: dict[str, Any],
+    places: dict[str, str],
+    estimate: bool,
+    most_rows: int,
+    tokens: Mapping[str, TokenPrices],
 ) -> Generator[dict[str, Any], None, None]:
     from advisor.auditing import is_hopeless, judged
     from advisor.data import audited
-    from advisor.models import prices_of, shelf_of
 
     request = make_request(**options)
     check_rows(request, most_rows)
-    shelf, data = shelf_of(request, prices_of(request), places), audited(request)
+    (shelf, _), data = models_of(request, places, tokens), audited(request)
     findings = gravest_first(judged(data, request, shelf).findings)
     found = {
         "findings": [finding.to_json(MOST_ROWS_NAMED) for finding in findings],
@@ -82,6 +120,8 @@ def _audit(
         yield found
     elif is_hopeless(data):
         yield {**found, "no_plan": HOPELESS}
+    elif reason := uncounted(shelf, request):
+        yield {**found, "no_plan": reason}
     else:
         yield {**found, "no_plan": TOO_LONG}  # this is the answer where what follows is cut off
         yield {**found, "plan": _plan(request, data, shelf)}

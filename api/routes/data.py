@@ -93,7 +93,7 @@ def _audit(body: asking.Body, caller: Caller, served: Services, gone: Event) -> 
             "max_spend": settings.max_spend,
         }
         found = served.auditor.call(
-            options, settings.places, asked.estimate, settings.most_rows,
+            options, settings.places, asked.estimate, settings.most_rows, settings.token_prices,
             whose=caller.project_id, seconds=AUDIT_SECONDS, gone=gone.is_set,
         )  # fmt: skip
         return {**found, "findings": [_told(finding, kept) for finding in found["findings"]]}

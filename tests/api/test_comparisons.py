@@ -424,7 +424,9 @@ class Recording:
     def __init__(self) -> None:
         self.options: dict[str, Any] = {}
 
-    def call(self, options: dict[str, Any], places: Any, estimate: bool, most_rows: int, **how: Any) -> Any:
+    def call(
+        self, options: dict[str, Any], places: Any, estimate: bool, most_rows: int, tokens: Any, **how: Any
+    ) -> Any:
         self.options = options
         steps = list(work.audit(options, places, False, most_rows))
         return {**steps[0], "no_plan": "Too long."}
