@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import logging
@@ -28,6 +29,7 @@ SOLUTIONS = "solutions"
 FOLD_SOLUTIONS = "fold_solutions"
 SOLUTION = "solution"
 REPORT = "report.json"
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 log = logging.getLogger("advisor")
 
@@ -97,7 +99,7 @@ class RunFolder:
             lock = (self.path / ".lock").open("w")
         except OSError as error:
             raise self._unwritable(str(error.strerror)) from error
-        with lock as file:
+        with lock as file, self._told_of_room():
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
@@ -105,6 +107,19 @@ class RunFolder:
                     f"--output: another advisor is at work in {self.path}: wait or name another."
                 ) from error
             yield
+
+    @contextmanager
+    def _told_of_room(self) -> Iterator[None]:
+        """Raise RequestError where the disk gets full: what is finished stays, and is gone on with."""
+        try:
+            yield
+        except Exception as error:
+            if not is_full(error):
+                raise
+            raise RequestError(
+                f"--output: the disk of {self.path} is full: make room there, and the same command goes on from what "
+                "is done."
+            ) from error
 
     def stored_fingerprint(self) -> str | None:
         """The request that the folder belongs to."""
@@ -275,6 +290,19 @@ def file_name(name: str) -> str:
     """A strategy's name as a file name: a model in it may be an id with a slash, or a path."""
     safe = "".join(c if c.isalnum() or c in "_-.@" else "_" for c in name)
     return safe if safe == name else f"{safe}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether there is no room left on a disk, or none that is allowed.
+
+    What is written in other languages (safetensors, faiss) raises errors of its own, whose text alone says so.
+    """
+    if isinstance(error, RequestError):
+        return error.__cause__ is not None and is_full(error.__cause__)
+    if isinstance(error, OSError) and error.errno in FULL:
+        return True
+    writes = isinstance(error, OSError | RuntimeError) or type(error).__name__ == "SafetensorError"
+    return writes and any(os.strerror(code) in str(error) for code in FULL)
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:

@@ -16,7 +16,7 @@ from advisor.records import Fit, Record
 from advisor.report import wording
 from advisor.report.schema import INCUMBENT, Status
 from advisor.request import CompareRequest
-from advisor.runs import RunFolder, log
+from advisor.runs import RunFolder, is_full, log
 from advisor.trial import Trial, run_trial
 from eval.errors import AdvisorError, first_line
 from eval.folds import Split
@@ -231,7 +231,8 @@ def _with_one_seed(bench: Bench, entry: Entry, fits: Sequence[Fit], why: str) ->
 def make_fit(bench: Bench, entry: Entry, trial: Trial, predicted: float, later: float) -> Fit:
     """One fit within what is left of the budget. `later` seconds are wanted for the fits still to come.
 
-    A baseline that reads no documents is done with no time left too: there would be no answer at all.
+    A baseline that reads no documents is done with no time left too: there would be no answer at all. A full disk is
+    no failure of the strategy's: what was raised passes through.
     """
     strategy, blank = make_strategy(entry.strategy), trial.unfinished
     after = bench.plan.after_fit.get(trial.name, 0.0)
@@ -243,14 +244,14 @@ def make_fit(bench: Bench, entry: Entry, trial: Trial, predicted: float, later: 
     trial = replace(trial, allowance=replace(trial.allowance, deadline=end))
     try:
         return run_trial(trial, strategy, bench.workshop(entry.model), bench.folder, bench.progress)
-    except AdvisorError as error:
-        reason = str(error)
     except Exception as error:
-        log.exception("%s failed", entry.name)
-        reason = _reason(error)
-    if trial.kept is not None:
-        shutil.rmtree(trial.kept, ignore_errors=True)
-    return replace(blank, status="failed", reason=reason)
+        if trial.kept is not None:
+            shutil.rmtree(trial.kept, ignore_errors=True)
+        if is_full(error):
+            raise
+        if not isinstance(error, AdvisorError):
+            log.exception("%s failed", entry.name)
+        return replace(blank, status="failed", reason=_reason(error))
 
 
 def _end(bench: Bench, later: float) -> float:
@@ -279,6 +280,8 @@ def _tried(plan: RunPlan) -> list[str]:
 def _reason(error: Exception) -> str:
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return "out of memory: use a smaller model, fewer examples or a larger machine"
+    if isinstance(error, AdvisorError):
+        return str(error)
     kind = type(error).__name__
     return f"{kind}: {first_line(error)}" if str(error).strip() else kind
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine, create_engine, event
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.orm import Session
 
 from api.settings import Settings, make_folder
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_SECONDS = 30
+AWAY = (OperationalError, InterfaceError, NoConnection)
+"""What is raised where the database does not answer, or cannot write, which may be otherwise soon."""
 NO_URL = "ADVISOR_DATABASE_URL: this is no URL of a database that can be used, such as postgresql+psycopg://user@host/advisor."
 
 

@@ -7,6 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from advisor.progress import Forecast
 from advisor.request import CompareRequest, make_request
-from advisor.runs import RunFolder
-from api.database import connect
+from advisor.runs import RunFolder, is_full
+from api.database import AWAY, connect
 from api.helper import die_with
 from api.logs import log_as_json
 from api.problems import in_fields
@@ -30,6 +31,8 @@ from eval.errors import FolderBusy, RequestError
 EVERY_SECONDS = 0.5
 """At most so often the same phase is told again."""
 BUSY_SECONDS = 2.0
+NO_FAULT = os.EX_TEMPFAIL
+"""Exit status of an attempt that ended for want of the database or of room, which is no fault of the comparison."""
 UPLOADS, RUN = "uploads", "run"
 UNFINISHED = "."
 """What the name of a comparison's folder begins with while its files arrive."""
@@ -86,12 +89,18 @@ def carry_out(settings: Settings, lease: Lease, parent: Connection) -> None:
         except FolderBusy:  # an attempt whose lease has ended has not noticed yet
             time.sleep(BUSY_SECONDS)
             raise
-        except RequestError as error:
-            store.end(lease, State.FAILED, in_fields(str(error), files))
-            words.info("refused")
         except Exception as error:
-            words.error("failed", exc_info=error)
-            store.end(lease, State.FAILED, f"An internal error ({type(error).__name__}): the worker's log has more.")
+            if is_full(error):
+                words.error("the disk is full", exc_info=error)
+                time.sleep(BUSY_SECONDS)
+                os._exit(NO_FAULT)
+            if isinstance(error, RequestError):
+                words.info("refused")
+                reason = in_fields(str(error), files)
+            else:
+                words.error("failed", exc_info=error)
+                reason = f"An internal error ({type(error).__name__}): the worker's log has more."
+            store.end(lease, State.FAILED, reason)
         else:
             told = {"strategy", "verdict", "headline", "keeps_incumbent", "falls_short"}
             advice = json.loads(report.recommendation.model_dump_json(include=told))
@@ -100,7 +109,7 @@ def carry_out(settings: Settings, lease: Lease, parent: Connection) -> None:
     except (LeaseLost, FolderBusy, SQLAlchemyError) as error:
         # another attempt will be made, by whoever has the lease then
         words.warning("given up", error=type(error).__name__)
-        os._exit(1)
+        os._exit(NO_FAULT if isinstance(error, AWAY) else 1)
 
 
 def enter(folder: Path) -> None:
@@ -112,7 +121,11 @@ def enter(folder: Path) -> None:
 
 
 class StoredProgress:
-    """Implements `advisor.progress.Progress`: what is told becomes events."""
+    """Implements `advisor.progress.Progress`: what is told becomes events.
+
+    Between fits it raises what the store raises, which ends the attempt. Within one, how far it is may stay untold: a
+    strategy is not to fail for that.
+    """
 
     def __init__(self, store: Store, lease: Lease, files: Sequence[Mapping[str, Any]]) -> None:
         self._store, self._lease, self._files = store, lease, files
@@ -136,7 +149,8 @@ class StoredProgress:
         self._last, self._at = (strategy, phase), now
         data: dict[str, Any] = {"strategy": strategy, "phase": phase, "done": done, "total": total}
         shown = {"phase": f"{strategy}: {phase}", "progress": self._forecast.share, "seconds_left": self._forecast.left}
-        self._store.tell(self._lease, "phase", {**data, **_rounded(shown)}, **shown)
+        with suppress(SQLAlchemyError, LeaseLost):
+            self._store.tell(self._lease, "phase", {**data, **_rounded(shown)}, **shown)
 
     def finished(self, strategy: str, outcome: str, quality: float | None = None) -> None:
         self._forecast.done(strategy)

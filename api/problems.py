@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -15,12 +14,14 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from pydantic import BaseModel
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
 from advisor.error_costs import TAGS
 from advisor.faults import first_fault
 from advisor.request import Options
+from advisor.runs import is_full
+from api.database import AWAY
 from eval.errors import AdvisorError
 
 log = structlog.get_logger("advisor.api")
@@ -59,11 +60,6 @@ class Problem(Exception):
     def __init__(self, status: int, detail: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(detail)
         self.status, self.detail, self.headers = status, detail, headers
-
-
-def is_full(error: BaseException) -> bool:
-    """Whether there is no room left on the disk, or none that is allowed."""
-    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def answer(status: int, detail: str, request: Request | None = None, headers: Any = None) -> JSONResponse:
@@ -117,10 +113,12 @@ def install(app: FastAPI) -> None:
             raise error
         return told(507, "The service's disk is full: delete comparisons, or ask whoever runs it for room.", request)
 
-    @app.exception_handler(OperationalError)
-    def away(request: Request, error: OperationalError) -> Response:
+    def away(request: Request, error: SQLAlchemyError) -> Response:
         log.error("the database does not answer", request_id=request.state.request_id, exc_info=error)
         return told(503, "The database does not answer: try again soon.", request, {"retry-after": "5"})
+
+    for kind in AWAY:
+        app.exception_handler(kind)(away)
 
     @app.exception_handler(RequestValidationError)
     def invalid(request: Request, error: RequestValidationError) -> Response:

@@ -14,7 +14,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, Protocol
 
 from advisor.report.wording import size
-from api.problems import Problem, is_full
+from advisor.runs import is_full
+from api.problems import Problem
 from api.settings import Settings
 from eval.reading.files import EXTRACTORS
 from eval.reading.tables import READERS
@@ -159,7 +160,7 @@ def _unpack(path: Path, called: str, folder: Path, settings: Settings) -> None:
                 with archive.open(member) as source, target.open("xb") as file:
                     shutil.copyfileobj(source, file)
             except DAMAGED as error:
-                if is_full(error):
+                if isinstance(error, OSError) and is_full(error):
                     raise
                 raise Problem(422, "documents: the archive is damaged or encrypted: it cannot be unpacked.") from error
             _check(target, target.name, settings)

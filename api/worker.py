@@ -14,9 +14,9 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from advisor.runs import folder_bytes
-from api.database import connect
+from api.database import AWAY, connect
 from api.helper import memory_of, processes
-from api.job import UNFINISHED, carry_out, folder_of, scratch_of
+from api.job import NO_FAULT, UNFINISHED, carry_out, folder_of, scratch_of
 from api.problems import Problem
 from api.settings import GIB, Settings
 from api.store import Lease, LeaseLost, Store
@@ -28,6 +28,10 @@ DATABASE_SECONDS = 2.0
 SEEN_SECONDS = 15.0
 DISK_SECONDS = 5.0
 TIDY_SECONDS = 3600.0
+FULL_SECONDS = 60.0
+"""So often the log says that the disk is full."""
+LEAST_FREE_BYTES = GIB
+"""Of the data folder's disk, or a twentieth of a small one: with less nothing is begun."""
 ORPHAN_SECONDS = 3600.0
 OVERTIME = 1.5
 """A comparison keeps its time budget by itself; this many times the budget, and some start-up, are not gone beyond."""
@@ -46,6 +50,8 @@ class Worker:
         self.id = f"{socket.gethostname()}-{os.getpid()}"
         self._stopping = False
         self._next: dict[str, float] = {}
+        self._owed: Lease | None = None
+        """What was under way when the database went away: given back as soon as it answers."""
 
     def stop(self, *_: Any) -> None:
         """End after giving back what is under way; may be used as a signal's handler."""
@@ -60,25 +66,41 @@ class Worker:
         while not self._stopping:
             try:
                 self._one()
-            except SQLAlchemyError as error:  # what was under way is taken up again when its lease has ended
+            except SQLAlchemyError as error:
                 log.warning("the database does not answer", worker=self.id, error=type(error).__name__)
                 time.sleep(DATABASE_SECONDS)
-        self.store.gone(self.id)
+        try:
+            self.store.gone(self.id)
+        except SQLAlchemyError as error:  # it is forgotten after a while all the same
+            log.warning("the database does not answer", worker=self.id, error=type(error).__name__)
         log.info("worker stopped", worker=self.id)
 
     def _one(self) -> None:
         """Take one comparison, or wait a little."""
         self._seen()
+        if self._owed:
+            with suppress(LeaseLost):
+                self.store.release(self._owed, counts=False)
+            self._owed = None
         if self._is_due("tidy", TIDY_SECONDS):
             try:
                 self.tidy()
             except OSError as error:
                 log.warning("could not tidy up", worker=self.id, error=type(error).__name__)
-        lease = self.store.lease(self.settings.lease_seconds, self.settings.most_attempts)
+        full = self._is_full()
+        lease = None if full else self.store.lease(self.settings.lease_seconds, self.settings.most_attempts)
         if lease is None:
             time.sleep(POLL_SECONDS)
         else:
             self.supervise(lease)
+
+    def _is_full(self) -> bool:
+        """Whether the disk has no room for a comparison, so that those that wait had better go on waiting."""
+        disk = shutil.disk_usage(self.settings.data)
+        full = disk.free < min(LEAST_FREE_BYTES, disk.total / 20)
+        if full and self._is_due("full", FULL_SECONDS):
+            log.error("the disk is full: nothing is begun until there is room", worker=self.id, free=disk.free)
+        return full
 
     def supervise(self, lease: Lease) -> None:
         """Carry out one comparison in a process and watch over it until it ends."""
@@ -91,6 +113,9 @@ class Worker:
             self._watch(process, lease)
         except LeaseLost:
             log.info("over", worker=self.id, comparison=lease.id)
+        except AWAY:
+            self._owed = lease
+            raise
         finally:
             _end(process)
             ours.close()
@@ -98,16 +123,27 @@ class Worker:
             shutil.rmtree(folder_of(self.settings, lease.project_id, lease.id), ignore_errors=True)  # it was deleted
 
     def _watch(self, process: Any, lease: Lease) -> None:
-        """Until the process has ended, or must be ended. Raises LeaseLost once the comparison is over or another's."""
+        """Until the process has ended, or must be ended. Raises LeaseLost once the comparison is over or another's.
+
+        A database that does not answer is waited for as long as the lease would have held.
+        """
         row = self.store.request_of(lease)
         end = time.monotonic() + OVERTIME * row.options["time_budget"] + START_UP_SECONDS
         self._next["renew"] = 0.0
+        held_until = time.monotonic() + self.settings.lease_seconds
         while process.is_alive():
             process.join(POLL_SECONDS)
-            self._seen()
-            wanted = self.store.is_wanted(lease)
-            if self._is_due("renew", self.settings.lease_seconds / 3):
-                wanted = not self.store.renew(lease, self.settings.lease_seconds)
+            wanted = True
+            try:
+                self._seen()
+                wanted = self.store.is_wanted(lease)
+                if self._is_due("renew", self.settings.lease_seconds / 3):
+                    wanted = not self.store.renew(lease, self.settings.lease_seconds)
+                    held_until = time.monotonic() + self.settings.lease_seconds
+            except AWAY as error:
+                if time.monotonic() > held_until:
+                    raise
+                log.warning("the database does not answer", comparison=lease.id, error=type(error).__name__)
             if not wanted:
                 _end(process)
                 self.store.end(lease, State.CANCELLED)
@@ -122,7 +158,9 @@ class Worker:
                 self.store.end(lease, State.FAILED, beyond)
                 return
         process.join()
-        self.store.release(lease, counts=True)  # had it ended as it should, the lease would be gone
+        self.store.release(
+            lease, counts=process.exitcode != NO_FAULT
+        )  # had it ended as it should, the lease would be gone
         log.warning("process died", worker=self.id, comparison=lease.id, exitcode=process.exitcode)
 
     def _beyond(self, process: Any, lease: Lease, end: float) -> str | None:

@@ -17,8 +17,8 @@ router = APIRouter(tags=["health"])
 
 
 @router.get("/health/live", responses=documented(400))
-def live() -> schemas.Health:
-    """The process answers."""
+async def live() -> schemas.Health:
+    """The process answers, though all its threads wait for the database."""
     return schemas.Health()
 
 

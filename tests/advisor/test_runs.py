@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import shutil
@@ -150,6 +151,31 @@ def test_the_lock_is_released_after_an_error(tmp_path: Path) -> None:
         raise KeyboardInterrupt
     with run.locked():
         pass
+
+
+def test_a_full_disk_is_one_sentence_that_says_how_to_go_on(tmp_path: Path) -> None:
+    folder = RunFolder.open(tmp_path / "run", "f")
+    with (
+        pytest.raises(RequestError, match=r"^--output: the disk of .* is full: .* the same command goes on") as told,
+        folder.locked(),
+    ):
+        raise OSError(errno.ENOSPC, "no room")
+    assert runs.is_full(told.value)
+
+
+@pytest.mark.parametrize(
+    ("error", "full"),
+    [
+        (OSError(errno.EDQUOT, "quota"), True),
+        (shutil.Error([("a", "b", f"[Errno 28] {os.strerror(errno.ENOSPC)}")]), True),
+        (RuntimeError(f"write error in a: 1 != 2 ({os.strerror(errno.ENOSPC)})"), True),
+        (OSError(errno.EACCES, "rights"), False),
+        (ValueError(f"a client's text: {os.strerror(errno.ENOSPC)}"), False),
+        (RequestError(f"a client's text: {os.strerror(errno.ENOSPC)}"), False),
+    ],
+)
+def test_a_full_disk_is_known_by_what_is_raised(error: Exception, full: bool) -> None:
+    assert runs.is_full(error) is full
 
 
 def test_a_record_comes_back_as_it_was(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import time
 from collections import Counter
@@ -229,6 +230,14 @@ def test_one_folds_failure_ends_the_strategy_and_scores_nothing(bench_for: MakeB
     assert record.evaluations == []
     kept = {p.name for p in (bench.folder.path / "fold_solutions" / "lora").iterdir()}
     assert kept == {"fold-0-fit-0"}
+
+
+def test_a_full_disk_is_no_failure_of_a_strategy(bench_for: MakeBench, tuned: Any) -> None:
+    tuned.during = raising(OSError(errno.ENOSPC, "full"), at=1)
+    bench = bench_for(folds=1)
+    with pytest.raises(OSError, match="full"):
+        tried(bench, LORA)
+    assert not bench.folder.fits("lora")
 
 
 def test_a_solution_that_fails_while_it_answers_is_not_kept(bench_for: MakeBench, tuned: Any) -> None:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
+
 import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy.exc import InterfaceError, OperationalError, TimeoutError
 
 from api.problems import answer, in_fields
+from api.routes import health
+from api.store import Store
 
 FILES = [
     {"path": "examples.csv", "name": "my tickets.csv"},
@@ -32,3 +38,21 @@ def test_flags_become_fields_and_files_get_their_own_names(sentence: str, told: 
 
 def test_half_a_character_that_a_sentence_quotes_is_replaced() -> None:
     assert b'"detail":"no column a?"' in answer(422, "no column a\ud83d").body
+
+
+@pytest.mark.parametrize(
+    "error", [OperationalError("S", {}, Exception()), InterfaceError("S", {}, Exception()), TimeoutError()]
+)
+def test_a_database_that_is_away_is_503_however_it_is_noticed(
+    error: Exception, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(Store, "find", away)
+    answered = client.get("/v1/comparisons/a")
+    assert (answered.status_code, answered.headers["retry-after"]) == (503, "5")
+
+
+def test_whether_it_lives_needs_no_thread() -> None:
+    assert inspect.iscoroutinefunction(health.live)

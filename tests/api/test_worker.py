@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -15,16 +16,19 @@ import zipfile
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy.exc import OperationalError
 
+from api import job
 from api import worker as worker_module
 from api.database import upgrade
+from api.job import NO_FAULT, StoredProgress
 from api.settings import Settings
-from api.store import Store
+from api.store import Lease, LeaseLost, Store
 from api.worker import Worker
 
 STRATEGIES = ["majority", "nearest_copy", "tfidf_linear"]
@@ -289,6 +293,114 @@ def test_a_worker_outlives_a_database_that_does_not_answer(
     monkeypatch.setattr(worker_module, "DATABASE_SECONDS", 0.1)
     worker_on(client)
     assert until(client, submit(client), has_ended)["state"] == "succeeded"
+
+
+def test_a_comparison_outlives_a_database_that_does_not_answer_for_a_while(
+    service: Any, worker_on: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = service()
+    failures = iter([True, True, True])
+    plain = Store.is_wanted
+
+    def failing(self: Store, lease: Lease) -> bool:
+        if next(failures, False):
+            raise OperationalError("SELECT", {}, Exception("gone"))
+        return plain(self, lease)
+
+    monkeypatch.setattr(Store, "is_wanted", failing)
+    worker_on(client)
+    view = until(client, submit(client), has_ended)
+    assert (view["state"], view["attempts"]) == ("succeeded", 1)
+
+
+def test_attempts_that_the_database_ends_do_not_count(
+    service: Any, worker_on: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = service(lease_seconds=0.6, most_attempts=1)
+    plain = Store.is_wanted
+
+    def failing(self: Store, lease: Lease) -> bool:
+        if lease.attempt < 3:
+            raise OperationalError("SELECT", {}, Exception("gone"))
+        return plain(self, lease)
+
+    monkeypatch.setattr(Store, "is_wanted", failing)
+    monkeypatch.setattr(worker_module, "DATABASE_SECONDS", 0.1)
+    worker_on(client)
+    view = until(client, submit(client), has_ended)
+    assert (view["state"], view["attempts"]) == ("succeeded", 3)
+
+
+def test_how_far_a_fit_is_may_stay_untold_but_what_is_done_may_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A write that fails within a fit would be taken for the strategy's own failure."""
+    gone = OperationalError("UPDATE", {}, Exception("gone"))
+    store = SimpleNamespace(tell=raising(gone), strategy_done=raising(gone))
+    progress = StoredProgress(store, Lease("a", "p", "t", 1), [])  # type: ignore[arg-type]
+    progress.phase("lora", "fitting", 0, 1)
+    with pytest.raises(OperationalError):
+        progress.finished("lora", "ok")
+    store.tell = raising(LeaseLost())
+    progress.phase("lora", "answering", 0, 1)
+    with pytest.raises(LeaseLost):
+        progress.say("A sentence between two fits.")
+
+
+def raising(error: Exception) -> Callable[..., None]:
+    def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    return fail
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (OSError(errno.ENOSPC, "full"), NO_FAULT),
+        (OperationalError("UPDATE", {}, Exception("gone")), NO_FAULT),
+        (LeaseLost(), 1),
+    ],
+)
+def test_an_attempt_says_whether_it_ended_by_its_comparisons_fault(
+    error: Exception, status: int, service: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = service()
+    id = submit(client)
+    lease = client.app.state.services.store.lease(600, 3)
+    monkeypatch.setattr("advisor.comparison.run", raising(error))
+    monkeypatch.setattr(job, "die_with", lambda parent: None)
+    monkeypatch.setattr(job, "BUSY_SECONDS", 0.0)
+    monkeypatch.setattr(job, "enter", lambda folder: monkeypatch.chdir(folder))
+    monkeypatch.setattr(job.os, "_exit", raising_status)
+    with pytest.raises(SystemExit) as ended:
+        job.carry_out(settings_of(client), lease, None)  # type: ignore[arg-type]
+    assert ended.value.code == status
+    assert client.get(f"/v1/comparisons/{id}").json()["state"] == "running", "as the worker finds it"
+
+
+def raising_status(status: int) -> None:
+    raise SystemExit(status)
+
+
+def test_nothing_is_begun_while_the_disk_is_full(service: Any, worker_on: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = service()
+    left = [0]
+    disk = SimpleNamespace(total=10**12, used=0)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(**vars(disk), free=left[0]))
+    worker_on(client)
+    id = submit(client)
+    time.sleep(2)
+    assert client.get(f"/v1/comparisons/{id}").json()["attempts"] == 0
+    left[0] = 10**11
+    assert until(client, id, has_ended)["state"] == "succeeded"
+
+
+def test_a_worker_that_stops_while_the_database_is_away_ends_quietly(
+    service: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = Worker(settings_of(service()))
+    worker.stop()
+    monkeypatch.setattr(Store, "gone", raising(OperationalError("DELETE", {}, Exception("gone"))))
+    worker.work()
 
 
 def test_what_needs_too_much_memory_fails_and_says_so(service: Any, worker_on: Any) -> None:
