@@ -14,8 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Engine, and_, delete, func, or_, select, tuple_
-from sqlalchemy.orm import Session
+from sqlalchemy import Engine, and_, delete, func, or_, select, tuple_, update
+from sqlalchemy.orm import Session, aliased
 
 from api.database import empty_log, reading, writing
 from api.problems import Problem
@@ -25,6 +25,8 @@ WORKER_SILENT_SECONDS = 60.0
 PASSING = "phase"
 """Kind of the events that say how far it is: many, and nothing to anybody once it has ended."""
 NOT_THERE = "There is no such comparison."
+OTHER = aliased(Comparison)
+"""Of the same project as the one that is looked at."""
 ID = re.compile(r"[0-9a-z-]{1,64}")
 
 
@@ -152,14 +154,25 @@ class Store:
     # What workers do
 
     def lease(self, seconds: float, most_attempts: int) -> Lease | None:
-        """Take the comparison that has waited longest, or one whose worker is silent; None where there is none."""
+        """Take one that waits, or whose worker is silent; None where there is none.
+
+        Projects take turns: first comes the one with the fewest that run, of these the one whose last lease is longest
+        ago, and of its comparisons the oldest.
+        """
         while True:
             with writing(self._engine) as session:
                 now = self._clock()
                 silent = and_(Comparison.state == State.RUNNING, Comparison.lease_ends_at < now)
                 due = select(Comparison).where(or_(Comparison.state == State.QUEUED, silent))
-                oldest = due.order_by(Comparison.created_at, Comparison.id).limit(1)
-                row = session.scalars(oldest.with_for_update(skip_locked=True)).first()
+                running = select(func.count()).where(
+                    OTHER.project_id == Comparison.project_id,
+                    OTHER.state == State.RUNNING,
+                    OTHER.lease_ends_at >= now,
+                )
+                last = select(func.coalesce(Project.leased_at, 0.0)).where(Project.id == Comparison.project_id)
+                turns = running.scalar_subquery(), last.scalar_subquery(), Comparison.created_at, Comparison.id
+                first = due.order_by(*turns).limit(1)
+                row = session.scalars(first.with_for_update(skip_locked=True)).first()
                 if row is None:
                     return None
                 if row.cancel_requested:
@@ -174,6 +187,7 @@ class Store:
         row.attempts += 1
         row.fruitless_attempts += 1
         row.started_at = row.started_at or self._clock()
+        session.execute(update(Project).where(Project.id == row.project_id).values(leased_at=self._clock()))
         row.lease_token, row.lease_ends_at = secrets.token_hex(16), until
         self._tell(session, row, "state", {"state": State.RUNNING, "attempt": row.attempts})
         return Lease(row.id, row.project_id, row.lease_token, row.attempts)

@@ -44,6 +44,8 @@ class Project(Table):
     id: Mapped[str] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(unique=True)
     created_at: Mapped[float]
+    leased_at: Mapped[float | None]
+    """When a worker last took one of its comparisons."""
 
 
 class Key(Table):

@@ -49,6 +49,29 @@ def test_the_oldest_is_leased_first_and_by_one_worker_alone(
     assert store.lease(SECONDS, ATTEMPTS) is None
 
 
+def test_projects_take_turns_and_who_has_fewer_running_comes_first(
+    store: Store, project: str, asked: Make, clock: Any
+) -> None:
+    quiet = store.project("two")
+    for id in ("a", "b", "c", "d"):
+        clock.now += 1
+        submitted(store, project, asked, id)
+    for id in ("x", "y"):
+        clock.now += 1
+        submitted(store, quiet, asked, id)
+
+    def taken() -> Lease:
+        clock.now += 1
+        return leased(store)
+
+    first = taken()
+    assert (first.id, taken().id) == ("a", "x")
+    store.end(first, State.SUCCEEDED)
+    assert taken().id == "b", "whose project has none running"
+    assert taken().id == "y", "whose project's last lease is longer ago"
+    assert taken().id == "c"
+
+
 def test_workers_that_ask_at_once_get_different_comparisons(
     engine: Engine, store: Store, project: str, asked: Make
 ) -> None:
