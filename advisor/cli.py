@@ -253,7 +253,7 @@ def _run(options: dict[str, Any], *, server: str | None = None, dry_run: bool = 
     if dry_run:
         if server is not None:
             raise RequestError("--dry-run: a plan is made on this machine alone; ask the server without it.")
-        _dry_run(request, console)
+        _dry_run(request, console, as_json=as_json)
         return
     with LiveProgress(console) as progress:
         if server is None:
@@ -319,11 +319,11 @@ def _ask_for_task() -> str:
     return str(typer.prompt("What should the model do, in one sentence?"))
 
 
-def _dry_run(request: Any, console: Any) -> None:
+def _dry_run(request: Any, console: Any, *, as_json: bool) -> None:
     """Everything up to the first strategy."""
     import time
 
-    from advisor.comparison import check, prepare
+    from advisor.comparison import check, forecast, prepare
     from advisor.data import read_data
     from advisor.live import LiveProgress, print_plan
     from advisor.models import prices_of, shelf_of
@@ -333,7 +333,10 @@ def _dry_run(request: Any, console: Any) -> None:
         shelf = shelf_of(request, prices)
         check(request, data, shelf, prices)
         comparison = prepare(request, data, started, progress, shelf, prices=prices)
-    print_plan(comparison, console)
+    if as_json:
+        print(_json(forecast(comparison), indent=1))
+    else:
+        print_plan(comparison, console)
 
 
 def _show(report: Report, folder: Path, console: Any, *, as_json: bool) -> None:

@@ -205,6 +205,18 @@ def prepare(
     return Comparison(request, data, shelf, embedder, entries, folds, plan, prices, started)
 
 
+def forecast(comparison: Comparison) -> dict[str, Any]:
+    """The plan as plain data: how long it takes, and what is given up for the time budget."""
+    plan = comparison.plan
+    over = wording.over_budget(plan.total, comparison.request.time_budget)
+    return {
+        "predicted_seconds": plan.total,
+        "folds": plan.folds,
+        "cuts": list(plan.cuts),
+        "over_budget": f"{wording.capitalised(over)}." if over else None,
+    }
+
+
 _STATED = {
     "column_mapping", "encoding_assumed", "unparseable_rows", "empty_input", "empty_output", "unread_documents",
     "shared_with_test", "leak_examples_documents",

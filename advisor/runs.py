@@ -8,7 +8,7 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -277,11 +277,11 @@ class RunFolder:
         return handler
 
 
-def default_output() -> Path:
+def default_output(is_taken: Callable[[Path], bool] = Path.exists) -> Path:
     """A new folder's name for a run: `advisor-run`, then `advisor-run-2`, ..."""
     base = Path("advisor-run")
     number = 1
-    while (path := base if number == 1 else Path(f"{base}-{number}")).exists():
+    while is_taken(path := base if number == 1 else Path(f"{base}-{number}")):
         number += 1
     return path
 

@@ -109,7 +109,7 @@ def _from_form(form: FormData) -> Body:
             options[name] = _with_pair(options.get(name), value, name)
         elif value.strip():
             options[name] = _object(value, name) if name in OBJECTS or value.lstrip().startswith("{") else value
-    return Body({name: value for name, value in options.items() if value != []}, files)
+    return Body(options, files)
 
 
 def _with_pair(before: list[str] | dict[str, Any] | None, value: str, name: str) -> Any:
@@ -193,13 +193,15 @@ def completed(options: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
 
 
 def allowed(options: Mapping[str, Any], settings: Settings) -> None:
-    """Raise Problem where a model is not on the operator's list, or the time budget is longer than is allowed."""
+    """Raise Problem where a model is not on the operator's list, or more is asked for than is allowed or can be had."""
     for name in options.get("model", []):
         if name not in settings.models:
             raise Problem(422, f"model: {name!r} is not offered here; known are {', '.join(settings.models)}.")
     embedder = options.get("embedder")
     if embedder is not None and embedder not in settings.embedders:
         raise Problem(422, f"embedder: {embedder!r} is not offered here; known are {', '.join(settings.embedders)}.")
+    if options.get("keep") == "all":
+        raise Problem(422, "keep: of a service the recommended solution alone can be fetched: leave it out.")
     if options.get("time_budget", 0) > settings.most_seconds:
         raise Problem(422, f"time_budget: at most {settings.most_seconds:g} seconds here.")
 

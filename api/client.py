@@ -7,7 +7,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,10 @@ from advisor.economics import read_price_file
 from advisor.progress import Progress
 from advisor.report.schema import Report
 from advisor.request import CompareRequest
-from advisor.runs import RunFolder
+from advisor.runs import RunFolder, default_output
 from api.tables import ENDED, State
 from eval.errors import RequestError
+from eval.reading.documents import walk
 from eval.reading.files import EXTRACTORS
 from eval.reading.text import counted, listed
 from eval.tasks import read_task
@@ -46,7 +47,7 @@ def compare_on(server: str, request: CompareRequest, progress: Progress) -> tupl
     _check_url(server)
     _refuse_unfit(request)
     files, fields = list(_files(request)), _fields(request)
-    folder = _made(request.output or Path("advisor-run"))
+    folder = _made(request.output or default_output(_holds_something))
     key = _key()
     headers = {"authorization": f"Bearer {key}"} if key else {}
     page = server = server.rstrip("/")
@@ -55,8 +56,8 @@ def compare_on(server: str, request: CompareRequest, progress: Progress) -> tupl
             id = _asked_once(client, files, fields, folder)
             page = f"{server}/comparisons/{id}"
             progress.say(page)
-            if unsent := _unsent(request):
-                progress.say(f"Left out {counted(len(unsent), 'file')} of an unknown type: {listed(unsent)}.")
+            for sentence in _unsent(request):
+                progress.say(sentence)
             _follow(client, id, progress)
             view = _answer(client, "GET", f"/v1/comparisons/{id}").json()
             if view["state"] != State.SUCCEEDED:
@@ -108,6 +109,11 @@ def _check_url(server: str) -> None:
         usable = False
     if not usable:
         raise RequestError(f"--server: {server!r} is no address of a service, such as http://127.0.0.1:8000.")
+
+
+def _holds_something(path: Path) -> bool:
+    """An empty folder is one that an interrupted command has left, and takes up again."""
+    return path.exists() and not (path.is_dir() and not any(path.iterdir()))
 
 
 def _made(folder: Path) -> Path:
@@ -171,21 +177,45 @@ def _files(request: CompareRequest) -> Iterator[Sent]:
             yield role, _read(Path(name), role)
     if request.documents:
         path = Path(request.documents)
-        texts = sorted(p for p in path.rglob("*") if p.suffix.lower() in EXTRACTORS)
-        if path.is_dir() and not texts:
-            raise RequestError(f"--documents: {path} holds none of {', '.join(EXTRACTORS)}.")
-        for file in texts if path.is_dir() else [path]:
+        texts = _in_folder(path).sent if path.is_dir() else [path]
+        if not texts:
+            raise RequestError(f"--documents: {path} holds none of {', '.join(EXTRACTORS)} that can be read.")
+        for file in texts:
             yield "documents", _read(file, "documents")
 
 
-def _unsent(request: CompareRequest) -> list[str]:
-    """Files in the folder of documents that the service does not see, and so cannot name as unread."""
-    folder = Path(request.documents) if request.documents else None
-    if folder is None or not folder.is_dir():
-        return []
-    files = (p.relative_to(folder) for p in sorted(folder.rglob("*")) if p.is_file())
-    put_there = (p for p in files if not any(part.startswith(".") for part in p.parts))
-    return [p.as_posix() for p in put_there if p.suffix.lower() not in EXTRACTORS]
+@dataclass(frozen=True)
+class _Folder:
+    """What a folder of documents holds. What is not sent the service does not see, and so cannot name as unread."""
+
+    sent: list[Path]
+    unknown: list[str]
+    """Of no type that is read."""
+    refused: list[str]
+    """With the reason why they are not opened: as on this machine, links that lead out of the folder are not."""
+
+
+def _in_folder(folder: Path) -> _Folder:
+    found = _Folder([], [], [])
+    for path, problem in walk(folder):
+        within = path.relative_to(folder)
+        if path.suffix.lower() in EXTRACTORS and not problem:
+            found.sent.append(path)
+        elif problem:
+            found.refused.append(f"{within.as_posix()} ({problem})")
+        elif not any(part.startswith(".") for part in within.parts):
+            found.unknown.append(within.as_posix())
+    return found
+
+
+def _unsent(request: CompareRequest) -> Iterator[str]:
+    """Sentences on what is not sent of the documents."""
+    if not request.documents or not Path(request.documents).is_dir():
+        return
+    found = _in_folder(Path(request.documents))
+    for names, what in ((found.unknown, "of an unknown type"), (found.refused, "that cannot be opened")):
+        if names:
+            yield f"Left out {counted(len(names), 'file')} {what}: {listed(names)}."
 
 
 def _read(path: Path, role: str) -> tuple[str, bytes]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import psutil
 
+from api.logs import log_as_json
 from api.problems import Problem
 from api.turns import Turns
 from eval.errors import AdvisorError
@@ -145,6 +146,7 @@ def _serve(pipe: Connection, life: Connection, work: Callable[..., Any]) -> None
 
     die_with(life)
     quieten_libraries()
+    log_as_json()
     pipe.send(READY)
     while True:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
+import warnings
 from collections.abc import MutableMapping
 from typing import Any
 
@@ -13,6 +14,7 @@ import structlog
 
 def log_as_json() -> None:
     """Set the log of this process up."""
+    warnings.showwarning = _warned
     logging.basicConfig(handlers=[_Libraries()], level=logging.WARNING, force=True)
     structlog.configure(
         processors=[
@@ -34,6 +36,13 @@ def _without_texts(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableM
         event["error"] = type(error).__name__
         event["frames"] = [f"{f.filename}:{f.lineno}" for f in traceback.extract_tb(error.__traceback__)]
     return event
+
+
+def _warned(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, file: Any = None, line: Any = None
+) -> None:
+    """A warning as its kind and place in the code: its message may hold a client's text."""
+    structlog.get_logger("warnings").warning("warning", kind=category.__name__, place=f"{filename}:{lineno}")
 
 
 class _Libraries(logging.Handler):

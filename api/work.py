@@ -128,18 +128,10 @@ def _audit(
 
 
 def _plan(request: CompareRequest, data: Data, shelf: ModelShelf) -> dict[str, Any]:
-    from advisor.comparison import prepare
+    from advisor.comparison import forecast, prepare
     from advisor.progress import Silent
-    from advisor.report.wording import capitalised, over_budget
 
-    plan = prepare(request, data, time.monotonic(), Silent(), shelf).plan
-    over = over_budget(plan.total, request.time_budget)
-    return {
-        "predicted_seconds": plan.total,
-        "folds": plan.folds,
-        "cuts": list(plan.cuts),
-        "over_budget": f"{capitalised(over)}." if over else None,
-    }
+    return forecast(prepare(request, data, time.monotonic(), Silent(), shelf))
 
 
 def predict(run: str, inputs: list[str], places: dict[str, str], device: str) -> list[dict[str, Any]]:

@@ -36,7 +36,8 @@ KEY_POLL_SECONDS = 5.0
 WAIT_POLL_SECONDS = 0.2
 LONGEST_WAIT = 3600.0
 PREDICT_SECONDS = DECISION_SECONDS = 120.0
-MOST_LETTERS = 100_000
+MOST_LETTERS, MOST_IN_ALL = 100_000, 1_000_000
+"""Of an input, and of all in one call."""
 READS = (400, 401, 404, 422, 429, 503)
 CHANGES = (*READS, 403, 413)
 _KEY = re.compile(r"[\x21-\x7e]{1,200}")
@@ -287,8 +288,9 @@ def predict(id: str, asked: schemas.Inputs, caller: Known, served: Served) -> sc
 def answers(served: Services, caller: Caller, id: str, inputs: list[str]) -> list[schemas.Answer]:
     """Answers of a comparison's kept solution, made in the helper's process."""
     most = served.settings.most_inputs
-    if len(inputs) > most or sum(map(len, inputs)) > MOST_LETTERS * 10 or max(map(len, inputs)) > MOST_LETTERS:
-        raise Problem(413, f"inputs: at most {most} texts, of at most {MOST_LETTERS} characters each.")
+    if len(inputs) > most or sum(map(len, inputs)) > MOST_IN_ALL or max(map(len, inputs)) > MOST_LETTERS:
+        each = f"of at most {MOST_LETTERS} characters each and {MOST_IN_ALL} together"
+        raise Problem(413, f"inputs: at most {most} texts, {each}.")
     run = _run_file(served, _own(served, caller, id), SOLUTION).parent
     found = served.predictor.call(
         str(run), inputs, served.settings.places, served.settings.device,

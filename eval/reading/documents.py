@@ -36,7 +36,7 @@ def read_documents(source: str | Path) -> DocumentFile:
     """
     path = Path(source)
     if os.path.isdir(path):
-        return _from_files(path, list(_walk(path)))
+        return _from_files(path, list(walk(path)))
     if path.suffix.lower() in EXTRACTORS:
         return _from_files(path.parent, [(readable_file(path), "")])
     if not str(source).startswith("hf:") and readable_file(path).suffix.lower() not in READERS:
@@ -101,7 +101,7 @@ def _from_files(folder: Path, found: Sequence[tuple[Path, str]]) -> DocumentFile
     return DocumentFile(tuple(documents), (*_unread("file", unread), *_pages(partly)))
 
 
-def _walk(folder: Path) -> Iterator[tuple[Path, str]]:
+def walk(folder: Path) -> Iterator[tuple[Path, str]]:
     """Yield every file below the folder in order, with the reason where it must not be opened."""
     root = folder.resolve()
     found: list[tuple[Path, str]] = []

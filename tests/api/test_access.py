@@ -307,3 +307,40 @@ def test_health_says_whether_workers_are_alive(client: TestClient) -> None:
 
 def test_the_data_folder_is_its_owners_alone(client: TestClient) -> None:
     assert client.app.state.services.settings.data.stat().st_mode & 0o777 == 0o700  # type: ignore[attr-defined]
+
+
+def test_warnings_are_logged_by_kind_and_place_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    import warnings
+
+    from api.logs import log_as_json
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        log_as_json()
+        warnings.warn("a client's cell", stacklevel=1)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert json.loads(line)["kind"] == "UserWarning"
+    assert __file__ in json.loads(line)["place"]
+    assert "cell" not in line
+
+
+def test_who_hangs_up_during_an_upload_is_no_error(client: TestClient) -> None:
+    app = client.app.state.services  # type: ignore[attr-defined]
+
+    async def gone(*_: Any) -> None:
+        raise ClientDisconnect
+
+    said: list[dict[str, Any]] = []
+
+    async def sent(message: Any) -> None:
+        said.append(message)
+
+    scope = {
+        "type": "http", "method": "POST", "path": "/v1/comparisons", "headers": [(b"host", b"127.0.0.1")],
+        "query_string": b"", "state": {},
+    }  # fmt: skip
+    counted = measures.requests.labels("POST", "unknown", "499")
+    before = counted._sum.get()
+    asyncio.run(Gate(gone, app.settings)(scope, gone, sent))  # type: ignore[arg-type]
+    assert not said
+    assert counted._sum.get() > before

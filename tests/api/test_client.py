@@ -17,6 +17,7 @@ from fastapi.testclient import TestClient
 from advisor.cli import Interrupted
 from advisor.progress import Silent
 from advisor.request import CompareRequest, make_request
+from advisor.runs import default_output
 from api import client as own
 from api.access import LOCAL
 from api.client import compare_on
@@ -139,6 +140,28 @@ def test_a_folder_that_cannot_be_made_is_refused_before_anything_is_sent(
     for output in (tmp_path / "tickets.csv", tmp_path / "tickets.csv" / "x", tmp_path / ("n" * 300)):
         with pytest.raises(RequestError, match="--output: the folder"):
             compare_on("http://127.0.0.1:9", request_in(output=output), Silent())
+
+
+def test_links_out_of_the_folder_of_documents_are_not_sent_but_named(
+    request_in: Callable[..., CompareRequest], tmp_path: Path
+) -> None:
+    (tmp_path / "documents" / "b.txt").symlink_to(tmp_path / "tickets.csv")
+    (tmp_path / "documents" / "c.md").mkdir()
+    request = request_in()
+    assert [name for role, (name, _) in own._files(request) if role == "documents"] == ["a.txt"]
+    told = "Left out 1 file that cannot be opened: b.txt (link out of the folder, not followed)."
+    assert list(own._unsent(request)) == [told]
+
+
+def test_without_an_output_a_new_folder_is_made_or_an_empty_one_taken_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert default_output(own._holds_something) == Path("advisor-run")
+    (tmp_path / "advisor-run").mkdir()
+    assert default_output(own._holds_something) == Path("advisor-run")
+    (tmp_path / "advisor-run" / "report.json").write_text("{}")
+    assert default_output(own._holds_something) == Path("advisor-run-2")
 
 
 def test_a_task_is_read_as_it_is_read_here(request_in: Callable[..., CompareRequest], tmp_path: Path) -> None:

@@ -520,3 +520,22 @@ def test_a_text_to_try_is_cleaned_as_what_is_read_from_files_is(tmp_path: Path) 
     answer, *empty = work.predict(str(tmp_path), [" re\u0301clame\r\n", "", "   "], {}, "cpu")
     assert answer["output"] == "réclame"
     assert empty == [{"input": "", "output": "", "error": "the input is empty"}] * 2
+
+
+def test_a_form_without_a_strategy_is_refused_as_json_is(client: TestClient) -> None:
+    form = client.post("/v1/comparisons", data={"task": "Route.", "strategies": ""}, files={"examples": ("a.csv", CSV)})
+    assert (form.status_code, form.json()["detail"]) == (422, post(client, {"strategies": []}).json()["detail"])
+    others = {"task": "Route.", "strategies": ["", "majority"], "accept": "", "input_columns": ""}
+    answer = client.post("/v1/comparisons", data=others, files={"examples": ("a.csv", CSV)})
+    assert (answer.status_code, answer.json()["options"]["strategies"]) == (202, ["majority"])
+
+
+def test_what_nobody_could_fetch_is_not_kept(client: TestClient) -> None:
+    answer = post(client, {"keep": "all"})
+    assert (answer.status_code, answer.json()["detail"][:6]) == (422, "keep: ")
+    assert post(client, {"keep": "winner"}).status_code == 202
+
+
+def test_the_whole_limit_of_a_prediction_is_told(client: TestClient) -> None:
+    answer = client.post("/v1/comparisons/abc/predict", json={"inputs": ["x" * 60_000] * 20})
+    assert (answer.status_code, "1000000 together" in answer.json()["detail"]) == (413, True)
