@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import html
+import json
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -10,8 +12,11 @@ from urllib.parse import quote
 
 import pytest
 from fastapi.testclient import TestClient
+from starlette.requests import ClientDisconnect
 
+from api import measures
 from api.keys import KeyRing
+from api.limits import Gate
 from api.routes import comparisons
 
 Client = Callable[..., TestClient]
