@@ -430,6 +430,19 @@ advisor.comparison.run = run
 """
 
 
+PLAN = """
+import advisor.comparison
+advisor.comparison.check = lambda *_: None
+advisor.comparison.prepare = lambda *_, **__: None
+advisor.comparison.forecast = lambda _: {"predicted_seconds": 25.0}
+"""
+
+
+def test_a_plan_alone_is_printed_as_json_too(desk: Path) -> None:
+    result = run([*GOOD, "--dry-run", "--json"], desk, inject=PLAN)
+    assert json.loads(result.stdout) == {"predicted_seconds": 25.0}
+
+
 def test_an_interrupt_has_its_own_exit_status(desk: Path) -> None:
     result = run(GOOD, desk, inject=INTERRUPT)
     assert result.returncode == cli.INTERRUPTED
