@@ -6,7 +6,6 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import combinations
 from statistics import mean
 
 from advisor import economics
@@ -19,7 +18,7 @@ from advisor.request import Options
 from eval.contracts import NO_USAGE
 from eval.harness import paired_fits
 from eval.metrics import Metric, RowScore, ScoredRow, collapse
-from eval.statistics import holm, paired_difference_over_fits, resample_over_fits
+from eval.statistics import holm, paired_differences, resample_over_fits
 from strategies.registry import STRATEGIES
 
 
@@ -181,8 +180,7 @@ def _with_losses(
     """Candidates and evidence with the losses of rows that are scored by the share of the worst that they spare."""
     scored = {name: [[spared(row) for row in of_fit] for of_fit in of_name] for name, of_name in fits.items()}
     errors, fit_errors = {}, {}
-    for a, b in combinations(scored, 2):
-        found = paired_difference_over_fits(SPARED, scored[a], scored[b], seed, resamples=1)  # p-values are not needed
+    for (a, b), found in paired_differences(SPARED, scored, seed).items():
         errors[a, b] = errors[b, a] = found.standard_error * worst
         fit_errors[a, b] = fit_errors[b, a] = found.fit_error * worst
     resampled = {name: (1 - of_name) * worst for name, of_name in resample_over_fits(SPARED, scored, seed).items()}
@@ -195,15 +193,14 @@ def compare_pairs(
     metric: Metric, fits: Mapping[str, Sequence[Sequence[ScoredRow]]], seed: int
 ) -> list[schema.Comparison]:
     """All pairs, on the same rows, with Holm's adjustment over all."""
-    pairs = list(combinations(fits, 2))
-    found = [paired_difference_over_fits(metric, fits[a], fits[b], seed) for a, b in pairs]
-    adjusted = holm([d.p_value for d in found])
+    found = paired_differences(metric, fits, seed)
+    adjusted = holm([d.p_value for d in found.values()])
     return [
         schema.Comparison(
             a=a, b=b, difference=d.difference, standard_error=d.standard_error, ci95=d.ci95, p_value=d.p_value,
             p_adjusted=p, n=d.n, fit_error=d.fit_error,
         )
-        for (a, b), d, p in zip(pairs, found, adjusted, strict=True)
+        for ((a, b), d), p in zip(found.items(), adjusted, strict=True)
     ]  # fmt: skip
 
 
