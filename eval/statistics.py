@@ -253,14 +253,16 @@ def rows_needed(
     confidence: float = 0.95,
     *,
     fit_error: float = 0.0,
+    power: float = 0.8,
 ) -> int | None:
-    """Rows, the n measured ones included, after which a gap like the observed would be settled.
+    """Rows, the n measured ones included, after which a gap like the observed would be settled with this power.
 
-    Settled: known, one-sided, on which side of -margin the difference (a minus b) lies, if it stays what it is and its
-    standard error falls with the root of the rows, but for the part that is due to fits. None where no number would
-    do: the difference is -margin itself, or the spread between fits alone leaves its side open.
+    Settled: known, one-sided, on which side of -margin the difference (a minus b) lies, if in truth it is what it is
+    here and its standard error falls with the root of the rows, but for the part that is due to fits. None where no
+    number would do: the difference is -margin itself, or the spread between fits alone leaves its side open.
     """
-    allowed = (abs(difference + margin) / NormalDist().inv_cdf(confidence)) ** 2 - fit_error**2
+    quantiles = NormalDist().inv_cdf(confidence) + NormalDist().inv_cdf(power)
+    allowed = (abs(difference + margin) / quantiles) ** 2 - fit_error**2
     if allowed < EQUAL**2:
         return None
     return max(1, ceil(n * (standard_error**2 - fit_error**2) / allowed))

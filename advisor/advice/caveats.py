@@ -9,7 +9,7 @@ from statistics import NormalDist
 from advisor.advice.case import SMALL_TEST, Case, broken_today, is_loss, not_as_planned
 from advisor.advice.labelling import ENOUGH_ROWS_OF_A_LABEL, label_more, tens, to_label
 from advisor.advice.phrases import quality_of
-from advisor.decide import CLEAR, gain_over
+from advisor.decide import CLEAR, doubt_of, gain_over
 from advisor.report import schema, wording
 from advisor.report.schema import INCUMBENT
 from advisor.report.wording import title_in_text
@@ -71,8 +71,8 @@ def _against_today(case: Case) -> list[str]:
 def _may_gain(case: Case) -> bool:
     """Whether the pick may be better than today's system, which is kept, by more than the tolerance."""
     pick, today = case.candidate(case.decision.pick), case.candidate(INCUMBENT)
-    errors = case.evidence.of_answers.standard_errors.get((pick.name, today.name), 0.0)
-    most = gain_over(pick, today, case.evidence) + NormalDist().inv_cdf(CLEAR) * errors
+    doubt = doubt_of(case.evidence.of_answers, today.name, pick.name)
+    most = gain_over(pick, today, case.evidence) + NormalDist().inv_cdf(CLEAR) * doubt
     return most > case.weighed.assumptions.tolerance
 
 

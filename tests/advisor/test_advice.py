@@ -1198,6 +1198,8 @@ def test_what_needs_more_test_rows_than_one_holdout_has_is_not_told_to_label_exa
     latest = Told(CLOSE, rows=200, decision=decision, plan={"folds": 1, "test": 200, "test_source": "latest"})
     assert "--time-budget" not in latest.advice.next_step
     assert "--test" in latest.advice.next_step
+    priced = Told(CLOSE, rows=200, label_usd=0.8, decision=decision, plan={"folds": 1, "test": 200})
+    assert priced.advice.next_step.endswith("give a test file of your own with --test (about 64.00 USD).")
 
 
 def test_the_range_of_a_recall_counts_rows_that_belong_together_once() -> None:
