@@ -33,6 +33,8 @@ FEWEST_GROUPS = 5
 FEWEST_ROWS_OF_A_LABEL = 10
 MUCH_OF_A_METRIC = 0.05
 """A label with more than this share of a macro average must have its rows."""
+PICKED_AGAIN = 500
+"""Resamples on which it is seen what would be picked there."""
 ROUNDING = 1e-12
 """Figures closer than this to each other, or to a limit, are the same."""
 _NORMAL = NormalDist()
@@ -438,6 +440,28 @@ def gain_over(candidate: Candidate, incumbent: Candidate, evidence: Evidence) ->
     if evidence.losses is not None:
         return incumbent.errors - candidate.errors
     return candidate.quality - incumbent.quality
+
+
+def optimism(assumed: Assumptions) -> float:
+    """By how much the pick is most likely measured too well, since it was picked by these very measurements.
+
+    In units of quality. What is picked on a resample, of all within the limits, has on average so much more there than
+    on all rows (Efron 1983).
+    """
+    evidence, quality = assumed.evidence, {c.name: c.quality for c in assumed.candidates}
+    within, gains = [c for c in assumed.candidates if not assumed.limits.broken_by(c)], []
+    for draw in range(min(PICKED_AGAIN, *map(len, evidence.resampled.values()))):
+        values = {name: float(of_name[draw]) for name, of_name in evidence.resampled.items()}
+        moved = [replace(c, quality=values[c.name], loss=_loss_on(c, evidence, draw)) for c in within]
+        pick = replace(assumed, candidates=moved, limits=Limits()).pick()
+        if pick is not None:
+            gains.append(values[pick] - quality[pick])
+    return float(np.mean(gains)) if gains else 0.0
+
+
+def _loss_on(candidate: Candidate, evidence: Evidence, draw: int) -> float | None:
+    """The candidate's loss on a resample, where it has one of its own."""
+    return None if evidence.losses is None else float(evidence.losses.resampled[candidate.name][draw])
 
 
 # ---- how sure it is --------------------------------------------------------------------------------------------------

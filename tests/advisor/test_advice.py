@@ -1007,6 +1007,16 @@ def test_where_failures_leave_open_whether_a_limit_is_met_that_is_said() -> None
     assert kept.advice.headline.startswith("Too little evidence to give up today's system: 190 of 200")
 
 
+def test_a_figure_that_luck_had_a_part_in_is_told_to_be_too_high() -> None:
+    close = {"few_shot": 0.71, "rag": 0.7, "zero_shot": 0.7, "lora": 0.7, "tfidf_linear": 0.69}
+    (said,) = [c for c in Told(close, error=0.06).advice.caveats if "too high" in c]
+    assert said.startswith("The figure of ")
+    assert said.endswith("points too high, since it was picked by these very figures.")
+    assert not any("too high" in caveat for caveat in Told(CLEAR).advice.caveats)
+    kept = Told({**close, INCUMBENT: 0.9}, error=0.06)
+    assert not any("too high" in caveat for caveat in kept.advice.caveats), "it is not what is advised"
+
+
 def test_a_limit_on_quality_that_is_met_by_a_hair_is_told() -> None:
     told = Told({"few_shot": 0.9, "tfidf_linear": 0.5}, min_quality=0.9)
     assert told.advice.verdict == "tie"

@@ -13,7 +13,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from advisor.decide import Assumptions, Candidate, Decision, Evidence, Limits, Losses, cheapest, decide
+from advisor.decide import Assumptions, Candidate, Decision, Evidence, Limits, Losses, cheapest, decide, optimism
 from advisor.economics import Money, Tariff
 from advisor.evidence import compare_pairs, of_ordered_pairs
 from eval.metrics import ScoredRow, get_metric
@@ -379,6 +379,29 @@ def test_equals_whose_fits_or_groups_are_few_seldom_get_a_clear_winner(groups: i
         contradicted.append(clear and found[0].ci95[0] <= 0 <= found[0].ci95[1])
     assert sum(contradicted) == 0
     assert np.mean(said) <= 0.08
+
+
+def test_a_pick_among_many_that_are_close_is_measured_too_well() -> None:
+    """The highest of ten that vary by 3 points and are equal in truth is 1.54 × 3 points too high on average."""
+    rng, found = np.random.default_rng(22), []
+    for _ in range(20):
+        measured = [candidate(f"s{i}", 0.7 + 0.03 * rng.standard_normal()) for i in range(10)]
+        found.append(optimism(Assumptions(measured, evidence(measured, spread=0.03), ANY, POINT, 1e4)))
+    assert 0.02 < np.mean(found) < 0.05
+    far = [candidate("far", 0.9), candidate("behind", 0.5)]
+    assert optimism(Assumptions(far, evidence(far, spread=0.03), ANY, POINT, 1e4)) == pytest.approx(0, abs=0.005)
+
+
+def test_limits_and_losses_count_where_it_is_picked_again() -> None:
+    slow, fine = candidate("slow", 0.9, p95_ms=900), candidate("fine", 0.7)
+    found = evidence([slow, fine], spread=0.03)
+    assert optimism(Assumptions([slow, fine], found, Limits(max_latency_ms=500), POINT, 1e4)) < 0.005
+    assert optimism(Assumptions([slow, fine], found, Limits(min_quality=0.99), POINT, 1e4)) == 0, "there is no pick"
+    by_loss = {"slow": np.full(400, 0.5), "fine": np.full(400, 0.1)}
+    losses = Losses(found.standard_errors, by_loss, 1.0)
+    priced = [replace(slow, loss=0.5), replace(fine, loss=0.1)]
+    picked = optimism(Assumptions(priced, replace(found, losses=losses), ANY, POINT, 1e4, error_cost=1.0))
+    assert picked == pytest.approx(float(found.resampled["fine"].mean()) - 0.7)
 
 
 # Rows that are missing.
