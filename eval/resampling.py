@@ -5,6 +5,7 @@ A row without a cluster is a cluster of its own; where all are, drawing clusters
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
@@ -172,18 +173,29 @@ def _mean_differences(metric: Metric, compared: Sequence[Sequence[Pair]], cluste
 
 
 def _differences(metric: Metric, compared: Sequence[Sequence[Pair]], clusters: Indices) -> Swapped:
-    """Of any metric."""
+    """Of any metric. Answers that are the same on both sides are swapped for nothing, and those that are alike are one
+    of so much weight."""
+    tables = [[_apart(a, b, clusters) for a, b in pairs] for pairs in compared]
 
-    def differences(lines: Floats) -> Floats:
-        theirs = lines[:, clusters]
-        weights = np.hstack([1 - theirs, theirs])
-        values = [
-            [metric.weighted([*a, *b], weights) - metric.weighted([*b, *a], weights) for a, b in pairs]
-            for pairs in compared
-        ]
-        return np.array([np.mean(of_pairs, axis=0) for of_pairs in values]).T
+    def difference(
+        lines: Floats, shared: Counter[ScoredRow], a: list[ScoredRow], b: list[ScoredRow], of: Indices
+    ) -> Floats:
+        fixed = np.tile(np.array(list(shared.values()), dtype=np.float64), (len(lines), 1))
+        weights = np.hstack([fixed, 1 - lines[:, of], lines[:, of]])
+        return metric.weighted([*shared, *a, *b], weights) - metric.weighted([*shared, *b, *a], weights)
 
-    return differences
+    return lambda lines: (
+        np.array([np.mean([difference(lines, *table) for table in of_pairs], axis=0) for of_pairs in tables]).T
+    )
+
+
+def _apart(
+    a: Sequence[ScoredRow], b: Sequence[ScoredRow], clusters: Indices
+) -> tuple[Counter[ScoredRow], list[ScoredRow], list[ScoredRow], Indices]:
+    """How often each answer is the same on both sides; those that differ, of a and of b, and their clusters."""
+    differ = [i for i, (mine, theirs) in enumerate(zip(a, b, strict=True)) if mine != theirs]
+    shared = Counter(mine for mine, theirs in zip(a, b, strict=True) if mine == theirs)
+    return shared, [a[i] for i in differ], [b[i] for i in differ], clusters[differ]
 
 
 def differences_of(pairs: Sequence[Pair]) -> Floats:
