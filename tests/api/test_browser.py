@@ -38,7 +38,7 @@ def fill(page: Any, path: Path, task: str = "Route the ticket.") -> None:
     page.goto("/new")
     page.get_by_label("What should the model do").fill(task)
     page.locator("summary", has_text="Strategies and models").click()
-    for box in page.locator("fieldset input").all():
+    for box in page.locator("fieldset input[type=checkbox]").all():
         if box.get_attribute("value") not in ("majority", "tfidf_linear"):
             box.uncheck()
     page.set_input_files("#examples", path)
