@@ -22,7 +22,7 @@ from api.database import AWAY, connect
 from api.helper import die_with
 from api.logs import log_as_json
 from api.problems import in_fields
-from api.settings import Settings
+from api.settings import GIB, Settings
 from api.store import Lease, LeaseLost, Store
 from api.tables import Comparison, State
 from api.work import check_rows, models_of, uncounted
@@ -31,6 +31,8 @@ from eval.errors import FolderBusy, RequestError
 EVERY_SECONDS = 0.5
 """At most so often the same phase is told again."""
 BUSY_SECONDS = 2.0
+LEAST_FREE_BYTES = GIB
+"""Of the data folder's disk, or a twentieth of a small one: with less nothing is begun."""
 NO_FAULT = os.EX_TEMPFAIL
 """Exit status of an attempt that ended for want of the database or of room, which is no fault of the comparison."""
 UPLOADS, RUN = "uploads", "run"
@@ -93,7 +95,7 @@ def carry_out(settings: Settings, lease: Lease, parent: Connection) -> None:
             if is_full(error):
                 words.error("the disk is full", exc_info=error)
                 time.sleep(BUSY_SECONDS)
-                os._exit(NO_FAULT)
+                os._exit(NO_FAULT if lacks_room(settings) else 1)
             if isinstance(error, RequestError):
                 words.info("refused")
                 reason = in_fields(str(error), files)
@@ -110,6 +112,15 @@ def carry_out(settings: Settings, lease: Lease, parent: Connection) -> None:
         # another attempt will be made, by whoever has the lease then
         words.warning("given up", error=type(error).__name__)
         os._exit(NO_FAULT if isinstance(error, AWAY) else 1)
+
+
+def lacks_room(settings: Settings) -> bool:
+    """Whether the disk has no room for any comparison.
+
+    Where it has, and one finds it full all the same (by its own files, a quota, another disk), so will its next attempt.
+    """
+    disk = shutil.disk_usage(settings.data)
+    return disk.free < min(LEAST_FREE_BYTES, disk.total / 20)
 
 
 def enter(folder: Path) -> None:

@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from advisor.runs import folder_bytes
 from api.database import AWAY, connect
 from api.helper import memory_of, processes
-from api.job import NO_FAULT, UNFINISHED, carry_out, folder_of, scratch_of
+from api.job import NO_FAULT, UNFINISHED, carry_out, folder_of, lacks_room, scratch_of
 from api.problems import Problem
 from api.settings import GIB, Settings
 from api.store import Lease, LeaseLost, Store
@@ -30,8 +30,6 @@ DISK_SECONDS = 5.0
 TIDY_SECONDS = 3600.0
 FULL_SECONDS = 60.0
 """So often the log says that the disk is full."""
-LEAST_FREE_BYTES = GIB
-"""Of the data folder's disk, or a twentieth of a small one: with less nothing is begun."""
 ORPHAN_SECONDS = 3600.0
 OVERTIME = 1.5
 """A comparison keeps its time budget by itself; this many times the budget, and some start-up, are not gone beyond."""
@@ -96,10 +94,9 @@ class Worker:
 
     def _is_full(self) -> bool:
         """Whether the disk has no room for a comparison, so that those that wait had better go on waiting."""
-        disk = shutil.disk_usage(self.settings.data)
-        full = disk.free < min(LEAST_FREE_BYTES, disk.total / 20)
+        full = lacks_room(self.settings)
         if full and self._is_due("full", FULL_SECONDS):
-            log.error("the disk is full: nothing is begun until there is room", worker=self.id, free=disk.free)
+            log.error("the disk is full: nothing is begun until there is room", worker=self.id)
         return full
 
     def supervise(self, lease: Lease) -> None:
@@ -158,9 +155,8 @@ class Worker:
                 self.store.end(lease, State.FAILED, beyond)
                 return
         process.join()
-        self.store.release(
-            lease, counts=process.exitcode != NO_FAULT
-        )  # had it ended as it should, the lease would be gone
+        # had it ended as it should, the lease would be gone
+        self.store.release(lease, counts=process.exitcode != NO_FAULT)
         log.warning("process died", worker=self.id, comparison=lease.id, exitcode=process.exitcode)
 
     def _beyond(self, process: Any, lease: Lease, end: float) -> str | None:
@@ -173,7 +169,9 @@ class Worker:
         if self._is_due("disk", DISK_SECONDS):
             folder = folder_of(settings, lease.project_id, lease.id)
             if _size(folder) > settings.most_disk_bytes:
-                return f"It needed more than {settings.most_disk_bytes / GIB:.1f} GiB of disk: keep only the winner."
+                return (
+                    f"It needed more than {settings.most_disk_bytes / GIB:.1f} GiB of disk: ask for fewer strategies."
+                )
         return None
 
     def tidy(self) -> None:

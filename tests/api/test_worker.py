@@ -353,17 +353,19 @@ def raising(error: Exception) -> Callable[..., None]:
 
 
 @pytest.mark.parametrize(
-    ("error", "status"),
+    ("error", "free", "status"),
     [
-        (OSError(errno.ENOSPC, "full"), NO_FAULT),
-        (OperationalError("UPDATE", {}, Exception("gone")), NO_FAULT),
-        (LeaseLost(), 1),
+        (OSError(errno.ENOSPC, "full"), 0, NO_FAULT),
+        (OSError(errno.ENOSPC, "full"), 10**11, 1),  # of another disk, which would be full again and again
+        (OperationalError("UPDATE", {}, Exception("gone")), 10**11, NO_FAULT),
+        (LeaseLost(), 10**11, 1),
     ],
 )
 def test_an_attempt_says_whether_it_ended_by_its_comparisons_fault(
-    error: Exception, status: int, service: Any, monkeypatch: pytest.MonkeyPatch
+    error: Exception, free: int, status: int, service: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = service()
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(total=10**12, used=0, free=free))
     id = submit(client)
     lease = client.app.state.services.store.lease(600, 3)
     monkeypatch.setattr("advisor.comparison.run", raising(error))
