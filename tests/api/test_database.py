@@ -10,16 +10,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, insert, text
 
 from api import database
 from api.app import create_app
-from api.database import check_is_current, connect, reading, upgrade, writing
+from api.database import _alembic, check_is_current, connect, reading, upgrade, writing
 from api.settings import Settings, read_settings
 from api.store import Asked, Store
-from api.tables import Project, Table
+from api.tables import Comparison, Project, Table
 from api.worker import Worker
 from eval.errors import RequestError
 
@@ -29,6 +30,31 @@ Make = Callable[..., Settings]
 def test_the_migrations_make_the_tables_that_the_code_has(engine: Engine) -> None:
     with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), Table.metadata) == []
+
+
+def test_a_database_with_comparisons_is_brought_up_to_date_and_back(database_url: str, make_settings: Make) -> None:
+    settings = make_settings(database_url=database_url)
+    command.upgrade(_alembic(settings), "0001")
+    now = {
+        "id": "c",
+        "project_id": "p",
+        "created_at": 1.0,
+        "task": "t",
+        "options": {},
+        "files": {},
+        "content_sha256": "",
+    }
+    with connect(settings).execution_options(writes=True).begin() as connection:
+        connection.execute(text("INSERT INTO projects (id, name, created_at) VALUES ('p', 'P', 1)"))
+        connection.execute(insert(Comparison).values(now))
+    upgrade(settings)
+    lease = Store(connect(settings)).lease(60, 3)
+    assert lease is not None
+    assert lease.id == "c"
+    command.downgrade(_alembic(settings), "0001")
+    with connect(settings).connect() as connection:
+        assert connection.execute(text("SELECT name FROM projects")).scalar_one() == "P"
+        assert connection.execute(text("SELECT id FROM comparisons")).scalar_one() == "c"
 
 
 def test_a_database_of_another_version_is_refused_in_one_sentence(database_url: str, make_settings: Make) -> None:

@@ -10,10 +10,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    with op.batch_alter_table("projects", schema=None) as batch_op:
-        batch_op.add_column(sa.Column("leased_at", sa.Double(), nullable=True))
+    op.add_column("projects", sa.Column("leased_at", sa.Double(), nullable=True))
 
 
 def downgrade() -> None:
-    with op.batch_alter_table("projects", schema=None) as batch_op:
-        batch_op.drop_column("leased_at")
+    op.drop_column("projects", "leased_at")  # not in a batch: SQLite would make the table anew, to which others refer
