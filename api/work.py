@@ -38,6 +38,9 @@ UNCOUNTED = (
     "name its token prices (ADVISOR_TOKEN_PRICES)."
 )
 
+OPERATOR = "the service's operator"
+"""From whom a price is, as reports say it."""
+
 _loaded: OrderedDict[tuple[str, float], Solution] = OrderedDict()
 
 
@@ -55,12 +58,14 @@ def models_of(
     """A request's models and prices. `tokens`: what the operator pays for hosted models.
 
     What a caller says of prices is for the report alone: the cap is the operator's, and counted at the operator's
-    prices or list prices.
+    prices or list prices. Of the operator's, the report has those of its own models.
     """
     from advisor.economics import with_list_prices
     from advisor.models import prices_of, shelf_of
 
-    prices = prices_of(request, tokens)
+    own = {name: tokens[name] for name in request.model if name in tokens}
+    named = {name: each.model_copy(update={"source": each.source or OPERATOR}) for name, each in own.items()}
+    prices = prices_of(request, named)
     paid = with_list_prices(replace(prices, tokens=tokens), request.model)
     return shelf_of(request, paid, places), prices
 

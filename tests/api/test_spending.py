@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from advisor.economics import TokenPrices
+from advisor.economics import TokenPrices, not_given
 from advisor.request import make_request
 from api.job import request_of
 from api.settings import Settings, read_settings
 from api.tables import Comparison
-from api.work import audit, models_of, uncounted
+from api.work import OPERATOR, audit, models_of, uncounted
 from eval.errors import RequestError
 from strategies.models.hosted import TokenPrice
 
@@ -73,7 +73,11 @@ def test_the_cap_is_counted_at_the_operators_prices_and_the_report_at_the_caller
     assert told.tokens[BIG].output == told.tokens[LISTED].output == 0
     assert uncounted(shelf, request) is None
     without = request.model_copy(update={"prices": None})
-    assert models_of(without, {}, {BIG: operators})[1].tokens[BIG] == operators
+    others = {BIG: operators, "openai:bigger": operators}
+    told = models_of(without, {}, others)[1]
+    assert told.tokens[BIG] == operators.model_copy(update={"source": OPERATOR})
+    assert told.tokens.keys() == {BIG, LISTED}, "what else the operator pays is nothing to the caller"
+    assert not_given(told, request.model) == []
     unknown, _ = models_of(request, {}, {})
     assert BIG in str(uncounted(unknown, request))
     assert uncounted(unknown, request.model_copy(update={"max_spend": None})) is None
