@@ -39,7 +39,7 @@ def read_incumbent(
     its id or input stands elsewhere. Raises RequestError that names examples without a row where none of these fits,
     and where rows may be those of the examples beside a test set that numbers its rows alike.
     """
-    table, examples = _with_gaps(read_table(str(request.incumbent))), file.examples
+    table, examples = _in_place(read_table(str(request.incumbent)), file), file.examples
     output = _output_column(table, request.output_column)
     outputs = [as_text(row.values.get(output)) for row in table.rows]
     places, order = _in_order(len(outputs), file)
@@ -65,9 +65,19 @@ def read_incumbent(
     )
 
 
-def _with_gaps(table: Table) -> Table:
-    """The table with its blank and unread rows too, for which the system gave nothing: the others keep their places."""
-    gaps = (Row(0, line, {}) for line in (*table.blank, *table.unread))
+def _in_place(table: Table, file: ExampleFile) -> Table:
+    """The table with its blank and unread rows too, for which the system gave nothing: the others keep their places.
+
+    Without the blank ones where there are then as many rows as examples, and else not: such end many a sheet, or are
+    left out of the examples as well.
+    """
+    with_gaps, without = _with_gaps(table, (*table.blank, *table.unread)), _with_gaps(table, table.unread)
+    fits = [found for found in (with_gaps, without) if _in_order(len(found.rows), file)[0]]
+    return next(iter(fits), with_gaps)
+
+
+def _with_gaps(table: Table, lines: Sequence[int]) -> Table:
+    gaps = (Row(0, line, {}) for line in lines)
     return replace(table, rows=tuple(sorted((*table.rows, *gaps), key=lambda row: row.line)))
 
 

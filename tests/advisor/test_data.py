@@ -461,6 +461,16 @@ def test_rows_for_which_the_system_gave_nothing_keep_their_places(blank: str, tm
     assert data.incumbent == tuple(wanted)
 
 
+@pytest.mark.parametrize("at", [100, 50])
+def test_blank_rows_at_the_end_of_a_sheet_or_of_both_files_are_no_outputs(at: int, tmp_path: Path) -> None:
+    rows = [f"{output},x" for output in TODAY]
+    (tmp_path / "b.csv").write_text("\n".join(["prediction,note", *rows[:at], ",", *rows[at:]]))
+    examples = [*MIXED[:at], ("", ""), *MIXED[at:]] if at < len(MIXED) else MIXED
+    data = read(write(tmp_path / "a.csv", examples), incumbent=str(tmp_path / "b.csv"))
+    assert data.incumbent == tuple(TODAY)
+    assert any("by the order of rows." in sentence for sentence in data.stated)
+
+
 def test_an_incumbent_that_lacks_rows_is_refused_with_the_ids_that_it_lacks(tmp_path: Path) -> None:
     rows = [(f"m{i}", text, label if i != 50 else "") for i, (text, label) in enumerate(MIXED)]
     examples = write(tmp_path / "a.csv", rows, ("id", "text", "label"))
