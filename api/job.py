@@ -117,7 +117,7 @@ def carry_out(settings: Settings, lease: Lease, parent: Connection) -> None:
 def lacks_room(settings: Settings) -> bool:
     """Whether the disk has no room for any comparison.
 
-    Where it has, and one finds it full all the same (by its own files, a quota, another disk), so will its next attempt.
+    Where it has, and one finds it full all the same (its own files, a quota, another disk), so will its next attempt.
     """
     disk = shutil.disk_usage(settings.data)
     return disk.free < min(LEAST_FREE_BYTES, disk.total / 20)
