@@ -94,9 +94,12 @@ class Worker:
 
     def _is_full(self) -> bool:
         """Whether the disk has no room for a comparison, so that those that wait had better go on waiting."""
-        full = lacks_room(self.settings)
+        try:
+            full, why = lacks_room(self.settings), "the disk is full: nothing is begun until there is room"
+        except OSError as error:
+            full, why = True, f"the data folder cannot be used ({error.strerror}): nothing is begun until it can"
         if full and self._is_due("full", FULL_SECONDS):
-            log.error("the disk is full: nothing is begun until there is room", worker=self.id)
+            log.error(why, worker=self.id)
         return full
 
     def supervise(self, lease: Lease) -> None:

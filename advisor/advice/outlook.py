@@ -81,6 +81,8 @@ def _beyond(case: Case, flip: Flip, now: float, more: str, less: str, unit: floa
     if flip.until is None:
         return f"{more if flip.value > now else less} {value}"
     until = in_few_digits(case.weighed.assumptions, flip._replace(value=flip.until), unit)
+    if until == value:  # either end may be rounded to what lies between them
+        value, until = (f"{end / unit:.6g}" for end in (flip.value, flip.until))
     return f"between {value} and {until}" if flip.value > now else f"between {until} and {value}"
 
 

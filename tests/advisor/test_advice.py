@@ -13,7 +13,7 @@ import pytest
 
 from advisor.advice import recommend
 from advisor.advice.opening import _pays
-from advisor.advice.outlook import told_flip
+from advisor.advice.outlook import _beyond, told_flip
 from advisor.decide import Assumptions, Candidate, Evidence, Limits, Losses, decide
 from advisor.economics import Money, Prices, Tariff, Terms, Use, tariff
 from advisor.error_costs import ErrorCosts
@@ -23,7 +23,7 @@ from advisor.report import schema
 from advisor.report.schema import INCUMBENT
 from advisor.reporting import with_errors
 from advisor.request import CompareRequest, make_request
-from advisor.sensitivity import break_evens, what_would_flip
+from advisor.sensitivity import Flip, break_evens, what_would_flip
 from advisor.settings import settings_of
 from eval.metrics import ScoredRow
 from strategies.base import TRAINED
@@ -1334,3 +1334,11 @@ def test_what_is_the_pick_between_two_volumes_only_is_told_with_both() -> None:
         "Below 292,000 queries a month, the pick is prompt with fixed examples.",
         "Between 438,000 and 584,000 queries a month, the pick is prompt with fixed examples.",
     ]
+
+
+def test_two_values_that_are_rounded_alike_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    case: Any = SimpleNamespace(weighed=SimpleNamespace(assumptions=None))
+    flip = Flip("error_cost", 4.98106685, "lora", until=5.20500627)
+    monkeypatch.setattr("advisor.advice.outlook.in_few_digits", lambda *_: "5")
+    told = _beyond(case, flip, 1.0, "above", "below")
+    assert told == "between 4.98107 and 5.20501"

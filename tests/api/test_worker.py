@@ -396,6 +396,15 @@ def test_nothing_is_begun_while_the_disk_is_full(service: Any, worker_on: Any, m
     assert until(client, id, has_ended)["state"] == "succeeded"
 
 
+def test_nothing_is_begun_while_the_data_folder_is_away(service: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = service()
+    id = submit(client)
+    worker = Worker(settings_of(client))
+    monkeypatch.setattr(shutil, "disk_usage", raising(FileNotFoundError(errno.ENOENT, "No such file or directory")))
+    worker._one()
+    assert client.get(f"/v1/comparisons/{id}").json()["attempts"] == 0
+
+
 def test_a_worker_that_stops_while_the_database_is_away_ends_quietly(
     service: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

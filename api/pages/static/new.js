@@ -19,7 +19,8 @@ async function lookAtData() {
   const given = new FormData(form), body = new FormData();
   for (const name of LOOKED_AT)
     for (const value of given.getAll(name))
-      if (value instanceof File ? value.name : value.trim()) body.append(name, value);
+      if (value instanceof File ? value.name : value.trim() || name === "strategies")
+        body.append(name, value); // no strategy ticked is not the same as nothing said of them
   body.set("estimate", "true");
   asking?.abort(); // of files chosen before
   const own = (asking = new AbortController());
