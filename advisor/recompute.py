@@ -21,7 +21,6 @@ from advisor.settings import options_in, prices_in, settings_of
 from eval.contracts import Kind
 from eval.errors import RequestError
 from eval.metrics import get_metric
-from strategies.manifest import FILE as MANIFEST
 
 
 def report_again(run: Path, *, prices: Prices | None = None, travels: bool = False, **changes: Any) -> Report:
@@ -115,11 +114,12 @@ def _plan(plan: Plan, kept: Sequence[StrategyResult], power: float | None) -> Pl
 
 
 def _artefact(report: Report, folder: RunFolder, pick: str | None, *, travels: bool) -> Artefact | None:
-    """The pick's solution as it is now; None where it was not kept, or has been removed since."""
+    """The pick's solution as it is now; None where it was not kept, was removed since, or is of another version."""
     if pick is None:
         return None
     before = report.artefact if pick == report.recommendation.strategy else None
     kept = folder.path / before.path if before else folder.solution(pick)
-    if not (kept / MANIFEST).exists():
+    try:
+        return artefact_of(kept, folder, travels=travels, known=before.sha256 if before else None)
+    except RequestError:
         return None
-    return artefact_of(kept, folder, travels=travels, known=before.sha256 if before else None)

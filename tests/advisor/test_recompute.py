@@ -133,6 +133,15 @@ def test_a_solution_that_was_removed_is_not_offered(run: Path) -> None:
     assert report_again(run).artefact is None
 
 
+def test_a_run_whose_solution_an_earlier_version_kept_is_decided_again_all_the_same(run: Path) -> None:
+    manifest = run / "solution" / "solution.json"
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "format": 1}))
+    again = report_again(run, volume=1_000_000)
+    assert again.artefact is None
+    assert "No solution of prompt with fixed examples is kept here" in " ".join(again.recommendation.caveats)
+    assert "advisor predict" not in again.recommendation.next_step
+
+
 def test_hashes_are_those_of_the_files_that_are_there_now(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = original(run).artefact
     assert before is not None
