@@ -143,6 +143,7 @@ class Worker:
             except AWAY as error:
                 if time.monotonic() > held_until:
                     raise
+                self._next["renew"] = 0.0  # as soon as it answers: a third of the lease may be all that is left
                 log.warning("the database does not answer", comparison=lease.id, error=type(error).__name__)
             if not wanted:
                 _end(process)

@@ -313,6 +313,29 @@ def test_a_comparison_outlives_a_database_that_does_not_answer_for_a_while(
     assert (view["state"], view["attempts"]) == ("succeeded", 1)
 
 
+def test_a_lease_that_could_not_be_renewed_is_renewed_as_soon_as_the_database_answers(
+    service: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = service()
+    submit(client)
+    worker = Worker(settings_of(client))
+    lease = worker.store.lease(30, 3)
+    assert lease is not None
+    alive, answers = iter([True] * 3), iter([False, True, True])
+    renewed: list[bool] = []
+
+    def renew(*_: Any) -> bool:
+        renewed.append(next(answers))
+        if not renewed[-1]:
+            raise OperationalError("UPDATE", {}, Exception("gone"))
+        return False
+
+    monkeypatch.setattr(worker.store, "renew", renew)
+    process = SimpleNamespace(is_alive=lambda: next(alive, False), join=lambda *_: None, pid=os.getpid(), exitcode=1)
+    worker._watch(process, lease)
+    assert renewed == [False, True]
+
+
 def test_attempts_that_the_database_ends_do_not_count(
     service: Any, worker_on: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
