@@ -111,8 +111,9 @@ def _level(paragraph: Paragraph) -> int:
     """The level of a heading, by its outline or its style, as Word itself knows it; 0 of other paragraphs."""
     from docx.oxml.ns import qn
 
-    properties, style = [paragraph._p.pPr], paragraph.style
-    while style is not None:
+    properties, style, known = [paragraph._p.pPr], paragraph.style, set[str]()
+    while style is not None and style.style_id not in known:  # a style of a damaged file may be based on itself
+        known.add(style.style_id)
         properties.append(style.element.pPr)
         if named := re.fullmatch(r"Heading (\d)", style.name or ""):
             return int(named[1])

@@ -193,6 +193,18 @@ def test_headings_are_those_of_markdown(tmp_path: Path) -> None:
     assert page.text == word.text == "# Plans\nSome text\n## Gold plan"
 
 
+def test_styles_that_are_based_on_each_other_are_no_headings(tmp_path: Path) -> None:
+    from docx import Document
+    from docx.enum.style import WD_STYLE_TYPE
+
+    source = Document()
+    one, other = (source.styles.add_style(name, WD_STYLE_TYPE.PARAGRAPH) for name in ("One", "Other"))
+    one.base_style, other.base_style = other, one
+    source.add_paragraph("Some text", one)
+    source.save(str(tmp_path / "a.docx"))
+    assert texts(read_documents(tmp_path)) == {"a.docx": "Some text"}
+
+
 def test_code_of_a_page_keeps_its_indentation(tmp_path: Path) -> None:
     (tmp_path / "a.html").write_text("<p>Run</p><pre>\ndef f(x):\n    <b>return</b>  1\n# end\n</pre>")
     (text,) = texts(read_documents(tmp_path)).values()
