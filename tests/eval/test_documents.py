@@ -167,6 +167,23 @@ def test_a_cell_of_several_columns_or_rows_is_given_in_each(tmp_path: Path) -> N
         assert text.splitlines() == ["Prices", "EU | 5 | 5", "EU | 7 net | –"]
 
 
+def test_a_long_cell_of_several_columns_and_rows_is_given_once(tmp_path: Path) -> None:
+    from docx import Document
+
+    long = "The fee is due. " * 20
+    page = f"<table><tr><td rowspan=2 colspan=2>{long}<td>1<tr><td>2<tr><td>a<td>b<td>3</table>"
+    (tmp_path / "a.html").write_text(page)
+    source = Document()
+    table = source.add_table(3, 3)
+    table.cell(0, 0).merge(table.cell(1, 1)).text = long
+    for place, text in {(0, 2): "1", (1, 2): "2", (2, 0): "a", (2, 1): "b", (2, 2): "3"}.items():
+        table.cell(*place).text = text
+    source.save(str(tmp_path / "b.docx"))
+    page_text, word_text = texts(read_documents(tmp_path)).values()
+    assert page_text.splitlines() == [f"{long}| 1", "2", "a | b | 3"]
+    assert word_text.splitlines() == [f"{long}| – | 1", "– | – | 2", "a | b | 3"]
+
+
 def test_a_table_that_frames_a_page_keeps_the_lines_in_it(tmp_path: Path) -> None:
     inner = "<table><tr><td>a<td></tr></table>"
     (tmp_path / "a.html").write_text(f"<table><tr><td><h2>Fees</h2><p>One</p>{inner}<p>Two</p><td>Menu</tr></table>")
