@@ -48,6 +48,9 @@ def _headers_and_footers(document: Document) -> tuple[list[BlockItemContainer], 
             footers.append(section.first_page_footer)
         headers.append(section.header)
         footers.append(section.footer)
+        if document.settings.odd_and_even_pages_header_footer:
+            headers.append(section.even_page_header)
+            footers.append(section.even_page_footer)
     return [h for h in headers if not h.is_linked_to_previous], [f for f in footers if not f.is_linked_to_previous]
 
 

@@ -258,6 +258,8 @@ def test_docx_gives_text_boxes_notes_headers_and_footers(tmp_path: Path) -> None
     source.part.relate_to(part, f"{kinds}/footnotes")
     source.sections[0].header.paragraphs[0].text = "Valid from 1 May"
     source.sections[0].footer.paragraphs[0].text = "Example Ltd"
+    source.settings.odd_and_even_pages_header_footer = True
+    source.sections[0].even_page_footer.paragraphs[0].text = "Example Street"
     source.add_section()
     source.save(str(tmp_path / "a.docx"))
     lines = [
@@ -268,6 +270,7 @@ def test_docx_gives_text_boxes_notes_headers_and_footers(tmp_path: Path) -> None
         "In another",
         "Fees apply (4.90 EUR).",
         "Example Ltd",
+        "Example Street",
     ]
     assert texts(read_documents(tmp_path))["a.docx"].splitlines() == lines
 
