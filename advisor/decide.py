@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import sqrt
 from statistics import NormalDist
 from typing import Literal
 
@@ -32,9 +33,13 @@ FEWEST_GROUPS = 5
 FEWEST_ROWS_OF_A_LABEL = 10
 MUCH_OF_A_METRIC = 0.05
 """A label with more than this share of a macro average must have its rows."""
+PICKED_AGAIN = 500
+"""Resamples on which it is seen what would be picked there."""
 ROUNDING = 1e-12
 """Figures closer than this to each other, or to a limit, are the same."""
 _NORMAL = NormalDist()
+_TWO_SIDED = _NORMAL.inv_cdf((1 + CLEAR) / 2)
+"""Standard errors on either side of a normal 95 % range."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +109,8 @@ class Losses:
     worst: float
     """Of the dearest error."""
     fit_errors: Mapping[tuple[str, str], float] = field(default_factory=dict)
-    """As those of `Evidence`."""
+    margins: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    """Both as those of `Evidence`."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +137,9 @@ class Evidence:
     """Of the test rows, those that hang together counted once; None where each stands for itself."""
     fit_errors: Mapping[tuple[str, str], float] = field(default_factory=dict)
     """What part of the standard errors the spread between fits makes up, which further rows do not lessen."""
+    margins: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    """How far below the difference, the first of an ordered pair minus the second, its 95 % range reaches; as far as a
+    normal one where none is given."""
 
     @property
     def of_answers(self) -> Evidence | Losses:
@@ -233,9 +242,15 @@ class Aim:
         """Standard error of the difference in worth."""
         return self.source(evidence).standard_errors.get((a.name, b.name), 0.0) * self.unit
 
-    def fit_error(self, a: Candidate, b: Candidate, evidence: Evidence) -> float:
+    def doubt(self, a: Candidate, b: Candidate, evidence: Evidence) -> float:
+        """That of `doubt_of`, of the difference in worth."""
+        return doubt_of(self.source(evidence), a.name, b.name) * self.unit
+
+    def fit_doubt(self, a: Candidate, b: Candidate, evidence: Evidence) -> float:
         """The part of it that is due to fits."""
-        return self.source(evidence).fit_errors.get((a.name, b.name), 0.0) * self.unit
+        of_fits = self.source(evidence).fit_errors.get((a.name, b.name), 0.0) * self.unit
+        wider = self.doubt(a, b, evidence) ** 2 - self.error(a, b, evidence) ** 2
+        return sqrt(wider + of_fits**2) if of_fits else 0.0
 
     def margin(self, a: Candidate, b: Candidate, evidence: Evidence) -> float:
         """How far apart two may be and count as equal."""
@@ -427,10 +442,42 @@ def gain_over(candidate: Candidate, incumbent: Candidate, evidence: Evidence) ->
     return candidate.quality - incumbent.quality
 
 
+def optimism(assumed: Assumptions) -> float:
+    """By how much the pick is most likely measured too well, since it was picked by these very measurements.
+
+    In units of quality. What is picked on a resample, of all within the limits, has on average so much more there than
+    on all rows (Efron 1983).
+    """
+    evidence, quality = assumed.evidence, {c.name: c.quality for c in assumed.candidates}
+    within, gains = [c for c in assumed.candidates if not assumed.limits.broken_by(c)], []
+    for draw in range(min(PICKED_AGAIN, *map(len, evidence.resampled.values()))):
+        values = {name: float(of_name[draw]) for name, of_name in evidence.resampled.items()}
+        moved = [replace(c, quality=values[c.name], loss=_loss_on(c, evidence, draw)) for c in within]
+        pick = replace(assumed, candidates=moved, limits=Limits()).pick()
+        if pick is not None:
+            gains.append(values[pick] - quality[pick])
+    return float(np.mean(gains)) if gains else 0.0
+
+
+def _loss_on(candidate: Candidate, evidence: Evidence, draw: int) -> float | None:
+    """The candidate's loss on a resample, where it has one of its own."""
+    return None if evidence.losses is None else float(evidence.losses.resampled[candidate.name][draw])
+
+
 # ---- how sure it is --------------------------------------------------------------------------------------------------
 #
 # Resamples of few rows vary too little: 40 right answers of 40 never vary at all. The standard errors (those of
 # `eval.statistics`) do not vanish. Each probability is therefore the more cautious of the two.
+
+
+def doubt_of(found: Evidence | Losses, a: str, b: str) -> float:
+    """Standard error of a normal difference, `a` minus `b`, whose 95 % range reaches as far below it as the one found.
+
+    It is more than the standard error where that rests on few fits or few groups, as Student's t has it. So what is
+    said to be ahead is never level with the other by their range.
+    """
+    error = found.standard_errors.get((a, b), 0.0)
+    return max(error, found.margins.get((a, b), 0.0) / _TWO_SIDED)
 
 
 def _confidence(pick: Candidate, others: Sequence[Candidate], evidence: Evidence, aim: Aim) -> float:
@@ -451,8 +498,8 @@ def _may_match(other: Candidate, pick: Candidate, evidence: Evidence, aim: Aim) 
 def _chance_ahead(other: Candidate, pick: Candidate, evidence: Evidence, aim: Aim, by: float) -> float:
     """Normal probability that the other is better than the pick by more than so much."""
     short = aim.worth(pick) - aim.worth(other) + by
-    error = aim.error(pick, other, evidence)
-    return float(short < -ROUNDING) if error == 0 else _NORMAL.cdf(-short / error)
+    doubt = aim.doubt(pick, other, evidence) if short > 0 else aim.doubt(other, pick, evidence)
+    return float(short < -ROUNDING) if doubt == 0 else _NORMAL.cdf(-short / doubt)
 
 
 def _rows_for_gain(
@@ -466,12 +513,12 @@ def _rows_for_gain(
     aim = Aim(tolerance, None if evidence.losses is None else 1.0)
     pick, today = (replace(c, money=Tariff(0.0, 0.0).at(0.0)) for c in (pick, today))
     if replaces:
-        margin, is_known = 0.0, not _may_match(today, pick, evidence, aim)
+        margin, sureness, is_known = 0.0, (1 + CLEAR) / 2, not _may_match(today, pick, evidence, aim)
     else:
-        margin, is_known = tolerance, _confidence(today, [pick], evidence, aim) >= CLEAR
+        margin, sureness, is_known = tolerance, CLEAR, _confidence(today, [pick], evidence, aim) >= CLEAR
     if is_known:
         return 0
-    return _rows_to_part(today, pick, evidence, aim, margin, CLEAR)
+    return _rows_to_part(today, pick, evidence, aim, margin, sureness)
 
 
 def _is_clear(pick: Candidate, rivals: Sequence[Candidate], confidence: float) -> bool:
@@ -572,7 +619,10 @@ def _rows_needed(
 def _rows_to_part(
     a: Candidate, b: Candidate, evidence: Evidence, aim: Aim, margin: float, sureness: float
 ) -> int | None:
-    """More rows, at least one, after which it is known on which side of the margin the lead of `a` over `b` is."""
-    lead, error = aim.worth(a) - aim.worth(b), aim.error(a, b, evidence)
-    rows = rows_needed(lead, error, evidence.rows, margin, sureness, fit_error=aim.fit_error(a, b, evidence))
+    """More rows, at least one, after which it is most probably known on which side of the margin the lead of `a` over
+    `b` is."""
+    lead = aim.worth(a) - aim.worth(b)
+    ahead, behind = (a, b) if lead > -margin else (b, a)
+    doubt, of_fits = aim.doubt(ahead, behind, evidence), aim.fit_doubt(ahead, behind, evidence)
+    rows = rows_needed(lead, doubt, evidence.rows, margin, sureness, fit_error=of_fits)
     return None if rows is None else max(1, rows - evidence.rows)

@@ -6,7 +6,6 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import combinations
 from statistics import mean
 
 from advisor import economics
@@ -19,7 +18,7 @@ from advisor.request import Options
 from eval.contracts import NO_USAGE
 from eval.harness import paired_fits
 from eval.metrics import Metric, RowScore, ScoredRow, collapse
-from eval.statistics import holm, paired_difference_over_fits, resample_over_fits
+from eval.statistics import PairedDifference, holm, paired_differences, resample_over_fits
 from strategies.registry import STRATEGIES
 
 
@@ -180,30 +179,25 @@ def _with_losses(
 ) -> tuple[list[Candidate], Evidence]:
     """Candidates and evidence with the losses of rows that are scored by the share of the worst that they spare."""
     scored = {name: [[spared(row) for row in of_fit] for of_fit in of_name] for name, of_name in fits.items()}
-    errors, fit_errors = {}, {}
-    for a, b in combinations(scored, 2):
-        found = paired_difference_over_fits(SPARED, scored[a], scored[b], seed, resamples=1)  # p-values are not needed
-        errors[a, b] = errors[b, a] = found.standard_error * worst
-        fit_errors[a, b] = fit_errors[b, a] = found.fit_error * worst
     resampled = {name: (1 - of_name) * worst for name, of_name in resample_over_fits(SPARED, scored, seed).items()}
     losses = {name: worst * (1 - mean(map(SPARED.aggregate, of_name))) for name, of_name in scored.items()}
     priced = [replace(c, loss=losses[c.name]) for c in candidates]
-    return priced, replace(evidence, losses=Losses(errors, resampled, worst, fit_errors))
+    errors, fit_errors, margins = of_ordered_pairs(paired_differences(SPARED, scored, seed), worst)
+    return priced, replace(evidence, losses=Losses(errors, resampled, worst, fit_errors, margins))
 
 
 def compare_pairs(
     metric: Metric, fits: Mapping[str, Sequence[Sequence[ScoredRow]]], seed: int
 ) -> list[schema.Comparison]:
     """All pairs, on the same rows, with Holm's adjustment over all."""
-    pairs = list(combinations(fits, 2))
-    found = [paired_difference_over_fits(metric, fits[a], fits[b], seed) for a, b in pairs]
-    adjusted = holm([d.p_value for d in found])
+    found = paired_differences(metric, fits, seed)
+    adjusted = holm([d.p_value for d in found.values()])
     return [
         schema.Comparison(
             a=a, b=b, difference=d.difference, standard_error=d.standard_error, ci95=d.ci95, p_value=d.p_value,
             p_adjusted=p, n=d.n, fit_error=d.fit_error,
         )
-        for (a, b), d, p in zip(pairs, found, adjusted, strict=True)
+        for ((a, b), d), p in zip(found.items(), adjusted, strict=True)
     ]  # fmt: skip
 
 
@@ -215,10 +209,7 @@ def _evidence(
     records: Sequence[Record],
     seed: int,
 ) -> Evidence:
-    errors, fit_errors = {}, {}
-    for c in comparisons:
-        errors[c.a, c.b] = errors[c.b, c.a] = c.standard_error
-        fit_errors[c.a, c.b] = fit_errors[c.b, c.a] = c.fit_error
+    errors, fit_errors, margins = of_ordered_pairs({(c.a, c.b): c for c in comparisons})
     rows = next((of_fit[0] for of_fit in fits.values()), ())
     count = len(rows)
     clusters = [row.cluster for row in rows if row.cluster]
@@ -232,7 +223,25 @@ def _evidence(
         metric_is_macro=metric.is_macro,
         groups=count - len(clusters) + len(set(clusters)),
         fit_errors=fit_errors,
+        margins=margins,
     )
+
+
+OfPairs = dict[tuple[str, str], float]
+
+
+def of_ordered_pairs(
+    found: Mapping[tuple[str, str], schema.Comparison | PairedDifference], unit: float = 1.0
+) -> tuple[OfPairs, OfPairs, OfPairs]:
+    """Standard errors, the part of fits in them, and how far below a difference its range reaches; for pairs in either
+    order, in so many units."""
+    errors, fit_errors, margins = {}, {}, {}
+    for (a, b), pair in found.items():
+        errors[a, b] = errors[b, a] = pair.standard_error * unit
+        fit_errors[a, b] = fit_errors[b, a] = pair.fit_error * unit
+        margins[a, b] = (pair.difference - pair.ci95[0]) * unit
+        margins[b, a] = (pair.ci95[1] - pair.difference) * unit
+    return errors, fit_errors, margins
 
 
 def _unscored_shares(

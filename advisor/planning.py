@@ -46,7 +46,9 @@ MOST_EPOCHS, ENOUGH_EPOCHS = 8, 4
 RESERVE = 0.85
 """Share of the budget that is planned; the rest is for what no plan foresees."""
 FIXED_SECONDS = 5.0
-"""Statistics and report."""
+"""The report."""
+STATISTICS_SECONDS = 3e-4
+"""Of a test row and a strategy, for how sure the figures and their differences are."""
 LATENCY_SECONDS = (16.0, 8.0, 4.0)
 """Longest measurement of latency, for each strategy with a language model: the most there is room for."""
 LOAD_SECONDS = 16.0
@@ -152,7 +154,8 @@ class RunPlan:
     @property
     def after_all(self) -> float:
         """Seconds from the last strategy to the report."""
-        return self.refit_seconds + self.curve_seconds + self.closer_look_seconds + FIXED_SECONDS
+        statistics = STATISTICS_SECONDS * self.test_rows * (len(self.predicted) - len(self.left_out))
+        return self.refit_seconds + self.curve_seconds + self.closer_look_seconds + statistics + FIXED_SECONDS
 
 
 @dataclass(frozen=True)

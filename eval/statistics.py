@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from math import ceil, hypot, lcm, sqrt
 from statistics import NormalDist, harmonic_mean
 
@@ -27,17 +28,22 @@ from eval.resampling import (
     clusters_of,
     count_of,
     degrees_of_freedom,
+    differences_of,
     draw_weights,
     effective_rows,
     independent_rows,
-    mean_of,
-    on_clusters,
-    swap_test,
+    leave_out_weights,
+    swap_tests,
+    values_on,
 )
 
 Interval = tuple[float, float]
 
 RESAMPLES = 2000
+SWAPS_A_PAIR = 50
+"""Swaps of a permutation test for each pair that its p-value is adjusted for, so that Holm's is 0.02 at the least."""
+NEAR_THE_FLOOR = 10
+"""Swaps with as great a difference, among `RESAMPLES`, below which a p-value is worth more of them."""
 _TWO_SIDED = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
 """Standard errors on either side of an estimate."""
 
@@ -87,15 +93,19 @@ def interval_over_fits(metric: Metric, fits: Sequence[Sequence[ScoredRow]], seed
     _check_paired(fits)
     if not fits[0]:
         return 0.0, 1.0
+    clusters, value, several = clusters_of(fits[0]), _mean(metric, fits), len(fits) > 1
+    if several or not metric.is_proportion:
+        (drawn,) = values_on(metric, {"": fits}, draw_weights(clusters, RESAMPLES, seed)).values()
     if metric.is_proportion:
         scores = np.array([row.score for rows in fits for row in rows], dtype=np.float64)
-        n = effective_rows(scores, np.tile(clusters_of(fits[0]), len(fits)))
+        n = effective_rows(scores, np.tile(clusters, len(fits)))
         low, high = wilson(scores.sum() * (n / len(scores)), n)
     else:
-        low, high = _bootstrap_interval(metric, fits, seed)
-    if len(fits) == 1:
+        (without,) = values_on(metric, {"": fits}, leave_out_weights(clusters)).values()
+        low, high = _bootstrap_interval(value, drawn.mean(axis=0), without.mean(axis=0), clusters)
+    if not several:
         return low, high
-    value, wider = _mean(metric, fits), _margin_of_fits(metric, fits, seed)
+    wider = _margin_of_fits(_variance_of_fits(metric, fits, drawn), len(fits))
     return max(0.0, value - hypot(value - low, wider)), min(1.0, value + hypot(high - value, wider))
 
 
@@ -125,23 +135,49 @@ def paired_difference_over_fits(
     p-value is then the greater of that of the rows and Welch's t-test over rows and fits (Satterthwaite's degrees of
     freedom). A strategy with one fit adds no spread: what is said of it is said of this fit.
     """
-    _check_paired([*fits_a, *fits_b])
-    n, difference = len(fits_a[0]), _mean(metric, fits_a) - _mean(metric, fits_b)
+    return paired_differences(metric, {"a": fits_a, "b": fits_b}, seed, resamples)["a", "b"]
+
+
+def paired_differences(
+    metric: Metric, fits: Mapping[str, Sequence[Sequence[ScoredRow]]], seed: int, resamples: int = RESAMPLES
+) -> dict[tuple[str, str], PairedDifference]:
+    """That of `paired_difference_over_fits` for all pairs of strategies, each of which is resampled once.
+
+    A permutation test sees more swaps where its p-value is near the least that so few can give, the more, the more
+    pairs it will be adjusted for.
+    """
+    _check_paired([rows for of_name in fits.values() for rows in of_name])
+    clusters = clusters_of(next((rows for of_name in fits.values() for rows in of_name), ()))
+    names, n, values = list(combinations(fits, 2)), len(clusters), {name: _mean(metric, f) for name, f in fits.items()}
     if n == 0:
-        return PairedDifference(difference, float("nan"), (-1.0, 1.0), 1.0, 0)
-    clusters, pairs = clusters_of(fits_a[0]), _pairs_of_fits(fits_a, fits_b)
-    low, high, error = _difference_on_rows(metric, pairs, clusters, difference, seed, resamples)
-    p_value = _p_value_on_rows(metric, pairs, clusters, seed, resamples)
-    several, fit_error = [fits for fits in (fits_a, fits_b) if len(fits) > 1], 0.0
-    if several:
-        wider = hypot(*(_margin_of_fits(metric, fits, seed) for fits in several))
-        low, high = difference - hypot(difference - low, wider), difference + hypot(high - difference, wider)
-        spread = [(_variance_of_fits(metric, fits, seed) / len(fits), _freedom_of_fits(fits)) for fits in several]
-        p_value = max(p_value, _welch(difference, [(error**2, degrees_of_freedom(clusters)), *spread]))
-        fit_error = sqrt(sum(variance for variance, _ in spread))
-        error = hypot(error, fit_error)
-    ci95 = max(-1.0, min(low, difference)), min(1.0, max(high, difference))
-    return PairedDifference(difference, error, ci95, p_value, n, fit_error)
+        return {(a, b): PairedDifference(values[a] - values[b], float("nan"), (-1.0, 1.0), 1.0, 0) for a, b in names}
+    resampled = {name: of_name for name, of_name in fits.items() if len(of_name) > 1 or not metric.is_proportion}
+    drawn = values_on(metric, resampled, draw_weights(clusters, resamples, seed))
+    without = {} if metric.is_proportion else values_on(metric, fits, leave_out_weights(clusters))
+    spread = {
+        name: _variance_of_fits(metric, fits[name], of_name) for name, of_name in drawn.items() if len(of_name) > 1
+    }
+    pairs = {(a, b): _pairs_of_fits(fits[a], fits[b]) for a, b in names}
+    p_values = _p_values_on_rows(metric, pairs, clusters, seed, resamples)
+    found = {}
+    for a, b in names:
+        difference, p_value = values[a] - values[b], p_values[a, b]
+        if metric.is_proportion:
+            low, high, error = _bonett_price(differences_of(pairs[a, b]).ravel(), np.tile(clusters, len(pairs[a, b])))
+        else:
+            on_draws, on_rest = (of[a].mean(axis=0) - of[b].mean(axis=0) for of in (drawn, without))
+            low, high, error = _difference_on_rows(metric, pairs[a, b], clusters, difference, on_draws, on_rest)
+        several, fit_error = [name for name in (a, b) if name in spread], 0.0
+        if several:
+            wider = hypot(*(_margin_of_fits(spread[name], len(fits[name])) for name in several))
+            low, high = difference - hypot(difference - low, wider), difference + hypot(high - difference, wider)
+            parts = [(spread[name] / len(fits[name]), _freedom_of_fits(len(fits[name]))) for name in several]
+            p_value = max(p_value, _welch(difference, [(error**2, degrees_of_freedom(clusters)), *parts]))
+            fit_error = sqrt(sum(variance for variance, _ in parts))
+            error = hypot(error, fit_error)
+        ci95 = max(-1.0, min(low, difference)), min(1.0, max(high, difference))
+        found[a, b] = PairedDifference(difference, error, ci95, p_value, n, fit_error)
+    return found
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -168,12 +204,8 @@ def resample_over_fits(
     clusters = clusters_of(next((rows for of_name in fits.values() for rows in of_name), ()))
     if len(clusters) == 0:
         raise ValueError("there are no rows to resample")
-    parts: dict[str, list[Floats]] = {name: [] for name in fits}
-    for weights in draw_weights(clusters, resamples, seed):
-        for name, of_name in fits.items():
-            parts[name].append(np.array([metric.weighted(rows, weights) for rows in of_name]))
-    rng = np.random.default_rng(seed)
-    return {name: _mean_of_drawn(np.concatenate(values, axis=1), rng) for name, values in parts.items()}
+    values, rng = values_on(metric, fits, draw_weights(clusters, resamples, seed)), np.random.default_rng(seed)
+    return {name: _mean_of_drawn(of_name, rng) for name, of_name in values.items()}
 
 
 def _mean_of_drawn(values: Floats, rng: np.random.Generator) -> Floats:
@@ -221,14 +253,16 @@ def rows_needed(
     confidence: float = 0.95,
     *,
     fit_error: float = 0.0,
+    power: float = 0.8,
 ) -> int | None:
-    """Rows, the n measured ones included, after which a gap like the observed would be settled.
+    """Rows, the n measured ones included, after which a gap like the observed would be settled with this power.
 
-    Settled: known, one-sided, on which side of -margin the difference (a minus b) lies, if it stays what it is and its
-    standard error falls with the root of the rows, but for the part that is due to fits. None where no number would
-    do: the difference is -margin itself, or the spread between fits alone leaves its side open.
+    Settled: known, one-sided, on which side of -margin the difference (a minus b) lies, if in truth it is what it is
+    here and its standard error falls with the root of the rows, but for the part that is due to fits. None where no
+    number would do: the difference is -margin itself, or the spread between fits alone leaves its side open.
     """
-    allowed = (abs(difference + margin) / NormalDist().inv_cdf(confidence)) ** 2 - fit_error**2
+    quantiles = NormalDist().inv_cdf(confidence) + NormalDist().inv_cdf(power)
+    allowed = (abs(difference + margin) / quantiles) ** 2 - fit_error**2
     if allowed < EQUAL**2:
         return None
     return max(1, ceil(n * (standard_error**2 - fit_error**2) / allowed))
@@ -243,18 +277,14 @@ def _check_paired(several: Sequence[Sequence[ScoredRow]]) -> None:
         raise ValueError("strategies can be compared only on the same rows in the same order")
 
 
-def _bootstrap_interval(metric: Metric, fits: Sequence[Sequence[ScoredRow]], seed: int) -> Interval:
-    """BCa bootstrap interval (Efron 1987) of the mean over fits, the metric being recomputed on resampled rows; the
-    percentile one if BCa fails.
+def _bootstrap_interval(value: float, drawn: Floats, without: Floats, clusters: Indices) -> Interval:
+    """BCa bootstrap interval (Efron 1987) of a value, the metric being recomputed on resampled rows; the percentile one
+    if BCa fails.
 
     Where all resamples have the same value they say nothing, yet a handful of perfect rows is no certainty. Wilson's
     interval is then given: no variable in [0, 1] varies more than a proportion with the same mean.
     """
-    value, clusters = _mean(metric, fits), clusters_of(fits[0])
-    if len(clusters) == 0:
-        return 0.0, 1.0
-    statistic = mean_of([on_clusters(metric, rows, clusters) for rows in fits])
-    found = bca(statistic, clusters, seed, RESAMPLES)
+    found = bca(value, drawn, without, degrees_of_freedom(clusters))
     if found is None:
         n = independent_rows(clusters)
         return wilson(value * n, n)
@@ -275,31 +305,30 @@ def _pairs_of_fits(fits_a: Sequence[Sequence[ScoredRow]], fits_b: Sequence[Seque
     return [(fits_a[i % len(fits_a)], fits_b[i % len(fits_b)]) for i in range(count)]
 
 
-def _variance_of_fits(metric: Metric, fits: Sequence[Sequence[ScoredRow]], seed: int) -> float:
+def _variance_of_fits(metric: Metric, fits: Sequence[Sequence[ScoredRow]], drawn: Floats) -> float:
     """Of the value from fit to fit, without what is due to these rows: the interaction's part of a two-way analysis of
-    variance, here from the bootstrap over rows, so that it is had for every metric."""
+    variance, here from the bootstrap over rows (shape of drawn: fits × resamples), so that it is had for every metric.
+    """
     values = np.array([metric.aggregate(rows) for rows in fits])
-    drawn = np.array(list(resample(metric, {str(i): rows for i, rows in enumerate(fits)}, seed).values()))
     shifts = drawn - drawn.mean(axis=0) - (values - values.mean())[:, None]
     by_chance = (shifts**2).sum(axis=0).mean() / (len(fits) - 1)
     return max(0.0, float(values.var(ddof=1) - by_chance))
 
 
-def _margin_of_fits(metric: Metric, fits: Sequence[Sequence[ScoredRow]], seed: int) -> float:
-    """Half the width of Student's interval of the mean over fits."""
+def _margin_of_fits(variance: float, fits: int) -> float:
+    """Half the width of Student's interval of the mean over so many fits."""
     from scipy.stats import t
 
-    quantile = float(t.ppf((1 + CONFIDENCE) / 2, _freedom_of_fits(fits)))
-    return quantile * float(np.sqrt(_variance_of_fits(metric, fits, seed) / len(fits)))
+    return float(t.ppf((1 + CONFIDENCE) / 2, _freedom_of_fits(fits))) * sqrt(variance / fits)
 
 
-def _freedom_of_fits(fits: Sequence[Sequence[ScoredRow]]) -> float:
+def _freedom_of_fits(fits: int) -> float:
     """Degrees of freedom of the spread between fits, of two fits as of three.
 
     With one (a quantile of 12.7) a second fit would leave a result of less use than the first alone; with two (4.3)
     ranges still hold at about their rate, as rows vary too (tests/eval/test_statistics_simulated.py).
     """
-    return max(2, len(fits) - 1)
+    return max(2, fits - 1)
 
 
 def _welch(difference: float, parts: Sequence[tuple[float, float]]) -> float:
@@ -315,17 +344,14 @@ def _welch(difference: float, parts: Sequence[tuple[float, float]]) -> float:
 
 
 def _difference_on_rows(
-    metric: Metric, pairs: Sequence[Pair], clusters: Indices, difference: float, seed: int, resamples: int
+    metric: Metric, pairs: Sequence[Pair], clusters: Indices, difference: float, drawn: Floats, without: Floats
 ) -> tuple[float, float, float]:
-    """Low, high and standard error.
+    """Low, high and standard error of a metric that is no proportion.
 
     Where few rows differ, the bootstrap hardly varies, or not at all. As Bonett and Price do for proportions, two rows
     that differ are added: they join its standard error as further rows would, and its interval by MOVER.
     """
-    if metric.is_proportion:
-        return _bonett_price(_differences(pairs), np.tile(clusters, len(pairs)))
-    a, b = (mean_of([on_clusters(metric, rows, clusters) for rows in side]) for side in zip(*pairs, strict=True))
-    found = bca(lambda draws: a(draws) - b(draws), clusters, seed, resamples)
+    found = bca(difference, drawn, without, degrees_of_freedom(clusters))
     low, high, error = found or (difference, difference, 0.0)
     rows, added = _unseen(metric, pairs, clusters)
     wider = _TWO_SIDED * added / (rows + 2)
@@ -339,7 +365,7 @@ def _unseen(metric: Metric, pairs: Sequence[Pair], clusters: Indices) -> tuple[f
     These have the size that differences have, on average over what they sum to, with two full ones among them: full
     where rows differ wholly or not at all, or hardly any does; the smaller, the more rows show that they differ a bit.
     """
-    sizes = np.abs(_differences(pairs).reshape(len(pairs), -1).mean(axis=0))
+    sizes = np.abs(differences_of(pairs).mean(axis=0))
     rows = effective_rows(sizes, clusters) * _evenness(metric, pairs[0][0])
     weight = rows / len(sizes)
     size = (float((sizes**2).sum()) * weight + 2) / (float(sizes.sum()) * weight + 2)
@@ -357,11 +383,6 @@ def _evenness(metric: Metric, rows: Sequence[ScoredRow]) -> float:
     return len(counts) * harmonic_mean(list(counts.values())) / len(rows)
 
 
-def _differences(pairs: Sequence[Pair]) -> Floats:
-    """Score of a minus score of b, row after row and pair after pair."""
-    return np.array([a.score - b.score for pair in pairs for a, b in zip(*pair, strict=True)], dtype=np.float64)
-
-
 def _bonett_price(differences: Floats, clusters: Indices) -> tuple[float, float, float]:
     """Low, high and standard error from the rows that one alone gets right.
 
@@ -376,10 +397,18 @@ def _bonett_price(differences: Floats, clusters: Indices) -> tuple[float, float,
     return centre - margin, centre + margin, error
 
 
-def _p_value_on_rows(metric: Metric, pairs: Sequence[Pair], clusters: Indices, seed: int, resamples: int) -> float:
-    if metric.is_proportion and len(pairs) == 1 and count_of(clusters) == len(clusters):
-        return _mcnemar(_differences(pairs))
-    return swap_test(metric, pairs, clusters, seed, resamples)
+def _p_values_on_rows(
+    metric: Metric, pairs: Mapping[tuple[str, str], Sequence[Pair]], clusters: Indices, seed: int, resamples: int
+) -> dict[tuple[str, str], float]:
+    """McNemar's where all rows of two single fits stand for themselves, else those of swap tests."""
+    is_exact = metric.is_proportion and count_of(clusters) == len(clusters)
+    found = {names: _mcnemar(differences_of(of)) for names, of in pairs.items() if is_exact and len(of) == 1}
+    tested, more = [names for names in pairs if names not in found], max(resamples, SWAPS_A_PAIR * len(pairs))
+    for swaps in sorted({resamples, more}):
+        p_values = swap_tests(metric, [pairs[names] for names in tested], clusters, seed, swaps) if tested else ()
+        found |= zip(tested, map(float, p_values), strict=True)
+        tested = [names for names in tested if found[names] <= NEAR_THE_FLOOR / resamples]
+    return found
 
 
 def _mcnemar(differences: Floats) -> float:

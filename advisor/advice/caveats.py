@@ -8,8 +8,8 @@ from statistics import NormalDist
 
 from advisor.advice.case import SMALL_TEST, Case, broken_today, is_loss, not_as_planned
 from advisor.advice.labelling import ENOUGH_ROWS_OF_A_LABEL, label_more, tens, to_label
-from advisor.advice.phrases import quality_of
-from advisor.decide import CLEAR, gain_over
+from advisor.advice.phrases import as_points, quality_of
+from advisor.decide import CLEAR, doubt_of, gain_over, optimism
 from advisor.report import schema, wording
 from advisor.report.schema import INCUMBENT
 from advisor.report.wording import title_in_text
@@ -19,6 +19,8 @@ from strategies.base import TRAINED
 
 MANY_LOST = 0.05
 """Share of the examples beyond which the advice tells of rows that were left out or say nothing."""
+A_POINT = 0.01
+"""Of quality: what a pick is measured too well by is told from there on."""
 ONE_TEST = {
     "split": "one split of the examples; another would give others, mostly within the ranges",
     "file": "your test file; other rows of the kind would give others, mostly within the ranges",
@@ -30,7 +32,7 @@ ONE_TEST = {
 def caveats_of(case: Case) -> list[str]:
     """A sentence each; first what speaks against the pick."""
     plan, rows = case.data.plan, case.evidence.rows
-    caveats = [*_doubts(case), *_lacking(case), *_unsure_quality(case), *_unsure_recalls(case)]
+    caveats = [*_doubts(case), *_lacking(case), *_too_well(case), *_unsure_quality(case), *_unsure_recalls(case)]
     if rows < SMALL_TEST and case.decision.verdict != "insufficient_evidence":
         caveats.append(f"{rows} test rows show large differences only.")
     if case.evidence.unscored:
@@ -71,8 +73,8 @@ def _against_today(case: Case) -> list[str]:
 def _may_gain(case: Case) -> bool:
     """Whether the pick may be better than today's system, which is kept, by more than the tolerance."""
     pick, today = case.candidate(case.decision.pick), case.candidate(INCUMBENT)
-    errors = case.evidence.of_answers.standard_errors.get((pick.name, today.name), 0.0)
-    most = gain_over(pick, today, case.evidence) + NormalDist().inv_cdf(CLEAR) * errors
+    doubt = doubt_of(case.evidence.of_answers, today.name, pick.name)
+    most = gain_over(pick, today, case.evidence) + NormalDist().inv_cdf(CLEAR) * doubt
     return most > case.weighed.assumptions.tolerance
 
 
@@ -109,6 +111,16 @@ def _lacking(case: Case) -> list[str]:
         + ", ".join(f"{label} ({case.evidence.rows_per_label[label]})" for label in case.decision.label_rows_needed),
     }
     return [f"Not enough evidence: {words[lack]}." for lack in case.decision.lacks]
+
+
+def _too_well(case: Case) -> list[str]:
+    """What is picked for its figure owes part of it to chance, the more, the more others are close and the fewer the
+    rows."""
+    pick, too_much = case.decision.pick, optimism(case.weighed.assumptions)
+    if pick is None or case.decision.keeps_incumbent or too_much < A_POINT:
+        return []
+    it, points = title_in_text(pick), as_points(too_much)
+    return [f"The figure of {it} is probably about {points} too high, since it was picked by these very figures."]
 
 
 def _unsure_quality(case: Case) -> list[str]:

@@ -154,6 +154,7 @@ def _to_settle(case: Case) -> str:
         instead = " raise --time-budget, so that every example is tested, or" if HELD_OUT in plan.cuts else ""
         most = f"{plan.test + tens(needed):,} in all, and at most {MOST_TEST_ROWS} are set aside"
         settled = f"about {tens(needed):,} more test rows would settle it, {most}"
-        return f"If the difference matters to you: {settled}:{instead} give a test file of your own with --test."
+        give = f"give a test file of your own with --test{labelling_cost(case, tens(needed))}"
+        return f"If the difference matters to you: {settled}:{instead} {give}."
     rows = "test rows" if plan.test_source == "file" else "examples"
     return f"If the difference matters to you: about {more:,} more {rows}{labelling_cost(case, more)} would settle it."

@@ -1007,6 +1007,16 @@ def test_where_failures_leave_open_whether_a_limit_is_met_that_is_said() -> None
     assert kept.advice.headline.startswith("Too little evidence to give up today's system: 190 of 200")
 
 
+def test_a_figure_that_luck_had_a_part_in_is_told_to_be_too_high() -> None:
+    close = {"few_shot": 0.71, "rag": 0.7, "zero_shot": 0.7, "lora": 0.7, "tfidf_linear": 0.69}
+    (said,) = [c for c in Told(close, error=0.06).advice.caveats if "too high" in c]
+    assert said.startswith("The figure of ")
+    assert said.endswith("points too high, since it was picked by these very figures.")
+    assert not any("too high" in caveat for caveat in Told(CLEAR).advice.caveats)
+    kept = Told({**close, INCUMBENT: 0.9}, error=0.06)
+    assert not any("too high" in caveat for caveat in kept.advice.caveats), "it is not what is advised"
+
+
 def test_a_limit_on_quality_that_is_met_by_a_hair_is_told() -> None:
     told = Told({"few_shot": 0.9, "tfidf_linear": 0.5}, min_quality=0.9)
     assert told.advice.verdict == "tie"
@@ -1198,6 +1208,8 @@ def test_what_needs_more_test_rows_than_one_holdout_has_is_not_told_to_label_exa
     latest = Told(CLOSE, rows=200, decision=decision, plan={"folds": 1, "test": 200, "test_source": "latest"})
     assert "--time-budget" not in latest.advice.next_step
     assert "--test" in latest.advice.next_step
+    priced = Told(CLOSE, rows=200, label_usd=0.8, decision=decision, plan={"folds": 1, "test": 200})
+    assert priced.advice.next_step.endswith("give a test file of your own with --test (about 64.00 USD).")
 
 
 def test_the_range_of_a_recall_counts_rows_that_belong_together_once() -> None:

@@ -18,6 +18,7 @@ from advisor.planning import (
     FIXED_SECONDS,
     MOST_EPOCHS,
     RESERVE,
+    STATISTICS_SECONDS,
     STRATEGY_SECONDS,
     RunPlan,
     Sizes,
@@ -126,7 +127,9 @@ def strength(found: RunPlan) -> tuple[int, int, int]:
 
 
 def parts(found: RunPlan) -> float:
-    return sum(found.predicted.values()) + found.refit_seconds + found.curve_seconds + found.closer_look_seconds
+    statistics = STATISTICS_SECONDS * found.test_rows * (len(found.predicted) - len(found.left_out))
+    whole = sum(found.predicted.values()) + found.refit_seconds + found.curve_seconds + found.closer_look_seconds
+    return whole + statistics
 
 
 def test_what_builds_on_another_takes_little_where_that_one_takes_part() -> None:
