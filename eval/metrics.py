@@ -378,17 +378,19 @@ def step_of_scale(labels: Collection[str]) -> float:
 def errors_on_scale(outputs: Sequence[str], targets: Sequence[Sequence[str]]) -> dict[str, float]:
     """How far answers are from the nearest accepted one, where these are a scale; empty where they are none.
 
-    The mean absolute error in steps (less is better), and the share of answers at most one step off. What is no label
-    is as far off as can be.
+    The mean absolute error in steps (less is better), and the share of answers at most one step off. What is no level
+    between the ends is as far off as can be; one that these few rows lack is a level all the same.
     """
     labels = {collapse(target) for accepted in targets for target in accepted}
     step = step_of_scale(labels)
     if not step:
         return {}
-    ends = [min(map(float, labels)), max(map(float, labels))]
+    low, high = ends = [pick(map(float, labels)) for pick in (min, max)]
+    form = next(form for form in _ON_SCALE if all(map(form.fullmatch, labels)))
     errors = []
     for output, accepted in zip(map(collapse, outputs), targets, strict=True):
-        given = [float(output)] if output in labels else ends
+        is_level = form.fullmatch(output) and low <= float(output) <= high and (float(output) - low) % step == 0
+        given = [float(output)] if is_level else ends
         errors.append(min(max(abs(answer - float(target)) for answer in given) for target in accepted) / step)
     return {MEAN_ERROR: float(np.mean(errors)), "within_one": float(np.mean([error <= 1 for error in errors]))}
 

@@ -282,15 +282,21 @@ def _infer_metric(kind: Kind, examples: Sequence[Example]) -> tuple[str, str]:
 def _marks_of_inputs(metric: str, examples: Sequence[Example]) -> float:
     """What some of the inputs would score as answers, on average; 0 without examples.
 
-    One that is twice as long as its output, or half as long, is another text.
+    One that is twice as long as its output, or half as long, is another text. Of long texts what comes before the
+    first change has full marks, and the beginning of the rest tells of it.
     """
     from eval.metrics import get_metric
 
     def marks(example: Example) -> float:
         given, wanted = example.input, example.target
-        if max(len(given), len(wanted)) > 2 * min(len(given), len(wanted)):
+        longer, shorter = max(len(given), len(wanted)), min(len(given), len(wanted))
+        if longer > 2 * shorter:
             return 0.0
-        return get_metric(metric).row(given[:LONGEST_TRIED], [wanted[:LONGEST_TRIED]]).score
+        changes = (place for place, (a, b) in enumerate(zip(given, wanted, strict=False)) if a != b)
+        same = next(changes, shorter) if longer > LONGEST_TRIED else 0
+        given, wanted = (text[same : same + LONGEST_TRIED] for text in (given, wanted))
+        before = 2 * same / (longer + shorter)
+        return before + (1 - before) * get_metric(metric).row(given, [wanted]).score
 
     some = examples[:: math.ceil(len(examples) / MOST_TRIED) or 1]
     return statistics.fmean(map(marks, some)) if some else 0.0

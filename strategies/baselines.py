@@ -18,7 +18,7 @@ from strategies.manifest import model_entry, read_manifest, write_manifest
 from strategies.models.base import Embedder
 from strategies.models.shelf import ModelShelf
 from strategies.prompts import in_prompt
-from strategies.retrieval.chunks import MOST_WORDS, cut_documents
+from strategies.retrieval.chunks import MOST_WORDS, cut_documents, heading_level
 from strategies.retrieval.contexts import best_search
 from strategies.retrieval.index import ExampleIndex, PassageIndex
 from strategies.tuning import choose
@@ -125,12 +125,12 @@ class CopyNearest(Baseline):
         return NearestCopy(ExampleIndex.build(train, workshop.embedder), workshop.embedder)
 
 
-_SENTENCE = re.compile(rf"{SENTENCE_END}|\n+")
+_SENTENCE_END = re.compile(SENTENCE_END)
 
 
 @dataclass(frozen=True)
 class PassageCopy:
-    """Answers with the best passage, or with the sentence of it that is nearest to the question."""
+    """Answers with the best passage, or with its sentence that is nearest to the question, which no heading is."""
 
     index: PassageIndex
     embedder: Embedder
@@ -145,7 +145,7 @@ class PassageCopy:
         found = self.index.search(inputs, 1, self.word_share)
         texts = [hits[0].text if hits else "" for hits in found]
         if self.unit == "sentence":
-            texts = self._sentences(inputs, texts)
+            texts = self._nearest(inputs, [_sentences(text) for text in texts])
         return [
             Prediction(text, sources=tuple(p.document_id for p in hits), context=in_prompt(hits))
             for text, hits in zip(texts, found, strict=True)
@@ -155,14 +155,13 @@ class PassageCopy:
         """The same over other documents."""
         return replace(self, index=PassageIndex.build(cut_documents(documents, self.passage_words), self.embedder))
 
-    def _sentences(self, inputs: Sequence[str], passages: Sequence[str]) -> list[str]:
-        split = [[s for s in _SENTENCE.split(p) if s.strip()] or [p] for p in passages]
+    def _nearest(self, inputs: Sequence[str], split: Sequence[Sequence[tuple[str, str]]]) -> list[str]:
         queries = self.embedder.encode_as("query", inputs)
-        vectors = self.embedder.encode_as("document", [s for sentences in split for s in sentences])
+        vectors = self.embedder.encode_as("document", [told for sentences in split for _, told in sentences])
         found, start = [], 0
         for query, sentences in zip(queries, split, strict=True):
             scores = vectors[start : start + len(sentences)] @ query
-            found.append(sentences[int(np.argmax(scores))].strip())
+            found.append(sentences[int(np.argmax(scores))][0])
             start += len(sentences)
         return found
 
@@ -177,6 +176,21 @@ class PassageCopy:
         embedder = shelf.embedder_for(manifest["embedder"])
         index = PassageIndex.load(folder / "documents", embedder)
         return cls(index, embedder, manifest["unit"], manifest["passage_words"], manifest["word_share"])
+
+
+def _sentences(text: str) -> list[tuple[str, str]]:
+    """The sentences of a passage, each with what is compared with a question: a heading is no answer, but the sentence
+    after it often says no more of what it is about. The whole passage where it has none.
+    """
+    sentences, above = list[tuple[str, str]](), ""
+    for line in text.split("\n"):
+        if heading_level(line):
+            above += f"{line.strip()} "
+            continue
+        for sentence in filter(None, map(str.strip, _SENTENCE_END.split(line))):
+            sentences.append((sentence, above + sentence))
+            above = ""
+    return sentences or [(text, text)]
 
 
 class CopyPassage(Baseline):

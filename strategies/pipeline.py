@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -26,6 +25,8 @@ from strategies.retrieval.index import ExampleIndex, Pair, PassageIndex
 KIND = "pipeline"
 SELVES = 5
 """So many examples may have the very same input."""
+DEEPER = 4
+"""Times as many are searched for a query that nearly all of what was found belongs together with."""
 
 
 @dataclass(frozen=True)
@@ -67,14 +68,18 @@ class ExampleRetriever:
         """
         if unseen:
             return self.index.search(queries, self.count)
-        grouped = [pair for pair in self.index.pairs if pair.group]
-        groups = {pair.input: pair.group for pair in grouped}
-        most = max((SELVES, *Counter(pair.group for pair in grouped).values()))
-        found = self.index.search(queries, self.count + most)
-        return [
-            [pair for pair in pairs if pair.input != query and pair.group != groups.get(query)][: self.count]
-            for query, pairs in zip(queries, found, strict=True)
-        ]
+        groups = {pair.input: pair.group for pair in self.index.pairs if pair.group}
+        shown: list[list[Pair]] = [[] for _ in queries]
+        short, depth = list(range(len(queries))), self.count + SELVES
+        while short:
+            asked = [queries[i] for i in short]
+            for i, query, pairs in zip(short, asked, self.index.search(asked, depth), strict=True):
+                others = [pair for pair in pairs if pair.input != query and pair.group != groups.get(query)]
+                shown[i] = others[: self.count]
+            is_all = depth >= len(self.index.pairs)
+            short = [] if is_all else [i for i in short if len(shown[i]) < self.count]
+            depth *= DEEPER
+        return shown
 
 
 @dataclass(frozen=True)

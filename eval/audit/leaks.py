@@ -58,10 +58,7 @@ def leaking_documents(examples: Sequence[Example], documents: Sequence[Document]
     once more.
     """
     texts = [_Text(document) for document in documents]
-    holders: defaultdict[str, set[int]] = defaultdict(set)
-    for number, text in enumerate(texts):
-        for word in text.words:
-            holders[word].add(number)
+    holders = _holders(texts)
     leaks: defaultdict[str, list[str]] = defaultdict(list)
     for example in examples:
         question, answers = _question_and_answers(example)
@@ -123,10 +120,10 @@ def _without(document: Document, leaked: Sequence[Example]) -> Document | None:
     blank = _BLANK_LINES.search(document.text)
     paragraphs = _BLANK_LINES.split(document.text) if blank else document.text.split("\n")
     texts = [_Text(Document("", paragraph)) for paragraph in paragraphs]
-    gone: set[int] = set()
+    holders, gone = _holders(texts), set[int]()
     for question, answers in map(_question_and_answers, leaked):
-        for place, text in enumerate(texts):
-            if (beside := text.without(_spaced(question))) is not None:
+        for place in _with_all(question, holders):
+            if (beside := texts[place].without(_spaced(question))) is not None:
                 gone |= {place, *_answering(texts, place + 1, beside, answers)}
     left = [paragraph for place, paragraph in enumerate(paragraphs) if place not in gone]
     rest = replace(document, text=("\n\n" if blank else "\n").join(left).strip())
@@ -147,8 +144,17 @@ def _question_and_answers(example: Example) -> tuple[Words, list[Words]]:
     return words_of(example.input), [words for target in example.targets if (words := words_of(target))]
 
 
+def _holders(texts: Sequence[_Text]) -> Mapping[str, set[int]]:
+    """The places of the texts that hold each word."""
+    holders: defaultdict[str, set[int]] = defaultdict(set)
+    for number, text in enumerate(texts):
+        for word in text.words:
+            holders[word].add(number)
+    return holders
+
+
 def _with_all(words: Sequence[str], holders: Mapping[str, set[int]]) -> set[int]:
-    """The documents that hold the three rarest of these words: few enough to be read in full."""
+    """The texts that hold the three rarest of these words: few enough to be read in full."""
     sets = sorted((holders.get(word, set()) for word in set(words)), key=len)[:3]
     return set.intersection(*sets) if sets else set()
 

@@ -67,10 +67,25 @@ def _as_written(table: Any) -> Any:
     import pyarrow
 
     for place, field in enumerate(table.schema):
-        if field.type == pyarrow.float32():
-            numbers = table.column(place).cast(pyarrow.string()).cast(pyarrow.float64())
-            table = table.set_column(place, field.name, numbers)
+        texts, numbers = (_with_numbers(field.type, as_) for as_ in (pyarrow.string(), pyarrow.float64()))
+        if numbers != field.type:
+            table = table.set_column(place, field.name, table.column(place).cast(texts).cast(numbers))
     return table
+
+
+def _with_numbers(kind: Any, as_: Any) -> Any:
+    """The type with another in place of numbers of 32 bits, in lists, objects and maps too."""
+    from pyarrow import float32, list_, map_, struct, types
+
+    if kind == float32():
+        return as_
+    if types.is_struct(kind):
+        return struct([field.with_type(_with_numbers(field.type, as_)) for field in kind])
+    if types.is_map(kind):
+        return map_(kind.key_type, _with_numbers(kind.item_type, as_))
+    if types.is_list(kind):
+        return list_(kind.value_field.with_type(_with_numbers(kind.value_type, as_)))
+    return kind
 
 
 def _readable(value: object, column: str, path: Path) -> object:

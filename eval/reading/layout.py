@@ -13,6 +13,14 @@ OWN = "\0"
 EMPTY = "\N{EN DASH}"
 """Stands for an empty cell, without which the next would move under its heading."""
 
+MOST_REPEATED = 300
+"""Characters."""
+
+
+def is_repeated(cell: str) -> bool:
+    """Whether a cell that covers several is given in each; a longer one is a part of the page rather than a value."""
+    return len(cell) <= MOST_REPEATED and OWN not in cell
+
 
 def heading(text: str, level: int) -> str:
     """A heading as Markdown has it, so that whoever cuts the text knows its sections; empty where nothing is in it."""

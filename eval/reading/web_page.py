@@ -7,7 +7,7 @@ from itertools import count, filterfalse, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from eval.reading.layout import OWN, heading, joined, row
+from eval.reading.layout import OWN, heading, is_repeated, joined, row
 
 if TYPE_CHECKING:
     from bs4 import Tag
@@ -20,8 +20,6 @@ BLOCKS = (
 )
 # fmt: on
 HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
-MOST_REPEATED = 300
-"""Characters; a longer cell that spans several is a part of the page rather than a value, and given once."""
 UNSEEN = ("script", "style", "noscript", "template", "title")
 
 
@@ -66,10 +64,10 @@ def _rows(table: Tag) -> list[str]:
         is_whole_row = len(cells) == 1 and not texts
         for cell in cells:
             text = "\n".join(filter(None, _lines(cell)))
-            is_repeated = len(text) <= MOST_REPEATED and OWN not in text and not is_whole_row
-            for column in islice(free, _span(cell, "colspan") if is_repeated else 1):
+            is_spread = is_repeated(text) and not is_whole_row
+            for column in islice(free, _span(cell, "colspan") if is_spread else 1):
                 texts[column] = text
-                if is_repeated and (below := _span(cell, "rowspan") - 1):
+                if is_spread and (below := _span(cell, "rowspan") - 1):
                     spanning[column] = (text, below)
         rows.append(row([texts[column] for column in sorted(texts)]))
     return rows

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eval.reading.layout import heading, joined, row
+from eval.reading.layout import heading, is_repeated, joined, row
 from eval.reading.text import clean
 
 if TYPE_CHECKING:
@@ -48,6 +48,9 @@ def _headers_and_footers(document: Document) -> tuple[list[BlockItemContainer], 
             footers.append(section.first_page_footer)
         headers.append(section.header)
         footers.append(section.footer)
+        if document.settings.odd_and_even_pages_header_footer:
+            headers.append(section.even_page_header)
+            footers.append(section.even_page_footer)
     return [h for h in headers if not h.is_linked_to_previous], [f for f in footers if not f.is_linked_to_previous]
 
 
@@ -92,7 +95,7 @@ def _unwrap(body: Any, notes: Mapping[tuple[str, str], str]) -> None:
 
 
 def _lines(container: Document | BlockItemContainer) -> Iterator[str]:
-    """Paragraphs, headings and rows of tables; a merged cell is given in each column and row that it covers."""
+    """Paragraphs, headings and rows of tables; a short merged cell is given in each column and row that it covers."""
     from docx.table import Table
 
     for block in container.iter_inner_content():
@@ -100,19 +103,27 @@ def _lines(container: Document | BlockItemContainer) -> Iterator[str]:
             level = _level(block)
             yield heading(block.text, level) if level else block.text
             continue
+        said = dict[Any, str]()  # by its cells, which may be merged
         for own in block.rows:
             cells = own.cells
-            texts = {cell._tc: "\n".join(filter(str.strip, _lines(cell))) for cell in cells}
-            before = [""] * own.grid_cols_before
-            yield row([*before, *(texts[cell._tc] for cell in cells)] if len(texts) > 1 else list(texts.values()))
+            is_whole_row = len({cell._tc for cell in cells}) == 1
+            texts = [""] * (0 if is_whole_row else own.grid_cols_before)
+            for cell in cells[:1] if is_whole_row else cells:
+                if cell._tc not in said:
+                    said[cell._tc] = "\n".join(filter(str.strip, _lines(cell)))
+                texts.append(said[cell._tc])
+                if not is_repeated(texts[-1]):
+                    said[cell._tc] = ""
+            yield row(texts)
 
 
 def _level(paragraph: Paragraph) -> int:
     """The level of a heading, by its outline or its style, as Word itself knows it; 0 of other paragraphs."""
     from docx.oxml.ns import qn
 
-    properties, style = [paragraph._p.pPr], paragraph.style
-    while style is not None:
+    properties, style, known = [paragraph._p.pPr], paragraph.style, set[str]()
+    while style is not None and style.style_id not in known:  # a style of a damaged file may be based on itself
+        known.add(style.style_id)
         properties.append(style.element.pPr)
         if named := re.fullmatch(r"Heading (\d)", style.name or ""):
             return int(named[1])

@@ -18,6 +18,8 @@ NARROWEST, WIDEST = 30, 200
 """Letters of the longest line of prose that was wrapped. Where it has fewer, or more, line breaks are meant."""
 FEWEST_WORDS, FILLED = 20, 0.9
 """What an embedder cannot read whole is cut down to passages of no fewer, that fill so much of what it reads."""
+LONGEST_HEADING = 200
+"""Letters. All passages below a heading bear it, and an embedder must be able to read them with it."""
 FEWEST_ROWS = 2
 """A single line that begins with a dash, or holds a bar, may be prose."""
 
@@ -143,9 +145,9 @@ def _pieces(whole: Passage, most_words: int) -> list[_Piece]:
         is_kept = is_fenced or _has_lines_of_its_own(block)
         parts = block.split("\n") if is_kept else _parts(block)
         heads = [""] * len(parts) if is_fenced else _heads(parts)
-        has_lines = len(parts) > 1 or _level(parts[0]) > 0
+        has_lines = len(parts) > 1 or heading_level(parts[0]) > 0
         for part, head in zip(parts, heads, strict=True):
-            is_heading = not is_fenced and _level(part) > 0
+            is_heading = not is_fenced and heading_level(part) > 0
             above = _above(section, part) if is_heading else section
             is_line = has_lines and (is_kept or is_heading or _is_row(part))
             sentences = [part] if is_line and count_words(part) <= most_words else _SENTENCE_END.split(part)
@@ -165,7 +167,7 @@ def _heads(parts: Sequence[str]) -> list[str]:
     heads = []
     head, columns = "", 0
     for part in parts:
-        cells = 0 if _level(part) else _cells(part)
+        cells = 0 if heading_level(part) else _cells(part)
         heads.append(head if cells == columns else "")
         if not cells:
             head, columns = "", 0
@@ -207,7 +209,7 @@ def _has_lines_of_its_own(block: str) -> bool:
     width = lengths[int(EARLY * len(lengths))]
     if not NARROWEST <= width <= WIDEST:
         return False
-    prose = [(a.rstrip(), b) for a, b in pairwise(lines) if not _level(a) + _level(b)]
+    prose = [(a.rstrip(), b) for a, b in pairwise(lines) if not heading_level(a) + heading_level(b)]
     within = [(a, b) for a, b in prose if not a.endswith(_SENTENCE_ENDS)]
     early = [len(a) <= EARLY * width and len(a) + 1 + len(_first_word(b)) <= width for a, b in within]
     return bool(early) and sum(early) >= len(early) / 2
@@ -215,13 +217,13 @@ def _has_lines_of_its_own(block: str) -> bool:
 
 def _above(section: str, heading: str) -> str:
     """Of the headings of a section those that a further heading stands under."""
-    return "\n".join(line for line in section.split("\n") if 0 < _level(line) < _level(heading))
+    return "\n".join(line for line in section.split("\n") if 0 < heading_level(line) < heading_level(heading))
 
 
-def _level(line: str) -> int:
-    """Of a heading, the highest is 1; 0 of any other line."""
+def heading_level(line: str) -> int:
+    """Of a heading, the highest is 1; 0 of any other line, and of one too long to be a name for what follows."""
     heading = _HEADING.match(line)
-    return len(heading[1]) if heading else 0
+    return len(heading[1]) if heading and len(line.strip()) <= LONGEST_HEADING else 0
 
 
 def _short(sentence: str, most_words: int) -> list[str]:
@@ -242,7 +244,7 @@ def _parts(block: str) -> list[str]:
             had_room = not is_wrapped or len(line.rstrip()) + 1 + len(_first_word(following)) <= longest
             is_item = _is_item(following) and (_is_item(line) or had_room)  # prose may be wrapped before a dash
             is_meant |= is_item or _cells(line) + _cells(following) > 0 or (_is_item(line) and not is_wrapped)
-        is_meant |= _level(line) + _level(following) > 0
+        is_meant |= heading_level(line) + heading_level(following) > 0
         if is_meant:
             parts.append(following)
         else:

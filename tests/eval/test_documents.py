@@ -167,6 +167,23 @@ def test_a_cell_of_several_columns_or_rows_is_given_in_each(tmp_path: Path) -> N
         assert text.splitlines() == ["Prices", "EU | 5 | 5", "EU | 7 net | –"]
 
 
+def test_a_long_cell_of_several_columns_and_rows_is_given_once(tmp_path: Path) -> None:
+    from docx import Document
+
+    long = "The fee is due. " * 20
+    page = f"<table><tr><td rowspan=2 colspan=2>{long}<td>1<tr><td>2<tr><td>a<td>b<td>3</table>"
+    (tmp_path / "a.html").write_text(page)
+    source = Document()
+    table = source.add_table(3, 3)
+    table.cell(0, 0).merge(table.cell(1, 1)).text = long
+    for place, text in {(0, 2): "1", (1, 2): "2", (2, 0): "a", (2, 1): "b", (2, 2): "3"}.items():
+        table.cell(*place).text = text
+    source.save(str(tmp_path / "b.docx"))
+    page_text, word_text = texts(read_documents(tmp_path)).values()
+    assert page_text.splitlines() == [f"{long}| 1", "2", "a | b | 3"]
+    assert word_text.splitlines() == [f"{long}| – | 1", "– | – | 2", "a | b | 3"]
+
+
 def test_a_table_that_frames_a_page_keeps_the_lines_in_it(tmp_path: Path) -> None:
     inner = "<table><tr><td>a<td></tr></table>"
     (tmp_path / "a.html").write_text(f"<table><tr><td><h2>Fees</h2><p>One</p>{inner}<p>Two</p><td>Menu</tr></table>")
@@ -191,6 +208,18 @@ def test_headings_are_those_of_markdown(tmp_path: Path) -> None:
     page, word = read_documents(tmp_path).documents
     assert page.title == "T"
     assert page.text == word.text == "# Plans\nSome text\n## Gold plan"
+
+
+def test_styles_that_are_based_on_each_other_are_no_headings(tmp_path: Path) -> None:
+    from docx import Document
+    from docx.enum.style import WD_STYLE_TYPE
+
+    source = Document()
+    one, other = (source.styles.add_style(name, WD_STYLE_TYPE.PARAGRAPH) for name in ("One", "Other"))
+    one.base_style, other.base_style = other, one
+    source.add_paragraph("Some text", one)
+    source.save(str(tmp_path / "a.docx"))
+    assert texts(read_documents(tmp_path)) == {"a.docx": "Some text"}
 
 
 def test_code_of_a_page_keeps_its_indentation(tmp_path: Path) -> None:
@@ -229,6 +258,8 @@ def test_docx_gives_text_boxes_notes_headers_and_footers(tmp_path: Path) -> None
     source.part.relate_to(part, f"{kinds}/footnotes")
     source.sections[0].header.paragraphs[0].text = "Valid from 1 May"
     source.sections[0].footer.paragraphs[0].text = "Example Ltd"
+    source.settings.odd_and_even_pages_header_footer = True
+    source.sections[0].even_page_footer.paragraphs[0].text = "Example Street"
     source.add_section()
     source.save(str(tmp_path / "a.docx"))
     lines = [
@@ -239,6 +270,7 @@ def test_docx_gives_text_boxes_notes_headers_and_footers(tmp_path: Path) -> None
         "In another",
         "Fees apply (4.90 EUR).",
         "Example Ltd",
+        "Example Street",
     ]
     assert texts(read_documents(tmp_path))["a.docx"].splitlines() == lines
 

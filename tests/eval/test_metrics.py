@@ -347,6 +347,16 @@ def test_a_scale_may_be_written_as_data_frames_do_and_lack_a_level(labels: str) 
     assert steps["mean_absolute_error"] == pytest.approx((whole[-1] - whole[0]) / len(whole))
 
 
+@pytest.mark.parametrize("labels", ["1 2 4 5", "1.0 2.0 4.0 5.0", "1 1.5 2.5 3"])
+def test_an_answer_on_a_level_that_the_rows_lack_is_as_near_as_it_is(labels: str) -> None:
+    rows = [(label,) for label in labels.split()]
+    missing = {"1 2 4 5": "3", "1.0 2.0 4.0 5.0": "3.0", "1 1.5 2.5 3": "2"}[labels]
+    steps = secondary_metrics("accuracy", [rows[0][0], missing, missing, rows[3][0]], rows)
+    assert (steps["mean_absolute_error"], steps["within_one"]) == (pytest.approx(2 / 4), 1.0)
+    beyond = secondary_metrics("accuracy", [rows[0][0], "3.25", "9", rows[3][0]], rows)
+    assert beyond["within_one"] == 0.5, "neither is a level"
+
+
 @pytest.mark.parametrize("labels", ["3.0 3.5 4.0 4.5 5.0", "3 3.5 4 4.5 5", "-0.5 0 0.5 1 1.5"])
 def test_half_a_star_is_a_step_where_there_are_halves(labels: str) -> None:
     rows = [(label,) for label in labels.split()]

@@ -568,6 +568,19 @@ def test_numbers_of_few_bits_are_those_that_were_written(bits: int, tmp_path: Pa
     assert outputs == ["49.9", "0.5", "0.0009765625"]
 
 
+def test_numbers_of_few_bits_within_objects_and_lists_are_those_that_were_written_too(tmp_path: Path) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    number = pa.float32()
+    columns = {
+        "text": pa.array([{"prices": [49.9, None]}, None], pa.struct([("prices", pa.list_(number))])),
+        "output": pa.array([[("a", 0.1)], [("b", 0.7)]], pa.map_(pa.string(), number)),
+    }
+    parquet.write_table(pa.table(columns), tmp_path / "a.parquet")
+    assert pairs(read_examples(tmp_path / "a.parquet")) == [('{"prices": [49.9, null]}', '{"a": 0.1}')]
+
+
 def test_a_workbook_gives_its_first_sheet_and_names_the_others(tmp_path: Path) -> None:
     from openpyxl import Workbook
 

@@ -342,6 +342,14 @@ def test_very_long_rewritings_are_looked_at_in_seconds() -> None:
     assert process_time() - start < 20
 
 
+def test_a_change_far_down_in_long_texts_is_seen() -> None:
+    start = f"{SPOKEN[0]} " * 14
+    rows = examples(*[(f"{n}: {start}", f"{n}: {start} {SPOKEN[n]} and {SPOKEN[n - 1]}") for n in range(8)])
+    assert len(start) > 1000
+    assert get_metric("rougeL").row(rows[0].input, [rows[0].target]).score < 0.95
+    assert inferred(rows) == ("generation", "rougeL")
+
+
 @pytest.mark.parametrize(("words", "metric"), [(2, "token_f1"), (30, "rougeL")])
 def test_questions_over_documents_are_question_answering(words: int, metric: str) -> None:
     rows = examples(*[(f"Who is number {i}?", f"name{i} " * words) for i in range(10)])

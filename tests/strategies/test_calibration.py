@@ -19,7 +19,7 @@ from strategies.models.shelf import ModelShelf
 from strategies.pipeline import ExampleRetriever, Pipeline
 from strategies.prompts import PromptTemplate
 from strategies.registry import make_strategy
-from strategies.retrieval.index import ExampleIndex
+from strategies.retrieval.index import ExampleIndex, Pair
 from strategies.solutions import load_solution
 
 TASK = Task("Sort the messages.", Kind.CLASSIFICATION, "accuracy")
@@ -117,6 +117,23 @@ def test_no_row_is_shown_an_answer_of_its_group_however_large(model: Leaning, tm
         assert not (example.group and example.group in {pair.group for pair in pairs})
     assert any(pair.group for pair in shown[8]), "a row on its own is shown what is like it"
     assert retriever.search(["ring 1"])[0][0].id == "t1", "a new text, whatever is like it"
+
+
+def test_large_groups_are_not_looked_through_for_every_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    train = [Example(str(i), f"ring number {i * 7919}", ("bill",), group=f"half {i % 2}") for i in range(400)]
+    index, found = ExampleIndex.build(train, HashingEmbedder()), list[int]()
+    search = index.search
+
+    def counted(queries: Sequence[str], k: int) -> list[list[Pair]]:
+        hits = search(queries, k)
+        found.append(sum(map(len, hits)))
+        return hits
+
+    monkeypatch.setattr(index, "search", counted)
+    shown = ExampleRetriever(index, 3).search([e.input for e in train], unseen=False)
+    assert all({pair.group for pair in pairs} == {f"half {1 - i % 2}"} for i, pairs in enumerate(shown))
+    assert {len(pairs) for pairs in shown} == {3}
+    assert sum(found) < 400 * 50
 
 
 def test_where_nothing_can_be_read_nothing_changes(tmp_path: Path) -> None:

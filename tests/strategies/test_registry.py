@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from pkgutil import resolve_name
 
 import pytest
 
 from eval.errors import RequestError
+from strategies.baselines import PassageCopy
 from strategies.manifest import FILE, FORMAT, read_manifest, write_manifest
 from strategies.models.fake import HashingEmbedder, ScriptedModel
 from strategies.models.shelf import ModelShelf
 from strategies.registry import STRATEGIES, check_names, make_strategy
+from strategies.retrieval.chunks import Passage
+from strategies.retrieval.index import PassageIndex
 from strategies.solutions import KINDS, load_solution
 
 
@@ -51,6 +55,15 @@ def test_names_are_looked_up_without_heavy_libraries() -> None:
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("text", ["## 1. Fee\n\nYou pay 25. No cash.", "# Club\n## Fee\nYou pay 25."])
+def test_a_heading_is_no_answer_but_says_what_is_answered(text: str) -> None:
+    passage = Passage("d", "", f"We open at 9.\n{text}\n## More")
+    copy = PassageCopy(PassageIndex.build([passage], HashingEmbedder()), HashingEmbedder(), "sentence", 160, 0.0)
+    assert copy.predict(["Fee"])[0].text.startswith("You pay")
+    copy = replace(copy, index=PassageIndex.build([Passage("d", "", "## Fee")], HashingEmbedder()))
+    assert copy.predict(["Fee"])[0].text == "## Fee", "of a passage without any sentence the whole"
 
 
 def test_a_folder_without_a_manifest_is_no_solution(tmp_path: Path) -> None:

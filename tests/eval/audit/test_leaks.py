@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import process_time
+
 import pytest
 
 from eval.audit.leaks import leak_finding, leaking_documents, without_leaks
@@ -140,6 +142,16 @@ def test_a_document_of_which_nothing_harmless_is_left_goes_as_a_whole(text: str,
 
 def test_a_question_that_stands_on_several_lines_takes_the_whole_document_along() -> None:
     assert left_of(f"{LAW}\n{QUESTION.replace('garden ', 'garden' + chr(10))}\n{ANSWER}") is None
+
+
+def test_a_document_with_very_many_questions_is_cut_in_no_time() -> None:
+    asked = [Example(f"q{i}", f"How is meter {i} of hall {i % 7} reset?", (f"Press button {i}.",)) for i in range(3000)]
+    text = "\n\n".join([LAW, *(f"{e.input}\n{e.target}" for e in asked)])
+    document = Document("d", text)
+    leaks = {"d": tuple(e.id for e in asked)}
+    start = process_time()
+    assert [d.text for d in without_leaks([document], leaks, asked)] == [LAW]
+    assert process_time() - start < 1.5, "each question with each paragraph took 4 seconds"
 
 
 def test_what_is_left_out_is_said() -> None:

@@ -239,6 +239,12 @@ def test_what_a_passage_begins_with_is_not_above_it() -> None:
         assert passage.text.startswith("## Part")
 
 
+def test_a_paragraph_that_begins_with_a_sharp_is_no_heading() -> None:
+    passages = cut_documents([Document("h", f"# {text_of(1, 60)}\n\n{text_of(30, 10)}", "")])
+    assert len(passages) > 1
+    assert {p.section for p in passages} == {""}
+
+
 def test_marks_in_code_are_no_headings() -> None:
     code = "```\n# a comment\n" + "\n".join(f"call({i})" for i in range(100)) + "\n```"
     assert {p.section for p in cut_documents([Document("c", f"{code}\n\n{text_of(9, 10)}")], 40)} == {""}
