@@ -109,7 +109,8 @@ def _from_form(form: FormData) -> Body:
             options[name] = _with_pair(options.get(name), value, name)
         elif value.strip():
             options[name] = _object(value, name) if name in OBJECTS or value.lstrip().startswith("{") else value
-    return Body(options, files)
+    # a blank field was left as it is, but with all boxes unticked the page sends a blank one of strategies
+    return Body({name: value for name, value in options.items() if value != [] or name == "strategies"}, files)
 
 
 def _with_pair(before: list[str] | dict[str, Any] | None, value: str, name: str) -> Any:

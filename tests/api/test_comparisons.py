@@ -525,7 +525,7 @@ def test_a_text_to_try_is_cleaned_as_what_is_read_from_files_is(tmp_path: Path) 
 def test_a_form_without_a_strategy_is_refused_as_json_is(client: TestClient) -> None:
     form = client.post("/v1/comparisons", data={"task": "Route.", "strategies": ""}, files={"examples": ("a.csv", CSV)})
     assert (form.status_code, form.json()["detail"]) == (422, post(client, {"strategies": []}).json()["detail"])
-    others = {"task": "Route.", "strategies": ["", "majority"], "accept": "", "input_columns": ""}
+    others = {"task": "Route.", "strategies": ["", "majority"], "model": "", "accept": "", "input_columns": ""}
     answer = client.post("/v1/comparisons", data=others, files={"examples": ("a.csv", CSV)})
     assert (answer.status_code, answer.json()["options"]["strategies"]) == (202, ["majority"])
 
