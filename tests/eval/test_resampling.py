@@ -44,6 +44,32 @@ def test_intervals_are_those_of_scipy(metric: Metric) -> None:
     assert found == pytest.approx((*theirs.confidence_interval, theirs.standard_error), abs=0.01)
 
 
+def test_ends_are_moved_as_scipy_moves_them_where_scores_lean_to_one_side() -> None:
+    scores = np.random.default_rng(0).beta(1, 0.1, size=15)
+    rows = [ScoredRow("", ("",), score) for score in scores]
+    clusters, freedom = clusters_of(rows), len(rows) - 1
+    drawn = values_on(TOKEN_F1, {"": [rows]}, draw_weights(clusters, RESAMPLES, 0))[""][0]
+    without = values_on(TOKEN_F1, {"": [rows]}, leave_out_weights(clusters))[""][0]
+    found = bca(scores.mean(), drawn, without, freedom)
+
+    raised = 1 - 2 * norm.cdf(np.sqrt((freedom + 1) / freedom) * t.ppf(0.025, freedom))
+    ends = {
+        method: bootstrap(
+            (scores,),
+            np.mean,
+            n_resamples=RESAMPLES,
+            confidence_level=raised,
+            method=method,
+            rng=np.random.default_rng(1),
+        ).confidence_interval
+        for method in ("BCa", "percentile")
+    }
+
+    assert found is not None
+    assert found[:2] == pytest.approx(tuple(ends["BCa"]), abs=0.01)
+    assert found[:2] != pytest.approx(tuple(ends["percentile"]), abs=0.02), "else the correction would not be seen"
+
+
 @pytest.mark.parametrize("metric", [TOKEN_F1, MACRO_F1], ids=lambda metric: metric.name)
 @pytest.mark.parametrize("other", [0.55, 0.3])
 def test_p_values_are_those_of_scipy(metric: Metric, other: float) -> None:
