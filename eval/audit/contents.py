@@ -11,7 +11,7 @@ from eval.audit.balance import named
 from eval.contracts import Example, Kind, Task
 from eval.findings import Finding, Severity
 from eval.reading.text import counted
-from eval.tasks import MOSTLY, NEARLY_ALL, has_fields
+from eval.tasks import MOSTLY, NEARLY_ALL, has_objects, is_list_of_texts
 
 PLACEHOLDERS = frozenset(("n/a", "#n/a", "nan", "null", "#ref!", "#value!", "#name?", "#div/0!", "tbd"))
 SEPARATORS = (";", "|", ",", "+", "/")
@@ -26,7 +26,11 @@ SELDOM = 0.05
 
 def invalid_json_output(task: Task, examples: Sequence[Example]) -> Finding | None:
     """Outputs that are no JSON objects, nor lists of objects or texts, where these are asked for or meant by braces."""
-    broken = [e for e in examples if not has_fields(e.target)]
+    targets = [e.target for e in examples]
+    fits, one, several = has_objects, "object", "objects"
+    if sum(map(is_list_of_texts, targets)) > sum(map(has_objects, targets)):  # no answer is written as either
+        fits, one, several = is_list_of_texts, "list of texts", "lists of texts"
+    broken = [e for e in examples if not fits(e.target)]
     braced = sum(e.target.startswith(("{", "[{")) and e.target.endswith(("}", "}]")) for e in examples)
     is_json = task.metric == "json_field_f1"
     if len(broken) <= (1 - MOSTLY) * len(examples):
@@ -35,7 +39,9 @@ def invalid_json_output(task: Task, examples: Sequence[Example]) -> Finding | No
         are_meant = braced >= NEARLY_ALL * len(examples)  # written by Python, say, and so taken for text
     if not broken or not (is_json or are_meant):
         return None
-    message = f"{counted(len(broken), 'output')} {'is no JSON object' if len(broken) == 1 else 'are no JSON objects'}."
+    message = (
+        f"{counted(len(broken), 'output')} {f'is no JSON {one}' if len(broken) == 1 else f'are no JSON {several}'}."
+    )
     if any(NO_NUMBER.search(e.target) for e in broken):
         message += " JSON has no NaN and no Infinity: write null."
     action = "Kept; no answer to them can score." if is_json else "Kept as text; repair them if JSON is meant."

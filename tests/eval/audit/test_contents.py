@@ -33,6 +33,8 @@ def test_what_is_no_object_is_invalid_json() -> None:
 def test_lists_of_objects_are_no_invalid_json() -> None:
     lists = [Example(str(i), f"text {i}", (f'[{{"topic": {i}}}]',)) for i in range(9)]
     assert invalid_json_output(PARSE, [*lists, Example("none", "nothing", ("[]",))]) is None
+    empty = [Example(f"none {i}", "nothing", ("[]",)) for i in range(20)]
+    assert invalid_json_output(PARSE, [*lists, *empty]) is None, "which says of no list what it is of"
     finding = invalid_json_output(PARSE, [*lists, Example("x", "figures", ("[1]",))])
     assert finding is not None
     assert finding.rows == ("x",)
@@ -42,6 +44,10 @@ def test_lists_of_texts_are_no_invalid_json() -> None:
     lists = [Example(str(i), f"review {i}", (f'["part {i}", "price"]',)) for i in range(20)]
     assert invalid_json_output(PARSE, lists) is None
     assert invalid_json_output(PARSE, [*lists, Example("x", "text", ("part 3",))]) is not None
+    finding = invalid_json_output(PARSE, [*lists, Example("x", "text", ('{"part": 3}',))])
+    assert finding is not None
+    assert finding.message == "1 output is no JSON list of texts."
+    assert invalid_json_output(PARSE, [*GOOD, Example("x", "text", ('["part 3"]',))]) is not None, "nor the other way"
 
 
 def test_json_too_deep_to_read_is_invalid() -> None:
