@@ -290,6 +290,7 @@ def summarise(records: Sequence[Record]) -> dict[str, Any]:
         "unfinished": [_title(r) for r in records if r.get("unfinished")],
         "regret": {size: regret(runs, size) for size in ("all", "120", "40")},
         "coverage": coverage(runs),
+        "shortfall": {size: shortfall(runs, size) for size in ("all", "120", "40")},
         "a_a": _summed(runs, "a_a", "clear"),
         "claims": claims(runs),
         "planted_ties": _summed(runs, "planted_ties", "cheaper_taken", "observed_loss_points"),
@@ -425,6 +426,16 @@ def regret(runs: Sequence[dict[str, Any]], size: str) -> dict[str, Any]:
     return {"runs": len(mine), "advice": _spread(advised), "best_average": _spread(average)}
 
 
+def shortfall(runs: Sequence[dict[str, Any]], size: str) -> dict[str, Any]:
+    """By how many points strategies have less on the holdout than measured, the picks and the others; with errors."""
+    gaps = [(s["picked"], -s["gap"]) for r in runs if r["size"] == size for s in r["strategies"]]
+    return {
+        name: {"mean": float(np.mean(own)), "error": float(np.std(own, ddof=1) / np.sqrt(len(own))), "n": len(own)}
+        for name, is_pick in (("picks", True), ("others", False))
+        if len(own := [gap for picked, gap in gaps if picked == is_pick]) > 1
+    }
+
+
 def _spread(values: Sequence[float]) -> dict[str, float]:
     if not values:
         return {}
@@ -534,6 +545,10 @@ def markdown(figures: dict[str, Any]) -> str:
             low, high = found["ci95_over_tasks"]
             share = f"{found['share']:.1%} ({low:.1%} to {high:.1%}) of {found['n']}"
             lines.append(f"| coverage, {name.replace('_', ' ')} | {share} |")
+    for size, of_size in figures["shortfall"].items():
+        for name, found in of_size.items():
+            words = f"{found['mean']:.1f} ± {found['error']:.1f} of {found['n']}"
+            lines.append(f"| points less on the holdout than measured, {size} rows, {name} | {words} |")
     lines += [
         "",
         "| bar | measured |",
