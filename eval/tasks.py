@@ -30,10 +30,11 @@ NEARLY_ALL, MOSTLY = 0.95, 0.8
 """Shares of the outputs: that begin as JSON objects, and that are some; the others are then broken ones."""
 MOST_WITH_ONE = 3
 """Different outputs, of which only one comes back, that may still be labels."""
-LONGEST_LABEL = 10
-"""Words. Longer outputs are text, however often they repeat."""
+LONGEST_LABEL, LONGEST_OPTION = 10, 30
+"""Words. Longer outputs are text; between these, those that come back less than `OFTEN` are."""
 OFTEN = 5
-"""Rows to each output, on average: what comes back as often is a label, though it stands in documents or inputs."""
+"""Rows to each output, on average: what comes back as often is a label, though it stands in documents or inputs; and
+rows to one that is a sentence, as options of a form are."""
 MOST_LOOKED_UP = 50
 """Different answers looked for in the documents; inputs in which answers are looked for."""
 BLIND = 0.95
@@ -325,12 +326,14 @@ def _scale_said(metric: str, labels: Collection[str]) -> list[str]:
 def _are_labels(outputs: Counter[str]) -> bool:
     """Labels are short and come back: two thirds of the rows have an output that other rows have too.
 
-    One output that comes back among many that do not is what is said where there is no answer.
+    One output that comes back among many that do not is what is said where there is no answer. Nearly all are short:
+    a remark in a cell or two does not make the others text.
     """
     again = [count for count in outputs.values() if count > 1]
     repeated = sum(again) if len(again) > 1 or len(outputs) <= MOST_WITH_ONE else 0
-    longest = max(count_words(output) for output in outputs)
-    return repeated >= 2 / 3 * outputs.total() and longest <= LONGEST_LABEL
+    limits = {output: LONGEST_OPTION if count >= OFTEN else LONGEST_LABEL for output, count in outputs.items()}
+    short = sum(count for output, count in outputs.items() if count_words(output) <= limits[output])
+    return repeated >= 2 / 3 * outputs.total() and short >= NEARLY_ALL * outputs.total()
 
 
 def _share(examples: Sequence[Example], test: Callable[[Example], bool]) -> float:

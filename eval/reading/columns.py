@@ -28,8 +28,8 @@ from eval.reading.text import as_text, clean, conjoined, counted
 INPUTS = (
     "input", "question", "query", "prompt", "instruction", "message", "utterance", "sentence", "request", "command",
     "inquiry", "text", "headline", "review", "comment", "document", "article", "passage", "clause", "transcript",
-    "dialogue", "dialog", "conversation", "messages", "conversations", "content", "body", "title", "subject",
-    "ticket", "email", "source", "frage", "nachricht", "anfrage",
+    "dialogue", "dialog", "conversation", "messages", "conversations", "content", "body", "description", "title",
+    "subject", "ticket", "email", "source", "frage", "nachricht", "anfrage",
 )
 """Usual names of the input, the most telling first."""
 OUTPUTS = (

@@ -140,6 +140,21 @@ def test_many_labels_over_few_rows_are_still_labels() -> None:
     assert inferred(rows)[0] is Kind.CLASSIFICATION
 
 
+def test_a_remark_in_one_cell_leaves_the_others_labels() -> None:
+    stray = "see the mail from the customer of 12 March and ask the team lead first"
+    rows = [(f"t{i}", stray if i == 7 else f"label_{i % 4}") for i in range(40)]
+    assert inferred(examples(*rows))[0] is Kind.CLASSIFICATION
+    some = [(f"t{i}", f"{stray} {i}" if i % 10 == 7 else f"label_{i % 4}") for i in range(40)]
+    assert inferred(examples(*some))[0] is Kind.GENERATION
+
+
+def test_options_of_a_form_are_labels_though_they_are_sentences() -> None:
+    options = ("Satisfied", "Very satisfied", "I have not used the service often enough to say so in all honesty")
+    assert inferred(examples(*[(f"t{i}", options[i % 3]) for i in range(30)]))[0] is Kind.CLASSIFICATION
+    letters = [" ".join([f"Reply {i} of the help desk."] * 8) for i in range(3)]
+    assert inferred(examples(*[(f"t{i}", letters[i % 3]) for i in range(30)]))[0] is Kind.GENERATION
+
+
 def test_a_label_above_four_fifths_calls_for_macro_f1() -> None:
     rows = examples(*[(f"t{i}", "neg" if i < 3 else "pos") for i in range(20)])
     assert inferred(rows) == ("classification", "macro_f1")
