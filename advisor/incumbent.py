@@ -68,12 +68,13 @@ def read_incumbent(
 def _in_place(table: Table, file: ExampleFile) -> Table:
     """The table with its blank and unread rows too, for which the system gave nothing: the others keep their places.
 
-    Without the blank ones where there are then as many rows as examples, and else not: such end many a sheet, or are
-    left out of the examples as well.
+    Without the blank ones that end it, or all of them, where there are then as many rows as examples, and else not:
+    such end many a sheet, or are left out of the examples as well.
     """
-    with_gaps, without = _with_gaps(table, (*table.blank, *table.unread)), _with_gaps(table, table.unread)
-    fits = [found for found in (with_gaps, without) if _in_order(len(found.rows), file)[0]]
-    return next(iter(fits), with_gaps)
+    last = max((row.line for row in table.rows), default=0)
+    within = tuple(line for line in table.blank if line < last)
+    kept = [_with_gaps(table, (*blank, *table.unread)) for blank in (within, table.blank, ())]
+    return next((found for found in kept if _in_order(len(found.rows), file)[0]), kept[1])
 
 
 def _with_gaps(table: Table, lines: Sequence[int]) -> Table:

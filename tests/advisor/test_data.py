@@ -471,6 +471,14 @@ def test_blank_rows_at_the_end_of_a_sheet_or_of_both_files_are_no_outputs(at: in
     assert any("by the order of rows." in sentence for sentence in data.stated)
 
 
+def test_a_blank_row_at_the_end_is_not_the_place_of_an_example_that_was_left_out(tmp_path: Path) -> None:
+    rows = [(text, "" if i == 10 else label) for i, (text, label) in enumerate(MIXED)]
+    outputs = [f"{output},x" for i, output in enumerate(TODAY) if i != 10]
+    (tmp_path / "b.csv").write_text("\n".join(["prediction,note", *outputs, ","]))
+    data = read(write(tmp_path / "a.csv", rows), incumbent=str(tmp_path / "b.csv"))
+    assert data.incumbent == (*TODAY[:10], *TODAY[11:])
+
+
 def test_an_incumbent_that_lacks_rows_is_refused_with_the_ids_that_it_lacks(tmp_path: Path) -> None:
     rows = [(f"m{i}", text, label if i != 50 else "") for i, (text, label) in enumerate(MIXED)]
     examples = write(tmp_path / "a.csv", rows, ("id", "text", "label"))
