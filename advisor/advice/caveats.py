@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from statistics import NormalDist
 
 from advisor.advice.case import SMALL_TEST, Case, broken_today, is_loss, not_as_planned
-from advisor.advice.labelling import ENOUGH_ROWS_OF_A_LABEL, label_more, tens, to_label
+from advisor.advice.labelling import ENOUGH_ROWS_OF_A_LABEL, more_of_labels
 from advisor.advice.phrases import as_points, quality_of
 from advisor.decide import CLEAR, doubt_of, gain_over, optimism
 from advisor.report import schema, wording
@@ -142,7 +142,7 @@ def _unsure_recalls(case: Case) -> list[str]:
             said.append(f"No test row is {label}, so that nothing shows how often it is found.")
         elif rows < ENOUGH_ROWS_OF_A_LABEL:
             counted = wording.count(rows, "test row")
-            more = label_more(case, tens(to_label(case, ENOUGH_ROWS_OF_A_LABEL - rows)), " more of it")
+            more = more_of_labels(case, rows, " of it")
             said.append(f"How often {label} is found was measured on {counted}, which is few: {more}.")
     return said
 

@@ -5,21 +5,46 @@ from __future__ import annotations
 import math
 
 from advisor.advice.case import Case
+from advisor.planning import FEWER_ROWS, HELD_OUT
 from advisor.report import wording
+from eval.folds import default_test_size
 
 ENOUGH_ROWS_OF_A_LABEL = 50
 """For a range of some 14 points on either side at most."""
 
 
-def label_more(case: Case, number: int, words: str = " more") -> str:
-    """To label so many more, and what that costs where it is known."""
-    return f"label {number:,}{words}{labelling_cost(case, number)}"
-
-
-def to_label(case: Case, test_rows: float) -> float:
-    """How many examples give so many more test rows: of a holdout only a part is, and of a test file all are."""
+def time_first(case: Case) -> str:
+    """To give more time first, where that would have more of the labelled rows tested; else empty."""
     plan = case.data.plan
-    return test_rows if plan.test_source == "file" else test_rows * case.data.examples / max(1, plan.test)
+    if not any(HELD_OUT in cut or FEWER_ROWS in cut for cut in plan.cuts):
+        return ""
+    return f"raise --time-budget first, for it allowed for {plan.test:,} test rows of {case.data.examples:,} examples"
+
+
+def more_of_labels(case: Case, rows: int, words: str = "", labels: int = 1) -> str:
+    """How so many labels that have `rows` test rows, fewer than enough, get enough: by more time, by labelling."""
+    more = tens(to_label(case, ENOUGH_ROWS_OF_A_LABEL - rows, rows))
+    label = f"label {more:,} more{words}{labelling_cost(case, more * labels)}"
+    return "; then ".join([step for step in (time_first(case), label if more else "") if step])
+
+
+def to_label(case: Case, more: float, rows: int) -> float:
+    """How many examples give so many more test rows, where there are `rows` (of all, or of a label).
+
+    Of those that were not tested for want of time as large a part is taken to be of a label as of those that were. Of a
+    holdout only a part of further examples is tested, and of a test file all are.
+    """
+    plan, testable = case.data.plan, max(1, _testable(case))
+    lacking = max(0.0, more - rows * (testable - plan.test) / max(1, plan.test))
+    return lacking if plan.test_source == "file" else lacking * case.data.examples / testable
+
+
+def _testable(case: Case) -> int:
+    """Test rows that the examples would give with time enough."""
+    plan, examples = case.data.plan, case.data.examples
+    if HELD_OUT in plan.cuts:
+        return examples
+    return max(plan.test, default_test_size(examples)) if time_first(case) else plan.test
 
 
 def labelling_cost(case: Case, number: int) -> str:

@@ -6,12 +6,12 @@ import math
 from dataclasses import replace
 
 from advisor.advice.case import SMALL_TEST, Case, broken_today, flags_of, is_loss, value_of
-from advisor.advice.labelling import ENOUGH_ROWS_OF_A_LABEL, labelling_cost, tens, to_label
+from advisor.advice.labelling import ENOUGH_ROWS_OF_A_LABEL, labelling_cost, tens, time_first, to_label
 from advisor.advice.outlook import told_flip
 from advisor.advice.phrases import as_points, quality_of
 from advisor.advice.shortfall import shortfall_of
 from advisor.decide import CLEAR, Assumptions, Limits, decide
-from advisor.planning import FEWER_ROWS, HELD_OUT
+from advisor.planning import HELD_OUT
 from advisor.report.schema import INCUMBENT
 from advisor.report.wording import capitalised, title_in_text, uncapitalised
 from advisor.sensitivity import relaxed
@@ -36,15 +36,15 @@ def next_step_of(case: Case) -> str:
         return f"Keep today's system. For another: {step}." if decision.keeps_incumbent else f"{capitalised(step)}."
     if "alternatives" in decision.lacks:
         return f"{capitalised(_late(case) or _failed(case) or 'compare it with further strategies (--strategies)')}."
-    if _ROWS & set(decision.lacks) and any(HELD_OUT in cut or FEWER_ROWS in cut for cut in case.data.plan.cuts):
-        allowed = f"it allowed for {case.data.plan.test:,} test rows of {case.data.examples:,} examples"
-        return f"Raise --time-budget first, for {allowed}. Label more only if that is not enough."
+    if _ROWS & set(decision.lacks) and time_first(case):
+        return f"{capitalised(time_first(case))}. Label more only if that is not enough."
     if decision.label_rows_needed:
-        more = {label: math.ceil(to_label(case, rows)) for label, rows in decision.label_rows_needed.items()}
+        of_labels, needed = case.evidence.rows_per_label, decision.label_rows_needed
+        more = {label: math.ceil(to_label(case, rows, of_labels[label])) for label, rows in needed.items()}
         wanted = ", ".join(f"{rows} more of {label}" for label, rows in more.items())
         cost = labelling_cost(case, sum(more.values()))
-        known = min(case.evidence.rows_per_label[label] for label in more)
-        enough = tens(to_label(case, ENOUGH_ROWS_OF_A_LABEL - known))
+        known = min(of_labels[label] for label in more)
+        enough = tens(to_label(case, ENOUGH_ROWS_OF_A_LABEL - known, known))
         of_each = " of each" if len(more) > 1 else ""
         return f"Label more examples and run again: at least {wanted}{cost}, better {enough}{of_each}."
     if "groups" in decision.lacks:
@@ -144,17 +144,19 @@ def _to_settle(case: Case) -> str:
             "If the difference matters to you: run again with another --seed. Fits of one strategy differ so much that "
             "no number of examples would part the leaders."
         )
-    more = None if needed is None else tens(to_label(case, needed))
-    if more is None or more > MOST_ROWS_ASKED * examples:
+    plan, first = case.data.plan, time_first(case)
+    if needed is None or (more := tens(to_label(case, needed, plan.test))) > MOST_ROWS_ASKED * examples:
         if case.evidence.rows < SMALL_TEST:  # that they are so close may be chance
-            return f"If the difference matters to you: {MORE_ROWS}"
+            return f"If the difference matters to you: {f'{first}.' if first else MORE_ROWS}"
         return "The leaders are so close that no reasonable number of examples would part them."
-    plan = case.data.plan
-    if needed and plan.folds == 1 and plan.test_source != "file" and plan.test + needed > MOST_TEST_ROWS:
-        instead = " raise --time-budget, so that every example is tested, or" if HELD_OUT in plan.cuts else ""
+    cost, settled = labelling_cost(case, more), f"about {tens(needed):,} more test rows would settle it"
+    is_part = plan.folds == 1 and plan.test_source != "file" and HELD_OUT not in plan.cuts
+    if is_part and plan.test + needed > MOST_TEST_ROWS:
         most = f"{plan.test + tens(needed):,} in all, and at most {MOST_TEST_ROWS} are set aside"
-        settled = f"about {tens(needed):,} more test rows would settle it, {most}"
         give = f"give a test file of your own with --test{labelling_cost(case, tens(needed))}"
-        return f"If the difference matters to you: {settled}:{instead} {give}."
+        return f"If the difference matters to you: {settled}, {most}: {give}."
+    if first:
+        lacking = f", which takes about {more:,} more examples too{cost}" if more else ""
+        return f"If the difference matters to you: {first}; {settled}{lacking}."
     rows = "test rows" if plan.test_source == "file" else "examples"
-    return f"If the difference matters to you: about {more:,} more {rows}{labelling_cost(case, more)} would settle it."
+    return f"If the difference matters to you: about {more:,} more {rows}{cost} would settle it."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from advisor.advice.case import Case, best_of, difference_between, not_as_planned
-from advisor.advice.labelling import ENOUGH_ROWS_OF_A_LABEL, label_more, labelling_cost, tens, to_label
+from advisor.advice.labelling import more_of_labels
 from advisor.advice.phrases import as_points, in_points, quality_of, within_limits
 from advisor.advice.reasons import against_incumbent, cost_reason
 from advisor.advice.shortfall import shortfall_of
@@ -113,11 +113,8 @@ def _unsure_labels(case: Case) -> str:
         return ""
     named = conjoined([f"{label} ({wording.count(count, 'test row')})" for count, label in scarce[:MOST_LABELS_NAMED]])
     if len(scarce) <= MOST_LABELS_NAMED:
-        more = tens(to_label(case, ENOUGH_ROWS_OF_A_LABEL - scarce[0][0]))
-        if len(scarce) == 1:
-            return f"I am not sure about {named}: {label_more(case, more)}."
-        cost = labelling_cost(case, more * len(scarce))
-        return f"I am not sure about {named}: label {more} more of each{cost}."
+        more = more_of_labels(case, scarce[0][0], " of each" if len(scarce) > 1 else "", len(scarce))
+        return f"I am not sure about {named}: {more}."
     few = f"have under {FEWEST_ROWS_OF_A_LABEL} test rows"
     if len(scarce) == len(rows):
         return f"I am not sure about any single label: all {len(rows)} {few}."

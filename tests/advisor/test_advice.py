@@ -947,6 +947,59 @@ def test_rows_that_only_the_time_budget_kept_from_being_tested_are_not_to_be_lab
         assert "--time-budget" not in unscored, "more time brings back no row that could not be scored"
 
 
+def short_of_time(examples: int, test: int, *cuts: str) -> dict[str, Any]:
+    """One holdout, since there was no time for more, and examples that cost 2 USD each."""
+    plan = {"kind": "holdout", "folds": 1, "repeats": 1, "test": test, "cuts": list(cuts)}
+    return {"examples": examples, "rows": test, "plan": plan, "label_usd": 2.0}
+
+
+RAISED = "raise --time-budget first, for it allowed for {} test rows of {} examples"
+
+
+@pytest.mark.parametrize(
+    ("examples", "test", "cuts", "needed", "settled"),
+    [
+        (90, 22, [HELD_OUT], 51, "about 60 more test rows would settle it."),
+        (20_000, 60, [HELD_OUT, f"60 {FEWER_ROWS} 200"], 1871, "about 1,880 more test rows would settle it."),
+        (1000, 60, [f"60 {FEWER_ROWS} 200"], 100, "about 100 more test rows would settle it."),  # the latest rows
+        (
+            40, 20, [HELD_OUT], 31,  # 51, of which 40 are there
+            "about 40 more test rows would settle it, which takes about 20 more examples too (about 40.00 USD).",
+        ),
+        (
+            400, 60, [f"60 {FEWER_ROWS} 100"], 80,  # 140 of a quarter of the examples, of which 100 are there
+            "about 80 more test rows would settle it, which takes about 160 more examples too (about 320 USD).",
+        ),
+    ],
+)  # fmt: skip
+def test_what_time_would_settle_is_not_told_to_be_labelled(
+    examples: int, test: int, cuts: list[str], needed: int, settled: str
+) -> None:
+    decision = {"verdict": "tie", "rows_needed": needed}
+    told = Told(CLOSE, decision=decision, **short_of_time(examples, test, *cuts)).advice.next_step
+    assert told == f"Use it. If the difference matters to you: {RAISED.format(test, f'{examples:,}')}; {settled}"
+
+
+def test_where_nothing_is_known_of_the_rows_needed_those_at_hand_come_before_new_ones() -> None:
+    decision = {"verdict": "tie", "rows_needed": None, "confidence": 0.7}
+    told = Told(CLOSE, decision=decision, **short_of_time(20_000, 60, HELD_OUT)).advice.next_step
+    assert told == f"Use it. If the difference matters to you: {RAISED.format(60, '20,000')}."
+
+
+def test_of_a_label_those_are_to_be_labelled_that_would_lack_though_all_examples_were_tested() -> None:
+    """Of 90 examples 22 were tested, 7 of them of one label: some 29 of all are, and 50 are enough."""
+    held_out, raised = short_of_time(90, 22, HELD_OUT), RAISED.format(22, 90)
+    told = Told(CLEAR, **held_out, label_rows={"app": 7, "card": 15})
+    assert f"I am not sure about app (7 test rows): {raised}; then label 30 more (about 60.00 USD)." in told.summary
+    both = Told(CLEAR, **held_out, label_rows={"app": 7, "card": 8})
+    assert f"{raised}; then label 30 more of each (about 120 USD)." in both.summary
+    many = Told(CLEAR, **short_of_time(900, 22, HELD_OUT), label_rows={"app": 7, "card": 15})
+    assert f"I am not sure about app (7 test rows): {RAISED.format(22, 900)}." in many.summary
+    found = {name: {"app": 1.0} for name in CLEAR}
+    asked = Told(CLEAR, **held_out, label_rows={"app": 7}, min_recall="app=0.5", recalls=found)
+    assert f"on 7 test rows, which is few: {raised}; then label 30 more of it (about 60.00 USD)." in asked.caveats
+
+
 def test_unscored_rows_that_could_change_the_pick_are_no_evidence() -> None:
     told = Told(CLEAR, evidence={"rows": 30, "unscored": 170})
     assert told.advice.verdict == "insufficient_evidence"
@@ -1202,10 +1255,9 @@ def test_the_scope_names_the_models_the_embedder_and_the_examples() -> None:
 
 def test_what_needs_more_test_rows_than_one_holdout_has_is_not_told_to_label_examples() -> None:
     decision = {"verdict": "tie", "rows_needed": 80}
-    told = Told(CLOSE, rows=200, decision=decision, plan={"folds": 1, "test": 200, "cuts": [HELD_OUT]})
-    assert "about 80 more test rows would settle it, 280 in all, and at most 200 are set aside" in told.advice.next_step
-    assert "raise --time-budget" in told.advice.next_step
     latest = Told(CLOSE, rows=200, decision=decision, plan={"folds": 1, "test": 200, "test_source": "latest"})
+    most = "about 80 more test rows would settle it, 280 in all, and at most 200 are set aside"
+    assert most in latest.advice.next_step
     assert "--time-budget" not in latest.advice.next_step
     assert "--test" in latest.advice.next_step
     priced = Told(CLOSE, rows=200, label_usd=0.8, decision=decision, plan={"folds": 1, "test": 200})
