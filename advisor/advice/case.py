@@ -70,6 +70,13 @@ def broken_today(case: Case) -> str:
     return conjoined(flags_of(case.decision.broken.get(INCUMBENT, [])))
 
 
+def unknown_today(case: Case) -> str:
+    """The limits that nobody can tell whether today's system meets: what it costs, and how long it takes."""
+    limits = case.weighed.assumptions.limits
+    asked = {"max_cost_per_1k": limits.max_cost_per_1k, "max_latency_ms": limits.max_latency_ms}
+    return conjoined(flags_of([name for name, most in asked.items() if most is not None]))
+
+
 def is_loss(case: Case) -> bool:
     """Whether the pick measured less than today's system, which breaks a limit."""
     return bool(broken_today(case)) and (case.decision.gain or 0.0) < 0

@@ -89,7 +89,8 @@ def _against_rivals(case: Case) -> list[str]:
     for name in decision.rivals:
         why = "as the cheaper or simpler" if name in decision.equals else "for its measured lead"
         if case.settings.error_cost is not None:
-            why = "for its lowest total cost"
+            # what today's system costs itself is not known
+            why = "since its wrong answers cost less" if name == INCUMBENT else "for its lowest total cost"
         by_reason[why].append(title_in_text(name))
     return [
         f"On {case.evidence.rows} test rows {it} cannot be told apart from {conjoined(others)}; it was taken {why}."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from advisor.advice.case import Case, best_of, difference_between, not_as_planned
+from advisor.advice.case import Case, best_of, difference_between, not_as_planned, unknown_today
 from advisor.advice.labelling import more_of_labels
 from advisor.advice.phrases import as_points, in_points, quality_of, within_limits
 from advisor.advice.reasons import against_incumbent, cost_reason
@@ -22,13 +22,14 @@ FAR = 100
 
 def headline_of(case: Case) -> str:
     """The advice in a sentence or two, with the figures of what it names."""
-    decision = case.decision
+    decision, unknown = case.decision, unknown_today(case)
+    keep_today = f"Keep today's system{f' if it meets {unknown}, which is not known' if unknown else ''}"
     if decision.pick is None:
         best = max((c for c in case.candidates if not c.incumbent), key=lambda c: c.quality)
         measured = f"the best measured is {title_in_text(best.name)}: {quality_of(case, best.name)}"
         too_little = decision.verdict == "insufficient_evidence"
         if decision.keeps_incumbent:
-            keep = "Too little evidence to give up today's system" if too_little else "Keep today's system"
+            keep = "Too little evidence to give up today's system" if too_little else keep_today
             return f"{keep}: {quality_of(case, INCUMBENT)}. No strategy meets the limits; {measured}."
         nor = ", nor does today's system" if INCUMBENT in decision.broken else ""
         none = "Too little evidence for a recommendation: no" if too_little else "No"
@@ -42,7 +43,7 @@ def headline_of(case: Case) -> str:
     if decision.verdict == "insufficient_evidence":
         return f"Too little evidence for a recommendation; what these rows favour is {figures}."
     if decision.keeps_incumbent:
-        return f"Keep today's system: {quality_of(case, INCUMBENT)}. {in_its_place}"
+        return f"{keep_today}: {quality_of(case, INCUMBENT)}. {in_its_place}"
     shortfall, among = shortfall_of(case), "within them" if decision.broken else "of those tried"
     if shortfall:
         return f"{shortfall}; the best {among} is {figures}."

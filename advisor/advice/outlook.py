@@ -15,6 +15,8 @@ MOST_BREAK_EVENS = 6
 LEAST_USD = 0.0001
 """Nobody sets a limit below, or prices an error lower."""
 LEAST_MS = 1.0
+_UNKNOWN_TODAY = {"max_latency_ms": "latency", "max_cost_per_1k": "cost", "volume": "cost", "price": "cost"}
+"""What is not known of today's system, by the assumption under which a limit on it leaves nothing better."""
 
 
 def outlook_of(case: Case) -> list[str]:
@@ -31,8 +33,11 @@ def outlook_of(case: Case) -> list[str]:
 
 def told_flip(case: Case, flip: Flip) -> str:
     """What is then picked, in a sentence."""
-    kept = flip.pick == INCUMBENT
-    then = "today's system is to be kept" if kept else f"the pick is {title_in_text(flip.pick)}"
+    then = f"the pick is {title_in_text(flip.pick)}"
+    if flip.pick == INCUMBENT:
+        unknown = _UNKNOWN_TODAY.get(flip.what)
+        beaten = f"no strategy that meets all limits beats today's system, whose own {unknown} is not known"
+        then = beaten if unknown else "today's system is to be kept"
     return f"{_change(case, flip)}, {then}."
 
 

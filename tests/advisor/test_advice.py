@@ -789,6 +789,26 @@ def test_todays_system_is_kept_where_it_alone_meets_the_limits() -> None:
     assert told.advice.next_step.startswith("Keep today's system. For another: add examples"), "no limit shuts out more"
 
 
+def test_that_today_meets_a_limit_on_cost_or_latency_is_claimed_nowhere() -> None:
+    """Only its answers are known."""
+    qualities = {"few_shot": 0.9, INCUMBENT: 0.8}
+    none = Told(qualities, max_latency_ms=50).advice
+    known = "Keep today's system if it meets --max-latency-ms, which is not known: 160 of 200 right, 80 % (70 to 90 %)."
+    assert none.headline.startswith(f"{known} No strategy meets the limits; the best measured is ")
+    better = Told({"few_shot": 0.8, INCUMBENT: 0.9}, max_latency_ms=200, max_cost_per_1k=5).advice.headline
+    assert better.startswith("Keep today's system if it meets --max-cost-per-1k and --max-latency-ms, which is not kn")
+    unlimited = Told(qualities).advice.sensitivity
+    beaten = "no strategy that meets all limits beats today's system, whose own {} is not known."
+    assert [said for said in unlimited if said.endswith(f" ms, {beaten.format('latency')}")]
+    assert [said for said in unlimited if said.endswith(f" USD per 1,000 queries allowed, {beaten.format('cost')}")]
+
+
+def test_a_pick_that_may_be_no_better_than_today_is_not_said_to_cost_less_in_all() -> None:
+    told = Told({INCUMBENT: 0.8, "few_shot": 0.84}, rows=40, error=0.07, error_cost=2.0)
+    said = "cannot be told apart from today's system; it was taken since its wrong answers cost less."
+    assert said in told.caveats
+
+
 LATE = {"majority": {"late": 1.0}, "few_shot": {"late": 0.7}, "lora": {"late": 0.95}, INCUMBENT: {"late": 0.8}}
 
 
