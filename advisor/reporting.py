@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 import uuid
 from collections import defaultdict
@@ -267,6 +268,7 @@ def _quality(record: Record, metric: Metric, comparison: Comparison) -> schema.Q
     values = [metric.aggregate(of_fit) for of_fit in fits]
     by_label = comparison.data.task.kind is Kind.CLASSIFICATION
     by_fold = [metric.aggregate(scored_rows(f.evaluation.outcomes)) for f in record.fits if f.evaluation]
+    unusable = [sum(1 for o in e.outcomes if o.score is not None and o.problem) for e in record.evaluations]
     return schema.Quality(
         metric=metric.name,
         value=mean(values),
@@ -274,7 +276,7 @@ def _quality(record: Record, metric: Metric, comparison: Comparison) -> schema.Q
         n=len(rows),
         correct=round(mean(sum(row.score for row in of_fit) for of_fit in fits)) if metric.binary else None,
         unscored=len(evaluation.outcomes) - len(rows),
-        unusable=sum(1 for o in evaluation.outcomes if o.score is not None and o.problem),
+        unusable=math.ceil(mean(unusable)),
         per_label=_mean_of([_per_label(e) for e in record.evaluations]) if by_label else None,
         per_fold=by_fold if len(by_fold) > 1 else None,
         per_fit=values if len(values) > 1 else None,

@@ -177,8 +177,11 @@ def _about_fits(case: Case) -> list[str]:
     if refit is not None and refit.rejected and case.is_kept:
         said.append(f"The fit on all examples was put aside, since {refit.rejected}; a measured fit is kept instead.")
     trained = [r for r in case.results.values() if r.family in TRAINED and r.quality and r.status == "ok"]
-    if any(r.fit and r.fit.count == 1 for r in trained):
+    once = [title_in_text(r.name) for r in trained if r.fit and r.fit.count == 1]
+    if once and len(once) == len(trained):
         said.append("Fine-tuned strategies were fitted with one seed: a claim about them is about this fit.")
+    elif once:
+        said.append(f"A claim about {conjoined(once)} is about {'one fit' if len(once) == 1 else 'one fit of each'}.")
     return [*said, *_short_of_time(plan, trained)]
 
 

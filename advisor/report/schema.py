@@ -127,7 +127,8 @@ class Quality(Model):
     unscored: int = 0
     """Rows that an infrastructure failure left without a score."""
     unusable: int = 0
-    """Answers that could not be used (invalid JSON, context overflow); they score 0."""
+    """Answers that could not be used (invalid JSON, context overflow); they score 0. With several fits, on average over
+    them, rounded up."""
     per_label: dict[str, float] | None = None
     """Recall of each label that occurs among the test targets (classification)."""
     per_fold: list[float] | None = None

@@ -28,8 +28,10 @@ from advisor.settings import settings_of
 from eval.metrics import ScoredRow
 from strategies.base import TRAINED
 
-FAMILIES = {"few_shot": "prompt", "zero_shot": "prompt", "rag": "retrieval", "lora": "finetune"}
-SIMPLICITY = ["majority", "tfidf_linear", "zero_shot", "few_shot", "rag", "lora", INCUMBENT]
+FAMILIES = {
+    "few_shot": "prompt", "zero_shot": "prompt", "rag": "retrieval", "lora": "finetune", "full_tuning": "finetune"
+}  # fmt: skip
+SIMPLICITY = ["majority", "tfidf_linear", "zero_shot", "few_shot", "rag", "lora", "full_tuning", INCUMBENT]
 
 
 def quality(value: float, rows: int, metric: str) -> schema.Quality:
@@ -1180,6 +1182,13 @@ def test_fewer_seeds_than_planned_are_told() -> None:
     said = "Fine-tuning (LoRA) was fitted with one seed instead of 3: no time."
     assert said in told.advice.caveats
     assert "instead of 3" not in Told(qualities).caveats
+
+
+def test_only_what_was_fitted_once_is_a_claim_about_one_fit() -> None:
+    some: dict[str, Any] = {"plan": {"folds": 1, "repeats": 3}, "fits": {"lora": {"count": 1}}}
+    told = Told({"full_tuning": 0.9, "lora": 0.5}, **some)
+    assert "A claim about fine-tuning (LoRA) is about one fit." in told.advice.caveats
+    assert "a claim about them" not in told.caveats
 
 
 def test_trainings_that_were_shortened_are_told() -> None:

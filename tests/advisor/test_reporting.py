@@ -30,23 +30,28 @@ def options(task_file: Path, tickets: Path, fakes: dict[str, Any], tmp_path: Pat
 
 
 class Flaky:
-    """A solution, the infrastructure below which fails for good on some rows."""
+    """A solution that fails for good on some rows; below it the infrastructure does, unless it says otherwise."""
 
-    def __init__(self, solution: Solution, fails: Callable[[int], bool]) -> None:
-        self.solution, self.fails = solution, fails
+    def __init__(self, solution: Solution, fails: Callable[[int], bool], error: str) -> None:
+        self.solution, self.fails, self.error = solution, fails, error
         self.bad: set[str] = set()
 
     def predict(self, inputs: Sequence[str]) -> list[Prediction]:
         if len(inputs) > 1 and not self.bad:
             self.bad.update(text for number, text in enumerate(inputs) if self.fails(number))
         answers = zip(inputs, self.solution.predict(inputs), strict=True)
-        return [replace(p, error="infrastructure: 429") if text in self.bad else p for text, p in answers]
+        return [replace(p, error=self.error) if text in self.bad else p for text, p in answers]
 
     def save(self, folder: Path) -> None:
         self.solution.save(folder)
 
 
-def break_some_rows(tuned: Any, fails: Callable[[Any, int], bool], monkeypatch: pytest.MonkeyPatch) -> None:
+def break_some_rows(
+    tuned: Any,
+    fails: Callable[[Any, int], bool],
+    monkeypatch: pytest.MonkeyPatch,
+    error: str = "infrastructure: 429",
+) -> None:
     """Some rows of some fits stay unscored: `fails` is asked for the fit and the number of the row."""
     monkeypatch.setattr("eval.harness.time.sleep", lambda seconds: None)
     original = type(tuned).fit
@@ -54,7 +59,7 @@ def break_some_rows(tuned: Any, fails: Callable[[Any, int], bool], monkeypatch: 
     def fit(self: Any, *arguments: Any) -> Flaky:
         solution = original(self, *arguments)
         made = self.fits[-1]
-        return Flaky(solution, lambda number: fails(made, number))
+        return Flaky(solution, lambda number: fails(made, number), error)
 
     monkeypatch.setattr(type(tuned), "fit", fit)
 
@@ -71,6 +76,23 @@ def test_rows_that_one_seed_could_not_score_do_not_break_the_report(
     quality = compare(**options, shelf=shelf_with(clerk)).result("lora").quality
     assert quality is not None
     assert (quality.n, quality.unscored) == (79, 1)
+
+
+def test_unusable_answers_are_counted_on_average_over_the_fits(
+    options: dict[str, Any],
+    tuned: Any,
+    clerk: ScriptedModel,
+    shelf_with: MakeShelf,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Four rows of one of three seeds, which is not the first: 1.3 a fit."""
+    second_seed_second_fold = 6
+    break_some_rows(
+        tuned, lambda fit, row: fit.number == second_seed_second_fold and row < 4, monkeypatch, "context_overflow"
+    )
+    quality = compare(**options, shelf=shelf_with(clerk)).result("lora").quality
+    assert quality is not None
+    assert (quality.unusable, quality.unscored) == (2, 0)
 
 
 def test_a_learning_curve_with_other_rows_unscored_does_not_break_the_report(
