@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 from advisor.advice.case import SMALL_TEST, Case, broken_today, flags_of, is_loss, value_of
 from advisor.advice.labelling import ENOUGH_ROWS_OF_A_LABEL, labelling_cost, tens, time_first, to_label
@@ -14,7 +15,7 @@ from advisor.decide import CLEAR, Assumptions, Limits, decide
 from advisor.planning import HELD_OUT
 from advisor.report.schema import INCUMBENT
 from advisor.report.wording import capitalised, title_in_text, uncapitalised
-from advisor.sensitivity import relaxed
+from advisor.sensitivity import Flip, relaxed
 from eval.folds import MOST_TEST_ROWS
 from eval.reading.text import conjoined
 
@@ -96,7 +97,20 @@ def _what_to_relax(case: Case) -> str:
         flips = (flip for flip, moved in relaxed(assumed, flag) if not _falls_short(case, moved))
         if flip := next(flips, None):
             enough.append(f"{flags_of([flag])[0]}: {uncapitalised(told_flip(case, flip).removesuffix('.'))}")
-    return f"relax {'; or '.join(enough) or conjoined(flags_of(sorted(flags)))}"
+    return f"relax {'; or '.join(enough) or _together(case, str(free.pick()))}"
+
+
+def _together(case: Case, name: str) -> str:
+    """The limits on cost and latency that a strategy breaks, with figures that together let one in."""
+    one, broken, assumed = case.candidate(name), sorted(case.decision.broken[name]), case.weighed.assumptions
+    own, flags = {"max_cost_per_1k": 1000 * one.money.per_query, "max_latency_ms": one.p95_ms}, flags_of(broken)
+    if math.isinf(one.p95_ms):  # not measured
+        return conjoined(flags)
+    wider: dict[str, Any] = {limit: own[limit] for limit in broken}
+    moved = replace(assumed, limits=replace(assumed.limits, **wider))
+    first, *others = (Flip(limit, value, str(moved.advised())) for limit, value in wider.items())
+    told = told_flip(replace(case, weighed=replace(case.weighed, assumptions=moved)), first, *others)
+    return f"{conjoined(flags)}: {uncapitalised(told.removesuffix('.'))}"
 
 
 def _falls_short(case: Case, assumed: Assumptions) -> bool:

@@ -10,6 +10,7 @@ from advisor.report import schema, wording
 from advisor.report.schema import INCUMBENT
 from advisor.report.wording import title_in_text
 from advisor.sensitivity import Flip, break_evens, in_few_digits, what_would_flip
+from eval.reading.text import conjoined
 
 MOST_BREAK_EVENS = 6
 LEAST_USD = 0.0001
@@ -22,7 +23,8 @@ _UNKNOWN_TODAY = {"max_latency_ms": "latency", "max_cost_per_1k": "cost", "volum
 def outlook_of(case: Case) -> list[str]:
     """What would flip the decision, the nearest value on either side, and what more examples would bring."""
     assumed = case.weighed.assumptions
-    least = {"volume": 1.0, "max_cost_per_1k": LEAST_USD, "error_cost": LEAST_USD, "max_latency_ms": LEAST_MS}
+    fewest = 2.0 if case.settings.volume > 1 else 1.0  # below one query a month there is none
+    least = {"volume": fewest, "max_cost_per_1k": LEAST_USD, "error_cost": LEAST_USD, "max_latency_ms": LEAST_MS}
     flips = [told_flip(case, flip) for flip in what_would_flip(assumed) if flip.value >= least.get(flip.what, 0.0)]
     if case.decision.pick is not None and not flips:
         keeps = case.decision.keeps_incumbent
@@ -31,14 +33,15 @@ def outlook_of(case: Case) -> list[str]:
     return [*flips, *_curve_sentences(case)]
 
 
-def told_flip(case: Case, flip: Flip) -> str:
-    """What is then picked, in a sentence."""
+def told_flip(case: Case, flip: Flip, *others: Flip) -> str:
+    """What is then picked, in a sentence; of several, what all do together."""
+    changes = conjoined([_change(case, flip), *(wording.uncapitalised(_change(case, other)) for other in others)])
     then = f"the pick is {title_in_text(flip.pick)}"
     if flip.pick == INCUMBENT:
         unknown = _UNKNOWN_TODAY.get(flip.what)
         beaten = f"no strategy that meets all limits beats today's system, whose own {unknown} is not known"
         then = beaten if unknown else "today's system is to be kept"
-    return f"{_change(case, flip)}, {then}."
+    return f"{changes}, {then}."
 
 
 def _change(case: Case, flip: Flip) -> str:

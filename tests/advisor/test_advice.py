@@ -13,7 +13,7 @@ import pytest
 
 from advisor.advice import recommend
 from advisor.advice.opening import _pays
-from advisor.advice.outlook import _beyond, told_flip
+from advisor.advice.outlook import _beyond, outlook_of, told_flip
 from advisor.decide import Assumptions, Candidate, Evidence, Limits, Losses, decide
 from advisor.economics import Money, Prices, Tariff, Terms, Use, tariff
 from advisor.error_costs import ErrorCosts
@@ -679,7 +679,13 @@ def test_what_takes_too_long_or_costs_too_much_is_not_mended_by_examples_or_a_la
     all_weak = Told({"majority": 0.5, "few_shot": 0.4}, max_cost_per_1k=0.01).advice.next_step
     assert all_weak == "Add examples, or try a larger model with --model."
     both = Told(pair, {"majority": 40.0, "few_shot": 90.0}, max_cost_per_1k=2, max_latency_ms=50).advice.next_step
-    assert both == "Relax --max-cost-per-1k and --max-latency-ms."
+    assert both == (
+        "Relax --max-cost-per-1k and --max-latency-ms: with at most 9 USD per 1,000 queries allowed and with 95 of 100 "
+        "answers wanted within 100 ms, the pick is prompt with fixed examples."
+    )
+    untimed = {"max_cost_per_1k": 2, "max_latency_ms": 50, "p95_ms": {"few_shot": math.inf}}
+    not_timed = Told(pair, {"majority": 40.0, "few_shot": 90.0}, **untimed).advice.next_step
+    assert not_timed == "Relax --max-cost-per-1k and --max-latency-ms."
     kept = Told({**pair, INCUMBENT: 0.6}, max_latency_ms=50).advice.next_step
     assert kept.startswith("Keep today's system. For another: relax --max-latency-ms: with 95 of 100 answers")
     no_gain = Told({**pair, INCUMBENT: 0.95}, max_latency_ms=50).advice.next_step
@@ -1415,6 +1421,27 @@ def test_what_is_the_pick_between_two_volumes_only_is_told_with_both() -> None:
         "Below 292,000 queries a month, the pick is prompt with fixed examples.",
         "Between 438,000 and 584,000 queries a month, the pick is prompt with fixed examples.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("fit_seconds", "told"), [(10.0, []), (20.0, ["Below 3 queries a month, the pick is prompt with "])]
+)
+def test_what_would_be_the_pick_below_one_query_is_not_told(fit_seconds: float, told: list[str]) -> None:
+    """A month's share of 10 seconds of training is made up for by 1.5 queries of 0.9 seconds instead of 0.25."""
+    prompt, tuned = (
+        tariff(Use(seconds, fit, family="prompt", model="m"), Terms(Prices("m", 0.1, "stated"))).at(10_000)
+        for seconds, fit in ((0.9, 0.0), (0.25, fit_seconds))
+    )
+    candidates = [Candidate("few_shot", 0.9, prompt, 1.0, 0), Candidate("lora", 0.9, tuned, 1.0, 1)]
+    assumed = Assumptions(
+        candidates, Evidence({}, {c.name: np.full(10, 0.9) for c in candidates}, 200), Limits(), 0.01, 10_000
+    )
+    settings = SimpleNamespace(volume=10_000, hosting="scale-to-zero")
+    case: Any = SimpleNamespace(
+        weighed=SimpleNamespace(assumptions=assumed), decision=decide(assumed), settings=settings, results={}
+    )
+    said = [sentence for sentence in outlook_of(case) if "a month" in sentence]
+    assert [sentence[: len(start)] for sentence, start in zip(said, told, strict=True)] == told
 
 
 def test_two_values_that_are_rounded_alike_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
