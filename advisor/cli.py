@@ -462,7 +462,9 @@ def report(
     max_cost_per_1k: Annotated[float | None, typer.Option("--max-cost-per-1k", help="As for compare.")] = None,
     max_latency_ms: Annotated[float | None, typer.Option(help="As for compare.")] = None,
     min_recall: Annotated[list[str] | None, typer.Option(metavar="LABEL=RATE", help="As for compare.")] = None,
-    error_cost: Annotated[str | None, typer.Option(metavar="USD|FILE", help="As for compare.")] = None,
+    error_cost: Annotated[
+        str | None, typer.Option(metavar="USD|FILE|none", help="As for compare; none leaves the run's out.")
+    ] = None,
     form: Annotated[str | None, typer.Option("--format", help="html, md, json or docx; a summary by default.")] = None,
     output: Annotated[Path | None, typer.Option(help="File to write; standard output by default.")] = None,
 ) -> None:
@@ -483,7 +485,7 @@ def report(
 
     changes = _given({name: value for name, value in given.items() if name in Options.model_fields})
     if error_cost is not None:
-        changes["error_cost"] = read_error_cost(error_cost)
+        changes["error_cost"] = None if error_cost == "none" else read_error_cost(error_cost)
     again = report_again(run, prices=read_prices(prices) if prices else None, **changes)
     _say_unused(changes, again.settings.hosting)
     models = sorted({result.model for result in again.strategies if result.model})

@@ -27,7 +27,7 @@ from advisor.records import Fit, Record, Refit
 from advisor.refit import keep_solution
 from advisor.report import wording
 from advisor.report.schema import Report
-from advisor.reporting import Measured, build_report, write_report
+from advisor.reporting import TOO_LATE, Measured, build_report, write_report
 from advisor.request import CompareRequest, make_request
 from advisor.runs import RunFolder, default_output, log
 from advisor.speeds import embedding_seconds, index_seconds, measure_speeds, profile_of, training_speed
@@ -344,7 +344,7 @@ def _too_late(comparison: Comparison, records: Sequence[Record], folder: RunFold
     if not lost:
         return ""
     return (
-        f"--keep all came too late for {conjoined(lost)}: an earlier end of this run kept the winner alone. "
+        f"{TOO_LATE} for {conjoined(lost)}: an earlier end of this run kept the winner alone. "
         "Compare in a new folder to have them."
     )
 

@@ -14,7 +14,7 @@ from advisor.error_costs import check_labels
 from advisor.evidence import weigh
 from advisor.records import Record
 from advisor.report.schema import Artefact, Plan, Report, Settings, StrategyResult
-from advisor.reporting import cost_of, drawn_from, power_of, with_errors
+from advisor.reporting import TOO_LATE, cost_of, drawn_from, power_of, with_errors
 from advisor.request import Options, checked
 from advisor.runs import REPORT, RunFolder
 from advisor.settings import options_in, prices_in, settings_of
@@ -49,6 +49,7 @@ def report_again(run: Path, *, prices: Prices | None = None, travels: bool = Fal
     kept = [result for result in results if artefact is not None and result.name == pick]
     data = report.data.model_copy(update={"plan": _plan(report.data.plan, kept, power_of(weighed))})
     advice = recommend(data, report.environment, settings, results, weighed, is_kept=artefact is not None)
+    advice.caveats += [said for said in report.recommendation.caveats if said.startswith(TOO_LATE)]
     return report.model_copy(
         update={
             "data": data,

@@ -43,6 +43,9 @@ from strategies.side_effects import SideEffects
 if TYPE_CHECKING:
     from advisor.comparison import Comparison
 
+TOO_LATE = "--keep all came too late"
+"""How the caveat on what could not be kept begins: what was measured does not say it."""
+
 
 @dataclass(frozen=True)
 class Measured:

@@ -378,6 +378,7 @@ def test_what_comes_too_late_to_be_kept_is_told(
         "Compare in a new folder to have them."
     )
     assert said in report.recommendation.caveats
+    assert said in report_again(tmp_path / "run", volume=5).recommendation.caveats
     assert said in listener.said
     assert (tmp_path / "run" / "solutions" / "majority").is_dir()
 

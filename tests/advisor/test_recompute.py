@@ -430,6 +430,12 @@ def test_the_command_takes_a_matrix_and_a_least_recall(run: Path, tmp_path: Path
     assert "at least 90 of 100 delivery found" in text
 
 
+def test_a_price_of_wrong_answers_can_be_left_out_again(run: Path) -> None:
+    (run / "report.json").write_text(report_again(run, error_cost=2.0).model_dump_json())
+    assert "Each wrong answer counted at 2 USD" in told(run, "--format", "md")[1]
+    assert "wrong answer counted" not in told(run, "--error-cost", "none", "--format", "md")[1]
+
+
 def test_options_that_change_nothing_are_named(run: Path) -> None:
     def warned(*arguments: str) -> str:
         return CliRunner().invoke(cli.app, ["report", str(run), "--format", "json", *arguments]).stderr
