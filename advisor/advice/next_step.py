@@ -63,7 +63,7 @@ def next_step_of(case: Case) -> str:
         loss = as_points(-(decision.gain or 0.0))
         return f"Use it if meeting {broken_today(case)} is worth the {loss} that it loses; else keep today's system."
     if decision.verdict == "tie":
-        limit = ["Further labelled rows would show whether it meets --min-quality."] * decision.limit_in_doubt
+        limit = ["Further test rows would show whether it meets --min-quality."] * decision.limit_in_doubt
         others = [_to_settle(case)] if decision.rows_needed != 0 or not limit else []
         return " ".join(["Use it.", *limit, *others])
     if not case.is_kept:

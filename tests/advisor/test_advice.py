@@ -1105,9 +1105,9 @@ def test_a_limit_on_quality_that_is_met_by_a_hair_is_told() -> None:
         "Whether prompt with fixed examples meets --min-quality is not sure: 180 of 200 right, 90 % (80 to 100 %); at "
         "least 90 of 100 were asked for."
     )
-    assert told.advice.next_step == "Use it. Further labelled rows would show whether it meets --min-quality."
+    assert told.advice.next_step == "Use it. Further test rows would show whether it meets --min-quality."
     close = Told({"few_shot": 0.9, "tfidf_linear": 0.88}, min_quality=0.875)
-    assert close.advice.next_step.startswith("Use it. Further labelled rows would show whether it meets --min-quality.")
+    assert close.advice.next_step.startswith("Use it. Further test rows would show whether it meets --min-quality.")
     assert "If the difference matters to you" in close.advice.next_step
     assert "meets --min-quality" not in Told({"few_shot": 0.9, "tfidf_linear": 0.5}, min_quality=0.8).caveats
 
