@@ -10,7 +10,6 @@ from advisor.report import schema, wording
 from advisor.report.schema import INCUMBENT
 from advisor.report.wording import title_in_text
 from advisor.sensitivity import Flip, break_evens, in_few_digits, what_would_flip
-from eval.reading.text import conjoined
 
 MOST_BREAK_EVENS = 6
 LEAST_USD = 0.0001
@@ -35,7 +34,7 @@ def outlook_of(case: Case) -> list[str]:
 
 def told_flip(case: Case, flip: Flip, *others: Flip) -> str:
     """What is then picked, in a sentence; of several, what all do together."""
-    changes = conjoined([_change(case, flip), *(wording.uncapitalised(_change(case, other)) for other in others)])
+    changes = " and ".join([_change(case, flip), *(wording.uncapitalised(_change(case, other)) for other in others)])
     then = f"the pick is {title_in_text(flip.pick)}"
     if flip.pick == INCUMBENT:
         unknown = _UNKNOWN_TODAY.get(flip.what)
