@@ -218,16 +218,29 @@ def _with(assumed: Assumptions, what: str, value: float) -> Assumptions:
     return replace(assumed, limits=replace(assumed.limits, **changed))
 
 
+def shuts_out(assumed: Assumptions, flip: Flip) -> bool:
+    """Whether a flip is that of a stricter limit: just beyond what a candidate has, who is then out."""
+    name, _, label = flip.what.partition(" ")
+    if not name.startswith(("max_", "min_")):
+        return False
+    now = assumed.limits.min_recall.get(label) if label else getattr(assumed.limits, name)
+    return now is None or (flip.value < now) == name.startswith("max_")
+
+
 def in_few_digits(assumed: Assumptions, flip: Flip, unit: float = 1.0) -> str:
-    """The value of a flip in this unit, with as few decimals as bring it about."""
-    value = flip.value / unit
+    """The value of a flip in this unit, with as few decimals as bring it about: it, or what is just beyond it where the
+    flip shuts a candidate out."""
+    value, beyond = flip.value / unit, 1.0
+    if shuts_out(assumed, flip):
+        beyond += -_STEP if flip.what.startswith("max_") else _STEP
     for decimals in range(MOST_DECIMALS):
         step = 10.0**-decimals
         for number in (round(value / step), math.floor(value / step), math.ceil(value / step)):
             text = f"{number * step:,.{decimals}f}"
             stated = float(text.replace(",", ""))
             near = abs(stated - value) <= NEAR * value
-            if near and _with(assumed, flip.what, round(stated * unit, MOST_DECIMALS + 2)).advised() == flip.pick:
+            tried = beyond * round(stated * unit, MOST_DECIMALS + 2)
+            if near and _with(assumed, flip.what, tried).advised() == flip.pick:
                 return text
     return f"{value:g}"
 

@@ -9,7 +9,7 @@ from advisor.planning import CURVE_SHARES
 from advisor.report import schema, wording
 from advisor.report.schema import INCUMBENT
 from advisor.report.wording import title_in_text
-from advisor.sensitivity import Flip, break_evens, in_few_digits, what_would_flip
+from advisor.sensitivity import Flip, break_evens, in_few_digits, shuts_out, what_would_flip
 
 MOST_BREAK_EVENS = 6
 LEAST_USD = 0.0001
@@ -68,12 +68,15 @@ def _change(case: Case, flip: Flip) -> str:
     of_100 = flip.what == "tolerance" or flip.what.startswith("min_")
     value = in_few_digits(case.weighed.assumptions, flip, 0.01 if of_100 else 1.0)
     name, _, label = flip.what.partition(" ")
+    least, most, within = "at least", "at most", "within"
+    if shuts_out(case.weighed.assumptions, flip):  # the value is what the one that is shut out has itself
+        least, most, within = "more than", "less than", "in less than"
     return {
         "tolerance": f"With a tolerance of {value} {'point' if value == '1' else 'points'}",
-        "min_recall": f"With at least {value} of 100 {label} to be found",
-        "min_quality": f"With a quality of at least {value} of 100 asked for",
-        "max_cost_per_1k": f"With at most {value} USD per 1,000 queries allowed",
-        "max_latency_ms": f"With 95 of 100 answers wanted within {value} ms",
+        "min_recall": f"With {least} {value} of 100 {label} to be found",
+        "min_quality": f"With a quality of {least} {value} of 100 asked for",
+        "max_cost_per_1k": f"With {most} {value} USD per 1,000 queries allowed",
+        "max_latency_ms": f"With 95 of 100 answers wanted {within} {value} ms",
     }[name]
 
 

@@ -509,17 +509,17 @@ def test_where_today_is_kept_nothing_is_said_to_beat_it_nor_to_be_picked_at_othe
     assert not [said for said in told.advice.sensitivity if "a month, the pick" in said or "USD, the pick" in said]
 
 
-def test_a_quality_that_today_lacks_is_told_just_above_what_today_has() -> None:
+def test_a_quality_that_today_lacks_is_told_as_more_than_today_has() -> None:
     told = Told({"tfidf_linear": 0.905, INCUMBENT: 0.90})
     assert told.advice.keeps_incumbent
     flips = " ".join(told.advice.sensitivity)
-    assert "With a quality of at least 90.1 of 100 asked for, the pick is TF-IDF + linear classifier." in flips
+    assert "With a quality of more than 90 of 100 asked for, the pick is TF-IDF + linear classifier." in flips
 
 
 def test_a_flip_at_a_round_figure_is_told_as_it_is() -> None:
-    """A quality of 0.7 is at least 70 of 100, however 70 hundredths are rounded."""
+    """A quality of 0.69 is 69 of 100, however 69 hundredths are rounded."""
     told = Told({"tfidf_linear": 0.7, INCUMBENT: 0.69})
-    assert "at least 70 of 100 asked for" in " ".join(told.advice.sensitivity)
+    assert "more than 69 of 100 asked for" in " ".join(told.advice.sensitivity)
 
 
 def test_a_cheaper_pick_within_the_margin_says_what_it_gives_up_and_why() -> None:
@@ -613,7 +613,7 @@ def test_another_recall_asked_for_can_change_the_pick() -> None:
     cheap = Told({"tfidf_linear": 0.9, "few_shot": 0.9}, min_recall="bad=0.6", recalls=recalls, label_rows={"bad": 80})
     assert cheap.advice.strategy == "tfidf_linear"
     flips = " ".join(cheap.advice.sensitivity)
-    assert "With at least 71 of 100 bad to be found, the pick is prompt with fixed examples." in flips
+    assert "With more than 70 of 100 bad to be found, the pick is prompt with fixed examples." in flips
 
 
 def test_further_examples_are_told_with_what_they_cost() -> None:
@@ -1236,7 +1236,17 @@ def test_a_limit_that_would_change_the_pick_is_told_in_its_units() -> None:
     assert told.advice.strategy == "few_shot"
     sentences = told.advice.sensitivity
     assert "With a tolerance of 5 points, the pick is TF-IDF + linear classifier." in sentences
-    assert "With at most 4.9 USD per 1,000 queries allowed, the pick is TF-IDF + linear classifier." in sentences
+    assert "With less than 5 USD per 1,000 queries allowed, the pick is TF-IDF + linear classifier." in sentences
+
+
+def test_what_the_pick_has_is_not_told_as_a_limit_that_would_change_it() -> None:
+    """It answers in 22.4 ms, which its table has as 22 ms, and costs 5 USD per 1,000 queries."""
+    told = Told({"majority": 0.5, "few_shot": 0.9}, {"few_shot": 50.0}, p95_ms={"majority": 1.0, "few_shot": 22.4})
+    of_limits = [said for said in told.advice.sensitivity if "wanted" in said or "allowed" in said]
+    assert of_limits == [
+        "With 95 of 100 answers wanted in less than 22 ms, the pick is always the commonest label.",
+        "With less than 5 USD per 1,000 queries allowed, the pick is always the commonest label.",
+    ]
 
 
 def test_that_nothing_changes_the_pick_is_said_too() -> None:

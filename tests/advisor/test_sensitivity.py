@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from advisor.decide import Assumptions, Candidate, Evidence, Limits
 from advisor.economics import Tariff
-from advisor.sensitivity import Flip, break_evens, in_few_digits, what_would_flip
+from advisor.sensitivity import Flip, break_evens, in_few_digits, shuts_out, what_would_flip
 
 POINT = 0.01
 VOLUME = 10_000.0
@@ -281,7 +281,7 @@ def test_between_here_and_the_volume_that_is_told_nothing_changes_and_beyond_it_
 
 
 def test_a_flip_is_told_in_few_digits_that_bring_it_about() -> None:
-    """Within 7 ms `slow` still answers, and within 6 not even `quick`, so that less than 6.6 ms are told as 6.5."""
+    """In less than 7 ms `slow` still answers, and in less than 6 not even `quick`: it is told as less than 6.6 ms."""
     slow = Candidate("slow", 0.90, Tariff(0.0, 0.0, 1.0).at(1000.0), 6.6, 0)
     quick = Candidate("quick", 0.825, Tariff(0.0, 0.0, 1.0).at(1000.0), 6.415, 1)
     quickest = Candidate("quickest", 0.5, Tariff(0.0, 0.0, 1.0).at(1000.0), 0.2, 2)
@@ -289,4 +289,17 @@ def test_a_flip_is_told_in_few_digits_that_bring_it_about() -> None:
     resampled = {c.name: np.full(10, c.quality) for c in candidates}
     assumed = Assumptions(candidates, Evidence({}, resampled, 200), Limits(), 0.01, 1000.0)
     (flip,) = [f for f in what_would_flip(assumed) if f.what == "max_latency_ms"]
-    assert (flip.pick, in_few_digits(assumed, flip)) == ("quick", "6.5")
+    assert (flip.pick, in_few_digits(assumed, flip)) == ("quick", "6.6")
+
+
+def test_a_stricter_limit_is_told_as_less_than_what_it_shuts_out() -> None:
+    """`now` takes 101.4 ms: in less than 101 it is out, and within 900.2, told as 901, `slow` is in."""
+    three = [
+        candidate("slow", 0.95, per_1k=1, p95_ms=900.2),
+        candidate("now", 0.90, per_1k=1, p95_ms=101.4),
+        candidate("quick", 0.70, per_1k=0.1, p95_ms=20),
+    ]
+    assumed = assume(*three, limits=Limits(max_latency_ms=500))
+    flips = [f for f in what_would_flip(assumed) if f.what == "max_latency_ms"]
+    told = {f.pick: (shuts_out(assumed, f), in_few_digits(assumed, f)) for f in flips}
+    assert told == {"slow": (False, "901"), "quick": (True, "101")}
