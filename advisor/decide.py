@@ -31,8 +31,8 @@ FEWEST_ROWS = 20
 FEWEST_GROUPS = 5
 """Of rows that hang together: what differs between fewer is not known well enough for any range."""
 FEWEST_ROWS_OF_A_LABEL = 10
-MUCH_OF_A_METRIC = 0.05
-"""A label with more than this share of a macro average must have its rows."""
+MUCH_OF_ALL = 0.05
+"""A label with more than this share of a macro average, or of what errors may cost, must have its rows."""
 PICKED_AGAIN = 500
 """Resamples on which it is seen what would be picked there."""
 ROUNDING = 1e-12
@@ -129,6 +129,8 @@ class Evidence:
     """Share of them among the test rows of each label whose recall is asked for."""
     rows_per_label: Mapping[str, int] = field(default_factory=dict)
     """Test rows of each label that examples have, where the metric or the cost of errors hangs on single labels."""
+    cost_shares: Mapping[str, float] = field(default_factory=dict)
+    """Of these labels, what part of all that errors may cost hangs on each; empty where they do not differ in cost."""
     metric_is_macro: bool = False
     """The metric is the mean of one value per label, so that a rare label weighs as much as a frequent one."""
     losses: Losses | None = None
@@ -156,11 +158,13 @@ class Evidence:
 
         Where only what errors cost hangs on it, it must have one: how dear its errors are is then known.
         """
-        if len(self.rows_per_label) * MUCH_OF_A_METRIC >= 1:
-            return {}
-        fewest = FEWEST_ROWS_OF_A_LABEL if self.metric_is_macro else 1
-        few = {label: rows for label, rows in sorted(self.rows_per_label.items()) if rows < fewest}
-        return {label: FEWEST_ROWS_OF_A_LABEL - rows for label, rows in few.items()}
+        are_few = len(self.rows_per_label) * MUCH_OF_ALL < 1
+        fewest = FEWEST_ROWS_OF_A_LABEL if self.metric_is_macro and are_few else 1
+        return {
+            label: FEWEST_ROWS_OF_A_LABEL - rows
+            for label, rows in sorted(self.rows_per_label.items())
+            if rows < fewest and (are_few or self.cost_shares.get(label, 0.0) > MUCH_OF_ALL)
+        }
 
 
 @dataclass(frozen=True)

@@ -87,11 +87,20 @@ class ErrorCosts(BaseModel):
 
         The unit in which losses are compared: it hangs on no strategy.
         """
-        each = {
-            right: mean([self._of(right, other) for other in labels if other != right] or [self._of(right, None)])
-            for right in set(targets)
-        }
+        each = {right: self._of_any(right, labels) for right in set(targets)}
         return mean(each[right] for right in targets) or self.dearest
+
+    def shares(self, labels: Collection[str]) -> dict[str, float]:
+        """What part of all that errors may cost hangs on each right label, all of them and their errors equally often.
+
+        All 0 where no label in place of another costs anything.
+        """
+        each = {right: self._of_any(right, labels) for right in labels}
+        return {right: usd / (sum(each.values()) or 1.0) for right, usd in each.items()}
+
+    def _of_any(self, right: str, labels: Collection[str]) -> float:
+        """The mean over all other labels in place of the right one."""
+        return mean([self._of(right, other) for other in labels if other != right] or [self._of(right, None)])
 
     def check(self, labels: Collection[str]) -> None:
         """Raise RequestError where a label is named that the task has not, or a pair is missing."""

@@ -161,7 +161,9 @@ def _by_kind_of_error(
     known = {collapse(label) for label in labels}
     rows = next(iter(fits.values()))[0]
     unit, dearest = costs.of_one_error([collapse(row.targets[0]) for row in rows], known), costs.dearest
-    worst = dearest / unit
+    worst, shares = dearest / unit, costs.shares(known)
+    of_labels = {label: shares.get(collapse(label), 0.0) for label in evidence.rows_per_label}
+    evidence = replace(evidence, cost_shares=of_labels)
 
     def spared(row: ScoredRow) -> ScoredRow:
         return replace(row, score=1 - costs.of(row.targets, row.output, known) / dearest)

@@ -489,6 +489,17 @@ def test_a_label_of_the_examples_that_no_test_row_has_is_no_evidence() -> None:
     assert with_labels(macro=False, **{f"l{i}": i for i in range(20)}).verdict == "clear", "one of many"
 
 
+def test_a_dear_label_without_test_rows_is_no_evidence_however_many_labels_there_are() -> None:
+    """Of 20 labels each has 5 % of the metric, but half of what errors may cost hangs on one of them."""
+    rows = {"dear": 0, "cheap": 0, **{f"l{i}": 5 for i in range(18)}}
+    pair = [candidate("a", 0.9), candidate("b", 0.2)]
+    for macro in (True, False):
+        found = replace(evidence(pair, rows=90), rows_per_label=rows, metric_is_macro=macro)
+        priced = replace(found, cost_shares={"dear": 0.5, "cheap": 0.0, "l0": 0.5})
+        assert decided(pair, found, ANY, POINT).lacks == ()
+        assert decided(pair, priced, ANY, POINT).label_rows_needed == {"dear": 10}
+
+
 def test_one_of_many_labels_may_be_rare() -> None:
     """One of 20 labels is 5 % of macro F1, one of 19 is more."""
     assert with_labels(macro=True, **{f"l{i}": 5 + i for i in range(20)}).verdict == "clear"

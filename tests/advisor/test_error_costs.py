@@ -380,6 +380,20 @@ def test_what_the_errors_of_a_label_without_test_rows_cost_is_not_known() -> Non
         assert found.decision.lacks == lacks
 
 
+def test_a_dear_label_of_many_must_have_a_test_row() -> None:
+    """One of 25 labels is missed for 100 USD, the others for 1: 100 of 124 USD hang on it, too little on any other."""
+    labels = [f"label  {i}" for i in range(25)]
+    dear = {"label 0": {f"label {i}": 100.0 for i in range(1, 25)}}
+    request = make_request(task="x", examples="y", error_cost={"costs": dear, "default": 1.0})
+    for missing, needed in ((labels[0], {labels[0]: 10}), (labels[1], {})):
+        tested = [label for label in labels if label != missing]
+        records = [record(name, {label: [label] * 3 for label in tested}) for name in ("majority", "zero_shot")]
+        found = weigh(records, request, PRICES, get_metric("accuracy"), labels=labels, seen=labels)
+        assert found.decision is not None
+        assert found.decision.label_rows_needed == needed
+        assert found.assumptions.evidence.cost_shares[labels[0]] == pytest.approx(100 / 124)
+
+
 def test_under_macro_f1_wrong_answers_are_counted_all_the_same() -> None:
     """39 wrong of 400 are fewer than 59, however little macro F1 thinks of who never finds the rare label."""
     rows = {"bad": 39, "fine": 361}
