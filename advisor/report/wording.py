@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 
 from advisor.decide import Verdict
 from advisor.economics import PEAK_RATIO, is_hosted
@@ -274,15 +275,21 @@ def money(usd: float) -> str:
 
 def stated(number: float) -> str:
     """A figure of the client's own, as it was given: `0.005`, `84.5`, `1,250`."""
-    return f"{number:,.10g}"
+    return _written_out(number, 10)
 
 
 def near_miss(figure: float, limit: float, told: Callable[[float], str]) -> str:
     """A figure beyond a limit, with the digits that part the two; empty where they are `told` differently anyway."""
     if figure == limit or told(figure) != told(limit):
         return ""
-    digits = next(n for n in range(2, 18) if float(f"{figure:.{n}g}") != float(f"{limit:.{n}g}"))
-    return f"{float(f'{figure:.{digits}g}'):,.{digits}g}"
+    whole = len(f"{figure:.0f}")
+    parting = (n for n in range(max(2, whole), 18) if float(f"{figure:.{n}g}") != float(f"{limit:.{n}g}"))
+    return _written_out(figure, next(parting))
+
+
+def _written_out(number: float, digits: int) -> str:
+    """At most so many digits that mean something, and no powers of ten: `0.000082`."""
+    return f"{Decimal(f'{number:.{digits}g}'):,f}"
 
 
 def rate(usd: float) -> str:

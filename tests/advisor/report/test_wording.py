@@ -43,8 +43,17 @@ def test_a_near_miss_shows_as_many_digits_as_part_it_from_the_limit() -> None:
     assert wording.near_miss(19.34, 19, wording.latency) == "19.3"
     assert wording.near_miss(1004.2, 1000, wording.latency) == "1,004"
     assert wording.near_miss(0.007312, 0.0073, wording.rate) == "0.00731"
+    assert wording.near_miss(2430.4, 2400, wording.latency) == "2,430"
+    assert wording.near_miss(1052.3, 1050, wording.latency) == "1,052"
+    assert wording.near_miss(0.0000823, 0.00008, wording.rate) == "0.000082"
     assert wording.near_miss(80, 82, whole) == ""
     assert wording.near_miss(82, 82, whole) == ""
+
+
+def test_a_figure_of_the_clients_own_is_told_as_it_was_given() -> None:
+    figures = {0.005: "0.005", 84.5: "84.5", 1250: "1,250", 0.000001: "0.000001", 3e10: "30,000,000,000", 0: "0"}
+    assert {figure: wording.stated(figure) for figure in figures} == figures
+    assert wording.stated(100 * 0.57) == "57"
 
 
 def test_other_metrics_are_points_of_a_hundred_with_their_name() -> None:
