@@ -339,11 +339,12 @@ def with_errors(results: Sequence[schema.StrategyResult], weighed: Weighed) -> l
 
 def _basis(record: Record, options: Options, prices: economics.Prices) -> str:
     """What the cost counts, and at which prices."""
-    machine = f"{prices.hourly_usd:g} USD an hour for {prices.machine} ({prices.source})"
+    machine = f"{wording.stated(prices.hourly_usd)} USD an hour for {prices.machine} ({prices.source})"
     if record.model is not None and economics.is_paid_by_token(record.model, options.hosting):
         each = economics.token_prices(prices, record.model)
-        cached = "" if each.cached_input is None else f" ({each.cached_input:g} for those cached)"
-        read, written = f"{each.input:g} USD per million tokens read{cached}", f"{each.output:g} per million written"
+        cached = "" if each.cached_input is None else f" ({wording.stated(each.cached_input)} for those cached)"
+        read = f"{wording.stated(each.input)} USD per million tokens read{cached}"
+        written = f"{wording.stated(each.output)} per million written"
         of = " of queries and, once, of choosing a configuration" if economics.is_hosted(record.model) else ""
         return f"tokens of the language model{of}, at {read} and {written} ({each.source or prices.source})"
     if options.hosting == "always-on":

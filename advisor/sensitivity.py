@@ -186,8 +186,9 @@ def _latencies(assumed: Assumptions) -> list[float]:
 
 
 def _costs(assumed: Assumptions) -> list[float]:
-    """Per 1,000 queries."""
-    return [1000 * c.money.per_query for c in assumed.strategies]
+    """Per 1,000 queries; machines that wait for none have no such cost."""
+    asked = [c.money for c in assumed.strategies if assumed.volume or not c.money.tariff.machine]
+    return [1000 * money.per_query for money in asked]
 
 
 def relaxed(assumed: Assumptions, what: str) -> Iterator[tuple[Flip, Assumptions]]:

@@ -444,7 +444,7 @@ def error_costs(report: Report) -> list[list[str]]:
 def price(report: Report) -> str:
     """The machine, its price, and where the price comes from."""
     settings = report.settings
-    return f"{settings.machine} at {wording.money(settings.machine_hourly_usd)} an hour ({settings.price_source})"
+    return f"{settings.machine} at {wording.stated(settings.machine_hourly_usd)} USD an hour ({settings.price_source})"
 
 
 def spending(report: Report) -> str:

@@ -80,7 +80,7 @@ def test_a_hosted_model_competes_with_a_local_one_in_one_table(
     assert (big.quality.value, big.quality.unscored, big.quality.unusable) == (1.0, 0, 0)
     assert big.cost.tokens.cached == 3
     assert big.cost.per_query_usd == pytest.approx(4 * 0.001 + 3 * 0.0005 + 2 * 0.01)
-    assert "1000 USD per million tokens read (500 for those cached) and 10000 per" in big.cost.basis
+    assert "1,000 USD per million tokens read (500 for those cached) and 10,000 per" in big.cost.basis
     assert "weights are not at hand" in str(report.result("lora@openai:big").reason)
     assert report.recommendation.strategy == "few_shot@openai:big"
     assert "in tokens" in " ".join(report.recommendation.reasons)

@@ -29,6 +29,7 @@ from advisor.comparison import compare
 from advisor.economics import Prices
 from advisor.error_costs import ErrorCosts
 from advisor.recompute import report_again
+from advisor.report import view
 from advisor.report.forms import FORMS, rendered
 from advisor.report.schema import INCUMBENT, Report
 from advisor.runs import RunFolder
@@ -91,6 +92,15 @@ def test_other_prices_change_costs_and_nothing_that_was_measured(run: Path) -> N
     assert after.result(INCUMBENT).cost is None
     assert after.recommendation.gain_over_incumbent == before.recommendation.gain_over_incumbent
     assert "100.00 an hour" not in json.dumps(before.model_dump(mode="json"))
+
+
+@pytest.mark.parametrize(("hourly", "told"), [(0.125, "0.125"), (0.0045, "0.0045"), (12345.678, "12,345.678")])
+def test_the_clients_own_price_is_told_as_it_was_given(run: Path, hourly: float, told: str) -> None:
+    again = report_again(run, prices=Prices("m", hourly, "x"))
+    cost = again.result("majority").cost
+    assert view.price(again) == f"m at {told} USD an hour (x)"
+    assert cost is not None
+    assert f"at {told} USD an hour for m (x)" in cost.basis
 
 
 def test_a_month_is_the_sum_of_what_the_report_shows_of_it(run: Path) -> None:
