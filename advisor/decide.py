@@ -36,7 +36,7 @@ MUCH_OF_ALL = 0.05
 PICKED_AGAIN = 500
 """Resamples on which it is seen what would be picked there."""
 ROUNDING = 1e-12
-"""Figures closer than this to each other, or to a limit, are the same."""
+"""Figures closer than this to each other, or to a limit, are the same; of costs and latencies, as a share of them."""
 _NORMAL = NormalDist()
 _TWO_SIDED = _NORMAL.inv_cdf((1 + CLEAR) / 2)
 """Standard errors on either side of a normal 95 % range."""
@@ -60,15 +60,20 @@ class Limits:
         broken, is_known = [], not candidate.incumbent
         if self.min_quality is not None and candidate.quality < self.min_quality - ROUNDING:
             broken.append("min_quality")
-        if is_known and self.max_cost_per_1k is not None and candidate.money.per_query * 1000 > self.max_cost_per_1k:
+        if is_known and _is_beyond(1000 * candidate.money.per_query, self.max_cost_per_1k):
             broken.append("max_cost_per_1k")
-        if is_known and self.max_latency_ms is not None and candidate.p95_ms > self.max_latency_ms:
+        if is_known and _is_beyond(candidate.p95_ms, self.max_latency_ms):
             broken.append("max_latency_ms")
         return broken + [
             f"min_recall {label}"
             for label, least in self.min_recall.items()
             if candidate.recall.get(label, least) < least - ROUNDING
         ]
+
+
+def _is_beyond(figure: float, most: float | None) -> bool:
+    """Figures of any size, so that rounding is a share of them."""
+    return most is not None and figure > most * (1 + ROUNDING)
 
 
 @dataclass(frozen=True)

@@ -255,7 +255,7 @@ def _tolerances(assumed: Assumptions) -> Iterator[Flip]:
         values |= {best - c.quality for c in feasible}
     gaps = sorted(values)
     met = assumed.tolerance + ROUNDING  # as by a gap of 0.5 - 0.49 a tolerance of 0.01
-    yield from _first_change("tolerance", assumed, [g for g in gaps if g > met])
+    yield from _first_change("tolerance", assumed, [g for g in gaps if met < g <= 1.0])  # no losses, which may be more
     smaller = [max(0.0, g - _STEP) for g in reversed(gaps) if g <= met]
     yield from _first_change("tolerance", assumed, smaller)
 

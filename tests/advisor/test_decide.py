@@ -81,6 +81,16 @@ def test_a_limit_that_is_met_exactly_is_met_however_a_mean_is_rounded() -> None:
     assert Limits(min_quality=0.801, min_recall={"bad": 0.801}).broken_by(exact) == ["min_quality", "min_recall bad"]
 
 
+def test_a_cost_or_latency_of_exactly_the_limit_is_within_it_however_it_is_rounded() -> None:
+    """730 hours at 0.17 USD are 124.10 USD for 1,000 queries, and by rounding a little more."""
+    money = Tariff(0.0, 0.0, machine=730 * 0.17, fewest=1).at(1000)
+    assert 1000 * money.per_query > 124.1
+    exact = Candidate("a", 0.9, money, 1000 * (0.1 + 0.2), 0)
+    assert Limits(max_cost_per_1k=124.1, max_latency_ms=300).broken_by(exact) == []
+    below = Limits(max_cost_per_1k=124.09999, max_latency_ms=299.9999)
+    assert below.broken_by(exact) == ["max_cost_per_1k", "max_latency_ms"]
+
+
 def test_the_cheapest_within_the_tolerance_of_the_best_is_picked() -> None:
     three = [candidate("dear", 0.90, 50), candidate("middle", 0.895, 20), candidate("cheap", 0.88, 1)]
     decision = choose(three)

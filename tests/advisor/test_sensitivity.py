@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from advisor.decide import Assumptions, Candidate, Evidence, Limits
+from advisor.decide import Assumptions, Candidate, Evidence, Limits, Losses
 from advisor.economics import Tariff
 from advisor.sensitivity import Flip, break_evens, in_few_digits, shuts_out, what_would_flip
 
@@ -136,6 +136,18 @@ def test_a_gap_of_exactly_the_tolerance_is_told_as_the_tolerance_that_flips(righ
     (flip,) = [f for f in what_would_flip(assume(*pair)) if f.what == "tolerance"]
     assert flip == Flip("tolerance", pytest.approx(0.01, abs=1e-8), "best")
     assert flip.value < 0.01
+
+
+@pytest.mark.parametrize(("loss", "told"), [(1.5, [1.0]), (1.6, [])])
+def test_no_tolerance_is_told_that_is_more_than_all_points(loss: float, told: list[float]) -> None:
+    """Errors may cost several times the mean one, so that 110 points of losses would keep today's system."""
+    names = ("a", "today")
+    losses = {"a": 0.5, "today": loss}
+    pair = [replace(candidate(name, 0.5, incumbent=name == "today"), loss=losses[name]) for name in names]
+    assumed = assume(*pair, error_cost=1.0)
+    known = Losses({}, {name: np.full(10, losses[name]) for name in names}, worst=5.0)
+    assumed = replace(assumed, evidence=replace(assumed.evidence, losses=known))
+    assert [f.value for f in what_would_flip(assumed) if f.what == "tolerance"] == told
 
 
 def test_a_tolerance_below_half_the_standard_error_changes_nothing() -> None:
