@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from statistics import NormalDist
 
+from advisor.advice.arrivals import arrivals_of
 from advisor.advice.case import SMALL_TEST, Case, broken_today, is_loss, not_as_planned
 from advisor.advice.labelling import ENOUGH_ROWS_OF_A_LABEL, more_of_labels
 from advisor.advice.phrases import as_points, quality_of
@@ -43,7 +44,7 @@ def caveats_of(case: Case) -> list[str]:
         caveats.append(f"Of {title_in_text(name)} the {wording.uncapitalised(untimed)}")
     caveats += [f.message for f in case.data.findings if f.code in LOST and f.count > MANY_LOST * case.data.examples]
     caveats += [f.message for f in case.data.findings if f.code == "unseen_labels"]
-    caveats += [*_unmeasured(case), *_cuts(plan), *_about_fits(case)]
+    caveats += [*_unmeasured(case), *_cuts(plan), *arrivals_of(case), *_about_fits(case)]
     if case.decision.pick is not None and not case.is_kept:
         it = title_in_text(case.decision.pick)
         caveats.append(f"No solution of {it} is kept here: compare in a new folder with --keep all.")
