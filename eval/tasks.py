@@ -81,6 +81,12 @@ IN_PROSE = re.compile(
     r"|(?<=\w) \| (?=\w)|~(?=\d)"
 )
 """Signs that prose has all the same: citations [1], masks [EMAIL], <name>, @name, *emphasis*, Title | Site, ~30."""
+IN_LETTERS = re.compile(
+    r"(?:https?://|www\.)\S+|(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+|\[[^\[\]\n]+\]\([^)\s]+\)"
+    r"|(?m:^)(?:#+ |[^\W\d_a-z][\w /-]{0,40}:(?: |$))|(?<=\s)\([\w .,:§/%&-]*\)(?=\W|$)|\d[\w/():%+ -]*"
+)
+"""Signs of letters, notes and lists of sources: addresses, links, headings, fields (`Customer: `), remarks in brackets,
+numbers of files and telephones, pages."""
 
 
 @dataclass(frozen=True)
@@ -304,8 +310,8 @@ def _marks_of_inputs(metric: str, examples: Sequence[Example]) -> float:
 
 
 def _share_of_signs(text: str) -> float:
-    """Signs that are seldom in prose, as a share of all that is printed; not those that prose has all the same."""
-    return len(SIGN_OF_CODE.findall(IN_PROSE.sub("", text))) / len("".join(text.split()) or " ")
+    """Signs that are seldom in prose, as a share of all that is printed; not those that it has all the same."""
+    return len(SIGN_OF_CODE.findall(IN_LETTERS.sub("", IN_PROSE.sub("", text)))) / len("".join(text.split()) or " ")
 
 
 def _scale_said(metric: str, labels: Collection[str]) -> list[str]:

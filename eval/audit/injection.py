@@ -39,6 +39,8 @@ _DROP = (
     "ignorieren? sie|ignoriere?|vergessen sie|vergiss|missachten?(?: sie)?|negeer|vergeet|ignore[zr]?|oublie[zr]?"
     "|ne (?:tiens|tenez) pas compte|ignora(?:d|te)?|ignoren?|olvid(?:a|e|en|ad)|dimentica(?:te)?|esqueça"
 )
+_NOT = r"(?<!\bn['’])(?<!\bno )(?<!\bnon )(?<!\bnão )"
+"""Who is told not to forget is told to mind."""
 _EARLIER = (
     "toutes?|todas?|todos|tutt[ei]|alle[nrs]?|jegliche[nr]?|vorherig\\w*|bisherig\\w*|obige[nr]?|vorige|eerdere"
     "|des?|du|pr[ée]c[ée]dent\\w*|anterior\\w*"
@@ -62,9 +64,11 @@ _ORDERS = (
     rf"\b(?:and|then|instead)\b,? (?:\w+ )?{_DO}\b",
     r"\bforget (?:everything|all|anything|what)\b[^.!?\n]{0,20}\byou(?:'ve| have| were|'d)? "
     r"(?:been )?(?:told|given|instructed|taught|know(?! about\b)|learn\w*)\b",
-    rf"\b(?:{_DROP})\b[^.!?\n]{{0,25}}?\b(?:{_EARLIER})\b[^.!?\n]{{0,25}}?\b(?:{_SAID})\b",
+    rf"{_NOT}\b(?:{_DROP})\b(?! (?:bitte )?(?:nicht|pas|niet)\b)[^.!?\n]{{0,25}}?\b(?:{_EARLIER})\b"
+    rf"[^.!?\n]{{0,25}}?\b(?:{_SAID})\b",
     rf"{_BEGINS}(?:vergiss|vergessen sie|ignoriere?|ignorieren sie) alles\b",
     rf"{_BEGINS}(?:{_DROP}) (?:die|les|las|le|gli)\b[^.!?\n]{{0,20}}?\b(?:{_SAID})\b",
+    r"\btalimat[^.!?\n]{0,40}?\b(?:unut|yok say|dikkate alma|görmezden gel)\w*",
     r"(?:проигнорируй|игнорируй|забудь)\w*[^.!?\n]{0,40}?(?:инструкци|указани|правил|команд)",
     r"\b(?:zignoruj|ignoruj|zapomnij)\w*[^.!?\n]{0,40}?\b(?:instrukcj|polece|zasad|wytyczn)",
     r"(?:تجاهل|انس[َى]?)[^.!?؟\n]{0,40}?(?:تعليمات|أوامر|توجيهات)",

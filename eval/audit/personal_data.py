@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from bisect import bisect
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import Any, TypeVar
 
-from eval.audit.personal_forms import FINDERS, MAY_HOLD
+from eval.audit.personal_forms import FINDERS, MAY_HOLD, WITHOUT_SPACES
 from eval.contracts import Document, Example
 from eval.findings import Finding, Severity
 from eval.json_fields import parsed
@@ -46,6 +48,9 @@ class Span:
     """A key of `FINDERS`."""
 
 
+_start_of = attrgetter("start")
+
+
 def find(text: str) -> list[Span]:
     """Return the personal data in a text, in order and without overlaps.
 
@@ -54,20 +59,24 @@ def find(text: str) -> list[Span]:
     if not MAY_HOLD.search(text):
         return []
     found: list[Span] = []
+    bare = WITHOUT_SPACES.sub("\u3001", text)
     for kind, finder in FINDERS.items():
         if kind == "NAME" and not found:
             break
-        for start, end in finder(text):
-            if all(end <= other.start or start >= other.end for other in found):
-                found.append(Span(start, end, kind))
-    return sorted(found, key=lambda span: span.start)
+        for start, end in finder(bare):
+            place = bisect(found, start, key=_start_of)
+            if (not place or found[place - 1].end <= start) and (place == len(found) or end <= found[place].start):
+                found.insert(place, Span(start, end, kind))
+    return found
 
 
 def mask(text: str) -> str:
     """Return the text with each datum replaced by its kind: `[EMAIL]`, `[CARD]`, ..."""
-    for span in reversed(find(text)):
-        text = f"{text[: span.start]}[{span.kind}]{text[span.end :]}"
-    return text
+    parts, end = [], 0
+    for span in find(text):
+        parts += [text[end : span.start], f"[{span.kind}]"]
+        end = span.end
+    return "".join([*parts, text[end:]])
 
 
 def mask_examples(examples: Sequence[Example]) -> tuple[Example, ...]:

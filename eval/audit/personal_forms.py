@@ -14,11 +14,16 @@ from functools import lru_cache
 from importlib import import_module
 from typing import Any
 
+from eval.reading.text import UNSPACED
+
 Places = Iterator[tuple[int, int]]
 """Start and end of each find in a text."""
 
 MAY_HOLD = re.compile(r"[@\d]")
 """What every text with any of the forms has."""
+WITHOUT_SPACES = re.compile(rf"[{UNSPACED}\u1100-\u11ff\u3131-\u318e\uac00-\ud7a3]")
+"""Letters that stand right beside a number or an address: of scripts without spaces, and Korean, whose particles do.
+They are word signs to a regular expression, so that none of the forms would be seen to begin or to end there."""
 
 # ---- e-mail addresses ------------------------------------------------------------------------------------------------
 

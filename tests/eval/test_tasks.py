@@ -312,6 +312,21 @@ def test_long_formal_text_is_right_in_part_and_its_signs_and_indentation_count()
     assert inferred(examples(*[(f"t{i}", prose.format(i)) for i in range(9)])) == ("generation", "rougeL")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Customer: {}\nCity: Hamburg\nIssue: login fails since Monday\nPriority: high\nNext step: call back, please",
+        "Dear {}, you can reset it at https://www.example.com/help/password?a=b, or write to support@example.com "
+        "or call +49 (0)30 123 456.",
+        "Vertrag {} (Nr. 4711/2024), Kündigungsfrist 3 Monate (§ 5 Abs. 2 AGB)\nTel.: 030/123456, E-Mail: a@firma.de",
+        "{} et al. (1999). A study of mice: methods. Journal of Things, 40(2), 12-15. https://doi.org/10.1000/182",
+        "1. Open **Settings {}**\n2. Click *Reset* (top)\n3. Confirm\n\nSee [the guide](https://a.b/g) for it.",
+    ],
+)
+def test_letters_fields_and_sources_are_no_code(text: str) -> None:
+    assert inferred(examples(*[(f"t{i}", text.format(f"no. {i}")) for i in range(9)])) == ("generation", "rougeL")
+
+
 SPOKEN = [f"{way} parcel {i} to anna {'and nobody called me about it again ' * 2}" for i, way in enumerate("abcdefgh")]
 
 

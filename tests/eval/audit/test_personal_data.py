@@ -283,3 +283,27 @@ def test_json_stays_json_where_its_numbers_are_masked() -> None:
     ]
     masked = [e.target for e in mask_examples([Example(str(i), "t", (text,)) for i, text in enumerate(answers)])]
     assert masked == ['{"card": "[CARD]", "guests": 4}', '{"mail": "[EMAIL]", "guests": 4}', '["[CARD]"]']
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("カード番号は4111111111111111です。", "カード番号は[CARD]です。"),
+        ("IBANはDE89370400440532013000です。", "IBANは[IBAN]です。"),
+        ("電話は+819012345678です。", "電話は[PHONE]です。"),
+        ("身份证号11010519491231002X。", "身份证号[NATIONAL_ID]。"),
+        ("メールはtaro.yamada@example.co.jpです。", "メールは[EMAIL]です。"),
+        ("hong.gildong@naver.com으로 보내 주세요", "[EMAIL]으로 보내 주세요"),
+        ("อีเมลsomchai@example.comครับ", "อีเมล[EMAIL]ครับ"),
+        ("2024年11月14日15時30分45秒の注文", "2024年11月14日15時30分45秒の注文"),
+    ],
+)
+def test_letters_of_scripts_without_spaces_hide_nothing(text: str, masked: str) -> None:
+    assert mask(text) == masked
+
+
+def test_of_two_kinds_that_claim_the_same_signs_the_first_has_them_in_their_order() -> None:
+    text = "\n".join(f"Person, person{i}@firma.de, card 4111111111111111, +49 30 901820{i:02}" for i in range(50))
+    spans = find(text)
+    assert [s.kind for s in spans] == ["EMAIL", "CARD", "PHONE"] * 50
+    assert all(a.end <= b.start for a, b in pairwise(spans))
