@@ -20,7 +20,7 @@ from advisor.evidence import Weighed, weigh
 from advisor.fingerprint import fingerprint, parts_of
 from advisor.learning_curve import learning_curve
 from advisor.models import check_models, on_gpu, prices_of, shelf_of
-from advisor.parts import divide, sizes_of, with_unlearnt
+from advisor.parts import divide, sizes_of, with_division
 from advisor.planning import CURVE_STRATEGIES, RunPlan
 from advisor.progress import Progress, Silent
 from advisor.records import Fit, Record, Refit
@@ -201,7 +201,7 @@ def prepare(
     if over := wording.over_budget(plan.total, request.time_budget):
         progress.say(f"{wording.capitalised(over)}.")
     folds = divide(data, request.seed, folds=plan.folds, test_rows=plan.test_rows)
-    data = with_unlearnt(data, folds, request.accept)
+    data = with_division(data, folds, request.accept)
     return Comparison(request, data, shelf, embedder, entries, folds, plan, prices, started)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
@@ -10,8 +11,10 @@ from advisor.planning import FOLDS, Sizes
 from advisor.report.schema import Source
 from eval.audit import accepted, marked
 from eval.audit.balance import unlearnt_labels
+from eval.audit.repeats import later_rows, oversized_groups
 from eval.contracts import Example, Kind
 from eval.errors import RequestError
+from eval.findings import Finding
 from eval.folds import Split, default_test_size, fewer, k_folds, latest, split
 from eval.metrics import get_metric
 from eval.near_duplicates import group_key
@@ -64,14 +67,32 @@ def divide(data: Data, seed: int, *, folds: int, test_rows: int | None = None) -
     return (whole,)
 
 
-def with_unlearnt(data: Data, folds: Sequence[Split], accept: Collection[str]) -> Data:
-    """The data with one more finding where test rows that were not drawn by label have labels that no one can learn."""
+def with_division(data: Data, folds: Sequence[Split], accept: Collection[str]) -> Data:
+    """The data with what their division brought to light: labels that no one can learn, groups that are not tested."""
+    found = [finding for finding in (_unlearnt(data, folds), _untested(data, folds)) if finding]
+    return replace(data, findings=(*data.findings, *accepted(found, accept)))
+
+
+def _unlearnt(data: Data, folds: Sequence[Split]) -> Finding | None:
+    """Where test rows that were not drawn by label have labels that no training row has."""
     is_drawn_by_label = source_of(data) == "split" and data.groups is None
     if data.task.kind is not Kind.CLASSIFICATION or is_drawn_by_label:
-        return data
+        return None
     given = data.test is not None
-    finding = unlearnt_labels((fold.train, marked(fold.test) if given else fold.test) for fold in folds)
-    return replace(data, findings=(*data.findings, *accepted([finding], accept))) if finding else data
+    return unlearnt_labels((fold.train, marked(fold.test) if given else fold.test) for fold in folds)
+
+
+def _untested(data: Data, folds: Sequence[Split]) -> Finding | None:
+    """Where one holdout of the examples cannot test rows because of what they belong together with."""
+    train, grouped = folds[0].train, data.groups is not None
+    if len(folds) > 1 or data.test is not None:
+        return None
+    sizes = Counter(e.group for e in data.examples if e.group)
+    if data.times is None:
+        size = default_test_size(len(data.examples))
+        return oversized_groups([e for e in train if sizes[e.group] > size], size, grouped=grouped)
+    learnt, known = {e.id for e in train}, {e.group for e in train} - {""}
+    return later_rows([e for e in data.examples if e.group in known and e.id not in learnt], grouped=grouped)
 
 
 def _holdout(data: Data, seed: int) -> Split:

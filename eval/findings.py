@@ -40,6 +40,7 @@ class Code(StrEnum):
     SHARED_WITH_TEST = "shared_with_test"
     UNLEARNT_LABELS = "unlearnt_labels"
     UNSEEN_LABELS = "unseen_labels"
+    UNTESTED_GROUPS = "untested_groups"
 
 
 @dataclass(frozen=True)

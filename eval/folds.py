@@ -8,7 +8,7 @@ for stratification only.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from itertools import accumulate
@@ -139,29 +139,38 @@ def fewer(
 
 
 def latest(examples: Sequence[Example], times: Sequence[float], *, test_size: int) -> Split:
-    """Test on the latest rows; `times` are parallel to the examples, in any unit.
+    """Test on the latest groups; `times` are parallel to the examples, in any unit.
 
-    A group is as old as its first row: all of a group that began before the test part is in train, its later rows too,
-    and every test row is later than the first row of every group in train. Groups of the same age stay together, so
-    that the test part has about `test_size` rows: the number that comes nearest.
-    Raises `RequestError` where times are missing, or too few are different to set at most half of the rows aside.
+    A group is as old as its first row, and all of a group is tested that began at a certain time or later. What is
+    learnt from is all earlier than that: the later rows of groups that began earlier are in neither part. Groups of the
+    same age stay together, so that the test part has about `test_size` rows: the number that comes nearest.
+    Raises `RequestError` where times are missing, or too few are different for a test part of no more rows than are
+    learnt from.
     """
     began: dict[str, float] = {}
     for example, time in zip(examples, times, strict=True):
         if not isfinite(time):
             raise RequestError(f"Row {example.row} has no time; fill in its --time-column, or leave the option out.")
         began[_key(example)] = min(time, began.get(_key(example), time))
-    dated = [(example, began[_key(example)]) for example in examples]
-    sizes = Counter(time for _, time in dated)
-    cuts = dict(zip(ages := sorted(sizes, reverse=True), accumulate(sizes[time] for time in ages), strict=True))
-    allowed = [time for time, size in cuts.items() if size <= len(examples) / 2]
+    ages = [began[_key(example)] for example in examples]
+    tested = _since(ages)
+    allowed = [age for age, later in _since(times).items() if age in tested and tested[age] <= len(examples) - later]
     if not allowed or test_size < 1:
         raise RequestError(
             f"The latest {test_size} of {len(examples)} examples cannot be set aside: too many rows, or groups of "
-            "rows, have the same latest time; give finer times, or leave --time-column out."
+            "rows, have the same latest time, or began early; give finer times, or leave --time-column or --group-by "
+            "out."
         )
-    cut = min(allowed, key=lambda time: abs(cuts[time] - test_size))
-    return Split(tuple(e for e, time in dated if time < cut), tuple(e for e, time in dated if time >= cut))
+    cut = min(allowed, key=lambda age: abs(tested[age] - test_size))
+    dated = list(zip(examples, times, ages, strict=True))
+    return Split(tuple(e for e, time, _ in dated if time < cut), tuple(e for e, _, age in dated if age >= cut))
+
+
+def _since(times: Sequence[float]) -> dict[float, int]:
+    """How many are at each time or later, the latest first."""
+    counts = Counter(times)
+    latest_first = sorted(counts, reverse=True)
+    return dict(zip(latest_first, accumulate(counts[time] for time in latest_first), strict=True))
 
 
 def _key(example: Example) -> str:
@@ -183,8 +192,9 @@ def _deal(groups: Sequence[_Group], folds: int) -> dict[str, int]:
     return fold_of
 
 
-Quotas = Callable[[Sequence[_Group], int], dict[str, int]]
-"""How many rows of each stratum are held out when there are to be so many of all."""
+Quotas = Callable[[Sequence[_Group], int, int], dict[str, int]]
+"""How many groups of each stratum are held out, of groups of one size, when of so many rows there are to be so many:
+the groups, the rows to hold out, and all rows that these are drawn from."""
 
 
 def _holdout(examples: Sequence[Example], size: int, salt: str, stratify: bool, quotas: Quotas) -> Split:
@@ -194,7 +204,7 @@ def _holdout(examples: Sequence[Example], size: int, salt: str, stratify: bool, 
             f"{len(examples)} examples in {len(groups)} groups of like inputs are too few to set {size} aside; "
             "add examples that differ."
         )
-    held = _draw(groups, quotas(groups, size))
+    held = _draw(groups, size, quotas)
     parts: tuple[list[Example], list[Example]] = ([], [])
     for example in examples:
         parts[_key(example) in held].append(example)
@@ -219,8 +229,13 @@ def _hash(salt: str, text: str) -> bytes:
     return blake2b(f"{salt}\0{text}".encode(errors="surrogatepass"), digest_size=16).digest()
 
 
-def _draw(groups: Sequence[_Group], quotas: Mapping[str, int]) -> set[str]:
-    """Keys of the held-out groups: first each stratum up to its quota, then whatever still fits."""
+def _draw(groups: Sequence[_Group], size: int, quotas: Quotas) -> set[str]:
+    """Keys of the held-out groups, about `size` rows in all.
+
+    The largest are drawn first, and the smaller ones make up for what these were more or less than their share, so that
+    how likely a row is held out does not hang on how many others belong to it. Groups of more than `size` rows are not
+    drawn: a part that is one group says nothing of others.
+    """
     remaining = Counter(label for group in groups for label in group.labels)
     protected = {label for label, count in remaining.items() if count > 1}
     held: set[str] = set()
@@ -236,40 +251,55 @@ def _draw(groups: Sequence[_Group], quotas: Mapping[str, int]) -> set[str]:
                 room -= group.size
         return room
 
-    strata: defaultdict[str, list[_Group]] = defaultdict(list)
+    by_size: defaultdict[int, list[_Group]] = defaultdict(list)
+    strata: defaultdict[tuple[int, str], list[_Group]] = defaultdict(list)
     for group in groups:
-        strata[group.stratum].append(group)
-    unused = 0
-    for stratum, quota in quotas.items():
-        unused += take(strata[stratum], quota)
-    take(groups, unused)
+        if group.size <= size:
+            by_size[group.size].append(group)
+            strata[group.size, group.stratum].append(group)
+    room, rest = size, sum(rows * len(alike) for rows, alike in by_size.items())
+    for rows, alike in sorted(by_size.items(), reverse=True):
+        for stratum, quota in quotas(alike, min(max(room, 0), rest), rest).items():
+            room -= quota * rows - take(strata[rows, stratum], quota * rows)
+        rest -= rows * len(alike)
+    take(groups, room)
     if not held:  # Every group is larger than the part asked for: one of the smallest is the nearest to it.
         take(groups, min(group.size for group in groups))
     return held
 
 
-def _fair_quotas(groups: Sequence[_Group], size: int) -> dict[str, int]:
-    """In proportion to the rows, rounded up or down as it comes by systematic sampling (Madow 1949): strata lie one
-    after the other, first drawn first, and every so many rows one is held out."""
-    quotas, total, end = dict[str, int](), sum(group.size for group in groups), 0
-    for stratum, rows in _rows(groups).items():
-        start, end = end, end + rows
-        quotas[stratum] = (2 * end * size + total) // (2 * total) - (2 * start * size + total) // (2 * total)
+def _fair_quotas(groups: Sequence[_Group], size: int, rows: int) -> dict[str, int]:
+    """In proportion, rounded up or down as it comes by systematic sampling (Madow 1949): strata lie one after the
+    other, first drawn first, and from a random start every so many groups one is held out."""
+    quotas, end = dict[str, int](), _start(groups, rows)
+    for stratum, count in _counts(groups).items():
+        start, end = end, end + count * size
+        quotas[stratum] = end // rows - start // rows
     return quotas
 
 
-def _frequent_quotas(groups: Sequence[_Group], size: int) -> dict[str, int]:
-    """In proportion to the rows, rounded by largest remainder (ties: first drawn): rare strata mostly get none."""
-    rows, total = _rows(groups), sum(group.size for group in groups)
-    quotas = {stratum: count * size // total for stratum, count in rows.items()}
-    by_remainder = sorted(rows, key=lambda stratum: -(rows[stratum] * size % total))
-    for stratum in by_remainder[: size - sum(quotas.values())]:
+def _frequent_quotas(groups: Sequence[_Group], size: int, rows: int) -> dict[str, int]:
+    """In proportion, rounded by largest remainder (ties: first drawn): rare strata mostly get none."""
+    counts, total = _counts(groups), (len(groups) * size + _start(groups, rows)) // rows
+    quotas = {stratum: count * size // rows for stratum, count in counts.items()}
+    by_remainder = sorted(counts, key=lambda stratum: -(counts[stratum] * size % rows))
+    for stratum in by_remainder[: total - sum(quotas.values())]:
         quotas[stratum] += 1
     return quotas
 
 
+def _start(groups: Sequence[_Group], rows: int) -> int:
+    """Any number below `rows`, by the half of the first rank that has hardly a say in which is first."""
+    return int.from_bytes(groups[0].rank[8:]) % rows
+
+
+def _counts(groups: Sequence[_Group]) -> Counter[str]:
+    """Groups of each stratum, first drawn first."""
+    return Counter(group.stratum for group in groups)
+
+
 def _rows(groups: Sequence[_Group]) -> Counter[str]:
-    """Of each stratum, first drawn first."""
+    """Rows of each stratum."""
     rows = Counter[str]()
     for group in groups:
         rows[group.stratum] += group.size

@@ -43,7 +43,7 @@ def caveats_of(case: Case) -> list[str]:
     for name, untimed in ((r.name, r.untimed) for r in case.results.values() if r.untimed):
         caveats.append(f"Of {title_in_text(name)} the {wording.uncapitalised(untimed)}")
     caveats += [f.message for f in case.data.findings if f.code in LOST and f.count > MANY_LOST * case.data.examples]
-    caveats += [f.message for f in case.data.findings if f.code == "unseen_labels"]
+    caveats += [f.message for f in case.data.findings if f.code in ("unseen_labels", "untested_groups")]
     caveats += [*_unmeasured(case), *_cuts(plan), *arrivals_of(case), *_about_fits(case)]
     if case.decision.pick is not None and not case.is_kept:
         it = title_in_text(case.decision.pick)

@@ -76,6 +76,40 @@ def shared_with_test(
     return findings
 
 
+def later_rows(rows: Sequence[Example], *, grouped: bool) -> Finding | None:
+    """The `rows` that are later than the first test row, and belong together with earlier ones.
+
+    `grouped` says whether the client's own column is one of the reasons.
+    """
+    if not rows:
+        return None
+    belong = "belongs" if len(rows) == 1 else "belong"
+    message = (
+        f"{counted(len(rows), 'example')} of the time that is tested {belong} together with earlier ones "
+        f"({_reasons(grouped)}): neither learnt from nor tested on."
+    )
+    action = "Left out, since what comes later is not known in time, and what is known is no test."
+    if grouped:
+        action += " To have them tested, leave --group-by out."
+    return Finding("untested_groups", "warning", len(rows), tuple(e.id for e in rows), message, action)
+
+
+def oversized_groups(rows: Sequence[Example], size: int, *, grouped: bool) -> Finding | None:
+    """The `rows` of groups larger than a holdout of `size` rows."""
+    if not rows:
+        return None
+    message = (
+        f"{len(rows)} examples belong together ({_reasons(grouped)}), more than the {size} that one holdout tests: "
+        "they are learnt from only, and no figure is about queries like them."
+    )
+    action = "With more --time-budget every example is tested, in folds."
+    return Finding("untested_groups", "warning", len(rows), tuple(e.id for e in rows), message, action)
+
+
+def _reasons(grouped: bool) -> str:
+    return "like inputs, or the same --group-by cell" if grouped else "like inputs"
+
+
 def near_duplicates(examples: Sequence[Example], *, are_labels: bool) -> Finding | None:
     """Rows whose inputs are nearly the same text; `are_labels` says whether equal outputs are to be expected."""
     groups = [[examples[i] for i in group] for group in near_duplicate_groups([e.input for e in examples])]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from advisor.data import Data, read_data
-from advisor.parts import divide, sizes_of, source_of, with_unlearnt
+from advisor.parts import divide, sizes_of, source_of, with_division
 from advisor.request import make_request
 from eval.errors import RequestError
 from eval.folds import Split
@@ -146,7 +146,7 @@ def test_rows_of_four_customers_make_three_folds_and_not_five(tmp_path: Path) ->
 
 
 def unlearnt(data: Data, **accept: Any) -> list[tuple[str, tuple[str, ...], str]]:
-    found = with_unlearnt(data, divide(data, 0, folds=1), **{"accept": (), **accept}).findings
+    found = with_division(data, divide(data, 0, folds=1), **{"accept": (), **accept}).findings
     return [(f.severity, f.rows, f.message) for f in found if f.code == "unlearnt_labels"]
 
 
@@ -167,3 +167,34 @@ def test_labels_of_the_latest_rows_that_none_before_had_are_named(tmp_path: Path
     ((_, rows_named, _),) = unlearnt(read(path, time_column="day"))
     assert rows_named == ("row-99", "row-100")
     assert unlearnt(read(path, input_columns=["text"])) == [], "drawn by label, others have it"
+
+
+def untested(data: Data) -> list[tuple[int, str]]:
+    found = with_division(data, divide(data, 0, folds=1), ()).findings
+    return [(f.count, f.message) for f in found if f.code == "untested_groups"]
+
+
+def test_late_rows_that_belong_together_with_earlier_ones_are_left_out_and_told(tmp_path: Path) -> None:
+    path = tmp_path / "dated.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        rows = [(text, label, i, "regular" if i in (5, 90, 99) else f"c{i}") for i, (text, label) in enumerate(MIXED)]
+        csv.writer(file).writerows([("text", "label", "day", "customer"), *rows])
+    data = read(path, time_column="day", group_by="customer")
+    parts = holdout(data)
+    assert len(parts.train) + len(parts.test) == 98
+    reason = "(like inputs, or the same --group-by cell): neither learnt from nor tested on."
+    assert untested(data) == [(2, f"2 examples of the time that is tested belong together with earlier ones {reason}")]
+    assert untested(read(path, time_column="day", input_columns=["text"])) == []
+
+
+def test_a_group_larger_than_one_holdout_is_told_and_tested_in_folds(mixed: Path, tmp_path: Path) -> None:
+    data = read(write(tmp_path / "log.csv", [("where is my order", "delivery")] * 40 + MIXED), task="Name the team.")
+    assert [e.input for e in holdout(data).test].count("where is my order") == 0
+    ((count, said),) = untested(data)
+    assert (count, said) == (
+        40,
+        "40 examples belong together (like inputs), more than the 35 that one holdout tests: they are learnt from "
+        "only, and no figure is about queries like them.",
+    )
+    assert untested(read(mixed)) == []
+    assert with_division(data, divide(data, 0, folds=3), ()) == data

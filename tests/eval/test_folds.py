@@ -136,6 +136,37 @@ def test_labels_of_few_rows_are_tested_as_often_as_others_but_not_chosen_by() ->
 
 
 @pytest.mark.parametrize("stratify", [True, False])
+def test_how_often_a_row_is_tested_does_not_hang_on_the_size_of_its_group(stratify: bool) -> None:
+    """A log: what is asked often, and large customers, are not to be missing from what is measured."""
+    sizes = [15] * 8 + [7] * 10 + [3] * 30 + [1] * 120
+    rows = [(f"question {i}", f"label {i % 10}", size) for i, size in enumerate(sizes) for _ in range(size)]
+    examples = with_groups(examples_of([row[:2] for row in rows]))
+    of_group = {e.id: size for e, (*_, size) in zip(examples, rows, strict=True)}
+    tested, chosen_by = Counter[int](), Counter[int]()
+    for seed in range(200):
+        train, test = split(examples, test_size=100, seed=seed, stratify=stratify)
+        assert len(test) == 100
+        tested.update(of_group[e.id] for e in test)
+        chosen_by.update(of_group[e.id] for e in dev_split(train, dev_size=60, seed=seed, stratify=stratify)[1])
+    for found in (tested, chosen_by):
+        of_all = {size: count / len(rows) for size, count in Counter(of_group.values()).items()}
+        assert {size: found[size] / found.total() for size in of_all} == pytest.approx(of_all, abs=0.03)
+
+
+def test_groups_larger_than_the_part_are_learnt_from_and_the_others_make_up_for_them() -> None:
+    examples = grouped([(f"text {i} of {i * 7919}", f"label {i % 3}", "giant" * (i < 60)) for i in range(200)])
+    for seed in range(20):
+        train, test = split(examples, test_size=50, seed=seed, stratify=True)
+        assert len(test) == 50
+        assert {e.row for e in examples[:60]} <= {e.row for e in train}
+
+
+def test_a_row_whose_label_occurs_once_is_tested_as_often_as_those_of_the_only_other_label() -> None:
+    tests = [split(rare(40, 1), test_size=20, seed=seed, stratify=True).test for seed in range(200)]
+    assert sum(any(e.target == "rare" for e in test) for test in tests) == pytest.approx(100, abs=25)
+
+
+@pytest.mark.parametrize("stratify", [True, False])
 def test_distinct_rows_give_exactly_the_size_asked_for(stratify: bool) -> None:
     for size in (1, 7, 20, 50):
         assert len(split(balanced(101, 7), test_size=size, seed=3, stratify=stratify).test) == size
@@ -319,14 +350,12 @@ def test_the_test_part_is_later_and_groups_do_not_straddle(rows: list[tuple[str,
     assert parts.train
     assert parts.test
     assert not leaks(parts)
-    assert len(parts.test) <= len(examples) / 2
-    assert sorted(parts.train + parts.test, key=lambda e: e.row) == list(examples)
-    earliest_test = min(times[e.id] for e in parts.test)
-    began: dict[str, int] = {}
-    for e in parts.train:
-        key = e.group or group_key(e.input)
-        began[key] = min(times[e.id], began.get(key, times[e.id]))
-    assert all(time < earliest_test for time in began.values())
+    assert len(parts.test) <= len(parts.train)
+    first = min(times[e.id] for e in parts.test)
+    assert all(times[e.id] < first for e in parts.train)
+    known = side_keys(parts.train)
+    left_out = [e for e in examples if e not in parts.train + parts.test]
+    assert all(times[e.id] >= first and (e.group or group_key(e.input)) in known for e in left_out)
 
 
 def test_the_latest_rows_are_tested_on_whatever_their_place_in_the_file() -> None:
@@ -336,11 +365,19 @@ def test_the_latest_rows_are_tested_on_whatever_their_place_in_the_file() -> Non
     assert len(train) == 30
 
 
-def test_a_group_that_began_early_is_in_train_with_its_late_rows() -> None:
+def test_late_rows_of_a_group_that_began_early_are_neither_learnt_from_nor_tested() -> None:
+    """What came after the test began is not known then, and what is known is no test."""
     examples = with_groups(balanced(20, 2), ["customer"] + [""] * 18 + ["customer"])
     train, test = latest(examples, list(range(20)), test_size=5)
-    assert [e.row for e in train] == [*range(1, 15), 20]
+    assert [e.row for e in train] == list(range(1, 15))
     assert [e.row for e in test] == [15, 16, 17, 18, 19]
+
+
+def test_groups_that_began_too_early_to_learn_from_what_was_before_others_are_refused() -> None:
+    """Six customers who joined within a week and wrote all year."""
+    examples = with_groups(balanced(60, 2), [f"customer {i % 6}" for i in range(60)])
+    with pytest.raises(RequestError, match=r"began early; .* leave --time-column or --group-by out"):
+        latest(examples, [float(i % 6 + 30 * (i // 6)) for i in range(60)], test_size=20)
 
 
 @pytest.mark.parametrize("times", [[1.0] * 10, [0.0, 0.0, 0.0, 0.0] + [1.0] * 6, [float("nan")] + [1.0] * 9])
