@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -36,7 +37,8 @@ def read_incumbent(
 
     Rows are matched by id where the file has ids, and where it has inputs too these agree; else by input, else by their
     order where there are as many of them as examples, or as records of the examples' file, and none that is known by
-    its id or input stands elsewhere. Raises RequestError that names examples without a row where none of these fits,
+    its id or input stands elsewhere. Of several with the same id or input, the n-th is that of the n-th example with
+    it. Raises RequestError that names examples without a row where none of these fits,
     and where rows may be those of the examples beside a test set that numbers its rows alike.
     """
     table, examples = _in_place(read_table(str(request.incumbent)), file), file.examples
@@ -47,13 +49,14 @@ def read_incumbent(
     rows = "test rows" if request.test else "examples"
     done, unmatched = f'Matched "{output}" of {table.title} to the {rows} by', dict[str, list[str]]()
     for way, theirs, ours in _ways(table, examples, inputs, asked):
-        known = dict(zip(theirs, outputs, strict=True))
+        known = _by_key(theirs, outputs)
         of_another = _of_others(dict(zip(theirs, inputs, strict=False)), dict(zip(ours, asked, strict=True)))
         fits = [key in known and key not in of_another for key in ours]
         if all(fits):
             if way == "id" and set(inputs).isdisjoint(asked):
                 _refuse_those_of_others(table, set(theirs), set(ours), learnt_from)
-            return tuple(known[key] for key in ours), f"{done} {way}{_left_over(theirs, ours)}."
+            taken, doubt = _each_in_turn(known, ours)
+            return taken, f"{done} {way}{_left_over(theirs, ours)}{doubt}."
         unmatched[way] = [mask(e.id) for e, is_known in zip(examples, fits, strict=True) if not is_known]
         if any(ours[n] != theirs[place] and ours[n] in known for n, place in enumerate(places)):
             places = []
@@ -63,6 +66,26 @@ def read_incumbent(
         f"--incumbent: {table.name} has {counted(len(outputs), 'row')} for {len(examples)} {rows}"
         f"{_lacking(unmatched, len(examples), file.records)}: give one row for each, with its id or its input."
     )
+
+
+def _by_key(keys: Sequence[str], outputs: Sequence[str]) -> dict[str, list[str]]:
+    """The outputs of each key, in their order."""
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for key, output in zip(keys, outputs, strict=True):
+        found[key].append(output)
+    return dict(found)
+
+
+def _each_in_turn(known: Mapping[str, Sequence[str]], ours: Sequence[str]) -> tuple[tuple[str, ...], str]:
+    """Of its key's outputs, the n-th for the n-th example with that key, the last for any further ones; and how many
+    examples may thus have another's."""
+    turns, taken = Counter[str](), list[str]()
+    for key in ours:
+        taken.append(known[key][min(turns[key], len(known[key]) - 1)])
+        turns[key] += 1
+    unclear = sum(len(set(known[key])) > 1 and len(known[key]) != turns[key] for key in ours)
+    said = f"; for {unclear} of them it has several outputs, of which the first were taken"
+    return tuple(taken), said if unclear else ""
 
 
 def _in_place(table: Table, file: ExampleFile) -> Table:

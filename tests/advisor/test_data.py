@@ -433,6 +433,27 @@ def test_the_systems_output_is_taken_and_not_the_truth_beside_it(mixed: Path, tm
     assert data.incumbent == tuple(TODAY)
 
 
+def test_of_several_outputs_for_one_input_each_example_gets_its_own(tmp_path: Path) -> None:
+    rows = [*MIXED[:30], ("Where is my order?", "delivery"), ("where is my order? ", "billing")]
+    examples = write(tmp_path / "a.csv", rows)
+    data = read(examples, incumbent=today(tmp_path / "b.csv", ("text", "prediction"), rows))
+    assert data.incumbent == tuple(label for _, label in rows)
+    assert 'Matched "prediction" of b.csv to the examples by input.' in data.stated
+    more = [*rows, ("where is my order?", "")]
+    data = read(examples, incumbent=today(tmp_path / "c.csv", ("text", "prediction"), more))
+    assert data.incumbent == tuple(label for _, label in rows)
+    said = "by input; for 2 of them it has several outputs, of which the first were taken."
+    assert f'Matched "prediction" of c.csv to the examples {said}' in data.stated
+
+
+def test_an_output_that_is_given_once_is_that_of_all_rows_with_its_input(tmp_path: Path) -> None:
+    rows = [*MIXED[:30], ("Where is my order?", "delivery"), ("where is my order? ", "billing")]
+    data = read(write(tmp_path / "a.csv", rows), incumbent=today(tmp_path / "b.csv", ("text", "prediction"), rows[:-1]))
+    assert data.incumbent is not None
+    assert data.incumbent[-2:] == ("delivery", "delivery")
+    assert 'Matched "prediction" of b.csv to the examples by input.' in data.stated
+
+
 def test_no_output_is_an_output_too(mixed: Path, tmp_path: Path) -> None:
     rows = [(text, "" if i == 3 else "billing") for i, (text, _) in enumerate(MIXED)]
     data = read(mixed, incumbent=today(tmp_path / "b.csv", ("text", "prediction"), rows))
