@@ -371,6 +371,7 @@ def evaluate(
     metric: Annotated[str | None, typer.Option(help="Another metric than the run's.")] = None,
     input_columns: Annotated[str | None, typer.Option(help="The run's own by default.")] = None,
     output_column: Annotated[str | None, typer.Option(help="As for compare.")] = None,
+    group_by: Annotated[str | None, typer.Option(help="As for compare; the run's own by default.")] = None,
     device: Annotated[str, typer.Option()] = "auto",
 ) -> None:
     """Score kept solutions on further labelled data."""
@@ -382,7 +383,7 @@ def evaluate(
     _spare_own_files(run, json_file, "--json")
     if json_file is not None:
         _refuse_unwritable(json_file, "--json")
-    rows, said = labelled(run, examples, _names(input_columns), output_column)
+    rows, said = labelled(run, examples, _names(input_columns), output_column, group_by)
     console = Console(stderr=True)
     for sentence in said:
         typer.echo(sentence, err=True)

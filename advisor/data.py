@@ -8,7 +8,7 @@ from advisor.files import Files, masked, read_files
 from advisor.readers import readers_of
 from advisor.request import CompareRequest
 from eval.audit import Audited, accepted, audit, marked, refuse_hopeless
-from eval.audit.personal_data import mask, mask_answer, personal_data
+from eval.audit.personal_data import mask, mask_answer, masked_outputs, personal_data
 from eval.audit.repeats import shared_with_test
 from eval.audit.spellings import merge_spellings, respelt, spellings
 from eval.contracts import Document, Example, Kind, Task
@@ -70,8 +70,10 @@ def audited(request: CompareRequest) -> Data:
     """Task, examples and documents with everything the audit found, however hopeless."""
     spec = read_task(request.task)
     files = read_files(request)
-    personal = personal_data((*files.examples, *marked(files.test)), files.documents, redact=request.redact)
+    rows = (*files.examples, *marked(files.test))
+    personal = personal_data(rows, files.documents, redact=request.redact)
     if request.redact:
+        personal += filter(None, [masked_outputs(rows)])
         spec, files = _masked_task(spec), masked(files)
     merges = "label_variants" not in request.accept
     task, inferred = _complete(spec, files, merges=merges)

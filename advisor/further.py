@@ -11,10 +11,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from advisor.columns import column_values
 from advisor.progress import Progress
 from advisor.runs import REPORT, SOLUTION, SOLUTIONS, find_solution
 from eval.audit.injection import prompt_injection
-from eval.audit.personal_data import mask, mask_documents, mask_finding, personal_data
+from eval.audit.personal_data import mask, mask_documents, mask_finding, masked_outputs, personal_data
 from eval.audit.repeats import duplicate_documents
 from eval.audit.spellings import respelt
 from eval.contracts import Document, Evaluation, Example, Solution
@@ -26,7 +27,7 @@ from eval.latency import measure_latency, typical_first
 from eval.metrics import Metric, ScoredRow, get_metric
 from eval.reading.columns import map_inputs, plain, quoted
 from eval.reading.delimited import assumed
-from eval.reading.examples import examples_of
+from eval.reading.examples import ExampleFile, examples_of
 from eval.reading.tables import Table, read_table, readable_file
 from eval.reading.text import clean, counted, read_text
 from eval.statistics import interval
@@ -40,20 +41,47 @@ LATENCY_SECONDS = 16.0
 
 
 def labelled(
-    run: Path, source: str, input_columns: Sequence[str] = (), output_column: str | None = None
+    run: Path,
+    source: str,
+    input_columns: Sequence[str] = (),
+    output_column: str | None = None,
+    group_by: str | None = None,
 ) -> tuple[tuple[Example, ...], list[str]]:
     """Further labelled rows, read as the run read its own, and sentences on how that was.
 
-    Its input columns are taken where none is named. Rows that are like each other belong
-    together, and labels get the run's spelling.
+    Its input columns are taken where none is named, and so is the column that groups rows, where the table has it. Rows
+    that are like each other belong together, and labels get the run's spelling. Raises RequestError where the table
+    cannot be used, or lacks a `group_by` that is named.
     """
-    table = read_table(source)
+    table, origin = read_table(source), _origin_of(run)
     file = examples_of(table, input_columns=input_columns or _own_columns(run, table), output_column=output_column)
-    examples, said = with_groups(file.examples), _said(file.findings)
+    grouped, how = (group_by, []) if group_by else _own_groups(origin.group_by, file)
+    examples = with_groups(file.examples, column_values(file, grouped, "--group-by") if grouped else None)
+    said = [*_said(file.findings), *how]
     labels = [Example("", "", (label,)) for label in _report_of(run).get("task", {}).get("labels") or ()]
     spelt = tuple(replace(e, targets=tuple(dict.fromkeys(respelt(e.targets, labels)))) for e in examples)
     changed = sum(new.targets != old.targets for new, old in zip(spelt, examples, strict=True))
-    return spelt, [*said, *([f"Spelt the labels of {counted(changed, 'row')} as the run does."] if changed else [])]
+    if changed:
+        said.append(f"Spelt the labels of {counted(changed, 'row')} as the run does.")
+    if origin.redacted and (private := masked_outputs(spelt)):
+        outputs = counted(private.count, "output")
+        said.append(
+            f"{outputs} with personal data cannot be right in full: the run masked them (--redact), so that its "
+            "solution answers [EMAIL] and the like."
+        )
+    return spelt, said
+
+
+def _own_groups(column: str, file: ExampleFile) -> tuple[str, list[str]]:
+    """The run's `column` that groups rows, empty where there is none or the file lacks it, and that in a sentence."""
+    if not column:
+        return "", []
+    if plain(column) in map(plain, file.columns):
+        return column, [f'Grouped the rows by "{column}", as the run did.']
+    return "", [
+        f"{quoted([column])} is missing, by which the run grouped its rows: where rows belong together all the same, "
+        "the range of their quality is too narrow; --group-by names another column."
+    ]
 
 
 def _own_columns(run: Path, table: Table) -> Sequence[str]:
@@ -74,12 +102,15 @@ def _own_columns(run: Path, table: Table) -> Sequence[str]:
 
 def _columns_of(run: Path) -> list[str]:
     """As its solution says, or its report."""
-    with suppress(RequestError):
-        kept = list(read_origin(find_solution(run)).input_columns)
-        if kept:
-            return kept
     reported: list[str] = _report_of(run).get("data", {}).get("input_columns", [])
-    return reported
+    return list(_origin_of(run).input_columns) or reported
+
+
+def _origin_of(run: Path) -> Origin:
+    """What its solution comes from; nothing where it keeps none."""
+    with suppress(RequestError):
+        return read_origin(find_solution(run))
+    return Origin()
 
 
 def evaluate_kept(

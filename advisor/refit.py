@@ -46,7 +46,7 @@ def keep_solution(bench: Bench, entry: Entry, record: Record) -> Refit | None:
 def origin_of(bench: Bench, learnt_from: Sequence[Example]) -> Origin:
     """What a solution comes from that was fitted on these examples."""
     inputs = fingerprints(example.input for example in learnt_from)
-    return Origin(bench.data.inputs, bench.request.redact, inputs)
+    return Origin(bench.data.inputs, bench.request.redact, inputs, bench.request.group_by or "")
 
 
 def _refit(bench: Bench, entry: Entry, record: Record) -> Refit:

@@ -33,6 +33,7 @@ class Code(StrEnum):
     NEAR_DUPLICATES = "near_duplicates"
     PROMPT_INJECTION = "prompt_injection"
     PERSONAL_DATA = "personal_data"
+    MASKED_OUTPUTS = "masked_outputs"
     LONG_INPUTS = "long_inputs"
     INVALID_JSON_OUTPUT = "invalid_json_output"
     LANGUAGE_MISMATCH = "language_mismatch"

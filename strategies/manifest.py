@@ -49,6 +49,8 @@ class Origin:
     """Whether personal data were masked, and are to be in documents that it is to look into."""
     learnt_from: frozenset[str] = frozenset()
     """Fingerprints of inputs, to tell further rows from those that it knows."""
+    group_by: str = ""
+    """The column that says which rows belong together, there and in further rows; empty where there was none."""
 
 
 def fingerprint(text: str) -> str:
@@ -72,7 +74,8 @@ def read_origin(folder: Path) -> Origin:
     """What was noted; nothing where that was not done."""
     manifest = read_manifest(folder)
     learnt_from = frozenset(str(manifest.get("learnt_from", "")).split())
-    return Origin(tuple(manifest.get("input_columns", ())), bool(manifest.get("redacted")), learnt_from)
+    columns, redacted = tuple(manifest.get("input_columns", ())), bool(manifest.get("redacted"))
+    return Origin(columns, redacted, learnt_from, str(manifest.get("group_by", "")))
 
 
 def model_entry(identity: ModelIdentity) -> dict[str, Any]:

@@ -18,8 +18,9 @@ from eval.audit import LOST
 from eval.reading.text import conjoined
 from strategies.base import TRAINED
 
+NOT_AS_GIVEN = (*LOST, "masked_outputs")
 MANY_LOST = 0.05
-"""Share of the examples beyond which the advice tells of rows that were left out or say nothing."""
+"""Share of the examples beyond which the advice tells of rows that were left out, masked, or say nothing."""
 A_POINT = 0.01
 """Of quality: what a pick is measured too well by is told from there on."""
 ONE_TEST = {
@@ -42,7 +43,9 @@ def caveats_of(case: Case) -> list[str]:
         caveats.append(f"{lost} and {were} left out for all.")
     for name, untimed in ((r.name, r.untimed) for r in case.results.values() if r.untimed):
         caveats.append(f"Of {title_in_text(name)} the {wording.uncapitalised(untimed)}")
-    caveats += [f.message for f in case.data.findings if f.code in LOST and f.count > MANY_LOST * case.data.examples]
+    caveats += [
+        f.message for f in case.data.findings if f.code in NOT_AS_GIVEN and f.count > MANY_LOST * case.data.examples
+    ]
     caveats += [f.message for f in case.data.findings if f.code in ("unseen_labels", "untested_groups")]
     caveats += [*_unmeasured(case), *_cuts(plan), *arrivals_of(case), *_about_fits(case)]
     if case.decision.pick is not None and not case.is_kept:

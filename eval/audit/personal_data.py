@@ -145,6 +145,19 @@ def personal_data(
     return [finding for finding in reports if finding is not None]
 
 
+def masked_outputs(examples: Sequence[Example]) -> Finding | None:
+    """Report the rows, taken unmasked, whose outputs masking changes: what is measured is then of other answers."""
+    rows = tuple(e.id for e in examples if any(mask_answer(target) != target for target in e.targets))
+    if not rows:
+        return None
+    message = (
+        f"{counted(len(rows), 'output')} with personal data {'is' if len(rows) == 1 else 'are'} masked: there the "
+        "figures are of answers such as [EMAIL], and the kept solution gives these, never the data themselves."
+    )
+    action = "As --redact asks. Where the data are the very answers that are wanted, leave it out."
+    return Finding("masked_outputs", "warning", len(rows), rows, message, action)
+
+
 Data = frozenset[tuple[str, str]]
 """Kinds with the letters and figures of what was found."""
 

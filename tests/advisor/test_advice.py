@@ -890,11 +890,21 @@ def test_on_few_rows_that_leaders_are_close_may_be_chance() -> None:
     assert "label more examples and run again; 100 test rows are a fair start." in told.advice.next_step
 
 
-def test_labels_without_an_example_are_a_caveat() -> None:
+@pytest.mark.parametrize(
+    ("code", "count", "is_told"),
+    [
+        ("unseen_labels", 2, True),
+        ("untested_groups", 2, True),
+        ("masked_outputs", 50, True),
+        ("masked_outputs", 2, False),
+        ("near_duplicates", 50, False),
+    ],
+)
+def test_what_the_figures_say_nothing_of_is_a_caveat(code: str, count: int, is_told: bool) -> None:
     found = schema.Finding(
-        code="unseen_labels", severity="warning", count=2, rows=[], message="2 of the 9 labels.", action="Went on."
+        code=code, severity="warning", count=count, rows=[], message="2 of the 9 labels.", action="Went on."
     )
-    assert "2 of the 9 labels." in Told(CLEAR, findings=[found]).advice.caveats
+    assert ("2 of the 9 labels." in Told(CLEAR, findings=[found]).advice.caveats) is is_told
 
 
 @pytest.mark.parametrize(

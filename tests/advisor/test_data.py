@@ -232,6 +232,8 @@ def test_redacted_data_hold_no_personal_data_anywhere(tmp_path: Path) -> None:
     assert data.task.labels == ("billing for [EMAIL]", "delivery for [EMAIL]")
     assert data.incumbent == tuple(e.target for e in data.examples[:30])
     assert {f.severity for f in data.findings if f.code == "personal_data"} == {"info"}
+    assert [(f.severity, f.count) for f in data.findings if f.code == "masked_outputs"] == [("warning", 130)]
+    assert not [f for f in open_data.findings if f.code == "masked_outputs"]
 
 
 def test_personal_data_are_reported_without_their_values(tmp_path: Path) -> None:

@@ -243,6 +243,40 @@ def test_further_rows_are_read_as_the_run_read_its_own(tmp_path: Path) -> None:
     assert inputs_of(run, str(more), ["body"]) == (["please help"] * 2, ['Read "body" as the input.'])
 
 
+def test_further_rows_are_grouped_as_those_of_the_run_were(small_tasks: dict[Kind, Any], tmp_path: Path) -> None:
+    """A customer's rows are less evidence than as many of different ones."""
+    folder = kept("zero_shot", small_tasks, tmp_path)
+    note_origin(folder, Origin(("text",), group_by="customer"))
+    assert read_origin(folder).group_by == "customer"
+    rows = [f"{text},yes,{who}" for text, who in (("my tap drips", "ada"), ("open at noon?", "ada"), ("hello", "bo"))]
+    more = _written(tmp_path / "more.csv", "\n".join(["text,label,Customer", *rows]))
+    found, said = labelled(folder, str(more))
+    assert (found[0].group == found[1].group != "", found[2].group) == (True, "")
+    assert said[-1] == 'Grouped the rows by "customer", as the run did.'
+    bare = _written(tmp_path / "bare.csv", more.read_text(encoding="utf-8").replace("Customer", "who"))
+    found, said = labelled(folder, str(bare))
+    assert [e.group for e in found] == ["", "", ""]
+    assert said[-1].startswith('"customer" is missing, by which the run grouped its rows:')
+    found, said = labelled(folder, str(bare), group_by="who")
+    assert found[0].group == found[1].group != ""
+    assert not any("run grouped" in sentence for sentence in said)
+    with pytest.raises(
+        RequestError, match='--group-by: there is no column "nobody"; known are "text", "label" and "who"'
+    ):
+        labelled(folder, str(bare), group_by="nobody")
+
+
+def test_outputs_that_the_run_masked_are_told_to_count_as_wrong(small_tasks: dict[Kind, Any], tmp_path: Path) -> None:
+    folder = kept("zero_shot", small_tasks, tmp_path)
+    more = _written(tmp_path / "more.csv", "text,output\nwrite to ada@example.org,ada@example.org\nhello,none\n")
+    for redacted in (False, True):
+        note_origin(folder, Origin(("text",), redacted))
+        told = [
+            s for s in labelled(folder, str(more))[1] if s.startswith("1 output with personal data cannot be right")
+        ]
+        assert bool(told) is redacted
+
+
 def test_truth_values_are_spelt_as_a_run_of_before_spelt_them(tmp_path: Path) -> None:
     run = run_with(tmp_path / "run", task={"labels": ["False", "True"]}, data={"input_columns": ["text"]})
     more = tmp_path / "more.jsonl"

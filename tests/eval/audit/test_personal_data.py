@@ -14,6 +14,7 @@ from eval.audit.personal_data import (
     mask_documents,
     mask_examples,
     mask_finding,
+    masked_outputs,
     personal_data,
 )
 from eval.contracts import Document, Example
@@ -241,6 +242,14 @@ def test_what_is_masked_is_no_warning() -> None:
     (finding,) = personal_data(ROWS, redact=True)
     assert (finding.severity, finding.count) == ("info", 2)
     assert finding.action.startswith("Masked")
+
+
+def test_outputs_that_are_masked_are_a_warning_of_their_own() -> None:
+    finding = masked_outputs(ROWS)
+    assert finding is not None
+    assert (finding.code, finding.severity, finding.rows) == ("masked_outputs", "warning", ("b",))
+    assert finding.message.startswith("1 output with personal data is masked: there the figures are of answers such as")
+    assert masked_outputs([ROWS[0], *ROWS[2:]]) is None, "inputs alone are answered all the same"
 
 
 def test_no_personal_data_are_no_finding() -> None:
