@@ -38,8 +38,8 @@ def read_incumbent(
     Rows are matched by id where the file has ids, and where it has inputs too these agree; else by input, else by their
     order where there are as many of them as examples, or as records of the examples' file, and none that is known by
     its id or input stands elsewhere. Of several with the same id or input, the n-th is that of the n-th example with
-    it. Raises RequestError that names examples without a row where none of these fits,
-    and where rows may be those of the examples beside a test set that numbers its rows alike.
+    it. Raises RequestError that names examples without a row where none of these fits, and where rows may be those of
+    the examples beside a test set that numbers its rows alike.
     """
     table, examples = _in_place(read_table(str(request.incumbent)), file), file.examples
     output = _output_column(table, request.output_column)

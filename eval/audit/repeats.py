@@ -99,8 +99,8 @@ def oversized_groups(rows: Sequence[Example], size: int, *, grouped: bool) -> Fi
     if not rows:
         return None
     message = (
-        f"{len(rows)} examples belong together ({_reasons(grouped)}), more than the {size} that one holdout tests: "
-        "they are learnt from only, and no figure is about queries like them."
+        f"{len(rows)} examples are in groups of more than the {size} rows that one holdout tests "
+        f"({_reasons(grouped)}): they are learnt from only, and no figure is about queries like them."
     )
     action = "With more --time-budget every example is tested, in folds."
     return Finding("untested_groups", "warning", len(rows), tuple(e.id for e in rows), message, action)

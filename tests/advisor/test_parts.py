@@ -193,7 +193,7 @@ def test_a_group_larger_than_one_holdout_is_told_and_tested_in_folds(mixed: Path
     ((count, said),) = untested(data)
     assert (count, said) == (
         40,
-        "40 examples belong together (like inputs), more than the 35 that one holdout tests: they are learnt from "
+        "40 examples are in groups of more than the 35 rows that one holdout tests (like inputs): they are learnt from "
         "only, and no figure is about queries like them.",
     )
     assert untested(read(mixed)) == []
