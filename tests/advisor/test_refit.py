@@ -187,6 +187,14 @@ def test_a_refit_within_the_range_of_the_measured_fits_is_kept(bench_for: MakeBe
     assert read_origin(bench.folder.solution("lora")).learnt_from == fingerprints(e.input for e in bench.data.examples)
 
 
+def test_what_further_rows_are_read_by_is_noted(bench_for: MakeBench) -> None:
+    bench = bench_for()
+    assert origin_of(bench, []).group_by == ""
+    asked = bench.request.model_copy(update={"group_by": "customer", "redact": True})
+    origin = origin_of(replace(bench, request=asked), [])
+    assert (origin.input_columns, origin.group_by, origin.redacted) == (bench.data.inputs, "customer", True)
+
+
 def test_a_refit_that_there_is_no_time_to_check_is_kept(
     bench_for: MakeBench, tuned: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
