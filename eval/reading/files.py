@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,10 @@ from eval.errors import RequestError
 from eval.reading.text import clean, counted, read_text
 from eval.reading.web_page import read_page
 from eval.reading.word import read_word
+
+_BROKEN = re.compile(r"\b([^\W\d_]+)[-\u2010] *\n *(?!(?:und|oder|bzw|and|or)\b)([^\W\d_]+)")
+"""A word on two lines; not the first half of `Vor- und Nachteile`."""
+_HYPHENATED = re.compile(r"\b(?=([^\W\d_]+-[^\W\d_]+))")
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,7 @@ def extract(path: Path) -> Text:
         return Text("", problem="not text, or unknown encoding")
     except Exception as error:  # a damaged file surfaces as anything; the file is reported, the others are read
         return Text("", problem=f"unreadable: {type(error).__name__}")
-    if text.body:
+    if text.body or text.problem:
         return text
     return Text("", problem=f"no text on its {counted(text.pages, 'page')}, scanned?" if text.pages else "no text")
 
@@ -56,8 +61,29 @@ def _pdf(path: Path) -> Text:
     from pypdf import PdfReader
 
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # what is wrong with a file is told in the findings
-    pages = [clean(page.extract_text()) for page in PdfReader(path).pages]
-    return Text("\n\n".join(filter(None, pages)), pages=len(pages), pages_without_text=pages.count(""))
+    reader = PdfReader(path)
+    if reader.is_encrypted and not reader.decrypt(""):  # most can be read, and have a password for printing alone, say
+        return Text("", problem="needs a password")
+    pages = [clean(page.extract_text()) for page in reader.pages]
+    body = _unbroken("\n\n".join(filter(None, pages)))
+    return Text(body, pages=len(pages), pages_without_text=pages.count(""))
+
+
+def _unbroken(text: str) -> str:
+    """The text with the words put together that were broken at the end of a line.
+
+    A hyphen goes, unless the text has that word with it within a line too (`long-term`).
+    """
+    hyphenated = {word.casefold() for word in _HYPHENATED.findall(text)}
+
+    def whole(broken: re.Match[str]) -> str:
+        start, rest = broken.groups()
+        if not rest[0].islower():
+            return broken[0]
+        compound = f"{start}-{rest}"
+        return compound if compound.casefold() in hyphenated else start + rest
+
+    return _BROKEN.sub(whole, text)
 
 
 def _html(path: Path) -> Text:

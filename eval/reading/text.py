@@ -22,6 +22,8 @@ SAMPLE = 1_000_000
 """Bytes that are looked at to guess an encoding."""
 _SOFT_HYPHEN = re.compile("\N{SOFT HYPHEN}\n?")
 """With the line break for which it became a visible one."""
+_LIGATURE = re.compile("[\ufb00-\ufb06]")
+"""Two or three Latin letters drawn as one, as the fonts of PDFs have them."""
 SURROGATE = re.compile("[\ud800-\udfff]")
 _STRAY = re.compile("[\udc80-\udcff]")
 """A byte that is no UTF-8, as Python's `surrogateescape` has it."""
@@ -106,10 +108,12 @@ def decode(data: bytes, name: str) -> Decoded:
 def clean(text: str) -> str:
     """Strip surrounding white space and turn CRLF into LF; lone surrogates, which no file can hold, become U+FFFD.
 
-    A letter and its marks become one character where there is one (Unicode's normal form C), and soft hyphens, which
-    say where a word may be broken, go: texts that look the same are the same.
+    A letter and its marks become one character where there is one (Unicode's normal form C), ligatures of Latin letters
+    become these letters, and soft hyphens, which say where a word may be broken, go: texts that look the same are the
+    same.
     """
     text = _SOFT_HYPHEN.sub("", text.replace("\r\n", "\n")).strip()
+    text = _LIGATURE.sub(lambda drawn: unicodedata.normalize("NFKC", drawn[0]), text)
     return unicodedata.normalize("NFC", SURROGATE.sub("\ufffd", text))
 
 

@@ -287,6 +287,37 @@ def test_pdf_pages_without_text_are_counted(tmp_path: Path) -> None:
     assert (pages.code, pages.count, pages.rows) == ("unread_documents", 1, ("a.pdf",))
 
 
+def pdf_lines(*lines: str) -> str:
+    """What `write_pdf` takes for a page of several lines."""
+    return ") Tj 0 -16 Td (".join(lines)
+
+
+def test_words_that_a_pdf_breaks_at_the_end_of_a_line_are_whole(tmp_path: Path) -> None:
+    lines = ["A decla-", "ration for the long-", "term; a long-term con-", "tract of Smith-", "Jones, and in-"]
+    write_pdf(tmp_path / "a.pdf", [pdf_lines(*lines, "and outgoing")])
+    read = ["A declaration for the long-term; a long-term contract of Smith-", "Jones, and in-", "and outgoing"]
+    assert texts(read_documents(tmp_path))["a.pdf"].splitlines() == read
+
+
+def test_ligatures_are_the_letters_that_they_draw(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("The o\ufb03ce \ufb01les \ufb02at \ufb06amps.")
+    assert texts(read_documents(tmp_path)) == {"a.txt": "The office files flat stamps."}
+
+
+@pytest.mark.parametrize("cipher", ["RC4-128", "AES-256"])
+def test_a_pdf_is_read_unless_it_needs_a_password_to_be_opened(tmp_path: Path, cipher: str) -> None:
+    from pypdf import PdfWriter
+
+    write_pdf(tmp_path / "plain.pdf", ["Opening hours"])
+    for name, password in (("open.pdf", ""), ("shut.pdf", "secret")):
+        writer = PdfWriter(clone_from=tmp_path / "plain.pdf")
+        writer.encrypt(password, owner_password="owner", algorithm=cipher)
+        writer.write(tmp_path / name)
+    file = read_documents(tmp_path)
+    assert texts(file) == {"open.pdf": "Opening hours", "plain.pdf": "Opening hours"}
+    assert "shut.pdf (needs a password)" in file.findings[0].message
+
+
 def test_whatever_yields_no_text_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "good.txt").write_text("text")
     (tmp_path / "blank.txt").write_text(" \n")
