@@ -42,7 +42,7 @@ from eval.errors import RequestError
 from eval.findings import Finding, in_test, of_test
 
 LOST = ("unparseable_rows", "empty_input", "empty_output")
-"""Findings of rows that were left out, or say nothing."""
+"""Findings of rows that were left out, or say nothing. Warnings on how a file was read tell of rows, too."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def refuse_hopeless(findings: Sequence[Finding]) -> None:
     """Raise RequestError for the first finding with which no comparison makes sense, and say which rows were lost."""
     for finding in findings:
         if finding.severity == "error":
-            lost = [f.said for f in findings if f.code in LOST]
+            lost = [f.said for f in findings if f.code in LOST or (f.code, f.severity) == ("column_mapping", "warning")]
             raise RequestError(" ".join([finding.message, *lost, finding.action]))
 
 

@@ -32,6 +32,9 @@ SAMPLE, SAMPLE_ROWS = 200_000, 200
 """Characters and rows that are looked at to find the delimiter and the header."""
 MOST_TITLES = 5
 """Rows above a header."""
+ERRORS = frozenset(("#N/A", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NUM!", "#NULL!", "#SPILL!", "#CALC!"))
+ERRORS |= frozenset(("#NV", "#BEZUG!", "#WERT!", "#ZAHL!", "#VALEUR!", "#NOM?", "#NOMBRE!", "#NUL!"))
+"""What spreadsheets show where a formula fails or a text was taken for one; CSV has it in the user's language."""
 csv.field_size_limit(2**31 - 1)
 
 
@@ -42,7 +45,8 @@ def read_delimited(path: Path) -> Reading:
     broken: list[int] = []
     stray: list[int] = []
     grid = from_grid(_cells(text, delimiter, broken, stray))
-    findings = assumed(path.name, decoded, delimiter) + grid.above(path.name) + _quoted(path.name, stray)
+    findings = assumed(path.name, decoded, delimiter) + grid.above(path.name) + grid.failed(path.name)
+    findings += _quoted(path.name, stray)
     broken += grid.odd
     findings += unparseable(path.name, broken, "CSV with as many cells as the header")
     return Reading(grid.records, findings, broken)
@@ -55,6 +59,10 @@ class Grid:
     records: list[Record]
     odd: list[int]
     """Lines with cells beyond the header."""
+    names: Sequence[str] = ()
+    """Of the columns, in order."""
+    errors: Sequence[tuple[int, str, str]] = ()
+    """Line, column and text of cells with an error of the spreadsheet, which are read as empty."""
     header: int = 0
     """Its line."""
     titles: int = 0
@@ -67,6 +75,18 @@ class Grid:
         lines = counted(self.titles, "line")
         message = f"Took line {self.header} of {name} for the column names, and the {lines} above for a title."
         return [Finding("column_mapping", "info", 1, (), message, "Remove what is above the column names if not.")]
+
+    def failed(self, name: str) -> list[Finding]:
+        """State which cells were errors of the spreadsheet, if any."""
+        if not self.errors:
+            return []
+        lines = sorted({line for line, *_ in self.errors})
+        kinds, columns = (dict.fromkeys(told) for told in zip(*((e[2], f'"{e[1]}"') for e in self.errors), strict=True))
+        cells = "cell holds an error" if len(self.errors) == 1 else "cells hold an error"
+        message = f"{len(self.errors)} {cells} of the spreadsheet ({listed(kinds)}) in {listed(columns)} of {name}, "
+        message += f"read as empty: line {listed(map(str, lines))}."
+        action = "Repair the formulas, or store as text what was taken for one."
+        return [Finding("column_mapping", "warning", len(lines), on_lines(lines), message, action)]
 
 
 def from_grid(grid: Iterable[tuple[int, Sequence[object]]]) -> Grid:
@@ -82,14 +102,19 @@ def from_grid(grid: Iterable[tuple[int, Sequence[object]]]) -> Grid:
     header = _header(names)
     records: list[Record] = []
     odd: list[int] = []
+    errors: list[tuple[int, str, str]] = []
     for line, cells in chain(first[place + 1 :], rows):
         if not cells and len(header) == 1:
             cells = [""]  # an empty line is how a single empty cell is written
         if _width(cells) <= len(header):
-            records.append((line, dict(zip(header, cells, strict=False))))
+            named = dict(zip(header, cells, strict=False))
+            failed = [(line, name, cell) for name, cell in named.items() if isinstance(cell, str) and cell in ERRORS]
+            named.update((name, None) for _, name, _ in failed)
+            records.append((line, named))
+            errors += failed
         else:
             odd.append(line)
-    return Grid(records, odd, start, titles)
+    return Grid(records, odd, header, errors, start, titles)
 
 
 def title_rows(widths: Sequence[int]) -> int:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eval.errors import RequestError
-from eval.reading.text import clean, counted, read_text
+from eval.reading.text import clean, counted, is_of_old_office, read_text
 from eval.reading.web_page import read_page
 from eval.reading.word import read_word
 
@@ -91,6 +91,8 @@ def _html(path: Path) -> Text:
 
 
 def _docx(path: Path) -> Text:
+    if is_of_old_office(path):
+        return Text("", problem="needs a password, or is in the format of Word 2003")
     return Text(read_word(path))
 
 

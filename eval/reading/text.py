@@ -8,7 +8,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 from decimal import Decimal
 from itertools import chain
 from pathlib import Path
@@ -83,6 +83,12 @@ def read_text(path: Path) -> Decoded:
         raise RequestError(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
+def is_of_old_office(path: Path) -> bool:
+    """Tell whether a file is a container of Office 2003, in which newer files with a password are put as well."""
+    with path.open("rb") as file:
+        return file.read(8) == b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+
+
 def decode(data: bytes, name: str) -> Decoded:
     """Return the text and the encoding it was read with; RequestError for what is not text.
 
@@ -135,7 +141,7 @@ def is_blank(value: object) -> bool:
 def as_text(value: object) -> str:
     """Return a cell as text: objects, lists and truth values as JSON, anything blank as the empty string.
 
-    Numbers are written without an exponent: 0.00001, not 1e-05.
+    Numbers are written without an exponent: 0.00001, not 1e-05. Durations are hours, minutes and seconds: 26:30:00.
     NaN and infinities in objects and lists, for which JSON has no word, become null.
     """
     if is_blank(value):
@@ -145,6 +151,9 @@ def as_text(value: object) -> str:
         return clean(json.dumps(finite, ensure_ascii=False))
     if isinstance(value, datetime) and value.time() == time():  # a workbook has no other way to store a date
         value = value.date()
+    if isinstance(value, timedelta):
+        hours, rest = divmod(abs(value), timedelta(hours=1))
+        value = f"{'-' if value < timedelta() else ''}{hours}{str(rest)[1:]}"
     if isinstance(value, float | Decimal) and "e" in str(value).lower():
         value = f"{Decimal(str(value)):f}"
     return clean(str(value))

@@ -6,7 +6,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Callable
-from datetime import date
+from datetime import date, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -266,7 +266,7 @@ def test_semicolons_are_found_though_every_row_has_a_decimal_comma(write: Write)
     assert pairs(read_examples(write("a.csv", f"text;output\n{rows}")))[0] == ("parcel 0", "0,5")
 
 
-def formatted(path: Path, *cells: tuple[float, str]) -> ExampleFile:
+def formatted(path: Path, *cells: tuple[object, str]) -> ExampleFile:
     from openpyxl import Workbook
 
     book = Workbook()
@@ -306,6 +306,72 @@ def test_a_workbooks_dates_are_dates(tmp_path: Path) -> None:
         book.worksheets[0].append(row)
     book.save(tmp_path / "a.xlsx")
     assert pairs(read_examples(tmp_path / "a.xlsx")) == [("a", "2024-03-01"), ("b", "2024-03-01 08:30:00")]
+
+
+def test_dates_and_durations_that_a_workbook_shows_otherwise_are_told(tmp_path: Path) -> None:
+    cells = [(date(2024, 3, 1), "dd.mm.yyyy"), (time(8, 30), "hh:mm"), (timedelta(hours=26, minutes=30), "[h]:mm")]
+    file = formatted(tmp_path / "a.xlsx", *cells)
+    assert [e.target for e in file.examples] == ["2024-03-01", "08:30:00", "26:30:00"]
+    (said,) = [f for f in file.findings if "not as they are shown" in f.message]
+    assert "2024-03-01 (in the format dd.mm.yyyy), 08:30:00 (in the format hh:mm), 26:30:00 (in" in said.message
+    plain = [(date(2024, 3, 1), "yyyy\\-mm\\-dd;@"), (time(8, 30), "h:mm:ss"), (timedelta(hours=26), "[h]:mm:ss")]
+    assert len(formatted(tmp_path / "b.xlsx", *plain).findings) == 1
+
+
+def test_a_workbooks_numbers_have_the_figures_that_excel_reckons_with(tmp_path: Path) -> None:
+    file = formatted(tmp_path / "a.xlsx", (20 * 1.19, "General"), (0.1 + 0.2, "0.00"), (1e-7 / 3, "General"))
+    assert [e.target for e in file.examples] == ["23.8", "0.3", "0.0000000333333333333333"]
+    assert len(file.findings) == 1
+
+
+def workbook(path: Path, *sheets: list[list[object]], merged: str = "") -> Path:
+    from openpyxl import Workbook
+
+    book = Workbook()
+    for place, rows in enumerate(sheets):
+        sheet = book.worksheets[0] if not place else book.create_sheet(f"Sheet{place + 1}")
+        for row in rows:
+            sheet.append(row)
+    for area in merged.split():
+        book.worksheets[0].merge_cells(area)
+    book.save(path)
+    return path
+
+
+def test_a_cell_that_is_merged_over_rows_is_the_value_of_each(tmp_path: Path) -> None:
+    rows = [["Tickets", None], ["label", "text"], ["x", "a"], [None, "b"], [None, "c"], ["y", "d"], [None, "e"]]
+    file = read_examples(workbook(tmp_path / "a.xlsx", rows, merged="A1:B1 A3:A5 A6:A7"))
+    assert pairs(file) == [("a", "x"), ("b", "x"), ("c", "x"), ("d", "y"), ("e", "y")]
+    (told,) = [f for f in file.findings if "merged" in f.message]
+    assert (told.code, told.severity, told.count) == ("column_mapping", "info", 3)
+
+
+def test_cells_with_an_error_of_the_spreadsheet_are_empty(tmp_path: Path, write: Write) -> None:
+    rows = [["a", "x"], ["b", "#N/A"], ["c", "#N/A"], ["#NAME?", "x"], ["d", "y"]]
+    book = workbook(tmp_path / "a.xlsx", [["text", "label"], *rows])
+    for path in (book, write("a.csv", "text,label\n" + "".join(f"{text},{label}\n" for text, label in rows))):
+        file = read_examples(path)
+        assert pairs(file) == [("a", "x"), ("d", "y")]
+        (told,) = [f for f in file.findings if "error" in f.message]
+        assert (told.code, told.severity, told.rows) == ("column_mapping", "warning", ("line 3", "line 4", "line 5"))
+        assert 'an error of the spreadsheet (#N/A, #NAME?) in "label", "text" of a.' in told.message
+
+
+def test_a_sheet_that_may_be_the_one_that_is_meant_is_a_warning(tmp_path: Path) -> None:
+    header, rows = ["text", "label"], [["a", "x"], ["b", "y"]]
+    cover, list_ = [["Question", "Answer"], ["Who?", "Ada"]], [["Country"], ["Spain"], ["Chile"], ["Peru"]]
+    others = {"cover": ([header, *rows],), "months": ([cover[0], ["When?", "May"]],), "plain": (list_, [["a", "b"]])}
+    for name, sheets in others.items():
+        file = read_examples(workbook(tmp_path / f"{name}.xlsx", cover, *sheets))
+        assert pairs(file) == [("Who?", "Ada")]
+        (told,) = [f for f in file.findings if "Read only the sheet" in f.message]
+        assert (told.severity == "warning", "Of these, Sheet2 has" in told.message) == (name != "plain",) * 2
+
+
+def test_a_workbook_with_a_password_says_so(write: Write) -> None:
+    path = write("a.xlsx", bytes.fromhex("D0CF11E0A1B11AE1") + b"\0" * 600)
+    with pytest.raises(RequestError, match="needs a password to be opened, or is in the format of Excel 2003"):
+        read_examples(path)
 
 
 def test_signs_that_a_workbook_writes_as_their_numbers_are_read(tmp_path: Path) -> None:

@@ -156,6 +156,13 @@ def test_what_is_hopeless_cannot_be_accepted() -> None:
         refuse_hopeless(findings)
 
 
+def test_a_refusal_tells_of_sheets_that_were_not_read() -> None:
+    sheet = Finding("column_mapping", "warning", 1, ("Data",), "Not read: Data.", "Move it to the front.")
+    found = [sheet, *audit(SORT, labelled(*["a"] * 10)).findings]
+    with pytest.raises(RequestError, match=r"are needed\. Not read: Data\. Move it to the front\. Label more"):
+        refuse_hopeless(found)
+
+
 def test_warnings_are_not_refused() -> None:
     findings = audit(SORT, [*labelled(*["a"] * 40, "b"), Example("x", CLEAN[0].input, ("b",))]).findings
     assert {f.severity for f in findings} == {"warning"}
