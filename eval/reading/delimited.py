@@ -25,6 +25,8 @@ class Reading(NamedTuple):
     findings: list[Finding]
     broken: Sequence[int] = ()
     """Lines of the rows that could not be read."""
+    unit: str = "line"
+    """What rows are counted in: of a list, a data set or a Parquet file, an `item`."""
 
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
@@ -157,20 +159,21 @@ def assumed(name: str, decoded: Decoded, delimiter: str = ",") -> list[Finding]:
     ]
 
 
-def unparseable(name: str, lines: Iterable[int], wanted: str) -> list[Finding]:
-    """Report the physical lines that could not be read, if any."""
+def unparseable(name: str, lines: Iterable[int], wanted: str, unit: str = "line") -> list[Finding]:
+    """Report the physical lines, or items of a list, that could not be read, if any."""
     numbers = sorted(set(lines))
     if not numbers:
         return []
     verb = "is" if len(numbers) == 1 else "are"
     listing = listed(map(str, numbers))
-    message = f"{counted(len(numbers), 'line')} of {name} {verb} not {wanted} and left out: {listing}."
-    return [Finding("unparseable_rows", "warning", len(numbers), on_lines(numbers), message, "Repair these lines.")]
+    message = f"{counted(len(numbers), unit)} of {name} {verb} not {wanted} and left out: {listing}."
+    rows, action = on_lines(numbers, unit), f"Repair these {unit}s."
+    return [Finding("unparseable_rows", "warning", len(numbers), rows, message, action)]
 
 
-def on_lines(numbers: Iterable[int]) -> tuple[str, ...]:
+def on_lines(numbers: Iterable[int], unit: str = "line") -> tuple[str, ...]:
     """What a finding calls rows that have no id, by where they are in their file."""
-    return tuple(f"line {number}" for number in numbers)
+    return tuple(f"{unit} {number}" for number in numbers)
 
 
 def _delimiter(text: str) -> tuple[str, str]:

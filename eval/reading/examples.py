@@ -77,10 +77,10 @@ def examples_of(table: Table, *, input_columns: Sequence[str] = (), output_colum
     renamed = [str(row.line) for id, e, (row, *_) in zip(wanted, examples, usable, strict=True) if id not in ("", e.id)]
     findings = (
         *table.findings,
-        _mapped(mapping.finding(table), renamed),
+        _mapped(mapping.finding(table), renamed, table.unit),
         *_more_than_text(mapping, table.title, [e.id for e, holds in zip(examples, more, strict=True) if holds]),
-        *_gaps(table.title, "empty_input", "input", mapping.inputs, no_input),
-        *_gaps(table.title, "empty_output", "output", (mapping.output,), no_output),
+        *_gaps(table, "empty_input", "input", mapping.inputs, no_input),
+        *_gaps(table, "empty_output", "output", (mapping.output,), no_output),
     )
     inputs = () if mapping.chat else mapping.inputs
     kept = [row for row, _, _ in usable]
@@ -88,11 +88,11 @@ def examples_of(table: Table, *, input_columns: Sequence[str] = (), output_colum
     return ExampleFile(examples, findings, _cells(table, kept), inputs, len(table.rows), lines)
 
 
-def _mapped(finding: Finding, renamed: Sequence[str]) -> Finding:
-    """How the columns were read, and the lines of rows whose id was another row's already."""
+def _mapped(finding: Finding, renamed: Sequence[str], unit: str) -> Finding:
+    """How the columns were read, and the lines (or items) of rows whose id was another row's already."""
     if not renamed:
         return finding
-    rows = f"{counted(len(renamed), 'row')} with the id of an earlier one (line {listed(renamed)})"
+    rows = f"{counted(len(renamed), 'row')} with the id of an earlier one ({unit} {listed(renamed)})"
     return replace(
         finding, message=f"{finding.message} Gave {rows} an id of {'its' if len(renamed) == 1 else 'their'} own."
     )
@@ -108,14 +108,14 @@ def _gap(mapping: ColumnMapping, row: Row, columns: Sequence[str]) -> _Gap:
     return _Gap(_id_of(mapping, row) or f"row-{row.record}", row.line, reason)
 
 
-def _gaps(title: str, code: str, noun: str, columns: Sequence[str], gaps: Sequence[_Gap]) -> list[Finding]:
+def _gaps(table: Table, code: str, noun: str, columns: Sequence[str], gaps: Sequence[_Gap]) -> list[Finding]:
     if not gaps:
         return []
     lines: dict[str, list[str]] = {}
     for gap in gaps:
         lines.setdefault(gap.reason, []).append(str(gap.line))
-    named = "; ".join(f"{reason} in line {listed(numbers, MOST_LINES)}" for reason, numbers in lines.items())
-    message = f"Left out {counted(len(gaps), 'row')} of {title} without an {noun} in {quoted(columns)}: {named}."
+    named = "; ".join(f"{reason} in {table.unit} {listed(numbers, MOST_LINES)}" for reason, numbers in lines.items())
+    message = f"Left out {counted(len(gaps), 'row')} of {table.title} without an {noun} in {quoted(columns)}: {named}."
     action = f"Fill in the {noun}, or remove the rows."
     if code == "empty_output":
         action = 'Fill in the output ("none", say, where there is nothing to answer), or remove the rows.'

@@ -39,29 +39,32 @@ def read_json_lines(path: Path) -> Reading:
     """Read one JSON object per line; broken lines are reported by number, and reading goes on."""
     decoded = read_text(path)
     whole = _parse(decoded.text) if decoded.text.lstrip().startswith("[") else None
-    records, broken = _objects(whole) if isinstance(whole, list) else _lines(decoded.text)
-    return _json_reading(path, decoded, records, broken)
+    if isinstance(whole, list):
+        return _json_reading(path, decoded, *_objects(whole), "item")
+    return _json_reading(path, decoded, *_lines(decoded.text))
 
 
 def read_json(path: Path) -> Reading:
     """Read a list of objects, or an object that holds one; JSON Lines under the wrong name are read as well."""
     decoded = read_text(path)
     content = _parse(decoded.text)
-    if content is None:
-        is_list = decoded.text.lstrip().startswith("[")  # of which lines may be objects by chance
-        records, broken = ([], []) if is_list else _lines(decoded.text)
-        if not records:
-            raise RequestError(
-                f"{path} is not valid JSON ({_fault(decoded.text)}): give a list of objects, or one object per line "
-                "(JSON Lines)."
-            )
-    else:
-        records, broken = _objects(_flat(_only_list(content, path)))
+    if content is not None:
+        return _json_reading(path, decoded, *_objects(_flat(_only_list(content, path))), "item")
+    is_list = decoded.text.lstrip().startswith("[")  # of which lines may be objects by chance
+    records, broken = ([], []) if is_list else _lines(decoded.text)
+    if not records:
+        raise RequestError(
+            f"{path} is not valid JSON ({_fault(decoded.text)}): give a list of objects, or one object per line "
+            "(JSON Lines)."
+        )
     return _json_reading(path, decoded, records, broken)
 
 
-def _json_reading(path: Path, decoded: Decoded, records: list[Record], broken: Sequence[int]) -> Reading:
-    return Reading(records, assumed(path.name, decoded) + unparseable(path.name, broken, "a JSON object"), broken)
+def _json_reading(
+    path: Path, decoded: Decoded, records: list[Record], broken: Sequence[int], unit: str = "line"
+) -> Reading:
+    findings = assumed(path.name, decoded) + unparseable(path.name, broken, "a JSON object", unit)
+    return Reading(records, findings, broken, unit)
 
 
 def read_parquet(path: Path) -> Reading:
@@ -75,7 +78,7 @@ def read_parquet(path: Path) -> Reading:
     except Exception as error:  # pyarrow's errors share no base class with those of its decoders
         raise RequestError(f"{path} is not a readable Parquet file ({_brief(error)}): export it again.") from error
     named = [{k: _readable(v, k, path) for k, v in row.items() if not k.startswith("__index_level_")} for row in rows]
-    return Reading(_objects(named)[0], [])
+    return Reading(_objects(named)[0], [], unit="item")
 
 
 def _as_written(table: Any) -> Any:
@@ -327,7 +330,7 @@ def read_hub(source: str) -> Reading:
         raise RequestError(f"{source} could not be fetched ({_brief(error)}): {fix}.") from error
     labels = {column: kind for column, kind in data.features.items() if isinstance(kind, datasets.ClassLabel)}
     named = [{key: _label(labels.get(key), value) for key, value in row.items()} for row in rows]
-    return Reading(_objects(named)[0], [])
+    return Reading(_objects(named)[0], [], unit="item")
 
 
 def _label(names: Any, value: object) -> object:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain, count
@@ -14,6 +15,8 @@ from eval.reading.delimited import Reading, Record, on_lines, read_delimited
 from eval.reading.formats import read_hub, read_json, read_json_lines, read_parquet, read_workbook
 from eval.reading.text import clean, counted, is_blank, listed
 
+GARBLED = re.compile("Ã[\x80-\x9f\xa1-\xba\xbc-\xbfŸ„‰€œ]|â€|\ufffd")
+"""UTF-8 that was read as Windows-1252 and written so, which no language has; and what stands for unknown letters."""
 READERS: dict[str, Callable[[Path], Reading]] = {
     ".jsonl": read_json_lines,
     ".ndjson": read_json_lines,
@@ -48,6 +51,8 @@ class Table:
     """Lines of the rows that could not be read."""
     blank: tuple[int, ...] = ()
     """Lines of the rows that have cells, but nothing in them."""
+    unit: str = "line"
+    """What `Row.line` counts: lines, or items."""
 
     @property
     def title(self) -> str:
@@ -63,13 +68,13 @@ def read_table(source: str | Path) -> Table:
     """Read a table from a file or from `hf:ORG/NAME:SPLIT`; RequestError where that is impossible."""
     name = str(source)
     if name.startswith("hf:"):
-        records, findings, broken = read_hub(name)
+        records, findings, broken, unit = read_hub(name)
     else:
         path = readable_file(source)
         reader = READERS.get(path.suffix.lower())
         if reader is None:
             raise RequestError(f"{path} has an unknown type: convert it to one of {', '.join(READERS)}.")
-        records, findings, broken = reader(path)
+        records, findings, broken, unit = reader(path)
     names = _column_names(records)
     records = [(line, {names[name]: cell for name, cell in values.items()}) for line, values in records]
     filled = [record for record in records if not _is_blank(record)]
@@ -79,8 +84,9 @@ def read_table(source: str | Path) -> Table:
     blank = [record for record in records if _is_blank(record)]
     rows = tuple(Row(number, line, values) for number, (line, values) in enumerate(filled, 1))
     columns = tuple(dict.fromkeys(column for _, values in filled for column in values))
-    findings = [*findings, *_blank_rows(name, blank)]
-    return Table(name, columns, rows, tuple(findings), tuple(broken), tuple(line for line, cells in blank if cells))
+    findings = [*findings, *_blank_rows(name, blank, unit), *_garbled(name, rows, unit)]
+    empty = tuple(line for line, cells in blank if cells)
+    return Table(name, columns, rows, tuple(findings), tuple(broken), empty, unit)
 
 
 def readable_file(source: str | Path) -> Path:
@@ -111,13 +117,27 @@ def _is_blank(record: Record) -> bool:
     return all(map(is_blank, record[1].values()))
 
 
-def _blank_rows(name: str, blank: Sequence[Record]) -> list[Finding]:
+def _blank_rows(name: str, blank: Sequence[Record], unit: str) -> list[Finding]:
     if not blank:
         return []
     lines = [line for line, _ in blank]
     listing = listed(map(str, lines))
-    message = f"Ignored {counted(len(lines), 'entirely empty row')} of {_title(name)}: line {listing}."
-    return [Finding("empty_input", "info", len(lines), on_lines(lines), message, "")]
+    message = f"Ignored {counted(len(lines), 'entirely empty row')} of {_title(name)}: {unit} {listing}."
+    return [Finding("empty_input", "info", len(lines), on_lines(lines, unit), message, "")]
+
+
+def _garbled(name: str, rows: Sequence[Row], unit: str) -> list[Finding]:
+    """Rows with letters that were lost before the file was written, which no reading brings back."""
+    lines = [row.line for row in rows if any(isinstance(v, str) and GARBLED.search(v) for v in row.values.values())]
+    if not lines:
+        return []
+    verb = "has" if len(lines) == 1 else "have"
+    message = (
+        f"{counted(len(lines), 'row')} of {_title(name)} {verb} letters that an export spoiled, such as Ã¤ for ä, "
+    )
+    message += f"or � for any: {unit} {listed(map(str, lines))}."
+    action = "Export these rows again from where they read well."
+    return [Finding("encoding_assumed", "warning", len(lines), on_lines(lines, unit), message, action)]
 
 
 def _title(name: str) -> str:

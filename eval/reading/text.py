@@ -225,12 +225,23 @@ def _legacy_encoding(data: bytes) -> str:
 def _is_plausible(text: str) -> bool:
     """Tell whether text, read as Windows-1252, may be what was meant.
 
-    At most a tenth of its non-ASCII characters may be undefined or symbols inside words, and at most half may stand in
-    threes or more, as another script's do.
+    At most a tenth of its non-ASCII characters may be undefined or stand in a word as none does there, such as the
+    letters of DOS and of old Macs (`arriv‚e`, `spŠter`), and at most half may stand in threes or more, as another
+    script's do.
     """
     runs = [len(run) for run in _NOT_ASCII.findall(text)]
     odd = sum(
-        a.isalpha() and c.isalpha() and not b.isascii() and unicodedata.category(b)[0] in "SN"
-        for a, b, c in zip(text, text[1:], text[2:], strict=False)
+        a.isalpha() and not b.isascii() and _is_odd(a, b, c) for a, b, c in zip(text, text[1:], text[2:], strict=False)
     )
     return odd + text.count("\ufffd") <= 0.1 * sum(runs) and 2 * sum(n for n in runs if n > 2) <= sum(runs)
+
+
+def _is_odd(before: str, sign: str, after: str) -> bool:
+    """Tell whether a sign that follows a letter is a symbol or a figure inside a word, or a capital or mark that is no
+    part of one."""
+    kind = unicodedata.category(sign)
+    if kind in ("Lu", "Lm", "Ps"):
+        return before.islower() and not after.isupper()
+    if kind[0] == "P":
+        return before.islower() and after.islower() and sign not in "‘’–—…·"
+    return kind[0] in "SN" and after.isalpha()

@@ -200,6 +200,10 @@ KOREAN = "고객이 소포가 제시간에 도착하지 않았다고 불평합�
         (TAIWANESE, "big5", True),
         (KOREAN, "cp949", True),
         ("Où est le colis de Noël ? Très déçu.", "mac_roman", True),
+        ("Die Lieferung kam später als angekündigt, der Schlüssel für die Tür fehlt.", "mac_roman", True),
+        ("¿Cuándo llegará mi envío? El número de pedido no aparece. Mañana quiero la devolución.", "mac_roman", True),
+        ("La commande est arrivée abîmée et le vendeur a refusé l'échange.", "cp850", True),
+        (HUNGARIAN, "cp852", True),
     ],
 )
 def test_the_encoding_is_detected_and_stated_unless_it_is_utf8(
@@ -222,6 +226,8 @@ def test_the_encoding_is_detected_and_stated_unless_it_is_utf8(
         "señor",
         "Ýmir Þór á leið",
         "Herr Nový",
+        "a word—another and wait…what",
+        "l’été à CŒUR ouvert",
     ],
 )
 def test_a_few_letters_of_a_western_file_are_read_as_windows_1252(write: Write, text: str) -> None:
@@ -230,6 +236,14 @@ def test_a_few_letters_of_a_western_file_are_read_as_windows_1252(write: Write, 
     assert (
         "Windows-1252" in found(file, "encoding_assumed").message or "cp1252" in found(file, "encoding_assumed").message
     )
+
+
+@pytest.mark.parametrize("broken", ["sp\u00c3\u00a4ter", "it\u00e2\u20ac\u2122s", "sp\ufffdter"])
+def test_letters_that_an_export_spoiled_are_told(write: Write, broken: str) -> None:
+    file = read_examples(write("a.jsonl", [{"text": text, "label": "x"} for text in ("NÃO é", broken, "später")]))
+    told = found(file, "encoding_assumed")
+    assert (told.severity, told.count, told.rows) == ("warning", 1, ("line 2",))
+    assert len(file.examples) == 3
 
 
 def test_rows_pasted_in_another_encoding_do_not_spoil_a_file(write: Write) -> None:
@@ -907,6 +921,18 @@ def test_every_unusable_row_is_named_with_its_reason(write: Write) -> None:
     assert found(file, "empty_output").rows == ("r2", "r3", "r5", "row-6")
     assert "null in line 2; blank in line 3, 6; missing in line 5" in found(file, "empty_output").message
     assert found(file, "empty_input").rows == ("r4",)
+
+
+def test_rows_of_a_list_are_named_by_their_place_in_it(write: Write) -> None:
+    rows = [{"input": "a", "output": "x"}, 5, {"input": "b", "output": None}, {"input": "", "output": None}]
+    file = read_examples(write("a.json", json.dumps(rows, indent=2)))
+    assert [finding.rows for finding in file.findings if finding.code != "column_mapping"] == [
+        ("item 2",),
+        ("item 4",),
+        ("row-2",),
+    ]
+    assert "1 item of a.json is not a JSON object and left out: 2" in found(file, "unparseable_rows").message
+    assert "null in item 3." in found(file, "empty_output").message
 
 
 def test_ids_are_unique_whatever_the_file_says(write: Write) -> None:
