@@ -102,9 +102,13 @@ def _with_numbers(kind: Any, as_: Any) -> Any:
         return struct([field.with_type(_with_numbers(field.type, as_)) for field in kind])
     if types.is_map(kind):
         return map_(kind.key_type, _with_numbers(kind.item_type, as_))
-    if types.is_list(kind):
-        return list_(kind.value_field.with_type(_with_numbers(kind.value_type, as_)))
-    return kind
+    is_list = types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind)
+    if not is_list and not types.is_dictionary(kind):
+        return kind
+    inner = _with_numbers(kind.value_type, as_)
+    if inner == kind.value_type:
+        return kind
+    return list_(kind.value_field.with_type(inner)) if is_list else inner
 
 
 def _readable(value: object, column: str, path: Path) -> object:

@@ -131,11 +131,9 @@ def _garbled(name: str, rows: Sequence[Row], unit: str) -> list[Finding]:
     lines = [row.line for row in rows if any(isinstance(v, str) and GARBLED.search(v) for v in row.values.values())]
     if not lines:
         return []
-    verb = "has" if len(lines) == 1 else "have"
-    message = (
-        f"{counted(len(lines), 'row')} of {_title(name)} {verb} letters that an export spoiled, such as Ã¤ for ä, "
-    )
-    message += f"or � for any: {unit} {listed(map(str, lines))}."
+    count, verb = counted(len(lines), "row"), "has" if len(lines) == 1 else "have"
+    message = f"{count} of {_title(name)} {verb} letters that an export spoiled, such as Ã¤ for ä, or � for any: "
+    message += f"{unit} {listed(map(str, lines))}."
     action = "Export these rows again from where they read well."
     return [Finding("encoding_assumed", "warning", len(lines), on_lines(lines, unit), message, action)]
 

@@ -661,6 +661,22 @@ def test_numbers_of_few_bits_within_objects_and_lists_are_those_that_were_writte
     assert pairs(read_examples(tmp_path / "a.parquet")) == [('{"prices": [49.9, null]}', '{"a": 0.1}')]
 
 
+@pytest.mark.parametrize("form", ["large list", "list of two", "dictionary"])
+def test_numbers_of_few_bits_are_those_that_were_written_in_every_form(form: str, tmp_path: Path) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    number = pa.float32()
+    outputs = {
+        "large list": pa.array([[49.9, 0.1], None], pa.large_list(number)),
+        "list of two": pa.array([[49.9, 0.1], None], pa.list_(number, 2)),
+        "dictionary": pa.array([49.9, None], number).dictionary_encode(),
+    }[form]
+    parquet.write_table(pa.table({"text": ["a", "b"], "output": outputs}), tmp_path / "a.parquet")
+    (example,) = read_examples(tmp_path / "a.parquet").examples
+    assert example.targets == (("49.9",) if form == "dictionary" else ("49.9", "0.1"))
+
+
 def test_a_workbook_gives_its_first_sheet_and_names_the_others(tmp_path: Path) -> None:
     from openpyxl import Workbook
 
