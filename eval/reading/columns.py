@@ -91,6 +91,11 @@ class ColumnMapping:
         cells = [row.values.get(name) for name in self.inputs] if turns is None else [list(turns)]
         return any(map(holds_more_than_text, cells))
 
+    def unread(self, table: Table) -> str:
+        """A sentence on what of conversations in the input is not read; empty where there is nothing."""
+        conversations = [turns_of(row.values.get(name)) for row in table.rows for name in self.inputs]
+        return unread_turns(conversations, answered=self.chat and bool(self.output))
+
     def _asked(self, row: Row) -> Sequence[Turn] | None:
         """The turns before the reply of a conversation that holds the output; None of other inputs."""
         turns = turns_of(row.values.get(self.inputs[0])) if self.chat else []
@@ -103,7 +108,7 @@ class ColumnMapping:
             message += " as the input."
         else:
             message = f'Read {quoted(self.inputs)} as the input and "{self.output}" as the output.'
-        message += _unread(table, self.inputs, answered=self.chat)
+        message += self.unread(table)
         ignored = [name for name in table.columns if is_ignored(table, name) and name != self.output]
         read = (*self.inputs, self.output, self.id)
         if unread := [name for name in table.columns if name not in read and name not in ignored]:
@@ -153,7 +158,7 @@ def map_inputs(table: Table, input_columns: Sequence[str] = ()) -> tuple[list[st
     mapping = ColumnMapping(inputs, "", None, chat)
     found: dict[int, str | None] = {row.line: mapping.input_of(row) for row in table.rows}
     found |= dict.fromkeys(table.blank, "") | dict.fromkeys(table.unread)
-    sentence = f"Read {quoted(inputs)} as the input.{_unread(table, inputs)}"
+    sentence = f"Read {quoted(inputs)} as the input.{mapping.unread(table)}"
     if more := sum(mapping.holds_more_than_text(row) for row in table.rows):
         sentence += f" Of {counted(more, 'row')} with pictures, sound or files there, the text alone is read."
     return [found[line] for line in sorted(found)], sentence
@@ -232,10 +237,11 @@ def assumed(table: Table) -> str:
 
 
 def _chat_column(table: Table) -> str | None:
-    """The column of conversations that end with a reply, if there is one."""
+    """The column of conversations of which most end with a reply, if there is one."""
     column = find_column(table, CHATS)
-    conversations = (turns_of(row.values.get(column)) for row in table.rows) if column else ()
-    return column if is_answered(next(filter(None, conversations), [])) else None
+    conversations = [turns_of(row.values.get(column)) for row in table.rows] if column else []
+    answered = sum(map(is_answered, conversations))
+    return column if 2 * answered > sum(map(bool, conversations)) else None
 
 
 def _is_one_value(value: object) -> bool:
@@ -251,8 +257,3 @@ def _input_text(value: object) -> str:
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return as_text("\n".join(value))
     return as_text(value)
-
-
-def _unread(table: Table, inputs: Sequence[str], *, answered: bool = False) -> str:
-    """A sentence on what of conversations is not read; empty where there is none."""
-    return unread_turns([turns_of(row.values.get(name)) for row in table.rows for name in inputs], answered=answered)

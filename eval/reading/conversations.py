@@ -9,6 +9,8 @@ from eval.reading.text import as_text, conjoined, counted
 
 Turn = dict[str, Any]
 USERS, ASSISTANTS, SYSTEMS = ("user", "human"), ("assistant", "gpt", "model"), ("system", "developer")
+CALLS = ("tool_calls", "function_call")
+"""What a turn holds besides its text, or instead, where the assistant calls a function."""
 MEDIA = (
     *("image", "audio", "video", "document", "file", "image_url", "audio_url", "video_url"),
     *("input_image", "input_audio", "input_file"),
@@ -50,6 +52,7 @@ def unread_turns(conversations: Sequence[Sequence[Turn]], *, answered: bool) -> 
     follows = [_last_reply(turns) is not None and not is_answered(turns) for turns in conversations]
     unread = {
         "system turns": sum(any(_role(turn) in SYSTEMS for turn in turns) for turns in conversations),
+        "calls of functions": sum(any(turn.get(c) for turn in turns for c in CALLS) for turns in conversations),
         "what follows the last assistant turn": sum(follows) if answered else 0,
     }
     told = [f"{what} (in {counted(count, 'row')})" for what, count in unread.items() if count]
@@ -104,7 +107,7 @@ def _last_reply(turns: Sequence[Turn]) -> int | None:
 
 def _role(turn: Turn) -> str:
     role = turn.get("role", turn.get("from"))
-    return role if isinstance(role, str) and ("content" in turn or "value" in turn) else ""
+    return role if isinstance(role, str) and any(name in turn for name in ("content", "value", *CALLS)) else ""
 
 
 def _speaker(turn: Turn) -> str:

@@ -137,7 +137,8 @@ def _nothing_usable(table: Table, mapping: ColumnMapping, no_output: bool) -> Re
     else:
         problem = f"No row of {table.name} has both an input and an output"
     return RequestError(
-        f"{problem}: fill it in, or name other columns with --input-columns and --output-column.{assumed(table)}"
+        f"{problem}: fill it in, or name other columns with --input-columns and --output-column."
+        f"{mapping.unread(table)}{assumed(table)}"
     )
 
 

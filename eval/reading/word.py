@@ -16,8 +16,14 @@ if TYPE_CHECKING:
     from docx.section import _Footer, _Header
     from docx.text.paragraph import Paragraph
 
-WRAPPERS = ("w:ins", "w:moveTo", "w:sdt", "w:sdtContent", "w:smartTag", "w:customXml", "w:fldSimple")
-"""What was inserted or moved there with changes tracked, content controls, tags and fields."""
+WRAPPERS = (
+    *("w:ins", "w:moveTo", "w:sdt", "w:sdtContent", "w:smartTag", "w:customXml", "w:fldSimple"),
+    *("w:bdo", "w:dir", "m:oMathPara"),
+)
+"""What was inserted or moved there with changes tracked, content controls, tags, fields, runs of a set direction, and
+formulas on lines of their own."""
+PARTS = {"num": "", "den": "/", "sup": "^", "sub": "_", "rad": "√"}
+"""Of a formula, with what is written before them."""
 FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
 """The same once more, for older programs."""
 BODY = 9
@@ -71,7 +77,8 @@ def _notes(document: Document) -> dict[tuple[str, str], str]:
 def _unwrap(body: Any, notes: Mapping[tuple[str, str], str]) -> None:
     """Put what stands in tracked insertions, content controls and the like where python-docx looks for it.
 
-    The paragraphs of a text box follow the one that holds it, and a note stands in brackets where it is referred to.
+    The paragraphs of a text box follow the one that holds it, and a note stands in brackets where it is referred to. Of
+    words with their reading above them (furigana), the words are left.
     """
     from docx.oxml import OxmlElement
     from docx.oxml.ns import qn
@@ -82,6 +89,15 @@ def _unwrap(body: Any, notes: Mapping[tuple[str, str], str]) -> None:
         for child in list(wrapper):
             wrapper.addprevious(child)
         wrapper.getparent().remove(wrapper)
+    for formula in list(body.iter(qn("m:oMath"))):
+        run = OxmlElement("w:r")
+        run.append(_text(_formula(formula)))
+        formula.addprevious(run)
+        formula.getparent().remove(formula)
+    for ruby in list(body.iter(qn("w:ruby"))):
+        for base in ruby.findall(qn("w:rubyBase")):
+            ruby.addprevious(_text("".join(text.text or "" for text in base.iter(qn("w:t")))))
+        ruby.getparent().remove(ruby)
     for box in reversed(list(body.iter(qn("w:txbxContent")))):
         paragraph = next(box.iterancestors(qn("w:p")))
         for child in reversed(list(box)):
@@ -89,9 +105,29 @@ def _unwrap(body: Any, notes: Mapping[tuple[str, str], str]) -> None:
     for kind in ("footnote", "endnote"):
         for reference in list(body.iter(qn(f"w:{kind}Reference"))):
             if said := notes.get((kind, reference.get(qn("w:id")))):
-                text = OxmlElement("w:t")
-                text.text = f" ({said})"
-                reference.addprevious(text)
+                reference.addprevious(_text(f" ({said})"))
+
+
+def _text(said: str) -> Any:
+    """A text within a run."""
+    from docx.oxml import OxmlElement
+
+    text = OxmlElement("w:t")
+    text.text = said
+    return text
+
+
+def _formula(part: Any) -> str:
+    """A formula, or a part of one, on one line: `(a+b)/2`, `x^2`."""
+    name = str(part.tag).rpartition("}")[2]
+    if name == "t":
+        return part.text or ""
+    said = "".join(map(_formula, part))
+    if not said:
+        return ""
+    if name == "d" or (name in PARTS and not re.fullmatch(r"[\w.,]+", said)):
+        said = f"({said})"
+    return PARTS.get(name, "") + said
 
 
 def _lines(container: Document | BlockItemContainer) -> Iterator[str]:

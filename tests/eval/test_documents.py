@@ -121,6 +121,32 @@ def test_docx_gives_insertions_content_controls_and_nested_tables(tmp_path: Path
     assert texts(read_documents(tmp_path))["a.docx"].splitlines() == lines
 
 
+def test_docx_gives_formulas_words_with_their_reading_and_runs_of_a_set_direction(tmp_path: Path) -> None:
+    from docx import Document
+    from docx.oxml import parse_xml
+    from docx.oxml.ns import nsdecls
+
+    def signs(text: str) -> str:
+        return f"<m:r><m:t>{text}</m:t></m:r>"
+
+    run = "<w:r><w:t>{}</w:t></w:r>".format
+    reading = f"<w:ruby><w:rubyPr/><w:rt>{run('やくしょ')}</w:rt><w:rubyBase>{run('役所')}</w:rubyBase></w:ruby>"
+    power = f"<m:sSup><m:e>{signs('r')}</m:e><m:sup>{signs('2')}</m:sup></m:sSup>"
+    fraction = f"<m:f><m:num>{signs('a+b')}</m:num><m:den>{signs('12')}</m:den></m:f>"
+    bracket = f"<m:oMathPara><m:oMath>{signs('2')}<m:d><m:e>{signs('x-1')}</m:e></m:d></m:oMath></m:oMathPara>"
+    source = Document()
+    for xml in (
+        f"{run('申請は')}<w:r>{reading}</w:r>{run('の窓口')}",
+        f"<w:bdo w:val='ltr'>{run('03-555')}</w:bdo><w:dir w:val='rtl'>{run('1234')}</w:dir>",
+        f"<m:oMath>{signs('A=')}{power}{signs('+')}{fraction}</m:oMath>{run(' in all')}",
+        bracket,
+    ):
+        source.element.body[-1].addprevious(parse_xml(f"<w:p {nsdecls('w', 'm')}>{xml}</w:p>"))
+    source.save(str(tmp_path / "a.docx"))
+    lines = ["申請は役所の窓口", "03-5551234", "A=r^2+(a+b)/12 in all", "2(x-1)"]
+    assert texts(read_documents(tmp_path))["a.docx"].splitlines() == lines
+
+
 PRICES = [("", "Express", "Standard"), ("France", "", "5.00"), ("Spain", "7.00", "")]
 
 

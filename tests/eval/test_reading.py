@@ -819,6 +819,19 @@ def test_of_a_conversation_the_last_reply_is_the_output(write: Write) -> None:
     assert pairs(read_examples(write("b.jsonl", [shared]))) == [("Hello", "Hi")]
 
 
+def test_calls_of_functions_in_a_conversation_are_told(write: Write) -> None:
+    call = {"role": "assistant", "tool_calls": [{"type": "function", "function": {"name": "find"}}]}
+    asked, answered = turns(WHERE), turns(("tool", "ok"), THERE)
+    rows = [asked, [*asked, call, *answered], [*asked, call], *[[*asked, *turns(THERE)]] * 3]
+    file = read_examples(write("a.jsonl", [{"messages": m} for m in rows]))
+    assert pairs(file)[0] == ("- user: Where is it?\n- tool: ok", "On its way.")
+    assert [e.target for e in file.examples] == ["On its way."] * 4
+    assert found(file, "empty_output").rows == ("row-1", "row-3")
+    assert "Not read of conversations: calls of functions (in 2 rows)." in found(file, "column_mapping").message
+    with pytest.raises(RequestError, match=r"Every output .* calls of functions \(in 1 row\)"):
+        read_examples(write("b.jsonl", [{"messages": [*asked, call]}]))
+
+
 @pytest.mark.parametrize(
     ("said", "expected"),
     [
