@@ -33,6 +33,8 @@ MOST_MERGED = 1_000_000
 """Cells that are filled from the one above; a sheet of a person has fewer."""
 _AS_DATES = re.compile(r"(\[\$-\w+\])?(yyyy-mm-dd)?[ t]*(\[?h{1,2}\]?:mm:ss)?", re.IGNORECASE)
 """Formats in which dates, times and durations look as they are read."""
+SHORT_DATE = "mm-dd-yy"
+"""What a workbook calls the short dates of whoever looks at it, 31.03.2024 for one."""
 
 
 def read_json_lines(path: Path) -> Reading:
@@ -284,12 +286,16 @@ def _not_as_shown(path: Path, grid: Grid, formats: Formats) -> list[Finding]:
     if not found:
         return []
     columns = [
-        f'of "{name}" {listed(f"{as_text(value)} (in the format {shown})" for shown, value in of_column.items())}'
+        f'of "{name}" {listed(f"{as_text(value)} ({_named(shown)})" for shown, value in of_column.items())}'
         for name, of_column in found.items()
     ]
     message = f"Read numbers and dates of {path.name} as they are stored, not as they are shown: {listed(columns)}."
     action = "Where their look is meant (15% and not 0.15), store them as text, with TEXT in Excel."
     return [Finding("column_mapping", "info", len(found), (), message, action)]
+
+
+def _named(shown: str) -> str:
+    return f"in the format {'of short dates' if shown == SHORT_DATE else shown}"
 
 
 def _empty_columns(grid: Grid) -> set[str]:

@@ -360,6 +360,12 @@ def test_whatever_yields_no_text_is_named(tmp_path: Path, caplog: pytest.LogCapt
     assert not caplog.records, "nor does a library say it once more"
 
 
+def test_a_word_file_with_a_password_says_so(tmp_path: Path) -> None:
+    (tmp_path / "a.docx").write_bytes(bytes.fromhex("D0CF11E0A1B11AE1"))
+    with pytest.raises(RequestError, match=r"a\.docx: needs a password, or is in the format of Word 2003"):
+        read_documents(tmp_path)
+
+
 def test_links_that_leave_the_folder_are_not_followed(tmp_path: Path) -> None:
     (tmp_path / "secret.txt").write_text("secret")
     (tmp_path / "outside").mkdir()

@@ -323,11 +323,13 @@ def test_a_workbooks_dates_are_dates(tmp_path: Path) -> None:
 
 
 def test_dates_and_durations_that_a_workbook_shows_otherwise_are_told(tmp_path: Path) -> None:
-    cells = [(date(2024, 3, 1), "dd.mm.yyyy"), (time(8, 30), "hh:mm"), (timedelta(hours=26, minutes=30), "[h]:mm")]
+    cells = [(date(2024, 3, 1), "dd.mm.yyyy"), (date(2024, 3, 31), "mm-dd-yy"), (time(8, 30), "hh:mm")]
+    cells.append((timedelta(hours=26, minutes=30), "[h]:mm"))
     file = formatted(tmp_path / "a.xlsx", *cells)
-    assert [e.target for e in file.examples] == ["2024-03-01", "08:30:00", "26:30:00"]
+    assert [e.target for e in file.examples] == ["2024-03-01", "2024-03-31", "08:30:00", "26:30:00"]
     (said,) = [f for f in file.findings if "not as they are shown" in f.message]
-    assert "2024-03-01 (in the format dd.mm.yyyy), 08:30:00 (in the format hh:mm), 26:30:00 (in" in said.message
+    first = "2024-03-01 (in the format dd.mm.yyyy), 2024-03-31 (in the format of short dates)"
+    assert f"{first}, 08:30:00 (in the format hh:mm), 26:30:00 (in the format [h]:mm)" in said.message
     plain = [(date(2024, 3, 1), "yyyy\\-mm\\-dd;@"), (time(8, 30), "h:mm:ss"), (timedelta(hours=26), "[h]:mm:ss")]
     assert len(formatted(tmp_path / "b.xlsx", *plain).findings) == 1
 
