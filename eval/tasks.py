@@ -354,7 +354,7 @@ def _whole_said(examples: Sequence[Example]) -> str:
     """
     if _share(examples, lambda e: _is_number(e.target)) >= NEARLY_ALL:
         others = any(not _is_number(target) for example in examples for target in example.targets[1:])
-        return "the first answers accepted are numbers" if others else "the outputs are numbers or dates"
+        return "the first answers accepted are numbers" if others else "the outputs are numbers, quantities or dates"
     if _share(examples, lambda e: _is_formal(e.target)) >= MOSTLY:
         return "the outputs are codes, formulas or the like"
     return ""
@@ -363,14 +363,17 @@ def _whole_said(examples: Sequence[Example]) -> str:
 def _is_number(text: str) -> bool:
     """Tell whether a text is a number, or a quantity or date in words: 3 working days, 1 de mayo de 1960, 1960年5月1日.
 
-    These have at most two words to a figure, and begin with one, end with a year, or have several (from 9:10 to 17:00).
+    These have at most two words to a figure, and begin with one, end with a year after one word, or have several
+    figures (from 9:10 to 17:00). Two names with a figure are no date (Anna Berg 1975, 221 Baker Street).
     """
     if NUMBER.match(text):
         return True
     figures, beside = FIGURE.findall(text), FIGURE.sub(" ", text)
-    leads = len(figures) > 1 or re.match(r"[$€£¥₹₽₺₩]?\d|.*\b[12]\d{3}$", text) is not None
+    words = count_words(beside)
+    leads = len(figures) > 1 or re.match(r"[$€£¥₹₽₺₩]?\d", text) or (words == 1 and re.search(r"\b[12]\d{3}$", text))
     is_plain = BESIDE_FIGURES.fullmatch(beside) is not None and not LISTED.match(text)
-    return bool(figures) and leads and is_plain and count_words(beside) <= min(2 * len(figures), SHORT_ANSWER)
+    is_named = len(figures) == 1 and sum(word[0].isupper() for word in beside.split()) > 1
+    return bool(figures and leads) and is_plain and not is_named and words <= min(2 * len(figures), SHORT_ANSWER)
 
 
 def _is_formal(text: str) -> bool:

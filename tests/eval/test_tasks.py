@@ -499,3 +499,9 @@ def test_it_is_said_that_a_near_miss_on_a_scale_counts_as_any_other() -> None:
     _, stated = complete(SPEC, examples(*[(f"review {i}", f"{3 + i % 5 / 2:.1f}") for i in range(40)]))
     assert "the numbers from 3 to 5 in steps of 0.5" in stated[-1]
     assert inferred(examples(*[(f"review {i}", str(i % 2)) for i in range(40)]))[0] is Kind.CLASSIFICATION
+
+
+@pytest.mark.parametrize("text", ["Anna Berg {}", "{} Baker Street"])
+def test_two_names_with_a_figure_are_no_date(text: str) -> None:
+    rows = examples(*[(f"t{i}", text.format(1960 + i)) for i in range(20)])
+    assert inferred(rows)[1] == "token_f1"
