@@ -9,7 +9,7 @@ clusters are resampled, left out by the jackknife and swapped, and a proportion 
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -31,7 +31,6 @@ from eval.resampling import (
     differences_of,
     draw_weights,
     effective_rows,
-    independent_rows,
     leave_out_weights,
     swap_tests,
     values_on,
@@ -74,7 +73,8 @@ def wilson(successes: float, n: float) -> Interval:
 
 
 def interval(metric: Metric, rows: Sequence[ScoredRow], seed: int) -> Interval:
-    """Wilson's interval where the value is a proportion, the bootstrap's elsewhere.
+    """Wilson's interval where the value is a proportion, elsewhere the bootstrap's, widened for what so few rows may
+    not have shown (see `_interval_on_rows`).
 
     With clusters, Wilson's is that of as many rows as would be as sure if they were independent: the rows divided by
     the design effect, which is never taken to be below 1 (Korn and Graubard 1998; Dean and Pagano 2015).
@@ -102,7 +102,8 @@ def interval_over_fits(metric: Metric, fits: Sequence[Sequence[ScoredRow]], seed
         low, high = wilson(scores.sum() * (n / len(scores)), n)
     else:
         (without,) = values_on(metric, {"": fits}, leave_out_weights(clusters)).values()
-        low, high = _bootstrap_interval(value, drawn.mean(axis=0), without.mean(axis=0), clusters)
+        on_draws, on_rest = drawn.mean(axis=0), without.mean(axis=0)
+        low, high = _interval_on_rows(metric, fits, clusters, value, on_draws, on_rest)
     if not several:
         return low, high
     wider = _margin_of_fits(_variance_of_fits(metric, fits, drawn), len(fits))
@@ -277,19 +278,54 @@ def _check_paired(several: Sequence[Sequence[ScoredRow]]) -> None:
         raise ValueError("strategies can be compared only on the same rows in the same order")
 
 
-def _bootstrap_interval(value: float, drawn: Floats, without: Floats, clusters: Indices) -> Interval:
-    """BCa bootstrap interval (Efron 1987) of a value, the metric being recomputed on resampled rows; the percentile one
-    if BCa fails.
+def _interval_on_rows(
+    metric: Metric, fits: Sequence[Sequence[ScoredRow]], clusters: Indices, value: float, drawn: Floats, without: Floats
+) -> Interval:
+    """The wider at either end of the BCa bootstrap interval (Efron 1987), for which the metric is recomputed on
+    resampled rows, and Wilson's of as many rows as would be as sure.
 
-    Where all resamples have the same value they say nothing, yet a handful of perfect rows is no certainty. Wilson's
-    interval is then given: no variable in [0, 1] varies more than a proportion with the same mean.
+    Where most rows score the same, the bootstrap hardly varies, or not at all, yet a handful of perfect rows is no
+    certainty. Wilson's counts what such a sample may not have shown (see `_unseen_beyond`), in a macro average of each
+    label. It has all rows at the least: no variable in [0, 1] varies more than a proportion with the same mean.
     """
     found = bca(value, drawn, without, degrees_of_freedom(clusters))
-    if found is None:
-        n = independent_rows(clusters)
-        return wilson(value * n, n)
-    # Rounding, or a value at the rim of what resamples reach, may leave the value itself a hair outside.
-    return max(0.0, min(found[0], value)), min(1.0, max(found[1], value))
+    low, high = found[:2] if found else (value, value)
+    variance = (len(without) - 1) * float(without.var())  # the jackknife's: a draw may lack a rare label altogether
+    scores = np.array([[row.score for row in rows] for rows in fits], dtype=np.float64).mean(axis=0)
+    of_cluster = effective_rows(scores, clusters) / count_of(clusters)
+    parts = [(scores[of], of_cluster * len(set(clusters[of].tolist()))) for of in _weighing_alike(metric, fits[0])]
+    rows = len(parts) * harmonic_mean([n for _, n in parts])
+
+    def end(side: int) -> float:
+        added = hypot(*(_unseen_beyond(of_part, side) / (len(parts) * n) for of_part, n in parts))
+        known = EQUAL < value < 1 - EQUAL
+        n = max(rows, value * (1 - value) / (variance + added**2)) if known else rows
+        return wilson(value * n, n)[max(0, side)]
+
+    return max(0.0, min(low, end(-1))), min(1.0, max(high, end(1)))
+
+
+def _weighing_alike(metric: Metric, rows: Sequence[ScoredRow]) -> list[list[int]]:
+    """The indices of all rows, or, in a macro average, of those of each label."""
+    if not metric.is_macro:
+        return [list(range(len(rows)))]
+    of_labels = defaultdict[str, list[int]](list)
+    for i, row in enumerate(rows):
+        of_labels[collapse(row.targets[0])].append(i)
+    return list(of_labels.values())
+
+
+def _unseen_beyond(scores: Floats, side: int) -> float:
+    """The root of the squares of two deviations below (-1) or above (1) the mean, as two further rows may have them.
+
+    They are as large as those are on average that differ from each other, and two of the farthest that there can be:
+    nearly the farthest where rows mostly score the same, and hardly larger than others where all score differently.
+    """
+    mean = float(scores.mean())
+    farthest = mean if side < 0 else 1 - mean
+    seen = np.unique(np.round(side * (scores - mean), 9))
+    seen = seen[seen > 0]
+    return sqrt(2) * (float(seen.sum()) + 2 * farthest) / (len(seen) + 2)
 
 
 # ---- fits ------------------------------------------------------------------------------------------------------------
@@ -366,21 +402,19 @@ def _unseen(metric: Metric, pairs: Sequence[Pair], clusters: Indices) -> tuple[f
     where rows differ wholly or not at all, or hardly any does; the smaller, the more rows show that they differ a bit.
     """
     sizes = np.abs(differences_of(pairs).mean(axis=0))
-    rows = effective_rows(sizes, clusters) * _evenness(metric, pairs[0][0])
+    rows = effective_rows(sizes, clusters) * _evenness(metric, pairs[0][0], clusters)
     weight = rows / len(sizes)
     size = (float((sizes**2).sum()) * weight + 2) / (float(sizes.sum()) * weight + 2)
     return rows, sqrt(2) * size
 
 
-def _evenness(metric: Metric, rows: Sequence[ScoredRow]) -> float:
-    """The rows of one weight that are as sure, over all rows (Kish 1965).
+def _evenness(metric: Metric, rows: Sequence[ScoredRow], clusters: Indices) -> float:
+    """The rows of one weight that are as sure, over all rows (Kish 1965); those of a cluster are one of each label.
 
     In a macro average a row weighs the less, the more rows its label has: labels × the harmonic mean of their rows.
     """
-    if not metric.is_macro:
-        return 1.0
-    counts = Counter(collapse(row.targets[0]) for row in rows)
-    return len(counts) * harmonic_mean(list(counts.values())) / len(rows)
+    counts = [len(set(clusters[of].tolist())) for of in _weighing_alike(metric, rows)]
+    return len(counts) * harmonic_mean(counts) / sum(counts)
 
 
 def _bonett_price(differences: Floats, clusters: Indices) -> tuple[float, float, float]:

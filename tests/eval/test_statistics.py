@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import t
 
 from eval.contracts import Example, Outcome, Prediction
 from eval.harness import scored_rows
@@ -102,6 +103,30 @@ def test_equal_scores_are_no_certainty(value: float) -> None:
     assert 0 < many[1] - many[0] < few[1] - few[0]
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_row_that_differs_a_little_makes_nothing_surer(sign: int) -> None:
+    """39 rows right and one nearly so are not known better than 40 that are all right."""
+    found = []
+    for last in (1.0, 0.95, 0.5, 0.0):
+        low, high = interval(TOKEN_F1, rows_of([1.0] * 39 + [last] if sign > 0 else [0.0] * 39 + [1 - last]), seed=0)
+        found.append((low, high) if sign > 0 else (1 - high, 1 - low))
+    assert found == sorted(found, reverse=True)
+    assert found[0] == pytest.approx(wilson(40, 40))
+    assert found[-1][0] <= wilson(39, 40)[0]
+
+
+@pytest.mark.parametrize(("n", "more"), [(20, 1.2), (40, 1.1), (100, 1.05), (300, 1.02)])
+def test_where_all_rows_score_differently_little_is_added(n: int, more: float) -> None:
+    """Scores as of ROUGE-L, beside the mean's 95 % range by Student's t."""
+    rng = np.random.default_rng(15)
+    widths = []
+    for _ in range(20):
+        scores = rng.beta(2, 3.5, n)
+        low, high = interval(TOKEN_F1, rows_of(scores.tolist()), seed=0)
+        widths.append((high - low) / (2 * t.ppf(0.975, n - 1) * scores.std(ddof=1) / sqrt(n)))
+    assert 0.95 < np.mean(widths) < more
+
+
 def test_a_proportion_gets_wilson_and_macro_f1_does_not() -> None:
     rows = labelled(np.random.default_rng(0), [str(i % 3) for i in range(60)], 0.6)
     right = int(sum(row.score for row in rows))
@@ -185,6 +210,19 @@ def test_a_rare_label_leaves_as_much_doubt_of_macro_f1_as_its_few_rows_do() -> N
     )
     assert even == pytest.approx(sqrt(2) / 302)
     assert uneven == pytest.approx(sqrt(2) / (2 * 2 / (1 / 10 + 1 / 290) + 2))
+
+
+def test_copies_of_a_rare_labels_rows_are_no_more_than_the_rows_themselves() -> None:
+    """Ten rows of the rare label that are four texts."""
+
+    def error(clusters: Sequence[str]) -> float:
+        rare = [ScoredRow("b", ("b",), 1.0, cluster) for cluster in clusters]
+        rows = [ScoredRow("a", ("a",), 1.0)] * 290 + rare
+        return paired_difference(MACRO_F1, rows, rows, seed=0).standard_error
+
+    four, copied, ten = error([""] * 4), error([f"c{i % 4}" for i in range(10)]), error([""] * 10)
+    assert copied == pytest.approx(four, rel=0.1)
+    assert four > 1.8 * ten
 
 
 def test_one_row_proves_nothing() -> None:

@@ -120,6 +120,68 @@ def test_intervals_of_bounded_scores_in_clusters(n: int, times: int) -> None:
     assert rate_is_right(hits, lowest=0.9)
 
 
+def mostly_alike(
+    rng: np.random.Generator, chances: Floats, often: float, parts: Sequence[tuple[float, float]]
+) -> Floats:
+    """Scores of rows most of which score `often`; `parts` are shares of rows and what these score instead, the share of
+    the first varying as the chances do (shape of all: rows)."""
+    found, drawn, at = np.full(len(chances), often), rng.random(len(chances)), np.zeros(len(chances))
+    for i, (share, score) in enumerate(parts):
+        wide = chances if i == 0 else share
+        found[(at <= drawn) & (drawn < at + wide)] = score
+        at = at + wide
+    return found
+
+
+ALIKE = {
+    "good extractor": (1.0, ((0.03, 0.0), (0.10, 0.9))),
+    "middling extractor": (1.0, ((0.05, 0.0), (0.30, 0.9))),
+    "a field is always wrong": (0.9, ((0.03, 0.0),)),
+    "hardly anything right": (0.0, ((0.05, 0.6), (0.05, 0.3))),
+}
+"""What most rows score, and what shares of the others score instead."""
+
+
+def mean_of(often: float, parts: Sequence[tuple[float, float]]) -> float:
+    return often + sum(share * (score - often) for share, score in parts)
+
+
+@pytest.mark.parametrize("kind", ALIKE)
+@pytest.mark.parametrize(("n", "times"), [(20, 200), (40, 200), (100, 150), (500, 60)])
+def test_intervals_where_most_rows_score_the_same(kind: str, n: int, times: int) -> None:
+    """As of JSON fields; a bootstrap's hold 65 % of the time where few rows are worth nothing."""
+    (often, parts), rng = ALIKE[kind], np.random.default_rng(n)
+    samples = (mostly_alike(rng, np.full(n, parts[0][0]), often, parts) for _ in range(times))
+    found = (interval(TOKEN_F1, rows_of(scores), seed=0) for scores in samples)
+    assert rate_is_right([low <= mean_of(often, parts) <= high for low, high in found], highest=0.99)
+
+
+@pytest.mark.parametrize("kind", ["good extractor", "hardly anything right"])
+@pytest.mark.parametrize(("n", "times"), [(60, 200), (300, 100)])
+def test_intervals_where_most_rows_score_the_same_in_clusters(kind: str, n: int, times: int) -> None:
+    """Rows of a cluster are alike in what most others do not score."""
+    (often, parts), rng, hits = ALIKE[kind], np.random.default_rng(n), []
+    for _ in range(times):
+        clusters = clusters_of(rng, n, 3)
+        scores = mostly_alike(rng, chances(rng, clusters, parts[0][0], 0.2), often, parts)
+        low, high = interval(TOKEN_F1, rows_of(scores, clusters), seed=0)
+        hits.append(low <= mean_of(often, parts) <= high)
+    assert rate_is_right(hits, lowest=0.9, highest=0.995)
+
+
+@pytest.mark.parametrize("kind", ["good extractor", "hardly anything right"])
+@pytest.mark.parametrize(("n", "times"), [(40, 150), (200, 100)])
+def test_intervals_over_fits_where_most_rows_score_the_same(kind: str, n: int, times: int) -> None:
+    """Three fits, of rows that are as hard to all of them as not."""
+    (often, parts), rng, hits = ALIKE[kind], np.random.default_rng(n), []
+    for _ in range(times):
+        hard = np.where(rng.random(n) < 0.5, 1.8, 0.2) * parts[0][0]
+        fits = [rows_of(mostly_alike(rng, hard, often, parts)) for _ in range(3)]
+        low, high = interval_over_fits(TOKEN_F1, fits, seed=0)
+        hits.append(low <= mean_of(often, parts) <= high)
+    assert rate_is_right(hits, highest=0.995)
+
+
 @pytest.mark.parametrize(("n", "labels"), [(30, 2), (60, 5), (200, 5)])
 def test_intervals_of_macro_f1(n: int, labels: int) -> None:
     """The truth follows from the confusion matrix: 75 % know the label, the others guess evenly."""
