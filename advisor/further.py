@@ -22,7 +22,7 @@ from eval.contracts import Document, Evaluation, Example, Solution
 from eval.errors import InfrastructureError, RequestError
 from eval.findings import Finding
 from eval.folds import with_groups
-from eval.harness import CHUNK, evaluate, scored_rows, steady
+from eval.harness import CHUNK, evaluate, scored_rows, steady, steps_off
 from eval.latency import measure_latency, typical_first
 from eval.metrics import Metric, ScoredRow, get_metric
 from eval.reading.columns import map_inputs, plain, quoted
@@ -58,7 +58,7 @@ def labelled(
     grouped, how = (group_by, []) if group_by else _own_groups(origin.group_by, file)
     examples = with_groups(file.examples, column_values(file, grouped, "--group-by") if grouped else None)
     said = [*_said(file.findings), *how]
-    labels = [Example("", "", (label,)) for label in _report_of(run).get("task", {}).get("labels") or ()]
+    labels = [Example("", "", (label,)) for label in _labels_of(run)]
     spelt = tuple(replace(e, targets=tuple(dict.fromkeys(respelt(e.targets, labels)))) for e in examples)
     changed = sum(new.targets != old.targets for new, old in zip(spelt, examples, strict=True))
     if changed:
@@ -113,6 +113,12 @@ def _origin_of(run: Path) -> Origin:
     return Origin()
 
 
+def _labels_of(run: Path) -> list[str]:
+    """As its report says; none where there is no report, or answers are no labels."""
+    labels: list[str] = _report_of(run).get("task", {}).get("labels") or []
+    return labels
+
+
 def evaluate_kept(
     run: Path,
     examples: Sequence[Example],
@@ -126,14 +132,15 @@ def evaluate_kept(
     if not examples:
         raise RequestError("--examples: there is no usable row to evaluate on.")
     measure = get_metric(metric or _metric_of(run))
-    shelf = ModelShelf(device)
+    shelf, labels = ModelShelf(device), _labels_of(run)
     found = []
     for name, folder in kept_solutions(run, everything=everything):
         solution = load_solution(folder, shelf)
         answered = partial(progress.phase, name, "answering")
         solution.predict([examples[0].input])  # what is done once is not counted in the time of queries
         result = steady(solution, evaluate(solution, examples, measure, on_progress=answered))
-        found.append({**_scores(name, result, solution), **_unseen(result, read_origin(folder))})
+        secondary = {"secondary": {**result.secondary, **steps_off(result, labels)}}
+        found.append({**_scores(name, result, solution), **secondary, **_unseen(result, read_origin(folder))})
         progress.finished(name, "ok")
     return found
 
@@ -176,7 +183,6 @@ def _scores(name: str, evaluation: Evaluation, solution: Solution) -> dict[str, 
     return {
         "name": name,
         "quality": _quality(metric, rows),
-        "secondary": evaluation.secondary,
         "latency": _latency(solution, evaluation),
         "tokens": {"input": evaluation.usage.input_tokens / n, "output": evaluation.usage.output_tokens / n},
         "errors": sum(1 for o in evaluation.outcomes if o.prediction.error is not None),

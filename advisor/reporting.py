@@ -32,7 +32,7 @@ from advisor.volumes import by_volume
 from eval.audit.injection import tries_to_instruct
 from eval.contracts import Evaluation, Kind
 from eval.findings import MOST_ROWS_NAMED
-from eval.harness import paired_fits, scored_rows
+from eval.harness import paired_fits, scored_rows, steps_off
 from eval.metrics import JSON_FIELD_F1, Metric, get_metric
 from eval.statistics import interval, interval_over_fits, paired_difference, smallest_difference
 from strategies.base import SHORTENED
@@ -187,11 +187,16 @@ def _result(
     if evaluation is None or not evaluation.scores:
         return base
     assert first is not None
-    look = measured.looks.get(record.name, CloserLook())
+    look, labels = measured.looks.get(record.name, CloserLook()), labels_of(comparison.data) or ()
     return base.model_copy(
         update={
             "quality": _quality(record, metric, comparison),
-            "secondary": _mean_of([{**e.secondary, **_robustness(e, metric, instructing)} for e in record.evaluations]),
+            "secondary": _mean_of(
+                [
+                    {**e.secondary, **steps_off(e, labels), **_robustness(e, metric, instructing)}
+                    for e in record.evaluations
+                ]
+            ),
             "cost": cost_of(record, comparison.request, comparison.prices),
             "latency": _latency(evaluation, look),
             "untimed": record.untimed,

@@ -10,7 +10,15 @@ import numpy as np
 
 from eval.contracts import Evaluation, Example, Outcome, Prediction, Solution
 from eval.errors import InfrastructureError, LastingFailure
-from eval.metrics import Metric, ScoredRow, get_metric, secondary_metrics, words_held
+from eval.metrics import (
+    LABEL_METRICS,
+    Metric,
+    ScoredRow,
+    errors_on_scale,
+    get_metric,
+    secondary_metrics,
+    words_held,
+)
 
 Progress = Callable[[int, int], None]
 """Called with (rows done, rows in total)."""
@@ -128,6 +136,15 @@ def scored_rows(outcomes: Iterable[Outcome]) -> list[ScoredRow]:
         for o in outcomes
         if o.score is not None
     ]
+
+
+def steps_off(evaluation: Evaluation, labels: Collection[str]) -> dict[str, float]:
+    """`errors_on_scale` of the scored rows, for metrics of labels. `labels` are all there are: the rows of a test may
+    lack an end of the scale."""
+    rows = scored_rows(evaluation.outcomes)
+    if evaluation.metric not in LABEL_METRICS or not rows:
+        return {}
+    return errors_on_scale([row.output for row in rows], [row.targets for row in rows], labels)
 
 
 def paired_fits(evaluations: Mapping[str, Sequence[Evaluation]]) -> dict[str, list[list[ScoredRow]]]:

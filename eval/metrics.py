@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache, partial
+from itertools import chain
 from pkgutil import resolve_name
 from typing import Any
 
@@ -375,13 +376,16 @@ def step_of_scale(labels: Collection[str]) -> float:
     return step if is_scale else 0.0
 
 
-def errors_on_scale(outputs: Sequence[str], targets: Sequence[Sequence[str]]) -> dict[str, float]:
-    """How far answers are from the nearest accepted one, where these are a scale; empty where they are none.
+def errors_on_scale(
+    outputs: Sequence[str], targets: Sequence[Sequence[str]], labels: Collection[str] = ()
+) -> dict[str, float]:
+    """How far answers are from the nearest accepted one, where these and all `labels` are a scale; empty where they are
+    none.
 
     The mean absolute error in steps (less is better), and the share of answers at most one step off. What is no level
-    between the ends is as far off as can be; one that these few rows lack is a level all the same.
+    between the ends is as far off as can be; one that no label has is a level all the same.
     """
-    labels = {collapse(target) for accepted in targets for target in accepted}
+    labels = {collapse(label) for label in (*labels, *chain.from_iterable(targets))}
     step = step_of_scale(labels)
     if not step:
         return {}
@@ -414,5 +418,4 @@ def secondary_metrics(name: str, outputs: Sequence[str], targets: Sequence[Seque
         valid = [fields_of(output) is not None for output in outputs]
         return {"valid_json": float(np.mean(valid)), "exact_match": float(np.mean([row.score == 1 for row in rows]))}
     others = [get_metric(other) for other in SECONDARY.get(name, ())]
-    figures = {other.name: other.aggregate(score_rows(other, outputs, targets)) for other in others}
-    return {**figures, **errors_on_scale(outputs, targets)} if name in LABEL_METRICS else figures
+    return {other.name: other.aggregate(score_rows(other, outputs, targets)) for other in others}

@@ -22,6 +22,7 @@ from eval.harness import (
     pool,
     scored_rows,
     steady,
+    steps_off,
 )
 from eval.latency import measure_latency, measure_load, quantiles, typical_first
 from eval.metrics import get_metric
@@ -329,3 +330,11 @@ def test_a_level_that_the_infrastructure_failed_is_left_out() -> None:
     assert measure_load(Parity(right, failures=99), ["text 1"], levels=(2,)) == []
     with pytest.raises(ValueError, match="at least one input"):
         measure_load(Parity(right), [])
+
+
+def test_steps_on_a_scale_are_told_of_labels_alone() -> None:
+    rows = [Example("1", "a", ("2",)), Example("2", "b", ("3",))]
+    stars, near = [str(label) for label in range(1, 6)], {"mean_absolute_error": 0.5, "within_one": 1.0}
+    for metric, wanted in (("accuracy", near), ("macro_f1", near), ("exact_match", {})):
+        assert steps_off(evaluate_outputs(["1", "3"], rows, get_metric(metric)), stars) == wanted
+    assert steps_off(evaluate_outputs([], [], ACCURACY), stars) == {}

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
 from eval.errors import RequestError
-from eval.metrics import METRICS, ScoredRow, get_metric, score_rows, secondary_metrics, words_held
+from eval.metrics import METRICS, ScoredRow, errors_on_scale, get_metric, score_rows, secondary_metrics, words_held
 
 labels = st.sampled_from(["red", "green", "blue", "navy blue"])
 
@@ -324,25 +324,34 @@ STARS = [("1",), ("2",), ("3",), ("4",), ("5",)]
 
 
 def test_answers_on_a_scale_are_told_by_how_far_off_they_are() -> None:
-    near = secondary_metrics("accuracy", ["2", "1", "4", "5", " 4 "], STARS)
-    far = secondary_metrics("macro_f1", ["5", "5", "1", "1", "1"], STARS)
+    near = errors_on_scale(["2", "1", "4", "5", " 4 "], STARS)
+    far = errors_on_scale(["5", "5", "1", "1", "1"], STARS)
     assert (near["mean_absolute_error"], near["within_one"]) == (1.0, 1.0)
     assert (far["mean_absolute_error"], far["within_one"]) == (pytest.approx(16 / 5), 0.0)
-    accepted = secondary_metrics("accuracy", ["3", "1", "1"], [("1", "2"), ("2",), ("3",)])
+    accepted = errors_on_scale(["3", "1", "1"], [("1", "2"), ("2",), ("3",)])
     assert accepted["mean_absolute_error"] == pytest.approx(4 / 3)
+
+
+def test_an_end_of_the_scale_that_the_rows_lack_is_as_near_as_it_is() -> None:
+    """No test row has one star, of the examples some have."""
+    rows, stars = STARS[1:], [label for (label,) in STARS]
+    assert errors_on_scale(["1", "3", "4", "5"], rows, stars)["mean_absolute_error"] == 1 / 4
+    assert errors_on_scale(["1", "3", "4", "5"], rows)["mean_absolute_error"] == 3 / 4
+    assert errors_on_scale(["40", "60"], [("50",), ("60",)]) == {}
+    hundred = list(map(str, range(0, 101, 1)))
+    assert errors_on_scale(["40", "60"], [("50",), ("60",)], hundred)["mean_absolute_error"] == 5
+    assert errors_on_scale(["2", "3", "4", "5"], rows, [*stars, "none"]) == {}
 
 
 def test_what_is_no_label_of_a_scale_is_as_far_off_as_can_be() -> None:
     outputs = ["", "five", "17", "4.5", "3"]
-    assert secondary_metrics("accuracy", outputs, STARS)["mean_absolute_error"] == pytest.approx(
-        (4 + 3 + 2 + 3 + 2) / 5
-    )
+    assert errors_on_scale(outputs, STARS)["mean_absolute_error"] == pytest.approx((4 + 3 + 2 + 3 + 2) / 5)
 
 
 @pytest.mark.parametrize("labels", ["1.0 2.0 3.0 4.0 5.0", "1 2 4 5", "0 2 3 4 5 6 7 8 9 10", "-1.0 0.0 1.0"])
 def test_a_scale_may_be_written_as_data_frames_do_and_lack_a_level(labels: str) -> None:
     rows = [(label,) for label in labels.split()]
-    steps = secondary_metrics("accuracy", [row[0] for row in rows[1:] + rows[-1:]], rows)
+    steps = errors_on_scale([row[0] for row in rows[1:] + rows[-1:]], rows)
     whole = [float(row[0]) for row in rows]
     assert steps["mean_absolute_error"] == pytest.approx((whole[-1] - whole[0]) / len(whole))
 
@@ -351,16 +360,16 @@ def test_a_scale_may_be_written_as_data_frames_do_and_lack_a_level(labels: str) 
 def test_an_answer_on_a_level_that_the_rows_lack_is_as_near_as_it_is(labels: str) -> None:
     rows = [(label,) for label in labels.split()]
     missing = {"1 2 4 5": "3", "1.0 2.0 4.0 5.0": "3.0", "1 1.5 2.5 3": "2"}[labels]
-    steps = secondary_metrics("accuracy", [rows[0][0], missing, missing, rows[3][0]], rows)
+    steps = errors_on_scale([rows[0][0], missing, missing, rows[3][0]], rows)
     assert (steps["mean_absolute_error"], steps["within_one"]) == (pytest.approx(2 / 4), 1.0)
-    beyond = secondary_metrics("accuracy", [rows[0][0], "3.25", "9", rows[3][0]], rows)
+    beyond = errors_on_scale([rows[0][0], "3.25", "9", rows[3][0]], rows)
     assert beyond["within_one"] == 0.5, "neither is a level"
 
 
 @pytest.mark.parametrize("labels", ["3.0 3.5 4.0 4.5 5.0", "3 3.5 4 4.5 5", "-0.5 0 0.5 1 1.5"])
 def test_half_a_star_is_a_step_where_there_are_halves(labels: str) -> None:
     rows = [(label,) for label in labels.split()]
-    steps = secondary_metrics("accuracy", [row[0] for row in rows[1:] + rows[-1:]], rows)
+    steps = errors_on_scale([row[0] for row in rows[1:] + rows[-1:]], rows)
     assert (steps["mean_absolute_error"], steps["within_one"]) == (pytest.approx(4 / 5), 1.0)
 
 
@@ -369,6 +378,5 @@ def test_half_a_star_is_a_step_where_there_are_halves(labels: str) -> None:
 )
 def test_other_labels_are_no_scale(labels: str) -> None:
     rows = [(label,) for label in labels.split()]
-    assert "mean_absolute_error" not in secondary_metrics("accuracy", labels.split(), rows)
-    assert "mean_absolute_error" in secondary_metrics("accuracy", ["-1", "0", "1"], [("-1",), ("0",), ("1",)])
-    assert "mean_absolute_error" not in secondary_metrics("exact_match", ["1"] * 5, STARS)
+    assert errors_on_scale(labels.split(), rows) == {}
+    assert errors_on_scale(["-1", "0", "1"], [("-1",), ("0",), ("1",)])
