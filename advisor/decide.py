@@ -9,8 +9,9 @@ docs/decisions/0004-the-pick.md has the rules that lost.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import combinations
 from math import sqrt
 from statistics import NormalDist
 from typing import Literal
@@ -32,7 +33,7 @@ FEWEST_GROUPS = 5
 """Of rows that hang together: what differs between fewer is not known well enough for any range."""
 FEWEST_ROWS_OF_A_LABEL = 10
 MUCH_OF_ALL = 0.05
-"""A label with more than this share of a macro average, or of what errors may cost, must have its rows."""
+"""Share of a macro average, or of what errors may cost, that labels without their rows may have together."""
 PICKED_AGAIN = 500
 """Resamples on which it is seen what would be picked there."""
 ROUNDING = 1e-12
@@ -133,7 +134,8 @@ class Evidence:
     unscored_shares: Mapping[str, float] = field(default_factory=dict)
     """Share of them among the test rows of each label whose recall is asked for."""
     rows_per_label: Mapping[str, int] = field(default_factory=dict)
-    """Test rows of each label that examples have, where the metric or the cost of errors hangs on single labels."""
+    """Test rows of each label that examples have, where the metric or the cost of errors hangs on single labels; those
+    of a label that hang together are counted once."""
     cost_shares: Mapping[str, float] = field(default_factory=dict)
     """Of these labels, what part of all that errors may cost hangs on each; empty where they do not differ in cost."""
     metric_is_macro: bool = False
@@ -147,6 +149,9 @@ class Evidence:
     margins: Mapping[tuple[str, str], float] = field(default_factory=dict)
     """How far below the difference, the first of an ordered pair minus the second, its 95 % range reaches; as far as a
     normal one where none is given."""
+    lowest: Mapping[str, float] = field(default_factory=dict)
+    """Lower end of the 95 % range of each strategy's quality, where a limit is set on it; the quality itself where none
+    is given."""
 
     @property
     def of_answers(self) -> Evidence | Losses:
@@ -159,17 +164,21 @@ class Evidence:
         return replace(self, fit_errors={}, losses=losses)
 
     def scarce_labels(self) -> dict[str, int]:
-        """How many more test rows each label needs that much hangs on and that has hardly any.
+        """How many more test rows each label needs of those that have hardly any, where much hangs on them together.
 
-        Where only what errors cost hangs on it, it must have one: how dear its errors are is then known.
+        Where only what errors cost hangs on them, each must have one: how dear its errors are is then known.
         """
-        are_few = len(self.rows_per_label) * MUCH_OF_ALL < 1
-        fewest = FEWEST_ROWS_OF_A_LABEL if self.metric_is_macro and are_few else 1
-        return {
-            label: FEWEST_ROWS_OF_A_LABEL - rows
-            for label, rows in sorted(self.rows_per_label.items())
-            if rows < fewest and (are_few or self.cost_shares.get(label, 0.0) > MUCH_OF_ALL)
-        }
+        labels = self.rows_per_label
+        evenly = dict.fromkeys(labels, 1 / max(1, len(labels)))
+        lacking = self._lacking(self.cost_shares or evenly, 1)
+        if self.metric_is_macro:
+            lacking |= self._lacking(evenly, FEWEST_ROWS_OF_A_LABEL)
+        return {label: FEWEST_ROWS_OF_A_LABEL - labels[label] for label in sorted(lacking)}
+
+    def _lacking(self, shares: Mapping[str, float], fewest: int) -> set[str]:
+        """Labels that have any share and too few rows, if much hangs on all of them together."""
+        few = {label for label, share in shares.items() if share > 0 and self.rows_per_label[label] < fewest}
+        return few if sum(shares[label] for label in few) > MUCH_OF_ALL + ROUNDING else set()
 
 
 @dataclass(frozen=True)
@@ -489,6 +498,29 @@ def doubt_of(found: Evidence | Losses, a: str, b: str) -> float:
     return max(error, found.margins.get((a, b), 0.0) / _TWO_SIDED)
 
 
+def with_doubt(evidence: Evidence, names: Collection[str]) -> dict[str, NDArray[np.float64]]:
+    """Quality of these strategies on the resamples, with noise where resamples vary less than the range of a difference
+    says (`doubt_of`): the least that makes up for it in every pair."""
+    from scipy.optimize import linprog
+    from scipy.stats import norm
+
+    values, pairs = {name: evidence.resampled[name] for name in names}, list(combinations(names, 2))
+    lacking = [
+        max(doubt_of(evidence, a, b), doubt_of(evidence, b, a)) ** 2 - float((values[a] - values[b]).var())
+        for a, b in pairs
+    ]
+    if not pairs or max(lacking) <= 0:
+        return values
+    are_in = np.array([[name in pair for name in values] for pair in pairs], dtype=np.float64)
+    variances = linprog(np.ones(len(values)), A_ub=-are_in, b_ub=-np.array(lacking)).x
+    rng, draws = np.random.default_rng(0), len(values[pairs[0][0]])
+    normal = norm.ppf((np.arange(draws) + 0.5) / draws)
+    return {
+        name: of_name + np.sqrt(variance) * rng.permutation(normal)
+        for (name, of_name), variance in zip(values.items(), np.maximum(0, variances), strict=True)
+    }
+
+
 def _confidence(pick: Candidate, others: Sequence[Candidate], evidence: Evidence, aim: Aim) -> float:
     """Probability that the pick loses at most the tolerance to the best of the others."""
     if not others:
@@ -539,20 +571,9 @@ def _is_clear(pick: Candidate, rivals: Sequence[Candidate], confidence: float) -
 
 
 def _surely_meets(candidate: Candidate, evidence: Evidence, limits: Limits) -> bool:
-    """Whether the quality asked for is had with a probability of 97.5 %: the 95 % range does not reach below it.
-
-    Wilson's test of a share, of as many rows as would be as sure as the resamples are, or of all rows (or groups) where
-    these never vary.
-    """
-    least, value, resampled = limits.min_quality, candidate.quality, evidence.resampled[candidate.name]
-    if not least:
-        return True
-    spread = float(resampled.var())
-    known = spread > ROUNDING and 0 < value < 1
-    rows = value * (1 - value) / spread if known else evidence.groups or evidence.rows
-    error = (least * (1 - least) / rows) ** 0.5
-    by_test = _NORMAL.cdf((value - least) / error) if error > 0 else 0.0
-    return min(float((resampled >= least - ROUNDING).mean()), by_test) >= (1 + CLEAR) / 2
+    """Whether the quality asked for is had with a probability of 97.5 %: the 95 % range does not reach below it."""
+    least = limits.min_quality
+    return not least or evidence.lowest.get(candidate.name, candidate.quality) >= least - ROUNDING
 
 
 def _in_its_place(pick: Candidate, rivals: Sequence[Candidate]) -> list[Candidate]:

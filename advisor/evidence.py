@@ -18,7 +18,7 @@ from advisor.request import Options
 from eval.contracts import NO_USAGE
 from eval.harness import paired_fits
 from eval.metrics import Metric, RowScore, ScoredRow, collapse
-from eval.statistics import PairedDifference, holm, paired_differences, resample_over_fits
+from eval.statistics import PairedDifference, holm, interval_over_fits, paired_differences, resample_over_fits
 from strategies.registry import STRATEGIES
 
 
@@ -58,9 +58,12 @@ def weigh(
         comparisons = compare_pairs(metric, fits, request.seed)
     rows_per_label = _rows_per_label([r for r in records if r.name in fits], seen)
     hangs_on_labels = metric.is_macro or isinstance(request.error_cost, ErrorCosts)
-    label_rows = rows_per_label if hangs_on_labels else {}
+    label_rows = _rows_per_label([r for r in records if r.name in fits], seen, once=True) if hangs_on_labels else {}
     evidence = _evidence(metric, fits, label_rows, comparisons, records, request.seed)
     evidence = replace(evidence, unscored_shares=_unscored_shares(request.min_recall, fits, rows_per_label))
+    if request.min_quality and evidence.rows:
+        lowest = {name: interval_over_fits(metric, of_name, request.seed)[0] for name, of_name in fits.items()}
+        evidence = replace(evidence, lowest=lowest)
     candidates = []
     for record in records:
         if record.name in fits:
@@ -254,10 +257,14 @@ def _unscored_shares(
     return {label: 1 - scored[label] / asked[label] for label in labels if asked.get(label)}
 
 
-def _rows_per_label(records: Sequence[Record], seen: Collection[str]) -> dict[str, int]:
-    """Test rows of each label, those that have none among them; empty where nothing was measured."""
+def _rows_per_label(records: Sequence[Record], seen: Collection[str], *, once: bool = False) -> dict[str, int]:
+    """Test rows of each label, those that have none among them; empty where nothing was measured.
+
+    With `once`, those of a label that hang together are one.
+    """
     evaluation = next((r.evaluation for r in records if r.evaluation is not None), None)
     if evaluation is None:
         return {}
-    rows = Counter(o.example.target for o in evaluation.outcomes)
+    examples = [o.example for o in evaluation.outcomes]
+    rows = Counter(label for label, _ in {(e.target, (once and e.group) or e.id) for e in examples})
     return {label: rows[label] for label in sorted({*seen, *rows})}

@@ -11,6 +11,7 @@ from advisor.advice.opening import headline_of, summary_of
 from advisor.advice.outlook import break_evens_of, outlook_of
 from advisor.advice.reasons import reasons_of, scope_of
 from advisor.advice.shortfall import shortfall_of
+from advisor.decide import with_doubt
 from advisor.evidence import Weighed
 from advisor.report import schema
 from advisor.report.schema import INCUMBENT
@@ -31,7 +32,7 @@ def recommend(
     decision = weighed.decision
     if decision is None:
         return _nothing_measured(case)
-    resampled = {name: values for name, values in case.evidence.resampled.items() if name != INCUMBENT}
+    resampled = with_doubt(case.evidence, [name for name in case.evidence.resampled if name != INCUMBENT])
     return schema.Recommendation(
         strategy=decision.pick,
         verdict=decision.verdict,

@@ -8,7 +8,7 @@ from statistics import NormalDist
 
 from advisor.advice.arrivals import arrivals_of
 from advisor.advice.case import SMALL_TEST, Case, broken_today, is_loss, not_as_planned
-from advisor.advice.labelling import ENOUGH_ROWS_OF_A_LABEL, more_of_labels
+from advisor.advice.labelling import ENOUGH_ROWS_OF_A_LABEL, MOST_LABELS_NAMED, more_of_labels
 from advisor.advice.phrases import as_points, quality_of
 from advisor.decide import CLEAR, doubt_of, gain_over, optimism
 from advisor.report import schema, wording
@@ -112,10 +112,19 @@ def _lacking(case: Case) -> list[str]:
         "and so few say nothing about others",
         "unscored_rows": f"the rows that could not be scored could change {'the pick' if picks else 'the advice'}",
         "limited_labels": "no test row has a label that --min-recall names",
-        "label_rows": "much hangs on labels with hardly any test rows: "
-        + ", ".join(f"{label} ({case.evidence.rows_per_label[label]})" for label in case.decision.label_rows_needed),
+        "label_rows": f"much hangs on labels with hardly any test rows: {_scarce(case)}",
     }
     return [f"Not enough evidence: {words[lack]}." for lack in case.decision.lacks]
+
+
+def _scarce(case: Case) -> str:
+    """The labels with the fewest test rows, those that belong together counted once, and how many others there are."""
+    known, rows = case.evidence.rows_per_label, case.weighed.label_rows
+    fewest = sorted(case.decision.label_rows_needed, key=lambda label: (known[label], label))
+    apart = {label: " that differ" if known[label] < rows.get(label, 0) else "" for label in fewest}
+    named = [f"{label} ({known[label]}{apart[label]})" for label in fewest[:MOST_LABELS_NAMED]]
+    others = len(fewest) - len(named)
+    return ", ".join([*named, f"and {wording.count(others, 'other')}"] if others else named)
 
 
 def _too_well(case: Case) -> list[str]:

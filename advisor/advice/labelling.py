@@ -9,6 +9,7 @@ from advisor.planning import FEWER_ROWS, HELD_OUT
 from advisor.report import wording
 from eval.folds import default_test_size
 
+MOST_LABELS_NAMED = 3
 ENOUGH_ROWS_OF_A_LABEL = 50
 """For a range of some 14 points on either side at most."""
 

@@ -7,7 +7,14 @@ from dataclasses import replace
 from typing import Any
 
 from advisor.advice.case import SMALL_TEST, Case, broken_today, flags_of, is_loss, value_of
-from advisor.advice.labelling import ENOUGH_ROWS_OF_A_LABEL, labelling_cost, tens, time_first, to_label
+from advisor.advice.labelling import (
+    ENOUGH_ROWS_OF_A_LABEL,
+    MOST_LABELS_NAMED,
+    labelling_cost,
+    tens,
+    time_first,
+    to_label,
+)
 from advisor.advice.outlook import told_flip
 from advisor.advice.phrases import as_points, quality_of
 from advisor.advice.shortfall import shortfall_of
@@ -43,6 +50,8 @@ def next_step_of(case: Case) -> str:
         of_labels, needed = case.evidence.rows_per_label, decision.label_rows_needed
         more = {label: math.ceil(to_label(case, rows, of_labels[label])) for label, rows in needed.items()}
         wanted = ", ".join(f"{rows} more of {label}" for label, rows in more.items())
+        if len(more) > MOST_LABELS_NAMED:
+            wanted = f"{sum(more.values()):,} more of the {len(more)} labels with hardly any test rows"
         cost = labelling_cost(case, sum(more.values()))
         known = min(of_labels[label] for label in more)
         enough = tens(to_label(case, ENOUGH_ROWS_OF_A_LABEL - known, known))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from advisor.advice.case import Case, best_of, difference_between, not_as_planned, unknown_today
-from advisor.advice.labelling import more_of_labels
+from advisor.advice.labelling import MOST_LABELS_NAMED, more_of_labels
 from advisor.advice.phrases import as_points, in_points, quality_of, within_limits
 from advisor.advice.reasons import against_incumbent, cost_reason
 from advisor.advice.shortfall import shortfall_of
@@ -15,7 +15,6 @@ from advisor.report.wording import title_in_text
 from eval.reading.text import conjoined
 from strategies.base import TRAINED
 
-MOST_LABELS_NAMED = 3
 FAR = 100
 """Times under the volume stated, where a break-even is no news. So far from it the cheaper must clearly cost less."""
 

@@ -145,6 +145,7 @@ class Told:
                 "standard_errors": {(a, b): error for a in qualities for b in qualities if a != b},
                 "resampled": {name: rng.normal(value, error / 1.4, 500) for name, value in qualities.items()},
                 "rows": rows,
+                "lowest": {name: value - 1.96 * error / 1.4 for name, value in qualities.items()},
                 **(evidence or {}),
             }
         )
@@ -960,6 +961,14 @@ def test_scarce_labels_are_named_with_how_many_more_are_needed() -> None:
     assert "labels with hardly any test rows: legal (3), outage (9)" in told.caveats
     assert "run again: at least 7 more of legal, 1 more of outage, better 50 of each." in told.advice.next_step
     assert "billing" not in told.caveats + told.advice.next_step
+
+
+def test_of_many_scarce_labels_the_scarcest_are_named_and_copies_of_rows_told_from_rows() -> None:
+    per_label = {"billing": 100, **{f"l{i}": i for i in range(6)}}
+    found = {"rows_per_label": per_label, "metric_is_macro": True}
+    told = Told(CLEAR, evidence=found, label_rows={**per_label, "l1": 9})
+    assert "hardly any test rows: l0 (0), l1 (1 that differ), l2 (2), and 3 others." in told.caveats
+    assert "at least 45 more of the 6 labels with hardly any test rows, better 50 of each." in told.advice.next_step
 
 
 @pytest.mark.parametrize(

@@ -176,6 +176,42 @@ def test_the_rows_of_each_label_are_those_of_a_strategy_that_was_measured_whole(
     assert evidence.scarce_labels() == {}
 
 
+def test_copies_of_a_labels_rows_are_counted_once_where_much_hangs_on_them() -> None:
+    """Ten rows of the rare label that are copies of four texts."""
+
+    def label(row: int) -> str:
+        return "rare" if row < 10 else "usual"
+
+    def group(row: int) -> str:
+        return f"g{row % 4}" if row < 10 else ""
+
+    for copies, needed in ((lambda row: "", {}), (group, {"rare": 6})):
+        pair = [record(name, always, label=label, group=copies, metric="macro_f1") for name in ("majority", "few_shot")]
+        found = weighed(*pair, metric="macro_f1")
+        assert found.assumptions.evidence.scarce_labels() == needed
+        assert found.assumptions.evidence.rows_per_label == {"rare": 10 - needed.get("rare", 0), "usual": 50}
+
+
+@pytest.mark.parametrize(("scores", "verdict"), [([1.0] * 38 + [0.9] * 2, "tie"), ([1.0] * 40, "tie")])
+def test_a_limit_on_quality_is_as_sure_as_the_range_says(scores: list[float], verdict: str) -> None:
+    """38 of 40 rows right and two nearly so show no more than 40 right ones, whose range begins at 91 %."""
+
+    def scored(name: str, of_rows: list[float]) -> Record:
+        known = record(name, always, rows=40, folds=1, metric="json_field_f1")
+        (fit,) = known.fits
+        assert fit.evaluation is not None
+        outcomes = [replace(o, score=s) for o, s in zip(fit.evaluation.outcomes, of_rows, strict=True)]
+        return replace(known, fits=(replace(fit, evaluation=replace(fit.evaluation, outcomes=tuple(outcomes))),))
+
+    both = (scored("majority", [0.3] * 40), scored("few_shot", scores))
+    for asked, says in ((0.98, verdict), (0.89, "clear")):
+        found = weighed(*both, metric="json_field_f1", min_quality=asked)
+        assert found.decision is not None
+        assert (found.decision.verdict, found.decision.limit_in_doubt) == (says, says == "tie")
+        assert 0.89 < found.assumptions.evidence.lowest["few_shot"] < 0.92
+    assert weighed(*both, metric="json_field_f1").assumptions.evidence.lowest == {}
+
+
 def test_a_label_that_examples_have_and_no_test_row_is_counted_as_none() -> None:
     pair = [record(name, always, label=lambda row: "fine", metric="macro_f1") for name in ("majority", "few_shot")]
     request, labels = make_request(task="Sort.", examples="tickets.csv"), ["fine", "rare", "stated"]
