@@ -70,12 +70,15 @@ class Usage:
     output_tokens: int = 0
     cached_tokens: int = 0
     """The part of `input_tokens` whose key/value state was reused from an earlier query."""
+    estimated: bool = False
+    """Whether some of them are an estimate, since a server did not count them."""
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(
             self.input_tokens + other.input_tokens,
             self.output_tokens + other.output_tokens,
             self.cached_tokens + other.cached_tokens,
+            self.estimated or other.estimated,
         )
 
 

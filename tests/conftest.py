@@ -164,10 +164,16 @@ class Server(ThreadingHTTPServer):
         """Its name for a fault."""
         self.refuses: dict[str, str] = {}
         """Fields of a request that are not taken, and what is said of each; `system` is a turn of the system's."""
+        self.objects: Callable[[dict[str, Any]], tuple[int, str, str | None] | None] = lambda body: None
+        """Status, words and name of the error with which a request is refused."""
+        self.ends: Callable[[dict[str, Any]], str] = lambda body: "stop"
+        """Why its answer ended."""
+        self.usage: dict[str, int | None] | None = None
+        """What it says of tokens, if not what it counts."""
         self.thinks = 0
         """Tokens that it thinks for before it answers."""
         self.counts = True
-        self.reply: Callable[[dict[str, Any]], str] = lambda body: body["messages"][-1]["content"].upper()
+        self.reply: Callable[[dict[str, Any]], Any] = lambda body: body["messages"][-1]["content"].upper()
         self.lock = threading.Lock()
 
     @property
@@ -197,6 +203,9 @@ class Handler(BaseHTTPRequestHandler):
         elif fault:
             told = {"message": self.server.complaint, "code": self.server.code}
             self.say(int(fault), json.dumps({"error": told}).encode())
+        elif objection := self.server.objects(body):
+            status, words, code = objection
+            self.say(status, json.dumps({"error": {"message": words, "code": code}}).encode())
         elif refused := [told for name, told in self.server.refuses.items() if has(body, name)]:
             self.say(400, json.dumps({"error": {"message": refused[0]}}).encode())
         elif form not in ("text", self.server.supports):
@@ -210,8 +219,9 @@ class Handler(BaseHTTPRequestHandler):
             usage = {"prompt_tokens": 7, "completion_tokens": 2, "total_tokens": 9 + self.server.thinks}
             usage["prompt_tokens_details"] = {"cached_tokens": 3}  # type: ignore[assignment]
             answer = {"id": "x", "object": "chat.completion", "created": 0, "model": "big"}
-            answer |= {"usage": usage} if self.server.counts else {}
-            answer["choices"] = [{"index": 0, "finish_reason": "length" if cut else "stop", "message": said}]
+            answer |= {"usage": self.server.usage or usage} if self.server.counts else {}
+            reason = "length" if cut else self.server.ends(body)
+            answer["choices"] = [{"index": 0, "finish_reason": reason, "message": said}]
             self.say(200, json.dumps(answer).encode())
 
     def say(self, status: int, body: bytes) -> None:

@@ -22,17 +22,22 @@ from pathlib import Path
 from typing import Any
 
 from eval.contracts import NO_USAGE, Usage
-from eval.errors import InfrastructureError, LastingFailure, ModelUnavailable, RequestError
+from eval.errors import InfrastructureError, LastingFailure, ModelUnavailable, RequestError, first_line
 from eval.harness import as_prediction_error
 from eval.reading.text import clean
 from strategies.models.answer_store import AnswerStore
 from strategies.models.asking import (
     THOUGHTS,
+    Kind,
     Manner,
+    Negotiation,
+    holds_thought,
     is_unfinished_thought,
     json_schema,
+    kind_of,
     label_schema,
     messages,
+    text_of,
     without_thought,
 )
 from strategies.models.base import Completion, Decoding, LabelScores, ModelIdentity, Prompt, Turn
@@ -44,12 +49,18 @@ ATTEMPTS = 6
 FIRST_WAIT, LONGEST_WAIT = 0.5, 8.0
 LONGEST_STATED_WAIT = 60.0
 """Of a server's own Retry-After; beyond, it is not waited for."""
-TIMEOUT_SECONDS = 120.0
-PATIENCE_SECONDS = 300.0
-"""Of failures without an answer between them; from then on a row is asked once, until one is answered."""
+TIMEOUT_SECONDS, SLOWEST_WRITING = 120.0, 20.0
+"""Of a call, and more where much may be written: at so many tokens a second."""
+PATIENCE_SECONDS, PATIENCE_WITH_NOBODY = 300.0, 5.0
+"""Of failures without an answer between them; from then on a row is asked once, until one is answered. The other is
+of a server that has never said anything: it is likelier not to be there than to be down for a while."""
 PAYMENT_REQUIRED = 402
-OUT_OF_CREDIT = ("insufficient_quota", "billing_")
+PASSING = (408, 409, 429)
+"""Statuses below 500 of failures that pass."""
+OUT_OF_CREDIT = ("insufficient_quota", "billing_", "Arrearage")
 """How a server's name begins for what only a payment mends."""
+OWN_ENDPOINT = "https://api.openai.com/v1"
+"""Where models are that no server is named for."""
 CONCURRENCY = 8
 CONTEXT_TOKENS = 16_384
 """Assumed, since no server says: prompts are kept within it, and a longer context is not used."""
@@ -61,7 +72,15 @@ FRAME_TOKENS = 8
 """Around each turn, at the most."""
 FILTERED = "the server's filter withheld the answer"
 REFUSED = "the model refused to answer"
-THOUGHT_ONLY = f"the model thought for {max(THOUGHTS):,} tokens and came to no answer"
+FAULTS: dict[Kind, str] = {
+    "filtered": FILTERED,
+    "invalid JSON": "the model wrote no valid JSON",
+    "too long": "the prompt overflows the model's context",
+    "too large": "the prompt is larger than the server takes",
+}
+"""What is wrong with one prompt alone, by what its refusal is about."""
+BROKEN_OFF = ("error", "abort", "insufficient_system_resource")
+"""Reasons for which an answer ended that make it none: of OpenRouter and vLLM, SGLang, DeepSeek."""
 _FENCE = re.compile(r"^\s*```(?:json)?\s*|\s*```\s*$")
 
 
@@ -82,7 +101,7 @@ class Hosted:
     """Where hosted models are, and what may be spent on them."""
 
     endpoint: str | None = None
-    """Base URL; without it OPENAI_BASE_URL, else OpenAI's own."""
+    """Base URL; without it OPENAI_BASE_URL, else `OWN_ENDPOINT`."""
     most_usd: float | None = None
     prices: Mapping[str, TokenPrice] = field(default_factory=dict)
     """By name, prefix included; needed for a spending cap."""
@@ -94,7 +113,11 @@ class Hosted:
         object.__setattr__(self, "purse", Purse(self.most_usd))
 
     def check(self, name: str) -> None:
-        """Raise ModelUnavailable where a model cannot be reached for want of a key, or capped for want of a price."""
+        """Raise ModelUnavailable where a model cannot be reached for want of a key, and RequestError where the server
+        has no such address, or spending cannot be capped for want of a price."""
+        if self.url and not self.url.startswith(("http://", "https://")):
+            whose = "--endpoint" if self.endpoint else "OPENAI_BASE_URL"
+            raise RequestError(f"{whose}: {self.url} is no address of a server: begin it with http:// or https://.")
         if not os.environ.get("OPENAI_API_KEY") and not self.names_server:
             raise ModelUnavailable(
                 f"{name} needs a key: set OPENAI_API_KEY, or name a server of your own with OPENAI_BASE_URL, in a "
@@ -111,9 +134,14 @@ class Hosted:
             )
 
     @property
+    def url(self) -> str | None:
+        """Where the client says that hosted models are; an empty variable says nothing."""
+        return self.endpoint or os.environ.get("OPENAI_BASE_URL") or None
+
+    @property
     def names_server(self) -> bool:
         """Whether the client says where hosted models are."""
-        return bool(self.endpoint or os.environ.get("OPENAI_BASE_URL"))
+        return self.url is not None
 
 
 class HostedModel(Bypassable):
@@ -127,11 +155,18 @@ class HostedModel(Bypassable):
         self.answers = AnswerStore()
         self._failing_since = inf
         """`time.monotonic()` value of the first failure after the last answer."""
+        self._reached = False
+        """Whether the server has ever said anything."""
         self._client, self._concurrency = client, hosted.concurrency
         self._model = name.removeprefix(PREFIX)
         self._endpoint = str(client.base_url)
         self._price, self._purse = hosted.prices.get(name, TokenPrice(0.0, 0.0)), hosted.purse
-        self._manner = Manner()
+        self._manners = dict[tuple[bool, bool], Manner]()
+        """How requests with and without a schema, and a turn of the system's, were answered first."""
+        self._thought = 0
+        """Of `THOUGHTS`: the most that was asked for and not refused, where less was too little."""
+        self._met_cut_answer = False
+        self._learning = threading.Lock()
         self.taken = NO_USAGE
         """Tokens of the answers since `count_anew`, each once: of those remembered too, but not of those timed."""
         self._counted, self._counting = set[str](), threading.Lock()
@@ -143,8 +178,8 @@ class HostedModel(Bypassable):
 
         hosted.check(name)
         client = openai.OpenAI(
-            api_key=os.environ.get("OPENAI_API_KEY", "none"),
-            base_url=hosted.endpoint,
+            api_key=os.environ.get("OPENAI_API_KEY") or "none",
+            base_url=hosted.url or OWN_ENDPOINT,
             timeout=TIMEOUT_SECONDS,
             max_retries=0,  # every attempt is paid for, and counted here
         )
@@ -230,47 +265,40 @@ class HostedModel(Bypassable):
     def _attempts(
         self, turns: Sequence[Turn], answer_tokens: int, schema: dict[str, Any] | None
     ) -> tuple[Completion, float]:
-        """The answer, and what this attempt has cost in USD."""
+        """The answer, and what the call that brought it has cost in USD. Raises InfrastructureError, RequestError."""
         import openai
 
-        manner, attempt, failure = Manner(), 0, ""
+        row, cut = self._begin(turns, schema), None
+        attempt, failure = 0, ""
         while attempt < ATTEMPTS:
-            manner |= self._manner
-            reserved = self._price.of(_most_tokens(turns), manner.most_tokens(answer_tokens))
-            self._purse.reserve(reserved)
-            cost = reserved  # what was cut off, too late or garbled may have been paid for all the same
+            tokens = answer_tokens + THOUGHTS[row.thought]
             try:
-                request = manner.request(turns, answer_tokens, schema)
-                answer = self._client.chat.completions.create(model=self._model, **request)
-                found = _completion(answer)
+                reply, usd = self._call(turns, row.manner, tokens, schema)
             except openai.APIStatusError as error:
-                cost = 0.0
-                if error.status_code == PAYMENT_REQUIRED or _credit_code(error):
+                self._reached = True
+                if _is_out_of_credit(error):
                     raise self._out_of_credit(error) from error
-                of_prompt = _fault_of_prompt(error)
-                if of_prompt is not None:
-                    return Completion("", error=of_prompt), 0.0
-                next_manner = manner.after_refusal(error.status_code, _said(error), with_schema=schema is not None)
-                if next_manner is not None:
-                    manner = next_manner
-                    continue
-                if error.status_code not in (408, 409, 429) and error.status_code < 500:
-                    raise self._refusal(error) from error
+                if not _passes(error) or (_kind(error) == "form" and row.has_further_form):
+                    fault = self._fault_of_prompt(error, row, tokens)
+                    if fault is None:
+                        continue
+                    return Completion("", error=fault), 0.0
                 failure, wait = f"the server answered {error.status_code}", _wait(attempt, error.response.headers)
             except (openai.APIError, ValueError, TypeError, AttributeError, IndexError) as error:
-                self.answers.pay(cost)
-                failure, wait = f"no answer that can be read came back ({type(error).__name__})", _wait(attempt, {})
+                failure, wait = f"no answer that can be read came back ({_why(error)})", _wait(attempt, {})
+                if isinstance(error, openai.APITimeoutError):  # what took that long will again: once more, and no more
+                    attempt = max(attempt, ATTEMPTS - 2)
             else:
-                told = found.usage != NO_USAGE  # where the server does not say, all that was set aside counts
-                cost = self._price.of(found.usage.input_tokens, found.usage.output_tokens) if told else reserved
-                more = manner.with_more_thought() if found.error == THOUGHT_ONLY else None
-                self._manner |= more or manner  # only now is it known that what was left out is what was refused
-                if more is None:
-                    return found, cost
-                self.answers.pay(cost)
-                continue
-            finally:
-                self._purse.settle(reserved, cost)
+                if cut is not None and not reply.thinks:  # so it was an answer, and none that should be so long
+                    return cut, usd
+                self._learn(row)
+                if (reply.is_thought or self._may_be_thought(reply, row)) and row.thinks_more():
+                    cut = None if reply.is_thought else reply.completion
+                    self.answers.pay(usd)
+                    continue
+                if reply.is_thought:
+                    return Completion("", reply.completion.usage, error=_only_thought(row, tokens)), usd
+                return reply.completion, usd
             attempt += 1
             if self._has_failed_for_long():
                 break
@@ -278,10 +306,95 @@ class HostedModel(Bypassable):
                 time.sleep(wait)
         raise InfrastructureError(f"{failure}, each time it was asked")
 
+    def _call(
+        self, turns: Sequence[Turn], manner: Manner, tokens: int, schema: dict[str, Any] | None
+    ) -> tuple[_Reply, float]:
+        """What the server says, where at most so many tokens are written, and USD. Raises what the client does."""
+        import openai
+
+        reserved = self._price.of(_most_tokens(turns), tokens)
+        self._purse.reserve(reserved)
+        cost = reserved  # what was cut off, too late or garbled may have been paid for all the same
+        try:
+            answer = self._client.chat.completions.create(
+                model=self._model,
+                timeout=TIMEOUT_SECONDS + tokens / SLOWEST_WRITING,
+                **manner.request(turns, tokens, schema),
+            )
+            reply = _reply(answer)
+            if reply.completion.usage == NO_USAGE:  # where the server does not say, all that was set aside counts
+                return self._estimated(reply, turns), cost
+            cost = self._price.of(reply.completion.usage.input_tokens, reply.completion.usage.output_tokens)
+            return reply, cost
+        except openai.APIStatusError as error:
+            cost = reserved if _kind(error) == "unfinished" else 0.0
+            if cost:
+                self.answers.pay(cost)
+            raise
+        except Exception:
+            self.answers.pay(cost)
+            raise
+        finally:
+            self._purse.settle(reserved, cost)
+
+    def _estimated(self, reply: _Reply, turns: Sequence[Turn]) -> _Reply:
+        """With an estimate of the tokens that the server did not count."""
+        (written,) = self.count_tokens([reply.said])
+        usage = Usage(self.prompt_tokens(Prompt(tuple(turns))), written, estimated=True)
+        return replace(reply, completion=replace(reply.completion, usage=usage))
+
+    # What is learnt of the model
+
+    def _begin(self, turns: Sequence[Turn], schema: dict[str, Any] | None) -> Negotiation:
+        """A prompt's, as such prompts were answered, or others where none was."""
+        kind = (schema is not None, any(turn.role == "system" for turn in turns))
+        with self._learning:
+            known = self._manners.get(kind) or next(reversed(self._manners.values()), Manner())
+            return Negotiation(known, self._thought, kind)
+
+    def _learn(self, row: Negotiation) -> None:
+        """Ask others as this one was answered: only now is it known that what was left out is what was refused.
+
+        But once such prompts were answered, what one of them needs is its own affair, unless it needs less.
+        """
+        self._reached = True
+        with self._learning:
+            known = self._manners.get(row.kind)
+            if known is None or row.manner.is_nearer_than(known):
+                self._manners[row.kind] = row.manner
+            self._thought = max(self._thought, row.thought)
+
+    def _may_be_thought(self, reply: _Reply, row: Negotiation) -> bool:
+        """Whether a cut answer may be a thought that does not say so: looked into at the first one that is met."""
+        is_first = reply.is_cut and not row.thought and not self._met_cut_answer
+        self._met_cut_answer |= is_first
+        return is_first
+
+    def _fault_of_prompt(self, error: Any, row: Negotiation, tokens: int) -> str | None:
+        """What is wrong with this prompt alone, which is an answer's error; None where it is to be asked otherwise.
+
+        Raises RequestError for what is wrong with all prompts, which ends the strategy.
+        """
+        kind, status, said = _kind(error), error.status_code, _said(error)
+        if kind == "unfinished":
+            return None if row.thinks_more() else _only_thought(row, tokens)
+        if kind in ("room", "too long", "too large") and row.thinks_less():
+            return None
+        if kind in FAULTS:
+            return FAULTS[kind]
+        if kind == "key":
+            raise RequestError(f"{self.identity.name}: the server does not accept the key in OPENAI_API_KEY.")
+        if row.goes_on(kind, status, said):
+            return None
+        if status in (400, 422) and row.kind in self._manners:
+            return f"the server refuses this prompt ({status}: {said[:200]})"
+        raise RequestError(f"{self.identity.name}: the server refuses the request ({status}: {said[:200]}).")
+
     def _has_failed_for_long(self) -> bool:
         """Note a failure; whether there has been no answer since the first one, for longer than is waited for."""
         self._failing_since = min(self._failing_since, time.monotonic())
-        return time.monotonic() - self._failing_since >= PATIENCE_SECONDS
+        patience = PATIENCE_SECONDS if self._reached else PATIENCE_WITH_NOBODY
+        return time.monotonic() - self._failing_since >= patience
 
     def _out_of_credit(self, error: Any) -> LastingFailure:
         """What no waiting mends."""
@@ -289,18 +402,75 @@ class HostedModel(Bypassable):
         used_up = f"{self.identity.name}: the server says that the account's credit is used up ({said})"
         return LastingFailure(f"{used_up}: add credit with the provider, then ask again")
 
-    def _refusal(self, error: Any) -> RequestError:
-        """What is wrong with all prompts, which ends the strategy."""
-        if error.status_code in (401, 403):
-            return RequestError(f"{self.identity.name}: the server does not accept the key in OPENAI_API_KEY.")
-        return RequestError(
-            f"{self.identity.name}: the server refuses the request ({error.status_code}: {_said(error)[:200]})."
-        )
+
+class _BrokenOff(ValueError):
+    """The server ended an answer before its end."""
+
+
+@dataclass(frozen=True)
+class _Reply:
+    """What came back."""
+
+    completion: Completion
+    said: str
+    """All that was written, thoughts among it as far as they are shown."""
+    is_cut: bool
+    """Whether it ended where its room did."""
+    is_thought: bool
+    """Whether it is cut, and holds nothing but a thought."""
+
+    @property
+    def thinks(self) -> bool:
+        """Whether a thought ends in it."""
+        return holds_thought(self.said)
+
+
+def _reply(answer: Any) -> _Reply:
+    """Raises what comes of an answer that cannot be read, and _BrokenOff."""
+    choice, usage = answer.choices[0], _usage(answer.usage)
+    ended, said = str(choice.finish_reason), text_of(choice.message.content)
+    if ended in BROKEN_OFF:
+        raise _BrokenOff(f"it was broken off: {ended}")
+    is_cut = ended == "length"
+    completion = Completion(clean(without_thought(said)), usage)
+    if ended.startswith("content_filter"):
+        completion = Completion("", usage, error=FILTERED)
+    elif not said and not is_cut and getattr(choice.message, "refusal", None):
+        completion = Completion("", usage, error=REFUSED)
+    return _Reply(completion, said, is_cut, is_cut and is_unfinished_thought(said))
+
+
+def _only_thought(row: Negotiation, tokens: int) -> str:
+    return f"the model thought for {THOUGHTS[row.thought] or tokens:,} tokens and came to no answer"
+
+
+def _passes(error: Any) -> bool:
+    """Whether a failure passes, so that the same is asked again."""
+    return error.status_code in PASSING or error.status_code >= 500
+
+
+def _kind(error: Any) -> Kind:
+    names = (str(getattr(error, name, None) or "") for name in ("code", "param"))
+    return kind_of(error.status_code, " ".join([_said(error), *names]))
 
 
 def _said(error: Any) -> str:
     """The server's own words."""
-    return str(getattr(error, "message", ""))
+    told = error.body.get("message") if isinstance(error.body, dict) else None
+    return str(told or error.body or error.message)
+
+
+def _why(error: Exception) -> str:
+    """What came in place of an answer."""
+    if isinstance(error, _BrokenOff):
+        return str(error)
+    name, cause = type(error).__name__, error.__cause__
+    return f"{name}: {first_line(cause)}" if cause else name
+
+
+def _is_out_of_credit(error: Any) -> bool:
+    in_words = error.status_code == 400 and "credit balance is too low" in _said(error)
+    return error.status_code == PAYMENT_REQUIRED or bool(_credit_code(error)) or in_words
 
 
 def _credit_code(error: Any) -> str:
@@ -312,34 +482,14 @@ def _credit_code(error: Any) -> str:
     return next((name for name in names if name.startswith(OUT_OF_CREDIT)), "")
 
 
-def _fault_of_prompt(error: Any) -> str | None:
-    """What is wrong with this prompt alone, which is an answer's error."""
-    said = _said(error).lower()
-    if error.status_code not in (400, 413, 422) or "response_format" in said:
-        return None
-    if getattr(error, "code", None) == "content_filter" or "content management policy" in said:
-        return FILTERED
-    return "the prompt overflows the model's context" if "context" in said or "too long" in said else None
-
-
-def _completion(answer: Any) -> Completion:
-    choice, usage = answer.choices[0], _usage(answer.usage)
-    if choice.finish_reason == "content_filter":
-        return Completion("", usage, error=FILTERED)
-    if is_unfinished_thought(choice):
-        return Completion("", usage, error=THOUGHT_ONLY)
-    if not choice.message.content and getattr(choice.message, "refusal", None):
-        return Completion("", usage, error=REFUSED)
-    return Completion(clean(without_thought(str(choice.message.content or ""))), usage)
-
-
 def _usage(said: Any) -> Usage:
     """As the server counts. Some leave thoughts out of what was written, but not out of the total."""
-    if said is None:
+    read, written, total = (getattr(said, f"{what}_tokens", None) for what in ("prompt", "completion", "total"))
+    if read is None or written is None:
         return NO_USAGE
-    details, read = getattr(said, "prompt_tokens_details", None), int(said.prompt_tokens)
-    written = max(int(said.completion_tokens), int(getattr(said, "total_tokens", 0) or 0) - read)
-    return Usage(read, written, int(getattr(details, "cached_tokens", 0) or 0))
+    details = getattr(said, "prompt_tokens_details", None)
+    cached = getattr(details, "cached_tokens", None)
+    return Usage(int(read), max(int(written), int(total or 0) - int(read)), int(cached or 0))
 
 
 def _chosen(completion: Completion, labels: Sequence[str]) -> LabelScores:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from math import inf
@@ -201,7 +202,7 @@ def test_a_prompt_that_is_refused_changes_nothing_for_those_after_it(server: Any
 
 
 def test_a_form_counts_as_refused_only_once_another_was_answered(server: Any) -> None:
-    server.complaint, server.faults = "something is wrong", ["400"] * 4
+    server.complaint, server.faults = "something is wrong", ["400"] * (len(FORMATS) + 2)
     model, shape = model_at(server, concurrency=1), JsonShape((("city", ("string",)),))
     with pytest.raises(RequestError, match="something is wrong"):
         model.generate([ask("a")], Decoding(9, shape))
@@ -230,9 +231,14 @@ def test_what_a_model_does_not_take_is_left_out_from_then_on(server: Any) -> Non
     ["max_tokens must be at least 1", "temperature 0 is out of range", "the system is down: check your role"],
 )
 def test_a_refusal_that_names_a_field_for_another_reason_is_one_of_all_prompts(server: Any, complaint: str) -> None:
-    server.complaint, server.faults = complaint, ["400"]
+    """Though it is tried without a temperature, and without a turn of the system's."""
+    server.complaint, server.faults, model = complaint, ["400"] * 3, model_at(server)
     with pytest.raises(RequestError, match=complaint):
-        model_at(server).generate([ask("a")], Decoding(9))
+        model.generate([ask("a")], Decoding(9))
+    assert len(server.asked) == 3
+    model.generate([ask("b")], Decoding(9))
+    assert server.asked[-1].keys() == server.asked[0].keys()
+    assert server.asked[-1]["messages"][0]["role"] == "system", "nothing was learnt"
 
 
 def test_who_thinks_first_gets_the_room_for_it_and_it_is_paid(server: Any) -> None:
@@ -244,6 +250,74 @@ def test_who_thinks_first_gets_the_room_for_it_and_it_is_paid(server: Any) -> No
     assert [body["max_tokens"] - ROOM * 9 for body in server.asked] == [*THOUGHTS, THOUGHTS[2]], "learnt once"
     assert found[0].usage == Usage(7, 2 + server.thinks, 3), "what the server counts in the total alone was written"
     assert hosted.purse.spent == pytest.approx(4 * (7 * CENT.read + (2 + server.thinks) * CENT.written))
+
+
+def room_of(body: dict[str, Any]) -> int:
+    """Tokens that an answer may take."""
+    return int(body.get("max_tokens", body.get("max_completion_tokens")))
+
+
+def last(body: dict[str, Any]) -> str:
+    """What is asked."""
+    return str(body["messages"][-1]["content"]).rpartition("\n\n")[2]
+
+
+DEPRECATED = (400, "`temperature` is deprecated for this model.", None)
+ALTERNATING = (400, "Conversation roles must alternate user/assistant/user/assistant/...", None)
+ONLY_ONE = (400, "invalid temperature: only 1 is allowed for this model", None)
+
+
+@pytest.mark.parametrize(
+    ("objects", "left_out"),
+    [
+        (lambda body: DEPRECATED if "temperature" in body else None, {"temperature"}),
+        (lambda body: ONLY_ONE if body.get("temperature") == 0 else None, {"temperature"}),
+        (lambda body: ALTERNATING if body["messages"][0]["role"] == "system" else None, {"system"}),
+        (
+            lambda body: DEPRECATED if "temperature" in body
+            else ALTERNATING if body["messages"][0]["role"] == "system" else None,
+            {"temperature", "system"},
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_refused_in_words_of_its_own_is_found_and_nothing_else_left_out(
+    server: Any, objects: Any, left_out: set[str]
+) -> None:
+    server.objects, model = objects, model_at(server, concurrency=1)
+    assert len(texts(model.generate([ask("a")], Decoding(9)))) == 1
+    met = len(server.asked)
+    assert [c.error for c in model.generate([ask("b"), ask("c")], Decoding(9))] == [None, None]
+    assert len(server.asked) == met + 2, "once it is known, it is not met again"
+    asked = server.asked[-1]
+    assert ("temperature" not in asked) == ("temperature" in left_out)
+    assert (asked["messages"][0]["role"] != "system") == ("system" in left_out)
+
+
+def test_a_server_that_refuses_an_answer_that_its_thoughts_left_no_room_for_is_given_room(server: Any) -> None:
+    """As OpenAI's reasoning models do."""
+    told = "Could not finish the message because max_tokens or model output limit was reached. Please try again."
+    server.objects = lambda body: (400, told, None) if room_of(body) < 300 else None
+    model = model_at(server, concurrency=1)
+    assert texts(model.generate([ask("a"), ask("b")], Decoding(9))) == ["A", "B"]
+    assert [room_of(body) - ROOM * 9 for body in server.asked] == [THOUGHTS[0], THOUGHTS[1], THOUGHTS[1]]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "'max_tokens' is too large: 9000. This model's maximum context length is 8192 tokens",
+        "<400> InternalError.Algo.InvalidParameter: Range of max_tokens should be [1, 8192]",
+    ],
+)
+def test_one_row_that_needs_more_thought_than_is_allowed_spoils_no_other(server: Any, words: str) -> None:
+    server.objects = lambda body: (400, words, None) if room_of(body) > 8192 else None
+    server.reply = lambda body: "" if last(body) == "hard" and room_of(body) < 3000 else last(body).upper()
+    server.ends = lambda body: "length" if last(body) == "hard" and room_of(body) < 3000 else "stop"
+    model = model_at(server, concurrency=1)
+    before, hard, *after = model.generate([ask(text) for text in ("a", "hard", "b", "c")], Decoding(9))
+    assert hard.error == "the model thought for 2,048 tokens and came to no answer"
+    assert [c.text for c in (before, *after)] == ["A", "B", "C"]
+    assert [room_of(body) - ROOM * 9 for body in server.asked[-2:]] == [THOUGHTS[1]] * 2
 
 
 def test_who_never_stops_thinking_has_no_answer(server: Any) -> None:
@@ -258,6 +332,36 @@ def test_thoughts_are_no_part_of_an_answer(server: Any) -> None:
     for said in ("<think>\nCity? Bern.\n</think>\n\nBern", "City? Bern.</think>Bern", "Bern"):
         server.reply = lambda body, said=said: said  # type: ignore[misc]
         assert texts(model.generate([ask(said)], Decoding(9))) == ["Bern"]
+
+
+def test_the_text_of_an_answer_in_parts_is_the_answer(server: Any) -> None:
+    thinking = {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}
+    server.reply = lambda body: [thinking, {"type": "text", "text": "Bern"}]
+    model = model_at(server)
+    assert texts(model.generate([ask("a")], Decoding(9))) == ["Bern"]
+    server.reply = lambda body: [thinking]
+    server.ends = lambda body: "length"
+    assert "came to no answer" in str(model.generate([ask("b")], Decoding(9))[0].error)
+
+
+def test_a_thought_whose_beginning_stands_in_the_template_gets_room_too(server: Any) -> None:
+    thought = "Okay, so the customer writes about an invoice."
+    server.reply = lambda body: thought if room_of(body) < 150 else f"{thought}</think>\n\nbilling"
+    server.ends = lambda body: "length" if room_of(body) < 150 else "stop"
+    model = model_at(server, concurrency=1)
+    assert texts(model.generate([ask("a"), ask("b")], Decoding(9))) == ["billing", "billing"]
+    assert [room_of(body) - ROOM * 9 for body in server.asked] == [THOUGHTS[0], THOUGHTS[1], THOUGHTS[1]]
+
+
+def test_an_answer_that_is_too_long_is_cut_though_the_first_is_looked_into(server: Any) -> None:
+    server.reply = lambda body: "word " * min(room_of(body), 100)
+    server.ends = lambda body: "length" if room_of(body) < 100 else "stop"
+    hosted = Hosted(server.url, most_usd=1000.0, prices={NAME: CENT}, concurrency=1)
+    model = HostedModel.connect(NAME, hosted)
+    found = model.generate([ask("a"), ask("b")], Decoding(9))
+    assert [len(text.split()) for text in texts(found)] == [ROOM * 9] * 2
+    assert [room_of(body) - ROOM * 9 for body in server.asked] == [THOUGHTS[0], THOUGHTS[1], THOUGHTS[0]]
+    assert hosted.purse.spent == pytest.approx(3 * (7 * CENT.read + 2 * CENT.written))
 
 
 def test_half_a_character_in_an_answer_is_none(server: Any, tmp_path: Path) -> None:
@@ -382,6 +486,102 @@ def test_a_prompt_too_long_is_an_answers_error_and_a_wrong_key_ends_the_strategy
         model.generate([ask("c")], Decoding(9 // ROOM))
 
 
+@pytest.mark.parametrize(
+    ("status", "words", "code", "error"),
+    [
+        (400, "Invalid prompt: your prompt was flagged by our usage policy", "invalid_prompt", "filter withheld"),
+        (400, "Input data may contain inappropriate content.", "data_inspection_failed", "filter withheld"),
+        (400, "Content Exists Risk", "invalid_request_error", "filter withheld"),
+        (403, "Your input was flagged: requires moderation", "403", "filter withheld"),
+        (413, "Request too large for model: Limit 6000, Requested 6294", "rate_limit_exceeded", "larger than the serv"),
+        (400, "Failed to generate JSON.", "json_validate_failed", "wrote no valid JSON"),
+        (400, "No way.", None, "the server refuses this prompt (400: No way.)"),
+    ],
+)
+def test_what_is_wrong_with_one_prompt_is_that_rows_error(
+    server: Any, status: int, words: str, code: str | None, error: str
+) -> None:
+    server.objects = lambda body: (status, words, code) if last(body) == "row 3" else None
+    model, shape = model_at(server, concurrency=1), JsonShape((("city", ("string",)),))
+    found = model.generate([ask(f"row {n}") for n in range(6)], Decoding(9, shape))
+    assert [c.text for n, c in enumerate(found) if n != 3] == [f"ROW {n}" for n in range(6) if n != 3]
+    assert error in str(found[3].error)
+    assert server.asked[-1]["response_format"]["type"] == "json_schema"
+
+
+def test_a_prompt_for_which_another_form_is_taken_changes_nothing_for_the_others(server: Any) -> None:
+    def objects(body: dict[str, Any]) -> Any:
+        strict = body.get("response_format", {}).get("type") == "json_schema"
+        return (400, "The grammar is too complex.", None) if strict and last(body) == "row 3" else None
+
+    server.objects, server.supports = objects, "json_schema"
+    model, shape = model_at(server, concurrency=4), JsonShape((("city", ("string",)),))
+    assert texts(model.generate([ask(f"row {n}") for n in range(40)], Decoding(9, shape))) == [
+        f"ROW {n}" for n in range(40)
+    ]
+    model.generate([ask("last")], Decoding(9, shape))
+    assert server.asked[-1]["response_format"]["type"] == "json_schema"
+
+
+def test_a_model_that_one_has_no_access_to_is_told_in_the_servers_words(server: Any) -> None:
+    words = "Project `proj_x` does not have access to model `big`"
+    server.objects = lambda body: (403, words, "model_not_found")
+    with pytest.raises(RequestError, match=words):
+        model_at(server).generate([ask("a")], Decoding(9))
+
+
+@pytest.mark.parametrize(("code", "words"), [("Arrearage", "Access denied."), (None, "Your credit balance is too low")])
+def test_credit_that_is_used_up_may_be_a_bad_request(server: Any, code: str | None, words: str) -> None:
+    model = model_at(server, concurrency=1)
+    assert texts(model.generate([ask("a")], Decoding(9))) == ["A"]
+    server.objects = lambda body: (400, words, code)
+    assert str(model.generate([ask("b")], Decoding(9))[0].error).startswith(LASTING)
+
+
+@pytest.mark.parametrize("reason", ["error", "abort", "insufficient_system_resource"])
+def test_an_answer_that_the_server_broke_off_is_none_and_not_remembered(
+    server: Any, tmp_path: Path, reason: str
+) -> None:
+    server.ends, model = lambda body: reason, model_at(server)
+    model.keep_answers(tmp_path / "answers.jsonl")
+    error = str(model.generate([ask("a")], Decoding(9))[0].error)
+    assert error.startswith(INFRASTRUCTURE)
+    assert f"broken off: {reason}" in error
+    assert len(server.asked) == ATTEMPTS
+    server.ends = lambda body: "eos"
+    again = model_at(server)
+    again.keep_answers(tmp_path / "answers.jsonl")
+    assert texts(again.generate([ask("a")], Decoding(9))) == ["A"]
+
+
+def test_a_server_that_is_not_there_is_given_up_soon_and_the_cause_is_told(
+    server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("strategies.models.hosted.PATIENCE_WITH_NOBODY", 0.0)
+    model = HostedModel.connect(NAME, Hosted("http://127.0.0.1:9/v1"))
+    (found,) = model.generate([ask("a")], Decoding(9))
+    assert "APIConnectionError: " in str(found.error)
+    assert "refused" in str(found.error)
+    server.faults, there = ["503"] * 2, model_at(server)
+    assert texts(there.generate([ask("a")], Decoding(9))) == ["A"], "one that says something is there"
+
+
+def test_what_takes_too_long_is_asked_once_more_and_the_room_counts(
+    server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("strategies.models.hosted.TIMEOUT_SECONDS", 0.05)
+    monkeypatch.setattr("strategies.models.hosted.SLOWEST_WRITING", 1e6)
+    at_once = server.reply
+    server.reply = lambda body: time.sleep(0.3) or at_once(body)
+    assert "APITimeoutError" in str(model_at(server).generate([ask("a")], Decoding(9))[0].error)
+    monkeypatch.setattr("strategies.models.hosted.PATIENCE_WITH_NOBODY", 300.0)
+    before = len(server.asked)
+    model_at(server).generate([ask("a")], Decoding(9))
+    assert len(server.asked) == before + 2
+    monkeypatch.setattr("strategies.models.hosted.SLOWEST_WRITING", 18 / 10)
+    assert texts(model_at(server).generate([ask("a")], Decoding(9))) == ["A"]
+
+
 # ---- money -----------------------------------------------------------------------------------------------------------
 
 
@@ -479,6 +679,16 @@ def test_where_the_server_does_not_count_all_that_was_set_aside_counts(server: A
     assert hosted.purse.spent == pytest.approx(8 * 0.10 + 0.01 * (len("Shout.a") + 2 * 8))
 
 
+@pytest.mark.parametrize("said", [None, {}, {"prompt_tokens": None, "completion_tokens": 2}])
+def test_tokens_that_the_server_does_not_count_are_estimated(server: Any, said: Any) -> None:
+    server.counts, server.usage = said is not None, said or {"total_tokens": None}
+    model = model_at(server)
+    (found,) = model.generate([ask("a")], Decoding(9))
+    assert (found.text, len(server.asked)) == ("A", 1)
+    assert found.usage == Usage(model.prompt_tokens(ask("a")), 1, estimated=True)
+    assert (Usage(1, 1) + found.usage).estimated
+
+
 def test_the_cap_is_on_what_all_hosted_models_cost_together(server: Any, tmp_path: Path) -> None:
     """Either model alone could answer for about 0.27 USD a call."""
     prices = {NAME: CENT, "openai:other": CENT}
@@ -507,6 +717,21 @@ def test_without_a_key_or_a_price_nothing_is_sent(monkeypatch: pytest.MonkeyPatc
     ModelShelf(hosted=Hosted("http://127.0.0.1:1/v1")).require(NAME)
     with pytest.raises(RequestError, match="--max-spend: the token prices of openai:big are not known"):
         ModelShelf(hosted=Hosted("http://127.0.0.1:1/v1", most_usd=1.0)).require(NAME)
+
+
+@pytest.mark.parametrize(("url", "named"), [("127.0.0.1:9/v1", "--endpoint"), (None, "OPENAI_BASE_URL")])
+def test_an_address_without_its_scheme_is_refused(url: str | None, named: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", "localhost:11434")
+    with pytest.raises(RequestError, match=f"{named}: .* begin it with http:// or https://"):
+        ModelShelf(hosted=Hosted(url)).require(NAME)
+
+
+def test_an_empty_variable_names_no_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+    monkeypatch.setenv("OPENAI_BASE_URL", "")
+    model = HostedModel.connect(NAME, Hosted())
+    assert "https://api.openai.com/v1" in model._endpoint
+    assert not model.identity.own_server
 
 
 def test_a_kept_solution_is_not_asked_of_a_provider_that_nobody_chose(
