@@ -32,12 +32,13 @@ from advisor.request import CompareRequest, make_request
 from advisor.runs import RunFolder, default_output, log
 from advisor.speeds import embedding_seconds, index_seconds, measure_speeds, profile_of, training_speed
 from advisor.trials import Bench, Entry, base_of, entries_of, try_all
-from eval.errors import RequestError
+from eval.errors import AdvisorError, RequestError, first_line
 from eval.folds import Split
 from eval.metrics import get_metric
 from eval.reading.text import conjoined
 from strategies.answers import AnswerFormat
 from strategies.base import Allowance, Strategy
+from strategies.models.base import LanguageModel
 from strategies.models.catalogue import check_role
 from strategies.models.embedding_cache import CachingEmbedder
 from strategies.models.shelf import ModelShelf
@@ -223,7 +224,7 @@ _STATED = {
 }  # fmt: skip
 """How the data were read, and what of them was not, or is not learnt from."""
 NO_MATTER = Speeds(math.inf, math.inf, math.inf)
-"""Of a model that no strategy here works with."""
+"""Of a model that no strategy here works with, or that cannot be asked."""
 
 
 def _gpu(shelf: ModelShelf, request: CompareRequest) -> str | None:
@@ -253,7 +254,7 @@ def _make_plan(
         answers = AnswerFormat.infer(data.task, holdout.train, model)
         profile = profile_of(data.task, holdout.train, data.documents, model, answers)
         works = any(_works(strategies[one], profile) for one in own)
-        measured = measure_speeds(model, training_speed) if works else NO_MATTER
+        measured = _measured_speeds(model, progress) if works else NO_MATTER
         measured = replace(measured, embedded=len(set(inputs)) * profile.input_tokens / embedding)
         by_model[name] = measured
         speeds |= dict.fromkeys(own, measured)
@@ -273,6 +274,16 @@ def _make_plan(
         builds_on={e.name: base_of(e) for e in entries},
     )
     return replace(plan, speeds=by_model)
+
+
+def _measured_speeds(model: LanguageModel, progress: Progress) -> Speeds:
+    """Of a hosted model that cannot be asked nothing is planned: its strategies say themselves why they fail."""
+    try:
+        return measure_speeds(model, training_speed)
+    except AdvisorError as error:
+        why = first_line(error).rstrip(".")
+        progress.say(f"{model.identity.name} cannot be asked now, and its strategies fail if that stays so: {why}.")
+        return NO_MATTER
 
 
 def _applies(strategy: Strategy, data: Data, profile: Profile) -> bool:

@@ -124,6 +124,11 @@ class Record:
         return sum((fit.tokens for fit in self.fits), NO_USAGE)
 
     @property
+    def usage_is_estimated(self) -> bool:
+        """Whether a server did not count all tokens of its answers."""
+        return any(e.usage.estimated for e in self.evaluations) or self.fit_tokens.estimated
+
+    @property
     def query_seconds(self) -> float:
         """Busy seconds of one query, in batches, on average over all fits."""
         rows = sum(e.asked for e in self.evaluations)

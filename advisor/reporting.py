@@ -321,7 +321,9 @@ def cost_of(record: Record, options: Options, prices: economics.Prices) -> schem
         retraining_usd=money.tariff.standing,
         machines=money.tariff.machines(options.volume),
         watt_hours_per_1k=None if energy is None else energy * 1000,
-        tokens=schema.Tokens(input=use.read, output=use.written, cached=use.cached),
+        tokens=schema.Tokens(
+            input=use.read, output=use.written, cached=use.cached, estimated=record.usage_is_estimated
+        ),
         basis=_basis(record, options, prices),
     )
 
@@ -351,7 +353,8 @@ def _basis(record: Record, options: Options, prices: economics.Prices) -> str:
         read = f"{wording.stated(each.input)} USD per million tokens read{cached}"
         written = f"{wording.stated(each.output)} per million written"
         of = " of queries and, once, of choosing a configuration" if economics.is_hosted(record.model) else ""
-        return f"tokens of the language model{of}, at {read} and {written} ({each.source or prices.source})"
+        estimated = ", estimated where the server counted none" if record.usage_is_estimated else ""
+        return f"tokens of the language model{of}{estimated}, at {read} and {written} ({each.source or prices.source})"
     if options.hosting == "always-on":
         on = f"machines that are always on, {economics.HOURS_A_MONTH:g} hours a month"
         return f"{on}, at {machine}{wording.peak_load(options.volume, options.peak_qps)}"

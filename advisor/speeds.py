@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from eval.contracts import Document, Example, Task
+from eval.harness import infrastructure_failure
 from eval.metrics import get_metric
 from strategies.answers import AnswerFormat, canonical
 from strategies.models.base import Decoding, Embedder, LanguageModel, Prompt, Turn
@@ -61,7 +62,10 @@ def _pieces(label: str) -> list[str]:
 
 
 def measure_speeds(model: LanguageModel, train_pass: Callable[[LanguageModel], float] | None = None) -> Speeds:
-    """Time a little reading, writing and training; about ten seconds on two cores. Hosted models are asked anew."""
+    """Time a little reading, writing and training; about ten seconds on two cores. Hosted models are asked anew.
+
+    Raises InfrastructureError where a server answers nothing, and what the model raises.
+    """
     batches = ((2, SHORT), (FEW, SHORT), (MANY, SHORT), (FEW, LONG))  # the first warms up
     with uncached(model):
         _, short, many, long = (_time_batch(model, rows, sentences) for rows, sentences in batches)
@@ -91,7 +95,10 @@ class _Batch:
 
 
 def _time_batch(model: LanguageModel, rows: int, sentences: int) -> _Batch:
-    """Let so many rows of about so many sentences be read and continued a little."""
+    """Let so many rows of about so many sentences be read and continued a little.
+
+    Raises InfrastructureError where none is: how long that takes says nothing.
+    """
     text = "The quick brown fox jumps over the lazy dog while the careful clerk counts every parcel twice. "
     system = Turn("system", "Answer the question in a few words.")
     fitting = max(1, min(sentences, model.context_tokens // 2 // (2 * len(text.split()))))
@@ -100,6 +107,9 @@ def _time_batch(model: LanguageModel, rows: int, sentences: int) -> _Batch:
     start = time.perf_counter()
     answers = model.generate(prompts, Decoding(STEPS))
     seconds = time.perf_counter() - start
+    failures = [infrastructure_failure(answer.error) for answer in answers]
+    if failures[0] is not None and all(failures):
+        raise failures[0]
     reading = max(answer.first_token_seconds or 0.0 for answer in answers)
     if any(answer.first_token_seconds is None for answer in answers):  # servers do not tell
         reading = min(seconds, _timed(partial(model.generate, prompts, Decoding(1))))

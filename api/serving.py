@@ -24,7 +24,7 @@ from advisor.faults import first_fault
 from api.gathering import Gatherer
 from api.limits import asks_this_machine, is_cross_site
 from eval.contracts import Prediction, Solution
-from eval.errors import InfrastructureError
+from eval.errors import InfrastructureError, RequestError
 from eval.harness import infrastructure_failure
 from eval.reading.text import SURROGATE, clean
 
@@ -189,7 +189,7 @@ async def _answered(gatherer: Gatherer, text: str) -> Prediction:
     """The answer. Raises Refusal where there is none that could be used."""
     try:
         answer = await gatherer.ask(text)
-    except InfrastructureError as error:
+    except (InfrastructureError, RequestError) as error:  # a hosted model's server may refuse its key, or the model
         raise Refusal(str(error), status=503, code="unavailable") from error
     if answer.error is not None:
         failure = infrastructure_failure(answer.error)

@@ -43,6 +43,10 @@ def caveats_of(case: Case) -> list[str]:
         caveats.append(f"{lost} and {were} left out for all.")
     for name, untimed in ((r.name, r.untimed) for r in case.results.values() if r.untimed):
         caveats.append(f"Of {title_in_text(name)} the {wording.uncapitalised(untimed)}")
+    estimated = [title_in_text(r.name) for r in case.results.values() if r.cost and r.cost.tokens.estimated]
+    if estimated:
+        costs = f"What {conjoined(estimated)} {'costs' if len(estimated) == 1 else 'cost'} is a rough estimate"
+        caveats.append(f"{costs}: the server does not count all tokens. Compare it with the provider's bill.")
     caveats += [
         f.message for f in case.data.findings if f.code in NOT_AS_GIVEN and f.count > MANY_LOST * case.data.examples
     ]

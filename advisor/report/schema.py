@@ -141,6 +141,8 @@ class Tokens(Model):
     input: float
     output: float
     cached: float = 0.0
+    estimated: bool = False
+    """Whether some of them are, since the server did not count them."""
 
 
 class Cost(Model):

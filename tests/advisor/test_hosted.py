@@ -13,8 +13,9 @@ import pytest
 from typer.testing import CliRunner
 
 from advisor import cli, economics, trial
-from advisor.comparison import ANSWERS, compare
+from advisor.comparison import ANSWERS, compare, run
 from advisor.economics import Prices, TokenPrices, assumed_prices, not_given, with_list_prices
+from advisor.progress import Silent
 from advisor.recompute import report_again
 from advisor.report.forms import FORMS, rendered
 from advisor.report.wording import title_in_text
@@ -48,6 +49,16 @@ def shelf(server: Any, tickets: Path) -> ModelShelf:
         embedders={"hashing": HashingEmbedder()},
         hosted=Hosted(server.url),
     )
+
+
+class Heard(Silent):
+    """What a run says."""
+
+    def __init__(self) -> None:
+        self.sentences: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.sentences.append(text)
 
 
 @pytest.fixture
@@ -218,6 +229,54 @@ def test_what_may_not_leave_the_machine_is_not_sent(
     report = compare("Route the ticket.", path, shelf=shelf, **{**options, "accept": ["prompt_injection"]})
     assert report.result("few_shot@openai:big").quality is not None
     assert server.asked
+
+
+def test_tokens_that_no_server_counts_are_estimated_and_not_free(
+    server: Any, shelf: ModelShelf, tickets: Path, options: dict[str, Any]
+) -> None:
+    server.counts = False
+    options |= {"model": [BIG], "strategies": ["majority", "zero_shot"], "embedder": "hashing"}
+    report = compare("Route the ticket.", tickets, shelf=shelf, **options)
+    cost = report.result("zero_shot").cost
+    assert cost is not None
+    assert cost.tokens.estimated
+    assert cost.per_query_usd > 10 * 0.001
+    assert "estimated where the server counted none" in cost.basis
+    caveat = f"What {title_in_text('zero_shot')} costs is a rough estimate"
+    assert caveat in " ".join(report.recommendation.caveats)
+    assert report_again(options["output"]) == report
+
+
+@pytest.mark.parametrize("words", ["The grammar is broken.", "Nothing of this is taken."])
+def test_a_model_that_refuses_everything_fails_alone(
+    server: Any, shelf: ModelShelf, tickets: Path, options: dict[str, Any], words: str
+) -> None:
+    server.objects = lambda body: (400, words, None)
+    options |= {"strategies": ["majority", "zero_shot"]}
+    report = compare("Route the ticket.", tickets, shelf=shelf, **options)
+    assert report.result("zero_shot@openai:big").status == "failed"
+    assert words in str(report.result("zero_shot@openai:big").reason)
+    assert (report.result("zero_shot@scripted").status, report.result("majority").status) == ("ok", "ok")
+
+
+def test_a_server_that_is_not_there_is_told_of_at_once_and_fails_what_asks_it(
+    shelf: ModelShelf, tickets: Path, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch, server: Any
+) -> None:
+    monkeypatch.setattr("strategies.models.hosted.PATIENCE_WITH_NOBODY", 0.0)
+    monkeypatch.setattr("eval.harness.time.sleep", lambda seconds: None)
+    nowhere = ModelShelf(embedders={"hashing": HashingEmbedder()}, hosted=Hosted("http://127.0.0.1:9/v1"))
+    said = Heard()
+    request = make_request(
+        task="Route the ticket.", examples=str(tickets),
+        **{**options, "model": [BIG], "strategies": ["majority", "zero_shot"], "embedder": "hashing"},
+    )  # fmt: skip
+    report, _ = run(request, said, nowhere)
+    (told,) = [sentence for sentence in said.sentences if sentence.startswith(BIG)]
+    assert "cannot be asked now, and its strategies fail if that stays so: no answer" in told
+    assert "refused" in told
+    assert report.result("zero_shot").status == "failed"
+    assert "refused" in str(report.result("zero_shot").reason)
+    assert report.result("majority").status == "ok"
 
 
 def test_with_a_cap_too_small_for_a_call_nothing_is_sent_and_it_is_said(

@@ -12,6 +12,8 @@ import pytest
 from advisor import speeds as measuring
 from advisor.speeds import index_seconds, measure_speeds, profile_of, training_speed
 from eval.contracts import Document, Example, Kind, Task, Usage
+from eval.errors import InfrastructureError
+from eval.harness import INFRASTRUCTURE
 from strategies.answers import AnswerFormat
 from strategies.models.base import Completion, Decoding, Prompt
 from strategies.models.caches import Bypassable
@@ -74,6 +76,15 @@ def test_writing_takes_time_where_no_server_says_when_it_began(monkeypatch: pyte
 
     monkeypatch.setattr(measuring.time, "perf_counter", lambda: now)
     assert measure_speeds(Hosted(lambda prompt: "")).written == pytest.approx(1 / 0.02)
+
+
+def test_a_server_that_answers_nothing_has_no_speed() -> None:
+    class Silent(ScriptedModel):
+        def generate(self, prompts: Sequence[Prompt], decoding: Decoding) -> list[Completion]:
+            return [Completion("", error=f"{INFRASTRUCTURE}nobody is there") for _ in prompts]
+
+    with pytest.raises(InfrastructureError, match="nobody is there"):
+        measure_speeds(Silent(lambda prompt: ""))
 
 
 def test_indexing_time_is_measured_on_a_sample() -> None:

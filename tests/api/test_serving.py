@@ -22,7 +22,7 @@ from fastapi.testclient import TestClient
 from api.gathering import Gatherer
 from api.serving import MOST_BYTES, create_serving_app
 from eval.contracts import Prediction, Usage
-from eval.errors import InfrastructureError
+from eval.errors import InfrastructureError, RequestError
 from eval.harness import INFRASTRUCTURE
 from strategies.baselines import Constant
 
@@ -41,6 +41,8 @@ class Shouting:
         time.sleep(self.seconds)
         if "down" in inputs:
             raise InfrastructureError("the model's server is down")
+        if "expired" in inputs:
+            raise RequestError("the server does not accept the key in OPENAI_API_KEY.")
         return [_shouted(text) for text in inputs]
 
     def save(self, folder: Path) -> None: ...
@@ -201,6 +203,9 @@ def test_what_cannot_be_answered_is_an_error_not_an_answer(client: TestClient) -
     assert long.json()["error"]["message"] == "This cannot be answered: the prompt overflows the context."
     assert (busy.status_code, busy.json()["error"]["message"]) == (503, "429")
     assert (down.status_code, down.json()["error"]["type"]) == (503, "server_error")
+    expired = ask(client, "expired")
+    assert (expired.status_code, expired.json()["error"]["code"]) == (503, "unavailable")
+    assert "does not accept the key" in expired.json()["error"]["message"]
 
 
 def test_a_stream_has_the_answer_and_ends(client: TestClient) -> None:
