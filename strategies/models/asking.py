@@ -139,9 +139,11 @@ class Negotiation:
 
     def _further(self, manner: Manner, status: int) -> Iterator[Manner]:
         """All manners that are one thing away from this one."""
+        with_schema, with_system = self.kind
+        names = ("temperature", "system") if with_system else ("temperature",)
         if status != 404:  # that says that there is no such model, or none for such requests
-            yield from (manner.lacking(name) for name in ("temperature", "system") if name not in manner.without)
-        if self.has_further_form:
+            yield from (manner.lacking(name) for name in names if name not in manner.without)
+        if with_schema:
             yield from (replace(manner, form=form) for form in range(manner.form + 1, len(FORMATS)))
 
 

@@ -49,6 +49,7 @@ ATTEMPTS = 6
 FIRST_WAIT, LONGEST_WAIT = 0.5, 8.0
 LONGEST_STATED_WAIT = 60.0
 """Of a server's own Retry-After; beyond, it is not waited for."""
+CONNECT_SECONDS = 10.0
 TIMEOUT_SECONDS, SLOWEST_WRITING = 120.0, 20.0
 """Of a call, and more where much may be written: at so many tokens a second."""
 PATIENCE_SECONDS, PATIENCE_WITH_NOBODY = 300.0, 5.0
@@ -180,7 +181,6 @@ class HostedModel(Bypassable):
         client = openai.OpenAI(
             api_key=os.environ.get("OPENAI_API_KEY") or "none",
             base_url=hosted.url or OWN_ENDPOINT,
-            timeout=TIMEOUT_SECONDS,
             max_retries=0,  # every attempt is paid for, and counted here
         )
         return cls(name, client, hosted)
@@ -318,7 +318,7 @@ class HostedModel(Bypassable):
         try:
             answer = self._client.chat.completions.create(
                 model=self._model,
-                timeout=TIMEOUT_SECONDS + tokens / SLOWEST_WRITING,
+                timeout=openai.Timeout(TIMEOUT_SECONDS + tokens / SLOWEST_WRITING, connect=CONNECT_SECONDS),
                 **manner.request(turns, tokens, schema),
             )
             reply = _reply(answer)
