@@ -19,6 +19,8 @@ NO_NUMBER = re.compile(r"\b(?:NaN|Infinity)\b")
 """What Python writes for numbers that JSON does not have."""
 FEWEST_JOINED = 2
 """Labels; a single one may just be called so."""
+AROUND = " \n[]'\""
+"""What stands around labels where a cell holds a list of them, as Python or JSON writes it."""
 AS_OBJECTS = 'objects such as {"labels": ["a", "b"]} (which language models can answer with, classifiers cannot)'
 SELDOM = 0.05
 """A placeholder that is more frequent is an answer of its own: "null" may be meant."""
@@ -82,17 +84,22 @@ def several_outputs(task: Task, examples: Sequence[Example]) -> Finding | None:
 
 
 def joined_labels(examples: Sequence[Example]) -> Finding | None:
-    """Cells that hold several labels, "billing; urgent", as far as all their parts stand in other labels as well."""
-    labels = {e.target for e in examples}
+    """Cells that hold several labels: a list of them, or "billing; urgent" whose parts stand in other labels as well.
+
+    Where most rows with the separator are such, the others have rare labels; else they are names with such a sign.
+    """
+    rows_of = Counter(e.target for e in examples)
     for separator in SEPARATORS:
-        parts = {label: {part.strip().casefold() for part in label.split(separator)} - {""} for label in labels}
+        parts = {label: set(_parts(label, separator)) for label in rows_of}
         shared = Counter(part for own in parts.values() for part in own)
-        joined = {label for label, own in parts.items() if len(own) > 1 and all(shared[part] > 1 for part in own)}
-        if len(joined) >= FEWEST_JOINED and joined == {label for label in labels if separator in label}:
+        joined = {label for label, own in parts.items() if len(own) > 1}
+        clear = {label for label in joined if _is_listed(label) or all(shared[part] > 1 for part in parts[label])}
+        marked = sum(rows_of[label] for label in rows_of if separator in label)
+        if len(clear) >= FEWEST_JOINED and sum(rows_of[label] for label in clear) > marked / 2:
             rows = tuple(e.id for e in examples if e.target in joined)
             message = (
                 f"{counted(len(rows), 'output')} {'joins' if len(rows) == 1 else 'join'} several labels, such as "
-                f"{named(min(joined))}: each combination counts as a label of its own, and an answer with one part "
+                f"{named(min(clear))}: each combination counts as a label of its own, and an answer with one part "
                 f"wrong as wrong.{_reordered(joined, separator)}"
             )
             action = f"Kept. To have each part counted, write {AS_OBJECTS}."
@@ -100,9 +107,19 @@ def joined_labels(examples: Sequence[Example]) -> Finding | None:
     return None
 
 
+def _parts(label: str, separator: str) -> list[str]:
+    """What stands between separators, without the signs of a list."""
+    parts = (part.strip(AROUND).casefold() for part in label.split(separator))
+    return [part for part in parts if part]
+
+
+def _is_listed(label: str) -> bool:
+    return label.startswith("[") and label.endswith("]")
+
+
 def _reordered(joined: Collection[str], separator: str) -> str:
     """How many combinations are another's in another order; empty where none is."""
-    alike = Counter(tuple(sorted(part.strip().casefold() for part in label.split(separator))) for label in joined)
+    alike = Counter(tuple(sorted(_parts(label, separator))) for label in joined)
     count = sum(alike[same] for same in alike if alike[same] > 1)
     if not count:
         return ""

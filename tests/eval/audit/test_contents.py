@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import pytest
 
@@ -140,6 +141,26 @@ def test_labels_joined_in_one_cell_are_pointed_out(mark: str) -> None:
     assert "classifiers cannot" in finding.action
 
 
+def test_labels_joined_in_most_cells_are_pointed_out_though_one_has_a_part_of_its_own() -> None:
+    cells = ["billing", "login", "urgent", "billing, login", "login, urgent", "billing, urgent"]
+    finding = joined_labels(outputs(*cells * 4, "billing, legal"))
+    assert finding is not None
+    assert finding.count == 13
+    assert "such as 'billing, login'" in finding.message
+
+
+@pytest.mark.parametrize("written", [json.dumps, str])
+def test_lists_of_labels_in_a_cell_are_pointed_out(written: Callable[[list[str]], str]) -> None:
+    """As pandas writes them to a CSV file."""
+    cells = [
+        written(tags) for tags in (["billing", "refund"], ["login"], ["delivery", "refund"], ["refund", "billing"])
+    ]
+    finding = joined_labels(outputs(*cells * 4, written(["login", "delivery"])))
+    assert finding is not None
+    assert finding.count == 13
+    assert "2 of 4 combinations differ from another in order alone" in finding.message
+
+
 def test_joined_labels_that_differ_in_their_order_alone_are_counted() -> None:
     cells = ["billing", "damage", "urgent", "billing; damage", "damage; billing", "urgent; damage"]
     finding = joined_labels(outputs(*cells * 4))
@@ -155,6 +176,8 @@ def test_joined_labels_that_differ_in_their_order_alone_are_counted() -> None:
         ("yes", "no", "yes/no"),  # one label that is called so
         ("yes;", "yes", "no;", "no"),
         ("C/C++", "C", "C++"),
+        ("Oil, Gas", "Gas, Coal", "Oil", "Coal", "Food, Drinks", "Health, Care", "Banks, Loans"),
+        ("Fees (EU, UK)", "Fees (EU)", "Fees (UK)"),
         ("a", "b"),
     ],
 )
