@@ -266,7 +266,7 @@ def _infer_metric(kind: Kind, examples: Sequence[Example]) -> tuple[str, str]:
             return "json_field_f1", "the outputs are JSON objects"
         if are_json_lists(targets):
             return "json_field_f1", "the outputs are lists of JSON objects"
-        if _are_meant(targets, "[", is_list_of_texts):
+        if are_lists_of_texts(targets):
             return "json_field_f1", "the outputs are JSON lists of texts, whose order does not count"
         return "exact_match", "an extracted value is right or wrong as a whole"
     if said := _whole_said(examples):
@@ -416,6 +416,11 @@ def are_json_objects(texts: Sequence[str]) -> bool:
 def are_json_lists(texts: Sequence[str]) -> bool:
     """Tell whether these are lists of JSON objects, some perhaps empty, in the same sense; a lone object may be one."""
     return any(text != "[]" for text in texts) and _are_meant(texts, ("[", "{"), has_objects)
+
+
+def are_lists_of_texts(texts: Sequence[str]) -> bool:
+    """Tell whether these are JSON lists of texts, some perhaps empty, in the same sense."""
+    return _are_meant(texts, "[", is_list_of_texts)
 
 
 def _are_meant(texts: Sequence[str], begin: str | tuple[str, ...], are: Callable[[str], bool]) -> bool:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from eval.contracts import Example, Kind, Task
 from eval.reading.text import count_words
+from eval.tasks import are_lists_of_texts
 from strategies.answers import AnswerFormat, canonical
 from strategies.models.base import LanguageModel, Prompt, Turn
 from strategies.retrieval.chunks import Passage
@@ -102,28 +103,34 @@ def instruction(
 ) -> str:
     """The task sentence, with what an untuned model must be told about the form of the answer.
 
-    `described`: each label with a training example of it, a JSON object with one. Without `listed` neither labels nor
+    `described`: each label with a training example of it, JSON with one answer. Without `listed` neither labels nor
     keys are named.
     """
     parts = [task.description]
     if with_context:
         parts.append("Use the context given with the question.")
-    form = "a JSON list of objects" if answers.json_shape and answers.json_shape.repeated else "one JSON object"
-    if not listed and answers.json_shape is not None:
-        parts.append(f"Answer with {form}.")
-    elif not listed and answers.labels:
+    form = _json_form(answers, train)
+    if answers.labels and not listed:
         parts.append("Answer with one label.")
     elif answers.labels:
         typical = _typical_inputs(train) if described else {}
         labels = [f"{label} (such as: {typical[label]})" if label in typical else label for label in answers.labels]
         parts.append("Answer with exactly one of these labels:\n" + "\n".join(labels))
-    elif answers.json_shape is not None:
-        parts.append(f"Answer with {form}. Possible keys: " + ", ".join(key for key, _ in answers.json_shape.keys))
+    elif form:
+        keys = [key for key, _ in answers.json_shape.keys] if answers.json_shape and listed else []
+        parts.append(f"Answer with {form}." + (f" Possible keys: {', '.join(keys)}" if keys else ""))
         if described:
             parts.append(f"For example: {canonical(_of_middle_length(train).target, answers)}")
     else:
         parts.append(_length_hint(task, train))
     return "\n".join(parts)
+
+
+def _json_form(answers: AnswerFormat, train: Sequence[Example]) -> str:
+    """What JSON answers are, in words; empty where they are text. Of lists of texts no grammar tells the model."""
+    if answers.json_shape is not None:
+        return "a JSON list of objects" if answers.json_shape.repeated else "one JSON object"
+    return "a JSON list of texts" if are_lists_of_texts([e.target for e in train]) else ""
 
 
 def leaves_room(model: LanguageModel, words: str, fewer: str, answers: AnswerFormat, train: Sequence[Example]) -> bool:

@@ -96,6 +96,15 @@ def test_the_instruction_says_what_form_the_answer_has() -> None:
     )
 
 
+def test_the_instruction_says_that_answers_are_lists_of_texts() -> None:
+    tag, train = Task("List it.", Kind.EXTRACTION, "json_field_f1"), rows('["egg"]', "[]", '["milk", "egg"]')
+    assert instruction(tag, AnswerFormat(), train) == "List it.\nAnswer with a JSON list of texts."
+    assert instruction(tag, AnswerFormat(), train, described=True) == (
+        'List it.\nAnswer with a JSON list of texts.\nFor example: ["egg"]'
+    )
+    assert "JSON" not in instruction(tag, AnswerFormat(), rows("egg", "milk", "[3]"))
+
+
 @pytest.mark.parametrize(
     ("kind", "target", "hint"),
     [
