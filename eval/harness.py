@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -28,6 +29,8 @@ STEADY_SECONDS, STEADY_PASSES = 0.5, 10
 """Of answering the test rows again: what takes milliseconds hangs on chance when it is timed once."""
 FEWEST_FOUND = 10
 """Rows whose answer was in what was retrieved, for a figure of how well such rows are answered."""
+SET_ANSWER = 5
+"""Rows with one answer that none of their passages holds whole: a set phrase ("not in the documents"), or a verdict."""
 INFRASTRUCTURE, LASTING = "infrastructure: ", "infrastructure, lasting: "
 """How a `Prediction.error` begins that is the infrastructure's failure, such as one row's time-out in a good batch."""
 OUT_OF_TIME = "the time budget was used up"
@@ -120,13 +123,26 @@ def _evaluation(metric: Metric, outcomes: tuple[Outcome, ...], seconds: float) -
 
 
 def _retrieval(metric: Metric, outcomes: Sequence[Outcome]) -> dict[str, float]:
-    """How much was found, and how well answers are where all was: whether retrieval or reading fails."""
-    found = [o.context_recall for o in outcomes if o.context_recall is not None]
-    if not found:
+    """How much was found, and how well answers are where all was: whether retrieval or reading fails.
+
+    Answers that documents do not hold tell nothing of that: their share, and the quality of the others, is given then.
+    """
+    shown = [o for o in outcomes if o.context_recall is not None]
+    recalls = defaultdict[str, list[float]](list)
+    for outcome in shown:
+        recalls[outcome.example.target.casefold()].append(outcome.context_recall or 0.0)
+    never = {answer for answer, held in recalls.items() if len(held) >= SET_ANSWER and max(held) < 1}
+    to_find = [o for o in shown if o.example.target.casefold() not in never]
+    if not to_find:
         return {}
-    whole = scored_rows(o for o in outcomes if o.context_recall == 1.0)
-    reading = {"quality_where_found": metric.aggregate(whole)} if len(whole) >= FEWEST_FOUND else {}
-    return {"context_recall": float(np.mean(found)), **reading}
+    figures = {"context_recall": float(np.mean([o.context_recall for o in to_find]))}
+    whole = scored_rows(o for o in to_find if o.context_recall == 1.0)
+    if len(whole) >= FEWEST_FOUND:
+        figures["quality_where_found"] = metric.aggregate(whole)
+    if never:
+        figures["answers_in_no_passage"] = 1 - len(to_find) / len(shown)
+        figures["quality_of_the_others"] = metric.aggregate(scored_rows(to_find))
+    return figures
 
 
 def scored_rows(outcomes: Iterable[Outcome]) -> list[ScoredRow]:

@@ -93,16 +93,22 @@ def _retrieval(case: Case) -> str:
     reader = best_of(case, lambda r: r.family != "baseline" and "context_recall" in r.secondary)
     if reader is None:
         return ""
-    secondary, quality = case.results[reader].secondary, value_of(case, reader)
+    secondary = case.results[reader].secondary
     held, where_found = wording.hundredths(secondary["context_recall"]), secondary.get("quality_where_found")
     said = f"The passages that {title_in_text(reader)} is shown hold {held} of 100 words of the right answers"
     if where_found is None:  # how well it reads is not known then
         return f"{said}."
     said += f"; where they hold all, quality is {wording.hundredths(where_found)} of 100."
+    quality = secondary.get("quality_of_the_others", value_of(case, reader))
+    if others := secondary.get("answers_in_no_passage"):
+        said += (
+            f" This leaves out {wording.hundredths(others)} of 100 rows whose answers come back and no passage holds "
+            f"(that there is no answer, say); on the others quality is {wording.hundredths(quality)} of 100."
+        )
     if quality >= 1:
         return said
     lost = "in finding the passages" if where_found - quality > 1 - where_found else "in reading them"
-    return f"{said} Most of what is missing is lost {lost}."
+    return f"{said} Most of what is missing{' there' if others else ''} is lost {lost}."
 
 
 def _no_model_needed(case: Case) -> bool:

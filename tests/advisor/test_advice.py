@@ -728,6 +728,16 @@ def test_where_retrieval_or_reading_fails_is_told(quality: float, where_found: f
     assert "right answers" not in Told(CLEAR).reasons
 
 
+def test_what_documents_do_not_answer_is_lost_neither_in_finding_nor_in_reading() -> None:
+    """Quality is 0.5 for these rows; of the others most is lost in reading."""
+    figures = {"context_recall": 0.97, "quality_where_found": 0.8, "answers_in_no_passage": 0.25}
+    told = Told({"rag": 0.5, "few_shot": 0.9}, secondary={"rag": {**figures, "quality_of_the_others": 0.75}})
+    assert "This leaves out 25 of 100 rows whose answers come back and no passage holds" in told.reasons
+    assert "on the others quality is 75 of 100. Most of what is missing there is lost in reading them." in told.reasons
+    found = {**figures, "quality_where_found": 1.0, "quality_of_the_others": 1.0}
+    assert "is lost" not in Told({"rag": 0.5, "few_shot": 0.9}, secondary={"rag": found}).reasons
+
+
 def test_where_it_is_not_known_how_well_passages_are_read_neither_is_said_to_fail() -> None:
     told = Told({"majority": 0.3, "rag": 0.6, "few_shot": 0.9}, secondary={"rag": {"context_recall": 0.65}})
     assert "hold 65 of 100 words of the right answers." in told.reasons

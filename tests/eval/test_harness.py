@@ -288,18 +288,36 @@ def test_latency_leaves_out_queries_that_the_infrastructure_failed() -> None:
 
 
 def test_what_was_retrieved_is_judged_apart_and_not_kept() -> None:
-    """Even rows are shown their answer, odd ones half of nothing; all answer "even"."""
+    """Even rows are shown their answer, odd ones half of nothing but for the last; all answer "even"."""
     shown = {e.input: "The row is even." if e.target == "even" else "The row is unknown." for e in EXAMPLES * 1}
+    shown[EXAMPLES[-1].input] = "The row is odd."
     rows = [Example(str(i), e.input, e.targets) for i, e in enumerate(EXAMPLES * 4)]
     evaluation = evaluate(Parity(lambda text: Prediction("even", context=shown[text])), rows, ACCURACY)
-    assert evaluation.secondary["context_recall"] == 0.5
-    assert evaluation.secondary["quality_where_found"] == 1.0
+    assert evaluation.secondary["context_recall"] == 0.6
+    assert evaluation.secondary["quality_where_found"] == pytest.approx(5 / 6)
+    assert "answers_in_no_passage" not in evaluation.secondary
     assert {o.context_recall for o in evaluation.outcomes} == {0.0, 1.0}
     assert all(o.prediction.context is None for o in evaluation.outcomes)
 
 
+def test_retrieval_is_not_blamed_for_questions_that_no_document_answers() -> None:
+    """Of 30 answerable rows all are found but one, and all found are read well; no row is said to have no answer."""
+    rows = [Example(f"a{i}", f"Where is depot {i}?", (f"Hill{i}",)) for i in range(30)]
+    rows += [Example(f"u{i}", f"Who built depot {i}?", ("Not in the depots.",)) for i in range(10)]
+
+    def read(text: str) -> Prediction:
+        hill = text.split()[-1].rstrip("?").replace("29", "28")
+        return Prediction(f"Hill{hill}", context=f"The depots in Hill{hill} are open.")
+
+    found = evaluate(Parity(read), rows, ACCURACY).secondary
+    assert found["context_recall"] == found["quality_of_the_others"] == pytest.approx(29 / 30)
+    assert found["quality_where_found"] == 1.0
+    assert found["answers_in_no_passage"] == 0.25
+    assert "context_recall" not in evaluate(Parity(read), rows[30:], ACCURACY).secondary, "of these nothing can be said"
+
+
 def test_a_handful_of_rows_gives_no_figure_of_reading() -> None:
-    evaluation = evaluate(Parity(lambda text: Prediction("even", context="even")), EXAMPLES, ACCURACY)
+    evaluation = evaluate(Parity(lambda text: Prediction("even", context="even")), EXAMPLES[:8], ACCURACY)
     assert evaluation.secondary["context_recall"] == 0.5
     assert "quality_where_found" not in evaluation.secondary
     assert "context_recall" not in evaluate(Parity(right), EXAMPLES, ACCURACY).secondary
