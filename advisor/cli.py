@@ -429,6 +429,10 @@ def refresh(
     run: Annotated[Path, typer.Argument(metavar="RUN_OR_SOLUTION")],
     documents: Annotated[str, typer.Option(help="The documents as they are now, as for compare.")],
     device: Annotated[str, typer.Option()] = "auto",
+    accept: Annotated[str | None, typer.Option(help="As for compare.")] = None,
+    redact: Annotated[
+        bool, typer.Option("--redact", help="As for compare; they are masked anyway where the run's were.")
+    ] = False,
 ) -> None:
     """Let a kept solution look into changed documents. Nothing is fitted again, and nothing measured."""
     from advisor.further import audited_documents, count_labels, quotes_documents, refresh_kept
@@ -436,9 +440,10 @@ def refresh(
     from eval.reading.documents import read_documents
 
     found = read_documents(documents)
-    for sentence in (*(finding.message for finding in found.findings), *audited_documents(run, found.documents)):
+    audited = audited_documents(run, found.documents, redact=redact, accept=_names(accept))
+    for sentence in (*(finding.message for finding in found.findings), *audited):
         typer.echo(sentence, err=True)
-    folder = refresh_kept(run, found.documents, device)
+    folder = refresh_kept(run, found.documents, device, redact=redact)
     looked_into = count(len(found.documents), "document")
     typer.echo(f"{folder} now looks into {looked_into}. The report speaks of those of then.")
     if quotes_documents(folder):

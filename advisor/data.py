@@ -8,7 +8,7 @@ from advisor.files import Files, masked, read_files
 from advisor.readers import readers_of
 from advisor.request import CompareRequest
 from eval.audit import Audited, accepted, audit, marked, refuse_hopeless
-from eval.audit.personal_data import mask, mask_answer, masked_outputs, personal_data
+from eval.audit.personal_data import mask, mask_answer, masked_outputs, personal_data, personal_task
 from eval.audit.repeats import shared_with_test
 from eval.audit.spellings import merge_spellings, respelt, spellings
 from eval.contracts import Document, Example, Kind, Task
@@ -72,6 +72,8 @@ def audited(request: CompareRequest) -> Data:
     files = read_files(request)
     rows = (*files.examples, *marked(files.test))
     personal = personal_data(rows, files.documents, redact=request.redact)
+    if in_task := personal_task((spec.description, *spec.labels), redact=request.redact):
+        personal.append(in_task)
     if request.redact:
         personal += filter(None, [masked_outputs(rows)])
         spec, files = _masked_task(spec), masked(files)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from functools import partial
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from advisor.columns import column_values
+from advisor.models import refuse_to_send
 from advisor.progress import Progress
 from advisor.runs import REPORT, SOLUTION, SOLUTIONS, find_solution
 from eval.audit.injection import prompt_injection
@@ -271,18 +272,18 @@ def _answered(solution: Solution, inputs: Sequence[str]) -> Iterator[dict[str, A
             yield line
 
 
-def refresh_kept(run: Path, documents: Sequence[Document], device: str) -> Path:
+def refresh_kept(run: Path, documents: Sequence[Document], device: str, *, redact: bool = False) -> Path:
     """Let a kept solution look into these documents instead of those it has; prompt, adapter and settings stay.
 
-    Returns its folder, which holds the old solution until the new one is written. Raises RequestError where the
-    solution looks into no documents, or these hold no text.
+    They are masked with `redact`, and where the run's were. Returns its folder, which holds the old solution until the
+    new one is written. Raises RequestError where the solution looks into no documents, or these hold no text.
     """
     folder = find_solution(run).resolve()
     solution = load_solution(folder, ModelShelf(device))
     if not isinstance(solution, Refreshable):
         raise RequestError(f"{folder}: this solution looks into no documents; there is nothing to refresh.")
     origin = replace(read_origin(folder), input_columns=tuple(_columns_of(run)))
-    fresh = solution.with_documents(mask_documents(documents) if origin.redacted else documents)
+    fresh = solution.with_documents(mask_documents(documents) if redact or origin.redacted else documents)
     scratch, old = folder.with_name(f".{folder.name}.new"), folder.with_name(f".{folder.name}.old")
     try:
         for leftover in (scratch, old):
@@ -298,14 +299,22 @@ def refresh_kept(run: Path, documents: Sequence[Document], device: str) -> Path:
     return folder
 
 
-def audited_documents(run: Path, documents: Sequence[Document]) -> list[str]:
+def audited_documents(
+    run: Path, documents: Sequence[Document], *, redact: bool = False, accept: Collection[str] = ()
+) -> list[str]:
     """What the audit finds in documents that a kept solution is to look into, in sentences.
 
-    Whether they give away examples is not among it: those are no longer at hand.
+    Whether they give away examples is not among it: those are no longer at hand. Raises RequestError where a hosted
+    model would be sent what the client has not said may leave the machine.
     """
-    personal = personal_data((), documents, redact=read_origin(find_solution(run)).redacted)
+    folder = find_solution(run)
+    redact = redact or read_origin(folder).redacted
+    personal = personal_data((), documents, redact=redact)
     found = [duplicate_documents(documents), *personal, *prompt_injection((), documents)]
-    return _said([finding for finding in found if finding is not None])
+    findings = [finding for finding in found if finding is not None]
+    model = read_manifest(folder).get("language_model") or {}
+    refuse_to_send([model.get("name", "")], findings, redact=redact, accept=accept)
+    return _said(findings)
 
 
 def quotes_documents(folder: Path) -> bool:

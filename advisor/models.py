@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from advisor import economics, environment
 from advisor.data import Data
 from advisor.request import CompareRequest
 from eval.errors import RequestError
-from eval.findings import Code
+from eval.findings import Code, Finding
 from strategies.models.hosted import Hosted, TokenPrice
 from strategies.models.shelf import ModelShelf
 
@@ -19,7 +19,7 @@ def check_models(request: CompareRequest, data: Data, prices: economics.Prices) 
     for name in request.model:
         if economics.is_paid_by_token(name, request.hosting):
             economics.token_prices(prices, name)
-    _refuse_to_send(request, data)
+    refuse_to_send(request.model, data.findings, redact=request.redact, accept=request.accept)
 
 
 def prices_of(request: CompareRequest, tokens: Mapping[str, economics.TokenPrices] | None = None) -> economics.Prices:
@@ -46,17 +46,16 @@ def shelf_of(request: CompareRequest, prices: economics.Prices, places: Mapping[
     return ModelShelf(request.device, places=places, hosted=Hosted(request.endpoint, request.max_spend, each))
 
 
-def _refuse_to_send(request: CompareRequest, data: Data) -> None:
+def refuse_to_send(
+    models: Iterable[str], findings: Sequence[Finding], *, redact: bool, accept: Collection[str]
+) -> None:
     """Raise RequestError where a hosted model would be sent what the client has not said may leave the machine."""
-    hosted = [name for name in request.model if economics.is_hosted(name)]
-    codes = {finding.code: finding.count for finding in data.findings}
-    if hosted and Code.PERSONAL_DATA in codes and not request.redact and Code.PERSONAL_DATA not in request.accept:
-        raise RequestError(
-            f"{hosted[0]} is hosted, and {codes[Code.PERSONAL_DATA]} rows or documents hold personal data: mask them "
-            "with --redact, or send them as they are with --accept personal_data."
-        )
-    if hosted and Code.PROMPT_INJECTION in codes and Code.PROMPT_INJECTION not in request.accept:
-        raise RequestError(
-            f"{hosted[0]} is hosted, and {codes[Code.PROMPT_INJECTION]} rows or documents try to instruct the model: "
-            "send them as they are with --accept prompt_injection."
-        )
+    hosted = next(filter(economics.is_hosted, models), None)
+    if hosted is None:
+        return
+    ways = {Code.PERSONAL_DATA: "Mask them with --redact, or send", Code.PROMPT_INJECTION: "Send"}
+    for code, way in ways.items():
+        found = [finding.message for finding in findings if finding.code == code]
+        masked = redact and code == Code.PERSONAL_DATA
+        if found and not masked and code not in accept:
+            raise RequestError(f"{hosted} is hosted. {' '.join(found)} {way} them as they are with --accept {code}.")

@@ -158,6 +158,16 @@ def masked_outputs(examples: Sequence[Example]) -> Finding | None:
     return Finding("masked_outputs", "warning", len(rows), rows, message, action)
 
 
+def personal_task(texts: Sequence[str], *, redact: bool = False) -> Finding | None:
+    """Report personal data in the task's sentence and labels, which every prompt repeats, taken unmasked."""
+    found = {span.kind for text in texts for span in find(text)}
+    if not found:
+        return None
+    message = f"The task seems to hold personal data ({', '.join(TITLES[kind] for kind in TITLES if kind in found)})."
+    severity: Severity = "info" if redact or found <= set(CONTACT) else "warning"
+    return Finding("personal_data", severity, 1, (), message, _action(redact, "task"))
+
+
 Data = frozenset[tuple[str, str]]
 """Kinds with the letters and figures of what was found."""
 
