@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from difflib import get_close_matches
 from importlib.metadata import version
 from itertools import pairwise
@@ -244,21 +245,26 @@ def not_given(prices: Prices, models: Sequence[str]) -> list[str]:
 
 
 def _list_price(model: str) -> TokenPrices | None:
-    """From the data of the genai-prices package; None where it does not know the model."""
+    """From the data of the genai-prices package; None where it does not know the model.
+
+    Some are cheaper at night: those of noon UTC count, whatever the hour of the run.
+    """
     import genai_prices
+
+    noon = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
 
     def usd(**tokens: int) -> float:
         usage = genai_prices.Usage(**{"input_tokens": 0, "output_tokens": 0, **tokens})
-        return 1000 * float(genai_prices.calc_price(usage, model_ref=model.removeprefix(PREFIX)).total_price)
+        name = model.removeprefix(PREFIX)
+        return 1000 * float(genai_prices.calc_price(usage, name, genai_request_timestamp=noon).total_price)
 
     try:  # of a thousand tokens: some models cost more where a prompt is very long
         read, written = usd(input_tokens=1000), usd(output_tokens=1000)
         cached = usd(input_tokens=1000, cache_read_tokens=1000)
     except (LookupError, ValueError):
         return None
-    return TokenPrices(
-        input=read, output=written, cached_input=cached, source=f"genai-prices {version('genai-prices')}, list price"
-    )
+    source = f"genai-prices {version('genai-prices')}, list price at noon UTC"
+    return TokenPrices(input=read, output=written, cached_input=cached, source=source)
 
 
 def mean_qps(volume: float) -> float:

@@ -6,9 +6,11 @@ import csv
 import json
 import time
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import genai_prices
 import pytest
 from typer.testing import CliRunner
 
@@ -382,10 +384,24 @@ def test_list_prices_are_taken_where_the_client_gives_none_and_say_where_they_co
     listed = known.tokens["openai:gpt-4o-mini"]
     assert 0 < listed.input < listed.output
     assert "genai-prices" in str(listed.source)
+    assert str(listed.source).endswith("list price at noon UTC")
     given = with_list_prices(assumed_prices(2, None).__class__("m", 1.0, "x", tokens={"openai:gpt-4o-mini": own}), [
         "openai:gpt-4o-mini"
     ])  # fmt: skip
     assert given.tokens["openai:gpt-4o-mini"] == own
+
+
+def test_list_prices_are_those_of_noon_whatever_the_hour(monkeypatch: pytest.MonkeyPatch) -> None:
+    """DeepSeek's cost half as much at night, which would hang on when the command is given."""
+    asked, calc = [], genai_prices.calc_price
+
+    def spied(*arguments: Any, genai_request_timestamp: datetime, **more: Any) -> Any:
+        asked.append(genai_request_timestamp)
+        return calc(*arguments, genai_request_timestamp=genai_request_timestamp, **more)
+
+    monkeypatch.setattr(genai_prices, "calc_price", spied)
+    assert with_list_prices(assumed_prices(2, None), ["openai:deepseek-chat"]).tokens
+    assert {(at.hour, at.minute, at.tzinfo) for at in asked} == {(12, 0, UTC)}
 
 
 def test_prices_of_a_name_that_no_model_has_are_said_to_be_another_s() -> None:
