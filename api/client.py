@@ -203,7 +203,7 @@ def _in_folder(folder: Path) -> _Folder:
             found.sent.append(path)
         elif problem:
             found.refused.append(f"{within.as_posix()} ({problem})")
-        elif not any(part.startswith(".") for part in within.parts):
+        else:
             found.unknown.append(within.as_posix())
     return found
 

@@ -17,6 +17,7 @@ from advisor.report.wording import size
 from advisor.runs import is_full
 from api.problems import Problem
 from api.settings import Settings
+from eval.reading.documents import is_of_tools
 from eval.reading.files import EXTRACTORS
 from eval.reading.tables import READERS
 
@@ -169,9 +170,7 @@ def _unpack(path: Path, called: str, folder: Path, settings: Settings) -> None:
 
 def _is_of_use(member: zipfile.ZipInfo) -> bool:
     """Whether a member of an archive is a file that someone put there, not one that a tool keeps for itself."""
-    parts = re.split(r"[/\\]", member.filename)
-    of_tools = (part == "__MACOSX" or re.match(r"\.[^./\\]", part) for part in parts)
-    return not (member.is_dir() or any(of_tools))
+    return not (member.is_dir() or any(map(is_of_tools, re.split(r"[/\\]", member.filename))))
 
 
 def _is_text(member: zipfile.ZipInfo) -> bool:

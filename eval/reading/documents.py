@@ -102,7 +102,10 @@ def _from_files(folder: Path, found: Sequence[tuple[Path, str]]) -> DocumentFile
 
 
 def walk(folder: Path) -> Iterator[tuple[Path, str]]:
-    """Yield every file below the folder in order, with the reason where it must not be opened."""
+    """Yield every file below the folder in order, with the reason where it must not be opened.
+
+    What tools keep for themselves is passed over.
+    """
     root = folder.resolve()
     found: list[tuple[Path, str]] = []
 
@@ -110,11 +113,17 @@ def walk(folder: Path) -> Iterator[tuple[Path, str]]:
         found.append((Path(error.filename), "folder that cannot be opened"))
 
     for place, folders, files in os.walk(folder, onerror=refused):
-        paths = [Path(place, name) for name in files]
+        folders[:] = [name for name in folders if not is_of_tools(name)]
+        paths = [Path(place, name) for name in files if not is_of_tools(name)]
         found += [(path, _refusal(path, root)) for path in paths]
         links = (Path(place, name) for name in folders)
         found += [(path, "link to a folder, not followed") for path in links if path.is_symlink()]
     yield from sorted(found)
+
+
+def is_of_tools(name: str) -> bool:
+    """Whether a file or folder of this name is a tool's own: hidden, or what macOS adds to an archive."""
+    return name == "__MACOSX" or (name.startswith(".") and name.strip(".") != "")
 
 
 def _refusal(path: Path, root: Path) -> str:

@@ -47,6 +47,17 @@ def test_a_folder_is_read_recursively_in_order(tmp_path: Path) -> None:
     assert file.findings == ()
 
 
+def test_files_of_tools_are_no_documents(tmp_path: Path) -> None:
+    """A Mac's archive holds a second file for each, of the same type."""
+    folder = tmp_path / ".given"
+    for name in ("a.txt", "__MACOSX/._a.txt", "__MACOSX/b.txt", "sub/._c.txt", "sub/.DS_Store", ".git/d.md", "..e.txt"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("text")
+    file = read_documents(folder)
+    assert list(texts(file)) == ["a.txt"]
+    assert file.findings == ()
+
+
 def test_names_of_files_are_cleaned_as_their_text_is(tmp_path: Path) -> None:
     (tmp_path / "re\u0301clame.txt").write_text("pre\u0301nom")
     (document,) = read_documents(tmp_path).documents
