@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from advisor.columns import column_values, impersonal_groups, times_of
 from advisor.incumbent import read_incumbent
 from advisor.request import CompareRequest
-from eval.audit.personal_data import impersonal_ids, mask_answer, mask_documents, mask_examples, mask_finding
+from eval.audit.personal_data import impersonal_ids, mask, mask_answer, mask_documents, mask_examples, mask_finding
 from eval.contracts import Document, Example
+from eval.errors import RequestError
 from eval.findings import Finding, of_test
 from eval.reading.documents import DocumentFile, read_documents
 from eval.reading.examples import ExampleFile, read_examples
@@ -40,7 +41,17 @@ class Files:
 
 
 def read_files(request: CompareRequest) -> Files:
-    """Read every file that a request names. Raises RequestError where one cannot be used."""
+    """Read every file that a request names.
+
+    Raises RequestError where one cannot be used; it repeats no personal data, which a first row without names may hold.
+    """
+    try:
+        return _read(request)
+    except RequestError as error:
+        raise RequestError(mask(str(error))) from error
+
+
+def _read(request: CompareRequest) -> Files:
     file = _examples(request, request.examples)
     further = _examples(request, request.test) if request.test else ExampleFile((), (), {})
     documents = read_documents(request.documents) if request.documents else DocumentFile((), ())

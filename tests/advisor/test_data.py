@@ -236,6 +236,14 @@ def test_redacted_data_hold_no_personal_data_anywhere(tmp_path: Path) -> None:
     assert not [f for f in open_data.findings if f.code == "masked_outputs"]
 
 
+def test_a_first_row_that_is_taken_for_names_of_columns_is_masked_in_the_error(tmp_path: Path) -> None:
+    rows = [(f"text {i}", "billing") for i in range(40)]
+    path = write(tmp_path / "a.csv", rows, header=("My card 4111 1111 1111 1111, jane.doe@example.com", "billing"))
+    with pytest.raises(RequestError) as error:
+        read(path)
+    assert 'has the columns "My card [CARD], [EMAIL]" and "billing"' in str(error.value)
+
+
 def test_personal_data_are_reported_without_their_values(tmp_path: Path) -> None:
     rows = [(f"{text}, {SECRETS[i % 4]}", label) for i, (text, label) in enumerate(MIXED)]
     data = read(write(tmp_path / "secret.csv", rows))
