@@ -46,7 +46,9 @@ def invalid_json_output(task: Task, examples: Sequence[Example]) -> Finding | No
     )
     if any(NO_NUMBER.search(e.target) for e in broken):
         message += " JSON has no NaN and no Infinity: write null."
-    action = "Kept; no answer to them can score." if is_json else "Kept as text; repair them if JSON is meant."
+    action = "Kept as text; repair them if JSON is meant."
+    if is_json:
+        action = "Kept; no answer can score on what is no JSON at all. Give these the form of the others."
     return Finding("invalid_json_output", "warning", len(broken), tuple(e.id for e in broken), message, action)
 
 

@@ -10,7 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from heapq import heapify, heappop, heappush
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import TYPE_CHECKING, Any
 
 from eval.reading.text import SURROGATE
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 MOST_KEYS = 300
 """A grammar of more takes seconds and hundreds of megabytes to compile, growing with their square: any object then."""
+MOST_PAIRED = 50
+"""Keys of which each pair is counted to find their order; of more, neighbours alone: there are too many pairs."""
 MOST_BYTES = 256 * 2**20
 """Of compiled grammars that are kept."""
 
@@ -61,11 +63,14 @@ def common_order(sequences: Sequence[Sequence[str]]) -> list[str]:
     Where the sequences leave it open which of two items comes first, the alphabet decides: keys are often sorted, and
     then two that never met before will stand in that order too.
     """
-    follows = Counter(pair for sequence in sequences for pair in pairwise(sequence))
     after: dict[str, dict[str, int]] = {item: {} for sequence in sequences for item in sequence}
-    for (first, second), times in follows.items():
-        if times > follows[second, first]:
-            after[first][second] = times - follows[second, first]
+    before = Counter[tuple[str, str]]()
+    for sequence, times in Counter(map(tuple, sequences)).items():
+        for pair in combinations(sequence, 2) if len(after) <= MOST_PAIRED else pairwise(sequence):
+            before[pair] += times
+    for first, second in {pair for sequence in sequences for pair in pairwise(sequence)}:
+        if (lead := before[first, second] - before[second, first]) > 0:
+            after[first][second] = lead
     against = Counter[str]()  # what stands before an item, in so many sequences
     for own in after.values():
         against.update(own)

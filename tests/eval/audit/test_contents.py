@@ -48,6 +48,7 @@ def test_lists_of_texts_are_no_invalid_json() -> None:
     finding = invalid_json_output(PARSE, [*lists, Example("x", "text", ('{"part": 3}',))])
     assert finding is not None
     assert finding.message == "1 output is no JSON list of texts."
+    assert "no answer to them" not in finding.action, "an object scores by its fields"
     assert invalid_json_output(PARSE, [*GOOD, Example("x", "text", ('["part 3"]',))]) is not None, "nor the other way"
 
 

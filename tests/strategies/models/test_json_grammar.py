@@ -36,6 +36,7 @@ def accepts(shape: JsonShape, text: str) -> bool:
         ([*[["z", "y", "x"]] * 3, ["x", "y", "z"]], ["z", "y", "x"]),
         ([*[["z", "y", "x"]] * 3, ["x", "z"]], ["z", "y", "x"]),
         ([*[["z", "y"]] * 3, *[["y", "x"]] * 3, ["x", "y", "z"], ["x", "w"]], ["z", "y", "x", "w"]),
+        ([*[["d", "b", "c", "a"]] * 20, *[["c", "b", "a", "d"]] * 10], ["d", "b", "c", "a"]),
     ],
 )
 def test_one_order_is_found_in_which_most_agree(sequences: list[list[str]], order: list[str]) -> None:
