@@ -464,16 +464,17 @@ def optimism(assumed: Assumptions) -> float:
     """By how much the pick is most likely measured too well, since it was picked by these very measurements.
 
     In units of quality. What is picked on a resample, of all within the limits, has on average so much more there than
-    on all rows (Efron 1983).
+    on all resamples (Efron 1983); not than on all rows, since macro F1 for one is itself another on resamples.
     """
-    evidence, quality = assumed.evidence, {c.name: c.quality for c in assumed.candidates}
+    evidence = assumed.evidence
+    usual = {name: float(of_name.mean()) for name, of_name in evidence.resampled.items()}
     within, gains = [c for c in assumed.candidates if not assumed.limits.broken_by(c)], []
     for draw in range(min(PICKED_AGAIN, *map(len, evidence.resampled.values()))):
         values = {name: float(of_name[draw]) for name, of_name in evidence.resampled.items()}
         moved = [replace(c, quality=values[c.name], loss=_loss_on(c, evidence, draw)) for c in within]
         pick = replace(assumed, candidates=moved, limits=Limits()).pick()
         if pick is not None:
-            gains.append(values[pick] - quality[pick])
+            gains.append(values[pick] - usual[pick])
     return float(np.mean(gains)) if gains else 0.0
 
 
