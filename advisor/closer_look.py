@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from advisor.planning import FEW_ASKED_AGAIN, LOAD_SECONDS
 from advisor.records import CloserLook, Record
-from advisor.runs import log
+from advisor.runs import is_full, log
 from advisor.trials import Bench
 from eval.contracts import Load, Solution
 from eval.latency import measure_load, typical_first
@@ -68,7 +68,9 @@ def _look(bench: Bench, record: Record, look: CloserLook, found: Leaders) -> Clo
             look = replace(look, side_effects=effects)
         if wants_load:
             look = replace(look, load=_load(bench, solution, typical_first(answered.outcomes)))
-    except Exception:
+    except Exception as error:
+        if is_full(error):
+            raise
         log.exception("a closer look at %s failed", record.name)
     return look
 

@@ -10,7 +10,7 @@ from statistics import median
 
 from advisor.progress import Progress
 from advisor.records import Fit, Record, Refit
-from advisor.runs import folder_bytes, log
+from advisor.runs import folder_bytes, is_full, log, remove_whole, whole
 from advisor.trials import GUARD_SECONDS, Bench, Entry
 from eval.contracts import Evaluation, Example, Solution
 from eval.harness import evaluate, scored_rows
@@ -32,12 +32,13 @@ def keep_solution(bench: Bench, entry: Entry, record: Record) -> Refit | None:
     if refit is None or refit.rejected:
         measured = _middling(record.fits)
         source = bench.folder.fold_solution(record.name, measured.slot)
-        if refit is not None or source.is_dir():
-            shutil.rmtree(bench.folder.solution(record.name), ignore_errors=True)
         if not source.is_dir():  # an earlier end of this run removed it
+            if refit is not None:
+                remove_whole(bench.folder.solution(record.name))
             return refit
-        shutil.copytree(source, bench.folder.solution(record.name))
-        note_origin(bench.folder.solution(record.name), origin_of(bench, bench.folds[measured.fold].train))
+        with whole(bench.folder.solution(record.name)) as scratch:
+            shutil.copytree(source, scratch)
+            note_origin(scratch, origin_of(bench, bench.folds[measured.fold].train))
     if refit is not None:
         bench.folder.finish_refit(record.name, refit)
     return refit
@@ -56,6 +57,8 @@ def _refit(bench: Bench, entry: Entry, record: Record) -> Refit:
     try:
         return _fit_on_all(bench, entry, record)
     except Exception as error:
+        if is_full(error):  # the same command goes on once there is room
+            raise
         log.exception("the refit of %s failed", record.name)
         return Refit(time.monotonic() - start, rejected=f"it failed ({type(error).__name__})")
 
@@ -76,9 +79,9 @@ def _fit_on_all(bench: Bench, entry: Entry, record: Record) -> Refit:
     solution = make_strategy(entry.strategy).fit(task, examples, workshop)
     seconds = time.perf_counter() - start
     kept = folder.solution(record.name)
-    shutil.rmtree(kept, ignore_errors=True)
-    solution.save(kept)
-    note_origin(kept, origin_of(bench, examples))
+    with whole(kept) as scratch:
+        solution.save(scratch)
+        note_origin(scratch, origin_of(bench, examples))
     refit = Refit(seconds, workshop.log.train_examples, folder_bytes(kept), epochs)
     if workshop.log.guard_fired:
         return replace(refit, rejected="the time budget was used up")

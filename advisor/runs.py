@@ -180,11 +180,7 @@ class RunFolder:
         """The record of the fit on all examples, where its solution is still there; it is then put in its place."""
         kept = self.path / SOLUTION
         if not self.solution(name).is_dir() and kept.is_dir() and self.read_plan().get("kept") == name:
-            scratch = self.path / f".{file_name(name)}"
-            shutil.rmtree(scratch, ignore_errors=True)
-            shutil.copytree(kept, scratch)
-            self.solution(name).parent.mkdir(exist_ok=True)
-            scratch.replace(self.solution(name))  # whole or not at all, whenever this process is killed
+            copy_whole(kept, self.solution(name))
         return self._read(self._record_file(name, REFIT), _REFIT) if self.solution(name).is_dir() else None
 
     def finish_refit(self, name: str, refit: Refit) -> None:
@@ -245,15 +241,14 @@ class RunFolder:
         if self.read_plan().get("kept") != pick:
             self._put_aside(kept)
         if pick is not None and self.solution(pick).is_dir():
-            shutil.rmtree(kept, ignore_errors=True)
-            shutil.copytree(self.solution(pick), kept)
+            copy_whole(self.solution(pick), kept)
             self.write_plan({"kept": pick})
         if not everything and pick is not None:
             spared = {file_name(name) for name in self.read_plan().get(ASIDE, []) if name != pick}
             for solution in (self.path / SOLUTIONS).glob("*"):
                 if solution.name not in spared:
-                    shutil.rmtree(solution, ignore_errors=True)
-            shutil.rmtree(self.path / FOLD_SOLUTIONS, ignore_errors=True)
+                    remove_whole(solution)
+            remove_whole(self.path / FOLD_SOLUTIONS)
             with suppress(OSError):  # of what was put aside
                 (self.path / SOLUTIONS).rmdir()
         return kept if kept.is_dir() else None
@@ -261,11 +256,13 @@ class RunFolder:
     def _put_aside(self, kept: Path) -> None:
         """The solution that was kept, beside the others: its strategy may be the pick again."""
         name = self.read_plan().get("kept")
-        if name is not None and kept.is_dir():
-            shutil.rmtree(self.solution(name), ignore_errors=True)
+        if name is None:
+            return
+        if kept.is_dir():
             self.solution(name).parent.mkdir(exist_ok=True)
+            remove_whole(self.solution(name))
             kept.rename(self.solution(name))
-            self.write_plan({ASIDE: sorted({*self.read_plan().get(ASIDE, []), name})})
+        self.write_plan({"kept": None, ASIDE: sorted({*self.read_plan().get(ASIDE, []), name})})
 
     def log_to_file(self) -> logging.Handler:
         """Write the log of this run to run.log; the caller closes the handler."""
@@ -311,6 +308,35 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
     scratch.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
     scratch.replace(path)
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Fill the folder that is given; it then is at `path`, whole or, where the process is killed before, not at all."""
+    scratch = path.with_name(f".new-{path.name}")
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield scratch
+        remove_whole(path)
+        scratch.rename(path)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def copy_whole(source: Path, target: Path) -> None:
+    """Copy a folder in place of what is there; a crash leaves no half of it."""
+    with whole(target) as scratch:
+        shutil.copytree(source, scratch)
+
+
+def remove_whole(path: Path) -> None:
+    """Remove a folder, if there is one; a crash leaves no half of it under its name."""
+    gone = path.with_name(f".old-{path.name}")
+    shutil.rmtree(gone, ignore_errors=True)
+    with suppress(FileNotFoundError):
+        path.rename(gone)
+    shutil.rmtree(gone, ignore_errors=True)
 
 
 def folder_bytes(path: Path) -> int:

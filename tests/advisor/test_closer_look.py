@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from collections.abc import Callable
 from dataclasses import replace
 
+import pytest
+
+from advisor import closer_look
 from advisor.closer_look import Leaders, asked_again, leaders, look_closer
 from advisor.planning import FEW_ASKED_AGAIN
 from advisor.records import CloserLook, Fit, Record
@@ -46,3 +50,18 @@ def test_what_an_earlier_attempt_found_out_is_not_measured_again(bench_for: Call
     bench.folder.finish_look("lora", known)
     assert look_closer(bench, [record], Leaders("lora", None)) == {"lora": known}
     assert bench.folder.looked_at("lora") == known
+
+
+def test_a_full_disk_ends_the_closer_look_so_that_the_run_can_go_on_from_there(
+    bench_for: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench, record = bench_for(), tuned("lora", "ok", 8, 10)
+    bench.folder.fold_solution("lora", record.fits[0].slot).mkdir(parents=True)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "no room")
+
+    monkeypatch.setattr(closer_look, "load_solution", full)
+    with pytest.raises(OSError, match="no room"):
+        look_closer(bench, [record], Leaders("lora", None))
+    assert bench.folder.looked_at("lora") is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -253,6 +254,23 @@ def test_a_refit_that_crashes_leaves_a_measured_fit(bench_for: MakeBench, tuned:
     assert refit is not None
     assert refit.rejected == "it failed (RuntimeError)"
     assert kept(bench) == "fit 1"
+
+
+def test_a_refit_that_finds_the_disk_full_is_made_when_there_is_room(bench_for: MakeBench, tuned: Any) -> None:
+    def during(fit: Any, workshop: Any) -> None:
+        if is_refit(fit):
+            raise OSError(errno.ENOSPC, "no room")
+
+    tuned.during = during
+    bench = bench_for(folds=FOLDS)
+    record = measured(bench)
+    with pytest.raises(OSError, match="no room"):
+        keep_solution(bench, LORA, record)
+    tuned.during = holding_out(0)
+    refit = keep_solution(bench, LORA, record)
+    assert refit is not None
+    assert refit.rejected is None
+    assert is_refit(tuned.fits[-1])
 
 
 def test_a_refit_that_the_clock_cuts_short_leaves_a_measured_fit(bench_for: MakeBench, tuned: Any) -> None:

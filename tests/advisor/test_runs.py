@@ -8,7 +8,9 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -241,6 +243,68 @@ def test_a_kept_solution_is_put_back_whole_whenever_the_process_is_killed(
             run.refitted(NAME)
     assert run.refitted(NAME) == REFIT
     assert files(run.solution(NAME)) == ["a", "b"]
+
+
+STEPS = ((os, "unlink"), (os, "rename"), (os, "replace"), (shutil, "copyfile"))
+"""By which folders and files are moved, copied and removed."""
+
+
+def killed_before_step(number: int, monkeypatch: pytest.MonkeyPatch, work: Callable[[], object]) -> bool:
+    """Do the work until its n-th step on the disk, of which nothing happens then or after; whether it got so far."""
+    left = number
+
+    def counted(step: Callable[..., object]) -> Callable[..., object]:
+        def stepping(*args: Any, **options: Any) -> object:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise KeyboardInterrupt
+            return step(*args, **options)
+
+        return stepping
+
+    with monkeypatch.context() as during:
+        for where, name in STEPS:
+            during.setattr(where, name, counted(getattr(where, name)))
+        try:
+            work()
+        except KeyboardInterrupt:
+            return True
+    return False
+
+
+@pytest.mark.parametrize("before", [None, "a"])
+def test_a_run_killed_while_it_tidies_up_keeps_its_solutions_whole(
+    before: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    was_killed, number = True, 0
+    while was_killed:
+        run = RunFolder.open(tmp_path / str(number), "one")
+        for name in ("a", "b", "c"):
+            for folder in (run.solution(name), run.fold_solution(name, SLOT)):
+                folder.mkdir(parents=True)
+                for part in ("1", "2"):
+                    (folder / part).write_text(name + part)
+            run.finish_refit(name, REFIT)
+        if before:
+            run.keep(before, everything=False)
+            for part in ("1", "2"):
+                write_atomically(run.solution("b") / part, "b" + part)
+        was_killed = killed_before_step(number, monkeypatch, partial(run.keep, "b", everything=False))
+        again = RunFolder.open(run.path, "one")
+        for folder in [*(again.path / "solutions").glob("[!.]*"), *(again.path / "fold_solutions").glob("[!.]*/*")]:
+            assert files(folder) == ["1", "2"], number
+        assert again.refitted("b") == REFIT, number
+        assert again.keep("b", everything=False) == again.path / "solution"
+        kept = {"solution": "b"} | ({"solutions/a": "a"} if before else {})
+        assert {place: (again.path / place / "2").read_text() for place in kept} == {
+            place: name + "2" for place, name in kept.items()
+        }, number
+        assert all(files(again.path / place) == ["1", "2"] for place in kept), number
+        assert not (again.path / "fold_solutions").exists()
+        assert (again.path / "solutions").exists() == (before is not None)
+        number += 1
+    assert number > 10
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b"{}", b'{"name": "few_shot"}', b"\xff\xfe"])
