@@ -23,7 +23,10 @@ from api.store import Store
 
 STATIC = Path(__file__).parent / "pages" / "static"
 TOO_MANY_ROWS = "this comparison has too many test rows to be decided again here"
-FORMS = (schemas.ComparisonBody, schemas.ComparisonForm, schemas.AuditBody, schemas.AuditForm, problems.ProblemDetails)
+FORMS = (
+    schemas.ComparisonBody, schemas.ComparisonForm, schemas.AuditBody, schemas.AuditForm, schemas.Inputs,
+    schemas.Change, problems.ProblemDetails,
+)  # fmt: skip
 
 
 def create_app(settings: Settings) -> FastAPI:

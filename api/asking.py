@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from fastapi import Request
+from fastapi import Depends, Request
 from pydantic import BaseModel, ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
@@ -21,6 +21,7 @@ from advisor.economics import PriceFile
 from advisor.error_costs import TAGS
 from advisor.faults import first_fault
 from advisor.request import Options
+from api.access import Known
 from api.problems import Problem
 from api.schemas import TaskFields
 from api.settings import Settings
@@ -31,6 +32,7 @@ LISTS = ("model", "strategies", "input_columns", "accept")
 PAIRS = ("min_recall",)
 """Fields that may come several times, each with one pair, or once as an object."""
 OBJECTS = ("prices",)
+JSON = "application/json"
 UNION_TAGS = ("str", "TaskFields", *TAGS)
 MOST_FIELDS = 100
 _NULL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
@@ -58,8 +60,8 @@ class _Rows:
 @asynccontextmanager
 async def body_of(request: Request, settings: Settings) -> AsyncIterator[Body]:
     """The request's body. Raises Problem where it is neither JSON nor a form, or cannot be read."""
-    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
-    if kind == "application/json":
+    kind = _kind_of(request)
+    if kind == JSON:
         yield await run_in_threadpool(_from_json, await request.body())
     elif kind in ("multipart/form-data", "application/x-www-form-urlencoded"):
         async with request.form(max_files=settings.most_files + 4, max_fields=MOST_FIELDS) as form:
@@ -68,17 +70,41 @@ async def body_of(request: Request, settings: Settings) -> AsyncIterator[Body]:
         raise Problem(415, "Send application/json or multipart/form-data.")
 
 
+def json_body(form: type[Form]) -> Any:
+    """A route's dependency: its JSON body as a form of `api.schemas`.
+
+    FastAPI would parse and check it in the event loop, before it is known who asks. Raises Problem.
+    """
+
+    async def read(request: Request, caller: Known) -> Form:
+        if _kind_of(request) != JSON:
+            raise Problem(415, f"Send {JSON}.")
+        content = await request.body()
+        return await run_in_threadpool(lambda: _validated(form, _object_in(content)))
+
+    return Depends(read)
+
+
+def _kind_of(request: Request) -> str:
+    return request.headers.get("content-type", "").split(";")[0].strip().lower()
+
+
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON")
 
 
-def _from_json(content: bytes) -> Body:
+def _object_in(content: bytes) -> dict[str, Any]:
     try:
         values = json.loads(content, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise Problem(400, "The body is no JSON that can be read.") from error
     if not isinstance(values, dict):
         raise Problem(422, "The body must be a JSON object.")
+    return values
+
+
+def _from_json(content: bytes) -> Body:
+    values = _object_in(content)
     options = {name: value for name, value in values.items() if name not in FILES}
     files = {}
     for role in FILES:
@@ -132,6 +158,10 @@ def _object(value: str, name: str) -> Any:
 def checked(form: type[Form], options: Mapping[str, Any]) -> Form:
     """The options as a form of `api.schemas`. Raises Problem or RequestError, which name the field."""
     _encoded(options, "the request")
+    return _validated(form, options)
+
+
+def _validated(form: type[Form], options: Mapping[str, Any]) -> Form:
     try:
         return form.model_validate(options)
     except ValidationError as error:

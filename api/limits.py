@@ -12,6 +12,7 @@ import structlog
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
+from python_multipart.multipart import parse_options_header
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -36,6 +37,8 @@ HEADERS = {
 }
 MOST_PARSED_BYTES = 8 * MIB
 """Of a body that is parsed as a whole: JSON, or a form without files."""
+CHARSETS = (b"utf-8", b"utf8")
+"""Of a body. Forms would be read in any that Python knows, punycode among them, whose time grows with their square."""
 TAKE_FILES = ("/v1/comparisons", "/v1/audits", "/new", "/new/look")
 METHODS = ("GET", "HEAD", "POST", "DELETE", "OPTIONS")
 UNEXPECTED = "Something went wrong here; the service's log has more under this request id."
@@ -131,6 +134,9 @@ class Gate:
             return 413, str(TooLarge(most).detail)
         if request.method not in ("GET", "HEAD", "OPTIONS") and is_cross_site(request):
             return 403, "This request comes from another site's page."
+        _, parameters = parse_options_header(request.headers.get("content-type"))
+        if parameters.get(b"charset", CHARSETS[0]).lower() not in CHARSETS:
+            return 415, "Send UTF-8."
         return None
 
     def _log(self, request: Request, status: int, seconds: float) -> None:

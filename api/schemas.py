@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, FailFast, Field, field_validator
 
 from advisor.decide import Verdict
 from advisor.economics import Hosting, PriceFile
@@ -200,7 +200,7 @@ class Inputs(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    inputs: list[Annotated[str, AfterValidator(_whole)]] = Field(min_length=1)
+    inputs: Annotated[list[Annotated[str, AfterValidator(_whole)]], FailFast()] = Field(min_length=1)
 
 
 class Answer(BaseModel):

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
+from pydantic import BaseModel
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 
@@ -64,6 +65,12 @@ BODY: dict[str, Any] = {
         },
     }
 }
+
+
+def _body(form: type[BaseModel]) -> dict[str, Any]:
+    """Of a route that reads such a JSON body by `asking.json_body`, for the OpenAPI document."""
+    schema = {"$ref": f"#/components/schemas/{form.__name__}"}
+    return {"requestBody": {"required": True, "content": {asking.JSON: {"schema": schema}}}}
 
 
 @router.post(
@@ -267,8 +274,15 @@ def delete(id: str, request: Request, caller: Known, served: Served) -> schemas.
     return schemas.Deleted(id=id)
 
 
-@router.post("/{id}/decision", response_model=Report, responses=documented(409, 504, *CHANGES))
-def decision(id: str, change: schemas.Change, caller: Known, served: Served) -> Response:
+@router.post(
+    "/{id}/decision",
+    response_model=Report,
+    responses=documented(409, 415, 504, *CHANGES),
+    openapi_extra=_body(schemas.Change),
+)
+def decision(
+    id: str, change: Annotated[schemas.Change, asking.json_body(schemas.Change)], caller: Known, served: Served
+) -> Response:
     """The report with the decision made again, for another volume, other prices or limits. Nothing is kept of it."""
     run = _run_file(served, _own(served, caller, id), REPORT).parent
     prices = change.prices.prices("given with the request") if change.prices else None
@@ -279,8 +293,10 @@ def decision(id: str, change: schemas.Change, caller: Known, served: Served) -> 
     return Response(content, media_type="application/json")
 
 
-@router.post("/{id}/predict", responses=documented(409, 504, *CHANGES))
-def predict(id: str, asked: schemas.Inputs, caller: Known, served: Served) -> schemas.Answers:
+@router.post("/{id}/predict", responses=documented(409, 415, 504, *CHANGES), openapi_extra=_body(schemas.Inputs))
+def predict(
+    id: str, asked: Annotated[schemas.Inputs, asking.json_body(schemas.Inputs)], caller: Known, served: Served
+) -> schemas.Answers:
     """Answers of the kept solution."""
     return schemas.Answers(answers=answers(served, caller, id, asked.inputs))
 

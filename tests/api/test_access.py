@@ -6,6 +6,7 @@ import asyncio
 import html
 import json
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
@@ -218,9 +219,34 @@ def test_json_is_bounded_more_tightly_than_files_and_before_any_key_is_asked_for
         form = guarded.post(path, files=[("x", ("x", b"x" * 9_000_000))])
         assert (form.status_code, "at most 8.4 MB" in form.json()["detail"]) == (413, True), path
     assert guarded.post("/new", files=[("x", ("x", b"x" * 9_000_000))]).status_code == 401
-    endless = (b" " * 100_000 for _ in range(1000))
-    answer = guarded.post("/v1/comparisons/x/predict", content=endless, headers={"content-type": "application/json"})
-    assert (answer.status_code, answer.headers["content-type"]) == (413, "application/problem+json")
+    for path, kind, status in (
+        ("/login", "application/x-www-form-urlencoded", 413),
+        ("/v1/comparisons/x/predict", "application/json", 401),  # unread
+    ):
+        endless = (b" " * 100_000 for _ in range(1000))
+        answer = guarded.post(path, content=endless, headers={"content-type": kind})
+        assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+
+
+@pytest.mark.parametrize("charset", ["punycode", "Undefined", '"idna"', "utf-16"])
+def test_a_form_is_read_as_utf_8_alone(charset: str, guarded: TestClient) -> None:
+    """Punycode is decoded in time that grows with the square of its length, and before any key is asked for."""
+    content = b'--x\r\ncontent-disposition: form-data; name="key"\r\n\r\n' + b"a" * 300_000 + b"\r\n--x--\r\n"
+    kind = "multipart/form-data; boundary=x; charset="
+    started = time.perf_counter()
+    answer = guarded.post("/login", content=content, headers={"content-type": kind + charset})
+    assert answer.status_code == 415
+    assert time.perf_counter() - started < 2
+    for usual in ("utf-8", '"UTF-8"', "utf8"):
+        assert guarded.post("/login", content=content, headers={"content-type": kind + usual}).status_code == 401
+
+
+def test_who_shows_no_key_has_nothing_parsed(guarded: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed = []
+    monkeypatch.setattr(json, "loads", lambda *_, **__: parsed.append(1))
+    for path in ("/v1/comparisons", "/v1/audits", "/v1/comparisons/x/predict", "/v1/comparisons/x/decision"):
+        answer = guarded.post(path, content=b"{}", headers={"content-type": "application/json"})
+        assert (answer.status_code, parsed) == (401, []), path
 
 
 def test_what_goes_wrong_unexpectedly_is_an_id_and_its_message_is_nowhere(

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from pydantic import ValidationError
 from sqlalchemy.exc import OperationalError
 
 from advisor.runs import REPORT
@@ -20,6 +21,7 @@ from api.job import RUN, folder_of
 from api.problems import Problem
 from api.routes.comparisons import DECISION_SECONDS
 from api.routes.pages import templates
+from api.schemas import Inputs
 from api.store import Lease, Store
 from api.tables import State
 from strategies.baselines import Echo
@@ -364,6 +366,18 @@ def test_reports_come_with_a_comparison_that_succeeded_alone(client: TestClient)
     said, form = b'{"inputs": ["a \\ud83d"]}', {"content-type": "application/json"}
     half = client.post(f"/v1/comparisons/{id}/predict", content=said, headers=form)
     assert (half.status_code, "half a character" in half.json()["detail"]) == (422, True)
+
+
+def test_texts_to_answer_are_refused_at_the_first_that_is_none(client: TestClient) -> None:
+    with pytest.raises(ValidationError) as told:
+        Inputs.model_validate({"inputs": [0] * 1000})
+    assert len(told.value.errors()) == 1
+    answer = client.post("/v1/comparisons/x/predict", json={"inputs": ["a", 0, 0]})
+    assert (answer.status_code, answer.json()["detail"]) == (422, "inputs.1: input should be a valid string.")
+    for path in ("predict", "decision"):
+        for body, kind, status in ((b"x", "text/plain", 415), (b"{", asking.JSON, 400), (b"[]", asking.JSON, 422)):
+            answer = client.post(f"/v1/comparisons/x/{path}", content=body, headers={"content-type": kind})
+            assert answer.status_code == status, path
 
 
 def test_the_html_report_is_shown_under_a_policy_that_lets_it_run_its_own_script_alone(client: TestClient) -> None:
