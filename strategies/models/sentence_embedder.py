@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from eval.errors import ModelUnavailable
 from strategies.models.base import ModelIdentity, SearchRole
 from strategies.models.devices import data_type, pick_device, type_name
 from strategies.models.loading import CHECKED, check_unquantised, check_whole, told_in_a_sentence
@@ -47,6 +49,7 @@ class SentenceEmbedder:
         what = f"The embedder {name}"
         with told_in_a_sentence(what):
             check_unquantised(what, folder)
+            _check_modules(what, folder)
             network = SentenceTransformer(
                 str(folder),
                 device=str(chosen),
@@ -116,3 +119,15 @@ def _loading_info(network: Any, folder: Path) -> dict[str, Any]:
         folder, config=network.config, device_map="meta", local_files_only=True, use_safetensors=True, **CHECKED
     )
     return dict(info)
+
+
+def _check_modules(what: str, folder: Path) -> None:
+    """Raise ModelUnavailable where the folder names modules of its own, which would be imported and so run."""
+    listing = folder / "modules.json"
+    named = json.loads(listing.read_text(encoding="utf-8")) if listing.exists() else []
+    strange = [module["type"] for module in named if not module["type"].startswith("sentence_transformers.")]
+    if strange:
+        raise ModelUnavailable(
+            f"{what} cannot be loaded: modules.json names {strange[0]}, which is no module of sentence-transformers; "
+            "code that comes with a model is never run."
+        )

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from eval.errors import ModelUnavailable
 from strategies.models.sentence_embedder import SentenceEmbedder
 
 TEXTS = ["When was the bridge built?", "The bridge of Arvel was built in 1874."]
@@ -66,3 +67,15 @@ def test_a_static_embedder_has_no_limit(tiny_embedder_folder: Path) -> None:
     network = SentenceTransformer(modules=[StaticEmbedding(plain.network.tokenizer, embedding_dim=8)], device="cpu")
     static = SentenceEmbedder(plain.identity, network)
     assert static.count_tokens(["bridge " * 10_000])[0] < static.max_tokens
+
+
+def test_modules_of_a_folders_own_are_refused_before_anything_of_it_is_imported(
+    tiny_embedder_folder: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(tiny_embedder_folder, tmp_path / "own")
+    (folder / "own_module.py").write_text("raise SystemExit('this ran')\n", encoding="utf-8")
+    listed = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
+    listed.append({"idx": 9, "name": "9", "path": "", "type": "own_module.Own"})
+    (folder / "modules.json").write_text(json.dumps(listed), encoding="utf-8")
+    with pytest.raises(ModelUnavailable, match=r"names own_module\.Own, .* code that comes with a model is never run"):
+        SentenceEmbedder.load("own", folder, "cpu")
