@@ -116,13 +116,15 @@ class LinearClassifier:
 
     @classmethod
     def load(cls, folder: Path, shelf: ModelShelf) -> LinearClassifier:
-        """Inverse of `save`."""
+        """Inverse of `save`. Raises ValueError where its files are not of one classifier."""
         from safetensors.numpy import load_file
 
         manifest = read_manifest(folder)
-        tensors = load_file(folder / "linear.safetensors")
-        features = load_features(folder, manifest, shelf)
-        return cls(features, tuple(manifest["labels"]), tensors["weights"], tensors["intercept"])
+        tensors, labels = load_file(folder / "linear.safetensors"), tuple(manifest["labels"])
+        weights, intercept, features = tensors["weights"], tensors["intercept"], load_features(folder, manifest, shelf)
+        if weights.shape != (len(labels), features.transform([""]).shape[1]) or intercept.shape != (len(labels),):
+            raise ValueError("linear.safetensors has other labels or features than the solution")
+        return cls(features, labels, weights, intercept)
 
 
 def one_thread() -> AbstractContextManager[Any]:

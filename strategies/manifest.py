@@ -30,7 +30,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         manifest = json.loads((folder / FILE).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise RequestError(f"{folder} holds no kept solution: {FILE} is missing.") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RequestError(f"{folder / FILE} is damaged: {error}.") from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise RequestError(

@@ -165,12 +165,16 @@ class Pipeline:
             "word_share": self.documents.word_share if self.documents else None,
             "examples_shown": self.examples.count if self.examples else None,
             "adapter": "adapter" if self.adapter else None,
+            "adapter_weights": sorted(p.name for p in self.adapter.glob("*.safetensors")) if self.adapter else [],
             "pool": self.pool.to_json() if self.pool else None,
         }
 
     @classmethod
     def load(cls, folder: Path, shelf: ModelShelf) -> Pipeline:
-        """Inverse of `save`; warns where the base weights are not those that the solution was made with."""
+        """Inverse of `save`; warns where the base weights are not those that the solution was made with.
+
+        The adapter is put on at once, so that a damaged one is told now and not by the first query.
+        """
         manifest = read_manifest(folder)
         template = json.loads((folder / "prompt.json").read_text(encoding="utf-8"))
         embedder = shelf.embedder_for(manifest["embedder"]) if manifest["embedder"] else None
@@ -184,13 +188,19 @@ class Pipeline:
             examples = ExampleRetriever(ExampleIndex.load(folder / "examples", embedder), manifest["examples_shown"])
         if manifest["pool"]:
             pool = LabelPool(LinearClassifier.load(folder / "classifier", shelf), **manifest["pool"])
+        model, adapter = shelf.language_model_for(manifest["language_model"]), folder / "adapter"
+        for name in manifest.get("adapter_weights", []):  # before there was this list, a head that is gone stays unseen
+            if not (adapter / name).exists():
+                raise RequestError(f"The adapter in {adapter} is not whole: {name} is missing.")
+        if manifest["adapter"]:
+            model.use_adapter(adapter)
         return cls(
-            model=shelf.language_model_for(manifest["language_model"]),
+            model=model,
             template=PromptTemplate.from_json(template),
             answers=AnswerFormat.from_json(manifest["answers"]),
             embedder=embedder,
             documents=documents,
             examples=examples,
-            adapter=folder / "adapter" if manifest["adapter"] else None,
+            adapter=adapter if manifest["adapter"] else None,
             pool=pool,
         )

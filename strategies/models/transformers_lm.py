@@ -25,6 +25,8 @@ from strategies.models.tuned_weights import TunedWeights, are_in
 
 SENTENCE = "The weather in the north is fine today, but nobody knows how it is going to be tomorrow."
 """What a network reads to show that it can be used."""
+ADAPTER = "adapter_model.safetensors"
+"""Weights of an adapter, as PEFT names them. Pickled ones, which PEFT would take in their place, are never loaded."""
 UNSCORED = partial(LabelScores, ())
 """Given to a prompt that is not read, with its tokens and the reason."""
 Answer = TypeVar("Answer")
@@ -105,11 +107,19 @@ class TransformersModel:
             self._adapter, self._head = folder, LabelHead.load(folder, self.device)
 
     def _with_adapter(self, folder: Path) -> MergedAdapter:
-        if not (folder / "adapter_config.json").exists():
-            raise RequestError(f"The folder {folder} holds no adapter: adapter_config.json is missing.")
-        from peft import PeftModel
+        for name in ("adapter_config.json", ADAPTER):
+            if not (folder / name).exists():
+                raise RequestError(f"The folder {folder} holds no adapter: {name} is missing.")
+        from peft import PeftModel, get_peft_model_state_dict
+        from safetensors import safe_open
 
-        return MergedAdapter(PeftModel.from_pretrained(self.network, folder, torch_device=str(self.device)))
+        with safe_open(folder / ADAPTER, "pt") as file:  # raises on damage, while the network is still as it was
+            there = set(file.keys())
+        wrapped = PeftModel.from_pretrained(self.network, folder, torch_device=str(self.device))
+        if missing := set(get_peft_model_state_dict(wrapped, save_embedding_layers=False)) - there:
+            wrapped.unload()
+            raise RequestError(f"The adapter in {folder} is not whole: {ADAPTER} lacks {min(missing)}.")
+        return MergedAdapter(wrapped)
 
     def _leave_adapter(self) -> None:
         if self._change is not None:

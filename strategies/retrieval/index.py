@@ -75,11 +75,14 @@ class VectorIndex:
         faiss.write_index(self._index, str(path))
 
     @classmethod
-    def load(cls, path: Path, embedder: Embedder, *, documents: bool = False) -> VectorIndex:
-        """Read what `save` wrote."""
+    def load(cls, path: Path, embedder: Embedder, count: int, *, documents: bool = False) -> VectorIndex:
+        """Read what `save` wrote. Raises ValueError where it is not over so many vectors of the embedder."""
         import faiss
 
-        return cls(faiss.read_index(str(path)), embedder, documents=documents)
+        index, length = faiss.read_index(str(path)), embedder.encode([]).shape[1]
+        if not isinstance(index, faiss.IndexFlat | faiss.IndexHNSWFlat) or (index.d, index.ntotal) != (length, count):
+            raise ValueError(f"{path.name} is no index of {count} vectors of {length} numbers")
+        return cls(index, embedder, documents=documents)
 
 
 @dataclass(frozen=True)
@@ -151,7 +154,7 @@ class PassageIndex:
     def load(cls, folder: Path, embedder: Embedder) -> PassageIndex:
         """Read what `save` wrote."""
         passages = [Passage(**row) for row in read_json_lines(folder / "passages.jsonl")]
-        return cls(passages, VectorIndex.load(folder / "passages.faiss", embedder, documents=True))
+        return cls(passages, VectorIndex.load(folder / "passages.faiss", embedder, len(passages), documents=True))
 
 
 @dataclass(frozen=True)
@@ -193,7 +196,7 @@ class ExampleIndex:
     def load(cls, folder: Path, embedder: Embedder) -> ExampleIndex:
         """Read what `save` wrote."""
         pairs = [Pair(**row) for row in read_json_lines(folder / "examples.jsonl")]
-        return cls(pairs, VectorIndex.load(folder / "examples.faiss", embedder))
+        return cls(pairs, VectorIndex.load(folder / "examples.faiss", embedder, len(pairs)))
 
 
 def firsts(items: Sequence[Item], key: Callable[[Item], Hashable]) -> list[Item]:

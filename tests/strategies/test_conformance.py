@@ -239,6 +239,10 @@ def test_nothing_kept_needs_pickle(done: Fit) -> None:
             assert all(json.loads(line) for line in content.decode().split("\n") if line)
 
 
+LEARNT = (".safetensors", ".faiss", ".jsonl")
+"""Kinds of files without which no answer is that of the solution."""
+
+
 def test_a_damaged_solution_is_refused_in_a_sentence(
     done: Fit, tiny_model: TransformersModel, tiny_model_folder: Path, tmp_path: Path
 ) -> None:
@@ -258,6 +262,8 @@ def test_a_damaged_solution_is_refused_in_a_sentence(
                 load_solution(folder, shelf)
             except RequestError as error:
                 said[str(folder)] = str(error)
+            else:
+                assert file.suffix not in LEARNT, file
     assert len(said) >= 2, "at least the manifest is needed"
     assert all(folder in message for folder, message in said.items())
 

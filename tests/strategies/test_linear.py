@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax
 
 from eval.contracts import Example, Kind, Task
+from eval.errors import RequestError
 from strategies import linear, linear_classifier
 from strategies.base import Allowance, Workshop
 from strategies.label_pool import USUAL_WEIGHT, likeliest_weights
@@ -21,6 +23,7 @@ from strategies.linear import FOLDS, PooledLinear, TfidfLinear
 from strategies.linear_classifier import MOST_SPAN, LinearClassifier
 from strategies.models.fake import HashingEmbedder, ScriptedModel
 from strategies.models.shelf import ModelShelf
+from strategies.solutions import load_solution
 from strategies.text_features import MANY_TEXTS, Matrix, TermCounts, TfidfFeatures, terms_of
 from strategies.workload import Profile, Speeds
 
@@ -275,3 +278,15 @@ def test_learning_is_planned_by_rows_and_labels_and_is_no_language_models_work()
     assert seconds(train_rows=10_000) > 3 * seconds(train_rows=MOST_SPAN)
     both = PooledLinear().workload(known, allowance).fit
     assert both.classified > TfidfLinear().workload(known, allowance).fit.classified
+
+
+def test_a_classifier_of_parts_that_do_not_fit_each_other_is_refused(tmp_path: Path) -> None:
+    fitted_on(clear_rows()).save(tmp_path / "one")
+    fitted_on(clear_rows(12)).save(tmp_path / "other")
+    assert LinearClassifier.load(tmp_path / "one", ModelShelf("cpu")).predict(["refund"])[0].text == "refund"
+    shutil.copy(tmp_path / "other" / "linear.safetensors", tmp_path / "one")
+    with pytest.raises(ValueError, match="has other labels or features"):
+        LinearClassifier.load(tmp_path / "one", ModelShelf("cpu"))
+    (tmp_path / "one" / "vocabulary.json").write_text('{"bridge": 0}', encoding="utf-8")
+    with pytest.raises(RequestError, match="a file of it is missing or damaged"):
+        load_solution(tmp_path / "one", ModelShelf("cpu"))

@@ -71,7 +71,9 @@ def test_a_folder_without_a_manifest_is_no_solution(tmp_path: Path) -> None:
         load_solution(tmp_path, ModelShelf())
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"format": 99, "kind": "constant"}', '{"format": 1, "kind": "echo"}', ""])
+@pytest.mark.parametrize(
+    "text", ["{", "[]", '{"format": 99, "kind": "constant"}', '{"format": 1, "kind": "echo"}', "", "[" * 100_000]
+)
 def test_a_manifest_that_cannot_be_read_is_one_sentence(tmp_path: Path, text: str) -> None:
     (tmp_path / FILE).write_text(text)
     with pytest.raises(RequestError, match=r"solution.json (is damaged|has a format that this version does not read)"):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import faiss
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -48,7 +49,7 @@ def test_very_many_vectors_are_searched_along_a_graph(monkeypatch: pytest.Monkey
     assert sum(texts[own[0]] == text for own, text in zip(hits, texts, strict=False)) >= 95
     assert all(np.all(np.diff(cosines(text, texts)[own]) <= 1e-6) for own, text in zip(hits, texts, strict=False))
     index.save(tmp_path / "graph.faiss")
-    assert VectorIndex.load(tmp_path / "graph.faiss", EMBEDDER).search(texts[:5], 3) == hits[:5]
+    assert VectorIndex.load(tmp_path / "graph.faiss", EMBEDDER, 600).search(texts[:5], 3) == hits[:5]
 
 
 def test_no_more_is_found_than_there_is() -> None:
@@ -129,3 +130,17 @@ def test_queries_and_documents_are_marked_as_the_embedder_wants_and_examples_are
         assert ExampleIndex.build(EXAMPLES, marking).search(queries, 3) == ExampleIndex.build(
             EXAMPLES, EMBEDDER
         ).search(queries, 3)
+
+
+def test_an_index_over_other_vectors_than_those_of_its_texts_is_refused(tmp_path: Path) -> None:
+    VectorIndex.build(TEXTS, EMBEDDER).save(tmp_path / "own.faiss")
+    assert len(VectorIndex.load(tmp_path / "own.faiss", EMBEDDER, len(TEXTS))) == len(TEXTS)
+    for count, embedder in ((len(TEXTS) - 1, EMBEDDER), (len(TEXTS), HashingEmbedder(dimensions=7))):
+        with pytest.raises(ValueError, match=rf"own\.faiss is no index of {count} vectors of"):
+            VectorIndex.load(tmp_path / "own.faiss", embedder, count)
+    vectors = EMBEDDER.encode(TEXTS)
+    other = faiss.IndexIDMap(faiss.IndexFlatIP(vectors.shape[1]))
+    other.add_with_ids(vectors, np.arange(len(TEXTS)) + 10**6)
+    faiss.write_index(other, str(tmp_path / "own.faiss"))
+    with pytest.raises(ValueError, match="is no index of"):
+        VectorIndex.load(tmp_path / "own.faiss", EMBEDDER, len(TEXTS))

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch.nn import functional
 
 from eval.errors import NotApplicable, RequestError
@@ -607,3 +608,22 @@ def test_the_seed_decides_adapter_and_head(tiny_model: TransformersModel, tmp_pa
     assert {"adapter_model.safetensors", "label_head.safetensors"} <= files
     for file in files:
         assert (tmp_path / "first" / file).read_bytes() == (tmp_path / "again" / file).read_bytes(), file
+
+
+def test_an_adapter_that_is_not_whole_is_refused_and_leaves_the_network_as_it_was(
+    model: TransformersModel, tmp_path: Path
+) -> None:
+    train(model, tmp_path)
+    file, base = tmp_path / "adapter_model.safetensors", logits(model.network, model).clone()
+    tensors = load_file(file)
+    save_file({name: tensors[name] for name in sorted(tensors)[::2]}, file, {"format": "pt"})
+    with pytest.raises(RequestError, match=r"is not whole: adapter_model\.safetensors lacks base_model"):
+        model.use_adapter(tmp_path)
+    torch.save(tensors, tmp_path / "adapter_model.bin")
+    file.unlink()
+    with pytest.raises(RequestError, match=r"adapter_model\.safetensors is missing"):
+        model.use_adapter(tmp_path)
+    assert torch.equal(logits(model.network, model), base)
+    save_file(tensors, file, {"format": "pt"})
+    model.use_adapter(tmp_path)
+    assert not torch.equal(logits(model.network, model), base)
