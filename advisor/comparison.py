@@ -29,7 +29,7 @@ from advisor.report import wording
 from advisor.report.schema import Report
 from advisor.reporting import TOO_LATE, Measured, build_report, write_report
 from advisor.request import CompareRequest, make_request
-from advisor.runs import RunFolder, default_output, log
+from advisor.runs import ANSWERS, RunFolder, default_output, log
 from advisor.speeds import embedding_seconds, index_seconds, measure_speeds, profile_of, training_speed
 from advisor.trials import Bench, Entry, base_of, entries_of, try_all
 from eval.errors import AdvisorError, RequestError, first_line
@@ -44,9 +44,6 @@ from strategies.models.embedding_cache import CachingEmbedder
 from strategies.models.shelf import ModelShelf
 from strategies.registry import LEARN_LITTLE, make_strategy
 from strategies.workload import Profile, Speeds
-
-ANSWERS = "hosted-answers"
-"""A folder in the run folder: what hosted models answered, so that nothing is paid for twice."""
 
 
 @dataclass

@@ -29,6 +29,8 @@ SOLUTIONS = "solutions"
 FOLD_SOLUTIONS = "fold_solutions"
 SOLUTION = "solution"
 REPORT = "report.json"
+ANSWERS = "hosted-answers"
+"""A folder: what hosted models answered, so that nothing is paid for twice, and what that has cost."""
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 log = logging.getLogger("advisor")
@@ -80,7 +82,7 @@ class RunFolder:
         if not self.path.is_dir():
             raise self._unwritable("it is a file")
         # names with a dot are the lock, and what a process that was killed had not finished to write
-        held = sorted(p.name for p in self.path.iterdir() if not p.name.startswith("."))
+        held = sorted(p.name for p in self.path.iterdir() if not p.name.startswith(".") and p.name != ANSWERS)
         if held and self.stored_fingerprint() != fingerprint:
             what = "another run" if PLAN in held else "other files"
             then = self.read_plan().get("parts")
@@ -137,6 +139,16 @@ class RunFolder:
         """Whether a version that measured otherwise began the run."""
         plan = self.read_plan()
         return bool(plan) and plan.get("parts", {}).get("measured_by") != MEASURED_BY
+
+    def begin_anew(self) -> None:
+        """Remove all but what hosted models answered, which is paid for, and counts in the cap of what may be spent."""
+        plan = self.path / PLAN
+        for path in self.path.iterdir():
+            if path.is_dir() and path.name != ANSWERS:
+                shutil.rmtree(path)
+            elif path.is_file() and path != plan:
+                path.unlink()
+        plan.unlink()  # last, since what is left without one is taken for somebody's files
 
     def write_plan(self, values: dict[str, Any]) -> None:
         """Store the plan beside the fingerprint."""

@@ -109,7 +109,7 @@ def _from_json(content: bytes) -> Body:
     files = {}
     for role in FILES:
         rows = values.get(role)
-        if rows is None:
+        if rows is None or rows == []:  # without rows of examples it is refused as it is without examples
             continue
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             raise Problem(422, f"{role}: in a JSON body these are a list of objects.")

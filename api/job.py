@@ -80,7 +80,7 @@ def carry_out(settings: Settings, lease: Lease, parent: Connection) -> None:
             enter(folder_of(settings, lease.project_id, lease.id))
             check_rows(request, settings.most_rows)
             if RunFolder(Path(RUN)).began_otherwise():  # before an upgrade
-                shutil.rmtree(RUN)
+                RunFolder(Path(RUN)).begin_anew()
                 words.info("begun anew")
             shelf, prices = models_of(request, settings.places, settings.token_prices)
             if reason := uncounted(shelf, request):
@@ -98,7 +98,7 @@ def carry_out(settings: Settings, lease: Lease, parent: Connection) -> None:
                 os._exit(NO_FAULT if lacks_room(settings) else 1)
             if isinstance(error, RequestError):
                 words.info("refused")
-                reason = in_fields(str(error), files)
+                reason = in_fields(settings.named(str(error)), files)
             else:
                 words.error("failed", exc_info=error)
                 reason = f"An internal error ({type(error).__name__}): the worker's log has more."

@@ -22,7 +22,7 @@ from advisor.faults import first_fault
 from advisor.request import Options
 from advisor.runs import is_full
 from api.database import AWAY
-from eval.errors import AdvisorError
+from eval.errors import AdvisorError, InfrastructureError
 
 log = structlog.get_logger("advisor.api")
 MEDIA_TYPE = "application/problem+json"
@@ -105,7 +105,8 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(AdvisorError)
     def refused(request: Request, error: AdvisorError) -> Response:
-        return told(422, in_fields(str(error)), request)
+        named = request.app.state.services.settings.named(str(error))
+        return told(503 if isinstance(error, InfrastructureError) else 422, in_fields(named), request)
 
     @app.exception_handler(OSError)
     def full(request: Request, error: OSError) -> Response:

@@ -86,6 +86,13 @@ class Settings(BaseSettings):
         """What the names of models stand for on this machine."""
         return {**self.models, **self.embedders}
 
+    def named(self, sentence: str) -> str:
+        """A sentence with the names of models in place of their folders, which are no business of callers."""
+        folders = {where: name for name, where in self.places.items() if Path(where).is_absolute()}
+        for where in sorted(folders, key=len, reverse=True):  # one may begin as another does
+            sentence = sentence.replace(where, folders[where])
+        return sentence
+
     @property
     def database(self) -> str:
         """The database's URL."""

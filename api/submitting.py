@@ -51,6 +51,7 @@ def _kept(body: asking.Body, folder: Path, settings: Settings, idempotency_key: 
     """What is asked, with its files in the folder, which is there once all of them are."""
     options = asking.checked(schemas.ComparisonOptions, asking.completed(body.options, settings))
     values = json.loads(options.model_dump_json(exclude=OPTIONS_IN_FILES))
+    sent = {name: value for name, value in values.items() if name in body.options}  # what we fill in may change
     asking.allowed(values, settings)
     arriving = folder.with_name(UNFINISHED + folder.name)
     uploads = arriving / UPLOADS
@@ -64,7 +65,7 @@ def _kept(body: asking.Body, folder: Path, settings: Settings, idempotency_key: 
             task=options.task if isinstance(options.task, str) else options.task.description,
             options=values,
             files={role: stored.to_json() for role, stored in files.items()},
-            content_sha256=asking.content_sha256(values, files),
+            content_sha256=asking.content_sha256(sent, files),
             idempotency_key=idempotency_key,
         )
         arriving.rename(folder)

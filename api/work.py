@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 from advisor.request import CompareRequest, make_request
 from eval.contracts import Solution
-from eval.errors import RequestError
+from eval.errors import InfrastructureError, RequestError
 from eval.findings import MOST_ROWS_NAMED, gravest_first
 from eval.near_duplicates import forget
 from eval.reading.tables import read_table
 from eval.reading.text import clean
+from strategies.models.base import Embedder, LanguageModel
+from strategies.models.caches import uncached
 from strategies.models.shelf import ModelShelf
+from strategies.pipeline import Pipeline
 
 if TYPE_CHECKING:
     from advisor.data import Data
@@ -38,6 +41,7 @@ UNCOUNTED = (
     "name its token prices (ADVISOR_TOKEN_PRICES)."
 )
 
+WITHDRAWN = "This solution works with {}, which is not offered here any more: ask for the comparison anew."
 OPERATOR = "the service's operator"
 """From whom a price is, as reports say it."""
 
@@ -140,7 +144,11 @@ def _plan(request: CompareRequest, data: Data, shelf: ModelShelf) -> dict[str, A
 
 
 def predict(run: str, inputs: list[str], places: dict[str, str], device: str) -> list[dict[str, Any]]:
-    """Answers of a run's kept solution; the last few that were used stay loaded."""
+    """Answers of a run's kept solution; the last few that were used stay loaded, but no answer is remembered.
+
+    Raises RequestError for what is wrong with the solution or its models, InfrastructureError where the server of a
+    hosted one refuses to answer.
+    """
     from advisor.further import answers
     from advisor.runs import find_solution
     from strategies.solutions import load_solution
@@ -152,7 +160,13 @@ def predict(run: str, inputs: list[str], places: dict[str, str], device: str) ->
     _loaded.move_to_end(key)
     while len(_loaded) > MOST_LOADED:
         _loaded.popitem(last=False)
-    return list(answers(_loaded[key], [clean(text) for text in inputs]))
+    solution, texts = _loaded[key], [clean(text) for text in inputs]
+    try:
+        with uncached(*[solution.model] if isinstance(solution, Pipeline) else ()):
+            found = {answer["input"]: answer for answer in answers(solution, list(dict.fromkeys(texts)))}
+    except RequestError as error:
+        raise InfrastructureError(str(error)) from error
+    return [found[text] for text in texts]
 
 
 def decide(run: str, changes: dict[str, Any], prices: Prices | None) -> bytes:
@@ -163,7 +177,22 @@ def decide(run: str, changes: dict[str, Any], prices: Prices | None) -> bytes:
     return rendered(report_again(Path(run), prices=prices, travels=True, **changes), "json")
 
 
+class OfferedModels(ModelShelf):
+    """The models that kept solutions name, as far as the operator still offers them."""
+
+    def language_model_for(self, entry: dict[str, Any]) -> LanguageModel:
+        return super().language_model_for(self._offered(entry))
+
+    def embedder_for(self, entry: dict[str, Any]) -> Embedder:
+        return super().embedder_for(self._offered(entry))
+
+    def _offered(self, entry: dict[str, Any]) -> dict[str, Any]:
+        if entry["name"] not in self.places:
+            raise RequestError(WITHDRAWN.format(entry["name"]))
+        return entry
+
+
 @cache
-def _shelf(device: str, places: tuple[tuple[str, str], ...]) -> ModelShelf:
+def _shelf(device: str, places: tuple[tuple[str, str], ...]) -> OfferedModels:
     """One for all solutions: they share their base model."""
-    return ModelShelf(device, places=dict(places))
+    return OfferedModels(device, places=dict(places))

@@ -30,6 +30,7 @@ from api.problems import Problem, documented
 from api.store import ID
 from api.submitting import submit
 from api.tables import ENDED, Action, Comparison, State
+from eval.errors import RequestError
 
 EVENT_POLL_SECONDS = 0.3
 KEY_POLL_SECONDS = 5.0
@@ -308,10 +309,13 @@ def answers(served: Services, caller: Caller, id: str, inputs: list[str]) -> lis
         each = f"of at most {MOST_LETTERS} characters each and {MOST_IN_ALL} together"
         raise Problem(413, f"inputs: at most {most} texts, {each}.")
     run = _run_file(served, _own(served, caller, id), SOLUTION).parent
-    found = served.predictor.call(
-        str(run), inputs, served.settings.places, served.settings.device,
-        whose=caller.project_id, seconds=PREDICT_SECONDS,
-    )  # fmt: skip
+    try:
+        found = served.predictor.call(
+            str(run), inputs, served.settings.places, served.settings.device,
+            whose=caller.project_id, seconds=PREDICT_SECONDS,
+        )  # fmt: skip
+    except RequestError as error:  # the texts are not at fault, but the solution, or a model that it works with
+        raise Problem(409, served.settings.named(str(error).replace(f"{run}/", ""))) from error
     return [schemas.Answer.model_validate(answer) for answer in found]
 
 

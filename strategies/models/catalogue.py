@@ -86,8 +86,12 @@ def is_fetched(name: str) -> bool:
 
 
 def is_here(place: str) -> bool:
-    """Whether it is a folder, or a catalogue name that was fetched."""
-    return is_fetched(place) or Path(place).is_dir()
+    """Whether a model can be loaded from this machine."""
+    try:
+        locate(place)
+    except ModelUnavailable:
+        return False
+    return True
 
 
 def locate(name: str) -> Path:

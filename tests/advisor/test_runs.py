@@ -22,6 +22,7 @@ from advisor import runs
 from advisor.fingerprint import MEASURED_BY
 from advisor.records import Fit, Refit
 from advisor.runs import (
+    ANSWERS,
     FINISHED,
     PLAN,
     RunFolder,
@@ -427,6 +428,18 @@ def test_a_run_that_another_version_began_is_known(tmp_path: Path) -> None:
         assert RunFolder.open(folder, "one", parts).began_otherwise()
     with pytest.raises(RequestError, match="since an earlier version of Advisor began it"):
         RunFolder.open(folder, "other", {"measured_by": MEASURED_BY})
+
+
+def test_begun_anew_a_run_has_what_was_paid_for_and_nothing_else(tmp_path: Path) -> None:
+    run = _with_solutions(tmp_path, a="A")
+    run.keep("a", everything=True)
+    run.finish(NAME, SLOT, FIT)
+    write_atomically(run.path / ANSWERS / "model.jsonl", '{"usd": 1.0}\n')
+    run.begin_anew()
+    assert files(run.path) == [ANSWERS]
+    again = RunFolder.open(tmp_path, "of this version")
+    assert files(again.path / ANSWERS) == ["model.jsonl"]
+    assert again.finished(NAME, SLOT) is None
 
 
 def test_of_a_strategy_with_one_seed_it_is_known_why(tmp_path: Path) -> None:

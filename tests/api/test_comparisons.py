@@ -15,7 +15,7 @@ from fastapi.testclient import TestClient
 from pydantic import ValidationError
 from sqlalchemy.exc import OperationalError
 
-from advisor.runs import REPORT
+from advisor.runs import REPORT, SOLUTION
 from api import asking, schemas, work
 from api.job import RUN, folder_of
 from api.problems import Problem
@@ -24,7 +24,12 @@ from api.routes.pages import templates
 from api.schemas import Inputs
 from api.store import Lease, Store
 from api.tables import State
+from eval.contracts import Example
+from eval.errors import AdvisorError, InfrastructureError, ModelUnavailable, RequestError
 from strategies.baselines import Echo
+from strategies.linear_classifier import LinearClassifier
+from strategies.models.fake import HashingEmbedder
+from strategies.text_features import EmbeddingFeatures
 
 Client = Callable[..., TestClient]
 BODY: dict[str, Any] = {
@@ -273,6 +278,12 @@ def test_asking_twice_with_one_key_is_asking_once(client: TestClient) -> None:
     assert len(folders(client)) == 1
     assert post(client, {"volume": 7}, headers=key).status_code == 409
     assert post(client, headers={"idempotency-key": "a b"}).status_code == 422
+
+
+def test_asking_again_is_asking_once_though_the_operators_first_model_is_another_now(client_for: Client) -> None:
+    key, own = {"idempotency-key": "order-1"}, {"ours": "/models/ours"}
+    first = post(client_for(models=own), headers=key).json()["id"]
+    assert post(client_for(models={"newer": "/models/newer", **own}), headers=key).json()["id"] == first
 
 
 def test_files_of_a_request_that_was_taken_for_refused_come_with_its_repetition(
@@ -534,6 +545,48 @@ def test_a_text_to_try_is_cleaned_as_what_is_read_from_files_is(tmp_path: Path) 
     answer, *empty = work.predict(str(tmp_path), [" re\u0301clame\r\n", "", "   "], {}, "cpu")
     assert answer["output"] == "réclame"
     assert empty == [{"input": "", "output": "", "error": "the input is empty"}] * 2
+
+
+def test_a_solution_gets_the_models_that_are_still_offered_and_no_other(tmp_path: Path) -> None:
+    rows = [Example(str(i), f"case {i}", ("ab"[i % 2],)) for i in range(8)]
+    LinearClassifier.fit_texts(EmbeddingFeatures(HashingEmbedder()), rows).save(tmp_path)
+    with pytest.raises(RequestError, match=r"works with hashing, which is not offered here any more"):
+        work.predict(str(tmp_path), ["case 1"], {"other": "/models/other"}, "cpu")
+
+
+@pytest.mark.parametrize(("kind", "status"), [(RequestError, 409), (ModelUnavailable, 409), (InfrastructureError, 503)])
+def test_why_a_solution_cannot_answer_is_told_without_folders_and_blames_no_caller(
+    kind: type[AdvisorError], status: int, client_for: Client
+) -> None:
+    client = client_for(models={"ours": "/models/private", "other": "/models/private-2"})
+    id = post(client, {"model": ["ours"]}).json()["id"]
+    store_of(client).end(leased(client), State.SUCCEEDED)
+    services = client.app.state.services  # type: ignore[attr-defined]
+    run = folder_of(services.settings, services.local_project, id) / RUN
+    (run / SOLUTION).mkdir(parents=True)
+
+    class Predicting:
+        def call(self, *asked: Any, **_: Any) -> None:
+            raise kind(f"{asked[0]}/solution/solution.json needs /models/private-2 or /models/private/config.json.")
+
+        def close(self) -> None:
+            pass
+
+    services.predictor.close()
+    object.__setattr__(services, "predictor", Predicting())
+    answer = client.post(f"/v1/comparisons/{id}/predict", json={"inputs": ["x"]})
+    detail = answer.json()["detail"]
+    assert answer.status_code == status
+    assert detail.endswith("solution/solution.json needs other or ours/config.json.")
+    assert "/models" not in detail
+    assert status == 503 or detail.startswith("solution/"), detail
+
+
+def test_a_list_without_rows_is_none(client: TestClient) -> None:
+    refused = post(client, {"examples": []})
+    assert (refused.status_code, refused.json()["detail"][:9]) == (422, "examples:")
+    id = post(client, {"documents": [], "test": [], "incumbent": []}).json()["id"]
+    assert set(client.get(f"/v1/comparisons/{id}").json()["files"]) == {"examples", "task"}
 
 
 def test_a_form_without_a_strategy_is_refused_as_json_is(client: TestClient) -> None:

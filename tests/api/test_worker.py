@@ -23,6 +23,7 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy.exc import OperationalError
 
+from advisor.runs import ANSWERS
 from api import job
 from api import worker as worker_module
 from api.database import upgrade
@@ -210,9 +211,12 @@ def test_what_was_under_way_before_an_upgrade_is_begun_anew(service: Any, worker
     id = submit(client)
     run = next(settings_of(client).data.glob(f"projects/*/{id}")) / "run"
     (run / "finished" / "majority").mkdir(parents=True)
+    (run / ANSWERS).mkdir()
+    (run / ANSWERS / "model.jsonl").write_text('{"usd": 1.0}\n')
     (run / "plan.json").write_text('{"fingerprint": "of an earlier version"}')
     worker_on(client)
     assert until(client, id, has_ended)["state"] == "succeeded"
+    assert (run / ANSWERS / "model.jsonl").exists(), "it counts in the cap of what may be spent"
 
 
 def test_a_folder_that_an_earlier_attempt_still_holds_is_waited_for(service: Any, worker_on: Any) -> None:

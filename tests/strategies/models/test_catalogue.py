@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import subprocess
 import zipfile
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from eval.errors import ModelUnavailable
 from strategies.models import catalogue
-from strategies.models.catalogue import CATALOGUE, WheelModel, check_role
+from strategies.models.catalogue import CATALOGUE, WheelModel, check_role, is_here
 
 WEIGHTS = b"weights " * 500
 MODEL = WheelModel(
@@ -199,3 +200,18 @@ def test_a_model_is_not_taken_for_what_it_is_not_made_for() -> None:
     check_role("openai:big", "language_model")
     check_role("all-minilm-l6-v2", "embedder")
     check_role("ORG/NAME", "embedder")
+
+
+def test_a_model_is_here_where_it_can_be_loaded_from(
+    tiny_embedder_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub import constants
+
+    fetched = tmp_path / "models--acme--emb"
+    shutil.copytree(tiny_embedder_folder, fetched / "snapshots" / ("a" * 40))
+    (fetched / "refs").mkdir()
+    (fetched / "refs" / "main").write_text("a" * 40)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    (tmp_path / "empty").mkdir()
+    places = ["acme/emb", str(tiny_embedder_folder), "acme/other", str(tmp_path / "empty"), "openai:acme"]
+    assert [is_here(place) for place in places] == [True, True, False, False, False]
