@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -35,6 +36,8 @@ class Services:
     decider: Helper
     local_project: str | None
     """Where no keys are asked for."""
+    streams: Counter[str] = field(default_factory=Counter)
+    """Of events that are open, by caller."""
 
 
 async def services(request: Request) -> Services:

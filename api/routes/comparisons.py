@@ -35,6 +35,8 @@ from eval.errors import RequestError
 EVENT_POLL_SECONDS = 0.3
 KEY_POLL_SECONDS = 5.0
 """So long a stream of events outlives the key that opened it."""
+MOST_STREAMS = 100
+"""Of events, that one caller may have open: each looks into the database several times a second."""
 WAIT_POLL_SECONDS = 0.2
 LONGEST_WAIT = 3600.0
 PREDICT_SECONDS = DECISION_SECONDS = 120.0
@@ -184,6 +186,8 @@ async def events(
     """What happens, as it happens: `state`, `said`, `planned`, `phase`, `strategy`. Ends with the comparison."""
     after = max(after, _number(last_event_id))
     await run_in_threadpool(served.store.find, caller.project_id, id)
+    if served.streams[caller.actor] >= MOST_STREAMS:
+        raise Problem(429, f"At most {MOST_STREAMS} streams of events may be open: end one.")
     return EventSourceResponse(_stream(served, caller, id, after))
 
 
@@ -196,6 +200,15 @@ def _number(text: str | None) -> int:
 
 
 async def _stream(served: Services, caller: Caller, id: str, after: int) -> AsyncIterator[ServerSentEvent]:
+    served.streams[caller.actor] += 1
+    try:
+        async for event in _events(served, caller, id, after):
+            yield event
+    finally:
+        served.streams[caller.actor] -= 1
+
+
+async def _events(served: Services, caller: Caller, id: str, after: int) -> AsyncIterator[ServerSentEvent]:
     checked = time.monotonic()
     while True:
         if served.local_project is None and time.monotonic() > checked + KEY_POLL_SECONDS:

@@ -17,9 +17,10 @@ from sqlalchemy.exc import OperationalError
 
 from advisor.runs import REPORT, SOLUTION
 from api import asking, schemas, work
+from api.access import LOCAL
 from api.job import RUN, folder_of
 from api.problems import Problem
-from api.routes.comparisons import DECISION_SECONDS
+from api.routes.comparisons import DECISION_SECONDS, MOST_STREAMS
 from api.routes.pages import templates
 from api.schemas import Inputs
 from api.store import Lease, Store
@@ -365,6 +366,16 @@ def test_events_stream_to_the_end_and_resume_without_a_gap(client: TestClient) -
     assert whole[-1][1:] == ("state", {"at": whole[-1][2]["at"], "state": "failed", "reason": "because"})
     assert events_of(client, id, "3") == whole[3:]
     assert client.get(f"/v1/comparisons/{id}/events", headers={"last-event-id": "x"}).status_code == 422
+
+
+def test_a_caller_has_so_many_streams_of_events_open_and_no_more(client: TestClient) -> None:
+    id, streams = post(client).json()["id"], client.app.state.services.streams  # type: ignore[attr-defined]
+    client.post(f"/v1/comparisons/{id}/cancel")
+    streams[LOCAL] = MOST_STREAMS
+    assert client.get(f"/v1/comparisons/{id}/events").status_code == 429
+    streams[LOCAL] = MOST_STREAMS - 1
+    assert client.get(f"/v1/comparisons/{id}/events").status_code == 200
+    assert streams[LOCAL] == MOST_STREAMS - 1, "one that has ended counts no more"
 
 
 def test_reports_come_with_a_comparison_that_succeeded_alone(client: TestClient) -> None:
