@@ -89,10 +89,11 @@ def race(
 ) -> tuple[int, list[Runner]]:
     """The winner's number, and how each of `count` configurations ran over at most `rows` rows.
 
-    In the first lap (of `FIRST_LAP` rows, or as said) as many run as the meter has room for, in order; where none of
-    them gets anything right, which tells nothing, all run a second one. Where the meter has no room for a further lap
-    of all that are still in it, or none of its rows could be scored, the laps before decide; less than `FEWEST` rows do
-    not, and the first configuration is kept. Of equals the earlier is taken: let the simplest be the first.
+    In the first lap (of `FIRST_LAP` rows, or as said) as many run, in order, as leave the meter room for the half of
+    them that go on to answer `FEWEST` rows; where none of them gets anything right, which tells nothing, all run a
+    second one. Where the meter has no room for a further lap of all that are still in it, or none of its rows could be
+    scored, the laps before decide; less than `FEWEST` rows do not, and the first configuration is kept. Of equals the
+    earlier is taken: let the simplest be the first.
     """
     runners = [Runner() for _ in range(count)]
     alive = list(range(count))
@@ -103,7 +104,7 @@ def race(
         ran = []
         for number in alive:
             runner = runners[number]
-            if not start and (meter.left <= 0 or meter.left < _expected(runners, runner, end)):
+            if not start and (meter.left <= 0 or meter.left < _expected_to_decide(runners, number, end)):
                 break
             before = meter.spent
             if not start:
@@ -157,6 +158,16 @@ def _expected(runners: Sequence[Runner], runner: Runner, rows: int) -> float:
     a_row = max((other.answering / len(other.rows) for other in known), default=0.0)
     making = 0.0 if runner.rows else max((other.making for other in known), default=0.0)
     return making + a_row * rows
+
+
+def _expected_to_decide(runners: Sequence[Runner], number: int, rows: int) -> float:
+    """Model-seconds until a first lap of so many rows has decided something, if this runner begins as well.
+
+    The half that goes on may be the dearest. The first runner of all begins anyway: what one takes is not yet known.
+    """
+    begun = [_expected(runners, runner, max(0, FEWEST - rows)) for runner in runners[:number]]
+    further = sorted([*begun, max(begun, default=0.0)])[-_half(number + 1) :]
+    return _expected(runners, runners[number], rows) + sum(further)
 
 
 def scored(rows: Sequence[ScoredRow | None]) -> list[ScoredRow]:

@@ -132,8 +132,19 @@ def test_a_lap_that_not_all_can_run_is_not_run() -> None:
 
 def test_four_rows_decide_nothing_where_there_is_room_for_no_more() -> None:
     later = even(0.1, 0.9)
-    assert Field(later).run(seconds=12.0) == (0, [4, 4], 8.0)
+    assert Field(later).run(seconds=15.0) == (0, [4, 0], 4.0), "and so a second one does not begin"
     assert Field(later).run(seconds=16.0) == (1, [8, 8], 16.0)
+    wrong_about_costs = Field(later, costs=[1, 4])
+    assert wrong_about_costs.run(seconds=20.0) == (0, [4, 4], 20.0)
+
+
+@pytest.mark.parametrize(("seconds", "begun"), [(19, 2), (20, 3), (24, 4), (36, 6), (60, 10), (72, 12)])
+def test_no_more_begin_than_can_be_decided_among(seconds: int, begun: int) -> None:
+    """Twelve that answer four rows each would take 48, and nothing would follow from it."""
+    scores = even(0.1, 0.9, *[0.2] * 10)
+    winner, rows, spent = Field(scores).run(float(seconds))
+    assert (winner, sum(row > 0 for row in rows)) == (1, begun)
+    assert spent <= seconds
 
 
 def test_what_making_takes_is_not_taken_for_what_answers_do() -> None:
