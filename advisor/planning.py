@@ -24,6 +24,9 @@ Where one holdout is all that fits, further steps are:
    those that are, so that prompting, retrieval, fine-tuning and the last two together are all tried where all can be;
    but never those that take no language model's work.
 
+Where nothing is given up and there is room for still more, each strategy has longer for choosing, if adapters can then
+be trained with more settings.
+
 One large thing given up may leave room for smaller ones given up before it: these are taken back, the last one first.
 Where nothing fits, the shortest plan is taken, but for test rows that it would give up for little.
 """
@@ -76,6 +79,8 @@ LESS_STEADINESS = f"steadiness is measured on {FEW_ASKED_AGAIN} questions instea
 NO_TUNING = "strategies took their first configuration instead of trying several"
 TUNING_SECONDS = (60.0, 30.0, 15.0)
 """Model-seconds that each strategy may spend in each fit on choosing its configuration: the most there is room for."""
+LONGER = tuple(TUNING_SECONDS[0] * 2**n for n in range(1, 6))
+"""The same where nothing is given up: the usual is less than one training on a slow machine."""
 NEARLY = 0.8
 LITTLE = 0.05
 """Share of a plan that is too long in any case, for which no test rows are given up."""
@@ -229,14 +234,17 @@ def make_plan(
         for given_up in range(len(division.cuts) + 1):
             cuts = list(division.cuts[:given_up])
             if timed(division.without(cuts)).total <= limit:
-                return replace(timed(division.without(_fewest(division, cuts, timed, limit))), offers=offers)
+                needed = _fewest(division, cuts, timed, limit)
+                found = timed(division.without(needed)) if needed else _with_longer_searches(facts, division, limit)
+                return replace(_without_idle_searches(facts, division, needed, found), offers=offers)
     last = divisions[-1]
     least = timed(last.without(last.cuts)).total  # more than there is: what saves nothing is not given up for that
     needed = _fewest(last, last.cuts, timed, least)
     tested = [cut for cut in needed if "test_rows" not in cut.plan]
     if timed(last.without(tested)).total <= (1 + LITTLE) * least:
         needed = tested
-    return replace(timed(last.without(needed)), offers=offers)
+    found = timed(last.without(needed))
+    return replace(_without_idle_searches(facts, last, needed, found), offers=offers)
 
 
 def _dispensable(strategies: Mapping[str, Plannable], profiles: Mapping[str, Profile]) -> list[str]:
@@ -256,6 +264,24 @@ def _fewest(division: Division, cuts: Sequence[Cut], timed: Callable[[RunPlan], 
         if timed(division.without(others)).total <= limit:
             needed = others
     return needed
+
+
+def _with_longer_searches(facts: _Facts, division: Division, limit: float) -> RunPlan:
+    """The plan without any cut, with as much more for choosing, for all alike, as lets adapters try more settings."""
+    found = _timed(facts, division.whole)
+    for seconds in LONGER:
+        more = _timed(facts, replace(found, allowance=replace(found.allowance, tuning_seconds=seconds)))
+        if more.total <= limit and sum(_searching(facts, more)) > sum(_searching(facts, found)):
+            found = more
+    return found
+
+
+def _without_idle_searches(facts: _Facts, division: Division, cuts: Sequence[Cut], plan: RunPlan) -> RunPlan:
+    """The plan with these cuts; it says so where no adapter has room for a training with other settings."""
+    searching = _searching(facts, plan)
+    if any(searching) or not searching or not plan.allowance.tuning_seconds:
+        return plan
+    return _timed(facts, division.without([_FIRST_CUTS[0], *cuts]))
 
 
 def _offer(division: Division, timed: Callable[[RunPlan], RunPlan]) -> Offer:
@@ -358,6 +384,15 @@ class _Facts:
     spent: float
     builds_on: Mapping[str, str]
 
+    def train_rows(self, plan: RunPlan) -> int:
+        """Of one fit."""
+        sizes = self.sizes
+        return sizes.examples - sizes.examples // plan.folds if plan.folds > 1 else sizes.holdout_train
+
+    def fit(self, name: str, rows: float, plan: RunPlan) -> Workload:
+        """Of a strategy on so many training rows."""
+        return self.strategies[name].workload(replace(self.profiles[name], train_rows=round(rows)), plan.allowance)
+
 
 @dataclass(frozen=True)
 class _Taken:
@@ -403,13 +438,20 @@ def _timed(facts: _Facts, plan: RunPlan) -> RunPlan:
     return replace(timed, total=facts.spent + facts.index_seconds + trying + timed.after_all)
 
 
+def _searching(facts: _Facts, plan: RunPlan) -> list[float]:
+    """Of each strategy that may be trained with other settings: the seconds of that in one fit."""
+    fits = {n: facts.fit(n, facts.train_rows(plan), plan) for n in facts.strategies if n not in plan.left_out}
+    stepwise = {n: work for n, work in fits.items() if work.search_step != Tokens()}
+    return [_choosing(work, facts.speeds[n], plan.allowance) for n, work in stepwise.items()]
+
+
 def _taken(name: str, facts: _Facts, plan: RunPlan) -> _Taken:
     strategy, profile, speeds, sizes = facts.strategies[name], facts.profiles[name], facts.speeds[name], facts.sizes
-    train_rows = sizes.examples - sizes.examples // plan.folds if plan.folds > 1 else sizes.holdout_train
+    train_rows = facts.train_rows(plan)
     work, base = strategy.workload(profile, plan.allowance), facts.builds_on.get(name)
 
     def fit_seconds(rows: float, *, chosen: bool = False) -> float:
-        of_fit = strategy.workload(replace(profile, train_rows=round(rows)), plan.allowance)
+        of_fit = facts.fit(name, rows, plan)
         choosing = 0.0 if chosen else _choosing(of_fit, speeds, plan.allowance)
         return STRATEGY_SECONDS + speeds.seconds(of_fit.fit) + choosing
 

@@ -39,6 +39,7 @@ from strategies.base import SHORTENED
 from strategies.probe import QUESTIONS
 from strategies.registry import make_strategy
 from strategies.side_effects import SideEffects
+from strategies.tuning import SEARCH_ROWS, dev_rows
 
 if TYPE_CHECKING:
     from advisor.comparison import Comparison
@@ -131,7 +132,7 @@ def _plan(comparison: Comparison, measured: Measured) -> schema.Plan:
         folds=plan.folds,
         repeats=plan.repeats,
         train=train,
-        dev=min(plan.allowance.dev_rows, train // 4),
+        dev=dev_rows(train, plan.allowance, SEARCH_ROWS),
         tuning_seconds=plan.allowance.tuning_seconds,
         test=sum(len(parts.test) for parts in folds),
         test_source=source_of(comparison.data),

@@ -433,12 +433,13 @@ def how_split(plan: Plan, *, fewer_seeds: bool = False) -> str:
         text += f" Fine-tuned strategies were fitted {times} times with different seeds."
     if plan.dev:
         text += (
-            f" Fine-tuning and tuning chose by at most {plan.dev:,} of the rows for fitting, never by those measured."
+            " Fine-tuning and tuning chose by rows for fitting, never by those measured; answers of a language model "
+            f"were compared on at most {plan.dev:,} of them."
         )
     if plan.tuning_seconds:
         text += (
-            f" To find a better configuration than its first, each strategy could spend {plan.tuning_seconds:.0f}"
-            " model-seconds in each fit: work at the speeds measured before, the same for all."
+            f" Strategies that try several configurations could spend {plan.tuning_seconds:.0f} model-seconds each on"
+            " that in each fit: work at the speeds measured before, the same for all."
         )
     if plan.refit:
         text += " What is kept was then fitted on all examples, with the settings that were chosen most often."
@@ -568,7 +569,7 @@ def _overfitting(result: StrategyResult) -> list[str]:
     if kept is None:
         return []
     return [
-        f"Overfitting: {_course(curve, kept)} In the epoch that was kept, the loss per token was "
+        f"Overfitting: {_course(curve, kept)} In the epoch that was kept, the loss was "
         f"{kept['dev_loss']:.2f} on rows that it did not learn from, and {kept['train_loss']:.2f} on those that it "
         "learnt from, on average while it learnt."
     ]

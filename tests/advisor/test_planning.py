@@ -122,6 +122,14 @@ def tightest(planned: Callable[[float], RunPlan]) -> RunPlan:
     return next(found for n in range(2000) if not (found := planned(1.01**n)).left_out)
 
 
+def usual(planned: Callable[[float], RunPlan]) -> RunPlan:
+    """With the most budget for which choosing takes no longer than usual."""
+    found = planned(1e6)
+    while found.allowance.tuning_seconds > 60:
+        found = planned(found.total / RESERVE - 1)
+    return found
+
+
 def strength(found: RunPlan) -> tuple[int, int, int]:
     return found.folds, found.allowance.epochs, found.repeats
 
@@ -151,7 +159,8 @@ def test_what_builds_on_another_takes_little_where_that_one_takes_part() -> None
     assert alone.predicted["lora_linear"] == pytest.approx(both.predicted["lora"], rel=0.05)
     assert both.predicted["lora_linear"] < both.predicted["lora"] / 2
     assert both.refit_seconds == pytest.approx(alone.refit_seconds), "what is kept is fitted from the start"
-    cheap = planned(0.6 * both.total, "lora", "lora_linear", "lora_examples")
+    enough = usual(lambda budget: planned(budget, "lora", "lora_linear")).total
+    cheap = planned(0.6 * enough, "lora", "lora_linear", "lora_examples")
     assert cheap.left_out == ("lora_examples",), "what takes little is not worth leaving out"
 
 
@@ -161,7 +170,10 @@ def test_a_big_budget_cuts_nothing_and_tests_every_example() -> None:
     assert (full.folds, full.repeats, full.test_rows) == (5, 3, 600)
     assert full.refit
     assert full.learning_curve
-    assert full.allowance == Allowance(epochs=MOST_EPOCHS, tuning_seconds=60.0, adapter_search=True)
+    assert full.allowance == Allowance(
+        epochs=MOST_EPOCHS, tuning_seconds=full.allowance.tuning_seconds, adapter_search=True
+    )
+    assert full.allowance.tuning_seconds > 60
     assert set(full.predicted) == set(STRATEGIES)
     assert full.total == pytest.approx(FIXED_SECONDS + 3.0 + parts(full))
 
@@ -182,7 +194,7 @@ def test_the_strongest_way_of_dividing_that_fits_is_taken() -> None:
 
 
 def test_what_cross_fitting_is_thrifty_with_is_seeds_then_the_curve_then_timing_then_tuning_then_passes() -> None:
-    found = [plan(budget=1e6)]
+    found = [usual(lambda budget: plan(budget=budget))]
     while found[-1].folds == 5:
         found.append(plan(budget=found[-1].total / RESERVE - 1))
     assert [strength(p) for p in found[:15]] == [(5, 8, 3), *[(5, 8, 1)] * 13, (5, 4, 1)]
@@ -202,16 +214,34 @@ def test_what_cross_fitting_is_thrifty_with_is_seeds_then_the_curve_then_timing_
 def test_trainings_with_other_settings_are_given_up_first_and_planned_as_wholes() -> None:
     """29 seconds each: two fit into the 60 that choosing may take."""
     works = {"tuned": Work(trained=4_000, again=29 * SPEEDS.trained)}
-    full = plan(works, budget=1e6)
+    full = usual(lambda budget: plan(works, budget=budget))
     first = plan(works, budget=full.total / RESERVE - 1)
-    assert first.cuts == (FIRST_SETTINGS,)
+    assert (full.cuts, first.cuts) == ((), (FIRST_SETTINGS,))
     assert first.repeats == full.repeats == 3
     fits = full.folds * full.repeats + len(
         CURVE_SHARES
     )  # measured, and the curve's; what is kept is trained as they were
     assert full.total - first.total == pytest.approx(fits * 58)
-    too_long = plan({"tuned": Work(trained=4_000, again=80 * SPEEDS.trained)}, budget=1e6)
-    assert too_long.total == pytest.approx(first.total)
+
+
+def test_with_nothing_given_up_all_have_longer_for_choosing_where_trainings_with_other_settings_need_it() -> None:
+    works = {"tuned": Work(trained=4_000, again=100 * SPEEDS.trained), "prompted": Work(read=4_000)}
+    full = plan(works, budget=1e6)
+    assert (full.cuts, full.allowance.tuning_seconds) == ((), 240), "three of 100 and a little room"
+    fewer = plan(works, budget=full.total / RESERVE - 1)
+    assert (fewer.cuts, fewer.allowance.tuning_seconds) == ((), 120)
+    usual = plan(works, budget=fewer.total / RESERVE - 1)
+    assert (usual.cuts, usual.allowance.tuning_seconds) == ((FIRST_SETTINGS,), 60), "no training fits, and so it says"
+    assert not usual.allowance.adapter_search
+    prompted = plan({"prompted": works["prompted"]}, budget=1e6)
+    assert (prompted.cuts, prompted.allowance.tuning_seconds) == ((), 60), "the longer is for whole trainings"
+
+
+@pytest.mark.parametrize("again", [0, 80])
+def test_a_plan_without_room_for_other_settings_says_so_where_they_could_have_been_tried(again: int) -> None:
+    works = {"tuned": Work(trained=4_000, again=again * SPEEDS.trained)}
+    found = next(p for n in range(2000) if (p := plan(works, budget=1e5 * 0.99**n)).repeats == 1)
+    assert (found.allowance.tuning_seconds, FIRST_SETTINGS in found.cuts) == (60, again > 0)
 
 
 def test_only_fine_tuned_strategies_are_fitted_with_several_seeds() -> None:
@@ -260,12 +290,14 @@ def test_nothing_is_given_up_that_there_is_room_for(budget: int) -> None:
     (division,) = (d for d in planning._divisions(sizes(200), DISPENSABLE) if d.whole.folds == found.folds)
     kept = [cut for cut in division.cuts if cut.say in found.cuts]
     assert division.without(kept).cuts == found.cuts
+    assert FIRST_SETTINGS in found.cuts or not found.allowance.tuning_seconds, "a training takes more than 60 seconds"
     facts = planning._Facts(
         REAL, dict.fromkeys(REAL, PROFILE), dict.fromkeys(REAL, SPEEDS), sizes(200), False, 3.0, 0.0, {}
     )  # type: ignore[arg-type]
     for cut in kept:
-        more = division.without([other for other in kept if other is not cut])
-        assert planning._timed(facts, more).total > RESERVE * budget
+        more = planning._timed(facts, division.without([other for other in kept if other is not cut]))
+        nothing_more = cut.say == FIRST_SETTINGS and not any(planning._searching(facts, more))
+        assert nothing_more or more.total > RESERVE * budget
 
 
 def test_of_several_cuts_of_the_same_thing_the_last_is_said() -> None:

@@ -221,8 +221,13 @@ def test_the_split_is_told_for_each_kind_of_plan() -> None:
 def test_seeds_dev_rows_and_the_refit_are_told_where_there_are_any() -> None:
     said = wording.how_split(plan(repeats=3, dev=32, refit=True))
     assert "Fine-tuned strategies were fitted 3 times with different seeds." in said
-    assert "chose by at most 32 of the rows for fitting, never by those measured." in said
+    assert "chose by rows for fitting, never by those measured; answers of a language model were compared on at" in said
+    assert "at most 32 of them." in said
     assert said.endswith("What is kept was then fitted on all examples, with the settings that were chosen most often.")
+    assert "model-seconds" not in said
+    assert "Strategies that try several configurations could spend 60 model-seconds each" in wording.how_split(
+        plan(tuning_seconds=60.0)
+    )
     plain = wording.how_split(plan())
     assert not [word for word in ("seeds", "chose", "kept") if word in plain]
 
@@ -341,7 +346,7 @@ def test_side_effects_are_told_in_counts_and_for_the_epoch_that_was_kept() -> No
     overfitting, forgetting, steadiness = wording.side_effect_sentences(tuned(curve, effects))
     assert overfitting == (
         "Overfitting: the loss on rows not learnt from was lowest after epoch 2 (0.65) and rose to 0.90 after epoch 3; "
-        "that epoch was kept. In the epoch that was kept, the loss per token was 0.65 on rows that it did not learn "
+        "that epoch was kept. In the epoch that was kept, the loss was 0.65 on rows that it did not learn "
         "from, and 0.30 on those that it learnt from, on average while it learnt."
     )
     assert (
