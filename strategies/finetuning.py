@@ -338,7 +338,7 @@ class _Course:
                 raise OutOfTime(done / planned)
             workshop.progress("training", done, total)
 
-        workshop, watched = self.workshop, self.dev[:DEV_LOSS_ROWS]
+        workshop, watched = self.workshop, sample(self.dev, DEV_LOSS_ROWS, self.workshop.seed)
         fixed = workshop.allowance.fixed_epochs is not None
         cost = WHOLE_COST if settings.whole else 1.0
         try:

@@ -97,17 +97,19 @@ class Adapter:
         self.network.save_pretrained(folder, save_embedding_layers=False)
 
     def undo(self) -> None:
-        self.network.unload()
+        self.network.unload().eval()
 
 
 class Linears:
     """The weights of all linear layers but the head over the vocabulary: those that an adapter would be added to.
 
-    Narrower weights than float32 would lose most of a step, so the optimiser then has copies of its own.
+    Narrower weights than float32 would lose most of a step, so the optimiser then has copies of its own. Which of the
+    network's units are dropped while it learns, if any are, depends on the seed alone.
     """
 
-    def __init__(self, model: TransformersModel) -> None:
+    def __init__(self, model: TransformersModel, seed: int) -> None:
         model.use_adapter(None)
+        torch.manual_seed(seed)
         self.model, self.network = model, model.network
         self._own = _linear_weights(model.network)
         self._before = [(weight, weight.detach().clone()) for weight in self._own.values()]

@@ -137,7 +137,7 @@ def train_lora(
         raise NotApplicable("no training example fits the model's context")
     dev_prefix, dev_rows = tokenised(model, dev_pairs, labels)
     dev = dev_rows if dev_prefix == prefix else []
-    change = Linears(model) if settings.whole else Adapter(model, settings)
+    change = Linears(model, settings.seed) if settings.whole else Adapter(model, settings)
     try:
         objective = _Labels(model, tuple(labels)) if labels else _Answers(model)
         run = _Run(

@@ -22,7 +22,7 @@ from strategies.models.base import Prompt, Turn
 from strategies.models.transformers_lm import TransformersModel
 from strategies.training import lora
 from strategies.training.changes import Adapter, Change, Linears
-from strategies.training.lora import LoraSettings, TrainingLog, train_lora
+from strategies.training.lora import Diverged, LoraSettings, TrainingLog, train_lora
 from strategies.training.pace import Pace
 
 QUICK = LoraSettings(rank=4, learning_rate=5e-3, epochs=3, batch_size=4, patience=99)
@@ -391,6 +391,22 @@ def test_linear_layers_of_gpt_2_are_tuned_whole_too(model: TransformersModel, tm
     assert not {name for name in changed if "wte" in name or "ln_" in name}
 
 
+@pytest.mark.parametrize("whole", [False, True])
+def test_what_is_dropped_while_learning_depends_on_the_seed_and_nothing_is_afterwards(
+    whole: bool, model: TransformersModel, tmp_path: Path
+) -> None:
+    older = of_architecture(model, "gpt2", n_embd=32, n_head=4, n_layer=2, n_positions=512)
+    assert older.network.config.resid_pdrop > 0
+    settings = LoraSettings(whole=whole, epochs=1, seed=3)
+    once, again = (
+        train_lora(older, [pair(i) for i in range(8)], settings, tmp_path / name, None).epochs for name in ("a", "b")
+    )
+    assert once == again
+    with pytest.raises(Diverged):
+        train_lora(older, [pair(0)], replace(settings, learning_rate=float("inf"), epochs=2), tmp_path / "c", None)
+    assert not older.network.training
+
+
 @BOTH
 def test_base_weights_are_untouched_by_training(
     settings: LoraSettings, tiny_model: TransformersModel, tmp_path: Path
@@ -425,7 +441,7 @@ def test_base_weights_are_untouched_by_training_that_fails(
 
 def test_gradients_of_the_weights_equal_those_of_separate_rows(model: TransformersModel, tmp_path: Path) -> None:
     prefix, rows = lora.tokenised(model, PAIRS)
-    change = Linears(model)
+    change = Linears(model, seed=0)
     run = run_of(model, change, lora._Answers(model), prefix, rows, tmp_path)
     for pack in lora.packs(rows, len(prefix)):
         run._loss(pack).backward()
