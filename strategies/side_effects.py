@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import random
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -79,10 +80,10 @@ def steadiness(solution: Solution, inputs: Sequence[str], seed: int, most: int =
     asked = list(inputs) if len(inputs) <= most else rng.sample(list(inputs), most)
     answers = _said(solution, asked)
     alone = [_said(solution, [text])[0] for text in asked]
-    reworded = [_said(solution, [change(text, rng) for text in asked]) for change in CHANGES]
-    return Steadiness(
-        _shared(answers, alone), sum(_shared(answers, other) for other in reworded) / len(CHANGES), len(asked)
-    )
+    pairs = [(text, change(text, rng), own) for change in CHANGES for text, own in zip(asked, answers, strict=True)]
+    changed = [(new, own) for text, new, own in pairs if new != text]  # other case changes nothing in many scripts
+    reworded = _said(solution, [new for new, _ in changed])
+    return Steadiness(_shared(answers, alone), _shared([own for _, own in changed], reworded), len(asked))
 
 
 def _shared(some: Sequence[str], others: Sequence[str]) -> float:
@@ -103,12 +104,17 @@ def _other_end(text: str, rng: random.Random) -> str:
 
 
 def _slip(text: str, rng: random.Random) -> str:
-    """Two neighbouring letters within a word have changed places."""
-    places = [i for i in range(1, len(text) - 2) if text[i : i + 2].isalpha() and text[i - 1].isalpha()]
+    """Two neighbouring letters within a word, that are not the same, have changed places."""
+    places = [i for i in range(1, len(text) - 2) if all(map(_in_word, text[i - 1 : i + 2])) and text[i] != text[i + 1]]
     if not places:
         return text
     at = rng.choice(places)
     return text[:at] + text[at + 1] + text[at] + text[at + 2 :]
+
+
+def _in_word(sign: str) -> bool:
+    """Whether it is a letter, or a mark of one, as many vowels are in the scripts of India."""
+    return sign.isalpha() or unicodedata.category(sign).startswith("M")
 
 
 CHANGES: tuple[Callable[[str, random.Random], str], ...] = (_other_case, _other_end, _slip)

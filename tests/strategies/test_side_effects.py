@@ -107,6 +107,18 @@ def test_every_change_changes_a_little_and_only_that() -> None:
     assert [change("", rng) for change in CHANGES] == ["", ".", ""]
 
 
+@pytest.mark.parametrize("text", ["أين طردي الذي طلبته", "मेरा पार्सल कहाँ है", "我的包裹在哪里", "4711 0815"])
+def test_a_change_that_leaves_a_text_as_it_is_says_nothing_of_steadiness(text: str) -> None:
+    """Other case does in most scripts; who answers by the letter is then not steady all the same."""
+    assert steadiness(Answering(lambda text, together: text), [text], seed=0).reworded == 0.0
+
+
+def test_a_slip_changes_places_of_letters_that_differ() -> None:
+    slip = CHANGES[-1]
+    assert {slip("aabbb", random.Random(seed)) for seed in range(20)} == {"ababb"}
+    assert slip("aaaaaa", random.Random(0)) == "aaaaaa"
+
+
 def test_the_seed_decides_what_is_asked() -> None:
     first, again = Answering(lambda text, together: ""), Answering(lambda text, together: "")
     steadiness(first, INPUTS, seed=3)
