@@ -234,7 +234,7 @@ def _draw(groups: Sequence[_Group], size: int, quotas: Quotas) -> set[str]:
 
     The largest are drawn first, and the smaller ones make up for what these were more or less than their share, so that
     how likely a row is held out does not hang on how many others belong to it. Groups of more than `size` rows are not
-    drawn: a part that is one group says nothing of others.
+    drawn: a part that is one group says nothing of others. No group is drawn beyond half of all rows.
     """
     remaining = Counter(label for group in groups for label in group.labels)
     protected = {label for label, count in remaining.items() if count > 1}
@@ -258,9 +258,11 @@ def _draw(groups: Sequence[_Group], size: int, quotas: Quotas) -> set[str]:
             by_size[group.size].append(group)
             strata[group.size, group.stratum].append(group)
     room, rest = size, sum(rows * len(alike) for rows, alike in by_size.items())
+    beyond = max(0, sum(group.size for group in groups) // 2 - size)
     for rows, alike in sorted(by_size.items(), reverse=True):
         for stratum, quota in quotas(alike, min(max(room, 0), rest), rest).items():
-            room -= quota * rows - take(strata[rows, stratum], quota * rows)
+            allowed = min(quota * rows, room + beyond)
+            room -= allowed - take(strata[rows, stratum], allowed)
         rest -= rows * len(alike)
     take(groups, room)
     if not held:  # Every group is larger than the part asked for: one of the smallest is the nearest to it.

@@ -161,6 +161,15 @@ def test_groups_larger_than_the_part_are_learnt_from_and_the_others_make_up_for_
         assert {e.row for e in examples[:60]} <= {e.row for e in train}
 
 
+@pytest.mark.parametrize("sizes", [[7] * 3, [10] * 3, [8] * 5])
+def test_no_more_than_half_of_the_rows_are_tested_of_a_few_large_groups(sizes: list[int]) -> None:
+    names = [f"customer {i}" for i, size in enumerate(sizes) for _ in range(size)]
+    examples = with_groups(balanced(len(names), 2), names)
+    for seed in range(50):
+        train, test = split(examples, test_size=default_test_size(len(names)), seed=seed, stratify=True)
+        assert len(test) <= len(train)
+
+
 def test_a_row_whose_label_occurs_once_is_tested_as_often_as_those_of_the_only_other_label() -> None:
     tests = [split(rare(40, 1), test_size=20, seed=seed, stratify=True).test for seed in range(200)]
     assert sum(any(e.target == "rare" for e in test) for test in tests) == pytest.approx(100, abs=25)
