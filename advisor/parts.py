@@ -90,6 +90,8 @@ def _untested(data: Data, folds: Sequence[Split]) -> Finding | None:
     sizes = Counter(e.group for e in data.examples if e.group)
     if data.times is None:
         size = default_test_size(len(data.examples))
+        if any(sizes[e.group] > size for e in folds[0].test):  # all are larger, and the test is one of them
+            return None
         return oversized_groups([e for e in train if sizes[e.group] > size], size, grouped=grouped)
     learnt, known = {e.id for e in train}, {e.group for e in train} - {""}
     return later_rows([e for e in data.examples if e.group in known and e.id not in learnt], grouped=grouped)

@@ -198,3 +198,13 @@ def test_a_group_larger_than_one_holdout_is_told_and_tested_in_folds(mixed: Path
     )
     assert untested(read(mixed)) == []
     assert with_division(data, divide(data, 0, folds=3), ()) == data
+
+
+def test_nothing_is_told_of_larger_groups_where_the_holdout_is_one_of_them(tmp_path: Path) -> None:
+    path = tmp_path / "shops.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        rows = [(text, label, f"shop {i % 3}") for i, (text, label) in enumerate(MIXED)]
+        csv.writer(file).writerows([("text", "label", "shop"), *rows])
+    data = read(path, group_by="shop")
+    assert len(holdout(data).test) > 25
+    assert untested(data) == []
