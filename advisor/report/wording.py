@@ -424,7 +424,7 @@ def how_split(plan: Plan, *, fewer_seeds: bool = False) -> str:
         text = f"The examples were cut into {plan.folds} folds. Each of {count(plan.test, 'row')} was answered once,"
         text += f" by a solution fitted on the other folds (about {count(plan.train, 'row')}) that had not seen it."
     elif plan.test_source == "latest":
-        text = f"Every strategy was fitted on {count(plan.train, 'row')} and measured on the {plan.test:,} latest."
+        text = f"Every strategy was fitted on {count(plan.train, 'row')} and measured on {plan.test:,} later ones."
     else:
         text = f"Every strategy was fitted on {count(plan.train, 'row')} and measured on the same {plan.test:,} rows,"
         text += " held back from the start."

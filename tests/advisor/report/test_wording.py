@@ -210,7 +210,7 @@ def test_the_split_is_told_for_each_kind_of_plan() -> None:
         "Every strategy was fitted on 150 rows and measured on the client's own test file of 100 rows."
     )
     assert wording.how_split(plan(test_source="latest")) == (
-        "Every strategy was fitted on 150 rows and measured on the 100 latest."
+        "Every strategy was fitted on 150 rows and measured on 100 later ones."
     )
     assert wording.how_split(plan(kind="cross_fit", folds=5, train=200, test=250)) == (
         "The examples were cut into 5 folds. Each of 250 rows was answered once, by a solution fitted on the other "
