@@ -7,7 +7,6 @@ import math
 from advisor.advice.case import Case
 from advisor.planning import FEWER_ROWS, HELD_OUT
 from advisor.report import wording
-from eval.folds import default_test_size
 
 MOST_LABELS_NAMED = 3
 ENOUGH_ROWS_OF_A_LABEL = 50
@@ -42,10 +41,10 @@ def to_label(case: Case, more: float, rows: int) -> float:
 
 def _testable(case: Case) -> int:
     """Test rows that the examples would give with time enough."""
-    plan, examples = case.data.plan, case.data.examples
+    plan = case.data.plan
     if HELD_OUT in plan.cuts:
-        return examples
-    return max(plan.test, default_test_size(examples)) if time_first(case) else plan.test
+        return case.data.examples
+    return max([plan.test, *(int(cut.split()[-1]) for cut in plan.cuts if FEWER_ROWS in cut)])
 
 
 def labelling_cost(case: Case, number: int) -> str:

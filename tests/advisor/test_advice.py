@@ -1027,6 +1027,10 @@ RAISED = "raise --time-budget first, for it allowed for {} test rows of {} examp
             400, 60, [f"60 {FEWER_ROWS} 100"], 80,  # 140 of a quarter of the examples, of which 100 are there
             "about 80 more test rows would settle it, which takes about 160 more examples too (about 320 USD).",
         ),
+        (
+            400, 60, [f"60 {FEWER_ROWS} 72"], 30,  # late rows of known customers are left out
+            "about 30 more test rows would settle it, which takes about 100 more examples too (about 200 USD).",
+        ),
     ],
 )  # fmt: skip
 def test_what_time_would_settle_is_not_told_to_be_labelled(
