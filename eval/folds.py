@@ -8,11 +8,12 @@ for stratification only.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from hashlib import blake2b
 from itertools import accumulate
-from math import isfinite
+from math import floor, isfinite
 from typing import NamedTuple
 
 from eval.contracts import Example
@@ -192,9 +193,9 @@ def _deal(groups: Sequence[_Group], folds: int) -> dict[str, int]:
     return fold_of
 
 
-Quotas = Callable[[Sequence[_Group], int, int], dict[str, int]]
-"""How many groups of each stratum are held out, of groups of one size, when of so many rows there are to be so many:
-the groups, the rows to hold out, and all rows that these are drawn from."""
+Quotas = Callable[[Mapping[str, Fraction], Fraction], dict[str, int]]
+"""How many groups of each stratum are held out, of groups of one size: from how many would be its share, first drawn
+first, and any number below 1."""
 
 
 def _holdout(examples: Sequence[Example], size: int, salt: str, stratify: bool, quotas: Quotas) -> Split:
@@ -232,9 +233,10 @@ def _hash(salt: str, text: str) -> bytes:
 def _draw(groups: Sequence[_Group], size: int, quotas: Quotas) -> set[str]:
     """Keys of the held-out groups, about `size` rows in all.
 
-    The largest are drawn first, and the smaller ones make up for what these were more or less than their share, so that
-    how likely a row is held out does not hang on how many others belong to it. Groups of more than `size` rows are not
-    drawn: a part that is one group says nothing of others. No group is drawn beyond half of all rows.
+    The largest are drawn first, and the smaller ones of their stratum make up for what these were more or less than
+    their share: so strata keep theirs, and how likely a row is held out does not hang on how many others belong to it.
+    Groups of more than `size` rows are not drawn: a part that is one group says nothing of others. No group is drawn
+    beyond half of all rows.
     """
     remaining = Counter(label for group in groups for label in group.labels)
     protected = {label for label, count in remaining.items() if count > 1}
@@ -257,47 +259,45 @@ def _draw(groups: Sequence[_Group], size: int, quotas: Quotas) -> set[str]:
         if group.size <= size:
             by_size[group.size].append(group)
             strata[group.size, group.stratum].append(group)
-    room, rest = size, sum(rows * len(alike) for rows, alike in by_size.items())
-    beyond = max(0, sum(group.size for group in groups) // 2 - size)
+    rest = _rows([group for alike in by_size.values() for group in alike])
+    rooms = {stratum: Fraction(rows * size, rest.total()) for stratum, rows in rest.items()}
+    room, beyond = size, max(0, sum(group.size for group in groups) // 2 - size)
     for rows, alike in sorted(by_size.items(), reverse=True):
-        for stratum, quota in quotas(alike, min(max(room, 0), rest), rest).items():
+        wanted = {stratum: max(stratum_room, Fraction(0)) for stratum, stratum_room in rooms.items()}
+        scale = max(room, 0) / (sum(wanted.values()) or Fraction(1))  # some strata had more than their share
+        counts = Counter(group.stratum for group in alike)
+        shares = {s: count * min(Fraction(1), wanted[s] * scale / rest[s]) for s, count in counts.items()}
+        start = Fraction(int.from_bytes(alike[0].rank[8:]) % rest.total(), rest.total())
+        for stratum, quota in quotas(shares, start).items():
             allowed = min(quota * rows, room + beyond)
-            room -= allowed - take(strata[rows, stratum], allowed)
-        rest -= rows * len(alike)
+            taken = allowed - take(strata[rows, stratum], allowed)
+            room -= taken
+            rooms[stratum] -= taken
+            rest[stratum] -= rows * counts[stratum]
+        rooms = {stratum: left for stratum, left in rooms.items() if rest[stratum]}
     take(groups, room)
     if not held:  # Every group is larger than the part asked for: one of the smallest is the nearest to it.
         take(groups, min(group.size for group in groups))
     return held
 
 
-def _fair_quotas(groups: Sequence[_Group], size: int, rows: int) -> dict[str, int]:
+def _fair_quotas(shares: Mapping[str, Fraction], start: Fraction) -> dict[str, int]:
     """In proportion, rounded up or down as it comes by systematic sampling (Madow 1949): strata lie one after the
     other, first drawn first, and from a random start every so many groups one is held out."""
-    quotas, end = dict[str, int](), _start(groups, rows)
-    for stratum, count in _counts(groups).items():
-        start, end = end, end + count * size
-        quotas[stratum] = end // rows - start // rows
+    quotas, end = dict[str, int](), start
+    for stratum, share in shares.items():
+        start, end = end, end + share
+        quotas[stratum] = floor(end) - floor(start)
     return quotas
 
 
-def _frequent_quotas(groups: Sequence[_Group], size: int, rows: int) -> dict[str, int]:
+def _frequent_quotas(shares: Mapping[str, Fraction], start: Fraction) -> dict[str, int]:
     """In proportion, rounded by largest remainder (ties: first drawn): rare strata mostly get none."""
-    counts, total = _counts(groups), (len(groups) * size + _start(groups, rows)) // rows
-    quotas = {stratum: count * size // rows for stratum, count in counts.items()}
-    by_remainder = sorted(counts, key=lambda stratum: -(counts[stratum] * size % rows))
+    quotas, total = {stratum: floor(share) for stratum, share in shares.items()}, floor(sum(shares.values()) + start)
+    by_remainder = sorted(shares, key=lambda stratum: quotas[stratum] - shares[stratum])
     for stratum in by_remainder[: total - sum(quotas.values())]:
         quotas[stratum] += 1
     return quotas
-
-
-def _start(groups: Sequence[_Group], rows: int) -> int:
-    """Any number below `rows`, by the half of the first rank that has hardly a say in which is first."""
-    return int.from_bytes(groups[0].rank[8:]) % rows
-
-
-def _counts(groups: Sequence[_Group]) -> Counter[str]:
-    """Groups of each stratum, first drawn first."""
-    return Counter(group.stratum for group in groups)
 
 
 def _rows(groups: Sequence[_Group]) -> Counter[str]:

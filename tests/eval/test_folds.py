@@ -161,6 +161,19 @@ def test_groups_larger_than_the_part_are_learnt_from_and_the_others_make_up_for_
         assert {e.row for e in examples[:60]} <= {e.row for e in train}
 
 
+def test_labels_keep_their_shares_where_groups_are_of_many_sizes() -> None:
+    """Single rows make up for a frequent question of their own label, not of any."""
+    sizes = [40, 25, *[15] * 4, *[7] * 8, *[3] * 25, *[1] * 280]
+    rows = [(f"question {i}", f"label {i % 4}") for i, size in enumerate(sizes) for _ in range(size)]
+    examples = with_groups(examples_of(rows))
+    of_all = Counter(e.target for e in examples)
+    for seed in range(50):
+        _, test = split(examples, test_size=120, seed=seed, stratify=True)
+        assert len(test) == 120
+        found = Counter(e.target for e in test)
+        assert all(abs(found[label] - 120 * rows / of_all.total()) < 8 for label, rows in of_all.items())
+
+
 @pytest.mark.parametrize("sizes", [[7] * 3, [10] * 3, [8] * 5])
 def test_no_more_than_half_of_the_rows_are_tested_of_a_few_large_groups(sizes: list[int]) -> None:
     names = [f"customer {i}" for i, size in enumerate(sizes) for _ in range(size)]
