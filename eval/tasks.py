@@ -82,7 +82,7 @@ IN_PROSE = re.compile(
 )
 """Signs that prose has all the same: citations [1], masks [EMAIL], <name>, @name, *emphasis*, Title | Site, ~30."""
 IN_LETTERS = re.compile(
-    r"(?:https?://|www\.)\S+|(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+|\[[^\[\]\n]+\]\([^)\s]+\)"
+    r"(?:https?://|www\.)\S+|(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+|\[[^\[\]\n]+\]\([^()\s]+\)"
     r"|(?m:^)(?:#+ |[^\W\d_a-z][\w /-]{0,40}:(?: |$))|(?<=\s)\([\w .,:§/%&-]*\)(?=\W|$)|\d[\w/():%+ -]*"
 )
 """Signs of letters, notes and lists of sources: addresses, links, headings, fields (`Customer: `), remarks in brackets,

@@ -327,6 +327,12 @@ def test_letters_fields_and_sources_are_no_code(text: str) -> None:
     assert inferred(examples(*[(f"t{i}", text.format(f"no. {i}")) for i in range(9)])) == ("generation", "rougeL")
 
 
+def test_links_that_do_not_end_are_looked_through_once() -> None:
+    begun = process_time()
+    inferred(examples(*[(f"t{i}", f"{i} " + "[a](" * 40_000) for i in range(2)]))
+    assert process_time() - begun < 20, "each link would be looked for up to the end of the text"
+
+
 SPOKEN = [f"{way} parcel {i} to anna {'and nobody called me about it again ' * 2}" for i, way in enumerate("abcdefgh")]
 
 
