@@ -243,5 +243,5 @@ def _is_odd(before: str, sign: str, after: str) -> bool:
     if kind in ("Lu", "Lm", "Ps"):
         return before.islower() and not after.isupper()
     if kind[0] == "P":
-        return before.islower() and after.islower() and sign not in "‘’–—…·"
+        return before.islower() and after.islower() and sign not in "‘’–—…·•«»"
     return kind[0] in "SN" and after.isalpha()

@@ -228,6 +228,8 @@ def test_the_encoding_is_detected_and_stated_unless_it_is_utf8(
         "Herr Nový",
         "a word—another and wait…what",
         "l’été à CŒUR ouvert",
+        "très•bien",
+        "C’est «vraiment»nul",
     ],
 )
 def test_a_few_letters_of_a_western_file_are_read_as_windows_1252(write: Write, text: str) -> None:
