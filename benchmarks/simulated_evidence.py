@@ -1,0 +1,213 @@
+"""How much is the evidence worth? Simulated rows, whose truth is known, through the advisor's own statistics.
+
+Draws the scored rows of strategies and hands them to `advisor.evidence` and `advisor.decide`, as a comparison does:
+
+- how often `clear` is said of two strategies of equal quality and cost, where seeds or groups are few;
+- how often the verdict is `clear` after the number of further examples that was said to settle it, if the gap is in
+  truth what it was;
+- by how much the figure of the pick is too high because it was picked by it, and how much of that the caveat tells.
+
+No model, one core, about TIME; a table each as Markdown, JSON on the last line:
+
+    python benchmarks/simulated_evidence.py [--draws 150]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+from advisor.decide import Assumptions, Candidate, Evidence, Limits, decide, optimism
+from advisor.economics import Tariff
+from advisor.evidence import compare_pairs, of_ordered_pairs
+from eval.metrics import Metric, ScoredRow, get_metric
+from eval.statistics import resample_over_fits
+
+Floats = NDArray[np.float64]
+Fits = Mapping[str, Sequence[Sequence[ScoredRow]]]
+
+POINT = 0.01
+QUERIES = 10_000.0
+QUALITY = 0.75
+"""The true quality of equals and of leaders."""
+SHARED = 0.5
+"""Latent correlation of two strategies' answers to a row; .5 is a phi of about .3, as real runs have."""
+
+# ---- from rows to a decision -----------------------------------------------------------------------------------------
+
+
+def assumed(metric: Metric, fits: Fits, costs: Sequence[float]) -> Assumptions:
+    """What the advisor decides on: its statistics of these fits, and what each strategy costs a month."""
+    errors, fit_errors, margins = of_ordered_pairs({(c.a, c.b): c for c in compare_pairs(metric, fits, seed=0)})
+    rows = next(iter(fits.values()))[0]
+    clusters = {row.cluster for row in rows if row.cluster}
+    found = Evidence(
+        standard_errors=errors,
+        resampled=resample_over_fits(metric, fits, 0),
+        rows=len(rows),
+        groups=len(clusters) or None,
+        fit_errors=fit_errors,
+        margins=margins,
+    )
+    candidates = [
+        Candidate(name, float(np.mean([metric.aggregate(f) for f in fits[name]])), Tariff(0, 0, cost).at(QUERIES), 1, i)
+        for i, (name, cost) in enumerate(zip(fits, costs, strict=True))
+    ]
+    return Assumptions(candidates, found, Limits(), POINT, QUERIES)
+
+
+def scored(scores: Floats, groups: int | None = None) -> list[ScoredRow]:
+    """Rows of these scores; with groups, each of as many rows that follow one another."""
+    each = len(scores) // groups if groups else 1
+    return [ScoredRow("", ("t",), s, f"g{i // each}" if groups else "") for i, s in enumerate(scores.tolist())]
+
+
+def right_or_wrong(qualities: Floats, rows: int, rng: np.random.Generator) -> Floats:
+    """Scores of 0 and 1 (strategies × rows): a Gaussian copula with these means."""
+    shared, own = rng.standard_normal(rows), rng.standard_normal((len(qualities), rows))
+    latent = np.sqrt(SHARED) * shared + np.sqrt(1 - SHARED) * own
+    return np.asarray(latent < ndtri(qualities)[:, None], dtype=np.float64)
+
+
+# ---- equals ----------------------------------------------------------------------------------------------------------
+
+
+def several_seeds(rows: int, spread: float, rng: np.random.Generator) -> Fits:
+    """Two strategies of one quality, three fits each, whose qualities are so far apart (standard deviation)."""
+    shared = rng.standard_normal(rows)
+    fits: dict[str, list[list[ScoredRow]]] = {"a": [], "b": []}
+    for of_name in fits.values():
+        for quality in QUALITY + spread * rng.standard_normal(3):
+            latent = np.sqrt(SHARED) * shared + np.sqrt(1 - SHARED) * rng.standard_normal(rows)
+            of_name.append(scored((latent < ndtri(np.clip(quality, 0.01, 0.99))).astype(np.float64)))
+    return fits
+
+
+def few_groups(groups: int, rng: np.random.Generator) -> Fits:
+    """Two of one quality by a score of parts, on groups of 20 rows that each of them does well or badly on."""
+    hard = 0.1 * rng.standard_normal(20 * groups)
+
+    def fit() -> list[ScoredRow]:
+        of_group = np.repeat(0.1 * rng.standard_normal(groups), 20)
+        return scored(np.clip(0.6 + hard + of_group + 0.1 * rng.standard_normal(20 * groups), 0, 1), groups)
+
+    return {"a": [fit()], "b": [fit()]}
+
+
+def equals(draws: int) -> Iterator[dict[str, Any]]:
+    """How often `clear` is said of two that are equal, and how often although their range has both signs."""
+    cases: list[tuple[str, int, float | None]]
+    cases = [(f"three seeds, {100 * s:.0f} points apart; {n} rows", n, s) for n in (200, 600) for s in (0.03, 0.06)]
+    cases += [(f"{groups} groups of 20 rows, token F1", groups, None) for groups in (8, 12)]
+    for name, count, spread in cases:
+        rng, clear, contradicted = np.random.default_rng(0), 0, 0
+        for _ in range(draws):
+            fits = few_groups(count, rng) if spread is None else several_seeds(count, spread, rng)
+            known = assumed(get_metric("token_f1" if spread is None else "accuracy"), fits, (1.0, 1.0))
+            said = decide(known).verdict == "clear"
+            gap = abs(known.candidates[0].quality - known.candidates[1].quality)
+            clear += said
+            contradicted += said and gap < min(known.evidence.margins.values())
+        yield {"case": name, "clear": clear / draws, "against_its_range": contradicted / draws}
+
+
+# ---- rows that are said to be needed ---------------------------------------------------------------------------------
+
+
+def settled(draws: int) -> Iterator[dict[str, Any]]:
+    """Of ties that so many more rows are said to settle: how often they do. The rows come from those measured, so that
+    the gap is in truth what it was there."""
+    for name, rows, metric, gap in (
+        ("accuracy, 10 points apart", 60, "accuracy", 0.10),
+        ("accuracy, 5 points apart", 120, "accuracy", 0.05),
+        ("token F1, 5 points apart", 60, "token_f1", 0.05),
+    ):
+        rng, said, found = np.random.default_rng(0), 0, 0
+        measure = get_metric(metric)
+        while said < draws:
+            scores = right_or_wrong(np.array([QUALITY, QUALITY - gap]), rows, rng)
+            if metric == "token_f1":
+                scores = np.clip(0.6 * scores + 0.4 * rng.random(scores.shape), 0, 1)
+            decision = decide(assumed(measure, {"a": [scored(scores[0])], "b": [scored(scores[1])]}, (1.0, 1.0)))
+            if decision.verdict != "tie" or not decision.rows_needed or decision.rows_needed > MOST_ROWS:
+                continue
+            said += 1
+            again = scores[:, rng.integers(rows, size=rows + decision.rows_needed)]
+            more = decide(assumed(measure, {"a": [scored(again[0])], "b": [scored(again[1])]}, (1.0, 1.0)))
+            found += more.verdict == "clear"
+        yield {"case": f"{name}, {rows} rows", "ties": said, "settled": found / said}
+
+
+MOST_ROWS = 10_000
+"""Ties that would take more rows to settle are passed over: they say that the two are equal."""
+
+# ---- what is picked for its figure -----------------------------------------------------------------------------------
+
+
+def picked(draws: int) -> Iterator[dict[str, Any]]:
+    """Points by which the pick's figure is too high, and by which it is said to be."""
+    close = QUALITY - 0.03 * np.arange(14) / 13
+    fields = {
+        "all equal": np.full(14, QUALITY),
+        "all within three points": close,
+        "two within three points, the others far behind": np.concatenate([close[[0, -1]], np.linspace(0.3, 0.55, 12)]),
+        "one 20 points ahead": np.concatenate([[QUALITY], np.linspace(0.3, 0.55, 13)]),
+    }
+    for (name, truth), rows in ((field, rows) for field in fields.items() for rows in (40, 100, 300)):
+        rng, excess, told = np.random.default_rng(0), [], []
+        for _ in range(draws):
+            order = rng.permutation(14)
+            scores = right_or_wrong(truth[order], rows, rng)
+            fits = {f"s{i:02}": [scored(of)] for i, of in enumerate(scores)}
+            known = assumed(get_metric("accuracy"), fits, (1.5 ** np.arange(14)).tolist())
+            pick = known.candidate(known.pick())
+            excess.append(pick.quality - float(truth[order][int(pick.name[1:])]))
+            told.append(optimism(known))
+        error = np.std(excess) / np.sqrt(draws)
+        yield {
+            "case": f"{name}, {rows} rows", "points_too_high": 100 * float(np.mean(excess)),
+            "plus_minus": 196 * float(error), "points_told": 100 * float(np.mean(told)),
+        }  # fmt: skip
+
+
+# ---- what is printed -------------------------------------------------------------------------------------------------
+
+
+def main() -> None:
+    """Parse the arguments, simulate, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--draws", type=int, default=150, help="per case; a fifth of them where 14 strategies compete")
+    draws = max(5, parser.parse_args().draws)
+    started = time.monotonic()
+    found = {
+        "equals": printed("Two of equal quality", equals(draws)),
+        "settled": printed("After the rows that are said to be needed", settled(draws)),
+        "picked": printed("The figure of the pick of 14", picked(draws // 5)),
+    }
+    print(f"{time.monotonic() - started:.0f} s", file=sys.stderr)
+    print(json.dumps({"draws": draws} | found))
+
+
+def printed(title: str, cases: Iterator[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Print a Markdown table as its rows are found; the rows, with four decimals: the draws give no more."""
+    found: list[dict[str, Any]] = []
+    for case in cases:
+        row = {key: round(value, 4) if isinstance(value, float) else value for key, value in case.items()}
+        if not found:
+            heads = [key.replace("_", " ") for key in row]
+            print(f"\n## {title}\n\n| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
+        print(f"| {' | '.join(map(str, row.values()))} |", flush=True)
+        found.append(row)
+    return found
+
+
+if __name__ == "__main__":
+    main()
