@@ -122,7 +122,7 @@ class LinearClassifier:
         manifest = read_manifest(folder)
         tensors, labels = load_file(folder / "linear.safetensors"), tuple(manifest["labels"])
         weights, intercept, features = tensors["weights"], tensors["intercept"], load_features(folder, manifest, shelf)
-        if weights.shape != (len(labels), features.transform([""]).shape[1]) or intercept.shape != (len(labels),):
+        if weights.shape != (len(labels), features.transform(["a"]).shape[1]) or intercept.shape != (len(labels),):
             raise ValueError("linear.safetensors has other labels or features than the solution")
         return cls(features, labels, weights, intercept)
 

@@ -300,7 +300,7 @@ def test_the_jackknife_leaves_out_no_more_than_a_thousand_parts(monkeypatch: pyt
     rows = rows_of(np.random.default_rng(13).beta(4, 1, 400))
     one_by_one = interval(TOKEN_F1, rows, seed=0)
     monkeypatch.setattr("eval.resampling._MOST_LEFT_OUT", 40)
-    assert interval(TOKEN_F1, rows, seed=0) == pytest.approx(one_by_one, abs=0.001)
+    assert interval(TOKEN_F1, rows, seed=0) == pytest.approx(one_by_one, abs=0.002)
 
 
 def test_all_pairs_of_fourteen_strategies_take_seconds() -> None:
