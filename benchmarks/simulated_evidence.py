@@ -7,7 +7,7 @@ Draws the scored rows of strategies and hands them to `advisor.evidence` and `ad
   truth what it was;
 - by how much the figure of the pick is too high because it was picked by it, and how much of that the caveat tells.
 
-No model, one core, about TIME; a table each as Markdown, JSON on the last line:
+No model, one core, about four minutes; a table each as Markdown, JSON on the last line:
 
     python benchmarks/simulated_evidence.py [--draws 150]
 """
