@@ -147,7 +147,7 @@ REFUSED = {
     "incumbent that does not fit": ((*GOOD, "--incumbent", "few.csv"), "--incumbent: few.csv has 7 rows"),
     "incumbent without outputs": ((*GOOD, "--incumbent", "columns.csv"), "--incumbent: columns.csv has the columns"),
     "dates that are none": ((*with_examples("further.csv"), "--time-column", "written"), "in line 6 of"),
-    "all at one time": ((*with_examples("further.csv"), "--time-column", "day"), "leave --time-column or --group-by out"),
+    "all at one time": ((*with_examples("further.csv"), "--time-column", "day"), "leave --time-column or --group-by"),
     "all in one group": ((*with_examples("further.csv"), "--group-by", "customer"), "in 1 groups"),
     "error cost 0": ((*GOOD, "--error-cost", "0"), "--error-cost: input should be greater than 0"),
     "error cost in words": ((*GOOD, "--error-cost", "much"), "--error-cost"),
