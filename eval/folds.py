@@ -260,7 +260,8 @@ def _draw(groups: Sequence[_Group], size: int, quotas: Quotas) -> set[str]:
             by_size[group.size].append(group)
             strata[group.size, group.stratum].append(group)
     rest = _rows([group for alike in by_size.values() for group in alike])
-    rooms = {stratum: Fraction(rows * size, rest.total()) for stratum, rows in rest.items()}
+    total = rest.total()
+    rooms = {stratum: Fraction(rows * size, total) for stratum, rows in rest.items()}
     room, beyond = size, max(0, sum(group.size for group in groups) // 2 - size)
     for rows, alike in sorted(by_size.items(), reverse=True):
         wanted = {stratum: max(stratum_room, Fraction(0)) for stratum, stratum_room in rooms.items()}
