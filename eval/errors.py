@@ -44,3 +44,8 @@ def first_line(error: BaseException) -> str:
     """The first line of what an error says, to stand in a sentence; the name of its type where it says nothing."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
+
+
+def brief(error: BaseException) -> str:
+    """The first line, short enough to stand inside a sentence."""
+    return first_line(error)[:120].rstrip(".:")

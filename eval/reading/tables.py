@@ -12,8 +12,9 @@ from pathlib import Path
 from eval.errors import RequestError
 from eval.findings import Finding
 from eval.reading.delimited import Reading, Record, on_lines, read_delimited
-from eval.reading.formats import read_hub, read_json, read_json_lines, read_parquet, read_workbook
+from eval.reading.formats import read_hub, read_json, read_json_lines, read_parquet
 from eval.reading.text import clean, counted, is_blank, listed
+from eval.reading.workbook import read_workbook
 
 GARBLED = re.compile("Ã[\x80-\x9f\xa1-\xba\xbc-\xbfŸ„‰€œ]|â€|\ufffd")
 """UTF-8 that was read as Windows-1252 and written so, which no language has; and what stands for unknown letters."""
