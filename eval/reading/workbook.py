@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import date, time, timedelta
 from itertools import islice
 from pathlib import Path
@@ -34,10 +35,10 @@ def read_workbook(path: Path) -> Reading:
         )
     try:
         sheet = _first_sheet(path)
-        grid, empty = sheet.grid, _empty_columns(sheet.grid)
-        formulas = empty and empty - _empty_columns(_first_sheet(path, sheet.name, formulas=True).grid)
+        formulas = _formulas_without_results(path, sheet)
     except Exception as error:  # a damaged archive surfaces as anything from BadZipFile to KeyError
         raise RequestError(f"{path} is not a readable Excel workbook ({brief(error)}): export it again.") from error
+    grid = sheet.grid
     while grid.records and is_blank(list(grid.records[-1][1].values())):  # rows that are formatted, say
         grid.records.pop()
     findings = grid.above(path.name) + grid.failed(path.name) + _other_sheets(path, sheet)
@@ -60,33 +61,45 @@ class _Sheet(NamedTuple):
     """Cells that have the value of the one above, with which they are merged."""
 
 
-def _first_sheet(path: Path, wanted: str = "", *, formulas: bool = False) -> _Sheet:
-    """The first sheet with rows, or the one that is wanted, as values or as the formulas that give them."""
+def _first_sheet(path: Path) -> _Sheet:
+    """The first sheet with rows, as values."""
     from openpyxl import load_workbook
 
-    workbook = load_workbook(path, read_only=True, data_only=not formulas)
-    try:
+    with closing(load_workbook(path, read_only=True, data_only=True)) as workbook:
         for sheet in sorted(workbook.worksheets, key=_is_hidden):
-            sheet.reset_dimensions()  # some exporters state a wrong range
             formats: Formats = {}
-            grid = from_grid(enumerate((_values(row, formats) for row in sheet.iter_rows()), 1))
-            if _sheet_name(sheet) == wanted or (not wanted and (grid.records or grid.odd)):
+            grid = _grid(sheet, formats)
+            if grid.records or grid.odd:
                 break
         others = [other for other in workbook.worksheets if other is not sheet]
-        rivals = [_sheet_name(other) for other in others if not wanted and _is_rival(other, grid)]
+        rivals = [_sheet_name(other) for other in others if _is_rival(other, grid)]
         merged = _fill_merged(grid, sheet)
         return _Sheet(grid, _sheet_name(sheet), list(map(_sheet_name, others)), rivals, formats, merged)
-    finally:
-        workbook.close()
+
+
+def _formulas_without_results(path: Path, sheet: _Sheet) -> set[str]:
+    """The columns of formulas that a program wrote without reckoning them, which read as empty."""
+    from openpyxl import load_workbook
+
+    empty = _empty_columns(sheet.grid)
+    if not empty:
+        return set()
+    with closing(load_workbook(path, read_only=True)) as workbook:
+        same = next(other for other in workbook.worksheets if _sheet_name(other) == sheet.name)
+        return empty - _empty_columns(_grid(same, {}))
+
+
+def _grid(sheet: Any, formats: Formats, most: int | None = None) -> Grid:
+    """The rows of a sheet, or the first so many."""
+    sheet.reset_dimensions()  # some exporters state a wrong range
+    return from_grid(enumerate((_values(row, formats) for row in islice(sheet.iter_rows(), most)), 1))
 
 
 def _is_rival(sheet: Any, read: Grid) -> bool:
     """Tell whether a sheet may as well be meant as the one that was read, or be its continuation."""
     if _is_hidden(sheet):
         return False
-    sheet.reset_dimensions()
-    enough = len(read.records) + SAMPLE_ROWS
-    grid = from_grid(islice(enumerate(sheet.iter_rows(values_only=True), 1), enough))
+    grid = _grid(sheet, {}, len(read.records) + SAMPLE_ROWS)
     is_longer = len(grid.names) > 1 and len(grid.records) > len(read.records)
     return bool(grid.records) and (grid.names == read.names or is_longer)
 
@@ -206,7 +219,6 @@ def _empty_columns(grid: Grid) -> set[str]:
 
 
 def _without_results(path: Path, columns: set[str]) -> list[Finding]:
-    """Columns of formulas that a program wrote without reckoning them, which read as empty."""
     if not columns:
         return []
     several, names = "Columns" if len(columns) > 1 else "Column", conjoined([f'"{name}"' for name in sorted(columns)])
