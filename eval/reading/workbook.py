@@ -164,10 +164,7 @@ def _values(row: Sequence[Any], formats: Formats) -> list[object]:
         if isinstance(value, bool) or not isinstance(value, int | float | date | time | timedelta):
             continue
         shown = row[place].number_format.split(";")[0]  # what follows is for negative numbers
-        if not isinstance(value, int | float):
-            if not _AS_DATES.fullmatch(shown.replace("\\", "")):
-                formats.setdefault(place, {}).setdefault(shown, value)
-        elif re.fullmatch("0{2,}", shown) and re.fullmatch(r"\d+", as_number(str(value))):
+        if re.fullmatch("0{2,}", shown) and re.fullmatch(r"\d+", as_number(str(value))):
             values[place] = as_number(str(value)).zfill(len(shown))
         elif not _looks_as_stored(value, shown):
             formats.setdefault(place, {}).setdefault(shown, value)
@@ -186,8 +183,10 @@ def _stored(value: object) -> object:
     return unescape(value) if isinstance(value, str) else value
 
 
-def _looks_as_stored(value: float, shown: str) -> bool:
-    """Tell whether a format leaves a number what it is, but for the last zeros of its decimals."""
+def _looks_as_stored(value: float | date | time | timedelta, shown: str) -> bool:
+    """Tell whether a format leaves a number what it is, but for the last zeros of its decimals, or a date."""
+    if not isinstance(value, int | float):
+        return _AS_DATES.fullmatch(shown.replace("\\", "")) is not None
     plain = re.fullmatch(r"(#,##)?[0#](\.[0#]+)?", shown)
     if plain is None:
         return shown in ("General", "@")
