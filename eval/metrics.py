@@ -368,12 +368,17 @@ def step_of_scale(labels: Collection[str]) -> float:
     A scale (stars from 1 to 5) is of whole numbers, or of these and halves (step 0.5), three at the least and written
     alike. Of five levels one may be missing, as a seldom one may from few rows.
     """
-    if not any(all(form.fullmatch(label) for label in labels) for form in _ON_SCALE):
+    if _form_of(labels) is None:
         return 0.0
     numbers = set(map(float, labels))
     step = 1.0 if all(map(float.is_integer, numbers)) else 0.5
     is_scale = len(numbers) >= max(SHORTEST_SCALE, LEAST_OF_LEVELS * ((max(numbers) - min(numbers)) / step + 1))
     return step if is_scale else 0.0
+
+
+def _form_of(labels: Collection[str]) -> re.Pattern[str] | None:
+    """How the numbers of a scale are written, where all are written alike."""
+    return next((form for form in _ON_SCALE if all(map(form.fullmatch, labels))), None)
 
 
 def errors_on_scale(
@@ -386,15 +391,15 @@ def errors_on_scale(
     between the ends is as far off as can be; one that no label has is a level all the same.
     """
     labels = {collapse(label) for label in (*labels, *chain.from_iterable(targets))}
-    step = step_of_scale(labels)
-    if not step:
+    step, form = step_of_scale(labels), _form_of(labels)
+    if not step or form is None:
         return {}
-    low, high = ends = [pick(map(float, labels)) for pick in (min, max)]
-    form = next(form for form in _ON_SCALE if all(map(form.fullmatch, labels)))
+    numbers = sorted(map(float, labels))
+    low, high = ends = numbers[0], numbers[-1]
     errors = []
     for output, accepted in zip(map(collapse, outputs), targets, strict=True):
         is_level = form.fullmatch(output) and low <= float(output) <= high and (float(output) - low) % step == 0
-        given = [float(output)] if is_level else ends
+        given = (float(output),) if is_level else ends
         errors.append(min(max(abs(answer - float(target)) for answer in given) for target in accepted) / step)
     return {MEAN_ERROR: float(np.mean(errors)), "within_one": float(np.mean([error <= 1 for error in errors]))}
 
