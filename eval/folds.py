@@ -253,13 +253,13 @@ def _draw(groups: Sequence[_Group], size: int, quotas: Quotas) -> set[str]:
                 room -= group.size
         return room
 
+    small = [group for group in groups if group.size <= size]
     by_size: defaultdict[int, list[_Group]] = defaultdict(list)
     strata: defaultdict[tuple[int, str], list[_Group]] = defaultdict(list)
-    for group in groups:
-        if group.size <= size:
-            by_size[group.size].append(group)
-            strata[group.size, group.stratum].append(group)
-    rest = _rows([group for alike in by_size.values() for group in alike])
+    for group in small:
+        by_size[group.size].append(group)
+        strata[group.size, group.stratum].append(group)
+    rest = _rows(small)
     total = rest.total()
     rooms = {stratum: Fraction(rows * size, total) for stratum, rows in rest.items()}
     room, beyond = size, max(0, sum(group.size for group in groups) // 2 - size)
