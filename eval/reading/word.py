@@ -69,7 +69,7 @@ def _notes(document: Document) -> dict[tuple[str, str], str]:
     for relation in document.part.rels.values():
         kind = relation.reltype.rpartition("/")[2].removesuffix("s")
         for note in parse_xml(relation.target_part.blob) if kind in ("footnote", "endnote") else ():
-            paragraphs = ("".join(t.text or "" for t in p.iter(qn("w:t"))) for p in note.iter(qn("w:p")))
+            paragraphs = map(_words, note.iter(qn("w:p")))
             notes[kind, note.get(qn("w:id"))] = " ".join(" ".join(paragraphs).split())
     return notes
 
@@ -92,11 +92,10 @@ def _unwrap(body: Any, notes: Mapping[tuple[str, str], str]) -> None:
     for formula in list(body.iter(qn("m:oMath"))):
         run = OxmlElement("w:r")
         run.append(_text(_formula(formula)))
-        formula.addprevious(run)
-        formula.getparent().remove(formula)
+        formula.getparent().replace(formula, run)
     for ruby in list(body.iter(qn("w:ruby"))):
         for base in ruby.findall(qn("w:rubyBase")):
-            ruby.addprevious(_text("".join(text.text or "" for text in base.iter(qn("w:t")))))
+            ruby.addprevious(_text(_words(base)))
         ruby.getparent().remove(ruby)
     for box in reversed(list(body.iter(qn("w:txbxContent")))):
         paragraph = next(box.iterancestors(qn("w:p")))
@@ -106,6 +105,13 @@ def _unwrap(body: Any, notes: Mapping[tuple[str, str], str]) -> None:
         for reference in list(body.iter(qn(f"w:{kind}Reference"))):
             if said := notes.get((kind, reference.get(qn("w:id")))):
                 reference.addprevious(_text(f" ({said})"))
+
+
+def _words(part: Any) -> str:
+    """The texts within a part, one after the other."""
+    from docx.oxml.ns import qn
+
+    return "".join(text.text or "" for text in part.iter(qn("w:t")))
 
 
 def _text(said: str) -> Any:
