@@ -90,10 +90,10 @@ def interval_over_fits(metric: Metric, fits: Sequence[Sequence[ScoredRow]], seed
     spread is taken without the part that other rows would change. With one fit there is no second part: the interval
     speaks of this fit.
     """
-    _check_paired(fits)
+    clusters = _clusters_of_all(fits)
     if not fits[0]:
         return 0.0, 1.0
-    clusters, value, several = clusters_of(fits[0]), _mean(metric, fits), len(fits) > 1
+    value, several = _mean(metric, fits), len(fits) > 1
     if several or not metric.is_proportion:
         (drawn,) = values_on(metric, {"": fits}, draw_weights(clusters, RESAMPLES, seed)).values()
     if metric.is_proportion:
@@ -147,8 +147,7 @@ def paired_differences(
     A permutation test sees more swaps where its p-value is near the least that so few can give, the more, the more
     pairs it will be adjusted for.
     """
-    _check_paired([rows for of_name in fits.values() for rows in of_name])
-    clusters = clusters_of(next((rows for of_name in fits.values() for rows in of_name), ()))
+    clusters = _clusters_of_all([rows for of_name in fits.values() for rows in of_name])
     names, n, values = list(combinations(fits, 2)), len(clusters), {name: _mean(metric, f) for name, f in fits.items()}
     if n == 0:
         return {(a, b): PairedDifference(values[a] - values[b], float("nan"), (-1.0, 1.0), 1.0, 0) for a, b in names}
@@ -201,8 +200,7 @@ def resample_over_fits(
     metric: Metric, fits: Mapping[str, Sequence[Sequence[ScoredRow]]], seed: int, resamples: int = RESAMPLES
 ) -> dict[str, Floats]:
     """As `resample`, for the mean over each strategy's fits, which are resampled too where there are several."""
-    _check_paired([rows for of_name in fits.values() for rows in of_name])
-    clusters = clusters_of(next((rows for of_name in fits.values() for rows in of_name), ()))
+    clusters = _clusters_of_all([rows for of_name in fits.values() for rows in of_name])
     if len(clusters) == 0:
         raise ValueError("there are no rows to resample")
     values, rng = values_on(metric, fits, draw_weights(clusters, resamples, seed)), np.random.default_rng(seed)
@@ -272,10 +270,11 @@ def rows_needed(
 # ---- rows ------------------------------------------------------------------------------------------------------------
 
 
-def _check_paired(several: Sequence[Sequence[ScoredRow]]) -> None:
-    """Different examples under one index would compare nothing."""
+def _clusters_of_all(several: Sequence[Sequence[ScoredRow]]) -> Indices:
+    """The clusters of the rows that all are of: different examples under one index would compare nothing."""
     if len({tuple((row.targets, row.cluster) for row in rows) for rows in several}) > 1:
         raise ValueError("strategies can be compared only on the same rows in the same order")
+    return clusters_of(several[0] if several else ())
 
 
 def _interval_on_rows(
