@@ -107,7 +107,8 @@ def interval_over_fits(metric: Metric, fits: Sequence[Sequence[ScoredRow]], seed
     if not several:
         return low, high
     wider = _margin_of_fits(_variance_of_fits(metric, fits, drawn), len(fits))
-    return max(0.0, value - hypot(value - low, wider)), min(1.0, value + hypot(high - value, wider))
+    low, high = _widened(value, low, high, wider)
+    return max(0.0, low), min(1.0, high)
 
 
 def paired_difference(
@@ -170,7 +171,7 @@ def paired_differences(
         several, fit_error = [name for name in (a, b) if name in spread], 0.0
         if several:
             wider = hypot(*(_margin_of_fits(spread[name], len(fits[name])) for name in several))
-            low, high = difference - hypot(difference - low, wider), difference + hypot(high - difference, wider)
+            low, high = _widened(difference, low, high, wider)
             parts = [(spread[name] / len(fits[name]), _freedom_of_fits(len(fits[name]))) for name in several]
             p_value = max(p_value, _welch(difference, [(error**2, degrees_of_freedom(clusters)), *parts]))
             fit_error = sqrt(sum(variance for variance, _ in parts))
@@ -265,6 +266,11 @@ def rows_needed(
     if allowed < EQUAL**2:
         return None
     return max(1, ceil(n * (standard_error**2 - fit_error**2) / allowed))
+
+
+def _widened(value: float, low: float, high: float, margin: float) -> Interval:
+    """The interval of a value, joined by MOVER with what else may move it by this margin."""
+    return value - hypot(value - low, margin), value + hypot(high - value, margin)
 
 
 # ---- rows ------------------------------------------------------------------------------------------------------------
@@ -389,8 +395,7 @@ def _difference_on_rows(
     found = bca(difference, drawn, without, degrees_of_freedom(clusters))
     low, high, error = found or (difference, difference, 0.0)
     rows, added = _unseen(metric, pairs, clusters)
-    wider = _TWO_SIDED * added / (rows + 2)
-    low, high = difference - hypot(difference - low, wider), difference + hypot(high - difference, wider)
+    low, high = _widened(difference, low, high, _TWO_SIDED * added / (rows + 2))
     return low, high, hypot(rows * error, added) / (rows + 2)
 
 
