@@ -83,7 +83,8 @@ class Grid:
         if not self.errors:
             return []
         lines = sorted({line for line, *_ in self.errors})
-        kinds, columns = (dict.fromkeys(told) for told in zip(*((e[2], f'"{e[1]}"') for e in self.errors), strict=True))
+        kinds = dict.fromkeys(error for _, _, error in self.errors)
+        columns = dict.fromkeys(f'"{column}"' for _, column, _ in self.errors)
         cells = "cell holds an error" if len(self.errors) == 1 else "cells hold an error"
         message = f"{len(self.errors)} {cells} of the spreadsheet ({listed(kinds)}) in {listed(columns)} of {name}, "
         message += f"read as empty: line {listed(map(str, lines))}."
