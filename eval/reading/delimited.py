@@ -24,7 +24,7 @@ class Reading(NamedTuple):
     records: list[Record]
     findings: list[Finding]
     broken: Sequence[int] = ()
-    """Lines of the rows that could not be read."""
+    """Lines, or items, that could not be read."""
     unit: str = "line"
     """What rows are counted in: of a list, a data set or a Parquet file, an `item`."""
 

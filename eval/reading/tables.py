@@ -49,9 +49,9 @@ class Table:
     rows: tuple[Row, ...]
     findings: tuple[Finding, ...]
     unread: tuple[int, ...] = ()
-    """Lines of the rows that could not be read."""
+    """Lines, or items, that could not be read."""
     blank: tuple[int, ...] = ()
-    """Lines of the rows that have cells, but nothing in them."""
+    """Lines, or items, that have cells, but nothing in them."""
     unit: str = "line"
     """What `Row.line` counts: lines, or items."""
 
