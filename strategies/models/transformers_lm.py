@@ -103,8 +103,9 @@ class TransformersModel:
             return
         self._leave_adapter()
         if folder is not None:
+            head = LabelHead.load(folder, self.device)  # raises on damage, while the network is still as it was
             self._change = TunedWeights(self.network, folder) if are_in(folder) else self._with_adapter(folder)
-            self._adapter, self._head = folder, LabelHead.load(folder, self.device)
+            self._adapter, self._head = folder, head
 
     def _with_adapter(self, folder: Path) -> MergedAdapter:
         for name in ("adapter_config.json", ADAPTER):

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch.nn import functional
 
@@ -643,3 +644,13 @@ def test_an_adapter_that_is_not_whole_is_refused_and_leaves_the_network_as_it_wa
     save_file(tensors, file, {"format": "pt"})
     model.use_adapter(tmp_path)
     assert not torch.equal(logits(model.network, model), base)
+
+
+def test_a_head_that_cannot_be_read_leaves_the_network_as_it_was(model: TransformersModel, tmp_path: Path) -> None:
+    train(model, tmp_path)
+    base = logits(model.network, model).clone()
+    (tmp_path / "label_head.safetensors").write_bytes(b"damaged")
+    with pytest.raises(SafetensorError):
+        model.use_adapter(tmp_path)
+    model.use_adapter(None)
+    assert torch.equal(logits(model.network, model), base)
