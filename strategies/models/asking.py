@@ -90,7 +90,7 @@ class Negotiation:
     manner: Manner
     thought: int
     """Of `THOUGHTS`."""
-    kind: tuple[bool, bool]
+    parts: tuple[bool, bool]
     """Whether it has a schema, and a turn of the system's."""
     _most: int = len(THOUGHTS) - 1
     """The largest thought that was not refused."""
@@ -101,7 +101,7 @@ class Negotiation:
     @property
     def has_further_form(self) -> bool:
         """Whether there is a less strict form of answer to ask for."""
-        return self.kind[0] and self.manner.form < len(FORMATS) - 1
+        return self.parts[0] and self.manner.form < len(FORMATS) - 1
 
     def thinks_more(self) -> bool:
         """Take more room to think; whether there is any."""
@@ -139,7 +139,7 @@ class Negotiation:
 
     def _further(self, manner: Manner, status: int) -> Iterator[Manner]:
         """All manners that are one thing away from this one."""
-        with_schema, with_system = self.kind
+        with_schema, with_system = self.parts
         names = ("temperature", "system") if with_system else ("temperature",)
         if status != 404:  # that says that there is no such model, or none for such requests
             yield from (manner.lacking(name) for name in names if name not in manner.without)

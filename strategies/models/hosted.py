@@ -347,10 +347,10 @@ class HostedModel(Bypassable):
 
     def _begin(self, turns: Sequence[Turn], schema: dict[str, Any] | None) -> Negotiation:
         """A prompt's, as such prompts were answered, or others where none was."""
-        kind = (schema is not None, any(turn.role == "system" for turn in turns))
+        parts = (schema is not None, any(turn.role == "system" for turn in turns))
         with self._learning:
-            known = self._manners.get(kind) or next(reversed(self._manners.values()), Manner())
-            return Negotiation(known, self._thought, kind)
+            known = self._manners.get(parts) or next(reversed(self._manners.values()), Manner())
+            return Negotiation(known, self._thought, parts)
 
     def _learn(self, row: Negotiation) -> None:
         """Ask others as this one was answered: only now is it known that what was left out is what was refused.
@@ -359,9 +359,9 @@ class HostedModel(Bypassable):
         """
         self._reached = True
         with self._learning:
-            known = self._manners.get(row.kind)
+            known = self._manners.get(row.parts)
             if known is None or row.manner.is_nearer_than(known):
-                self._manners[row.kind] = row.manner
+                self._manners[row.parts] = row.manner
             self._thought = max(self._thought, row.thought)
 
     def _may_be_thought(self, reply: _Reply, row: Negotiation) -> bool:
@@ -386,7 +386,7 @@ class HostedModel(Bypassable):
             raise RequestError(f"{self.identity.name}: the server does not accept the key in OPENAI_API_KEY.")
         if row.goes_on(kind, status, said):
             return None
-        if status in (400, 422) and row.kind in self._manners:
+        if status in (400, 422) and row.parts in self._manners:
             return f"the server refuses this prompt ({status}: {said[:200]})"
         raise RequestError(f"{self.identity.name}: the server refuses the request ({status}: {said[:200]}).")
 
