@@ -265,7 +265,7 @@ class HostedModel(Bypassable):
     def _attempts(
         self, turns: Sequence[Turn], answer_tokens: int, schema: dict[str, Any] | None
     ) -> tuple[Completion, float]:
-        """The answer, and what the call that brought it has cost in USD. Raises InfrastructureError, RequestError."""
+        """The answer, and USD of the last call: those before are noted. Raises InfrastructureError, RequestError."""
         import openai
 
         row, cut = self._begin(turns, schema), None
@@ -416,8 +416,11 @@ class _Reply:
     """All that was written, thoughts among it as far as they are shown."""
     is_cut: bool
     """Whether it ended where its room did."""
-    is_thought: bool
-    """Whether it is cut, and holds nothing but a thought."""
+
+    @property
+    def is_thought(self) -> bool:
+        """Whether it is cut, and holds nothing but a thought."""
+        return self.is_cut and is_unfinished_thought(self.said)
 
     @property
     def thinks(self) -> bool:
@@ -437,7 +440,7 @@ def _reply(answer: Any) -> _Reply:
         completion = Completion("", usage, error=FILTERED)
     elif not said and not is_cut and getattr(choice.message, "refusal", None):
         completion = Completion("", usage, error=REFUSED)
-    return _Reply(completion, said, is_cut, is_cut and is_unfinished_thought(said))
+    return _Reply(completion, said, is_cut)
 
 
 def _only_thought(row: Negotiation, tokens: int) -> str:
