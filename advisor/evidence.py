@@ -56,21 +56,26 @@ def weigh(
     fits = {name: of_name for name, of_name in paired_fits(measured).items() if of_name[0]}
     if comparisons is None:
         comparisons = compare_pairs(metric, fits, request.seed)
-    rows_per_label = _rows_per_label([r for r in records if r.name in fits], seen)
+    compared = [r for r in records if r.name in fits]
+    rows_per_label = _rows_per_label(compared, seen)
     hangs_on_labels = metric.is_macro or isinstance(request.error_cost, ErrorCosts)
-    label_rows = _rows_per_label([r for r in records if r.name in fits], seen, once=True) if hangs_on_labels else {}
-    evidence = _evidence(metric, fits, label_rows, comparisons, records, request.seed)
-    evidence = replace(evidence, unscored_shares=_unscored_shares(request.min_recall, fits, rows_per_label))
+    evidence = evidence_of(metric, fits, comparisons, request.seed)
+    asked = max((len(r.evaluation.outcomes) for r in compared if r.evaluation), default=0)
+    evidence = replace(
+        evidence,
+        unscored=asked - evidence.rows,
+        unscored_shares=_unscored_shares(request.min_recall, fits, rows_per_label),
+        rows_per_label=_rows_per_label(compared, seen, once=True) if hangs_on_labels else {},
+    )
     if request.min_quality and evidence.rows:
         lowest = {name: interval_over_fits(metric, of_name, request.seed)[0] for name, of_name in fits.items()}
         evidence = replace(evidence, lowest=lowest)
     candidates = []
-    for record in records:
-        if record.name in fits:
-            quality = mean(metric.aggregate(rows) for rows in fits[record.name])
-            candidates.append(
-                _candidate(record, quality, money_of(record, terms, request.volume), recall_of(fits[record.name]))
-            )
+    for record in compared:
+        quality = mean(metric.aggregate(rows) for rows in fits[record.name])
+        candidates.append(
+            _candidate(record, quality, money_of(record, terms, request.volume), recall_of(fits[record.name]))
+        )
     error_cost = request.error_cost
     if isinstance(error_cost, ErrorCosts) and evidence.rows:
         error_cost, candidates, evidence = _by_kind_of_error(
@@ -187,7 +192,7 @@ def _with_losses(
     resampled = {name: (1 - of_name) * worst for name, of_name in resample_over_fits(SPARED, scored, seed).items()}
     losses = {name: worst * (1 - mean(map(SPARED.aggregate, of_name))) for name, of_name in scored.items()}
     priced = [replace(c, loss=losses[c.name]) for c in candidates]
-    errors, fit_errors, margins = of_ordered_pairs(paired_differences(SPARED, scored, seed), worst)
+    errors, fit_errors, margins = _of_ordered_pairs(paired_differences(SPARED, scored, seed), worst)
     return priced, replace(evidence, losses=Losses(errors, resampled, worst, fit_errors, margins))
 
 
@@ -206,25 +211,21 @@ def compare_pairs(
     ]  # fmt: skip
 
 
-def _evidence(
+def evidence_of(
     metric: Metric,
     fits: Mapping[str, Sequence[Sequence[ScoredRow]]],
-    rows_per_label: Mapping[str, int],
     comparisons: Sequence[schema.Comparison],
-    records: Sequence[Record],
     seed: int,
 ) -> Evidence:
-    errors, fit_errors, margins = of_ordered_pairs({(c.a, c.b): c for c in comparisons})
+    """What rows that all strategies answered say about the differences between them; `comparisons` are all pairs."""
+    errors, fit_errors, margins = _of_ordered_pairs({(c.a, c.b): c for c in comparisons})
     rows = next((of_fit[0] for of_fit in fits.values()), ())
     count = len(rows)
     clusters = [row.cluster for row in rows if row.cluster]
-    asked = max((len(r.evaluation.outcomes) for r in records if r.name in fits and r.evaluation), default=0)
     return Evidence(
         standard_errors=errors,
         resampled=resample_over_fits(metric, fits, seed) if count else {},
         rows=count,
-        unscored=asked - count,
-        rows_per_label=rows_per_label,
         metric_is_macro=metric.is_macro,
         groups=count - len(clusters) + len(set(clusters)),
         fit_errors=fit_errors,
@@ -235,7 +236,7 @@ def _evidence(
 OfPairs = dict[tuple[str, str], float]
 
 
-def of_ordered_pairs(
+def _of_ordered_pairs(
     found: Mapping[tuple[str, str], schema.Comparison | PairedDifference], unit: float = 1.0
 ) -> tuple[OfPairs, OfPairs, OfPairs]:
     """Standard errors, the part of fits in them, and how far below a difference its range reaches; for pairs in either

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
@@ -14,7 +13,7 @@ from typing import Any
 from advisor.columns import column_values
 from advisor.models import refuse_to_send
 from advisor.progress import Progress
-from advisor.runs import REPORT, SOLUTION, SOLUTIONS, find_solution
+from advisor.runs import REPORT, SOLUTION, SOLUTIONS, find_solution, whole
 from eval.audit.injection import prompt_injection
 from eval.audit.personal_data import mask, mask_documents, mask_finding, masked_outputs, personal_data
 from eval.audit.repeats import duplicate_documents
@@ -140,8 +139,7 @@ def evaluate_kept(
         answered = partial(progress.phase, name, "answering")
         solution.predict([examples[0].input])  # what is done once is not counted in the time of queries
         result = steady(solution, evaluate(solution, examples, measure, on_progress=answered))
-        secondary = {"secondary": {**result.secondary, **steps_off(result, labels)}}
-        found.append({**_scores(name, result, solution), **secondary, **_unseen(result, read_origin(folder))})
+        found.append({**_scores(name, result, solution, labels), **_unseen(result, read_origin(folder))})
         progress.finished(name, "ok")
     return found
 
@@ -173,7 +171,7 @@ def _quality(metric: Metric, rows: Sequence[ScoredRow]) -> dict[str, Any]:
     }
 
 
-def _scores(name: str, evaluation: Evaluation, solution: Solution) -> dict[str, Any]:
+def _scores(name: str, evaluation: Evaluation, solution: Solution, labels: Collection[str]) -> dict[str, Any]:
     metric = get_metric(evaluation.metric)
     rows = scored_rows(evaluation.outcomes)
     if not rows:
@@ -184,6 +182,7 @@ def _scores(name: str, evaluation: Evaluation, solution: Solution) -> dict[str, 
     return {
         "name": name,
         "quality": _quality(metric, rows),
+        "secondary": {**evaluation.secondary, **steps_off(evaluation, labels)},
         "latency": _latency(solution, evaluation),
         "tokens": {"input": evaluation.usage.input_tokens / n, "output": evaluation.usage.output_tokens / n},
         "errors": sum(1 for o in evaluation.outcomes if o.prediction.error is not None),
@@ -284,16 +283,11 @@ def refresh_kept(run: Path, documents: Sequence[Document], device: str, *, redac
         raise RequestError(f"{folder}: this solution looks into no documents; there is nothing to refresh.")
     origin = replace(read_origin(folder), input_columns=tuple(_columns_of(run)))
     fresh = solution.with_documents(mask_documents(documents) if redact or origin.redacted else documents)
-    scratch, old = folder.with_name(f".{folder.name}.new"), folder.with_name(f".{folder.name}.old")
     try:
-        for leftover in (scratch, old):
-            shutil.rmtree(leftover, ignore_errors=True)
-        fresh.save(scratch)
-        if origin != Origin():
-            note_origin(scratch, origin)
-        folder.rename(old)
-        scratch.rename(folder)
-        shutil.rmtree(old)
+        with whole(folder) as scratch:
+            fresh.save(scratch)
+            if origin != Origin():
+                note_origin(scratch, origin)
     except OSError as error:
         raise RequestError(f"{folder} cannot be written ({error.strerror}).") from error
     return folder

@@ -281,7 +281,7 @@ def _without_idle_searches(facts: _Facts, division: Division, cuts: Sequence[Cut
     searching = _searching(facts, plan)
     if any(searching) or not searching or not plan.allowance.tuning_seconds:
         return plan
-    return _timed(facts, division.without([_FIRST_CUTS[0], *cuts]))
+    return _timed(facts, division.without([_NO_SEARCH, *cuts]))
 
 
 def _offer(division: Division, timed: Callable[[RunPlan], RunPlan]) -> Offer:
@@ -358,8 +358,9 @@ def _tuning(seconds: float) -> Cut:
 
 
 _WHOLE = Allowance(epochs=MOST_EPOCHS, tuning_seconds=TUNING_SECONDS[0], adapter_search=True)
+_NO_SEARCH = Cut(FIRST_SETTINGS, allowance={"adapter_search": False})
 _FIRST_CUTS = (
-    Cut(FIRST_SETTINGS, allowance={"adapter_search": False}),
+    _NO_SEARCH,
     Cut(ONE_FIT, plan={"repeats": 1}),
     Cut(NO_CURVE, plan={"learning_curve": False}),
     *(_timing(seconds) for seconds in LATENCY_SECONDS[1:]),

@@ -41,15 +41,15 @@ import numpy as np
 from common import advisor, drawn, machine, task_names, task_options, tasks_root
 
 from advisor.cli import quieten_libraries
-from advisor.decide import Assumptions, Candidate, Evidence, Limits, decide
+from advisor.decide import Assumptions, Candidate, Limits, decide
 from advisor.economics import Tariff
-from advisor.evidence import of_ordered_pairs
+from advisor.evidence import compare_pairs, evidence_of
 from advisor.runs import FOLD_SOLUTIONS, SOLUTIONS, write_atomically
 from eval.contracts import Example
 from eval.harness import evaluate, scored_rows
 from eval.metrics import Metric, ScoredRow, get_metric
 from eval.reading.examples import read_examples
-from eval.statistics import interval, paired_differences, resample
+from eval.statistics import interval
 from strategies.models.catalogue import file_sha256
 from strategies.models.shelf import ModelShelf
 from strategies.registry import STRATEGIES
@@ -518,10 +518,8 @@ def swapped_pairs(answers: Sequence[Answers], tested: int, seed: str, times: int
 
 def _decide(rows: dict[str, list[ScoredRow]], monthly: dict[str, float], metric: Metric) -> tuple[str, str]:
     """The advisor's own decision on these outcomes: (pick, verdict)."""
-    found = paired_differences(metric, {name: [of_name] for name, of_name in rows.items()}, seed=0)
-    errors, _, margins = of_ordered_pairs(found)
-    tested = len(next(iter(rows.values())))
-    evidence = Evidence(errors, resample(metric, rows, seed=0), tested, margins=margins)
+    fits = {name: [of_name] for name, of_name in rows.items()}
+    evidence = evidence_of(metric, fits, compare_pairs(metric, fits, seed=0), seed=0)
     candidates = [
         Candidate(name, metric.aggregate(rows[name]), Tariff(0.0, 0.0, monthly[name]).at(QUERIES), 0.0, simplicity)
         for simplicity, name in enumerate(rows)

@@ -25,11 +25,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from advisor.decide import Assumptions, Candidate, Evidence, Limits, decide, optimism
+from advisor.decide import Assumptions, Candidate, Limits, decide, optimism
 from advisor.economics import Tariff
-from advisor.evidence import compare_pairs, of_ordered_pairs
+from advisor.evidence import compare_pairs, evidence_of
 from eval.metrics import Metric, ScoredRow, get_metric
-from eval.statistics import resample_over_fits
 
 Floats = NDArray[np.float64]
 Fits = Mapping[str, Sequence[Sequence[ScoredRow]]]
@@ -46,17 +45,7 @@ SHARED = 0.5
 
 def assumed(metric: Metric, fits: Fits, costs: Sequence[float]) -> Assumptions:
     """What the advisor decides on: its statistics of these fits, and what each strategy costs a month."""
-    errors, fit_errors, margins = of_ordered_pairs({(c.a, c.b): c for c in compare_pairs(metric, fits, seed=0)})
-    rows = next(iter(fits.values()))[0]
-    clusters = {row.cluster for row in rows if row.cluster}
-    found = Evidence(
-        standard_errors=errors,
-        resampled=resample_over_fits(metric, fits, 0),
-        rows=len(rows),
-        groups=len(clusters) or None,
-        fit_errors=fit_errors,
-        margins=margins,
-    )
+    found = evidence_of(metric, fits, compare_pairs(metric, fits, seed=0), seed=0)
     candidates = [
         Candidate(name, float(np.mean([metric.aggregate(f) for f in fits[name]])), Tariff(0, 0, cost).at(QUERIES), 1, i)
         for i, (name, cost) in enumerate(zip(fits, costs, strict=True))

@@ -30,19 +30,20 @@ def _at_the_peak(case: Case) -> str:
 
     Their number is counted by what they answer in large batches.
     """
-    result, settings, level = case.results[str(case.decision.pick)], case.settings, _best_level(case)
-    if level is None or result.cost is None or not result.cost.machines:
+    tariff, settings, level = case.candidate(case.decision.pick).money.tariff, case.settings, _best_level(case)
+    volume, peak = settings.volume, settings.peak_ratio * mean_qps(settings.volume)
+    told = tariff.machines(volume)
+    if level is None or not told:
         return ""
-    told, peak = result.cost.machines, settings.peak_ratio * mean_qps(settings.volume)
-    machines = math.ceil(peak / level.throughput_qps - 1e-9)
+    bearing = replace(tariff, carries=HOURS_A_MONTH * HOURS * level.throughput_qps / settings.peak_ratio)
+    machines = bearing.machines(volume)
     if machines <= told:
         return ""
-    monthly = result.cost.monthly_usd + (machines - told) * HOURS_A_MONTH * settings.machine_hourly_usd
     together = "one at a time" if level.parallel == 1 else f"with at most {level.parallel} at once"
     return (
         f"At the peak of {wording.per_second(peak)} queries a second they wait for each other: {together}, 95 of 100 "
         f"within {wording.latency(level.p95_ms)}, a machine bears {wording.per_second(level.throughput_qps)} a second, "
-        f"which takes {machines:,} machines instead of {told:,} ({wording.money(monthly)} a month)."
+        f"which takes {machines:,} machines instead of {told:,} ({wording.money(bearing.at(volume).monthly)} a month)."
     )
 
 

@@ -134,8 +134,8 @@ def _scarce(case: Case) -> str:
 def _too_well(case: Case) -> list[str]:
     """What is picked for its figure owes part of it to chance, the more, the more others are close and the fewer the
     rows."""
-    pick, too_much = case.decision.pick, optimism(case.weighed.assumptions)
-    if pick is None or case.decision.keeps_incumbent or too_much < A_POINT:
+    pick = case.decision.pick
+    if pick is None or case.decision.keeps_incumbent or (too_much := optimism(case.weighed.assumptions)) < A_POINT:
         return []
     it, points = title_in_text(pick), as_points(too_much)
     return [f"The figure of {it} is probably about {points} too high, since it was picked by these very figures."]

@@ -16,16 +16,21 @@ ENOUGH_ROWS_OF_A_LABEL = 50
 def time_first(case: Case) -> str:
     """To give more time first, where that would have more of the labelled rows tested; else empty."""
     plan = case.data.plan
-    if not any(HELD_OUT in cut or FEWER_ROWS in cut for cut in plan.cuts):
+    if _testable(case) <= plan.test:
         return ""
     return f"raise --time-budget first, for it allowed for {plan.test:,} test rows of {case.data.examples:,} examples"
 
 
 def more_of_labels(case: Case, rows: int, words: str = "", labels: int = 1) -> str:
     """How so many labels that have `rows` test rows, fewer than enough, get enough: by more time, by labelling."""
-    more = tens(to_label(case, ENOUGH_ROWS_OF_A_LABEL - rows, rows))
+    more = to_have_enough(case, rows)
     label = f"label {more:,} more{words}{labelling_cost(case, more * labels)}"
     return "; then ".join([step for step in (time_first(case), label if more else "") if step])
+
+
+def to_have_enough(case: Case, rows: int) -> int:
+    """How many examples of a label that has `rows` test rows give it enough."""
+    return tens(to_label(case, ENOUGH_ROWS_OF_A_LABEL - rows, rows))
 
 
 def to_label(case: Case, more: float, rows: int) -> float:

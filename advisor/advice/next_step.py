@@ -8,11 +8,11 @@ from typing import Any
 
 from advisor.advice.case import SMALL_TEST, Case, broken_today, flags_of, is_loss, value_of
 from advisor.advice.labelling import (
-    ENOUGH_ROWS_OF_A_LABEL,
     MOST_LABELS_NAMED,
     labelling_cost,
     tens,
     time_first,
+    to_have_enough,
     to_label,
 )
 from advisor.advice.outlook import told_flip
@@ -53,8 +53,7 @@ def next_step_of(case: Case) -> str:
         if len(more) > MOST_LABELS_NAMED:
             wanted = f"{sum(more.values()):,} more of the {len(more)} labels with hardly any test rows"
         cost = labelling_cost(case, sum(more.values()))
-        known = min(of_labels[label] for label in more)
-        enough = tens(to_label(case, ENOUGH_ROWS_OF_A_LABEL - known, known))
+        enough = to_have_enough(case, min(of_labels[label] for label in more))
         of_each = " of each" if len(more) > 1 else ""
         return f"Label more examples and run again: at least {wanted}{cost}, better {enough}{of_each}."
     if "groups" in decision.lacks:

@@ -26,9 +26,9 @@ from advisor.decide import (
     with_doubt,
 )
 from advisor.economics import Money, Tariff
-from advisor.evidence import compare_pairs, of_ordered_pairs
+from advisor.evidence import compare_pairs, evidence_of
 from eval.metrics import ScoredRow, get_metric
-from eval.statistics import expected_loss, paired_difference, probability_best, resample, resample_over_fits
+from eval.statistics import expected_loss, paired_difference, probability_best, resample
 
 POINT = 0.01
 ANY = Limits()
@@ -390,10 +390,7 @@ def test_equals_whose_fits_or_groups_are_few_seldom_get_a_clear_winner(groups: i
 
         fits = {name: [fit() for _ in range(1 if groups else 3)] for name in "ab"}
         found = compare_pairs(measure, fits, seed=0)
-        errors, fit_errors, margins = of_ordered_pairs({(c.a, c.b): c for c in found})
-        known = Evidence(
-            errors, resample_over_fits(measure, fits, 0), 160, groups=groups, fit_errors=fit_errors, margins=margins
-        )
+        known = evidence_of(measure, fits, found, seed=0)
         pair = [candidate(n, float(np.mean([measure.aggregate(f) for f in fits[n]]))) for n in fits]
         clear = decided(pair, known, ANY, POINT).verdict == "clear"
         said.append(clear)
@@ -1040,8 +1037,7 @@ def test_what_is_a_tie_is_not_called_the_best_with_certainty() -> None:
         [ScoredRow("", ("t",), score) for score in (*[1.0] * 26, *[often] * 4, *[0.5] * 10)] for often in (1.0, 0.9)
     )
     fits = {"a": [a], "b": [b]}
-    errors, _, margins = of_ordered_pairs({(c.a, c.b): c for c in compare_pairs(metric, fits, 0)})
-    found = Evidence(errors, resample_over_fits(metric, fits, 0), 40, margins=margins)
+    found = evidence_of(metric, fits, compare_pairs(metric, fits, seed=0), seed=0)
     decision = decided([candidate(name, metric.aggregate(rows[0])) for name, rows in fits.items()], found, ANY, POINT)
     assert decision.verdict == "tie"
     assert probability_best(found.resampled)["a"] > 0.97

@@ -11,6 +11,7 @@ import pytest
 
 from advisor.comparison import compare
 from advisor.report import wording
+from advisor.report.schema import Report
 from eval.contracts import Prediction, Solution
 from strategies.models.fake import ScriptedModel
 from strategies.models.shelf import ModelShelf
@@ -27,6 +28,12 @@ def options(task_file: Path, tickets: Path, fakes: dict[str, Any], tmp_path: Pat
         "strategies": ["majority", "lora"],
         **fakes,
     }
+
+
+@pytest.fixture
+def compared(options: dict[str, Any], clerk: ScriptedModel, shelf_with: MakeShelf) -> Callable[[], Report]:
+    """Carries the comparison out."""
+    return lambda: compare(**options, shelf=shelf_with(clerk))
 
 
 class Flaky:
@@ -65,59 +72,47 @@ def break_some_rows(
 
 
 def test_rows_that_one_seed_could_not_score_do_not_break_the_report(
-    options: dict[str, Any],
-    tuned: Any,
-    clerk: ScriptedModel,
-    shelf_with: MakeShelf,
-    monkeypatch: pytest.MonkeyPatch,
+    compared: Callable[[], Report], tuned: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     second_seed_second_fold = 6
     break_some_rows(tuned, lambda fit, row: fit.number == second_seed_second_fold and row == 0, monkeypatch)
-    quality = compare(**options, shelf=shelf_with(clerk)).result("lora").quality
+    quality = compared().result("lora").quality
     assert quality is not None
     assert (quality.n, quality.unscored) == (79, 1)
 
 
 def test_unusable_answers_are_counted_on_average_over_the_fits(
-    options: dict[str, Any],
-    tuned: Any,
-    clerk: ScriptedModel,
-    shelf_with: MakeShelf,
-    monkeypatch: pytest.MonkeyPatch,
+    compared: Callable[[], Report], tuned: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Four rows of one of three seeds, which is not the first: 1.3 a fit."""
     second_seed_second_fold = 6
     break_some_rows(
         tuned, lambda fit, row: fit.number == second_seed_second_fold and row < 4, monkeypatch, "context_overflow"
     )
-    quality = compare(**options, shelf=shelf_with(clerk)).result("lora").quality
+    quality = compared().result("lora").quality
     assert quality is not None
     assert (quality.unusable, quality.unscored) == (2, 0)
 
 
 def test_a_learning_curve_with_other_rows_unscored_does_not_break_the_report(
-    options: dict[str, Any],
-    tuned: Any,
-    clerk: ScriptedModel,
-    shelf_with: MakeShelf,
-    monkeypatch: pytest.MonkeyPatch,
+    compared: Callable[[], Report], tuned: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One row of the whole fit and another of a part could not be scored: as many, but not the same."""
     break_some_rows(
         tuned, lambda fit, row: (fit.number == 0 and row == 0) or (len(fit.train) == 32 and row == 1), monkeypatch
     )
-    assert compare(**options, shelf=shelf_with(clerk)).recommendation.strategy == "lora"
+    assert compared().recommendation.strategy == "lora"
 
 
 def test_what_is_kept_is_not_said_to_be_fitted_on_all_examples_where_the_refit_was_rejected(
-    options: dict[str, Any], tuned: Any, clerk: ScriptedModel, shelf_with: MakeShelf
+    compared: Callable[[], Report], tuned: Any
 ) -> None:
     def fail_on_all(fit: Any, workshop: Any) -> None:
         if workshop.allowance.fixed_epochs:
             raise RuntimeError("no")
 
     tuned.during = fail_on_all
-    report = compare(**options, shelf=shelf_with(clerk))
+    report = compared()
     fit = report.result("lora").fit
     assert fit is not None
     assert fit.refit is not None

@@ -7,6 +7,7 @@ import html
 import json
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,13 @@ from api.store import Lease, Store
 from api.tables import State
 from eval.contracts import Example
 from eval.errors import AdvisorError, InfrastructureError, ModelUnavailable, RequestError
+from strategies.answers import AnswerFormat
 from strategies.baselines import Echo
 from strategies.linear_classifier import LinearClassifier
 from strategies.models.fake import HashingEmbedder
+from strategies.models.hosted import Hosted, HostedModel
+from strategies.pipeline import Pipeline
+from strategies.prompts import PromptTemplate
 from strategies.text_features import EmbeddingFeatures
 
 Client = Callable[..., TestClient]
@@ -563,6 +568,22 @@ def test_a_solution_gets_the_models_that_are_still_offered_and_no_other(tmp_path
     LinearClassifier.fit_texts(EmbeddingFeatures(HashingEmbedder()), rows).save(tmp_path)
     with pytest.raises(RequestError, match=r"works with hashing, which is not offered here any more"):
         work.predict(str(tmp_path), ["case 1"], {"other": "/models/other"}, "cpu")
+
+
+def test_a_hosted_solution_is_asked_each_text_once_a_call_and_anew_in_the_next(
+    server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server's process lives long: what it remembered of clients' texts would stay in it."""
+    monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+    model = HostedModel.connect("openai:big", Hosted())
+    Pipeline(model, PromptTemplate("Shout."), AnswerFormat()).save(tmp_path)
+    ask = partial(work.predict, str(tmp_path), ["a", "b", "a"], {"openai:big": "openai:big"}, "cpu")
+    assert [answer["output"] for answer in ask()] == ["A", "B", "A"]
+    ask()
+    assert sorted(body["messages"][-1]["content"] for body in server.asked) == ["a", "a", "b", "b"]
+    server.faults = ["401"] * 2
+    with pytest.raises(InfrastructureError, match="does not accept the key"):
+        ask()
 
 
 @pytest.mark.parametrize(("kind", "status"), [(RequestError, 409), (ModelUnavailable, 409), (InfrastructureError, 503)])
