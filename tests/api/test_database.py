@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -78,6 +80,22 @@ def test_processes_that_start_at_once_upgrade_once(database_url: str, make_setti
     environment = {**os.environ, "ADVISOR_DATA": str(settings.data), "ADVISOR_DATABASE_URL": database_url}
     started = [subprocess.Popen([sys.executable, "-c", code], env=environment) for _ in range(3)]
     assert [process.wait(60) for process in started] == [0, 0, 0]
+    check_is_current(settings)
+
+
+def test_a_database_that_another_process_is_creating_is_waited_for(
+    make_settings: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = make_settings()
+    settings.data.mkdir()
+    with closing(sqlite3.connect(settings.data / "advisor.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        monkeypatch.setattr(database, "BUSY_SECONDS", 0)
+        with pytest.raises(RequestError, match=r"cannot be used \(database is locked\)"):
+            upgrade(settings)
+        monkeypatch.setattr("time.sleep", lambda seconds: other.execute("COMMIT"))
+        monkeypatch.setattr(database, "BUSY_SECONDS", 30)
+        upgrade(settings)
     check_is_current(settings)
 
 
