@@ -16,7 +16,11 @@ from eval.reading.examples import ExampleFile
 _YEAR, _MONTH = r"(?:19|20)\d\d", r"(?:0?[1-9]|1[0-2])"
 _YEAR_AND_MONTH = re.compile(rf"(?P<month>{_MONTH})\.(?P<year>{_YEAR})|(?P<first>{_YEAR})\.(?P<last>{_MONTH})")
 
-_SHORT_DATE = re.compile(r"(\d\d?)[-/.](\d\d?)[-/.](\d\d?)([T ]\d\d:\d\d\S*)?")
+_PART = rf"({_YEAR}|\d\d?)"
+_DATE = re.compile(
+    rf"{_PART}[-/.]{_PART}[-/.]{_PART}"
+    r"(?:(?:T|,? +)(?P<hour>\d\d?)(?P<minutes>:\d\d[^\sAaPp]*)(?:\s?(?P<half>[AaPp])\.?[Mm]\.?)?)?"
+)
 ORDERS = {"year": (1, 2, 3), "day": (3, 2, 1), "month": (3, 1, 2)}
 """By what stands first, the places of year, month and day."""
 LAST_CENTURY = "69"
@@ -58,7 +62,7 @@ def times_of(cells: Sequence[str], lines: Sequence[int], column: str) -> tuple[f
     numbers = [_number(cell) for cell in cells]
     if all(map(math.isfinite, numbers)):
         return tuple(numbers)
-    readings = _short_dates(cells) or _dates(cells)
+    readings = _dates(cells) or _guessed(cells)
     complete = {tuple(reading): first for first, reading in readings.items() if all(map(math.isfinite, reading))}
     if len(complete) == 1:
         return next(iter(complete))
@@ -95,19 +99,12 @@ def _number(cell: str) -> float:
 
 
 def _dates(cells: Sequence[str]) -> dict[str, list[float]]:
-    """The cells read as ISO 8601, or else with the day and with the month first; NaN where one is no date."""
-    iso = {"year": _seconds(cells, "ISO8601")}
-    if all(map(math.isfinite, iso["year"])):
-        return iso
-    return {**iso, "day": _seconds(cells, dayfirst=True), "month": _seconds(cells)}
+    """The cells as dates of three numbers, where all are some, in each order that these may stand in; NaN where a cell
+    does not fit.
 
-
-def _short_dates(cells: Sequence[str]) -> dict[str, list[float]]:
-    """The same of dates whose years have two figures, where all cells are some, in each order that they may stand in.
-
-    Where the rows span far more time with the year first, or far less, days would be taken for years.
+    Where the rows span far more time with the year first, or far less, days would be taken for years of two figures.
     """
-    found = [match for cell in cells if (match := _SHORT_DATE.fullmatch(cell.strip()))]
+    found = [match for cell in cells if (match := _DATE.fullmatch(cell.strip()))]
     if len(found) < len(cells):
         return {}
     read = {
@@ -126,8 +123,27 @@ def _written(date: re.Match[str], year: int, month: int, day: int) -> str:
     """A date as ISO 8601 has it, of which these parts are year, month and day; empty where the year has one figure."""
     if len(date[year]) < 2:
         return ""
-    century = "20" if date[year] < LAST_CENTURY else "19"
-    return f"{century}{date[year]}-{date[month].zfill(2)}-{date[day].zfill(2)}{date[4] or ''}"
+    century = "" if len(date[year]) == 4 else "20" if date[year] < LAST_CENTURY else "19"
+    return f"{century}{date[year]}-{date[month].zfill(2)}-{date[day].zfill(2)}{_time_of(date)}"
+
+
+def _time_of(date: re.Match[str]) -> str:
+    """Its time on a clock of 24 hours, if it has one."""
+    if not date["hour"]:
+        return ""
+    hour = int(date["hour"])
+    if date["half"]:
+        hour = hour % 12 + 12 * (date["half"] in "pP")
+    return f"T{hour:02}{date['minutes'].replace(',', '.')}"  # 09:45:10,123
+
+
+def _guessed(cells: Sequence[str]) -> dict[str, list[float]]:
+    """Cells in other forms, read as ISO 8601, or else with the day and with the month first; NaN where one is no
+    date."""
+    iso = {"year": _seconds(cells, "ISO8601")}
+    if all(map(math.isfinite, iso["year"])):
+        return iso
+    return {**iso, "day": _seconds(cells, dayfirst=True), "month": _seconds(cells)}
 
 
 def _seconds(cells: Sequence[str], format: str | None = None, *, dayfirst: bool = False) -> list[float]:
