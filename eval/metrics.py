@@ -183,6 +183,12 @@ _AS_TYPED = "\N{MINUS SIGN}\N{MODIFIER LETTER APOSTROPHE}"
 _NUMBER = re.compile(rf"(?<![^\W{UNSPACED}])(?<![.,])([-−–]?(?:\d+(?:[.,]\d{{3}})*(?:[.,]\d+)?|\.\d+))(?![.,]?\d)")
 """With its sign and its decimals; dates and versions (3.11.2), which have several points, are none."""
 _THOUSANDS = re.compile(r"-?[1-9]\d{0,2}(?:(?:,\d{3})+|(?:\.\d{3})+)")
+_DASH = r"[-\u2010-\u2015−]"
+_RANGE = re.compile(
+    rf"(?<![^\W{UNSPACED}])(?<![.,:/−–-])(?!0\d)(\d+)[^\w\s]?{_DASH}[^\w\s]?(?!0\d)(\d+)(?![.,:/−–-]?\d)"
+)
+FEWEST_OF_TELEPHONE = 7
+"""Figures of a telephone number (555-1234)."""
 _SIGN_OF_AMOUNT = re.compile(r"(?<!\w)([-−–])([$€£¥₹])(?=[\d.])")
 
 
@@ -199,7 +205,7 @@ def squad_tokens(text: str) -> list[str]:
     without its sign and its decimal point, -5 would be 5, and 12.5 be 125.
     """
     spaced = _SIGN_OF_AMOUNT.sub(r"\2\1", _MARK.sub(" ", text.lower()))  # -$5 as $-5
-    pieces = _NUMBER.split(spaced)  # every other one is a number
+    pieces = _NUMBER.split(_RANGE.sub(_parted, spaced))  # every other one is a number
     pieces[::2] = ("".join(sign for sign in piece if not _is_punctuation(sign)) for piece in pieces[::2])
     pieces[1::2] = map(_decimal, pieces[1::2])
     for between in range(2, len(pieces) - 1, 2):
@@ -208,6 +214,13 @@ def squad_tokens(text: str) -> list[str]:
     bare = "".join(pieces)
     bare = _SIGN.sub(r" \g<0> ", bare)
     return re.sub(r"\b(a|an|the)\b", " ", bare).split() or bare.split() or text.lower().split()
+
+
+def _parted(pair: re.Match[str]) -> str:
+    """Two numbers with a dash between them, apart where they are a range: 5-10 is not 510."""
+    low, high = pair.groups()
+    is_range = int(low) < int(high) and len(low + high) < FEWEST_OF_TELEPHONE
+    return re.sub(_DASH, " ", pair[0]) if is_range else pair[0]
 
 
 def _decimal(number: str) -> str:
