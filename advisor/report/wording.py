@@ -208,7 +208,7 @@ def quality_remarks(quality: Quality) -> str:
     """
     remarks = [f"mean over {len(quality.per_fit)} fits with different seeds"] if quality.per_fit else []
     if not is_counted(quality) and quality.correct is not None:
-        remarks.append(f"{quality.correct:,} of {quality.n:,} right")
+        remarks.append(f"{quality.correct:,} of {quality.n:,} right{' on average' if quality.per_fit else ''}")
     if quality.unusable:
         remarks.append(f"{quality.unusable:,} unusable {'answer' if quality.unusable == 1 else 'answers'}, scored 0")
     if quality.unscored:

@@ -39,8 +39,6 @@ def read_workbook(path: Path) -> Reading:
     except Exception as error:  # a damaged archive surfaces as anything from BadZipFile to KeyError
         raise RequestError(f"{path} is not a readable Excel workbook ({brief(error)}): export it again.") from error
     grid = sheet.grid
-    while grid.records and is_blank(list(grid.records[-1][1].values())):  # rows that are formatted, say
-        grid.records.pop()
     findings = grid.above(path.name) + grid.failed(path.name) + _other_sheets(path, sheet)
     findings += _without_results(path, formulas) + _merged_cells(path, sheet.merged)
     findings += _not_as_shown(path, grid, sheet.formats)
@@ -73,6 +71,8 @@ def _first_sheet(path: Path) -> _Sheet:
                 break
         others = [other for other in workbook.worksheets if other is not sheet]
         rivals = [_sheet_name(other) for other in others if _is_rival(other, grid)]
+        while grid.records and is_blank(list(grid.records[-1][1].values())):  # rows that are formatted, say
+            grid.records.pop()
         merged = _fill_merged(grid, sheet)
         return _Sheet(grid, _sheet_name(sheet), list(map(_sheet_name, others)), rivals, formats, merged)
 

@@ -364,6 +364,13 @@ def test_a_cell_that_is_merged_over_rows_is_the_value_of_each(tmp_path: Path) ->
     assert (told.code, told.severity, told.count) == ("column_mapping", "info", 3)
 
 
+def test_a_cell_that_is_merged_far_beyond_the_rows_makes_no_further_ones(tmp_path: Path) -> None:
+    rows = [["label", "text"], ["x", "a"], [None, "b"], ["y", "c"], [None, "d"]]
+    file = read_examples(workbook(tmp_path / "a.xlsx", rows, merged="A2:A3 A4:A60"))
+    assert pairs(file) == [("a", "x"), ("b", "x"), ("c", "y"), ("d", "y")]
+    assert [f.count for f in file.findings if f.code != "column_mapping" or "merged" in f.message] == [2]
+
+
 def test_cells_with_an_error_of_the_spreadsheet_are_empty(tmp_path: Path, write: Write) -> None:
     rows = [["a", "x"], ["b", "#N/A"], ["c", "#N/A"], ["#NAME?", "x"], ["d", "y"]]
     book = workbook(tmp_path / "a.xlsx", [["text", "label"], *rows])

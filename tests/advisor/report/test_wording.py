@@ -90,6 +90,8 @@ def test_rows_that_are_right_on_average_over_fits_are_told_with_a_decimal_and_as
     assert wording.quality_remarks(mean) == "mean over 3 fits with different seeds"
     whole = mean.model_copy(update={"value": 0.9, "per_fit": [0.9, 0.9, 0.9]})
     assert wording.quality_figure(whole) == "36 of 40 right"
+    macro = mean.model_copy(update={"metric": "macro_f1"})
+    assert wording.quality_remarks(macro) == "mean over 3 fits with different seeds; 36 of 40 right on average"
 
 
 def test_an_error_in_steps_is_no_share_of_100_and_less_of_it_is_better() -> None:
