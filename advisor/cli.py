@@ -271,7 +271,12 @@ def _run(options: dict[str, Any], *, server: str | None = None, dry_run: bool = 
         else:
             report, folder = compare_on(server, request, progress)
     _show(report, folder, console, as_json=as_json)
-    if report.recommendation.verdict == "none_feasible":
+    _exit_without(report.recommendation.strategy)
+
+
+def _exit_without(strategy: str | None) -> None:
+    """Tell by the exit status that no strategy meets the limits, too little evidence or not."""
+    if strategy is None:
         raise typer.Exit(NONE_FEASIBLE)
 
 
@@ -508,8 +513,7 @@ def report(
         from advisor.report.terminal import print_report
 
         print_report(again, Console(), {})
-    if again.recommendation.verdict == "none_feasible":
-        raise typer.Exit(NONE_FEASIBLE)
+    _exit_without(again.recommendation.strategy)
 
 
 @app.command()

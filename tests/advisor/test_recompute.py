@@ -431,6 +431,16 @@ def test_the_command_prints_a_summary_and_tells_by_its_status_that_nothing_is_wi
     assert told(run, "--max-latency-ms", 1e-9)[0] == cli.NONE_FEASIBLE
 
 
+def test_the_status_is_the_same_where_rows_without_a_score_might_change_it(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    again = report_again(run, max_latency_ms=1e-9)
+    doubted = again.recommendation.model_copy(update={"verdict": "insufficient_evidence"})
+    doubtful = again.model_copy(update={"recommendation": doubted})
+    monkeypatch.setattr("advisor.recompute.report_again", lambda *_, **__: doubtful)
+    assert told(run)[0] == cli.NONE_FEASIBLE
+
+
 def test_the_command_takes_a_matrix_and_a_least_recall(run: Path, tmp_path: Path) -> None:
     matrix = tmp_path / "errors.csv"
     matrix.write_text(",delivery,billing\ndelivery,,30\n(default),1\n")
