@@ -27,6 +27,8 @@ from eval.contracts import Prediction, Solution
 from eval.errors import InfrastructureError, RequestError
 from eval.harness import infrastructure_failure
 from eval.reading.text import SURROGATE, clean
+from strategies.models.caches import uncached
+from strategies.pipeline import Pipeline
 
 MOST_BYTES = 1_048_576
 """Of a request."""
@@ -94,7 +96,8 @@ def create_serving_app(solution: Solution, name: str, key: str | None = None) ->
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         working = asyncio.create_task(gatherer.work())
-        yield
+        with uncached(*[solution.model] if isinstance(solution, Pipeline) else ()):  # else what is asked would pile up
+            yield
         working.cancel()
         gatherer.close()
 

@@ -24,7 +24,11 @@ from api.serving import MOST_BYTES, create_serving_app
 from eval.contracts import Prediction, Usage
 from eval.errors import InfrastructureError, RequestError
 from eval.harness import INFRASTRUCTURE
+from strategies.answers import AnswerFormat
 from strategies.baselines import Constant
+from strategies.models.hosted import Hosted, HostedModel
+from strategies.pipeline import Pipeline
+from strategies.prompts import PromptTemplate
 
 LOCAL = "http://127.0.0.1"
 
@@ -98,6 +102,16 @@ def test_the_last_message_of_the_user_is_answered(client: TestClient) -> None:
 
 def test_a_question_is_cleaned_as_what_is_read_from_files_is(client: TestClient) -> None:
     assert ask(client, " re\u0301clame\r\n").json()["choices"][0]["message"]["content"] == "RÉCLAME"
+
+
+def test_answers_of_a_hosted_model_are_not_remembered(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be asked for months."""
+    monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+    model = HostedModel.connect("openai:big", Hosted())
+    for client in client_of(Pipeline(model, PromptTemplate("Shout."), AnswerFormat())):
+        for _ in range(2):
+            assert ask(client, "a").json()["choices"][0]["message"]["content"] == "A"
+    assert [body["messages"][-1]["content"] for body in server.asked] == ["a", "a"]
 
 
 def test_earlier_messages_change_nothing_whatever_is_in_them(client: TestClient) -> None:
