@@ -1,7 +1,8 @@
 """Metrics: how one answer is scored, and what a set of scored answers is worth.
 
-A metric is a function of a *set* of rows, because macro F1 is no mean of rows. It is defined for weighted rows, so that
-the value on the rows as they are, on bootstrap resamples and on the swaps of a permutation test are one definition.
+A metric is a function of a *set* of rows, because macro F1 is no mean of rows. It is a function of sums over weighted
+rows, so that the value on the rows as they are, on bootstrap resamples and on the swaps of a permutation test are one
+definition, of which only the sums are made again.
 
 Adding one: a module-level `Metric` in any module, and one line in `METRICS`.
 """
@@ -27,6 +28,8 @@ from eval.json_fields import as_number, f1_of_fields, fields_of
 from eval.reading.text import DANDAS, UNSPACED, UNSPACED_MARKS, WORD
 
 Floats = npt.NDArray[np.float64]
+Table = Any
+"""Numbers of rows (shape: kinds × rows), an array or a sparse one of scipy, which has no types."""
 
 METRICS: dict[str, str] = {
     "accuracy": "eval.metrics:ACCURACY",
@@ -62,10 +65,14 @@ class ScoredRow:
     """Rows that share it are no independent evidence. Empty: a cluster of its own."""
 
 
-def weighted_mean(rows: Sequence[ScoredRow], weights: Floats) -> Floats:
-    """Weighted mean of the row scores for each line of `weights` (shape: weightings × rows)."""
-    scores = np.array([row.score for row in rows], dtype=np.float64)
-    means: Floats = weights @ scores / weights.sum(axis=1)
+def scores_and_ones(rows: Sequence[ScoredRow]) -> Table:
+    """What a mean is made of: the sum of the scores, and of the weights."""
+    return np.array([[row.score for row in rows], [1.0] * len(rows)], dtype=np.float64)
+
+
+def mean_of(sums: Floats) -> Floats:
+    """Weighted mean of the row scores."""
+    means: Floats = sums[0] / sums[1]
     return means
 
 
@@ -84,18 +91,20 @@ class Metric:
     """Every row is right or wrong."""
     likeness: bool = False
     """Says how alike texts are rather than how much is right: no text but the wanted one comes near to 1."""
-    weighted: Callable[[Sequence[ScoredRow], Floats], Floats] = weighted_mean
-    """The value for each weighting of the rows (weights of shape weightings × rows, values of shape weightings)."""
+    summands: Callable[[Sequence[ScoredRow]], Table] = scores_and_ones
+    """What each row adds to the sums that the value is made of (shape: kinds × rows)."""
+    of_sums: Callable[[Floats], Floats] = mean_of
+    """The values from these sums over weighted rows (from shape: kinds × weightings; to: weightings)."""
 
     @property
     def is_mean(self) -> bool:
         """The value is the mean of the row scores."""
-        return self.weighted is weighted_mean
+        return self.of_sums is mean_of
 
     @property
     def is_macro(self) -> bool:
         """The value is the mean of one value per label."""
-        return self.weighted is weighted_macro_f1
+        return self.of_sums is macro_f1_of
 
     @property
     def is_proportion(self) -> bool:
@@ -104,7 +113,7 @@ class Metric:
 
     def aggregate(self, rows: Sequence[ScoredRow]) -> float:
         """The metric's value on a set of rows; NaN where there is none, since nothing was measured."""
-        return float(self.weighted(rows, np.ones((1, len(rows))))[0]) if rows else float("nan")
+        return float(self.of_sums(self.summands(rows) @ np.ones((len(rows), 1)))[0]) if rows else float("nan")
 
 
 def get_metric(name: str) -> Metric:
@@ -151,12 +160,14 @@ def _same_numbers(output: str, target: str) -> float:
     return float(list(map(as_number, output.split())) == list(map(as_number, target.split())))
 
 
-def weighted_macro_f1(rows: Sequence[ScoredRow], weights: Floats) -> Floats:
-    """Macro F1 over the labels that occur among the (weighted) preferred targets; other outputs are only misses.
+def counts_of_labels(rows: Sequence[ScoredRow]) -> Table:
+    """Of each label among the preferred targets: the rows it is right for, those that name it rightly, and those that
+    name it; other outputs are only misses.
 
-    Any accepted answer counts as the preferred one, so that the set of labels depends on the data alone. A label that
-    has no weight (it can miss from a resample) does not count.
+    Any accepted answer counts as the preferred one, so that the set of labels depends on the data alone.
     """
+    from scipy.sparse import csr_array, vstack
+
     truths = [collapse(row.targets[0]) for row in rows]
     codes = {label: code for code, label in enumerate(sorted(set(truths)))}
     truth = np.array([codes[label] for label in truths])
@@ -164,12 +175,20 @@ def weighted_macro_f1(rows: Sequence[ScoredRow], weights: Floats) -> Floats:
     right = np.array([row.score > 0 for row in rows])
     # A wrong row that names its own label carries an error instead of an answer: it names no label at all.
     predicted = np.where(right, truth, np.where(named == truth, -1, named))
-    truth_is = np.eye(len(codes))[truth]
-    predicted_is = np.eye(len(codes) + 1)[predicted][:, :-1]
-    support, hits = weights @ truth_is, weights @ (truth_is * predicted_is)
+
+    def count(of: npt.NDArray[np.bool_], label: npt.NDArray[np.int64]) -> Table:
+        places = np.flatnonzero(of)
+        return csr_array((np.ones(len(places)), (label[places], places)), shape=(len(codes), len(rows)))
+
+    return vstack([count(truth >= 0, truth), count(right, truth), count(predicted >= 0, predicted)], format="csr")
+
+
+def macro_f1_of(sums: Floats) -> Floats:
+    """Macro F1 from `counts_of_labels`. A label that has no weight (it can miss from a resample) does not count."""
+    support, hits, named = np.split(sums, 3)
     present = support > 0
-    f1 = 2 * hits / np.where(present, support + weights @ predicted_is, 1)
-    macro: Floats = (f1 * present).sum(axis=1) / present.sum(axis=1)
+    f1 = 2 * hits / np.where(present, support + named, 1)
+    macro: Floats = (f1 * present).sum(axis=0) / present.sum(axis=0)
     return macro
 
 
@@ -318,7 +337,9 @@ _SAME_TEXT = partial(best_answer, _never)
 _MACRO = "scikit-learn f1_score(average='macro') over the labels that occur among the targets"
 
 ACCURACY = Metric("accuracy", "accuracy", "share of rows that name exactly an accepted label", _SAME_TEXT, binary=True)
-MACRO_F1 = Metric("macro_f1", "macro F1", _MACRO, _SAME_TEXT, binary=True, weighted=weighted_macro_f1)
+MACRO_F1 = Metric(
+    "macro_f1", "macro F1", _MACRO, _SAME_TEXT, binary=True, summands=counts_of_labels, of_sums=macro_f1_of
+)
 EXACT_MATCH = Metric(
     "exact_match",
     "exact match",

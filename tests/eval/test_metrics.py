@@ -76,7 +76,8 @@ def test_macro_f1_of_a_weighting_is_that_of_the_repeated_rows(pairs: list[tuple[
     weights = np.array([random.randint(0, 3) for _ in rows], dtype=float)  # type: ignore[attr-defined]
     weights[0] += 1
     repeated = [row for row, weight in zip(rows, weights, strict=True) for _ in range(int(weight))]
-    assert metric.weighted(rows, weights[None, :])[0] == pytest.approx(metric.aggregate(repeated))
+    value = metric.of_sums(metric.summands(rows) @ weights[:, None])[0]
+    assert value == pytest.approx(metric.aggregate(repeated))
 
 
 def test_macro_f1_counts_any_accepted_answer_as_the_preferred_one() -> None:
