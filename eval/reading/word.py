@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from docx.blkcntnr import BlockItemContainer
     from docx.document import Document
     from docx.section import _Footer, _Header
+    from docx.styles.style import ParagraphStyle
     from docx.text.paragraph import Paragraph
 
 WRAPPERS = (
@@ -26,6 +28,12 @@ PARTS = {"num": "", "den": "/", "sup": "^", "sub": "_", "rad": "√"}
 """Of a formula, with what is written before them."""
 FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
 """The same once more, for older programs."""
+ROMAN = (
+    *((1000, "m"), (900, "cm"), (500, "d"), (400, "cd"), (100, "c"), (90, "xc"), (50, "l"), (40, "xl")),
+    *((10, "x"), (9, "ix"), (5, "v"), (4, "iv"), (1, "i")),
+)
+MOST_LETTERED = 780
+"""Numbers beyond are written in figures, as by Word."""
 BODY = 9
 """The outline level of what is no heading; that of the highest headings is 0."""
 
@@ -35,12 +43,12 @@ def read_word(path: Path) -> str:
     from docx import Document
 
     document = Document(str(path))
-    notes = _notes(document)
+    notes, numbers = _notes(document), _Numbers(document)
     headers, footers = _headers_and_footers(document)
     lines = []
     for container in (*headers, document, *footers):
         _unwrap(container._element, notes)
-        lines.append(joined(_lines(container)))
+        lines.append(joined(_lines(container, numbers)))
     return clean("\n".join(filter(None, dict.fromkeys(lines))))
 
 
@@ -62,16 +70,97 @@ def _headers_and_footers(document: Document) -> tuple[list[BlockItemContainer], 
 
 def _notes(document: Document) -> dict[tuple[str, str], str]:
     """What footnotes and endnotes say, by the name of their kind and their id."""
-    from docx.oxml import parse_xml
     from docx.oxml.ns import qn
 
     notes = {}
-    for relation in document.part.rels.values():
-        kind = relation.reltype.rpartition("/")[2].removesuffix("s")
-        for note in parse_xml(relation.target_part.blob) if kind in ("footnote", "endnote") else ():
+    for kind in ("footnote", "endnote"):
+        for note in _part(document, f"{kind}s"):
             paragraphs = map(_words, note.iter(qn("w:p")))
             notes[kind, note.get(qn("w:id"))] = " ".join(" ".join(paragraphs).split())
     return notes
+
+
+def _part(document: Document, kind: str) -> Any:
+    """The root of a part of the file; empty where there is none."""
+    from docx.oxml import parse_xml
+
+    relations = document.part.rels.values()
+    return next((parse_xml(r.target_part.blob) for r in relations if r.reltype.rpartition("/")[2] == kind), ())
+
+
+class _Numbers:
+    """The numbers that Word gives to headings and items of lists, which stand in no text. Counted as they are asked
+    for, so in the order of the document."""
+
+    def __init__(self, document: Document) -> None:
+        from docx.oxml.ns import qn
+
+        self._levels: dict[tuple[str, int], Any] = {}
+        self._list_of: dict[str, str] = {}
+        self._restarts: dict[tuple[str, int], int] = {}
+        """Where a list that is laid out as another begins, if it does not go on counting."""
+        self._counts = defaultdict[str, dict[int, int]](dict)
+        for element in _part(document, "numbering"):
+            number = element.get(qn("w:numId"))
+            if number is None:
+                for level in element.findall(qn("w:lvl")):
+                    self._levels[element.get(qn("w:abstractNumId")), int(level.get(qn("w:ilvl")))] = level
+                continue
+            self._list_of[number] = _value(element, "abstractNumId", "")
+            for override in element.findall(qn("w:lvlOverride")):
+                if start := _value(override, "startOverride", ""):
+                    self._restarts[number, int(override.get(qn("w:ilvl")))] = int(start)
+
+    def before(self, paragraph: Paragraph) -> str:
+        """What stands before a paragraph, with a space; empty where it has no number, but a bullet for one."""
+        from docx.oxml.ns import qn
+
+        found = [p.find(qn("w:numPr")) for p in _properties(paragraph)]
+        number, place = (
+            next((value for of in found if of is not None and (value := _value(of, name, ""))), "0")
+            for name in ("numId", "ilvl")
+        )
+        of_list, level = self._list_of.get(number, ""), int(place)
+        if (of_list, level) not in self._levels:
+            return ""
+        counts = self._counts[of_list]
+        start = self._restarts.pop((number, level), None)
+        counts[level] = start if start is not None else counts.get(level, self._start(of_list, level) - 1) + 1
+        self._counts[of_list] = {own: count for own, count in counts.items() if own <= level}
+        if _value(self._levels[of_list, level], "numFmt", "") == "bullet":
+            return ""
+
+        def said(found: re.Match[str]) -> str:
+            own = int(found[1]) - 1
+            form = _value(self._levels.get((of_list, own), ()), "numFmt", "")
+            return _numeral(form, counts.get(own, self._start(of_list, own)))
+
+        text = re.sub("%([1-9])", said, _value(self._levels[of_list, level], "lvlText", ""))
+        return f"{text} " if text.strip() else ""
+
+    def _start(self, of_list: str, level: int) -> int:
+        return int(_value(self._levels.get((of_list, level), ()), "start", "1"))
+
+
+def _value(parent: Any, name: str, default: str) -> str:
+    """The value of the first child of this name."""
+    from docx.oxml.ns import qn
+
+    return next((child.get(qn("w:val"), default) for child in parent if child.tag == qn(f"w:{name}")), default)
+
+
+def _numeral(form: str, number: int) -> str:
+    """A number in a form of Word's: in letters, Roman or, where the form is another, in figures."""
+    if form == "none":
+        return ""
+    if not form.endswith(("Letter", "Roman")) or not 0 < number <= MOST_LETTERED:
+        return str(number)
+    said = chr(ord("a") + (number - 1) % 26) * ((number - 1) // 26 + 1)  # y, z, aa, bb
+    if form.endswith("Roman"):
+        said = ""
+        for value, sign in ROMAN:
+            said, number = said + number // value * sign, number % value
+    return said.upper() if form.startswith("upper") else said
 
 
 def _unwrap(body: Any, notes: Mapping[tuple[str, str], str]) -> None:
@@ -136,14 +225,15 @@ def _formula(part: Any) -> str:
     return PARTS.get(name, "") + said
 
 
-def _lines(container: Document | BlockItemContainer) -> Iterator[str]:
+def _lines(container: Document | BlockItemContainer, numbers: _Numbers) -> Iterator[str]:
     """Paragraphs, headings and rows of tables; a short merged cell is given in each column and row that it covers."""
     from docx.table import Table
 
     for block in container.iter_inner_content():
         if not isinstance(block, Table):
-            level = _level(block)
-            yield heading(block.text, level) if level else block.text
+            level, number = _level(block), numbers.before(block)
+            text = f"{number}{block.text}" if block.text.strip() else ""
+            yield heading(text, level) if level else text
             continue
         said = dict[Any, str]()  # by its cells, which may be merged
         for own in block.rows:
@@ -152,7 +242,7 @@ def _lines(container: Document | BlockItemContainer) -> Iterator[str]:
             texts = [""] * (0 if is_whole_row else own.grid_cols_before)
             for cell in cells[:1] if is_whole_row else cells:
                 if cell._tc not in said:
-                    said[cell._tc] = "\n".join(filter(str.strip, _lines(cell)))
+                    said[cell._tc] = "\n".join(filter(str.strip, _lines(cell, numbers)))
                 texts.append(said[cell._tc])
                 if not is_repeated(texts[-1]):
                     said[cell._tc] = ""
@@ -161,15 +251,24 @@ def _lines(container: Document | BlockItemContainer) -> Iterator[str]:
 
 def _level(paragraph: Paragraph) -> int:
     """The level of a heading, by its outline or its style, as Word itself knows it; 0 of other paragraphs."""
-    from docx.oxml.ns import qn
-
-    properties, style, known = [paragraph._p.pPr], paragraph.style, set[str]()
-    while style is not None and style.style_id not in known:  # a style of a damaged file may be based on itself
-        known.add(style.style_id)
-        properties.append(style.element.pPr)
+    for style in _styles(paragraph):
         if named := re.fullmatch(r"Heading (\d)", style.name or ""):
             return int(named[1])
-        style = style.base_style
-    levels = (p.find(qn("w:outlineLvl")) for p in properties if p is not None)
-    outline = next((int(level.get(qn("w:val"))) for level in levels if level is not None), BODY)
+    levels = (_value(p, "outlineLvl", "") for p in _properties(paragraph))
+    outline = int(next(filter(None, levels), BODY))
     return outline + 1 if outline < BODY else 0
+
+
+def _styles(paragraph: Paragraph) -> list[ParagraphStyle]:
+    """A paragraph's style and those that it is based on."""
+    style, found = paragraph.style, dict[str, Any]()
+    while style is not None and style.style_id not in found:  # one of a damaged file may be based on itself
+        found[style.style_id] = style
+        style = style.base_style
+    return list(found.values())
+
+
+def _properties(paragraph: Paragraph) -> list[Any]:
+    """What is set for a paragraph: itself, and then by its styles."""
+    properties = [paragraph._p.pPr, *(style.element.pPr for style in _styles(paragraph))]
+    return [own for own in properties if own is not None]

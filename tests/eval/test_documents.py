@@ -312,6 +312,62 @@ def test_docx_gives_text_boxes_notes_headers_and_footers(tmp_path: Path) -> None
     assert texts(read_documents(tmp_path))["a.docx"].splitlines() == lines
 
 
+def test_docx_gives_the_numbers_of_headings_and_lists(tmp_path: Path) -> None:
+    from docx import Document
+    from docx.oxml import parse_xml
+    from docx.oxml.ns import nsdecls
+
+    def level(place: int, form: str, text: str, start: int = 1) -> str:
+        form, text = f'<w:numFmt w:val="{form}"/>', f'<w:lvlText w:val="{text}"/>'
+        return f'<w:lvl w:ilvl="{place}"><w:start w:val="{start}"/>{form}{text}</w:lvl>'
+
+    layouts = {
+        "90": level(0, "decimal", "§ %1") + level(1, "decimal", "%1.%2"),
+        "91": level(0, "lowerLetter", "%1)", 25) + level(1, "upperRoman", "(%2)", 4),
+        "92": level(0, "bullet", "o"),
+    }
+    source = Document()
+    numbering = source.part.numbering_part.element
+    for name, levels in layouts.items():
+        layout = f'<w:abstractNum {nsdecls("w")} w:abstractNumId="{name}">{levels}</w:abstractNum>'
+        numbering.insert(0, parse_xml(layout))
+        numbering.append(parse_xml(f'<w:num {nsdecls("w")} w:numId="{name}"><w:abstractNumId w:val="{name}"/></w:num>'))
+    again = '<w:abstractNumId w:val="91"/><w:lvlOverride w:ilvl="0"><w:startOverride w:val="1"/></w:lvlOverride>'
+    numbering.append(parse_xml(f'<w:num {nsdecls("w")} w:numId="93">{again}</w:num>'))
+
+    def numbered(text: str, number: int, place: int = 0) -> None:
+        numbers = f'<w:ilvl w:val="{place}"/><w:numId w:val="{number}"/>'
+        source.add_paragraph(text)._p.get_or_add_pPr().append(parse_xml(f"<w:numPr {nsdecls('w')}>{numbers}</w:numPr>"))
+
+    of_style = f'<w:numPr {nsdecls("w")}><w:numId w:val="90"/></w:numPr>'
+    source.styles["Heading 1"].element.get_or_add_pPr().append(parse_xml(of_style))
+    source.add_heading("Fees", 1)
+    numbered("Monthly", 90, 1)
+    numbered("Yearly", 90, 1)
+    source.add_heading("Notice", 1)
+    numbered("Written", 90, 1)
+    for text in ("post", "", "fax"):
+        numbered(text, 91)
+    numbered("signed", 91, 1)
+    numbered("a bullet", 92)
+    numbered("from the start", 93)
+    numbered("none", 0)
+    source.save(str(tmp_path / "a.docx"))
+    assert texts(read_documents(tmp_path))["a.docx"].splitlines() == [
+        "# § 1 Fees",
+        "1.1 Monthly",
+        "1.2 Yearly",
+        "# § 2 Notice",
+        "2.1 Written",
+        "y) post",
+        "aa) fax",
+        "(IV) signed",
+        "a bullet",
+        "a) from the start",
+        "none",
+    ]
+
+
 def test_pdf_pages_without_text_are_counted(tmp_path: Path) -> None:
     write_pdf(tmp_path / "a.pdf", ["First page", "", "Third page"])
     write_pdf(tmp_path / "scan.pdf", ["", ""])
