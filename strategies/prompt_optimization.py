@@ -15,7 +15,7 @@ from dataclasses import replace
 from functools import cache, partial
 from typing import Any
 
-from eval.contracts import NO_USAGE, Example, Outcome, Solution, Task
+from eval.contracts import Example, Outcome, Solution, Task
 from eval.errors import InfrastructureError, NotApplicable
 from eval.harness import evaluate, infrastructure_failure
 from eval.metrics import get_metric
@@ -161,8 +161,7 @@ class _Search:
         task = replace(self._task, description=candidate[SENTENCE])
         words = told(task, self._answers, self._fit_rows, self._workshop)
         outcomes = evaluate(Pipeline(model, PromptTemplate(words), self._answers), batch, self._metric).outcomes
-        usage = sum((o.prediction.usage for o in outcomes), NO_USAGE)
-        meter.read(usage, steps=max(o.prediction.usage.output_tokens for o in outcomes))
+        meter.answer([o.prediction.usage for o in outcomes])
         self._an_answer = max(self._an_answer, (meter.spent - before) / len(batch))
         self._note(candidate[SENTENCE], meter.spent - before)
         lost = [o.problem or "no answer" for o in outcomes if o.score is None]

@@ -13,7 +13,7 @@ from strategies.calibration import MOST_ROWS, calibrated
 from strategies.demonstrations import Choice, pick
 from strategies.pipeline import DocumentRetriever, ExampleRetriever, Pipeline
 from strategies.prompts import Demonstration, PromptTemplate, instruction, leaves_room, question
-from strategies.racing import most_answers
+from strategies.racing import longest
 from strategies.retrieval.chunks import MOST_WORDS
 from strategies.retrieval.contexts import best_search
 from strategies.retrieval.index import ExampleIndex
@@ -92,8 +92,9 @@ class FewShot(Strategy):
 
     def workload(self, profile: Profile, allowance: Allowance) -> Workload:
         most = max(configuration["demonstrations"] for configuration in self.configurations)
-        query = answering(profile, profile.input_tokens, tuned=False, shared=profile.shared_tokens(most))
-        return _workload(query, profile, allowance, len(self.configurations))
+        shared = profile.shared_tokens(most)
+        query = answering(profile, profile.input_tokens, tuned=False, shared=shared)
+        return _workload(query, profile, allowance, len(self.configurations), shared)
 
 
 class NearestExamples(Strategy):
@@ -238,10 +239,17 @@ def _shows(solution: Solution, example: Example) -> bool:
     return not isinstance(solution, Pipeline) or solution.examples is not None or solution.template.shows(example.input)
 
 
-def _workload(query: Tokens, profile: Profile, allowance: Allowance, configurations: int) -> Workload:
-    """Where labels are weighed, with calibration, and with one configuration more: the first without it."""
+def _workload(
+    query: Tokens, profile: Profile, allowance: Allowance, configurations: int, shared: float = 0.0
+) -> Workload:
+    """Where labels are weighed, with calibration, and with one configuration more: the first without it.
+
+    Tokens that the prompts of a configuration share are read once each lap; calibration leaves them for the first.
+    """
     calibrating = query * (MOST_ROWS if profile.label_tokens else 0)
     several = configurations + (1 if profile.label_tokens else 0)
-    answers = most_answers(several, dev_rows(profile.train_rows, allowance, SEARCH_ROWS))
-    search = query * answers + calibrating * configurations if answers else Tokens()
+    run = longest(several, dev_rows(profile.train_rows, allowance, SEARCH_ROWS))
+    search = calibrating * configurations if run else Tokens()
+    for runners, rows in run:
+        search += query * (runners * rows) + Tokens(read=shared, looks_reading=shared**2 / 2) * runners
     return Workload(fit=calibrating, query=query, search=search)

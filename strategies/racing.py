@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from eval.contracts import Usage
+from eval.contracts import NO_USAGE, Usage
 from eval.metrics import ScoredRow
 from strategies.workload import Speeds, Tokens
 
@@ -35,12 +35,21 @@ class Meter:
     seconds: float = math.inf
     speeds: Speeds | None = None
     spent: float = 0.0
+    shared: float = 0.0
+    """Of what was spent: on what the prompts of a call begin with."""
 
     def read(self, usage: Usage, steps: float = 0.0) -> None:
         """Count what a model read and wrote; `steps`: passes in which a whole batch wrote one token a row."""
         if self.speeds is not None:
             fresh = usage.input_tokens - usage.cached_tokens
             self.spent += self.speeds.seconds(Tokens(read=fresh, written=usage.output_tokens, steps=steps))
+
+    def answer(self, usages: Sequence[Usage]) -> None:
+        """Count the answers of one call: what their prompts share is read once, and cached for the others."""
+        before = self.spent
+        self.read(Usage(input_tokens=max((own.cached_tokens for own in usages), default=0)))
+        self.shared += self.spent - before
+        self.read(sum(usages, NO_USAGE), steps=max((own.output_tokens for own in usages), default=0))
 
     def train(self, tokens: float) -> None:
         """Count what a model was trained on."""
@@ -62,12 +71,11 @@ class Runner:
     making: float = 0.0
     """Model-seconds before it answered anything."""
     answering: float = 0.0
-    """Model-seconds of all its answers."""
-
-    @property
-    def seconds(self) -> float:
-        """Model-seconds that it took."""
-        return self.making + self.answering
+    """Model-seconds of all its answers, without what their prompts begin with."""
+    beginning: float = 0.0
+    """Model-seconds of that, which each lap takes again."""
+    seconds: float = 0.0
+    """Model-seconds that it took in all."""
 
 
 Make = Callable[[int], object]
@@ -109,9 +117,11 @@ def race(
             before = meter.spent
             if not start:
                 make(number)
-            made = meter.spent
+            made, shared = meter.spent, meter.shared
             runner.rows += answer(number, slice(start, end))
-            runner.making, runner.answering = runner.making + made - before, runner.answering + meter.spent - made
+            runner.making, runner.beginning = runner.making + made - before, meter.shared - shared
+            runner.answering += meter.spent - made - runner.beginning
+            runner.seconds += meter.spent - before
             ran.append(number)
         if not any(scored(runners[number].rows[start:]) for number in ran):
             break
@@ -138,13 +148,16 @@ def laps(rows: int, first: int | None = None) -> list[int]:
     return [*ends, rows] if rows else []
 
 
-def most_answers(count: int, rows: int) -> int:
-    """Answers of a race in which the first lap tells nothing and no one is clearly beaten."""
-    total, start = 0, 0
-    for end in laps(rows):
-        total += count * (end - start)
+def longest(count: int, rows: int) -> list[tuple[int, int]]:
+    """Of each lap how many run it, and over how many rows, where the first tells nothing and no one is clearly beaten.
+
+    No laps, where there is nothing to choose.
+    """
+    run, start = [], 0
+    for end in laps(rows) if count > 1 else []:
+        run.append((count, end - start))
         count, start = _half(count) if start else count, end
-    return total if count > 1 else 0
+    return run
 
 
 def _half(count: int) -> int:
@@ -153,11 +166,12 @@ def _half(count: int) -> int:
 
 
 def _expected(runners: Sequence[Runner], runner: Runner, rows: int) -> float:
-    """Model-seconds of so many further rows, going by what this runner has taken; a new one, by the dearest so far."""
+    """Model-seconds of a lap of so many rows, going by what this runner has taken; a new one, by the dearest so far."""
     known = [runner] if runner.rows else [other for other in runners if other.rows]
     a_row = max((other.answering / len(other.rows) for other in known), default=0.0)
     making = 0.0 if runner.rows else max((other.making for other in known), default=0.0)
-    return making + a_row * rows
+    beginning = max((other.beginning for other in known), default=0.0) if rows else 0.0
+    return making + beginning + a_row * rows
 
 
 def _expected_to_decide(runners: Sequence[Runner], number: int, rows: int) -> float:

@@ -11,7 +11,7 @@ from functools import partial
 from statistics import mode
 from typing import Any
 
-from eval.contracts import NO_USAGE, Example, Kind, Solution, Task
+from eval.contracts import Example, Kind, Solution, Task
 from eval.errors import InfrastructureError, RequestError
 from eval.folds import dev_split
 from eval.harness import RETRY_WAITS, evaluate, scored_rows
@@ -109,8 +109,7 @@ def answered(
     once = time.perf_counter() + RETRY_WAITS[0]  # a deadline that leaves no time for a second attempt
     deadline = max(once, time.perf_counter() + workshop.allowance.deadline - time.monotonic())
     outcomes = evaluate(solution, rows, metric, deadline=deadline).outcomes
-    usage = sum((o.prediction.usage for o in outcomes), NO_USAGE)
-    meter.read(usage, steps=max((o.prediction.usage.output_tokens for o in outcomes), default=0))
+    meter.answer([o.prediction.usage for o in outcomes])
     failures = [o.problem or "" for o in outcomes if o.score is None]
     workshop.log.failure = next(iter(failures), workshop.log.failure)
     if 0 < len(failures) == len(rows) and time.monotonic() >= workshop.allowance.deadline:

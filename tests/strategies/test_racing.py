@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from eval.contracts import Usage
 from eval.metrics import ScoredRow
-from strategies.racing import FIRST_LAP, Meter, is_clearly_behind, laps, most_answers, race
+from strategies.racing import FIRST_LAP, Meter, is_clearly_behind, laps, longest, race
 from strategies.workload import Speeds
 
 SECOND_A_ROW = Speeds(read=1.0, written=1.0, trained=1.0)
@@ -30,9 +30,10 @@ class Field:
         costs: Sequence[int] | None = None,
         making: int = 0,
         first_lap: int | None = None,
+        shared: int = 0,
     ) -> None:
         self.scores, self.costs, self.making = scores, costs or [1] * len(scores), making
-        self.first_lap = first_lap
+        self.first_lap, self.shared = first_lap, shared
 
     def run(self, seconds: float = float("inf")) -> tuple[int, list[int], float]:
         """The winner, the rows that each answered, and what it took."""
@@ -40,7 +41,7 @@ class Field:
 
         def answer(number: int, rows: slice) -> list[ScoredRow | None]:
             scores = self.scores[number][rows]
-            meter.read(Usage(input_tokens=self.costs[number] * len(scores)))
+            meter.answer([Usage(self.shared + self.costs[number], 0, cached_tokens=self.shared)] * len(scores))
             return [None if score is None else ScoredRow("", ("",), score) for score in scores]
 
         def make(number: int) -> None:
@@ -49,6 +50,10 @@ class Field:
         count, rows = len(self.scores), len(self.scores[0])
         winner, runners = race(count, rows, make, answer, mean, meter, self.first_lap)
         return winner, [len(runner.rows) for runner in runners], meter.spent
+
+
+def most_answers(count: int, rows: int) -> int:
+    return sum(runners * lap for runners, lap in longest(count, rows))
 
 
 def even(*means: float, rows: int = 64) -> list[list[float]]:
@@ -151,6 +156,13 @@ def test_what_making_takes_is_not_taken_for_what_answers_do() -> None:
     near = [[float(i % 2 == number) for i in range(64)] for number in (0, 1)]
     assert Field(near, making=100).run(seconds=250.0) == (0, [16, 16], 232.0), "32 are then wanted for the fourth lap"
     assert Field(near, making=100).run(seconds=120.0) == (0, [4, 0], 104.0), "a second one would take 104 as well"
+
+
+def test_what_prompts_share_is_read_once_a_lap() -> None:
+    near = [[float(i % 2 == number) for i in range(64)] for number in (0, 1)]  # equal after every lap
+    assert Field(near, shared=100).run() == (0, [64, 64], 2 * (64 + 5 * 100))
+    assert Field(near, shared=100).run(seconds=864.0) == (0, [32, 32], 864.0), "as is expected of each lap"
+    assert Field(near, shared=100).run(seconds=863.0) == (0, [16, 16], 632.0)
 
 
 def test_a_first_lap_in_which_nothing_is_right_puts_no_one_out() -> None:
