@@ -58,7 +58,7 @@ class AnswerFormat:
             longest = max(model.count_tokens(labels), default=0) + 1  # and its end
             return cls(labels=labels, max_new_tokens=max(cls.max_new_tokens, longest))
         plain = cls(json_shape=json_shape_of(task, train), fenced=any(unfenced(e.target) != e.target for e in train))
-        lengths = model.count_tokens([canonical(e.target, plain) for e in train])  # as they are written
+        lengths = model.count_tokens([e.target for e in as_written(train, plain)])
         room = math.ceil(min(MARGIN * max(lengths), MOST_MARGIN * float(np.quantile(lengths, 0.98)))) + 2
         return replace(plain, max_new_tokens=min(room, model.context_tokens // LONGEST_SHARE))
 
@@ -215,5 +215,15 @@ def _dumped(value: Any) -> str:
 
 
 def as_written(examples: Sequence[Example], answer_format: AnswerFormat) -> list[Example]:
-    """The examples as prompts show them: a model that reads another layout than it must write goes wrong."""
-    return [replace(e, targets=(canonical(e.target, answer_format), *e.targets[1:])) for e in examples]
+    """The examples as prompts show them: a model that reads another layout than it must write goes wrong.
+
+    Without those whose answer cannot be written: broken JSON, or other text among JSON answers.
+    """
+    written = [e for e in examples if _can_be_written(e.target, answer_format.json_shape)]
+    return [replace(e, targets=(canonical(e.target, answer_format), *e.targets[1:])) for e in written]
+
+
+def _can_be_written(answer: str, shape: JsonShape | None) -> bool:
+    if shape is None:
+        return True
+    return has_objects(answer) and is_json_object(answer) != shape.repeated

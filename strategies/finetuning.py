@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from eval.contracts import Example, Kind, Solution, Task
 from eval.errors import NotApplicable
 from eval.metrics import Metric, ScoredRow, get_metric
-from strategies.answers import AnswerFormat, as_written, canonical
+from strategies.answers import AnswerFormat, as_written
 from strategies.base import SHORTENED, Allowance, Family, Given, Standing, Strategy, Workshop, check_suits
 from strategies.label_pool import LabelPool
 from strategies.linear import balancing, is_balanced
@@ -372,8 +372,9 @@ class _Course:
         return answered(pipeline, self.dev, self.metric, meter, self.workshop)
 
     def _pairs(self, rows: Sequence[Example], *, unseen: bool) -> list[tuple[Prompt, str]]:
-        prompts = self.learning.prompts([e.input for e in rows], unseen=unseen)
-        return [(p, canonical(e.target, self.learning.answers)) for p, e in zip(prompts, rows, strict=True)]
+        written = as_written(rows, self.learning.answers)
+        prompts = self.learning.prompts([e.input for e in written], unseen=unseen)
+        return [(p, e.target) for p, e in zip(prompts, written, strict=True)]
 
 
 def passes(allowance: Allowance, json: bool, rows: int) -> int:

@@ -19,7 +19,7 @@ from eval.contracts import Example, Outcome, Solution, Task
 from eval.errors import InfrastructureError, NotApplicable
 from eval.harness import evaluate, infrastructure_failure
 from eval.metrics import get_metric
-from strategies.answers import AnswerFormat
+from strategies.answers import AnswerFormat, as_written
 from strategies.base import Allowance, Standing, Workshop
 from strategies.models.base import Decoding, LanguageModel, Prompt, Turn
 from strategies.pipeline import Pipeline
@@ -127,7 +127,7 @@ class _Search:
 
         found = gepa.optimize(
             seed_candidate={SENTENCE: self._task.description},
-            trainset=list(self._fit_rows),
+            trainset=as_written(self._fit_rows, self._answers),
             valset=list(self._dev),
             adapter=self,
             custom_candidate_proposer=self.propose,

@@ -79,9 +79,9 @@ class FewShot(Strategy):
             model = workshop.language_model
             answers = AnswerFormat.infer(task, rows, model)
             count, choice = configuration["demonstrations"], configuration["choice"]
-            shown = picked(tuple(rows), count, choice) if count else []
+            shown = picked(tuple(as_written(rows, answers)), count, choice) if count else []
             template = PromptTemplate(told(task, answers, rows, workshop, described=configuration["described"]))
-            demonstrations = tuple(Demonstration(e.input, e.target) for e in as_written(shown, answers))
+            demonstrations = tuple(Demonstration(e.input, e.target) for e in shown)
             template = replace(template, demonstrations=demonstrations).within(model)
             workshop.log.config[SHOWN] = len(template.demonstrations)
             if configuration["most_typical"] == "last":
@@ -160,8 +160,8 @@ class Rag(Strategy):
             workshop.log.config["word_share"] = word_share
             retriever = DocumentRetriever(index, count, words, word_share)
             wanted = configuration["demonstrations"]
-            picked = pick(rows, wanted, workshop.embedder, by_label=by_label) if wanted else []
-            shown = as_written(picked, answers)
+            written = as_written(rows, answers)
+            shown = pick(written, wanted, workshop.embedder, by_label=by_label) if wanted else []
             found = retriever.search([e.input for e in shown])
             template = PromptTemplate(
                 told(task, answers, rows, workshop, with_context=True),

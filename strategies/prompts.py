@@ -9,7 +9,7 @@ from typing import Any, Literal
 from eval.contracts import Example, Kind, Task
 from eval.reading.text import count_words
 from eval.tasks import are_lists_of_texts
-from strategies.answers import AnswerFormat, canonical
+from strategies.answers import AnswerFormat, as_written
 from strategies.models.base import LanguageModel, Prompt, Turn
 from strategies.retrieval.chunks import Passage
 from strategies.retrieval.index import Pair
@@ -120,7 +120,7 @@ def instruction(
         keys = [key for key, _ in answers.json_shape.keys] if answers.json_shape and listed else []
         parts.append(f"Answer with {form}." + (f" Possible keys: {', '.join(keys)}" if keys else ""))
         if described:
-            parts.append(f"For example: {canonical(_of_middle_length(train).target, answers)}")
+            parts.append(f"For example: {_of_middle_length(as_written(train, answers)).target}")
     else:
         parts.append(_length_hint(task, train))
     return "\n".join(parts)

@@ -12,7 +12,7 @@ import pytest
 
 from eval.contracts import Example, Kind, Task, Usage
 from eval.metrics import get_metric
-from strategies.answers import LONGEST_SHARE, AnswerFormat, canonical, json_shape_of, labels_of
+from strategies.answers import LONGEST_SHARE, AnswerFormat, as_written, canonical, json_shape_of, labels_of
 from strategies.models.base import Completion, Decoding, JsonShape, LabelScores, Prompt, Turn
 from strategies.models.fake import ScriptedModel
 from strategies.quotation import Quotations
@@ -220,6 +220,15 @@ def test_numbers_are_taught_as_they_are_written(number: str) -> None:
     target = f'{{"dose":{number},"more":[{number}, true, null, {{}}]}}'
     assert canonical(target, answers) == f'{{"dose": {number}, "more": [{number}, true, null, {{}}]}}'
     assert get_metric("json_field_f1").row(canonical(target, answers), [target]).score == 1.0
+
+
+def test_what_cannot_be_written_is_not_shown() -> None:
+    given = rows('{"a":1}', '{"a": 2', "none", "[]", '[{"a": 3}]')
+    shown = as_written(given, AnswerFormat(json_shape=JsonShape((("a", ("number",)),))))
+    assert [e.targets for e in shown] == [('{"a": 1}', "also accepted")]
+    lists = as_written(given, AnswerFormat(json_shape=JsonShape((("a", ("number",)),), repeated=True)))
+    assert [e.target for e in lists] == ["[]", '[{"a": 3}]']
+    assert as_written(given, AnswerFormat()) == given, "text may be anything"
 
 
 def test_json_answers_have_room_as_they_are_written_whatever_way_the_examples_are() -> None:

@@ -329,6 +329,19 @@ def test_a_model_without_weights_cannot_be_tuned(small_tasks: dict[Kind, Any], t
     assert done.reason == "remote cannot be fine-tuned here: its weights are not at hand"
 
 
+def test_broken_json_is_not_learnt_from(
+    small_tasks: dict[Kind, Any], tiny_model: TransformersModel, tmp_path: Path
+) -> None:
+    small = small_tasks[Kind.EXTRACTION]
+    broken = [replace(e, targets=(e.target[:-1],)) if i % 6 == 0 else e for i, e in enumerate(small.examples)]
+    learnt = [
+        fit("lora", replace(small, examples=rows), tiny_model, tmp_path / str(i))
+        for i, rows in enumerate((small.examples, broken))
+    ]
+    whole, without = (done.workshop.log.train_examples for done in learnt)
+    assert 0 < without < whole
+
+
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_a_strategy_knows_its_name_and_family(name: str) -> None:
     strategy = make_strategy(name)

@@ -75,6 +75,15 @@ def test_keys_that_fill_the_context_are_left_out_too(tmp_path: Path) -> None:
     assert workshop.log.config[LIST_LEFT_OUT] is True
 
 
+@pytest.mark.parametrize("name", ["zero_shot", "few_shot", "rag", "nearest_examples"])
+def test_broken_json_is_not_shown(name: str, tmp_path: Path) -> None:
+    rows = [Example(f"{i:02}", f"text {i}", (f'{{"a": {i}' + "}" * (i % 5 > 0),)) for i in range(40)]
+    first = {"zero_shot": {"described": True}, "rag": {"demonstrations": 20}}.get(name, {})
+    solution, _ = fitted(name, READ, rows, tmp_path, first)
+    shown = [turn.content for turn in solution.prompts(["text 5"])[0].turns]
+    assert "".join(shown).count("{") == "".join(shown).count("}") > 0
+
+
 def test_what_was_left_out_of_another_configuration_is_not_told(tmp_path: Path) -> None:
     rows = sorting(labels=160)
     model = ScriptedModel(lambda prompt: f"label {prompt.turns[-1].content.split()[-1]}", context_tokens=CONTEXT)

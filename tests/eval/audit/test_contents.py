@@ -39,6 +39,7 @@ def test_lists_of_objects_are_no_invalid_json() -> None:
     finding = invalid_json_output(PARSE, [*lists, Example("x", "figures", ("[1]",))])
     assert finding is not None
     assert finding.rows == ("x",)
+    assert "neither learnt from" in finding.action
 
 
 def test_lists_of_texts_are_no_invalid_json() -> None:
@@ -49,6 +50,7 @@ def test_lists_of_texts_are_no_invalid_json() -> None:
     assert finding is not None
     assert finding.message == "1 output is no JSON list of texts."
     assert "no answer to them" not in finding.action, "an object scores by its fields"
+    assert "neither learnt from" not in finding.action, "as lists of texts are"
     assert invalid_json_output(PARSE, [*GOOD, Example("x", "text", ('["part 3"]',))]) is not None, "nor the other way"
 
 
