@@ -35,6 +35,8 @@ class Fit:
     """Of a hosted model that fitting took; those of remembered answers too, which another fit paid for."""
     given_seconds: float = 0.0
     """Of the other strategy's fit that this one went on from; they are not in `seconds`."""
+    shared_seconds: float = 0.0
+    """That texts and indexes took which it used and which were there before; they are not in `seconds` either."""
     train_examples: int = 0
     config: dict[str, Any] = field(default_factory=dict)
     trials: list[dict[str, Any]] = field(default_factory=list)
@@ -115,7 +117,12 @@ class Record:
 
     @property
     def fit_seconds(self) -> float:
-        """Of one fit, with all that it goes on from: the median."""
+        """Of one fit, with all that it goes on from and shares with others: the median."""
+        return median(f.seconds + f.given_seconds + f.shared_seconds for f in self.fits) if self.fits else 0.0
+
+    @property
+    def seconds_again(self) -> float:
+        """Of one more fit in the same run, where what is shared is there: the median."""
         return median(f.seconds + f.given_seconds for f in self.fits) if self.fits else 0.0
 
     @property

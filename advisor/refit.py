@@ -52,7 +52,7 @@ def origin_of(bench: Bench, learnt_from: Sequence[Example]) -> Origin:
 
 def _refit(bench: Bench, entry: Entry, record: Record) -> Refit:
     start = time.monotonic()
-    if start + record.fit_seconds + GUARD_SECONDS > bench.deadline:
+    if start + record.seconds_again + GUARD_SECONDS > bench.deadline:
         return Refit(0.0, rejected="the time budget was used up")
     try:
         return _fit_on_all(bench, entry, record)

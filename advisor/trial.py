@@ -22,6 +22,7 @@ from eval.metrics import get_metric
 from eval.reading.text import counted
 from strategies.base import Allowance, FitLog, Given, Strategy, Workshop
 from strategies.models.caches import Bypassable, uncached
+from strategies.models.embedding_cache import CachingEmbedder, recalled_seconds
 from strategies.models.hosted import HostedModel
 
 ROWS_ASKED_AGAIN = 16
@@ -85,12 +86,15 @@ def run_trial(trial: Trial, strategy: Strategy, workshop: Workshop, folder: RunF
     hosted = model if isinstance(model, HostedModel) else None
     if hosted:
         hosted.count_anew()
+    if isinstance(workshop.embedder, CachingEmbedder):
+        workshop.embedder.count_anew()
     start = time.perf_counter()
     try:
         solution = strategy.fit(trial.task, trial.train, own)
     except NotApplicable as error:
         return replace(blank, status="not_applicable", reason=str(error))
     seconds = time.perf_counter() - start
+    shared = recalled_seconds(workshop.embedder) + sum(own.log.index_seconds.values())
     tokens = hosted.taken if hosted else NO_USAGE
     if trial.kept is not None:
         shutil.rmtree(trial.kept, ignore_errors=True)
@@ -110,6 +114,7 @@ def run_trial(trial: Trial, strategy: Strategy, workshop: Workshop, folder: RunF
         seconds=seconds,
         tokens=tokens,
         given_seconds=trial.given.seconds if trial.given else 0.0,
+        shared_seconds=shared,
         train_examples=own.log.train_examples,
         config=own.log.config,
         trials=own.log.trials,

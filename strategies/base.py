@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any, Literal, Protocol
 from eval.contracts import Document, Example, Kind, Solution, Task
 from eval.errors import NotApplicable
 from strategies.models.base import Embedder, LanguageModel
+from strategies.models.embedding_cache import recalled_seconds
 from strategies.racing import Meter
 from strategies.retrieval.chunks import MOST_WORDS, cut_documents
 from strategies.retrieval.index import PassageIndex
@@ -39,6 +41,8 @@ class FitLog:
     train_examples: int = 0
     held_out: tuple[str, ...] = ()
     """Ids of training rows that the solution neither learnt from nor shows, though it may have been chosen by them."""
+    index_seconds: dict[int, float] = field(default_factory=dict)
+    """What another fit had spent on each index that was used (see `Workshop.indexes`); 0 where this one made it."""
     failure: str = ""
     """Why the infrastructure left rows unanswered that were to choose by; empty where it left none."""
     guard_fired: bool = False
@@ -108,8 +112,8 @@ class Workshop:
 
     no_documents: str = NO_DOCUMENTS
     """Why there are none, where there are none."""
-    indexes: dict[int, PassageIndex] = field(default_factory=dict, repr=False)
-    """The documents by the most words of a passage, shared by all fits."""
+    indexes: dict[int, tuple[PassageIndex, float]] = field(default_factory=dict, repr=False)
+    """The documents by the most words of a passage, and the seconds that each index took; shared by all fits."""
 
     def __post_init__(self) -> None:
         self.meter = Meter(self.allowance.tuning_seconds, self.speeds)
@@ -117,8 +121,14 @@ class Workshop:
     def index(self, words: int = MOST_WORDS) -> PassageIndex:
         """The documents, cut into passages of at most so many words and embedded, once for all fits."""
         if words not in self.indexes:
-            self.indexes[words] = PassageIndex.build(cut_documents(self.documents, words), self.embedder)
-        return self.indexes[words]
+            start, before = time.perf_counter(), recalled_seconds(self.embedder)
+            index = PassageIndex.build(cut_documents(self.documents, words), self.embedder)
+            recalled = recalled_seconds(self.embedder) - before
+            self.indexes[words] = index, time.perf_counter() - start + recalled
+            self.log.index_seconds[words] = 0.0
+        index, seconds = self.indexes[words]
+        self.log.index_seconds.setdefault(words, seconds)
+        return index
 
     @property
     def has_passages(self) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -32,6 +33,8 @@ class CachingEmbedder(Bypassable):
         """The one that works."""
         self._known: dict[Key, NDArray[np.float32]] = {}
         self._saved = 0
+        self._seconds, self._letters = 0.0, 0  # of all that was embedded
+        self._new, self._recalled = set[Key](), set[Key]()  # of what was asked for since `count_anew`
 
     @property
     def identity(self) -> ModelIdentity:
@@ -61,10 +64,26 @@ class CachingEmbedder(Bypassable):
     ) -> NDArray[np.float32]:
         if self._bypassed or not texts:
             return encode(texts)
-        new = [text for text in dict.fromkeys(texts) if (role, text) not in self._known]
+        asked = dict.fromkeys((role, text) for text in texts)
+        new = [text for _, text in asked if (role, text) not in self._known]
         if new:
-            self._known.update(zip([(role, text) for text in new], encode(new), strict=True))
+            start = time.perf_counter()
+            vectors = encode(new)
+            self._seconds, self._letters = self._seconds + time.perf_counter() - start, self._letters + _letters(new)
+            self._known.update(zip([(role, text) for text in new], vectors, strict=True))
+            self._new.update((role, text) for text in new)
+        self._recalled |= asked.keys() - self._new
         return np.stack([self._known[role, text] for text in texts])
+
+    def count_anew(self) -> None:
+        """What is asked for from now on counts in `recalled_seconds`."""
+        self._new.clear()
+        self._recalled.clear()
+
+    @property
+    def recalled_seconds(self) -> float:
+        """About how long those texts took, each counted once, that were asked for and had been known before."""
+        return self._seconds * _letters(text for _, text in self._recalled) / max(1, self._letters)
 
     def save(self, folder: Path) -> None:
         """Write what is known as safetensors and JSON, where anything was learnt since the last time."""
@@ -73,7 +92,8 @@ class CachingEmbedder(Bypassable):
         if len(self._known) == self._saved:
             return
         folder.mkdir(parents=True, exist_ok=True)
-        metadata = {"embedder": self.identity.sha256}
+        took = {"seconds": repr(self._seconds), "letters": repr(self._letters)}
+        metadata = {"embedder": self.identity.sha256, **took}
         save_file({"vectors": np.stack(list(self._known.values()))}, folder / "new.safetensors", metadata=metadata)
         rows = [{"text": text, "role": role} if role else {"text": text} for role, text in self._known]
         write_json_lines(folder / "new.jsonl", rows)
@@ -97,9 +117,22 @@ class CachingEmbedder(Bypassable):
         from safetensors import safe_open
 
         with safe_open(folder / "vectors.safetensors", framework="numpy") as file:
-            mine = (file.metadata() or {}).get("embedder") == self.identity.sha256
+            metadata = file.metadata() or {}
+            mine = metadata.get("embedder") == self.identity.sha256
             vectors = file.get_tensor("vectors") if mine else []
         texts = [(row.get("role", ""), row["text"]) for row in read_json_lines(folder / "texts.jsonl")]
         if len(texts) < len(vectors):
             raise ValueError("there are vectors without a text")
+        if mine:
+            self._seconds += float(metadata.get("seconds", 0.0))
+            self._letters += int(metadata.get("letters", 0))
         return dict(zip(texts, vectors, strict=False))  # texts are written first: there may be more of them
+
+
+def _letters(texts: Iterable[str]) -> int:
+    return sum(map(len, texts))
+
+
+def recalled_seconds(embedder: Embedder) -> float:
+    """Those of an embedder that remembers; of others none."""
+    return embedder.recalled_seconds if isinstance(embedder, CachingEmbedder) else 0.0

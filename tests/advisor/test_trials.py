@@ -119,6 +119,29 @@ def test_a_strategy_goes_on_from_what_it_builds_on_in_the_same_fold_and_with_the
     assert records[atop.name].fit_seconds > records[base.name].fit_seconds, "what it builds on has to be made too"
 
 
+def test_what_a_fit_takes_hangs_not_on_who_asked_first(
+    bench_for: MakeBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows are embedded, and documents indexed, once a comparison."""
+
+    def slow(embedder: HashingEmbedder, texts: Sequence[str]) -> Any:
+        time.sleep(0.004 * len(texts))
+        return encode(embedder, texts)
+
+    encode = HashingEmbedder.encode
+    monkeypatch.setattr(HashingEmbedder, "encode", slow)
+    write_csv(tmp_path / "documents.csv", ["text"], [[f"passage {i}"] for i in range(100)])
+    bench = bench_for(folds=2, options={"documents": str(tmp_path / "documents.csv")})
+    bench.embedder.encode([e.input for e in bench.data.examples])  # as the audit does
+    names = ("nearest_copy", "embedding_linear", "rag", "few_shot")
+    records = tried(bench, *(Entry(name, name, "scripted") for name in names))
+    rows = 0.004 * min(len(fold.train) for fold in bench.folds)
+    assert all(fit.seconds + fit.shared_seconds > rows for name in names for fit in records[name].fits)
+    first, second = records["rag"].fits
+    assert min(first.seconds, second.shared_seconds) > 0.4, "of the passages"
+    assert records["rag"].seconds_again < records["rag"].fit_seconds
+
+
 def test_a_strategy_goes_on_from_nothing_where_what_it_builds_on_is_missing_or_was_ended_by_the_clock(
     bench_for: MakeBench, tuned: Any, builder: Any
 ) -> None:

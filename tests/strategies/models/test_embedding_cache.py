@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from strategies.models.base import ModelIdentity
 from strategies.models.caches import uncached
-from strategies.models.embedding_cache import CachingEmbedder
+from strategies.models.embedding_cache import CachingEmbedder, recalled_seconds
 from strategies.models.fake import HashingEmbedder
 
 
@@ -53,6 +53,35 @@ def test_what_is_timed_is_embedded_anew() -> None:
     assert inner.asked == ["a", "a", "b", "b"]
     with uncached(inner):
         inner.encode(["c"])
+
+
+class Slow(HashingEmbedder):
+    """Takes a second a letter, on a clock of its own."""
+
+    now = 0.0
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        self.now += sum(map(len, texts))
+        return super().encode(texts)
+
+
+def test_what_known_texts_took_is_told_once_to_each_who_asks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    inner = Slow()
+    monkeypatch.setattr("strategies.models.embedding_cache.time.perf_counter", lambda: inner.now)
+    cached = CachingEmbedder(inner)
+    cached.encode(["four", "three"])
+    cached.encode(["four"])
+    assert recalled_seconds(cached) == 0.0, "it took them itself"
+    cached.count_anew()
+    for _ in range(2):
+        cached.encode(["four", "eleven"])
+    assert recalled_seconds(cached) == pytest.approx(4.0)
+    cached.save(tmp_path)
+    resumed = CachingEmbedder(HashingEmbedder())
+    resumed.load(tmp_path)
+    resumed.encode(["eleven"])
+    assert recalled_seconds(resumed) == pytest.approx(6.0)
+    assert recalled_seconds(inner) == 0.0
 
 
 def test_vectors_survive_a_restart(tmp_path: Path) -> None:
