@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 from statistics import mode
 from typing import Any
 
@@ -30,6 +29,8 @@ SMALLEST_DEV = 8
 """Below this many dev rows a choice would be a lottery: the first configuration is taken instead."""
 MOST_OVER = 2
 """So many times the dev rows that were asked for, the smallest group may be."""
+FEWEST_GROUPS = 2
+"""That rows to choose by are drawn from where these are large: one says nothing of others."""
 WATCHED_SHARE, FEWEST_WATCHED = 8, 4
 """A training that is planned to its end is watched by an eighth of the rows rather than a quarter: they tell whether it
 has gone wrong, and what is learnt from them tells more (docs/decisions/0012)."""
@@ -50,8 +51,19 @@ def watched_rows(train: int, allowance: Allowance) -> int:
 def parts(
     task: Task, train: Sequence[Example], workshop: Workshop, most: int
 ) -> tuple[tuple[Example, ...], tuple[Example, ...]]:
-    """The training examples in two: to fit on, and at most so many to choose by."""
-    return set_aside(task, train, workshop, dev_rows(len(train), workshop.allowance, most))
+    """The training examples in two: to fit on, and about so many at the most to choose by.
+
+    What is chosen is fitted on all rows again, so that nothing is lost where large groups are left out whole: of some
+    that hold a quarter of the rows as many are drawn as are wanted, and the others are in neither part.
+    """
+    size = dev_rows(len(train), workshop.allowance, most)
+    fit, dev = set_aside(task, train, workshop, size)
+    if not {e.group for e in fit if e.group}.isdisjoint(e.group for e in dev):
+        with suppress(RequestError):
+            others, left_out = _cut(task, train, workshop, len(train) // 4)
+            if len({e.group for e in left_out}) >= FEWEST_GROUPS:
+                return others, tuple(sample(left_out, size, workshop.seed))
+    return fit, dev
 
 
 def watched_parts(
@@ -71,16 +83,21 @@ def set_aside(
     """
     if not size:
         return tuple(train), ()
-    cut = partial(dev_split, dev_size=size, seed=workshop.seed, stratify=task.kind is Kind.CLASSIFICATION)
     with suppress(RequestError):
-        fit, dev = cut(train)
+        fit, dev = _cut(task, train, workshop, size)
         if len(dev) <= MOST_OVER * size:
             return fit, dev
     try:
-        dev_ids = {e.id for e in cut([replace(e, group="") for e in train])[1]}
+        dev_ids = {e.id for e in _cut(task, [replace(e, group="") for e in train], workshop, size)[1]}
     except RequestError:
         return tuple(train), ()
     return tuple(e for e in train if e.id not in dev_ids), tuple(e for e in train if e.id in dev_ids)
+
+
+def _cut(
+    task: Task, rows: Sequence[Example], workshop: Workshop, size: int
+) -> tuple[tuple[Example, ...], tuple[Example, ...]]:
+    return dev_split(rows, dev_size=size, seed=workshop.seed, stratify=task.kind is Kind.CLASSIFICATION)
 
 
 def sample(rows: Sequence[Example], most: int, seed: int) -> list[Example]:

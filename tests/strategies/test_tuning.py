@@ -281,6 +281,18 @@ def test_few_large_groups_cost_neither_the_choice_nor_half_of_what_is_learnt_fro
     assert all(e.group for e in (*fit, *dev))
 
 
+@pytest.mark.parametrize(("groups", "kept_whole"), [(1, False), (4, False), (8, True), (12, True)])
+def test_large_groups_are_chosen_by_whole_where_they_are_many(groups: int, kept_whole: bool) -> None:
+    """With four, a quarter of the rows is one of them."""
+    train = [Example(f"{i:03}", f"text {i}", (f"{i % 2}",), group=f"site {i // 2 % groups}") for i in range(480)]
+    fit, dev = parts(TASK, train, workshop(dev_rows=16), 64)
+    assert len(dev) == 16
+    known, chosen_by = ({e.group for e in rows} for rows in (fit, dev))
+    assert known.isdisjoint(chosen_by) == kept_whole
+    assert len(fit) >= len(train) * 0.7
+    assert set(dev).isdisjoint(fit)
+
+
 def test_groups_stay_together_where_they_are_small() -> None:
     train = [replace(e, group=f"customer {i // 4}") for i, e in enumerate(TRAIN)]
     fit, dev = set_aside(TASK, train, workshop(), 8)
