@@ -60,8 +60,13 @@ class LoraSettings:
         return {name: value for name, value in asdict(self).items() if name not in without}
 
 
+RUINED = 1.5
+"""Times the loss before training: above it a training that is half over has diverged, and is no slow beginning. Batches
+differ, so that a little above it says nothing."""
+
+
 class Diverged(AdvisorError):
-    """The loss is not a number."""
+    """The loss is not a number, or stays above that of the untrained model."""
 
     def __init__(self, rate: float, tokens: int) -> None:
         super().__init__(f"training diverged at a learning rate of {rate:g}")
@@ -130,7 +135,7 @@ def train_lora(
     it, training ends after the step under way (the first epoch's result is still measured and kept). Where steps turn
     out to take too long for all epochs, and `fewest_epochs` are given, training is planned anew for as many as there
     is time for, if they are not fewer. Raises NotApplicable where no pair fits the model's context, and Diverged where
-    the loss is not a number.
+    the loss is not a number, or is above the untrained model's when training is half over.
     """
     prefix, rows = tokenised(model, pairs, labels)
     if not rows:
@@ -195,6 +200,8 @@ class _Run:
         self.steps_an_epoch = math.ceil(len(self.rows) / self.settings.batch_size)
         self.pace = Pace(self.deadline, self.steps_an_epoch)
         self.done = self.tokens = 0
+        self.untrained = math.inf
+        """Mean loss of the first batch, on which nothing had been learnt."""
 
     @property
     def steps(self) -> int:
@@ -209,9 +216,9 @@ class _Run:
             number = len(epochs) + 1
             loss = self._epoch(number)
             trained = time.monotonic()
-            if math.isnan(loss):
-                if number > 1 and time.monotonic() > self.deadline:
-                    break
+            if math.isnan(loss) and number > 1 and time.monotonic() > self.deadline:
+                break
+            if math.isnan(loss) or (2 * number > self.epochs and loss > RUINED * self.untrained):
                 raise Diverged(self.settings.learning_rate, self.tokens)
             quality = self._quality()
             epochs.append(Epoch(number, loss, quality, self._dev_loss()))
@@ -263,6 +270,8 @@ class _Run:
                 loss = self._loss(pack)
                 (loss / answers).backward()  # type: ignore[no-untyped-call]
                 total += float(loss.detach())
+            if not self.done:
+                self.untrained = total / answers
             self.change.gather()
             torch.nn.utils.clip_grad_norm_(self.weights, 1.0)
             self.optimizer.step()

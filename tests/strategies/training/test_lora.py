@@ -409,6 +409,20 @@ def test_what_is_dropped_while_learning_depends_on_the_seed_and_nothing_is_after
 
 
 @BOTH
+def test_a_loss_that_stays_above_the_untrained_models_diverges(
+    settings: LoraSettings, tiny_model: TransformersModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though it is a number; the tiny model is too small to be ruined, so that less counts as ruin."""
+    still = replace(settings, learning_rate=1e-9, epochs=4)
+    whole = train(tiny_model, tmp_path / "whole", still)
+    monkeypatch.setattr(lora, "RUINED", 0.9)
+    with pytest.raises(Diverged, match="at a learning rate of 1e-09") as failure:
+        train(tiny_model, tmp_path / "ruined", still)
+    assert failure.value.tokens == whole.tokens * 3 / 4, "half of the epochs may be a beginning"
+    assert len(train(tiny_model, tmp_path / "learnt", replace(settings, epochs=4)).epochs) == 4
+
+
+@BOTH
 def test_base_weights_are_untouched_by_training(
     settings: LoraSettings, tiny_model: TransformersModel, tmp_path: Path
 ) -> None:
