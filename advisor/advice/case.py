@@ -10,7 +10,9 @@ from advisor.evidence import Weighed
 from advisor.flags import flag_of
 from advisor.report import schema
 from advisor.report.schema import INCUMBENT
+from eval.metrics import get_metric
 from eval.reading.text import conjoined
+from eval.statistics import interval_over_fits
 
 SMALL_TEST = 100
 """Test rows; fewer show large differences only."""
@@ -63,6 +65,12 @@ def difference_between(case: Case, a: str, b: str) -> tuple[float, float]:
     """Interval of what `a` is better by than `b`."""
     found = next(c for c in case.weighed.comparisons if {c.a, c.b} == {a, b})
     return found.ci95 if found.a == a else (-found.ci95[1], -found.ci95[0])
+
+
+def recall_range(case: Case, name: str, label: str) -> tuple[float, float]:
+    """95 % range of the share of a label's rows that a strategy finds."""
+    fits = [[row for row in fit if row.targets[0] == label] for fit in case.weighed.fits[name]]
+    return interval_over_fits(get_metric("accuracy"), fits, seed=0)  # by Wilson, without chance
 
 
 def broken_today(case: Case) -> str:

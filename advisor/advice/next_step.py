@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 from typing import Any
 
-from advisor.advice.case import SMALL_TEST, Case, broken_today, flags_of, is_loss, value_of
+from advisor.advice.case import SMALL_TEST, Case, broken_today, flags_of, is_loss, recall_range, value_of
 from advisor.advice.labelling import (
     MOST_LABELS_NAMED,
     labelling_cost,
@@ -17,7 +17,7 @@ from advisor.advice.labelling import (
 )
 from advisor.advice.outlook import told_flip
 from advisor.advice.phrases import as_points, quality_of
-from advisor.advice.shortfall import shortfall_of
+from advisor.advice.shortfall import UNTAUGHT, shortfall_of
 from advisor.decide import CLEAR, Assumptions, Limits, decide
 from advisor.planning import HELD_OUT
 from advisor.report.schema import INCUMBENT
@@ -97,7 +97,8 @@ def _what_to_relax(case: Case) -> str:
     if case.decision.keeps_incumbent and free.advised() == INCUMBENT:
         return late or examples
     if not flags <= {"max_cost_per_1k", "max_latency_ms"}:
-        return f"relax a limit, {f'or {late}' if late else examples}"
+        first = late or (time_first(case) if _rows_may_show_enough(case) else "")
+        return f"relax a limit, {f'or {first}' if first else examples}"
     if _falls_short(case, free):
         return late or examples
     enough = []
@@ -106,6 +107,21 @@ def _what_to_relax(case: Case) -> str:
         if flip := next(flips, None):
             enough.append(f"{flags_of([flag])[0]}: {uncapitalised(told_flip(case, flip).removesuffix('.'))}")
     return f"relax {'; or '.join(enough) or _together(case, str(free.pick()))}"
+
+
+def _rows_may_show_enough(case: Case) -> bool:
+    """Whether more test rows may show that a strategy meets all limits: it misses only some on quality or recall, and
+    they are within its 95 % ranges."""
+
+    def may_meet(name: str, broken: str) -> bool:
+        limit, _, label = broken.partition(" ")
+        if limit == "min_recall":
+            return recall_range(case, name, label)[1] >= case.settings.min_recall[label]
+        quality = case.results[name].quality
+        return limit == "min_quality" and quality is not None and quality.ci95[1] >= (case.settings.min_quality or 0.0)
+
+    strategies = {name: broken for name, broken in case.decision.broken.items() if name != INCUMBENT}
+    return any(all(may_meet(name, limit) for limit in broken) for name, broken in strategies.items())
 
 
 def _together(case: Case, name: str) -> str:
@@ -128,12 +144,19 @@ def _falls_short(case: Case, assumed: Assumptions) -> bool:
 
 
 def _what_may_be_better(case: Case) -> str:
-    """First what the limits shut out, then what was not tried."""
+    """First what the limits shut out, then what was not tried, and the rows that were not tested."""
     beyond = [c for c in case.candidates if c.name in case.decision.broken]
     best = max(beyond, key=lambda c: c.quality, default=None)
     if best is not None and best.quality > value_of(case, case.decision.pick):
         return f"relax a limit first, for {title_in_text(best.name)} is beyond it ({quality_of(case, best.name)})"
-    return _late(case) or f"add examples, or {_another_model(case)}"
+    first = _late(case) or (time_first(case) if _rows_may_beat_untaught(case) else "")
+    return first or f"add examples, or {_another_model(case)}"
+
+
+def _rows_may_beat_untaught(case: Case) -> bool:
+    """Whether it is for want of test rows that nothing is surely better than what learns nothing."""
+    decision = case.decision
+    return decision.verdict == "tie" and not UNTAUGHT.keys().isdisjoint({str(decision.pick), *decision.rivals})
 
 
 def _late(case: Case) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from advisor.advice.case import Case, best_of, difference_between, flags_of, not_as_planned, value_of
+from advisor.advice.case import Case, best_of, difference_between, flags_of, not_as_planned, recall_range, value_of
 from advisor.advice.phrases import as_points, quality_of, the_pick, within_limits
 from advisor.advice.shortfall import shortfall_of
 from advisor.decide import ROUNDING, Aim, Candidate
@@ -14,9 +14,7 @@ from advisor.error_costs import ErrorCosts
 from advisor.report import wording
 from advisor.report.schema import INCUMBENT
 from advisor.report.wording import title_in_text
-from eval.metrics import get_metric
 from eval.reading.text import conjoined
-from eval.statistics import interval_over_fits
 
 
 def scope_of(case: Case) -> str:
@@ -222,8 +220,7 @@ def _most_found(case: Case) -> list[str]:
 
 def _found(case: Case, candidate: Candidate, label: str) -> str:
     rows, recall = case.weighed.label_rows.get(label, 0), candidate.recall.get(label, 0.0)
-    fits = [[row for row in fit if row.targets[0] == label] for fit in case.weighed.fits[candidate.name]]
-    low, high = interval_over_fits(get_metric("accuracy"), fits, seed=0)  # by Wilson, without chance
+    low, high = recall_range(case, candidate.name, label)
     span = f"{wording.hundredths(low)} to {wording.hundredths(high)}"
     least = case.settings.min_recall[label]
     told = wording.near_miss(100 * recall, 100 * least, _whole) if recall < least else ""

@@ -1041,6 +1041,30 @@ def test_what_time_would_settle_is_not_told_to_be_labelled(
     assert told == f"Use it. If the difference matters to you: {RAISED.format(test, f'{examples:,}')}; {settled}"
 
 
+def test_where_nothing_surely_beats_the_commonest_label_the_rows_at_hand_are_to_be_tested_first() -> None:
+    held_out, first = short_of_time(120, 30, HELD_OUT), f"Do not put it to use yet: {RAISED.format(30, 120)}."
+    unsure = Told({"majority": 0.5, "few_shot": 0.6}, error=0.1, **held_out).advice
+    assert (unsure.verdict, unsure.falls_short, unsure.next_step) == ("tie", True, first)
+    late = Told({"majority": 0.5, "few_shot": 0.6}, error=0.1, unfinished=["lora"], **held_out).advice.next_step
+    assert "for want of which fine-tuning (LoRA) was left out" in late, "what was not tried at all comes before"
+    for surely in ({"majority": 0.5, "few_shot": 0.2}, WEAK):
+        assert "--time-budget" not in Told(surely, **held_out).advice.next_step, "more test rows change nothing"
+
+
+def test_limits_that_more_test_rows_may_show_to_be_met_are_not_relaxed_before_those_at_hand_are_tested() -> None:
+    held_out, first = short_of_time(120, 30, HELD_OUT), f"Relax a limit, or {RAISED.format(30, 120)}."
+    nearly = Told({"majority": 0.5, "few_shot": 0.85}, min_quality=0.9, **held_out).advice
+    assert (nearly.verdict, nearly.next_step) == ("none_feasible", first)
+    assert "--time-budget" not in Told({"few_shot": 0.5}, min_quality=0.9, **held_out).advice.next_step
+    dear = {"min_quality": 0.9, "max_cost_per_1k": 0.01, **held_out}
+    assert "--time-budget" not in Told({"few_shot": 0.85}, **dear).advice.next_step, "it stays too dear"
+    recalls = {"majority": {"bad": 0.0}, "few_shot": {"bad": 0.75}}
+    few = Told(CLEAR, min_recall="bad=0.9", recalls=recalls, label_rows={"bad": 4}, **held_out).advice.next_step
+    assert few == first
+    many = Told(CLEAR, min_recall="bad=0.9", recalls=recalls, label_rows={"bad": 100}, **held_out).advice.next_step
+    assert "--time-budget" not in many, "of as many rows 75 are surely fewer than 90"
+
+
 def test_where_nothing_is_known_of_the_rows_needed_those_at_hand_come_before_new_ones() -> None:
     decision = {"verdict": "tie", "rows_needed": None, "confidence": 0.7}
     told = Told(CLOSE, decision=decision, **short_of_time(20_000, 60, HELD_OUT)).advice.next_step
