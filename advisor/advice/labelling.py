@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from advisor.advice.case import Case
 from advisor.planning import FEWER_ROWS, HELD_OUT
@@ -21,10 +22,10 @@ def time_first(case: Case) -> str:
     return f"raise --time-budget first, for it allowed for {plan.test:,} test rows of {case.data.examples:,} examples"
 
 
-def more_of_labels(case: Case, rows: int, words: str = "", labels: int = 1) -> str:
-    """How so many labels that have `rows` test rows, fewer than enough, get enough: by more time, by labelling."""
-    more = to_have_enough(case, rows)
-    label = f"label {more:,} more{words}{labelling_cost(case, more * labels)}"
+def more_of_labels(case: Case, rows: int, words: str = "") -> str:
+    """How labels of which the rarest has `rows` test rows, fewer than enough, get enough: by more time, by labelling."""
+    more = to_label(case, ENOUGH_ROWS_OF_A_LABEL - rows, rows)
+    label = f"label {tens(more):,} more{words}{cost_of_labels(case, [(more, rows)])}"
     return "; then ".join([step for step in (time_first(case), label if more else "") if step])
 
 
@@ -56,6 +57,19 @@ def labelling_cost(case: Case, number: int) -> str:
     """Of so many examples, in brackets; empty where nothing is known of it."""
     each = case.settings.label_usd
     return "" if each is None else f" (about {wording.money(each * number)})"
+
+
+def cost_of_labels(case: Case, wanted: Sequence[tuple[float, int]]) -> str:
+    """Of so many examples of a label that has so many test rows, for each, in brackets.
+
+    To meet them others are labelled too, as many as come with them among the test rows. Empty where nothing is known of
+    the price, or of how often a label comes.
+    """
+    each = case.settings.label_usd
+    if each is None or not all(rows for _, rows in wanted):
+        return ""
+    examples = tens(max(more * case.data.plan.test / rows for more, rows in wanted))
+    return f" (about {examples:,} examples as they come, {wording.money(each * examples)})"
 
 
 def tens(number: float) -> int:

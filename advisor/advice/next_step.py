@@ -9,6 +9,7 @@ from typing import Any
 from advisor.advice.case import SMALL_TEST, Case, broken_today, flags_of, is_loss, recall_range, value_of
 from advisor.advice.labelling import (
     MOST_LABELS_NAMED,
+    cost_of_labels,
     labelling_cost,
     tens,
     time_first,
@@ -52,7 +53,7 @@ def next_step_of(case: Case) -> str:
         wanted = ", ".join(f"{rows} more of {label}" for label, rows in more.items())
         if len(more) > MOST_LABELS_NAMED:
             wanted = f"{sum(more.values()):,} more of the {len(more)} labels with hardly any test rows"
-        cost = labelling_cost(case, sum(more.values()))
+        cost = cost_of_labels(case, [(rows, of_labels[label]) for label, rows in more.items()])
         enough = to_have_enough(case, min(of_labels[label] for label in more))
         of_each = " of each" if len(more) > 1 else ""
         return f"Label more examples and run again: at least {wanted}{cost}, better {enough}{of_each}."

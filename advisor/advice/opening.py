@@ -113,7 +113,7 @@ def _unsure_labels(case: Case) -> str:
         return ""
     named = conjoined([f"{label} ({wording.count(count, 'test row')})" for count, label in scarce[:MOST_LABELS_NAMED]])
     if len(scarce) <= MOST_LABELS_NAMED:
-        more = more_of_labels(case, scarce[0][0], " of each" if len(scarce) > 1 else "", len(scarce))
+        more = more_of_labels(case, scarce[0][0], " of each" if len(scarce) > 1 else "")
         return f"I am not sure about {named}: {more}."
     few = f"have under {FEWEST_ROWS_OF_A_LABEL} test rows"
     if len(scarce) == len(rows):

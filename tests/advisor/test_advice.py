@@ -573,7 +573,7 @@ def test_what_finds_too_few_of_a_label_is_named_and_few_rows_are_a_caveat() -> N
         "How often complaint_new is found was measured on 20 test rows, which is few: label 30 more of it"
         in told.caveats
     )
-    assert "(about 15.00 USD)" in told.caveats
+    assert "(about 300 examples as they come, 150 USD)" in told.caveats, "one test row in ten is one"
     assert "is few" not in Told(PAIR, label_rows={"complaint_new": 60}, **asked).caveats
     assert "No test row is complaint_new" in Told(PAIR, **asked).caveats
 
@@ -627,13 +627,23 @@ def test_further_examples_are_told_with_what_they_cost() -> None:
         "evidence": {"rows_per_label": {"bad": 4, "good": 6}},
     }
     assert (
-        "at least 6 more of bad, 4 more of good (about 8.00 USD)"
+        "at least 6 more of bad, 4 more of good (about 300 examples as they come, 240 USD), better 50"
         in Told(PAIR, label_usd=0.8, **lacking).advice.next_step
-    )
+    ), "of 200 rows 4 are bad; among so many there are 4 more good ones too"
     assert (
-        "I am not sure about bad (5 test rows): label 50 more (about 40.00 USD)."
+        "I am not sure about bad (5 test rows): label 50 more (about 1,800 examples as they come, 1,440 USD)."
         in Told(PAIR, label_usd=0.8, label_rows={"bad": 5, "good": 90}).summary
     )
+
+
+def test_what_no_test_row_is_has_no_price() -> None:
+    """Nothing shows how many examples must be labelled to meet one."""
+    lacking = {
+        "decision": {"verdict": "insufficient_evidence", "label_rows_needed": {"bad": 10, "good": 4}},
+        "evidence": {"rows_per_label": {"bad": 0, "good": 6}},
+    }
+    told = Told(PAIR, label_usd=0.8, **lacking).advice.next_step
+    assert "at least 10 more of bad, 4 more of good, better" in told
 
 
 @pytest.mark.parametrize(
@@ -1074,15 +1084,16 @@ def test_where_nothing_is_known_of_the_rows_needed_those_at_hand_come_before_new
 def test_of_a_label_those_are_to_be_labelled_that_would_lack_though_all_examples_were_tested() -> None:
     """Of 90 examples 22 were tested, 7 of them of one label: some 29 of all are, and 50 are enough."""
     held_out, raised = short_of_time(90, 22, HELD_OUT), RAISED.format(22, 90)
+    priced = "(about 70 examples as they come, 140 USD)"
     told = Told(CLEAR, **held_out, label_rows={"app": 7, "card": 15})
-    assert f"I am not sure about app (7 test rows): {raised}; then label 30 more (about 60.00 USD)." in told.summary
+    assert f"I am not sure about app (7 test rows): {raised}; then label 30 more {priced}." in told.summary
     both = Told(CLEAR, **held_out, label_rows={"app": 7, "card": 8})
-    assert f"{raised}; then label 30 more of each (about 120 USD)." in both.summary
+    assert f"{raised}; then label 30 more of each {priced}." in both.summary
     many = Told(CLEAR, **short_of_time(900, 22, HELD_OUT), label_rows={"app": 7, "card": 15})
     assert f"I am not sure about app (7 test rows): {RAISED.format(22, 900)}." in many.summary
     found = {name: {"app": 1.0} for name in CLEAR}
     asked = Told(CLEAR, **held_out, label_rows={"app": 7}, min_recall="app=0.5", recalls=found)
-    assert f"on 7 test rows, which is few: {raised}; then label 30 more of it (about 60.00 USD)." in asked.caveats
+    assert f"on 7 test rows, which is few: {raised}; then label 30 more of it {priced}." in asked.caveats
 
 
 def test_unscored_rows_that_could_change_the_pick_are_no_evidence() -> None:
