@@ -19,6 +19,8 @@ from eval.reading.text import conjoined
 from strategies.base import TRAINED
 
 NOT_AS_GIVEN = (*LOST, "masked_outputs")
+NOT_MEASURED = ("unseen_labels", "unlearnt_labels", "untested_groups")
+"""Findings of labels and groups that the figures say nothing of, or that nothing could learn."""
 MANY_LOST = 0.05
 """Share of the examples beyond which the advice tells of rows that were left out, masked, or say nothing."""
 A_POINT = 0.01
@@ -50,7 +52,7 @@ def caveats_of(case: Case) -> list[str]:
     caveats += [
         f.message for f in case.data.findings if f.code in NOT_AS_GIVEN and f.count > MANY_LOST * case.data.examples
     ]
-    caveats += [f.message for f in case.data.findings if f.code in ("unseen_labels", "untested_groups")]
+    caveats += [f.message for f in case.data.findings if f.code in NOT_MEASURED]
     caveats += [*_unmeasured(case), *_cuts(plan), *arrivals_of(case), *_about_fits(case)]
     if case.decision.pick is not None and not case.is_kept:
         it = title_in_text(case.decision.pick)

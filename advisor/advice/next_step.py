@@ -94,7 +94,7 @@ def _what_to_relax(case: Case) -> str:
     """
     flags = {flag for name, broken in case.decision.broken.items() if name != INCUMBENT for flag in broken}
     late, assumed = _late(case), case.weighed.assumptions
-    free, examples = replace(assumed, limits=Limits()), f"add examples, or {_another_model(case)}"
+    free, examples = replace(assumed, limits=Limits()), _learn_more(case)
     if case.decision.keeps_incumbent and free.advised() == INCUMBENT:
         return late or examples
     if not flags <= {"max_cost_per_1k", "max_latency_ms"}:
@@ -151,7 +151,7 @@ def _what_may_be_better(case: Case) -> str:
     if best is not None and best.quality > value_of(case, case.decision.pick):
         return f"relax a limit first, for {title_in_text(best.name)} is beyond it ({quality_of(case, best.name)})"
     first = _late(case) or (time_first(case) if _rows_may_beat_untaught(case) else "")
-    return first or f"add examples, or {_another_model(case)}"
+    return first or _learn_more(case)
 
 
 def _rows_may_beat_untaught(case: Case) -> bool:
@@ -173,6 +173,12 @@ def _failed(case: Case) -> str:
     """What else was to be tried and failed; empty where nothing did."""
     failed = [title_in_text(result.name) for result in case.results.values() if result.status == "failed"]
     return f"see first why {conjoined(failed)} failed (the table of strategies says), then run again" if failed else ""
+
+
+def _learn_more(case: Case) -> str:
+    """To learn from more examples, or with another model."""
+    lacks_labels = any(finding.code == "unlearnt_labels" for finding in case.data.findings)
+    return f"add examples{', first of labels that no training row has' if lacks_labels else ''}, or {_another_model(case)}"
 
 
 def _another_model(case: Case) -> str:

@@ -673,6 +673,17 @@ def test_no_larger_model_is_advised_where_no_language_model_was_tried() -> None:
         assert "add examples, or try a larger model with --model." in some
 
 
+def test_examples_of_labels_that_no_training_row_has_are_to_be_added_first() -> None:
+    message = "3 test rows have labels that no training row has: 'bad' (3 rows)."
+    found = schema.Finding(code="unlearnt_labels", severity="warning", count=3, rows=[], message=message, action="Add.")
+    asked: dict[str, Any] = {"min_recall": "bad=0.5", "recalls": {"tfidf_linear": {"bad": 0.0}, "few_shot": {"bad": 0}}}
+    told = Told(PAIR, label_rows={"bad": 3}, findings=[found], **asked).advice
+    first = "add examples, first of labels that no training row has, or try a larger model with --model."
+    assert told.next_step == f"Relax a limit, {first}"
+    assert message in told.caveats
+    assert Told(WEAK, findings=[found]).advice.next_step == f"Do not put it to use yet: {first}"
+
+
 def test_what_takes_too_long_or_costs_too_much_is_not_mended_by_examples_or_a_larger_model() -> None:
     """The limit is named, with the figure that would do."""
     pair = {"majority": 0.5, "few_shot": 0.9}
@@ -915,6 +926,7 @@ def test_on_few_rows_that_leaders_are_close_may_be_chance() -> None:
     ("code", "count", "is_told"),
     [
         ("unseen_labels", 2, True),
+        ("unlearnt_labels", 2, True),
         ("untested_groups", 2, True),
         ("masked_outputs", 50, True),
         ("masked_outputs", 2, False),
