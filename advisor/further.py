@@ -333,7 +333,9 @@ def inputs_of(run: Path, path: str, input_columns: Sequence[str] = ()) -> tuple[
         return [clean(line) for line in lines], [*_said(assumed(path, decoded)), "Read each line as an input."]
     table = read_table(path)
     inputs, sentence = map_inputs(table, input_columns or _own_columns(run, table))
-    return inputs, [*_said(table.findings), sentence]
+    # empty rows are not ignored here: each has an answer, which says so
+    found = [finding for finding in table.findings if not (table.blank and finding.code == "empty_input")]
+    return inputs, [*_said(found), sentence]
 
 
 def _said(findings: Sequence[Finding]) -> list[str]:

@@ -23,7 +23,7 @@ def time_first(case: Case) -> str:
 
 
 def more_of_labels(case: Case, rows: int, words: str = "") -> str:
-    """How labels of which the rarest has `rows` test rows, fewer than enough, get enough: by more time, by labelling."""
+    """How labels, the rarest of which has `rows` test rows, too few, get enough: by more time, by labelling."""
     more = to_label(case, ENOUGH_ROWS_OF_A_LABEL - rows, rows)
     label = f"label {tens(more):,} more{words}{cost_of_labels(case, [(more, rows)])}"
     return "; then ".join([step for step in (time_first(case), label if more else "") if step])

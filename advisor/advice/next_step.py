@@ -6,7 +6,16 @@ import math
 from dataclasses import replace
 from typing import Any
 
-from advisor.advice.case import SMALL_TEST, Case, broken_today, flags_of, is_loss, recall_range, value_of
+from advisor.advice.case import (
+    SMALL_TEST,
+    Case,
+    broken_today,
+    flags_of,
+    is_loss,
+    recall_range,
+    unknown_today,
+    value_of,
+)
 from advisor.advice.labelling import (
     MOST_LABELS_NAMED,
     cost_of_labels,
@@ -42,7 +51,7 @@ def next_step_of(case: Case) -> str:
         return ASK_AGAIN
     if decision.verdict == "none_feasible":
         step = _what_to_relax(case)
-        return f"Keep today's system. For another: {step}." if decision.keeps_incumbent else f"{capitalised(step)}."
+        return f"{_keep_today(case)}. For another: {step}." if decision.keeps_incumbent else f"{capitalised(step)}."
     if "alternatives" in decision.lacks:
         return f"{capitalised(_late(case) or _failed(case) or 'compare it with further strategies (--strategies)')}."
     if _ROWS & set(decision.lacks) and time_first(case):
@@ -65,7 +74,7 @@ def next_step_of(case: Case) -> str:
         until = "keep today's system" if decision.keeps_incumbent else "use what is advised"
         return f"{capitalised(_late(case))}; until then {until}."
     if decision.keeps_incumbent and decision.pick:
-        return "Keep today's system: no strategy within the limits is better by more than counts as equal."
+        return f"{_keep_today(case)}: no strategy within the limits is better by more than counts as equal."
     if shortfall_of(case):
         return f"Do not put it to use yet: {_what_may_be_better(case)}."
     if is_loss(case):
@@ -78,6 +87,12 @@ def next_step_of(case: Case) -> str:
     if not case.is_kept:
         return "Compare in a new folder with --keep all, then try it."
     return "Try it on texts of your own with `advisor predict`, then on further labelled rows with `advisor evaluate`."
+
+
+def _keep_today(case: Case) -> str:
+    """Only if it meets limits of which nobody knows whether it does."""
+    unknown = unknown_today(case)
+    return f"Find out whether today's system meets {unknown}; if so, keep it" if unknown else "Keep today's system"
 
 
 def _awaits_timing(case: Case) -> bool:
@@ -178,7 +193,8 @@ def _failed(case: Case) -> str:
 def _learn_more(case: Case) -> str:
     """To learn from more examples, or with another model."""
     lacks_labels = any(finding.code == "unlearnt_labels" for finding in case.data.findings)
-    return f"add examples{', first of labels that no training row has' if lacks_labels else ''}, or {_another_model(case)}"
+    first = ", first of labels that no training row has" if lacks_labels else ""
+    return f"add examples{first}, or {_another_model(case)}"
 
 
 def _another_model(case: Case) -> str:

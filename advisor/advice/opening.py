@@ -6,7 +6,7 @@ from advisor.advice.case import Case, best_of, difference_between, not_as_planne
 from advisor.advice.labelling import MOST_LABELS_NAMED, more_of_labels
 from advisor.advice.phrases import as_points, in_points, quality_of, within_limits
 from advisor.advice.reasons import against_incumbent, cost_reason
-from advisor.advice.shortfall import shortfall_of
+from advisor.advice.shortfall import shortfall_of, weakness_of
 from advisor.decide import EQUAL_COST, FEWEST_ROWS_OF_A_LABEL
 from advisor.economics import Money, break_even
 from advisor.report import wording
@@ -34,7 +34,9 @@ def headline_of(case: Case) -> str:
         none = "Too little evidence for a recommendation: no" if too_little else "No"
         return f"{none} strategy meets the limits{nor}; {measured}."
     figures = f"{title_in_text(decision.pick)}: {quality_of(case, decision.pick)}"
-    in_its_place = f"The best to put in its place is {figures}."
+    weakness, among = weakness_of(case), "within them" if decision.broken else "of those tried"
+    best_of_weak = f"{weakness}; the best {among} is {figures}."
+    in_its_place = best_of_weak if weakness else f"The best to put in its place is {figures}."
     if "alternatives" in decision.lacks:
         return f"No recommendation: nothing was measured beside {figures}."
     if decision.verdict == "insufficient_evidence" and decision.keeps_incumbent:
@@ -43,9 +45,8 @@ def headline_of(case: Case) -> str:
         return f"Too little evidence for a recommendation; what these rows favour is {figures}."
     if decision.keeps_incumbent:
         return f"{keep_today}: {quality_of(case, INCUMBENT)}. {in_its_place}"
-    shortfall, among = shortfall_of(case), "within them" if decision.broken else "of those tried"
-    if shortfall:
-        return f"{shortfall}; the best {among} is {figures}."
+    if shortfall_of(case):
+        return best_of_weak
     return f"Of what was measured, use {figures}." if not_as_planned(case) else f"Use {figures}."
 
 

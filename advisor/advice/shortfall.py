@@ -18,13 +18,18 @@ UNTAUGHT = {"majority": "giving every input the commonest label", "copy_input": 
 
 
 def shortfall_of(case: Case) -> str:
+    """That of `weakness_of`; empty where today's system could be kept, for what counts then is the gain over it."""
+    decision = case.decision
+    return "" if decision.gain is not None and INCUMBENT not in decision.broken else weakness_of(case)
+
+
+def weakness_of(case: Case) -> str:
     """Why even the best is no solution, in words. Empty where it is one, or the client's own measure says so.
 
-    It may be that nothing was learnt from the inputs, or surely less than half of what is wanted is got right. Where
-    today's system could be kept, what counts is the gain over it.
+    It may be that nothing was learnt from the inputs, or surely less than half of what is wanted is got right.
     """
     decision = case.decision
-    if decision.pick is None or (decision.gain is not None and INCUMBENT not in decision.broken):
+    if decision.pick is None:
         return ""
     settings, within = case.settings, within_limits(case)
     possible = [c.name for c in case.possible]

@@ -174,10 +174,11 @@ def contenders(report: Report) -> list[Contender]:
         roles.setdefault(str(report.recommendation.runner_up), []).append("Runner-up")
     if find(report, INCUMBENT):
         roles[INCUMBENT] = ["In use today"]
-    plain = next((s for s in best if s.model is None), None)
-    if plain:
-        words = "Needs no language model" if plain.name in roles else "Best without a language model"
-        roles.setdefault(plain.name, []).append(words)
+    plain = [s.name for s in best if s.model is None]
+    for name in roles.keys() & plain:
+        roles[name].append("Needs no language model")
+    if plain and plain[0] not in roles:
+        roles[plain[0]] = ["Best without a language model"]
     return [Contender(report.result(name), tuple(words)) for name, words in roles.items()]
 
 

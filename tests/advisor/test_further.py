@@ -333,6 +333,7 @@ def test_rows_that_cannot_be_read_keep_their_place_among_the_answers(
         found, said = answered(tmp_path, file)
         assert found == [("hi", None), *between, ("bye", None), empty]
         assert any(f"1 line of {file.name} is not" in sentence for sentence in said)
+        assert not any("Ignored" in sentence for sentence in said), "each empty row has a line"
 
 
 def test_all_that_reading_found_is_said_of_further_rows(tmp_path: Path) -> None:

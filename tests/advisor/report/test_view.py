@@ -71,6 +71,15 @@ def test_todays_system_stands_beside_the_others_but_is_neither_a_baseline_nor_th
     assert "TF-IDF + linear classifier (82 of 100, 73–88 %; under 0.0001 USD per 1,000; p95 under 1 ms)" in sentence
 
 
+def test_all_that_are_shown_and_need_no_language_model_say_so(sample_report: Build) -> None:
+    report = sample_report()
+    report.recommendation.strategy, report.recommendation.runner_up = "tfidf_linear", "embedding_linear"
+    assert [(c.result.name, c.roles) for c in view.contenders(report)] == [
+        ("tfidf_linear", ("Recommended", "Needs no language model")),
+        ("embedding_linear", ("Runner-up", "Needs no language model")),
+    ]
+
+
 def stopped(report: Report, name: str, value: float) -> Report:
     """The report with a strategy that stopped early on few rows, on which it happened to be that good."""
     quality = report.result(name).quality
