@@ -22,6 +22,7 @@ class Code(StrEnum):
     LABEL_VARIANTS = "label_variants"
     EMPTY_OUTPUT = "empty_output"
     EMPTY_INPUT = "empty_input"
+    BLIND_METRIC = "blind_metric"
     CLASS_IMBALANCE = "class_imbalance"
     SINGLE_LABEL = "single_label"
     TOO_FEW_EXAMPLES = "too_few_examples"

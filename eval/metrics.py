@@ -90,7 +90,7 @@ class Metric:
     binary: bool = False
     """Every row is right or wrong."""
     likeness: bool = False
-    """Says how alike texts are rather than how much is right: no text but the wanted one comes near to 1."""
+    """Says how alike texts are rather than how much is right: seldom does a text but the wanted one come near to 1."""
     summands: Callable[[Sequence[ScoredRow]], Table] = scores_and_ones
     """What each row adds to the sums that the value is made of (shape: kinds × rows)."""
     of_sums: Callable[[Floats], Floats] = mean_of

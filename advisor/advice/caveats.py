@@ -19,7 +19,7 @@ from eval.reading.text import conjoined
 from strategies.base import TRAINED
 
 NOT_AS_GIVEN = (*LOST, "masked_outputs")
-NOT_MEASURED = ("unseen_labels", "unlearnt_labels", "untested_groups")
+NOT_MEASURED = ("blind_metric", "unseen_labels", "unlearnt_labels", "untested_groups")
 """Findings of labels and groups that the figures say nothing of, or that nothing could learn."""
 MANY_LOST = 0.05
 """Share of the examples beyond which the advice tells of rows that were left out, masked, or say nothing."""

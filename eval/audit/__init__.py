@@ -18,6 +18,7 @@ from eval.audit.balance import (
     too_few_examples,
     unseen_labels,
 )
+from eval.audit.blind_metric import blind_metric
 from eval.audit.contents import (
     invalid_json_output,
     joined_labels,
@@ -146,6 +147,7 @@ def _rows(task: Task, examples: Sequence[Example]) -> Iterator[Finding | None]:
         yield class_imbalance(task, examples)
         yield from rare_labels(examples)
         yield unseen_labels(task, examples)
+    yield blind_metric(task, examples)
     yield from _of_each(task, examples)
 
 

@@ -942,6 +942,7 @@ def test_on_few_rows_that_leaders_are_close_may_be_chance() -> None:
 @pytest.mark.parametrize(
     ("code", "count", "is_told"),
     [
+        ("blind_metric", 2, True),
         ("unseen_labels", 2, True),
         ("unlearnt_labels", 2, True),
         ("untested_groups", 2, True),
