@@ -31,8 +31,8 @@ def blind_metric(task: Task, examples: Sequence[Example]) -> Finding | None:
     if mark < BLIND_TO_OTHERS:
         return None
     message = (
-        f"{metric.title} hardly tells right answers from wrong ones here: for half of the outputs, a different one from "
-        f"another example, would still get {math.floor(100 * mark)} of 100 points or more ({given}'s for {place}, say)."
+        f"{metric.title} hardly tells right answers from wrong ones here: for half of the outputs, a different one of "
+        f"another example would still get {math.floor(100 * mark)} of 100 points or more ({given}'s for {place}, say)."
     )
     action = (
         "Measured by it all the same; a high figure proves little. Give the word or number that decides in a column of "

@@ -1,4 +1,5 @@
 """Spellings of labels that are one label: merged where only case, spaces or Unicode form differ, else only reported.
+Labels with a remark are only reported, too.
 
 An underscore or a hyphen between letters counts as a space.
 """
@@ -12,6 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import replace
 
 from eval.audit.balance import named
+from eval.audit.contents import joined_labels
 from eval.contracts import Example
 from eval.findings import Finding
 from eval.reading.text import counted, listed
@@ -29,6 +31,8 @@ _SPACE = re.compile(r"(?<=[^\W\d_])[\s_-]+(?=[^\W\d_])|\s+")
 _WHOLE = re.compile(r"-?\d+\.0+")
 """How worksheets and data frames write whole numbers."""
 _JOINT = re.compile(r"(?<=[^\W\d_])[ /.]+(?=[^\W\d_])")
+_REMARK = re.compile(r"[,;:.!]\s|\s*[(\[]|\s[-–—]+\s|[，；：。！（]")
+"""How a remark after a label may begin. Other signs (a > b, a/b) are parts of names."""
 _Gap = tuple[str, tuple[str, ...], str]
 """What stands around a word of a label: the signs, the other words (the word's place left empty); its first letter."""
 
@@ -106,6 +110,23 @@ def suspected_typos(examples: Sequence[Example], stated: Collection[str] = ()) -
     return suspects
 
 
+def remarked(examples: Sequence[Example], stated: Collection[str] = ()) -> dict[str, str]:
+    """Return labels that begin as a more frequent one and go on with a remark in words, with that one.
+
+    Labels that the client states have no remarks, and joined labels are none (`joined_labels` tells of them).
+    """
+    counts = Counter(example.target for example in examples)
+    forms = {label_form(label): label for label in counts}
+    found = {}
+    for label in (label for label in counts if label not in stated):
+        for mark in _REMARK.finditer(label):
+            bare, remark = forms.get(label_form(label[: mark.start()]), ""), label[mark.end() :]
+            is_remark = _WORD.search(remark) and label_form(remark) not in forms
+            if is_remark and counts[bare] >= max(FREQUENT, counts[label] + 1):
+                found[label] = bare
+    return found if found and not joined_labels(examples) else {}
+
+
 def _without_punctuation(label: str) -> str:
     return _JOINT.sub("", label_form(label)).rstrip(" .,;:!?")
 
@@ -133,7 +154,7 @@ def _words(text: str) -> list[str]:
 def label_variants(
     examples: Sequence[Example], kept: Mapping[str, str], stated: Collection[str] = (), *, merged: bool = True
 ) -> list[Finding]:
-    """Report the variants in `kept`, `merged` or not, and the suspected typos among what is left.
+    """Report the variants in `kept`, `merged` or not, and the suspected typos and remarks among what is left.
 
     `examples` are as they were read.
     """
@@ -154,8 +175,20 @@ def label_variants(
         )
         action = 'Kept as they are. Repair them, or name every label under "labels" in the task file.'
         findings.append(Finding("label_variants", "warning", len(rows), rows, message, action))
+    remarks = remarked(as_merged, stated)
+    if rows := _rows(as_merged, remarks):
+        seems = "seems" if len(remarks) == 1 else "seem"
+        message = (
+            f"{counted(len(remarks), 'label')} {seems} to be another label with a remark, in "
+            f"{counted(len(rows), 'row')}: {_pairs(remarks)}. Each counts as a label of its own, and an answer without "
+            "the remark as wrong."
+        )
+        action = (
+            'Kept as they are. Give remarks a column of their own, or name every label under "labels" in the task file.'
+        )
+        findings.append(Finding("label_variants", "warning", len(rows), rows, message, action))
     targets = {target for example in as_merged for target in example.targets}
-    unstated = sorted(targets - set(stated) - set(suspects)) if stated else []
+    unstated = sorted(targets - set(stated) - set(suspects) - set(remarks)) if stated else []
     if unstated:
         rows = _rows(as_merged, dict.fromkeys(unstated, ""))
         labels = listed(map(named, unstated))

@@ -73,7 +73,7 @@ def test_a_few_outputs_that_are_much_alike_do_no_harm() -> None:
 def test_outputs_that_come_back_are_right_there() -> None:
     replies = [prose(i, random.Random(i)) for i in range(5)]
     assert blind_metric(task("rougeL"), answered(lambda i, _: replies[i % 5])) is None
-    assert blind_metric(task("rougeL"), answered(lambda i, _: "We have passed it on, thank you" + "." * (i % 2))) is None
+    assert blind_metric(task("rougeL"), answered(lambda i, _: "We have passed it on, thanks" + "." * (i % 2))) is None
 
 
 def test_another_accepted_answer_is_no_wrong_one() -> None:

@@ -7,7 +7,15 @@ from time import process_time
 
 import pytest
 
-from eval.audit.spellings import label_form, label_variants, merge_spellings, respelt, spellings, suspected_typos
+from eval.audit.spellings import (
+    label_form,
+    label_variants,
+    merge_spellings,
+    remarked,
+    respelt,
+    spellings,
+    suspected_typos,
+)
 from eval.contracts import Example
 
 
@@ -154,3 +162,49 @@ def test_labels_that_the_task_does_not_state_are_told() -> None:
 def test_an_output_that_is_a_label_stays_as_it_is() -> None:
     examples = [Example("1", "a", ("us",)), Example("2", "b", ("US",))]
     assert respelt(["us", "US", "Us"], examples)[:2] == ("us", "US")
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        "Yes, up to the sum insured", "Yes - excess of 150 EUR applies", "yes (see exclusions)", "Yes: with an excess",
+        "Yes. The policy says so.", "Yes – partly", "Yes (1) see there",
+    ],
+)  # fmt: skip
+def test_a_label_with_a_remark_is_told_with_the_label_that_it_may_be(label: str) -> None:
+    examples = labelled({"Yes": 20, "No": 20, label: 6})
+    assert remarked(examples) == {label: "Yes"}
+    (finding,) = label_variants(examples, {})
+    assert (finding.code, finding.severity, finding.count) == ("label_variants", "warning", 6)
+    assert f"1 label seems to be another label with a remark, in 6 rows: '{label}' for 'Yes'." in finding.message
+    assert '"labels"' in finding.action
+    assert label_variants(examples, {}, ("Yes", "No", label)) == []
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        "Yesterday", "Yes, 2", "Yes > refund", "Yes/Maybe", "yes_card", "Yes no", "Yes-man", "Yes.man",
+        "Maybe, see there", "Yes", "Yes, No",
+    ],
+)  # fmt: skip
+def test_a_label_that_goes_on_otherwise_is_another(label: str) -> None:
+    assert remarked(labelled({"Yes": 20, "No": 20, label: 6})) == {}
+
+
+def test_a_remark_is_told_of_a_more_frequent_label_only() -> None:
+    assert remarked(labelled({"Yes": 4, "No": 20, "Yes, partly": 3})) == {}
+    assert remarked(labelled({"Yes": 20, "No": 20, "Yes, partly": 20})) == {}
+    counts = {"Yes": 30, "No": 20, "Yes, partly": 10, "Yes, partly (see there)": 3}
+    assert remarked(labelled(counts))["Yes, partly (see there)"] == "Yes, partly"
+
+
+def test_joined_labels_have_no_remarks() -> None:
+    counts = {"billing": 20, "login": 20, "billing, login": 5, "login, urgent": 5, "billing, urgent": 4}
+    assert remarked(labelled(counts)) == {}
+
+
+def test_a_label_with_a_remark_is_not_told_twice() -> None:
+    examples = labelled({"Yes": 20, "No": 20, "Yes, partly": 6, "legal": 2})
+    remark, unstated = label_variants(examples, {}, ("Yes", "No"))
+    assert (remark.count, unstated.count) == (6, 2)
