@@ -11,7 +11,7 @@ from typing import Any
 
 from eval.contracts import Document, Example
 from eval.findings import Finding
-from eval.reading.text import counted, listed
+from eval.reading.text import UNSPACED, counted, listed
 
 SURE = 0.9
 """Probability; on texts of a few words the identifier seldom reaches it, which keeps names and titles out."""
@@ -32,8 +32,13 @@ SCRIPTS = {
     "HIRAGANA": "ja", "KATAKANA": "ja", "CJK": "zh",
 }  # fmt: skip
 """The commonest language of scripts, by the first word of their letters' Unicode names."""
-_NO_LANGUAGE = re.compile(r"https?://\S+|\S+@\S+|[^\W_]*\d[\w.-]*|\w+[_.(/\\]\w*|[^\w\s'’.,;:!?-]|\b[A-Z]{2,}\b")
-"""Links, addresses, figures, identifiers, code and abbreviations."""
+_SIGN, _LETTER = rf"[^\s{UNSPACED}]", rf"[^\W{UNSPACED}]"
+_NO_LANGUAGE = re.compile(
+    rf"https?://{_SIGN}+|{_SIGN}+@{_SIGN}+|[^\W_{UNSPACED}]*\d(?:{_LETTER}|[.-])*|{_LETTER}+[_.(/\\]{_LETTER}*"
+    r"|[^\w\s'’.,;:!?-]|\b[A-Z]{2,}\b"
+)
+"""Links, addresses, figures, identifiers, code and abbreviations. What is written without spaces is no part of them:
+they would end with the sentence only."""
 
 
 def language_mismatch(

@@ -60,6 +60,20 @@ def test_another_script_is_another_language_however_unsure_which(text: str, lang
     assert language_of(text) == language
 
 
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("請求書4711の金額が間違っています", "ja"),
+        ("注文4711はいつ届きますか", "ja"),
+        ("7月3日にhttps://example.org/aを見て連絡先ada@example.orgに書きました", "ja"),
+        ("请问订单12345什么时候可以发货?", "zh"),
+        ("เลขที่คำสั่งซื้อ12345ยังไม่มาถึง", "th"),
+    ],
+)
+def test_figures_and_names_within_a_script_without_spaces_take_nothing_with_them(text: str, language: str) -> None:
+    assert language_of(text) == language
+
+
 def test_foreign_inputs_are_named_with_their_language() -> None:
     (finding,) = language_mismatch(rows(*GERMAN, *ENGLISH * 3), (), languages=["en"], made_for="minilm")
     assert (finding.count, finding.rows) == (4, ("0", "1", "2", "3"))
