@@ -20,7 +20,7 @@ from strategies.base import TRAINED
 
 NOT_AS_GIVEN = (*LOST, "masked_outputs")
 NOT_MEASURED = ("blind_metric", "unseen_labels", "unlearnt_labels", "untested_groups")
-"""Findings of labels and groups that the figures say nothing of, or that nothing could learn."""
+"""Findings of what the figures say nothing of, or of what nothing could learn."""
 MANY_LOST = 0.05
 """Share of the examples beyond which the advice tells of rows that were left out, masked, or say nothing."""
 A_POINT = 0.01

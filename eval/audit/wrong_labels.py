@@ -12,6 +12,7 @@ from eval.audit.balance import named
 from eval.contracts import Example
 from eval.findings import Finding
 from eval.reading.text import counted, listed
+from eval.statistics import wilson
 
 CONFIDENT = 0.5
 """Probability of the other label from which on it is believed."""
@@ -27,7 +28,8 @@ def likely_wrong_labels(
     """Report the rows whose label a classifier that was not fitted on them confidently contradicts, worst first.
 
     `probabilities` has the shape examples × labels and comes from cross-fitting. Passed over are rows with NaN, which
-    were not predicted, rows whose target is not among the labels, and rows of a label that is far outnumbered. The
+    were not predicted, rows whose target is not among the labels, and rows of a label that is far outnumbered. None is
+    reported where the classifier is not surely right more often than the commonest label is: it cannot judge. The
     method is confident learning (Northcutt, Jiang and Chuang 2021) as in cleanlab, with both of its pruning rules
     agreeing.
     """
@@ -38,10 +40,13 @@ def likely_wrong_labels(
     if len(labels) < 2 or len({examples[i].target for i in known}) < 2:
         return None
     given = np.array([number[examples[i].target] for i in known])
+    counts = np.bincount(given, minlength=len(labels))
+    right = sum(labels[int(probabilities[i].argmax())] in examples[i].targets for i in known)
+    if wilson(right, len(known))[0] <= counts.max() / len(known):
+        return None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of labels with too few rows to be judged
         issues = find_label_issues(given, probabilities[known], return_indices_ranked_by="self_confidence", n_jobs=1)
-    counts = np.bincount(given, minlength=len(labels))
     rows = []
     for example, likelihoods in ((examples[known[i]], probabilities[known[i]]) for i in issues):
         best = int(likelihoods.argmax())

@@ -46,6 +46,19 @@ def test_right_labels_are_left_alone() -> None:
     assert likely_wrong_labels(examples, probabilities, LABELS) is None
 
 
+def test_a_classifier_that_is_hardly_better_than_the_commonest_label_is_not_believed() -> None:
+    """It learns nothing from two texts that are compared, say, and is right in 66 of 100 rows all the same."""
+    rng = np.random.default_rng(0)
+    truth = rng.random(100) < 0.4
+    says = np.where(rng.random(100) < 0.34, ~truth, truth)
+    probabilities = np.where(says[:, None], [0.05, 0.95], [0.95, 0.05])
+    examples = [Example(f"r{i}", f"text {i}", (LABELS[int(label)],)) for i, label in enumerate(truth)]
+    assert likely_wrong_labels(examples, probabilities, LABELS[:2]) is None
+    better = np.where((rng.random(100) < 0.1) ^ truth, 0.95, 0.05)
+    finding = likely_wrong_labels(examples, np.column_stack((1 - better, better)), LABELS[:2])
+    assert finding is not None, "one that is right in 90 of 100 rows is"
+
+
 def test_an_unsure_classifier_is_not_believed() -> None:
     examples, probabilities = case()
     assert likely_wrong_labels(relabel(examples, (3, 40)), 0.7 / 3 + 0.3 * probabilities, LABELS) is None
