@@ -377,12 +377,16 @@ JSON_FIELD_F1 = Metric(
 LABEL_METRICS = ("accuracy", "macro_f1")
 MEAN_ERROR = "mean_absolute_error"
 """The one secondary figure that is no share, and of which less is better."""
-SHORTEST_SCALE = 3
-"""Labels; two whole numbers are as far apart as any two labels."""
+SHORTEST_SCALE, FEWEST_NUMBERS = 3, 5
+"""Labels: two whole numbers are as far apart as any two labels; a few that are no scale may be mere names."""
 LEAST_OF_LEVELS = 0.8
 """Share of a scale's levels that are labels."""
 _ON_SCALE = (re.compile(r"0|-?[1-9]\d{0,8}|-?(?:0|[1-9]\d{0,8})\.5"), re.compile(r"-?(?:0|[1-9]\d{0,8})\.[05]"))
 """Whole numbers and halves, as people write them and as data frames do (1.0)."""
+_PLAIN_NUMBER = re.compile(r"-?(?:0|[1-9]\d{0,8})(?:\.\d{1,6})?")
+_NAMES = re.compile(r"\d{3,}")
+"""Numbers that are as long as each other and have three figures or more (404, 503) are more likely codes."""
+_ENDING, _DECIMAL_COMMA = re.compile(r" ?%$|/\d+$"), re.compile(r",(?=\d{1,2}$)")
 
 SECONDARY: dict[str, tuple[str, ...]] = {
     "accuracy": ("macro_f1",),
@@ -396,23 +400,52 @@ SECONDARY: dict[str, tuple[str, ...]] = {
 }
 
 
-def step_of_scale(labels: Collection[str]) -> float:
-    """The step between labels that are a scale, so that a miss may be a near one; 0 where they are none.
+@dataclass(frozen=True)
+class Scale:
+    """Labels that are numbers, so that a miss may be a near one."""
 
-    A scale (stars from 1 to 5) is of whole numbers, or of these and halves (step 0.5), three at the least and written
-    alike. Of five levels one may be missing, as a seldom one may from few rows.
+    low: float
+    high: float
+    step: float
+    """Between levels; 0 where the numbers lie anyhow."""
+    ending: str
+    """What stands behind each: "%", "/5"; mostly nothing."""
+    form: re.Pattern[str]
+
+    def ends_or(self, text: str) -> tuple[float, ...]:
+        """The number that a text names; both ends where it is none of the scale, beyond them or no level."""
+        bare = _bare(collapse(text), self.ending)
+        number = float(bare) if self.form.fullmatch(bare) else float("nan")
+        is_level = self.low <= number <= self.high and (not self.step or (number - self.low) % self.step == 0)
+        return (number,) if is_level else (self.low, self.high)
+
+
+def scale_of(labels: Collection[str]) -> Scale | None:
+    """The scale that labels are, written alike; a decimal comma, and the same "%" or "/5" behind each, do no harm.
+
+    Levels (stars from 1 to 5) are whole numbers, or these and halves (step 0.5), three at the least. Of five one may be
+    missing, as a seldom one may from few rows. Other numbers are quantities where there are some and they do not look
+    like codes. None for all other labels.
     """
-    if _form_of(labels) is None:
-        return 0.0
-    numbers = set(map(float, labels))
+    texts = set(map(collapse, labels))
+    endings = {found[0] if (found := _ENDING.search(text)) else "" for text in texts}
+    bare = {_bare(text, min(endings)) for text in texts} if len(endings) == 1 else set()
+    form = next((form for form in (*_ON_SCALE, _PLAIN_NUMBER) if bare and all(map(form.fullmatch, bare))), None)
+    if form is None:
+        return None
+    numbers = set(map(float, bare))
+    low, high = min(numbers), max(numbers)
     step = 1.0 if all(map(float.is_integer, numbers)) else 0.5
-    is_scale = len(numbers) >= max(SHORTEST_SCALE, LEAST_OF_LEVELS * ((max(numbers) - min(numbers)) / step + 1))
-    return step if is_scale else 0.0
+    levels = len(numbers) >= max(SHORTEST_SCALE, LEAST_OF_LEVELS * ((high - low) / step + 1))
+    if form is not _PLAIN_NUMBER and levels:
+        return Scale(low, high, step, min(endings), form)
+    are_names = len(set(map(len, bare))) == 1 and all(map(_NAMES.fullmatch, bare))
+    is_many = len(numbers) >= FEWEST_NUMBERS and not are_names
+    return Scale(low, high, 0.0, min(endings), _PLAIN_NUMBER) if is_many else None
 
 
-def _form_of(labels: Collection[str]) -> re.Pattern[str] | None:
-    """How the numbers of a scale are written, where all are written alike."""
-    return next((form for form in _ON_SCALE if all(map(form.fullmatch, labels))), None)
+def _bare(text: str, ending: str) -> str:
+    return _DECIMAL_COMMA.sub(".", text.removesuffix(ending))
 
 
 def errors_on_scale(
@@ -421,21 +454,18 @@ def errors_on_scale(
     """How far answers are from the nearest accepted one, where these and all `labels` are a scale; empty where they are
     none.
 
-    The mean absolute error in steps (less is better), and the share of answers at most one step off. What is no level
-    between the ends is as far off as can be; one that no label has is a level all the same.
+    The mean absolute error in the labels' own unit (less is better), and, of levels, the share of answers at most one
+    step off. What is no number between the ends is as far off as can be; a level that no label has is one all the same.
     """
-    labels = {collapse(label) for label in (*labels, *chain.from_iterable(targets))}
-    step, form = step_of_scale(labels), _form_of(labels)
-    if not step or form is None:
+    scale = scale_of((*labels, *chain.from_iterable(targets)))
+    if scale is None:
         return {}
-    numbers = sorted(map(float, labels))
-    low, high = ends = numbers[0], numbers[-1]
-    errors = []
-    for output, accepted in zip(map(collapse, outputs), targets, strict=True):
-        is_level = form.fullmatch(output) and low <= float(output) <= high and (float(output) - low) % step == 0
-        given = (float(output),) if is_level else ends
-        errors.append(min(max(abs(answer - float(target)) for answer in given) for target in accepted) / step)
-    return {MEAN_ERROR: float(np.mean(errors)), "within_one": float(np.mean([error <= 1 for error in errors]))}
+    errors = [
+        min(max(abs(given - scale.ends_or(target)[0]) for given in scale.ends_or(output)) for target in accepted)
+        for output, accepted in zip(outputs, targets, strict=True)
+    ]
+    within = {"within_one": float(np.mean([error <= scale.step for error in errors]))} if scale.step else {}
+    return {MEAN_ERROR: float(np.mean(errors)), **within}
 
 
 def score_rows(metric: Metric, outputs: Sequence[str], targets: Sequence[Sequence[str]]) -> list[ScoredRow]:

@@ -316,16 +316,18 @@ def _share_of_signs(text: str) -> float:
 
 def _scale_said(metric: str, labels: Collection[str]) -> list[str]:
     """That labels may be a scale, on which a near miss counts as wrong as a far one."""
-    from eval.metrics import LABEL_METRICS, step_of_scale
+    from eval.metrics import LABEL_METRICS, scale_of
 
-    step = step_of_scale(labels) if metric in LABEL_METRICS else 0
-    if not step:
+    scale = scale_of(labels) if metric in LABEL_METRICS else None
+    if scale is None:
         return []
-    low, high = (f"{pick(map(float, labels)):g}" for pick in (min, max))
-    numbers = f"whole numbers from {low} to {high}" if step == 1 else f"numbers from {low} to {high} in steps of {step}"
+    which = {1.0: "the whole numbers", 0.0: f"{len(labels)} numbers"}.get(scale.step, "the numbers")
+    span = f"from {scale.low:g}{scale.ending} to {scale.high:g}{scale.ending}"
+    steps = f" in steps of {scale.step}" if scale.step == 0.5 else ""
+    near, are = ("one step off", "a scale") if scale.step else ("that is nearly right", "quantities")
     return [
-        f"The labels are the {numbers}, and an answer one step off counts as wrong as any. "
-        "If they are a scale, see the mean absolute error beside, and price errors by their size with --error-cost."
+        f"The labels are {which} {span}{steps}, and an answer {near} counts as wrong as any. If they are {are}, see "
+        "the mean absolute error beside, and price errors by their size with --error-cost."
     ]
 
 

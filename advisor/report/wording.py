@@ -49,7 +49,7 @@ STRATEGY_TITLES = {
 }
 
 SECONDARY_TITLES = {
-    MEAN_ERROR: "mean absolute error in steps, lower is better",
+    MEAN_ERROR: "mean absolute error, lower is better",
     "within_one": "at most one step off",
 }
 """Of further figures that are no metrics."""
@@ -135,7 +135,7 @@ def hundredths(fraction: float) -> str:
 
 
 def secondary_figure(name: str, value: float) -> str:
-    """A further measure of the same answers: out of 100, but for an error, which is in steps of its scale."""
+    """A further measure of the same answers: out of 100, but for an error, which is in the unit of the labels."""
     return half_up(value, 2) if name == MEAN_ERROR else hundredths(value)
 
 

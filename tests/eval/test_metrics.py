@@ -370,7 +370,8 @@ def test_an_answer_on_a_level_that_the_rows_lack_is_as_near_as_it_is(labels: str
     rows = [(label,) for label in labels.split()]
     missing = {"1 2 4 5": "3", "1.0 2.0 4.0 5.0": "3.0", "1 1.5 2.5 3": "2"}[labels]
     steps = errors_on_scale([rows[0][0], missing, missing, rows[3][0]], rows)
-    assert (steps["mean_absolute_error"], steps["within_one"]) == (pytest.approx(2 / 4), 1.0)
+    step = 0.5 if "1.5" in labels else 1
+    assert (steps["mean_absolute_error"], steps["within_one"]) == (pytest.approx(step * 2 / 4), 1.0)
     beyond = errors_on_scale([rows[0][0], "3.25", "9", rows[3][0]], rows)
     assert beyond["within_one"] == 0.5, "neither is a level"
 
@@ -379,7 +380,44 @@ def test_an_answer_on_a_level_that_the_rows_lack_is_as_near_as_it_is(labels: str
 def test_half_a_star_is_a_step_where_there_are_halves(labels: str) -> None:
     rows = [(label,) for label in labels.split()]
     steps = errors_on_scale([row[0] for row in rows[1:] + rows[-1:]], rows)
-    assert (steps["mean_absolute_error"], steps["within_one"]) == (pytest.approx(4 / 5), 1.0)
+    assert (steps["mean_absolute_error"], steps["within_one"]) == (pytest.approx(0.5 * 4 / 5), 1.0)
+
+
+@pytest.mark.parametrize("labels", ["1/5 2/5 3/5 4/5 5/5", "1% 2% 3% 4% 5%", "1,0 2,0 3,0 4,0 5,0"])
+def test_a_scale_may_have_a_decimal_comma_or_the_same_ending_everywhere(labels: str) -> None:
+    rows = [(label,) for label in labels.split()]
+    assert errors_on_scale([rows[1][0], *labels.split()[1:]], rows) == {"mean_absolute_error": 0.2, "within_one": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("labels", "error"),
+    [
+        ("0.0 0.2 1.4 3.6 5.0", 0.2),
+        ("0 5 10 40 85 100", 5),
+        ("0% 10% 20% 70% 100%", 10),
+        ("2,50 2,75 4,00 8,99 12,10", 0.25),
+        ("15 30 45 60 90 120 180 240", 15),
+    ],
+)
+def test_numbers_that_lie_anyhow_have_a_mean_error_in_their_own_unit(labels: str, error: float) -> None:
+    first, second, *others = labels.split()
+    rows = [(label,) for label in labels.split()]
+    off = errors_on_scale([second, second, *others], rows)
+    assert off == {"mean_absolute_error": pytest.approx(error / len(rows))}
+    assert errors_on_scale([first, second, *others], rows)["mean_absolute_error"] == 0
+    far = errors_on_scale(["no number", second, *others], rows)["mean_absolute_error"]
+    assert far == errors_on_scale([others[-1], second, *others], rows)["mean_absolute_error"]
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        "200 301 404 500 503", "10 20 30", "1/2 3/4 1/4 2/3 4/5 1/5", "1,200 1,300 2,500 3,100 4,800",
+        "5% 10% 20 30 40", "01 05 10 20 30", "2024-01 2024-05 2024-07 2024-09 2024-11", "1.0.1 1.0.2 1.1.0 2.0.0 2.1.0",
+    ],
+)  # fmt: skip
+def test_codes_and_other_figures_are_no_quantities(labels: str) -> None:
+    assert errors_on_scale(labels.split(), [(label,) for label in labels.split()]) == {}
 
 
 @pytest.mark.parametrize(

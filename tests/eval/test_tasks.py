@@ -507,6 +507,16 @@ def test_it_is_said_that_a_near_miss_on_a_scale_counts_as_any_other() -> None:
     assert inferred(examples(*[(f"review {i}", str(i % 2)) for i in range(40)]))[0] is Kind.CLASSIFICATION
 
 
+def test_it_is_said_that_a_near_number_counts_as_any_other() -> None:
+    _, stated = complete(SPEC, examples(*[(f"pair {i}", f"{i % 26 / 5:.1f}") for i in range(120)]))
+    assert "The labels are 26 numbers from 0 to 5, and an answer that is nearly right counts as wrong" in stated[-1]
+    assert "mean absolute error" in stated[-1]
+    _, stated = complete(SPEC, examples(*[(f"risk {i}", f"{i % 11 * 10}%") for i in range(60)]))
+    assert "11 numbers from 0% to 100%" in stated[-1]
+    _, stated = complete(SPEC, examples(*[(f"page {i}", str((404, 200, 301, 500, 503)[i % 5])) for i in range(60)]))
+    assert "mean absolute error" not in stated[-1]
+
+
 @pytest.mark.parametrize("text", ["Anna Berg {}", "{} Baker Street"])
 def test_two_names_with_a_figure_are_no_date(text: str) -> None:
     rows = examples(*[(f"t{i}", text.format(1960 + i)) for i in range(20)])

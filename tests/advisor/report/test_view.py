@@ -39,14 +39,14 @@ def test_a_learning_curve_is_a_row_a_point_and_the_last_brings_nothing_more() ->
     assert view.learning_rows([]) == []
 
 
-def test_an_error_in_steps_stands_beside_shares_and_says_that_less_is_better(sample_report: Build) -> None:
+def test_a_mean_error_stands_beside_shares_and_says_that_less_is_better(sample_report: Build) -> None:
     report = sample_report()
     report.result("lora").secondary["mean_absolute_error"] = 1.467
     names, rows = view.secondary(report)
     assert names == ["macro_f1", "mean_absolute_error"]
     assert next(row for row in rows if row[0] == "Fine-tuning (LoRA)")[-1] == "1.47"
     for text in (render_html(report), render_markdown(report)):
-        assert "mean absolute error in steps, lower is better" in text
+        assert "mean absolute error, lower is better" in text
     assert "Out of 100 where nothing else is said" in render_html(report)
 
 
