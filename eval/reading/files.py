@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from eval.errors import RequestError
-from eval.reading.text import clean, counted, is_of_old_office, read_text
+from eval.reading.text import SENTENCE_ENDS, clean, counted, is_of_old_office, read_text
 from eval.reading.web_page import read_page
 from eval.reading.word import read_word
 
 _BROKEN = re.compile(r"\b([^\W\d_]+)[-\u2010] *\n *(?!(?:und|oder|bzw|and|or)\b)([^\W\d_]+)")
 """A word on two lines; not the first half of `Vor- und Nachteile`."""
 _HYPHENATED = re.compile(r"\b(?=([^\W\d_]+-[^\W\d_]+))")
+_NUMBER = re.compile(r"\d{1,9}")
+FEWEST_PAGES, MOST_RUNNING = 3, 3
+"""Pages that tell which lines run along their ends, and how many such lines there may be at either."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,7 @@ class Text:
     pages: int = 0
     """Pages of a PDF."""
     pages_without_text: int = 0
+    """Those with nothing but what runs along all pages count as well."""
     problem: str = ""
     """Why there is no text; empty where there is."""
 
@@ -65,8 +70,43 @@ def _pdf(path: Path) -> Text:
     if reader.is_encrypted and not reader.decrypt(""):  # most can be read, and have a password for printing alone, say
         return Text("", problem="needs a password")
     pages = [clean(page.extract_text()) for page in reader.pages]
-    body = _unbroken("\n\n".join(filter(None, pages)))
+    heads, pages = _without_running(pages, 0)
+    feet, pages = _without_running(pages, -1)
+    going_on = "".join(page + ("\n\n" if page.endswith(SENTENCE_ENDS) else "\n") for page in pages)
+    body = _unbroken("\n\n".join(filter(None, [*heads, going_on.strip(), *reversed(feet)])))
     return Text(body, pages=len(pages), pages_without_text=pages.count(""))
+
+
+def _without_running(pages: Sequence[str], end: int) -> tuple[list[str], list[str]]:
+    """The lines that run along one end of the pages (0 the first, -1 the last), and the pages without them.
+
+    Of those that number the pages, none is given; the others are, the outermost first.
+    """
+    running = []
+    lines = [page.split("\n") for page in pages]
+    for _ in range(MOST_RUNNING):
+        places = _alike({place: own[end] for place, own in enumerate(lines) if own != [""]})
+        if said := {lines[place][end] for place in places}:
+            running += said if len(said) == 1 else []
+        for place in places:
+            lines[place].pop(end)
+            lines[place] = "\n".join(lines[place]).strip().split("\n")
+    return running, ["\n".join(own) for own in lines]
+
+
+def _alike(lines: Mapping[int, str]) -> list[int]:
+    """The places of lines that are the same on half of the pages at the least, but for numbers that count the pages."""
+    places = defaultdict[str, list[int]](list)
+    for place, line in lines.items():
+        places[_NUMBER.sub("0", line)].append(place)
+
+    def counted_on(first: int, place: int) -> bool:
+        pairs = zip(*(map(int, _NUMBER.findall(lines[own])) for own in (first, place)), strict=True)
+        return all(number - known in (0, place - first) for known, number in pairs)
+
+    alike = ([place for place in own if counted_on(own[0], place)] for own in places.values())
+    most = max(alike, key=len, default=[])
+    return most if len(lines) >= FEWEST_PAGES and len(most) >= max(2, len(lines) // 2) else []
 
 
 def _unbroken(text: str) -> str:
@@ -93,7 +133,7 @@ def _html(path: Path) -> Text:
 def _docx(path: Path) -> Text:
     if is_of_old_office(path):
         return Text("", problem="needs a password, or is in the format of Word 2003")
-    return Text(read_word(path))
+    return Text(*read_word(path))
 
 
 EXTRACTORS: dict[str, Callable[[Path], Text]] = {

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Container, Iterable, Sequence
+from itertools import pairwise
 
 from eval.reading.text import clean
 
@@ -10,11 +12,19 @@ LOWEST = 6
 """The lowest level of a heading in Markdown."""
 OWN = "\0"
 """Begins a heading, a row of a table and a line of code until a file's lines are together: none is part of a cell."""
+BREAK = "\v"
+"""A line break within a paragraph until a file's lines are together: `\\n` ends a paragraph."""
 EMPTY = "\N{EN DASH}"
 """Stands for an empty cell, without which the next would move under its heading."""
 
 MOST_REPEATED = 300
 """Characters."""
+
+_MARK = re.compile(r"\(?(\w{1,3})[.)]*")
+"""Of a note."""
+_FIGURES = re.compile(r"[-+\u2212]?\d+")
+_UNIT = re.compile(r"(?<![^\W\d_])[^\W\d_]{1,2}$")
+"""What may be one, at the end of a word: `m`, `km`. A superscript after it is no mark."""
 
 
 def is_repeated(cell: str) -> bool:
@@ -39,6 +49,28 @@ def row(cells: Sequence[str]) -> str:
     return OWN + " | ".join(" ".join(cell.split()) or EMPTY for cell in cells) if any(cells) else ""
 
 
-def joined(lines: Iterable[str]) -> str:
-    """The lines that say something as one text."""
-    return clean("\n".join(line for line in lines if line.strip()).replace(OWN, ""))
+def note_mark(superscript: str) -> str:
+    """The mark of a note without its brackets; empty where a superscript is none."""
+    mark = _MARK.fullmatch(superscript.strip())
+    return mark[1] if mark else ""
+
+
+def raised(superscript: str, before: str, notes: Container[str]) -> str:
+    """A superscript within a line, after the word before it (empty at its beginning).
+
+    The mark of a note stands in brackets and figures after figures are a power, so that neither is read as the end of
+    a number. `notes` are the marks of those that the document has.
+    """
+    said, after = superscript.strip(), " " * superscript[-1:].isspace()
+    if (mark := note_mark(said)) in notes and not _UNIT.search(before):
+        return f" ({mark}){after}" if before else f"({mark}) "
+    is_power = before[-1:].isdigit() and _FIGURES.fullmatch(said)
+    return f"^{said}{after}" if is_power else said + after
+
+
+def joined(paragraphs: Iterable[str]) -> str:
+    """The paragraphs that say something as one text, parted by blank lines; headings, rows and lines of code are not."""
+    lines = [line.strip() for paragraph in paragraphs for line in paragraph.split("\n") if line.strip()]
+    parted = ["\n" if a[:1] == b[:1] == OWN else "\n\n" for a, b in pairwise(["", *lines])]
+    text = "".join(map("".join, zip(parted, lines, strict=True)))
+    return clean(text.replace(BREAK, "\n").replace(OWN, ""))

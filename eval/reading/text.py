@@ -35,6 +35,7 @@ UNSPACED_MARKS = r"\u3000-\u3004\u3008-\u303f\u30fb\uff01-\uff0f\uff1a-\uff20\uf
 """Their punctuation, the same way."""
 DANDAS = "।॥"
 """Full stops of the scripts of India."""
+SENTENCE_ENDS = tuple(f".!?。！？{DANDAS}")
 SENTENCE_END = rf"(?<=[.!?{DANDAS}])\s+(?=\S)|(?<=[。！？])\s*(?=\S)"
 _SIGN = re.compile(f"[{UNSPACED}]")
 _NO_MARK = re.compile(rf"[{UNSPACED}\ufe00-\ufe0f]")  # the latter say how a sign is drawn, mostly an emoji

@@ -7,7 +7,7 @@ from itertools import count, filterfalse, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from eval.reading.layout import OWN, heading, is_repeated, joined, row
+from eval.reading.layout import BREAK, OWN, heading, is_repeated, joined, note_mark, raised, row
 
 if TYPE_CHECKING:
     from bs4 import Tag
@@ -20,37 +20,68 @@ BLOCKS = (
 )
 # fmt: on
 HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
-UNSEEN = ("script", "style", "noscript", "template", "title")
+UNSEEN = ("script", "style", "noscript", "template", "title", "del", "s", "strike")
+WITHIN_LINES = ("a", "abbr", "b", "em", "font", "i", "mark", "small", "span", "strong", "sub", "sup", "u")
+"""What is hidden in these is not shown. A hidden block may be: answers of FAQs are, to whoever clicks the question."""
+_NOT_DISPLAYED = re.compile(r"display\s*:\s*none")
 
 
 def read_page(path: Path) -> tuple[str, str]:
-    """Return what a page shows, a line for each of its blocks, and its title."""
+    """Return what a page shows, its blocks parted by blank lines, and its title; what is struck is no part of it."""
     from bs4 import BeautifulSoup
 
     soup = BeautifulSoup(path.read_bytes(), "lxml")
     named = soup.select_one("head > title")  # icons have titles as well
     title = named.get_text(" ", strip=True) if named else ""
-    for element in soup.find_all(UNSEEN):
+    for element in soup.find_all(_is_unseen):
         element.decompose()
-    for line_break in soup.find_all("br"):
-        line_break.replace_with("\n")
     for code in soup.find_all("pre"):
         lines = ("```", *code.get_text().strip("\n").splitlines(), "```")
         code.string = "\n".join(OWN + line.rstrip() for line in lines)
-    for level, name in enumerate(HEADINGS, 1):
-        for element in soup.find_all(name):
-            element.string = heading(element.get_text(), level)
+    for text in list(soup.strings):
+        if not text.find_parent("pre"):
+            text.replace_with(re.sub(r"\s+", " ", text))
+    for line_break in soup.find_all("br"):
+        line_break.replace_with(BREAK)
     for block in soup.find_all(BLOCKS):
         block.insert(0, "\n")
         block.append("\n")
+    _write_out_superscripts(soup)
+    for level, name in enumerate(HEADINGS, 1):
+        for element in soup.find_all(name):
+            element.string = f"\n{heading(element.get_text(), level)}\n"
     for table in reversed(soup.find_all("table")):  # those inside another come before it
         for element, line in zip(table.find_all("tr"), _rows(table), strict=True):
             element.replace_with(f"\n{line}\n")
     return joined(_lines(soup)), title
 
 
+def _is_unseen(element: Tag) -> bool:
+    style = str(element.get("style", ""))
+    is_hidden = element.has_attr("hidden") or _NOT_DISPLAYED.search(style) is not None
+    return element.name in UNSEEN or "line-through" in style or (is_hidden and element.name in WITHIN_LINES)
+
+
+def _write_out_superscripts(soup: Tag) -> None:
+    """Put the marks of notes in brackets, and a sign before powers. A mark is one that a line begins with, or a link."""
+    superscripts = [(element, _before(element)) for element in soup.find_all("sup")]
+    notes = {note_mark(e.get_text()) for e, before in superscripts if not before or e.find("a") or e.find_parent("a")}
+    for element, before in superscripts:
+        element.string = raised(element.get_text(), before, notes - {""})
+
+
+def _before(element: Tag) -> str:
+    """The word before an element on its line; empty where it begins the line."""
+    from bs4 import NavigableString
+
+    texts = (text for text in element.previous_elements if type(text) is NavigableString and text.strip(" "))
+    last = next(texts, "\n").rstrip(" ")
+    return "" if last.endswith(("\n", BREAK)) else last.split()[-1]
+
+
 def _lines(element: Tag) -> list[str]:
-    return [line if line.startswith(OWN) else " ".join(line.split()) for line in element.get_text().splitlines()]
+    lines = (line.split(BREAK) for line in element.get_text().split("\n"))
+    return [BREAK.join(part if part.startswith(OWN) else " ".join(part.split()) for part in parts) for parts in lines]
 
 
 def _rows(table: Tag) -> list[str]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eval.reading.layout import heading, is_repeated, joined, row
+from eval.reading.layout import BREAK, heading, is_repeated, joined, note_mark, raised, row
 from eval.reading.text import clean
 
 if TYPE_CHECKING:
@@ -34,12 +34,18 @@ ROMAN = (
 )
 MOST_LETTERED = 780
 """Numbers beyond are written in figures, as by Word."""
+STRUCK = ("w:strike", "w:dstrike", "w:vanish")
+"""Marks of text that is struck or hidden."""
+OFF = ("0", "false", "off")
 BODY = 9
 """The outline level of what is no heading; that of the highest headings is 0."""
 
 
-def read_word(path: Path) -> str:
-    """Return what a Word file says, a line for each paragraph; comments and what was deleted are no part of it."""
+def read_word(path: Path) -> tuple[str, str]:
+    """Return what a Word file says, its paragraphs parted by blank lines, and its title (of the style of that name).
+
+    Comments and what was deleted, struck or hidden are no part of it.
+    """
     from docx import Document
 
     document = Document(str(path))
@@ -49,7 +55,9 @@ def read_word(path: Path) -> str:
     for container in (*headers, document, *footers):
         _unwrap(container._element, notes)
         lines.append(joined(_lines(container, numbers)))
-    return clean("\n".join(filter(None, dict.fromkeys(lines))))
+    titles = (paragraph.text for paragraph in document.paragraphs if _is_title(paragraph))
+    title = next(filter(str.strip, titles), "")
+    return clean("\n\n".join(filter(None, dict.fromkeys(lines)))), " ".join(title.split())
 
 
 def _headers_and_footers(document: Document) -> tuple[list[BlockItemContainer], list[BlockItemContainer]]:
@@ -167,7 +175,7 @@ def _unwrap(body: Any, notes: Mapping[tuple[str, str], str]) -> None:
     """Put what stands in tracked insertions, content controls and the like where python-docx looks for it.
 
     The paragraphs of a text box follow the one that holds it, and a note stands in brackets where it is referred to. Of
-    words with their reading above them (furigana), the words are left.
+    words with their reading above them (furigana), the words are left; of what is struck or hidden, nothing.
     """
     from docx.oxml import OxmlElement
     from docx.oxml.ns import qn
@@ -178,6 +186,11 @@ def _unwrap(body: Any, notes: Mapping[tuple[str, str], str]) -> None:
         for child in list(wrapper):
             wrapper.addprevious(child)
         wrapper.getparent().remove(wrapper)
+    for mark in list(body.iter(*map(qn, STRUCK))):
+        run = mark.getparent().getparent()
+        if run is not None and run.tag == qn("w:r") and mark.get(qn("w:val")) not in OFF:
+            run.getparent().remove(run)
+    _write_out_superscripts(body)
     for formula in list(body.iter(qn("m:oMath"))):
         run = OxmlElement("w:r")
         run.append(_text(_formula(formula)))
@@ -194,6 +207,35 @@ def _unwrap(body: Any, notes: Mapping[tuple[str, str], str]) -> None:
         for reference in list(body.iter(qn(f"w:{kind}Reference"))):
             if said := notes.get((kind, reference.get(qn("w:id")))):
                 reference.addprevious(_text(f" ({said})"))
+
+
+def _write_out_superscripts(body: Any) -> None:
+    """Put the marks of notes in brackets, and a sign before powers. A mark is one that a paragraph begins with."""
+    from docx.oxml.ns import qn
+
+    superscripts = list[list[Any]]()  # one may be in several runs
+    for raising in body.iter(qn("w:vertAlign")):
+        run = raising.getparent().getparent()
+        if raising.get(qn("w:val")) != "superscript" or run.tag != qn("w:r"):
+            continue
+        if superscripts and run.getprevious() is superscripts[-1][-1]:
+            superscripts[-1].append(run)
+        else:
+            superscripts.append([run])
+    told = [("".join(map(_words, runs)), _before(runs[0])) for runs in superscripts]
+    notes = {mark for said, before in told if not before and (mark := note_mark(said))}
+    for runs, (said, before) in zip(superscripts, told, strict=True):
+        texts = [text for run in runs for text in run.iter(qn("w:t"))]
+        for text in texts:
+            text.text = ""
+        if texts:
+            texts[0].text = raised(said, before, notes)
+
+
+def _before(run: Any) -> str:
+    """The word before a run in its paragraph; empty where it begins the paragraph."""
+    texts = (_words(sibling).strip() for sibling in run.itersiblings(preceding=True))
+    return next(filter(None, texts), "").split(" ")[-1]
 
 
 def _words(part: Any) -> str:
@@ -226,14 +268,16 @@ def _formula(part: Any) -> str:
 
 
 def _lines(container: Document | BlockItemContainer, numbers: _Numbers) -> Iterator[str]:
-    """Paragraphs, headings and rows of tables; a short merged cell is given in each column and row that it covers."""
+    """Paragraphs, headings and rows of tables, each on a line; a short merged cell is given in each column and row that
+    it covers.
+    """
     from docx.table import Table
 
     for block in container.iter_inner_content():
         if not isinstance(block, Table):
             level, number = _level(block), numbers.before(block)
             text = f"{number}{block.text}" if block.text.strip() else ""
-            yield heading(text, level) if level else text
+            yield heading(text, level) if level else text.replace("\n", BREAK)
             continue
         said = dict[Any, str]()  # by its cells, which may be merged
         for own in block.rows:
@@ -257,6 +301,10 @@ def _level(paragraph: Paragraph) -> int:
     levels = (_value(p, "outlineLvl", "") for p in _properties(paragraph))
     outline = int(next(filter(None, levels), BODY))
     return outline + 1 if outline < BODY else 0
+
+
+def _is_title(paragraph: Paragraph) -> bool:
+    return any(style.name == "Title" for style in _styles(paragraph))
 
 
 def _styles(paragraph: Paragraph) -> list[ParagraphStyle]:

@@ -68,7 +68,7 @@ def test_html_gives_its_visible_text_and_title(tmp_path: Path) -> None:
     html = "<html><head><title>T</title><style>p {}</style></head><body><p>Some <b>bold</b> text<br>next</p>"
     (tmp_path / "a.html").write_text(html + "<ul><li>one</li><li>two</li></ul><script>x()</script></body></html>")
     (document,) = read_documents(tmp_path).documents
-    assert (document.title, document.text) == ("T", "Some bold text\nnext\none\ntwo")
+    assert (document.title, document.text) == ("T", "Some bold text\nnext\n\none\n\ntwo")
 
 
 def test_html_questions_and_answers_stand_on_lines_of_their_own(tmp_path: Path) -> None:
@@ -76,9 +76,9 @@ def test_html_questions_and_answers_stand_on_lines_of_their_own(tmp_path: Path) 
     parts += ["Ten euros<hr>for", "<ul>all</ul>", "<form><label>Name</label><button>Send</button></form>"]
     parts += ["<select><option>one<option>two</select>", "<fieldset><legend>Pay</legend>now</fieldset>"]
     (tmp_path / "a.html").write_text(f"<html><body>{''.join(parts)}</body></html>")
-    (document,) = read_documents(tmp_path).documents
+    (text,) = texts(read_documents(tmp_path)).values()
     lines = ["How do I pay?", "By card.", "Fees", "Ten euros", "for", "all", "Name", "Send", "one", "two", "Pay", "now"]
-    assert document.text.splitlines() == lines
+    assert text.split("\n\n") == lines
 
 
 def test_an_icons_title_is_not_the_documents(tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_docx_gives_paragraphs_and_tables_in_order(tmp_path: Path) -> None:
     table.rows[1].cells[0].merge(table.rows[1].cells[1])
     source.add_paragraph("After")
     source.save(str(tmp_path / "a.docx"))
-    assert texts(read_documents(tmp_path)) == {"a.docx": "Before\nFee | 5\nwide\nAfter"}
+    assert texts(read_documents(tmp_path)) == {"a.docx": "Before\n\nFee | 5\n\nwide\n\nAfter"}
 
 
 def test_docx_gives_insertions_content_controls_and_nested_tables(tmp_path: Path) -> None:
@@ -128,8 +128,8 @@ def test_docx_gives_insertions_content_controls_and_nested_tables(tmp_path: Path
     cell.tables[0].cell(0, 1).text = "5"
     source.tables[0]._tbl.append(parse_xml(control(row).replace(">", f" {nsdecls('w')}>", 1)))
     source.save(str(tmp_path / "a.docx"))
-    lines = ["Within 14 days in all", "Controlled", "text", "Outer", "inner | 5", "in a row"]
-    assert texts(read_documents(tmp_path))["a.docx"].splitlines() == lines
+    lines = ["Within 14 days in all", "Controlled\ntext", "Outer", "inner | 5", "in a row"]
+    assert texts(read_documents(tmp_path))["a.docx"].split("\n\n") == lines
 
 
 def test_docx_gives_formulas_words_with_their_reading_and_runs_of_a_set_direction(tmp_path: Path) -> None:
@@ -155,7 +155,7 @@ def test_docx_gives_formulas_words_with_their_reading_and_runs_of_a_set_directio
         source.element.body[-1].addprevious(parse_xml(f"<w:p {nsdecls('w', 'm')}>{xml}</w:p>"))
     source.save(str(tmp_path / "a.docx"))
     lines = ["申請は役所の窓口", "03-5551234", "A=r^2+(a+b)/12 in all", "2(x-1)"]
-    assert texts(read_documents(tmp_path))["a.docx"].splitlines() == lines
+    assert texts(read_documents(tmp_path))["a.docx"].split("\n\n") == lines
 
 
 PRICES = [("", "Express", "Standard"), ("France", "", "5.00"), ("Spain", "7.00", "")]
@@ -201,7 +201,7 @@ def test_a_cell_of_several_columns_or_rows_is_given_in_each(tmp_path: Path) -> N
         cells[top][left].merge(cells[bottom][right]).text = text
     source.save(str(tmp_path / "a.docx"))
     for text in texts(read_documents(tmp_path)).values():
-        assert text.splitlines() == ["Prices", "EU | 5 | 5", "EU | 7 net | –"]
+        assert text == "Prices\n\nEU | 5 | 5\nEU | 7 net | –"
 
 
 def test_a_long_cell_of_several_columns_and_rows_is_given_once(tmp_path: Path) -> None:
@@ -217,7 +217,7 @@ def test_a_long_cell_of_several_columns_and_rows_is_given_once(tmp_path: Path) -
         table.cell(*place).text = text
     source.save(str(tmp_path / "b.docx"))
     page_text, word_text = texts(read_documents(tmp_path)).values()
-    assert page_text.splitlines() == [f"{long}| 1", "2", "a | b | 3"]
+    assert page_text.split("\n\n") == [f"{long}| 1", "2", "a | b | 3"]
     assert word_text.splitlines() == [f"{long}| – | 1", "– | – | 2", "a | b | 3"]
 
 
@@ -225,7 +225,7 @@ def test_a_table_that_frames_a_page_keeps_the_lines_in_it(tmp_path: Path) -> Non
     inner = "<table><tr><td>a<td></tr></table>"
     (tmp_path / "a.html").write_text(f"<table><tr><td><h2>Fees</h2><p>One</p>{inner}<p>Two</p><td>Menu</tr></table>")
     (text,) = texts(read_documents(tmp_path)).values()
-    assert text.splitlines() == ["## Fees", "One", "a | –", "Two", "Menu"]
+    assert text.split("\n\n") == ["## Fees", "One", "a | –", "Two", "Menu"]
 
 
 def test_headings_are_those_of_markdown(tmp_path: Path) -> None:
@@ -244,7 +244,7 @@ def test_headings_are_those_of_markdown(tmp_path: Path) -> None:
     source.save(str(tmp_path / "b.docx"))
     page, word = read_documents(tmp_path).documents
     assert page.title == "T"
-    assert page.text == word.text == "# Plans\nSome text\n## Gold plan"
+    assert page.text == word.text == "# Plans\n\nSome text\n\n## Gold plan"
 
 
 def test_styles_that_are_based_on_each_other_are_no_headings(tmp_path: Path) -> None:
@@ -262,7 +262,7 @@ def test_styles_that_are_based_on_each_other_are_no_headings(tmp_path: Path) -> 
 def test_code_of_a_page_keeps_its_indentation(tmp_path: Path) -> None:
     (tmp_path / "a.html").write_text("<p>Run</p><pre>\ndef f(x):\n    <b>return</b>  1\n# end\n</pre>")
     (text,) = texts(read_documents(tmp_path)).values()
-    assert text == "Run\n```\ndef f(x):\n    return  1\n# end\n```"
+    assert text == "Run\n\n```\ndef f(x):\n    return  1\n# end\n```"
 
 
 def test_docx_gives_text_boxes_notes_headers_and_footers(tmp_path: Path) -> None:
@@ -309,7 +309,65 @@ def test_docx_gives_text_boxes_notes_headers_and_footers(tmp_path: Path) -> None
         "Example Ltd",
         "Example Street",
     ]
-    assert texts(read_documents(tmp_path))["a.docx"].splitlines() == lines
+    assert texts(read_documents(tmp_path))["a.docx"].split("\n\n") == lines
+
+
+def test_html_source_lines_are_no_lines_and_what_is_struck_is_not_read(tmp_path: Path) -> None:
+    page = "<p>The fee is\n  due <!-- soon --> on<br>the first\nday.</p>\n<p>Loan: <del>49</del> <s>45</s> 39 EUR</p>"
+    page += "<p>Now <span hidden>12</span><b style='display: none'>13</b> 14</p><p style='text-decoration:line-through'>x"
+    page += "<p>Open?<div hidden>Until noon</div>"
+    (tmp_path / "a.html").write_text(page)
+    (text,) = texts(read_documents(tmp_path)).values()
+    assert text.split("\n\n") == ["The fee is due on\nthe first day.", "Loan: 39 EUR", "Now 14", "Open?", "Until noon"]
+
+
+def test_superscripts_are_told_from_the_figures_before_them(tmp_path: Path) -> None:
+    from docx import Document
+
+    pieces = [["10", "3", " of 5 m", "2", " are 8", "1", ", 7×10", "−6", " of the 2", "nd", " plant"], ["", "1", "net"]]
+    page = (
+        "".join(f"<sup>{piece}</sup>" if place % 2 else piece for place, piece in enumerate(line)) for line in pieces
+    )
+    link = "<p>6<sup><a href='#fn4'>4</a></sup></p>"
+    (tmp_path / "a.html").write_text("".join(f"<p>{line}</p>" for line in page) + link)
+    source = Document()
+    for line in [*pieces, ["6", "4 ", "a"]]:
+        paragraph = source.add_paragraph()
+        for place, piece in enumerate(line):
+            for run in map(paragraph.add_run, piece):  # as Word breaks them up
+                run.font.superscript = bool(place % 2)
+    source.save(str(tmp_path / "b.docx"))
+    lines = ["10^3 of 5 m2 are 8 (1), 7×10^−6 of the 2nd plant", "(1) net"]
+    page_text, word_text = texts(read_documents(tmp_path)).values()
+    assert page_text.split("\n\n") == [*lines, "6 (4)"]
+    assert word_text.split("\n\n") == [*lines, "6^4 a"]
+
+
+def test_docx_gives_nothing_that_is_struck_or_hidden(tmp_path: Path) -> None:
+    from docx import Document
+
+    source = Document()
+    paragraph = source.add_paragraph("The fee is ")
+    for text, mark in (("49", "strike"), ("45", "double_strike"), ("12", "hidden")):
+        setattr(paragraph.add_run(text).font, mark, True)
+    paragraph.add_run("39 EUR").font.strike = False
+    source.save(str(tmp_path / "a.docx"))
+    assert texts(read_documents(tmp_path)) == {"a.docx": "The fee is 39 EUR"}
+
+
+def test_the_title_of_a_word_file_is_its_title(tmp_path: Path) -> None:
+    from docx import Document
+    from docx.enum.style import WD_STYLE_TYPE
+
+    source = Document()
+    own = source.styles.add_style("Cover", WD_STYLE_TYPE.PARAGRAPH)
+    own.base_style = source.styles["Title"]
+    source.add_paragraph("", own)
+    source.add_paragraph("Dishwasher\nAqua 300", own)
+    source.add_heading("Warranty", 1)
+    source.save(str(tmp_path / "BA_4711.docx"))
+    (document,) = read_documents(tmp_path).documents
+    assert (document.title, document.text) == ("Dishwasher Aqua 300", "Dishwasher\nAqua 300\n\n# Warranty")
 
 
 def test_docx_gives_the_numbers_of_headings_and_lists(tmp_path: Path) -> None:
@@ -353,7 +411,7 @@ def test_docx_gives_the_numbers_of_headings_and_lists(tmp_path: Path) -> None:
     numbered("from the start", 93)
     numbered("none", 0)
     source.save(str(tmp_path / "a.docx"))
-    assert texts(read_documents(tmp_path))["a.docx"].splitlines() == [
+    assert texts(read_documents(tmp_path))["a.docx"].split("\n\n") == [
         "# § 1 Fees",
         "1.1 Monthly",
         "1.2 Yearly",
@@ -390,6 +448,30 @@ def test_words_that_a_pdf_breaks_at_the_end_of_a_line_are_whole(tmp_path: Path) 
     write_pdf(tmp_path / "a.pdf", [pdf_lines(*lines, "and outgoing")])
     read = ["A declaration for the long-term; a long-term contract of Smith-", "Jones, and in-", "and outgoing"]
     assert texts(read_documents(tmp_path))["a.pdf"].splitlines() == read
+
+
+def test_what_runs_along_the_pages_of_a_pdf_stands_once_and_no_sentence_is_cut_by_it(tmp_path: Path) -> None:
+    prose = ["Claims are handed", "in within ninety days. Taxis", "are not paid."]
+    pages = [pdf_lines("Travel 3.2", "intern", text, f"Page {n} of 4", "ACME") for n, text in enumerate(prose, 1)]
+    write_pdf(tmp_path / "a.pdf", [*pages, pdf_lines("Travel 3.2", "intern", "Page 4 of 4", "ACME")])
+    file = read_documents(tmp_path)
+    lines = "Claims are handed\nin within ninety days. Taxis\nare not paid."
+    assert texts(file) == {"a.pdf": f"Travel 3.2\n\nintern\n\n{lines}\n\nACME"}
+    assert "a.pdf (1 of 4)" in file.findings[0].message
+
+
+def test_left_and_right_pages_of_a_pdf_have_running_heads_of_their_own(tmp_path: Path) -> None:
+    pages = [pdf_lines(f"{n} Travel" if n % 2 else f"Claims {n}", f"Text of page {n * n}.") for n in range(7, 14)]
+    write_pdf(tmp_path / "a.pdf", pages)
+    assert texts(read_documents(tmp_path))["a.pdf"].split("\n\n") == [f"Text of page {n * n}." for n in range(7, 14)]
+
+
+def test_rows_of_a_pdf_are_no_running_heads_and_what_heads_them_is_left(tmp_path: Path) -> None:
+    rows = [f"Lamp {n} {n} EUR" for n in range(12)]
+    write_pdf(tmp_path / "a.pdf", [pdf_lines("Product Price", *rows[n : n + 3]) for n in range(0, 12, 3)])
+    assert texts(read_documents(tmp_path))["a.pdf"].split() == " ".join(["Product Price", *rows]).split()
+    write_pdf(tmp_path / "a.pdf", ["Same line"] * 2)
+    assert texts(read_documents(tmp_path)) == {"a.pdf": "Same line\nSame line"}
 
 
 def test_ligatures_are_the_letters_that_they_draw(tmp_path: Path) -> None:
