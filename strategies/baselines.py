@@ -18,7 +18,7 @@ from strategies.manifest import model_entry, read_manifest, write_manifest
 from strategies.models.base import Embedder
 from strategies.models.shelf import ModelShelf
 from strategies.prompts import in_prompt
-from strategies.retrieval.chunks import MOST_WORDS, cut_documents, heading_level
+from strategies.retrieval.chunks import MOST_WORDS, cut_documents, heading_level, is_question, is_rule, table_heads
 from strategies.retrieval.contexts import best_search
 from strategies.retrieval.index import ExampleIndex, PassageIndex
 from strategies.tuning import choose
@@ -130,7 +130,7 @@ _SENTENCE_END = re.compile(SENTENCE_END)
 
 @dataclass(frozen=True)
 class PassageCopy:
-    """Answers with the best passage, or with its sentence that is nearest to the question, which no heading is."""
+    """Answers with the best passage, or with its sentence that is nearest to the question, which no heading or question is."""
 
     index: PassageIndex
     embedder: Embedder
@@ -179,17 +179,27 @@ class PassageCopy:
 
 
 def _sentences(text: str) -> list[tuple[str, str]]:
-    """The sentences of a passage, each with what is compared with a question: a heading is no answer, but the sentence
-    after it often says no more of what it is about. The whole passage where it has none.
+    """The sentences of a passage, each with what is compared with a question. The whole passage where it has none.
+
+    Headings and questions are no answers, but the sentence after them often says no more of what it is about. Nor is
+    the first row of a table that is ruled off; further rows are compared with their first one, ruled off or not.
     """
-    sentences, above = list[tuple[str, str]](), ""
-    for line in text.split("\n"):
+    sentences, above, asked = list[tuple[str, str]](), "", ""
+    lines = text.split("\n")
+    heads = table_heads(lines)
+    for line, head, following, next_head in zip(lines, heads, [*lines[1:], ""], [*heads[1:], ""], strict=True):
         if heading_level(line):
-            above += f"{line.strip()} "
+            above, asked = f"{above}{line.strip()} ", ""
             continue
-        for sentence in filter(None, map(str.strip, _SENTENCE_END.split(line))):
-            sentences.append((sentence, above + sentence))
-            above = ""
+        if is_rule(line) or is_rule(following):
+            continue
+        is_row = bool(head or next_head)
+        for sentence in filter(None, map(str.strip, [line] if is_row else _SENTENCE_END.split(line))):
+            if is_question(sentence):
+                asked = f"{sentence} "
+                continue
+            sentences.append((sentence, f"{above}{asked}{head} {sentence}".strip()))
+            above = asked = ""
     return sentences or [(text, text)]
 
 

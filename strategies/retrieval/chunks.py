@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from eval.contracts import Document
-from eval.reading.text import DANDAS, SENTENCE_END, UNSPACED, count_words
+from eval.reading.text import DANDAS, SENTENCE_END, SENTENCE_ENDS, UNSPACED, count_words
 from strategies.models.base import Embedder
 
 MOST_WORDS = 160
@@ -34,8 +34,9 @@ _ITEM = re.compile(r"\s*(?:[-*+•‣▪◦–]|\d{1,3}[.)]|[a-z]\))\s+\S")
 _HEADING = re.compile(r" {0,3}(#{1,6})\s+\S")
 _RULE = re.compile(r"[\s|:]*-[\s|:-]*")
 """What stands between the first row of a table and the others in Markdown."""
+_QUESTION = re.compile(r"[?？][*_\s]*$")
+"""Emphasised or not."""
 _CELLS_BETWEEN = ("|", "\t")
-_SENTENCE_ENDS = tuple(f".!?。！？{DANDAS}")
 _WRAPPED = re.compile(rf"(?<![\s.!?。！？{DANDAS}])[ \t]*\n[ \t]*")
 """A line break within a sentence."""
 _UNIT = re.compile(rf"(?:[{UNSPACED}]{{2}}|[{UNSPACED}]|[^\s{UNSPACED}]+)\s*")
@@ -80,22 +81,23 @@ def fitting(passages: Sequence[Passage], embedder: Embedder) -> list[Passage]:
             fit.append(passage)
         else:
             fewer = min(words - 1, int(FILLED * words * embedder.max_tokens / tokens))
-            fit += fitting(_cut(passage, max(FEWEST_WORDS, fewer)), embedder)
+            fit += fitting(_cut(passage, max(FEWEST_WORDS, fewer), is_passage=True), embedder)
     return fit
 
 
 def cut(text: str, most_words: int) -> list[str]:
     """One text in passages; a sentence longer than a passage is cut between words.
 
-    Rows of tables and items of lists count as sentences, and keep their lines; so do headings, and lines of code,
-    settings, fields and addresses, which keep their indentation too. Passages within a table begin with its first row.
+    What blank lines part stays parted, by a line break. Rows of tables and items of lists count as sentences, and keep
+    their lines; so do headings, and lines of code, settings, fields and addresses, which keep their indentation too.
+    Passages within a table begin with its first row.
     """
     return [passage.text for passage in _cut(Passage("", "", text), most_words)]
 
 
 @dataclass(frozen=True)
 class _Piece:
-    """A sentence, a heading, a row or an item; what begins a line of its own begins with a line break."""
+    """A sentence, a heading, a row or an item; what begins a block, or a line that is meant, begins with a line break."""
 
     text: str
     section: str
@@ -104,12 +106,13 @@ class _Piece:
     """The first row of its table."""
 
 
-def _cut(whole: Passage, most_words: int) -> list[Passage]:
+def _cut(whole: Passage, most_words: int, *, is_passage: bool = False) -> list[Passage]:
+    """A document in passages, or a passage in shorter ones: all line breaks that it has left are meant."""
     if count_words(whole.text) <= most_words:
         return [replace(whole, text=_unwrapped(whole.text))] if whole.text.strip() else []
     passages: list[list[_Piece]] = [[]]
     length = 0
-    for piece in _pieces(whole, most_words):
+    for piece in _pieces(whole, most_words, is_passage):
         words = count_words(piece.text)
         if length + words > most_words:
             passages.append(_repeated(passages[-1], piece, most_words - words))
@@ -120,8 +123,12 @@ def _cut(whole: Passage, most_words: int) -> list[Passage]:
 
 
 def _repeated(before: Sequence[_Piece], piece: _Piece, room: int) -> list[_Piece]:
-    """What a passage that goes on with a piece repeats before it: its table's head, the last sentence, if they fit."""
-    for last in ([before[-1]] if len(before) > 1 else [], []):
+    """What a passage that goes on with a piece repeats before it: its table's head, the last sentence, if they fit.
+
+    An answer is repeated with its question, or not at all.
+    """
+    count = 2 if len(before) > 2 and is_question(before[-2].text) and not is_question(before[-1].text) else 1
+    for last in (before[-count:] if len(before) > 1 else [], []):
         first = [*last, piece][0]
         head = [_Piece(first.head, first.section)] if first.head else []
         for repeated in ([*head, *last], head):
@@ -138,13 +145,13 @@ def _in_one(pieces: Sequence[_Piece]) -> str:
     return " ".join(piece.text for piece in pieces).replace(" \n", "\n").lstrip("\n").rstrip()
 
 
-def _pieces(whole: Passage, most_words: int) -> list[_Piece]:
+def _pieces(whole: Passage, most_words: int, is_passage: bool) -> list[_Piece]:
     pieces: list[_Piece] = []
-    section, after_lines = whole.section, False
+    section = whole.section
     for block, is_fenced in _blocks(whole.text):
-        is_kept = is_fenced or _has_lines_of_its_own(block)
+        is_kept = is_fenced or is_passage or _has_lines_of_its_own(block)
         parts = block.split("\n") if is_kept else _parts(block)
-        heads = [""] * len(parts) if is_fenced else _heads(parts)
+        heads = [""] * len(parts) if is_fenced else table_heads(parts)
         has_lines = len(parts) > 1 or heading_level(parts[0]) > 0
         for part, head in zip(parts, heads, strict=True):
             is_heading = not is_fenced and heading_level(part) > 0
@@ -154,16 +161,18 @@ def _pieces(whole: Passage, most_words: int) -> list[_Piece]:
             own = [piece for sentence in sentences for piece in _short(sentence, most_words)]
             if own and is_kept:
                 own[0] = part[: len(part) - len(part.lstrip())] + own[0]
-            if own and (has_lines or after_lines):
+            if own:
                 own[0] = "\n" + own[0]
             pieces += [_Piece(text, above, "" if n else head) for n, text in enumerate(own)]
             section = f"{above}\n{part.strip()}".strip() if is_heading else section
-        after_lines = has_lines
     return pieces
 
 
-def _heads(parts: Sequence[str]) -> list[str]:
-    """For each part the first row of the table that it is a further row of, or nothing."""
+def table_heads(parts: Sequence[str]) -> list[str]:
+    """For each part the first row of the table that it is a further row of, or nothing.
+
+    A row begins with a line break, and has what rules it off in Markdown on a further line.
+    """
     heads = []
     head, columns = "", 0
     for part in parts:
@@ -173,7 +182,7 @@ def _heads(parts: Sequence[str]) -> list[str]:
             head, columns = "", 0
         elif not head:
             head, columns = "\n" + " ".join(part.split()), cells
-        elif _RULE.fullmatch(part) and "\n" not in head[1:]:
+        elif is_rule(part) and "\n" not in head[1:]:
             head += "\n" + part.strip()
     return heads
 
@@ -210,7 +219,7 @@ def _has_lines_of_its_own(block: str) -> bool:
     if not NARROWEST <= width <= WIDEST:
         return False
     prose = [(a.rstrip(), b) for a, b in pairwise(lines) if not heading_level(a) + heading_level(b)]
-    within = [(a, b) for a, b in prose if not a.endswith(_SENTENCE_ENDS)]
+    within = [(a, b) for a, b in prose if not a.endswith(SENTENCE_ENDS)]
     early = [len(a) <= EARLY * width and len(a) + 1 + len(_first_word(b)) <= width for a, b in within]
     return bool(early) and sum(early) >= len(early) / 2
 
@@ -239,7 +248,7 @@ def _parts(block: str) -> list[str]:
     is_wrapped, has_rows = NARROWEST <= longest <= WIDEST, sum(map(_is_row, lines)) >= FEWEST_ROWS
     parts = lines[:1]
     for line, following in pairwise(lines):
-        is_meant = not (is_wrapped or line.rstrip().endswith(_SENTENCE_ENDS))
+        is_meant = not (is_wrapped or line.rstrip().endswith(SENTENCE_ENDS))
         if has_rows:
             had_room = not is_wrapped or len(line.rstrip()) + 1 + len(_first_word(following)) <= longest
             is_item = _is_item(following) and (_is_item(line) or had_room)  # prose may be wrapped before a dash
@@ -258,6 +267,16 @@ def _is_row(line: str) -> bool:
 
 def _is_item(line: str) -> bool:
     return _ITEM.match(line) is not None
+
+
+def is_question(sentence: str) -> bool:
+    """Whether a sentence asks something, so that what follows answers it."""
+    return _QUESTION.search(sentence) is not None
+
+
+def is_rule(line: str) -> bool:
+    """Whether a line rules off the first row of a table from the others."""
+    return _RULE.fullmatch(line) is not None
 
 
 def _first_word(line: str) -> str:

@@ -66,6 +66,30 @@ def test_a_heading_is_no_answer_but_says_what_is_answered(text: str) -> None:
     assert copy.predict(["Fee"])[0].text == "## Fee", "of a passage without any sentence the whole"
 
 
+def sentence_of(text: str, question: str) -> str:
+    """What is copied of a passage."""
+    index = PassageIndex.build([Passage("d", "", text)], HashingEmbedder())
+    return PassageCopy(index, HashingEmbedder(), "sentence", 160, 0.0).predict([question])[0].text
+
+
+@pytest.mark.parametrize("question", ["**How long does a visa take?**", "How long does a visa take?"])
+@pytest.mark.parametrize("between", ["\n", "\n\n", " "])
+def test_a_question_is_no_answer_but_says_what_is_answered(question: str, between: str) -> None:
+    first, last = f"What is a visa?{between}A stamp.", f"Where is the desk?{between}Here."
+    text = f"{first}\n{question}{between if '*' not in question else chr(10)}Ten days, at times more.\n{last}"
+    assert sentence_of(text, "How long does a visa take?") == "Ten days, at times more."
+    assert sentence_of("What is that?\nHow long does a visa take?", "How long?").startswith("What is that?")
+
+
+def test_a_row_is_compared_with_the_first_of_its_table_which_is_no_answer_where_it_is_ruled_off() -> None:
+    rows = ["Country\tFee", "Mt. Athos\t5", "Spain\t6"]
+    assert sentence_of("\n".join(rows), "Fee country Spain") == rows[2]
+    assert sentence_of("\n".join(rows), "Fee Mt. Athos") == rows[1]
+    ruled = "\n".join(f"| {row} |".replace("\t", " | ") for row in (rows[0], "---\t---", *rows[1:]))
+    assert sentence_of(ruled, "Country fee") != "| Country | Fee |"
+    assert sentence_of("\n".join(["Weight | 38 kg", "Height | 85 cm"]), "Weight") == "Weight | 38 kg", "it has no head"
+
+
 def test_a_folder_without_a_manifest_is_no_solution(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match=r"holds no kept solution: solution.json is missing"):
         load_solution(tmp_path, ModelShelf())

@@ -52,6 +52,13 @@ def test_neighbours_share_one_sentence() -> None:
         assert before.split(". ")[-1].rstrip(".") == after.split(". ")[0].rstrip(".")
 
 
+@pytest.mark.parametrize("most", [13, 19, 24])
+def test_neighbours_share_no_answer_without_its_question(most: int) -> None:
+    passages = cut(" ".join(f"What of thing {n}? It is done at {n}." for n in range(9)), most)
+    assert len(passages) > 3
+    assert all(passage.startswith("What") for passage in passages)
+
+
 def test_a_sentence_longer_than_a_passage_is_cut_between_words() -> None:
     words = [f"w{i}" for i in range(25)]
     passages = cut(" ".join(words), 10)
@@ -201,7 +208,7 @@ def test_one_long_line_among_wrapped_prose_does_not_make_the_others_lines_of_the
 
 
 def test_where_no_line_is_wrapped_headings_have_lines_of_their_own_and_paragraphs_run_on() -> None:
-    """As in what is read from HTML and Word files."""
+    """As in plain text with a line for each paragraph."""
     paragraph = text_of(8, 10)
     first = cut(f"Fees\n{paragraph}\n{paragraph}\nOpening hours\n{paragraph}", 60)
     assert first[0].startswith("Fees\ns0w0")
@@ -210,6 +217,14 @@ def test_where_no_line_is_wrapped_headings_have_lines_of_their_own_and_paragraph
     assert (
         cut("Monday 9 to 5\nTuesday 9 to 12\nClosed else\n" * 9, 12)[0] == "Monday 9 to 5\nTuesday 9 to 12\nClosed else"
     )
+
+
+@pytest.mark.parametrize("most", [30, 160])
+def test_what_blank_lines_part_begins_a_line(most: int) -> None:
+    faq = [f"{begin} thing {n} {end}" for n in range(40) for begin, end in (("**When is", "done?**"), ("At noon of", ""))]
+    lines = [line.strip() for line in faq]
+    passages = cut("\n\n".join(lines), most)
+    assert {line for passage in passages for line in passage.split("\n")} == set(lines)
 
 
 PLANS = ["Silver", "Gold", "Bronze"]
@@ -273,6 +288,13 @@ def test_what_an_embedder_could_not_read_whole_is_cut_further() -> None:
     assert (fit[-1], fit[-1].text) == (passages[-1], "Kurz.")
     assert fitting(fit, Letters()) == fit
     assert fitting(passages, HashingEmbedder()) == passages
+
+
+def test_what_is_cut_further_keeps_its_lines() -> None:
+    lines = [f"Frage nach der Bearbeitungsfrist {n}\n\nVierzehn Arbeitstage im Jahr {n}" for n in range(30)]
+    fit = fitting(cut_documents([Document("d", "\n\n".join(lines), "Fristen")]), Letters())
+    assert all(len(p.shown) <= 400 for p in fit)
+    assert {line for p in fit for line in p.text.split("\n")} == {part for l in lines for part in l.split("\n\n")}
 
 
 def test_what_no_cut_makes_short_enough_is_left() -> None:
