@@ -130,7 +130,7 @@ _SENTENCE_END = re.compile(SENTENCE_END)
 
 @dataclass(frozen=True)
 class PassageCopy:
-    """Answers with the best passage, or with its sentence that is nearest to the question, which no heading or question is."""
+    """Answers with the best passage, or with its sentence that is nearest to the question; no heading is one."""
 
     index: PassageIndex
     embedder: Embedder

@@ -82,7 +82,7 @@ def _without_running(pages: Sequence[str], end: int) -> tuple[list[str], list[st
 
     Of those that number the pages, none is given; the others are, the outermost first.
     """
-    running = []
+    running = list[str]()
     lines = [page.split("\n") for page in pages]
     for _ in range(MOST_RUNNING):
         places = _alike({place: own[end] for place, own in enumerate(lines) if own != [""]})

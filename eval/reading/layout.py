@@ -69,7 +69,7 @@ def raised(superscript: str, before: str, notes: Container[str]) -> str:
 
 
 def joined(paragraphs: Iterable[str]) -> str:
-    """The paragraphs that say something as one text, parted by blank lines; headings, rows and lines of code are not."""
+    """The paragraphs that say something as one text, blank lines between; none between rows or lines of code."""
     lines = [line.strip() for paragraph in paragraphs for line in paragraph.split("\n") if line.strip()]
     parted = ["\n" if a[:1] == b[:1] == OWN else "\n\n" for a, b in pairwise(["", *lines])]
     text = "".join(map("".join, zip(parted, lines, strict=True)))

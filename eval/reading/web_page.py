@@ -63,7 +63,7 @@ def _is_unseen(element: Tag) -> bool:
 
 
 def _write_out_superscripts(soup: Tag) -> None:
-    """Put the marks of notes in brackets, and a sign before powers. A mark is one that a line begins with, or a link."""
+    """Put marks of notes in brackets, and a sign before powers. What begins a line, or is a link, is a mark."""
     superscripts = [(element, _before(element)) for element in soup.find_all("sup")]
     notes = {note_mark(e.get_text()) for e, before in superscripts if not before or e.find("a") or e.find_parent("a")}
     for element, before in superscripts:
@@ -72,7 +72,7 @@ def _write_out_superscripts(soup: Tag) -> None:
 
 def _before(element: Tag) -> str:
     """The word before an element on its line; empty where it begins the line."""
-    from bs4 import NavigableString
+    from bs4.element import NavigableString
 
     texts = (text for text in element.previous_elements if type(text) is NavigableString and text.strip(" "))
     last = next(texts, "\n").rstrip(" ")

@@ -210,7 +210,7 @@ def _unwrap(body: Any, notes: Mapping[tuple[str, str], str]) -> None:
 
 
 def _write_out_superscripts(body: Any) -> None:
-    """Put the marks of notes in brackets, and a sign before powers. A mark is one that a paragraph begins with."""
+    """Put marks of notes in brackets, and a sign before powers. What a paragraph begins with is a mark."""
     from docx.oxml.ns import qn
 
     superscripts = list[list[Any]]()  # one may be in several runs

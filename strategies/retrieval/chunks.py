@@ -97,7 +97,7 @@ def cut(text: str, most_words: int) -> list[str]:
 
 @dataclass(frozen=True)
 class _Piece:
-    """A sentence, a heading, a row or an item; what begins a block, or a line that is meant, begins with a line break."""
+    """A sentence, a heading, a row or an item; what begins a block or a line that is meant has a line break first."""
 
     text: str
     section: str

@@ -314,8 +314,8 @@ def test_docx_gives_text_boxes_notes_headers_and_footers(tmp_path: Path) -> None
 
 def test_html_source_lines_are_no_lines_and_what_is_struck_is_not_read(tmp_path: Path) -> None:
     page = "<p>The fee is\n  due <!-- soon --> on<br>the first\nday.</p>\n<p>Loan: <del>49</del> <s>45</s> 39 EUR</p>"
-    page += "<p>Now <span hidden>12</span><b style='display: none'>13</b> 14</p><p style='text-decoration:line-through'>x"
-    page += "<p>Open?<div hidden>Until noon</div>"
+    page += "<p>Now <span hidden>12</span><b style='display: none'>13</b> 14</p>"
+    page += "<p style='text-decoration:line-through'>x</p><p>Open?<div hidden>Until noon</div>"
     (tmp_path / "a.html").write_text(page)
     (text,) = texts(read_documents(tmp_path)).values()
     assert text.split("\n\n") == ["The fee is due on\nthe first day.", "Loan: 39 EUR", "Now 14", "Open?", "Until noon"]
