@@ -23,6 +23,9 @@ LONG_ANSWER = 8
 """Words; of an answer this long, half in the same words is enough, since passages and copies cut answers."""
 _BOUNDARY = re.compile(r"(?<=[.!?:;|\n\t\"“”„«»()\[\]{}>*#–—。！？：；、，「」『』（）【】؟،؛।-])")
 _BLANK_LINES = re.compile(r"\n(?:[^\S\n]*\n)+")
+_BORDERS = re.compile(rf"({_BLANK_LINES.pattern}|\n(?=[^\n]*\|))")
+"""Of paragraphs and rows of tables, which count as paragraphs."""
+_LINE_ENDS = re.compile(r"(\n)")
 _NUMBER = re.compile(r"(?:q|question|frage|f|no|nr)?\d*")
 """A word that numbers the question after it."""
 
@@ -117,16 +120,16 @@ def _what(leaks: Collection[str], kept: Collection[str] | None) -> str:
 def _without(document: Document, leaked: Sequence[Example]) -> Document | None:
     """A document less the paragraphs with these questions, and those after them with their answers; None if none is
     left, or if it leaks even so: from its title, say."""
-    blank = _BLANK_LINES.search(document.text)
-    paragraphs = _BLANK_LINES.split(document.text) if blank else document.text.split("\n")
+    borders = _BORDERS if _BLANK_LINES.search(document.text) else _LINE_ENDS
+    paragraphs, before = (["\n", *borders.split(document.text)][first::2] for first in (1, 0))
     texts = [_Text(Document("", paragraph)) for paragraph in paragraphs]
     holders, gone = _holders(texts), set[int]()
     for question, answers in map(_question_and_answers, leaked):
         for place in _with_all(question, holders):
             if (beside := texts[place].without(_spaced(question))) is not None:
                 gone |= {place, *_answering(texts, place + 1, beside, answers)}
-    left = [paragraph for place, paragraph in enumerate(paragraphs) if place not in gone]
-    rest = replace(document, text=("\n\n" if blank else "\n").join(left).strip())
+    left = [border + paragraph for border, paragraph in zip(before, paragraphs, strict=True)]
+    rest = replace(document, text="".join(part for place, part in enumerate(left) if place not in gone).strip())
     return rest if words_of(rest.text) and not leaking_documents(leaked, [rest]) else None
 
 

@@ -131,6 +131,11 @@ def test_an_answer_after_a_blank_line_goes_with_its_question() -> None:
     assert left_of(f"{LAW}\n\n{QUESTION}\n \n{ANSWER}\n\nOther questions?") == f"{LAW}\n\nOther questions?"
 
 
+def test_of_a_table_the_row_with_question_and_answer_goes() -> None:
+    head, row = "Question | Answer", "What does it cost? | Nothing."
+    assert left_of(f"{LAW}\n\n{head}\n{row}\n{QUESTION} | {ANSWER}\n\nEnd") == f"{LAW}\n\n{head}\n{row}\n\nEnd"
+
+
 def test_an_answer_far_from_its_question_stays() -> None:
     assert left_of(f"{ANSWER}\n{LAW}\n{QUESTION} See above.") == f"{ANSWER}\n{LAW}"
 
