@@ -191,7 +191,7 @@ def _sentences(text: str) -> list[tuple[str, str]]:
         if heading_level(line):
             above, asked = f"{above}{line.strip()} ", ""
             continue
-        if is_rule(line) or is_rule(following):
+        if is_rule(line) or (next_head and is_rule(following)):
             continue
         is_row = bool(head or next_head)
         for sentence in filter(None, map(str.strip, [line] if is_row else _SENTENCE_END.split(line))):

@@ -35,11 +35,13 @@ def read_page(path: Path) -> tuple[str, str]:
     title = named.get_text(" ", strip=True) if named else ""
     for element in soup.find_all(_is_unseen):
         element.decompose()
-    for code in soup.find_all("pre"):
+    codes = soup.find_all("pre")
+    for code in codes:
         lines = ("```", *code.get_text().strip("\n").splitlines(), "```")
         code.string = "\n".join(OWN + line.rstrip() for line in lines)
+    as_they_are = {id(code.string) for code in codes}
     for text in list(soup.strings):
-        if not text.find_parent("pre"):
+        if id(text) not in as_they_are and ("\n" in text or "\r" in text):
             text.replace_with(re.sub(r"\s+", " ", text))
     for line_break in soup.find_all("br"):
         line_break.replace_with(BREAK)

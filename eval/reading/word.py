@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -234,8 +235,11 @@ def _write_out_superscripts(body: Any) -> None:
 
 def _before(run: Any) -> str:
     """The word before a run in its paragraph; empty where it begins the paragraph."""
-    texts = (_words(sibling).strip() for sibling in run.itersiblings(preceding=True))
-    return next(filter(None, texts), "").split(" ")[-1]
+    from docx.oxml.ns import qn
+
+    runs = next(run.iterancestors(qn("w:p"))).iter(qn("w:r"))
+    words = "".join(map(_words, takewhile(lambda other: other is not run, runs))).split()
+    return words[-1] if words else ""
 
 
 def _words(part: Any) -> str:

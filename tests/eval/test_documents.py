@@ -323,6 +323,8 @@ def test_html_source_lines_are_no_lines_and_what_is_struck_is_not_read(tmp_path:
 
 def test_superscripts_are_told_from_the_figures_before_them(tmp_path: Path) -> None:
     from docx import Document
+    from docx.oxml import parse_xml
+    from docx.oxml.ns import nsdecls
 
     pieces = [["10", "3", " of 5 m", "2", " are 8", "1", ", 7×10", "−6", " of the 2", "nd", " plant"], ["", "1", "net"]]
     page = (
@@ -336,11 +338,14 @@ def test_superscripts_are_told_from_the_figures_before_them(tmp_path: Path) -> N
         for place, piece in enumerate(line):
             for run in map(paragraph.add_run, piece):  # as Word breaks them up
                 run.font.superscript = bool(place % 2)
+    link = source.add_paragraph("8")._p
+    link.append(parse_xml(f"<w:hyperlink {nsdecls('w')}/>"))
+    link[-1].append(source.paragraphs[0].runs[2]._r.__copy__())
     source.save(str(tmp_path / "b.docx"))
     lines = ["10^3 of 5 m2 are 8 (1), 7×10^−6 of the 2nd plant", "(1) net"]
     page_text, word_text = texts(read_documents(tmp_path)).values()
     assert page_text.split("\n\n") == [*lines, "6 (4)"]
-    assert word_text.split("\n\n") == [*lines, "6^4 a"]
+    assert word_text.split("\n\n") == [*lines, "6^4 a", "8^3"]
 
 
 def test_docx_gives_nothing_that_is_struck_or_hidden(tmp_path: Path) -> None:

@@ -88,6 +88,7 @@ def test_a_row_is_compared_with_the_first_of_its_table_which_is_no_answer_where_
     ruled = "\n".join(f"| {row} |".replace("\t", " | ") for row in (rows[0], "---\t---", *rows[1:]))
     assert sentence_of(ruled, "Country fee") != "| Country | Fee |"
     assert sentence_of("\n".join(["Weight | 38 kg", "Height | 85 cm"]), "Weight") == "Weight | 38 kg", "it has no head"
+    assert sentence_of("It weighs 38 kg.\n---\nAsk us.", "It weighs").startswith("It weighs"), "that is no table"
 
 
 def test_a_folder_without_a_manifest_is_no_solution(tmp_path: Path) -> None:
