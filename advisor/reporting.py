@@ -34,7 +34,7 @@ from eval.contracts import Evaluation, Kind
 from eval.findings import MOST_ROWS_NAMED
 from eval.harness import paired_fits, scored_rows, steps_off
 from eval.metrics import JSON_FIELD_F1, Metric, get_metric
-from eval.statistics import interval, interval_over_fits, paired_difference, smallest_difference
+from eval.statistics import difference_of_fits, interval, interval_over_fits, smallest_difference
 from strategies.base import SHORTENED
 from strategies.probe import QUESTIONS
 from strategies.registry import make_strategy
@@ -218,7 +218,7 @@ def _robustness(evaluation: Evaluation, metric: Metric, instructing: Collection[
 
 
 def _fit(record: Record, measured: Measured, metric: Metric, comparison: Comparison) -> schema.Fit:
-    first, refit = record.fits[0], measured.refits.get(record.name)
+    first, refit, parts = record.fits[0], measured.refits.get(record.name), measured.curves.get(record.name, ())
     return schema.Fit(
         seconds=record.fit_seconds,
         count=len(record.fits),
@@ -228,7 +228,7 @@ def _fit(record: Record, measured: Measured, metric: Metric, comparison: Compari
         train_examples=first.train_examples,
         curve=first.curve or None,
         refit=schema.Refit.model_validate(asdict(refit)) if refit else None,
-        learning_curve=_learning_curve(measured.curves.get(record.name, ()), first, metric, comparison.request.seed),
+        learning_curve=_learning_curve(parts, record.fits, metric, comparison.request.seed),
     )
 
 
@@ -247,23 +247,32 @@ def _side_effects(found: SideEffects | None) -> schema.SideEffects | None:
     )
 
 
-def _learning_curve(parts: Sequence[Fit], whole: Fit, metric: Metric, seed: int) -> list[schema.LearningPoint] | None:
-    """Quality by the number of training rows, on the test rows of the first fold."""
+def _learning_curve(
+    parts: Sequence[Fit], measured: Sequence[Fit], metric: Metric, seed: int
+) -> list[schema.LearningPoint] | None:
+    """Quality by the number of training rows, on the test rows of the first fold; `measured` are all fits on all of
+    them, which show how much fits vary with their seed."""
+    whole = measured[0]
     if not parts or whole.evaluation is None:
         return None
     evaluated = [fit.evaluation for fit in (*parts, whole) if fit.evaluation]
     (scored,) = paired_fits({whole.slot: evaluated}).values()
+    by_fold = defaultdict[int, list[Evaluation]](list)
+    for fit in measured:
+        if fit.evaluation:
+            by_fold[fit.fold].append(fit.evaluation)
+    repeats = [paired_fits({"": of_fold})[""] for of_fold in by_fold.values()]
     points = []
     for fit, rows in zip((*parts, whole), scored, strict=True):
-        gain = paired_difference(metric, scored[-1], rows, seed) if fit is not whole else None
+        gain, ci95 = difference_of_fits(metric, scored[-1], rows, repeats, seed) if fit is not whole else (None, None)
         points.append(
             schema.LearningPoint(
                 share=fit.part,
                 train_examples=fit.train_examples,
                 value=metric.aggregate(rows),
                 ci95=interval(metric, rows, seed),
-                gain_to_all=gain.difference if gain else None,
-                gain_ci95=gain.ci95 if gain else None,
+                gain_to_all=gain,
+                gain_ci95=ci95,
             )
         )
     return points

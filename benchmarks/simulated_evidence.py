@@ -3,15 +3,17 @@
 Draws the scored rows of strategies and hands them to `advisor.evidence` and `advisor.decide`, as a comparison does:
 
 - how often `clear` is said of two strategies of equal quality and cost, where seeds or groups are few;
+- how often any difference is claimed, after Holm's adjustment, among equals that were tuned with few seeds each;
 - how often the verdict is `clear` after the number of further examples that was said to settle it, if the gap is in
   truth what it was;
 - by how much the figure of the pick is too high because it was picked by it, and how much of that the caveat tells;
 - how often the 95 % range of mostly equal scores holds, beside the bootstrap's alone (scipy's BCa);
+- how often that of right answers holds, where rows hang together in groups of very unequal size;
 - by how much macro F1 is too high where many labels have hardly any test rows.
 
-No model, one core, about four minutes; a table each as Markdown, JSON on the last line:
+No model, one core, about five minutes; a table each as Markdown, JSON on the last line:
 
-    python benchmarks/simulated_evidence.py [--draws 150]
+    python benchmarks/simulated_evidence.py [--draws 150] [--only SECTION ...]
 """
 
 from __future__ import annotations
@@ -73,12 +75,14 @@ def right_or_wrong(qualities: Floats, rows: int, rng: np.random.Generator) -> Fl
 # ---- equals ----------------------------------------------------------------------------------------------------------
 
 
-def several_seeds(rows: int, spread: float, rng: np.random.Generator) -> Fits:
-    """Two strategies of one quality, three fits each, whose qualities are so far apart (standard deviation)."""
+def several_seeds(
+    rows: int, spread: float, rng: np.random.Generator, *, names: Sequence[str] = "ab", seeds: int = 3
+) -> Fits:
+    """Strategies of one quality, some fits each, whose qualities are so far apart (standard deviation)."""
     shared = rng.standard_normal(rows)
-    fits: dict[str, list[list[ScoredRow]]] = {"a": [], "b": []}
+    fits: dict[str, list[list[ScoredRow]]] = {name: [] for name in names}
     for of_name in fits.values():
-        for quality in QUALITY + spread * rng.standard_normal(3):
+        for quality in QUALITY + spread * rng.standard_normal(seeds):
             latent = np.sqrt(SHARED) * shared + np.sqrt(1 - SHARED) * rng.standard_normal(rows)
             of_name.append(scored((latent < ndtri(np.clip(quality, 0.01, 0.99))).astype(np.float64)))
     return fits
@@ -110,6 +114,17 @@ def equals(draws: int) -> Iterator[dict[str, Any]]:
             clear += said
             contradicted += said and gap < min(known.evidence.margins.values())
         yield {"case": name, "clear": clear / draws, "against_its_range": contradicted / draws}
+
+
+def claims(draws: int) -> Iterator[dict[str, Any]]:
+    """How often any two of some tuned strategies that are equal are said to differ at 5 %, after Holm's adjustment."""
+    for seeds, tuned, rows, spread in ((3, 3, 300, 0.04), (3, 5, 200, 0.03), (3, 5, 400, 0.03), (2, 5, 400, 0.04)):
+        rng, claimed = np.random.default_rng(0), 0
+        for _ in range(draws):
+            fits = several_seeds(rows, spread, rng, names=[f"s{i}" for i in range(tuned)], seeds=seeds)
+            claimed += min(c.p_adjusted for c in compare_pairs(get_metric("accuracy"), fits, seed=0)) < 0.05
+        case = f"{tuned} tuned strategies, {seeds} seeds each, {100 * spread:.0f} points apart; {rows} rows"
+        yield {"case": case, "any_claim": claimed / draws}
 
 
 # ---- rows that are said to be needed ---------------------------------------------------------------------------------
@@ -156,7 +171,7 @@ def picked(draws: int) -> Iterator[dict[str, Any]]:
     }
     for (name, truth), rows in ((field, rows) for field in fields.items() for rows in (40, 100, 300)):
         rng, excess, told = np.random.default_rng(0), [], []
-        for _ in range(draws):
+        for _ in range(max(1, draws // 5)):
             order = rng.permutation(14)
             scores = right_or_wrong(truth[order], rows, rng)
             fits = {f"s{i:02}": [scored(of)] for i, of in enumerate(scores)}
@@ -164,7 +179,7 @@ def picked(draws: int) -> Iterator[dict[str, Any]]:
             pick = known.candidate(known.pick())
             excess.append(pick.quality - float(truth[order][int(pick.name[1:])]))
             told.append(optimism(known))
-        error = np.std(excess) / np.sqrt(draws)
+        error = np.std(excess) / np.sqrt(len(excess))
         yield {
             "case": f"{name}, {rows} rows", "points_too_high": 100 * float(np.mean(excess)),
             "plus_minus": 196 * float(error), "points_told": 100 * float(np.mean(told)),
@@ -187,6 +202,25 @@ def ranges(draws: int) -> Iterator[dict[str, Any]]:
                 found = bootstrap((scores,), np.mean, n_resamples=2000, rng=rng).confidence_interval
                 by_bootstrap += found.low <= truth <= found.high
         yield {"case": f"{rows} rows", "held": held / draws, "bootstrap_alone": by_bootstrap / draws}
+
+
+def customers(draws: int) -> Iterator[dict[str, Any]]:
+    """Of a system that is right four times in five, oftener with some customers than others: how often its range holds.
+    The first of the customers has most of the rows, the second half as many, the third a third (Zipf)."""
+    measure, alike = get_metric("accuracy"), 0.2
+    strength = (1 - alike) / alike
+    for count, rows in ((30, 60), (30, 200), (30, 500), (100, 200)):
+        shares = 1 / np.arange(1, count + 1)
+        rng, held, widths = np.random.default_rng(0), 0, []
+        for _ in range(draws):
+            of_row = rng.choice(count, size=rows, p=shares / shares.sum())
+            chances = rng.beta(0.8 * strength, 0.2 * strength, size=count)[of_row]
+            right = (rng.random(rows) < chances).astype(np.float64)
+            answers = [ScoredRow("", ("t",), score, f"c{who}") for score, who in zip(right, of_row, strict=True)]
+            low, high = interval(measure, answers, seed=0)
+            held += low <= 0.8 <= high
+            widths.append(high - low)
+        yield {"case": f"{count} customers, {rows} rows", "held": held / draws, "width": float(np.median(widths))}
 
 
 def rare_labels(draws: int) -> Iterator[dict[str, Any]]:
@@ -213,15 +247,19 @@ def main() -> None:
     """Parse the arguments, simulate, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--draws", type=int, default=150, help="per case; a fifth of them where 14 strategies compete")
-    draws = max(5, parser.parse_args().draws)
-    started = time.monotonic()
-    found = {
-        "equals": printed("Two of equal quality", equals(draws)),
-        "settled": printed("After the rows that are said to be needed", settled(draws)),
-        "picked": printed("The figure of the pick of 14", picked(draws // 5)),
-        "ranges": printed("95 % ranges of scores that are mostly the same", ranges(draws)),
-        "rare_labels": printed("Macro F1 of many rare labels", rare_labels(draws)),
+    sections = {
+        "equals": ("Two of equal quality", equals),
+        "claims": ("Any difference claimed among equals", claims),
+        "settled": ("After the rows that are said to be needed", settled),
+        "picked": ("The figure of the pick of 14", picked),
+        "ranges": ("95 % ranges of scores that are mostly the same", ranges),
+        "customers": ("95 % ranges of right answers to customers with more and fewer rows", customers),
+        "rare_labels": ("Macro F1 of many rare labels", rare_labels),
     }
+    parser.add_argument("--only", nargs="+", choices=sections, default=list(sections), help="sections; all by default")
+    asked = parser.parse_args()
+    draws, started = max(5, asked.draws), time.monotonic()
+    found = {name: printed(sections[name][0], sections[name][1](draws)) for name in asked.only}
     print(f"{time.monotonic() - started:.0f} s", file=sys.stderr)
     print(json.dumps({"draws": draws} | found))
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import ceil, hypot, lcm, sqrt
-from statistics import NormalDist, harmonic_mean
+from statistics import NormalDist, fmean, harmonic_mean
 
 import numpy as np
 
@@ -143,10 +143,13 @@ def paired_difference_over_fits(
 def paired_differences(
     metric: Metric, fits: Mapping[str, Sequence[Sequence[ScoredRow]]], seed: int, resamples: int = RESAMPLES
 ) -> dict[tuple[str, str], PairedDifference]:
-    """That of `paired_difference_over_fits` for all pairs of strategies, each of which is resampled once.
+    """Differences of all pairs of strategies, each of which is resampled once.
 
     A permutation test sees more swaps where its p-value is near the least that so few can give, the more, the more
     pairs it will be adjusted for.
+
+    The spread between fits of one strategy counts as no less than it is on average over all that have several fits. A
+    few fits often come out alike by chance, and the smallest of many p-values would be of just these.
     """
     clusters = _clusters_of_all([rows for of_name in fits.values() for rows in of_name])
     names, n, values = list(combinations(fits, 2)), len(clusters), {name: _mean(metric, f) for name, f in fits.items()}
@@ -158,6 +161,7 @@ def paired_differences(
     spread = {
         name: _variance_of_fits(metric, fits[name], of_name) for name, of_name in drawn.items() if len(of_name) > 1
     }
+    spread = {name: max(own, fmean(spread.values())) for name, own in spread.items()}
     pairs = {(a, b): _pairs_of_fits(fits[a], fits[b]) for a, b in names}
     p_values = _p_values_on_rows(metric, pairs, clusters, seed, resamples)
     found = {}
@@ -179,6 +183,30 @@ def paired_differences(
         ci95 = max(-1.0, min(low, difference)), min(1.0, max(high, difference))
         found[a, b] = PairedDifference(difference, error, ci95, p_value, n, fit_error)
     return found
+
+
+def difference_of_fits(
+    metric: Metric,
+    rows_a: Sequence[ScoredRow],
+    rows_b: Sequence[ScoredRow],
+    repeats: Sequence[Sequence[Sequence[ScoredRow]]],
+    seed: int,
+) -> tuple[float, Interval]:
+    """Difference of two single fits of one strategy, and its interval, which speaks of further rows and further seeds.
+
+    `repeats` are lots of fits that differ in their seed alone, each on rows of its own (those of a fold): within them
+    it is seen how much a fit varies. Where none has several fits, the interval speaks of these two fits.
+    """
+    found, spread, freedom = paired_difference(metric, rows_a, rows_b, seed), [], 0.0
+    for fits in repeats:
+        if len(fits) > 1 and fits[0]:
+            (drawn,) = values_on(metric, {"": fits}, draw_weights(_clusters_of_all(fits), RESAMPLES, seed)).values()
+            spread.append(_variance_of_fits(metric, fits, drawn))
+            freedom += _freedom_of_fits(len(fits))
+    if not spread:
+        return found.difference, found.ci95
+    low, high = _widened(found.difference, *found.ci95, _student(freedom) * sqrt(2 * fmean(spread)))
+    return found.difference, (max(-1.0, low), min(1.0, high))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -358,16 +386,22 @@ def _variance_of_fits(metric: Metric, fits: Sequence[Sequence[ScoredRow]], drawn
 
 def _margin_of_fits(variance: float, fits: int) -> float:
     """Half the width of Student's interval of the mean over so many fits."""
+    return _student(_freedom_of_fits(fits)) * sqrt(variance / fits)
+
+
+def _student(freedom: float) -> float:
+    """Standard errors on either side of an estimate whose spread is known with so many degrees of freedom."""
     from scipy.stats import t
 
-    return float(t.ppf((1 + CONFIDENCE) / 2, _freedom_of_fits(fits))) * sqrt(variance / fits)
+    return float(t.ppf((1 + CONFIDENCE) / 2, freedom))
 
 
 def _freedom_of_fits(fits: int) -> float:
     """Degrees of freedom of the spread between fits, of two fits as of three.
 
-    With one (a quantile of 12.7) a second fit would leave a result of less use than the first alone; with two (4.3)
-    ranges still hold at about their rate, as rows vary too (tests/eval/test_statistics_simulated.py).
+    With one (a quantile of 12.7) a second fit would leave a result of less use than the first alone. With two (4.3)
+    ranges hold at about their rate while rows vary as much as fits do (tests/eval/test_statistics_simulated.py), and
+    less often where rows are many: docs/method.md has how often.
     """
     return max(2, fits - 1)
 

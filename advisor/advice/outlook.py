@@ -10,6 +10,7 @@ from advisor.report import schema, wording
 from advisor.report.schema import INCUMBENT
 from advisor.report.wording import title_in_text
 from advisor.sensitivity import Flip, break_evens, in_few_digits, shuts_out, what_would_flip
+from strategies.base import TRAINED
 
 MOST_BREAK_EVENS = 6
 LEAST_USD = 0.0001
@@ -121,15 +122,22 @@ def _curve_sentences(case: Case) -> list[str]:
             continue
         gain = f"{wording.points(half.gain_to_all)} points ({wording.points_range(half.gain_ci95)})"
         found = f"Twice the training examples (half, then all of them) brought {title_in_text(name)} {gain}"
-        sentences.append(f"{found}: {_further(half.gain_ci95, case.settings.tolerance_points / 100)}.")
+        sentences.append(f"{found}: {_further(case, result, half.gain_ci95)}.")
     return sentences
 
 
-def _further(gain: tuple[float, float], tolerance: float) -> str:
-    """What the range of the gain by a doubling says of the next one; `tolerance` counts as equal."""
-    low, high = gain
+def _further(case: Case, result: schema.StrategyResult, gain: tuple[float, float]) -> str:
+    """What the range of the gain by a doubling says of the next one; the tolerance counts as equal.
+
+    The range knows how much fits vary by chance only where there are several on the same rows.
+    """
+    (low, high), tolerance = gain, case.settings.tolerance_points / 100
+    is_trained = result.family in TRAINED
+    if low <= 0 and high > tolerance:
+        few = "test rows and seeds" if is_trained else "test rows"
+        return f"too few {few} to say whether more would help"
+    if is_trained and result.fit and case.data.plan.seeds(result.fit) == 1:
+        return "there is one fit of each, so that it may be chance"
     if low > 0:
         return "the next doubling may bring less"
-    if high < 0:
-        return "more of them did harm"
-    return "more would hardly help" if high <= tolerance else "too few test rows to say whether more would help"
+    return "more of them did harm" if high < 0 else "more would hardly help"

@@ -203,6 +203,7 @@ class LearningPoint(Model):
     gain_to_all: float | None = None
     """What all training rows bring over this part, on the same test rows."""
     gain_ci95: tuple[float, float] | None = None
+    """Of further rows, and of fits with other seeds, where there are several that show how much these differ."""
 
 
 class Refit(Model):

@@ -1384,6 +1384,25 @@ def test_the_learning_curve_says_what_a_doubling_of_the_examples_brought(
     assert sentence == f"Twice the training examples (half, then all of them) brought prompt with fixed examples {says}"
 
 
+@pytest.mark.parametrize(
+    ("gain", "repeats", "says"),
+    [
+        ((0.05, 0.02, 0.08), 3, "the next doubling may bring less."),
+        ((0.05, 0.02, 0.08), 1, "there is one fit of each, so that it may be chance."),
+        ((-0.09, -0.13, -0.05), 1, "there is one fit of each, so that it may be chance."),
+        ((-0.0005, -0.006, 0.005), 1, "there is one fit of each, so that it may be chance."),
+        ((0.01, -0.03, 0.05), 1, "too few test rows and seeds to say whether more would help."),
+    ],
+)
+def test_of_two_single_fits_the_learning_curve_claims_nothing(
+    gain: tuple[float, float, float], repeats: int, says: str
+) -> None:
+    curves = {"lora": [point(0.5, gain), point(1.0, None)]}
+    told = Told({**CLEAR, "lora": 0.7}, curves=curves, plan={"repeats": repeats})
+    (sentence,) = (s for s in told.advice.sensitivity if "Twice" in s)
+    assert sentence.endswith(f": {says}")
+
+
 def test_a_curve_without_its_half_says_nothing() -> None:
     curve = [point(0.25, (0.4, 0.3, 0.5)), point(1.0, None)]
     assert not [s for s in Told(CLEAR, curves={"few_shot": curve}).advice.sensitivity if "Twice" in s]

@@ -104,6 +104,21 @@ def test_a_learning_curve_with_other_rows_unscored_does_not_break_the_report(
     assert compared().recommendation.strategy == "lora"
 
 
+def test_the_range_of_what_more_rows_brought_knows_how_much_fits_differ(
+    compared: Callable[[], Report], tuned: Any
+) -> None:
+    """All fits are right on all rows, but for those with the second seed: on half of them."""
+    second_seed = range(5, 10)
+    tuned.right = lambda fit, row: fit.number not in second_seed or row % 2 == 0
+    fit = compared().result("lora").fit
+    assert fit is not None
+    assert fit.learning_curve is not None
+    for part in fit.learning_curve[:-1]:
+        assert part.gain_to_all == 0
+        assert part.gain_ci95 is not None
+        assert part.gain_ci95[0] < -0.5, "without regard to seeds 16 such rows have -0.15"
+
+
 def test_what_is_kept_is_not_said_to_be_fitted_on_all_examples_where_the_refit_was_rejected(
     compared: Callable[[], Report], tuned: Any
 ) -> None:

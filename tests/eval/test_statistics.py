@@ -15,6 +15,7 @@ from eval.contracts import Example, Outcome, Prediction
 from eval.harness import scored_rows
 from eval.metrics import Metric, ScoredRow, get_metric, score_rows
 from eval.statistics import (
+    difference_of_fits,
     expected_loss,
     holm,
     interval,
@@ -284,7 +285,7 @@ def test_what_all_rows_show_stays_significant_among_many_pairs(metric: Metric) -
 
 def test_all_pairs_are_found_as_each_is() -> None:
     rng = np.random.default_rng(12)
-    fits = {name: fits_of(rng, qualities) for name, qualities in {"a": [0.8, 0.7], "b": [0.6], "c": [0.5] * 3}.items()}
+    fits = {name: fits_of(rng, qualities) for name, qualities in {"a": [0.8], "b": [0.6], "c": [0.5] * 3}.items()}
     for metric in (ACCURACY, MACRO_F1, TOKEN_F1):
         for (a, b), pair in paired_differences(metric, fits, seed=0).items():
             assert pair == paired_difference_over_fits(metric, fits[a], fits[b], seed=0)
@@ -519,6 +520,36 @@ def test_what_fits_add_to_the_error_of_a_difference_is_told_apart() -> None:
     found, of_rows = (paired_difference_over_fits(ACCURACY, fits, one, seed=0) for fits in (several, several[:1]))
     assert 0.05 < found.fit_error < found.standard_error
     assert of_rows.fit_error == 0
+
+
+@pytest.mark.parametrize("metric", [ACCURACY, MACRO_F1, TOKEN_F1])
+def test_fits_that_come_out_alike_are_no_surer_than_those_of_others_usually_are(metric: Metric) -> None:
+    rng = np.random.default_rng(18)
+    same, once = fits_of(rng, (0.7,)), fits_of(rng, (0.5,))
+    fits = {"alike": same * 3, "apart": fits_of(rng, (0.5, 0.9, 0.7)), "once": once}
+    alone = paired_difference_over_fits(metric, fits["alike"], once, seed=0)
+    beside, widest = (paired_differences(metric, fits, seed=0)[name, "once"] for name in ("alike", "apart"))
+    assert alone.fit_error == pytest.approx(0, abs=1e-6)
+    assert beside.fit_error**2 == pytest.approx(widest.fit_error**2 / 2)
+    assert beside.p_value > alone.p_value
+    assert beside.ci95[1] - beside.ci95[0] > alone.ci95[1] - alone.ci95[0]
+    assert widest == paired_difference_over_fits(metric, fits["apart"], once, seed=0), "it is the mean or more"
+
+
+@pytest.mark.parametrize("metric", [ACCURACY, MACRO_F1, TOKEN_F1])
+def test_two_fits_may_differ_as_much_as_fits_with_other_seeds_do(metric: Metric) -> None:
+    """The more lots of them show how much that is, the surer it is."""
+    rng = np.random.default_rng(19)
+    (more, fewer), uneven = fits_of(rng, (0.8, 0.6)), fits_of(rng, (0.5, 0.7, 0.9))
+    known = paired_difference(metric, more, fewer, seed=0)
+    lone, alike, apart, often = (
+        difference_of_fits(metric, more, fewer, repeats, seed=0)
+        for repeats in ([[more]], [[more] * 3], [uneven], [uneven] * 5)
+    )
+    assert lone == (known.difference, known.ci95)
+    assert alike[1] == pytest.approx(known.ci95, abs=1e-6)
+    assert apart[1][0] < often[1][0] < known.ci95[0] < known.difference < known.ci95[1] < often[1][1] <= apart[1][1]
+    assert difference_of_fits(metric, more, fewer, [uneven, [more], [[], []]], seed=0) == apart
 
 
 # ---- the ends of a proportion ----------------------------------------------------------------------------------------
