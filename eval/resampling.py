@@ -56,8 +56,9 @@ def degrees_of_freedom(clusters: Indices) -> float:
 def effective_rows(values: Floats, clusters: Indices) -> float:
     """How many independent rows would be as sure of the mean: rows / design effect, at most all of them.
 
-    The factor of quantiles keeps few clusters from looking sure (Korn and Graubard 1998). Where all values are the same
-    the design effect cannot be seen, and those of a cluster count as one.
+    The variance of clusters is the jackknife's (CR3), since a large one pulls the mean towards its own values. The
+    factor of quantiles keeps few clusters from looking sure (Korn and Graubard 1998). Where all values are the same the
+    design effect cannot be seen, and those of a cluster count as one.
     """
     from scipy.stats import norm, t
 
@@ -68,8 +69,8 @@ def effective_rows(values: Floats, clusters: Indices) -> float:
         return 1.0
     tail = (1 - CONFIDENCE) / 2
     few = float((norm.ppf(tail) / t.ppf(tail, degrees_of_freedom(clusters))) ** 2)
-    sums = np.bincount(clusters, weights=values - values.mean())
-    as_if_independent, clustered = values.var() / n, (sums**2).sum() / n**2 * count / (count - 1)
+    sums = np.bincount(clusters, weights=values - values.mean()) / (1 - np.bincount(clusters) / n)
+    as_if_independent, clustered = values.var() / n, (sums**2).sum() / n**2 * (count - 1) / count
     if as_if_independent < EQUAL**2:
         return independent_rows(clusters) * few
     return float(n / max(1.0, clustered / as_if_independent) * few)

@@ -5,7 +5,16 @@ import pytest
 from scipy.stats import bootstrap, norm, permutation_test, t
 
 from eval.metrics import Metric, ScoredRow, get_metric, score_rows
-from eval.resampling import bca, clusters_of, draw_weights, leave_out_weights, swap_tests, values_on
+from eval.resampling import (
+    bca,
+    clusters_of,
+    degrees_of_freedom,
+    draw_weights,
+    effective_rows,
+    leave_out_weights,
+    swap_tests,
+    values_on,
+)
 
 ROWS = 60
 RESAMPLES = 20_000
@@ -88,3 +97,13 @@ def test_p_values_are_those_of_scipy(metric: Metric, other: float) -> None:
     )
 
     assert found == pytest.approx(theirs.pvalue, abs=0.02)
+
+
+def test_rows_in_clusters_count_as_many_as_the_jackknife_has_them() -> None:
+    sizes, rng = [1, 2, 3, 5, 9, 40], np.random.default_rng(3)
+    clusters = np.repeat(np.arange(len(sizes)), sizes)
+    values = rng.random(len(sizes))[clusters] + 0.1 * rng.random(len(clusters))
+    shifts = np.array([values[clusters != left_out].mean() for left_out in range(len(sizes))]) - values.mean()
+    variance = (len(sizes) - 1) / len(sizes) * (shifts**2).sum()
+    for_few = (norm.ppf(0.025) / t.ppf(0.025, degrees_of_freedom(clusters))) ** 2
+    assert effective_rows(values, clusters) == pytest.approx(values.var() / variance * for_few)
