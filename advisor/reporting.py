@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from itertools import permutations
 from pathlib import Path
 from statistics import mean, median
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from advisor import economics, environment
 from advisor.advice import recommend
 from advisor.artefact import artefact_of
 from advisor.data import labels_of
+from advisor.decide import doubt_of
 from advisor.evidence import Weighed, money_of, terms_of, use_of
 from advisor.fields import by_field
 from advisor.parts import source_of
@@ -152,12 +154,12 @@ def _plan(comparison: Comparison, measured: Measured) -> schema.Plan:
 
 
 def power_of(weighed: Weighed) -> float | None:
-    """Of the pick to the runner-up (or the two best): what their rows would show with 80 % power."""
-    decision = weighed.decision
-    if decision is None or decision.runner_up is None:
+    """Of the pick to the runner-up: what their rows would show with 80 % power."""
+    decision, evidence = weighed.decision, weighed.assumptions.evidence
+    if decision is None or decision.pick is None or decision.runner_up is None:
         return None
-    a, b = decision.pick or decision.best, decision.runner_up
-    error = weighed.assumptions.evidence.standard_errors.get((str(a), b))
+    pair = decision.pick, decision.runner_up
+    error = max(doubt_of(evidence, *names) for names in permutations(pair))
     return smallest_difference(error) if error else None
 
 

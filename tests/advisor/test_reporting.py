@@ -10,8 +10,11 @@ from typing import Any
 import pytest
 
 from advisor.comparison import compare
+from advisor.decide import Assumptions, Decision, Evidence, Limits
+from advisor.evidence import Weighed
 from advisor.report import wording
 from advisor.report.schema import Report
+from advisor.reporting import power_of
 from eval.contracts import Prediction, Solution
 from strategies.models.fake import ScriptedModel
 from strategies.models.shelf import ModelShelf
@@ -117,6 +120,20 @@ def test_the_range_of_what_more_rows_brought_knows_how_much_fits_differ(
         assert part.gain_to_all == 0
         assert part.gain_ci95 is not None
         assert part.gain_ci95[0] < -0.5, "without regard to seeds 16 such rows have -0.15"
+
+
+def test_what_few_seeds_or_groups_leave_open_is_no_difference_that_the_rows_can_show() -> None:
+    """The range reaches 0.098 to one side, as that of a normal difference with an error of 5 points."""
+    pair = "a", "b"
+    known = Evidence({pair: 0.03, pair[::-1]: 0.03}, {}, 200)
+    wide = replace(known, margins={pair: 0.05, pair[::-1]: 0.098})
+    decision = Decision("tie", "a", "a", "b")
+    told = [
+        power_of(Weighed({}, (), Assumptions((), evidence, Limits(), 0.01, 1000.0), decision))
+        for evidence in (known, wide)
+    ]
+    assert told == [pytest.approx(2.8016 * 0.03, rel=1e-3), pytest.approx(2.8016 * 0.05, rel=1e-3)]
+    assert power_of(Weighed({}, (), Assumptions((), wide, Limits(), 0.01, 1000.0), None)) is None
 
 
 def test_what_is_kept_is_not_said_to_be_fitted_on_all_examples_where_the_refit_was_rejected(
