@@ -372,7 +372,7 @@ def decide(assumed: Assumptions) -> Decision:
     is_gain_known, needed = rows_for_gain(evidence) == 0, rows_for_all(evidence)
     gain = pick.quality - incumbent.quality if incumbent else None
     is_loss = gain is not None and gain < 0 and today is None  # that a limit is worth it is for the client to say
-    in_doubt = not _surely_meets(today if today and not better else pick, evidence, limits)
+    in_doubt = not _surely_meets(today if today and not better else pick, assumed)
     clear = _is_clear(pick, rivals, confidence) and is_gain_known and not is_loss and not in_doubt
     if today and better and not is_gain_known:
         rivals.append(today)
@@ -467,7 +467,7 @@ def optimism(assumed: Assumptions) -> float:
     on all resamples (Efron 1983); not than on all rows, since macro F1 for one is itself another on resamples.
     """
     evidence = assumed.evidence
-    usual = {name: float(of_name.mean()) for name, of_name in evidence.resampled.items()}
+    usual = {name: float(of_name[:PICKED_AGAIN].mean()) for name, of_name in evidence.resampled.items()}
     within, gains = [c for c in assumed.candidates if not assumed.limits.broken_by(c)], []
     for draw in range(min(PICKED_AGAIN, *map(len, evidence.resampled.values()))):
         values = {name: float(of_name[draw]) for name, of_name in evidence.resampled.items()}
@@ -571,10 +571,12 @@ def _is_clear(pick: Candidate, rivals: Sequence[Candidate], confidence: float) -
     return confidence >= CLEAR and not _in_its_place(pick, rivals)
 
 
-def _surely_meets(candidate: Candidate, evidence: Evidence, limits: Limits) -> bool:
-    """Whether the quality asked for is had with a probability of 97.5 %: the 95 % range does not reach below it."""
-    least = limits.min_quality
-    return not least or evidence.lowest.get(candidate.name, candidate.quality) >= least - ROUNDING
+def _surely_meets(candidate: Candidate, assumed: Assumptions) -> bool:
+    """Whether the quality asked for is had with a probability of 97.5 %: the 95 % range does not reach below it, nor
+    would it without what the pick is measured too well by. Today's system was not picked by its figure."""
+    lowest = assumed.evidence.lowest.get(candidate.name, candidate.quality)
+    to_spare = lowest - (assumed.limits.min_quality or 0.0) + ROUNDING
+    return to_spare >= 0 and (candidate.incumbent or to_spare >= optimism(assumed))
 
 
 def _in_its_place(pick: Candidate, rivals: Sequence[Candidate]) -> list[Candidate]:

@@ -150,6 +150,8 @@ def _unsure_quality(case: Case) -> list[str]:
         return []
     name = INCUMBENT if decision.keeps_incumbent else str(decision.pick)
     asked = f"at least {wording.stated(100 * least)} of 100 were asked for"
+    if case.evidence.lowest.get(name, 0.0) >= least:
+        asked += ", and its figure is probably somewhat too high, since it was picked by it"
     return [f"Whether {title_in_text(name)} meets --min-quality is not sure: {quality_of(case, name)}; {asked}."]
 
 

@@ -1208,6 +1208,10 @@ def test_a_limit_on_quality_that_is_met_by_a_hair_is_told() -> None:
     assert close.advice.next_step.startswith("Use it. Further test rows would show whether it meets --min-quality.")
     assert "If the difference matters to you" in close.advice.next_step
     assert "meets --min-quality" not in Told({"few_shot": 0.9, "tfidf_linear": 0.5}, min_quality=0.8).caveats
+    level = {"few_shot": 0.9, "rag": 0.9, "zero_shot": 0.9, "lora": 0.9}
+    assert "least 86 of 100 were asked for, and its figure is probably somewhat too high, since it was picked by it." in (
+        Told(level, min_quality=0.86).caveats
+    )
 
 
 def test_few_test_rows_are_said_to_show_large_differences_only() -> None:

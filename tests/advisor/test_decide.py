@@ -224,6 +224,18 @@ def test_a_limit_on_quality_that_the_range_reaches_below_is_not_clearly_met(
     assert decision.rows_needed == 0, "between the strategies it is settled"
 
 
+def test_a_limit_on_quality_is_in_doubt_where_the_pick_was_measured_too_well() -> None:
+    """The lower end of the pick's range is a point above the limit, and the pick one of twelve that are level."""
+    limits, level = Limits(min_quality=0.9 - 1.96 * 0.02 - POINT), [candidate(f"s{i:02}", 0.9) for i in range(12)]
+    decision = choose(level, limits, spread=0.02)
+    assert (decision.verdict, decision.limit_in_doubt) == ("tie", True)
+    alone = [level[0], candidate("far behind", 0.3)]
+    assert choose(alone, limits, spread=0.02).verdict == "clear", "nothing was chosen from"
+    today = Candidate("today", 0.9, FREE, 0.0, -1, incumbent=True)
+    kept = choose([today, *level], limits, spread=0.02)
+    assert (kept.keeps_incumbent, kept.limit_in_doubt) == (True, False), "it was not picked by its figure"
+
+
 def test_none_feasible_where_nothing_meets_the_limits() -> None:
     decision = choose([candidate("a", 0.5), candidate("b", 0.6)], Limits(min_quality=0.9, max_latency_ms=1))
     assert (decision.verdict, decision.pick, decision.best, decision.runner_up) == ("none_feasible", None, None, None)
@@ -426,8 +438,8 @@ def test_what_nothing_was_chosen_from_is_not_measured_too_well() -> None:
     """A figure of resamples may be another than that of all rows, as of macro F1 where a label is missing in some."""
     alone = [candidate("alone", 0.7)]
     found = evidence(alone, spread=0.03)
-    found = replace(found, resampled={"alone": found.resampled["alone"] + 0.03})
-    assert optimism(Assumptions(alone, found, ANY, POINT, 1e4)) == pytest.approx(0, abs=0.005)
+    found = replace(found, resampled={"alone": np.tile(found.resampled["alone"] + 0.03, 5)[:1999]})
+    assert optimism(Assumptions(alone, found, ANY, POINT, 1e4)) == pytest.approx(0, abs=1e-12)
 
 
 # Rows that are missing.
