@@ -9,7 +9,7 @@ docs/decisions/0004-the-pick.md has the rules that lost.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from math import sqrt
@@ -203,8 +203,9 @@ class Decision:
     """What makes the evidence insufficient."""
     rows_needed: int | None = None
     """More test rows after which it would be settled whether the pick loses more than the tolerance, and that it is
-    ahead of all that cost no more; 0 where it is, None where no number of rows would do: the observed loss is the
-    tolerance itself, one that costs no more is not behind, or fits differ too much."""
+    ahead of all that cost no more, or, where today's system is kept, that none is better; 0 where it is, None where no
+    number of rows would do: the observed loss is the tolerance itself, one that costs no more is not behind, or fits
+    differ too much."""
     limit_in_doubt: bool = False
     """What is advised, the pick or today's system, has the quality asked for as measured, but perhaps not in truth."""
     hangs_on_fits: bool = False
@@ -363,17 +364,21 @@ def decide(assumed: Assumptions) -> Decision:
         lacks = (*lacks, "limited_labels")
 
     def rows_for_gain(found: Evidence) -> int | None:
-        return _rows_for_gain(pick, today, found, aim.tolerance, replaces=bool(better)) if today else 0
+        against = ([pick] if better else feasible) if today else []
+        return _most(_rows_for_gain(c, today, found, aim.tolerance, replaces=bool(better)) for c in against if today)
 
     def rows_for_all(found: Evidence) -> int | None:
-        rows, for_gain = _rows_needed(pick, others, rivals, confidence, found, aim), rows_for_gain(found)
-        return None if rows is None or for_gain is None else max(rows, for_gain)
+        among = _rows_needed(pick, others, rivals, confidence, found, aim) if better else 0
+        return _most([max(0, FEWEST_ROWS - found.rows), among, rows_for_gain(found)])
 
     is_gain_known, needed = rows_for_gain(evidence) == 0, rows_for_all(evidence)
     gain = pick.quality - incumbent.quality if incumbent else None
     is_loss = gain is not None and gain < 0 and today is None  # that a limit is worth it is for the client to say
     in_doubt = not _surely_meets(today if today and not better else pick, assumed)
-    clear = _is_clear(pick, rivals, confidence) and is_gain_known and not is_loss and not in_doubt
+    is_settled = (
+        _is_clear(pick, rivals, confidence) or not better
+    )  # which is the best to replace what stays is no matter
+    clear = is_settled and is_gain_known and not is_loss and not in_doubt
     if today and better and not is_gain_known:
         rivals.append(today)
     return Decision(
@@ -638,15 +643,19 @@ def _rows_needed(
     aim: Aim,
 ) -> int | None:
     """Of the rows that each of the others asks for, the most. See `_is_clear`."""
-    fewest = max(0, FEWEST_ROWS - evidence.rows)
-    needed: list[int | None] = [fewest]
+    needed: list[int | None] = []
     if confidence < CLEAR:
         needed += [_rows_to_part(pick, other, evidence, aim, aim.slack, CLEAR) for other in others]
     for rival in _in_its_place(pick, rivals):
         is_behind = aim.worth(pick) - aim.worth(rival) > ROUNDING
         needed.append(_rows_to_part(pick, rival, evidence, aim, 0.0, (1 + CLEAR) / 2) if is_behind else None)
-    known = [rows for rows in needed if rows is not None]
-    return max(known) if len(known) == len(needed) else None
+    return _most(needed)
+
+
+def _most(needed: Iterable[int | None]) -> int | None:
+    """The most of these rows; None where for one of them no number would do."""
+    rows = list(needed)
+    return None if None in rows else max((r for r in rows if r is not None), default=0)
 
 
 def _rows_to_part(

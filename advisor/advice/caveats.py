@@ -10,7 +10,7 @@ from advisor.advice.arrivals import arrivals_of
 from advisor.advice.case import SMALL_TEST, Case, broken_today, is_loss, not_as_planned
 from advisor.advice.labelling import ENOUGH_ROWS_OF_A_LABEL, MOST_LABELS_NAMED, more_of_labels
 from advisor.advice.phrases import as_points, quality_of
-from advisor.decide import CLEAR, doubt_of, gain_over, optimism
+from advisor.decide import CLEAR, Candidate, doubt_of, gain_over, optimism
 from advisor.report import schema, wording
 from advisor.report.schema import INCUMBENT
 from advisor.report.wording import title_in_text
@@ -71,39 +71,35 @@ def _doubts(case: Case) -> list[str]:
 
 def _against_today(case: Case) -> list[str]:
     """Where today's system is the better one, or where it is kept and may not be."""
-    decision = case.decision
     if is_loss(case):
         return [f"Today's system gets more right, but breaks {broken_today(case)}."]
-    if not decision.keeps_incumbent or (decision.rivals and not _may_gain(case)):
-        return []
-    it = title_in_text(str(decision.pick))
-    return [f"On {case.evidence.rows} test rows {it} may be more than the tolerance better than today's system."]
+    may_gain = [title_in_text(c.name) for c in case.possible if case.decision.keeps_incumbent and _may_gain(case, c)]
+    better = f"{conjoined(may_gain)} may be more than the tolerance better than today's system"
+    return [f"On {case.evidence.rows} test rows {better}."] if may_gain else []
 
 
-def _may_gain(case: Case) -> bool:
-    """Whether the pick may be better than today's system, which is kept, by more than the tolerance."""
-    pick, today = case.candidate(case.decision.pick), case.candidate(INCUMBENT)
-    doubt = doubt_of(case.evidence.of_answers, today.name, pick.name)
-    most = gain_over(pick, today, case.evidence) + NormalDist().inv_cdf(CLEAR) * doubt
+def _may_gain(case: Case, candidate: Candidate) -> bool:
+    """Whether a strategy may be better than today's system, which is kept, by more than the tolerance."""
+    today = case.candidate(INCUMBENT)
+    doubt = doubt_of(case.evidence.of_answers, today.name, candidate.name)
+    most = gain_over(candidate, today, case.evidence) + NormalDist().inv_cdf(CLEAR) * doubt
     return most > case.weighed.assumptions.tolerance
 
 
 def _against_rivals(case: Case) -> list[str]:
-    """The others that may be as good as the pick, which goes by its name where today's system is what is advised.
+    """The others that may be as good as the pick, unless today's system is what is advised.
 
     It was taken from those that count as equal for one reason, and before those that are close for another.
     """
-    decision = case.decision
-    it = title_in_text(str(decision.pick)) if decision.keeps_incumbent else "it"
-    by_reason = defaultdict(list)
-    for name in decision.rivals:
+    decision, by_reason = case.decision, defaultdict(list)
+    for name in () if decision.keeps_incumbent else decision.rivals:
         why = "as the cheaper or simpler" if name in decision.equals else "for its measured lead"
         if case.settings.error_cost is not None:
             # what today's system costs itself is not known
             why = "since its wrong answers cost less" if name == INCUMBENT else "for its lowest total cost"
         by_reason[why].append(title_in_text(name))
     return [
-        f"On {case.evidence.rows} test rows {it} cannot be told apart from {conjoined(others)}; it was taken {why}."
+        f"On {case.evidence.rows} test rows it cannot be told apart from {conjoined(others)}; it was taken {why}."
         for why, others in by_reason.items()
     ]
 

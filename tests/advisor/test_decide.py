@@ -676,6 +676,23 @@ def test_an_incumbent_is_surely_kept_only_where_nothing_may_be_better_by_more_th
     assert with_incumbent(0.95, error=dict.fromkeys(unsure, 0.02)).verdict == "clear"
 
 
+def test_keeping_the_incumbent_hangs_on_what_each_may_gain_over_it_and_on_nothing_else() -> None:
+    """Two are level with each other and 25 points behind; or one of them may be ahead."""
+    today = Candidate("today", 0.95, FREE, 0.0, -1, incumbent=True)
+    level = [candidate("a", 0.70, 10, 0), candidate("b", 0.70, 10, 1)]
+    decision = choose([today, *level], error=0.04, spread=0.03)
+    assert (decision.verdict, decision.keeps_incumbent, decision.rows_needed) == ("clear", True, 0)
+    assert choose(level, error=0.04, spread=0.03).verdict == "tie"
+    known = {(a.name, b.name): 0.04 for a, b in permutations([today, *level], 2)}
+    wide = known | {("today", "b"): 0.2, ("b", "today"): 0.2}
+    assert choose([today, *level], error=wide, spread=0.03).pick == "a"
+    assert choose([today, *level], error=wide, spread=0.03).verdict == "tie"
+    assert (
+        choose([today, *level], error=wide, spread=0.03).rows_needed == 200 * (2.4865 * 0.2 / 0.26) ** 2 // 1 + 1 - 200
+    )
+    assert choose([today, *level], rows=12).rows_needed == 8
+
+
 def test_without_an_incumbent_nothing_is_kept() -> None:
     decision = choose([candidate("a", 0.9)])
     assert (decision.gain, decision.keeps_incumbent) == (None, False)
