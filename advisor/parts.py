@@ -16,7 +16,6 @@ from eval.contracts import Example, Kind
 from eval.errors import RequestError
 from eval.findings import Finding
 from eval.folds import Split, default_test_size, fewer, k_folds, latest, split
-from eval.metrics import get_metric
 from eval.near_duplicates import group_key
 
 FEWEST_TO_LEARN = 2
@@ -61,9 +60,7 @@ def divide(data: Data, seed: int, *, folds: int, test_rows: int | None = None) -
         return k_folds(data.examples, folds=folds, seed=seed, stratify=stratify)
     whole = _holdout(data, seed)
     if data.test is None and test_rows is not None and test_rows < len(whole.test):
-        is_macro = get_metric(data.task.metric).is_macro
-        kept = fewer(whole.test, size=test_rows, seed=seed, stratify=stratify, each_label=is_macro)
-        whole = Split(whole.train, kept)
+        whole = Split(whole.train, fewer(whole.test, size=test_rows, seed=seed, stratify=stratify))
     return (whole,)
 
 

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 from scipy.stats import bootstrap
 
-from advisor.decide import Assumptions, Candidate, Limits, decide, optimism
+from advisor.decide import Assumptions, Candidate, Decision, Limits, decide, optimism
 from advisor.economics import Tariff
 from advisor.evidence import compare_pairs, evidence_of
 from eval.metrics import Metric, ScoredRow, get_metric
@@ -133,24 +133,28 @@ def claims(draws: int) -> Iterator[dict[str, Any]]:
 def settled(draws: int) -> Iterator[dict[str, Any]]:
     """Of ties that so many more rows are said to settle: how often they do. The rows come from those measured, so that
     the gap is in truth what it was there."""
-    for name, rows, metric, gap in (
-        ("accuracy, 10 points apart", 60, "accuracy", 0.10),
-        ("accuracy, 5 points apart", 120, "accuracy", 0.05),
-        ("token F1, 5 points apart", 60, "token_f1", 0.05),
+    for name, rows, metric, gap, rivals in (
+        ("accuracy, 10 points apart", 60, "accuracy", 0.10, 1),
+        ("accuracy, 5 points apart", 120, "accuracy", 0.05, 1),
+        ("token F1, 5 points apart", 60, "token_f1", 0.05, 1),
+        ("accuracy, six rivals 10 points behind", 60, "accuracy", 0.10, 6),
     ):
         rng, said, found = np.random.default_rng(0), 0, 0
-        measure = get_metric(metric)
+
+        def decision_on(scores: Floats, metric: str = metric) -> Decision:
+            fits = {f"s{i}": [scored(of_name)] for i, of_name in enumerate(scores)}
+            return decide(assumed(get_metric(metric), fits, [1.0] * len(fits)))
+
         while said < draws:
-            scores = right_or_wrong(np.array([QUALITY, QUALITY - gap]), rows, rng)
+            scores = right_or_wrong(np.array([QUALITY, *[QUALITY - gap] * rivals]), rows, rng)
             if metric == "token_f1":
                 scores = np.clip(0.6 * scores + 0.4 * rng.random(scores.shape), 0, 1)
-            decision = decide(assumed(measure, {"a": [scored(scores[0])], "b": [scored(scores[1])]}, (1.0, 1.0)))
+            decision = decision_on(scores)
             if decision.verdict != "tie" or not decision.rows_needed or decision.rows_needed > MOST_ROWS:
                 continue
             said += 1
             again = scores[:, rng.integers(rows, size=rows + decision.rows_needed)]
-            more = decide(assumed(measure, {"a": [scored(again[0])], "b": [scored(again[1])]}, (1.0, 1.0)))
-            found += more.verdict == "clear"
+            found += decision_on(again).verdict == "clear"
         yield {"case": f"{name}, {rows} rows", "ties": said, "settled": found / said}
 
 

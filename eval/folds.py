@@ -119,13 +119,11 @@ def k_folds(examples: Sequence[Example], *, folds: int, seed: int, stratify: boo
     )
 
 
-def fewer(
-    rows: Sequence[Example], *, size: int, seed: int, stratify: bool, each_label: bool = False
-) -> tuple[Example, ...]:
+def fewer(rows: Sequence[Example], *, size: int, seed: int, stratify: bool) -> tuple[Example, ...]:
     """So many of some test rows, in their order. Row by row, for nothing is learnt from those that are left.
 
-    With `stratify`, labels keep their shares, the rare ones now and then by chance; with `each_label` none has a second
-    row before all have one, for metrics to which labels count alike. Of fewer rows all are among those of more.
+    With `stratify`, labels keep their shares, the rare ones now and then by chance; also under macro F1, since what
+    errors cost is counted row by row. Of fewer rows all are among those of more.
     """
     salt = f"fewer:{seed}"
     drawn: defaultdict[str, list[Example]] = defaultdict(list)
@@ -133,7 +131,7 @@ def fewer(
         drawn[" ".join(row.target.split()) if stratify else ""].append(row)
     places: dict[str, float] = {}  # in a line of all rows, in which those of a label are evenly spread
     for label, of_label in drawn.items():
-        first = 0.0 if each_label else int.from_bytes(_hash(salt, f"label\0{label}")) / 2**128
+        first = int.from_bytes(_hash(salt, f"label\0{label}")) / 2**128
         places |= {row.id: (number + first) / len(of_label) for number, row in enumerate(of_label)}
     kept = set(sorted(places, key=lambda name: (places[name], _hash(salt, name)))[:size])
     return tuple(row for row in rows if row.id in kept)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,18 @@ def test_a_rare_label_keeps_a_test_row_where_the_test_part_is_cut(tmp_path: Path
     assert data.task.metric == "macro_f1"
     for seed in range(30):
         assert {e.target for e in holdout(data, seed, test_rows=60).test} == {"fraud", "fine"}
+
+
+def test_a_test_part_that_is_cut_is_as_the_queries_are_whatever_the_metric(tmp_path: Path) -> None:
+    """Were each label drawn first once, under macro F1, half of the rows would be rare ones, with what errors on them
+    cost."""
+    rows = [(f"letter number {i}", "usual" if i % 10 < 7 else f"rare {i % 29}") for i in range(800)]
+    data = read(write(tmp_path / "letters.csv", rows), task="Sort them.")
+    macro = replace(data, task=replace(data.task, metric="macro_f1"))
+    for seed in range(5):
+        kept = holdout(macro, seed, test_rows=60).test
+        assert sum(e.target == "usual" for e in kept) == pytest.approx(0.7 * 60, abs=4)
+        assert kept == holdout(data, seed, test_rows=60).test
 
 
 def test_exact_duplicates_never_straddle_the_split(tmp_path: Path) -> None:

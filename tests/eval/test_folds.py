@@ -63,14 +63,6 @@ def test_of_fewer_test_rows_labels_keep_their_shares_and_rare_ones_by_chance() -
     assert sum("rare" in {e.target for e in kept} for kept in drawn) == pytest.approx(90, abs=30)
 
 
-def test_of_fewer_test_rows_every_label_keeps_one_where_labels_count_alike() -> None:
-    for seed in range(20):
-        kept = fewer(rare(200, 1), size=60, seed=seed, stratify=True, each_label=True)
-        assert Counter(e.target for e in kept) == {"rare": 1, "usual": 59}
-    kept = fewer(balanced(200, 77), size=60, seed=0, stratify=True, each_label=True)
-    assert len({e.target for e in kept}) == len(kept) == 60, "none has two before all have one"
-
-
 @settings(deadline=None)
 @given(tables, st.integers(0, 5))
 def test_a_label_of_two_groups_keeps_a_row_in_train(rows: list[tuple[str, str]], seed: int) -> None:
