@@ -34,7 +34,7 @@ from advisor.decide import Assumptions, Candidate, Decision, Limits, decide, opt
 from advisor.economics import Tariff
 from advisor.evidence import compare_pairs, evidence_of
 from eval.metrics import Metric, ScoredRow, get_metric
-from eval.statistics import interval
+from eval.statistics import holm, interval, paired_differences
 
 Floats = NDArray[np.float64]
 Fits = Mapping[str, Sequence[Sequence[ScoredRow]]]
@@ -122,7 +122,8 @@ def claims(draws: int) -> Iterator[dict[str, Any]]:
         rng, claimed = np.random.default_rng(0), 0
         for _ in range(draws):
             fits = several_seeds(rows, spread, rng, names=[f"s{i}" for i in range(tuned)], seeds=seeds)
-            claimed += min(c.p_adjusted for c in compare_pairs(get_metric("accuracy"), fits, seed=0)) < 0.05
+            found = paired_differences(get_metric("accuracy"), fits, seed=0)
+            claimed += min(holm([pair.p_value for pair in found.values()])) < 0.05
         case = f"{tuned} tuned strategies, {seeds} seeds each, {100 * spread:.0f} points apart; {rows} rows"
         yield {"case": case, "any_claim": claimed / draws}
 
