@@ -1,29 +1,30 @@
-"""How often each field of a JSON answer is right: where an extraction goes wrong."""
+"""How often each field of an answer is right: where an extraction goes wrong."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from advisor.report.schema import FieldQuality
 from eval.contracts import Outcome
-from eval.json_fields import fields_of, shared
+from eval.json_fields import Fields, fields_of, shared
 
 MOST_FIELDS = 60
 
 
-def by_field(outcomes: Sequence[Outcome]) -> list[FieldQuality]:
+def by_field(outcomes: Sequence[Outcome], read: Callable[[str], Fields | None] = fields_of) -> list[FieldQuality]:
     """Of the values that the targets have in each field, the share that the answers have too; the commonest fields.
 
     Of several accepted targets, the one that the answer is nearest to counts, and of a list's objects, each against one
-    object of the answer. Rows without a score are left out.
+    object of the answer. Rows without a score are left out, as are fields that are left open. `read` gives an answer's
+    fields, of JSON unless another is named.
     """
     found: defaultdict[str, list[bool]] = defaultdict(list)
     for outcome in outcomes:
-        wanted = [fields for fields in map(fields_of, outcome.example.targets) if fields is not None]
+        wanted = [fields for fields in map(read, outcome.example.targets) if fields is not None]
         if outcome.score is None or not wanted:
             continue
-        given = fields_of(outcome.prediction.text)
+        given = read(outcome.prediction.text)
         shares = [Counter(path for path, _ in shared(fields, given)) if given else Counter[str]() for fields in wanted]
         right, target = max(zip(shares, wanted, strict=True), key=lambda pair: pair[0].total())
         for path, times in Counter(path for path, _ in target.every()).items():

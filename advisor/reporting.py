@@ -35,7 +35,7 @@ from eval.audit.injection import tries_to_instruct
 from eval.contracts import Evaluation, Kind
 from eval.findings import MOST_ROWS_NAMED
 from eval.harness import paired_fits, scored_rows, steps_off
-from eval.metrics import JSON_FIELD_F1, Metric, get_metric
+from eval.metrics import READ_AS_FIELDS, Metric, get_metric
 from eval.statistics import difference_of_fits, interval, interval_over_fits, smallest_difference
 from strategies.base import SHORTENED
 from strategies.probe import QUESTIONS
@@ -406,7 +406,9 @@ def drawn_from(advice: schema.Recommendation, records: Sequence[Record], weighed
         "samples": samples_of(advice, records),
         "rows": rows_of(advice, records, weighed),
         "label_rows": dict(sorted(weighed.label_rows.items())),
-        "fields": by_field(pick.outcomes) if pick and pick.metric == JSON_FIELD_F1.name else [],
+        "fields": by_field(pick.outcomes, READ_AS_FIELDS[pick.metric])
+        if pick and pick.metric in READ_AS_FIELDS
+        else [],
         "volumes": by_volume(weighed.assumptions, weighed.decision, families) if weighed.decision else None,
     }
 

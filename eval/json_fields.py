@@ -1,8 +1,9 @@
-"""The fields of a JSON value, and which of them two values share.
+"""The fields of a JSON value, or of lines of `name: value`, and which of them two values share.
 
 A field is a path with a value. What belongs together in a list's objects stays together: each item of one list is held
 against one item of the other at most, so that a right quantity in the wrong line is no hit. Lists of plain values are
-bags.
+bags. A null or an empty text is no field: to leave open what is open is nothing found (as blank slots are left out in
+MUC-5, Chinchor and Sundheim 1993), while a value there, or none where one is wanted, is wrong.
 """
 
 from __future__ import annotations
@@ -15,13 +16,23 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
+from eval.reading.text import CURRENCIES
+
 MOST_LEVELS = 100
 """Of lists in lists."""
 MOST_PAIRS = 10_000
 """Of items that are weighed one by one; of more, those that are most alike are taken for each other."""
 
+BLANK = ("null", "")
+"""Leaves that say that there is no value."""
+
 Leaf = tuple[str, str]
 """Path and value: `a.b` for nested keys, `a[]` for list items, whose order does not count."""
+
+
+_LINE = re.compile(r"([^\W\d_][\w ./'&%()-]{0,40}?) ?(?::(?!\S)|：) ?(.*)")
+"""A name, which begins with a letter, and what stands after its colon."""
+_BESIDE_NUMBER = re.compile(rf"(?<=[{CURRENCIES}])(?=[-−]?\d)|(?<=\d)(?=[{CURRENCIES}%‰])")
 
 
 class Number(str):
@@ -62,6 +73,21 @@ def fields_of(text: str) -> Fields | None:
         return _fields(parsed(text, Number))
     except (ValueError, RecursionError):
         return None
+
+
+def lines_of(text: str) -> list[tuple[str, str]]:
+    """Name and value of each line that is not blank; the name is empty where a line has none."""
+    lines = filter(None, (" ".join(line.split()) for line in text.splitlines()))
+    return [(found[1], found[2]) if (found := _LINE.fullmatch(line)) else ("", line) for line in lines]
+
+
+def fields_of_lines(text: str) -> Fields:
+    """The fields of a text that is lines of `name: value`, in any order; a line without a name is a field all the same.
+
+    Plain numbers are the same without their last zeros.
+    """
+    leaves = ((name, " ".join(with_plain_numbers(value))) for name, value in lines_of(text) if value not in BLANK)
+    return Fields(_numbered(leaves), {}, b"")
 
 
 def f1_of_fields(a: Fields, b: Fields) -> float:
@@ -148,8 +174,8 @@ def _fields(value: Any, path: str = "", level: int = 0) -> Fields:
     for place, inner in _walk(value, path):
         if inner and isinstance(inner, dict | list):
             lists[place].append(_fields(inner, place, level + 1))
-        else:
-            plain.append((place, _leaf(inner)))
+        elif (leaf := _leaf(inner)) not in BLANK:
+            plain.append((place, leaf))
     leaves = _numbered(plain)
     inner_keys = sorted((place, sorted(item.key for item in items)) for place, items in lists.items())
     key = blake2b(repr((sorted(leaves), inner_keys)).encode(), digest_size=16).digest()
@@ -180,6 +206,11 @@ def _leaf(value: Any) -> str:
 def as_number(text: str) -> str:
     """A plain number without its last zeros, which add nothing; codes ("007", "0101.20") and text as they are."""
     return text.rstrip("0").rstrip(".") if re.fullmatch(r"-?(0|[1-9]\d*)\.\d+", text) else text
+
+
+def with_plain_numbers(text: str) -> list[str]:
+    """The words of a text, of which each plain number is `as_number` makes it, the sign of a currency or % apart."""
+    return list(map(as_number, _BESIDE_NUMBER.sub(" ", text).split()))
 
 
 def _numbered(leaves: Iterable[Leaf]) -> frozenset[tuple[Leaf, int]]:

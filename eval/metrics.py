@@ -24,8 +24,8 @@ import numpy as np
 import numpy.typing as npt
 
 from eval.errors import RequestError
-from eval.json_fields import as_number, f1_of_fields, fields_of
-from eval.reading.text import DANDAS, UNSPACED, UNSPACED_MARKS, WORD
+from eval.json_fields import Fields, as_number, f1_of_fields, fields_of, fields_of_lines, with_plain_numbers
+from eval.reading.text import CURRENCIES, DANDAS, UNSPACED, UNSPACED_MARKS, WORD
 
 Floats = npt.NDArray[np.float64]
 Table = Any
@@ -41,6 +41,7 @@ METRICS: dict[str, str] = {
     "chrf": "eval.metrics:CHRF",
     "chrf_layout": "eval.metrics:CHRF_LAYOUT",
     "json_field_f1": "eval.metrics:JSON_FIELD_F1",
+    "field_f1": "eval.metrics:FIELD_F1",
 }
 
 
@@ -156,8 +157,8 @@ def _never(output: str, target: str) -> float:
 
 
 def _same_numbers(output: str, target: str) -> float:
-    """Words that are plain numbers are compared as numbers: 49.90 is 49.9, however a model writes it."""
-    return float(list(map(as_number, output.split())) == list(map(as_number, target.split())))
+    """Plain numbers are compared as numbers: 49.90 is 49.9 and €49.90 is €49.9, however a model writes it."""
+    return float(with_plain_numbers(output) == with_plain_numbers(target))
 
 
 def counts_of_labels(rows: Sequence[ScoredRow]) -> Table:
@@ -197,6 +198,7 @@ def macro_f1_of(sums: Floats) -> Floats:
 
 _SIGN, _MARK = re.compile(f"[{UNSPACED}]"), re.compile(f"[{UNSPACED_MARKS}{DANDAS}]")
 _WORD = re.compile(f"[{UNSPACED}]|{WORD}")
+_BY_ITSELF = re.compile(f"[{UNSPACED}{CURRENCIES}]")
 _AS_TYPED = "\N{MINUS SIGN}\N{MODIFIER LETTER APOSTROPHE}"
 """What is no punctuation to Unicode, but stands for a hyphen or an apostrophe."""
 _NUMBER = re.compile(rf"(?<![^\W{UNSPACED}])(?<![.,])([-−–]?(?:\d+(?:[.,]\d{{3}})*(?:[.,]\d+)?|\.\d+))(?![.,]?\d)")
@@ -220,7 +222,8 @@ def squad_tokens(text: str) -> list[str]:
     """Words in lower case without punctuation and articles, which stay where nothing else is there ("A", "+").
 
     As SQuAD has it; the punctuation of all scripts goes, and of scripts without spaces each sign is a word, as MLQA has
-    it for Chinese (Lewis 2020, arXiv 1910.07475). Numbers stay numbers, as DROP has it (Dua 2019, arXiv 1903.00161):
+    it for Chinese (Lewis 2020, arXiv 1910.07475). A currency's sign is a word by itself, before or after the amount,
+    but for $, which is punctuation there. Numbers stay numbers, as DROP has it (Dua 2019, arXiv 1903.00161):
     without its sign and its decimal point, -5 would be 5, and 12.5 be 125.
     """
     spaced = _SIGN_OF_AMOUNT.sub(r"\2\1", _MARK.sub(" ", text.lower()))  # -$5 as $-5
@@ -231,7 +234,7 @@ def squad_tokens(text: str) -> list[str]:
         if not pieces[between] and "." in pieces[between - 1] + pieces[between + 1]:
             pieces[between] = " "  # 3.5-4 is not 3.54
     bare = "".join(pieces)
-    bare = _SIGN.sub(r" \g<0> ", bare)
+    bare = _BY_ITSELF.sub(r" \g<0> ", bare)
     return re.sub(r"\b(a|an|the)\b", " ", bare).split() or bare.split() or text.lower().split()
 
 
@@ -317,7 +320,7 @@ def _chrf_layout(output: str, target: str) -> float:
     return float(sentence_chrf(laid_out(output), [laid_out(target)], remove_whitespace=False).score) / 100
 
 
-# ---- fields of JSON --------------------------------------------------------------------------------------------------
+# ---- fields ---------------------------------------------------------------------------------------------------------
 
 
 def json_row(output: str, targets: Sequence[str]) -> RowScore:
@@ -329,6 +332,10 @@ def json_row(output: str, targets: Sequence[str]) -> RowScore:
     if not wanted:
         return RowScore(0.0, "the target is invalid JSON")
     return RowScore(max(f1_of_fields(predicted, fields) for fields in wanted))
+
+
+def _field_f1(output: str, target: str) -> float:
+    return f1_of_fields(fields_of_lines(output), fields_of_lines(target))
 
 
 # ---- the metrics -----------------------------------------------------------------------------------------------------
@@ -370,9 +377,21 @@ CHRF_LAYOUT = Metric(
 JSON_FIELD_F1 = Metric(
     "json_field_f1",
     "JSON field F1",
-    "mean over rows of the F1 over (path, value) pairs, items of lists paired so that most agrees",
+    "mean over rows of the F1 over (path, value) pairs, nulls aside, items of lists paired so that most agrees",
     json_row,
 )
+FIELD_F1 = Metric(
+    "field_f1",
+    "field F1",
+    "mean over rows of the F1 over lines of name: value, blank values aside; each right or wrong as by exact match",
+    partial(best_answer, _field_f1, read=laid_out),
+)
+
+READ_AS_FIELDS: dict[str, Callable[[str], Fields | None]] = {
+    JSON_FIELD_F1.name: fields_of,
+    FIELD_F1.name: fields_of_lines,
+}
+"""How answers are read that are compared field by field, by metric."""
 
 LABEL_METRICS = ("accuracy", "macro_f1")
 MEAN_ERROR = "mean_absolute_error"
@@ -397,6 +416,7 @@ SECONDARY: dict[str, tuple[str, ...]] = {
     "gleu": ("chrf",),
     "chrf": ("gleu",),
     "chrf_layout": ("exact_match",),
+    "field_f1": ("exact_match",),
 }
 
 

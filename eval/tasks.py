@@ -16,7 +16,7 @@ from pathlib import Path
 
 from eval.contracts import Document, Example, Kind, Task
 from eval.errors import RequestError
-from eval.json_fields import parsed
+from eval.json_fields import lines_of, parsed
 from eval.reading.tables import READERS
 from eval.reading.text import UNSPACED, clean, count_words, read_text
 
@@ -46,6 +46,8 @@ MOST_TRIED, LONGEST_TRIED = 50, 1000
 """Inputs scored as if they were answers, and the characters looked at of each."""
 MANY_SIGNS = 0.05
 """Of what is printed. Code has about twice as many, prose with brackets and addresses about half as many."""
+LONGEST_VALUE = 5
+"""Words. Where most values after a name and a colon are no longer, they are fields; else a form holds prose."""
 LONGEST_EXCERPT = 20
 """Words. Longer passages are a summary in the text's own words, which is right in part too."""
 QUESTION = re.compile(
@@ -247,6 +249,8 @@ def _infer_kind(spec: TaskSpec, examples: Sequence[Example], documents: Sequence
         return Kind.CLASSIFICATION, f"{len(outputs)} short outputs repeat over {len(rows)} different examples"
     if _share(rows, lambda e: FORMAL.match(e.target) is not None) >= NEARLY_ALL:
         return Kind.EXTRACTION, "the outputs are in a formal language"
+    if are_fields([e.target for e in rows]):
+        return Kind.EXTRACTION, "the outputs are lines of fields"
     if asks:
         return Kind.QA, "there are documents and the inputs are questions"
     if _share(rows, _is_excerpt) >= NEARLY_ALL:
@@ -261,6 +265,8 @@ def _infer_metric(kind: Kind, examples: Sequence[Example]) -> tuple[str, str]:
         if count > 0.8 * len(targets):
             return "macro_f1", f'"{label}" makes up {count / len(targets):.0%} of the examples'
         return "accuracy", "no label makes up more than 80% of the examples"
+    if are_fields(targets):
+        return "field_f1", "the outputs are lines of fields, each of which is right or wrong"
     if kind is Kind.EXTRACTION:
         if are_json_objects(targets):
             return "json_field_f1", "the outputs are JSON objects"
@@ -428,6 +434,22 @@ def are_lists_of_texts(texts: Sequence[str]) -> bool:
 def _are_meant(texts: Sequence[str], begin: str | tuple[str, ...], are: Callable[[str], bool]) -> bool:
     begun, whole = sum(text.startswith(begin) for text in texts), sum(map(are, texts))
     return begun >= NEARLY_ALL * len(texts) and whole >= MOSTLY * len(texts)
+
+
+def are_fields(texts: Sequence[str]) -> bool:
+    """Tell whether nearly all texts are lines of `name: value`, mostly several, with names that come back.
+
+    No text has a name twice, as a talk has its speakers, and most values are short.
+    """
+    records = [lines_of(text) for text in texts]
+    found = Counter(name for record in records for name, _ in record)
+    whole = [
+        len(dict(record)) == len(record) and all(name and found[name] > 1 for name, _ in record) for record in records
+    ]
+    if sum(whole) < NEARLY_ALL * len(records) or statistics.median(map(len, records)) < 2:
+        return False
+    short = [count_words(value) <= LONGEST_VALUE for record in records for _, value in record]
+    return sum(short) >= MOSTLY * len(short)
 
 
 def is_json_object(text: str) -> bool:

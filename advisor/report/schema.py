@@ -385,7 +385,7 @@ class SampleAnswer(Model):
 
 
 class FieldQuality(Model):
-    """How often the recommended strategy is right on one field of a JSON answer."""
+    """How often the recommended strategy is right on one field of answers that are JSON or lines of fields."""
 
     field: str
     """`a.b` for nested keys, `a[]` for items of a list."""

@@ -35,6 +35,8 @@ UNSPACED_MARKS = r"\u3000-\u3004\u3008-\u303f\u30fb\uff01-\uff0f\uff1a-\uff20\uf
 """Their punctuation, the same way."""
 DANDAS = "।॥"
 """Full stops of the scripts of India."""
+CURRENCIES = "$¢-¥֏؋৲৳฿៛\u20a0-\u20cf﷼＄￠￡￥￦"
+"""Signs of currencies, the same way."""
 SENTENCE_ENDS = tuple(f".!?。！？{DANDAS}")
 SENTENCE_END = rf"(?<=[.!?{DANDAS}])\s+(?=\S)|(?<=[。！？])\s*(?=\S)"
 _SIGN = re.compile(f"[{UNSPACED}]")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from advisor.fields import MOST_FIELDS, by_field
 from eval.contracts import Example, Outcome, Prediction
+from eval.json_fields import fields_of_lines
 
 
 def answered(text: str, *targets: str, score: float | None = 0.5) -> Outcome:
@@ -28,11 +29,21 @@ def test_of_several_targets_the_nearest_counts_and_a_target_that_is_no_json_does
     assert by_field([answered('{"a": 2}', "text")]) == []
 
 
+def test_fields_that_are_left_open_are_not_counted() -> None:
+    rows = [answered('{"city": null, "day": null}', '{"city": "Bonn", "day": null}') for _ in range(2)]
+    assert [(f.field, f.values, f.found) for f in by_field(rows)] == [("city", 2, 0.0)]
+
+
 def test_a_value_in_another_object_of_a_list_is_not_found() -> None:
     target = '[{"name": "bolt", "qty": 100}, {"name": "nut", "qty": 1}]'
     swapped = '[{"name": "nut", "qty": 100}, {"name": "bolt", "qty": 1}]'
     found = {f.field: f.found for f in by_field([answered(swapped, target)])}
     assert sum(found.values()) == 1
+
+
+def test_fields_of_lines_are_told_too() -> None:
+    rows = [answered("from: Oslo\nto: Bonn", "from: Oslo\nto: Rome"), answered("from: Oslo", "from: Oslo\nto: Rome")]
+    assert [(f.field, f.values, f.found) for f in by_field(rows, fields_of_lines)] == [("from", 2, 1), ("to", 2, 0)]
 
 
 def test_only_the_commonest_fields_are_told() -> None:

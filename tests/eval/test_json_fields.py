@@ -42,6 +42,13 @@ def lines(*pairs: tuple[str, int]) -> list[dict[str, object]]:
         ([{}, 1, "x"], ["x", {}, 1], 1),
         ([], [], 1),
         ([], lines(("a", 1)), 0),
+        ({"a": None, "b": 1}, {"b": 1}, 1),
+        ({"a": None, "b": 1}, {"a": "x", "b": 1}, 2 / 3),
+        ({"a": "x", "b": 1}, {"a": None, "b": 1}, 2 / 3),
+        ({"a": None, "b": 2}, {"a": None, "b": 1}, 0),
+        ({"a": None, "b": {"c": None}}, {"a": "", "b": {"c": "null"}}, 1),
+        ({"a": None}, {"a": "x"}, 0),
+        ({"lines": [{"name": "a", "qty": None}]}, {"lines": [{"name": "b", "qty": None}]}, 0),
     ],
 )
 def test_items_of_a_list_are_held_against_one_item_each(output: object, target: object, expected: float) -> None:

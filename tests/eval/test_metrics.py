@@ -159,6 +159,12 @@ def test_token_f1_follows_squad_and_survives_its_empty_cases(output: str, target
         ("5/10/2024", "5-10-2024", 1),
         ("03-12", "0312", 1),
         ("No. 5", "no 5", 1),
+        ("49.90 € a year", "€49.90 a year", 1),
+        ("49.90€", "€49.9", 1),
+        ("49.90 $", "$49.90", 1),
+        ("£5", "€5", 0.5),
+        ("-€5", "€-5", 1),
+        ("5 ₫", "₫5", 1),
     ],
 )
 def test_token_f1_takes_numbers_with_their_sign_and_decimals(output: str, target: str, expected: float) -> None:
@@ -175,6 +181,15 @@ def test_token_f1_takes_numbers_with_their_sign_and_decimals(output: str, target
         ("0101.2", "0101.20", 0),
         ("101", "0101", 0),
         ("1,200", "1200", 0),
+        ("€49.9", "€49.90", 1),
+        ("$5", "$5.00", 1),
+        ("12.5%", "12.50 %", 1),
+        ("-£5.0", "-£5", 1),
+        ("US$ 5", "US$5.00", 1),
+        ("£5", "€5", 0),
+        ("€5", "€50", 0),
+        ("5", "5%", 0),
+        ("v1.10", "v1.1", 0),
     ],
 )
 def test_exact_match_compares_plain_numbers_as_numbers(output: str, target: str, expected: float) -> None:
@@ -252,6 +267,28 @@ def test_json_fields_are_compared_by_path_and_value(output: str, target: str, ex
     assert score("json_field_f1", output, target) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(
+    ("output", "target", "expected"),
+    [
+        ("from: Rome\nto: Oslo\ndate: 3 May", "from: Oslo\nto: Rome\ndate: 3 May", 1 / 3),
+        (" to:  Rome\n\nfrom : Oslo", "from: Oslo\nto: Rome", 1),
+        ("from: Oslo", "from: Oslo\nto: Rome", 2 / 3),
+        ("from: Oslo to: Rome", "from: Oslo\nto: Rome", 0),
+        ("from: Oslo\nto:", "from: Oslo", 1),
+        ("from: Oslo\nto: null", "from: Oslo\nto: Rome", 2 / 3),
+        ("Here it is:\nfrom: Oslo", "from: Oslo", 1),
+        ("It is so.\nfrom: Oslo", "from: Oslo", 2 / 3),
+        ("item: a\nitem: a", "item: a", 2 / 3),
+        ("price: €49.9\nat: 10:30", "price: € 49.90\nat: 10:30", 1),
+        ("version: v1.10", "version: v1.1", 0),
+        ("姓名：李", "姓名: 李", 1),
+        ("", "from: Oslo", 0),
+    ],
+)
+def test_lines_of_names_and_values_are_compared_line_by_line(output: str, target: str, expected: float) -> None:
+    assert score("field_f1", output, target) == pytest.approx(expected)
+
+
 @pytest.mark.parametrize("output", ["", "not json", '{"a": 1', '{"a": NaN}', "[" * 100_000, '{"a": 1} trailing'])
 def test_invalid_json_scores_zero_and_says_so(output: str) -> None:
     result = get_metric("json_field_f1").row(output, ['{"a": 1}'])
@@ -291,6 +328,7 @@ def test_json_f1_is_symmetric_and_one_for_the_same_object(first: object, second:
         ("exact_match", {"rougeL"}),
         ("chrf_layout", {"exact_match"}),
         ("json_field_f1", {"valid_json", "exact_match"}),
+        ("field_f1", {"exact_match"}),
     ],
 )
 def test_each_metric_brings_its_companions(name: str, others: set[str]) -> None:

@@ -315,7 +315,9 @@ def test_long_formal_text_is_right_in_part_and_its_signs_and_indentation_count()
 @pytest.mark.parametrize(
     "text",
     [
-        "Customer: {}\nCity: Hamburg\nIssue: login fails since Monday\nPriority: high\nNext step: call back, please",
+        "Customer: {}\nPriority: high\nIssue: the login fails since Monday, whatever is typed\nNext: call back, please",
+        "Doctor: how is {}?\nPatient: fine\nDoctor: any pain?\nPatient: no, none at all",
+        "Hint: see the guide, page {}, and the notes at its end, which say the same in other words",
         "Dear {}, you can reset it at https://www.example.com/help/password?a=b, or write to support@example.com "
         "or call +49 (0)30 123 456.",
         "Vertrag {} (Nr. 4711/2024), Kündigungsfrist 3 Monate (§ 5 Abs. 2 AGB)\nTel.: 030/123456, E-Mail: a@firma.de",
@@ -323,8 +325,26 @@ def test_long_formal_text_is_right_in_part_and_its_signs_and_indentation_count()
         "1. Open **Settings {}**\n2. Click *Reset* (top)\n3. Confirm\n\nSee [the guide](https://a.b/g) for it.",
     ],
 )
-def test_letters_fields_and_sources_are_no_code(text: str) -> None:
+def test_letters_forms_of_prose_talks_and_sources_are_no_code(text: str) -> None:
     assert inferred(examples(*[(f"t{i}", text.format(f"no. {i}")) for i in range(9)])) == ("generation", "rougeL")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from: {}\nto: Rome\ndate: 3 May",
+        "Nom : {}\nPrix (EUR) : 5\n\nNotes :",
+        "姓名：{}\n城市：北京",
+        "Customer: {}\nCity: Hamburg\nIssue: login fails since Monday\nPriority: high\nNext step: call back, please",
+        "name: {}\nport: 8000\nurl: https://a.b/c",
+    ],
+)
+def test_lines_of_names_and_short_values_are_fields(text: str) -> None:
+    rows = examples(*[(f"what about number {'i' * i}?", text.format(f"no. {i}")) for i in range(20)])
+    assert inferred(rows) == inferred(rows, HANDBOOK) == ("extraction", "field_f1")
+    assert complete(TaskSpec("Do it.", kind=Kind.GENERATION), rows)[0].metric == "field_f1"
+    some = [replace(row, targets=(row.target.split("\n")[0],)) if n % 3 else row for n, row in enumerate(rows)]
+    assert inferred(some)[1] != "field_f1"
 
 
 def test_links_that_do_not_end_are_looked_through_once() -> None:
