@@ -27,6 +27,12 @@ HOURS_A_MONTH = 730.0
 MILLION = 1e6
 WINDOW = 200
 """Numbers of machines that are looked at on either side of a volume."""
+CACHE_MINUTES = 5.0
+"""For which providers keep what they have read, after the last query that began alike: five to ten in what OpenAI and
+Azure say, five in what Anthropic does."""
+COLD_QUERIES = HOURS_A_MONTH * 60 / CACHE_MINUTES / math.e
+"""Of a month that find nothing kept, at the most. Of V queries at random times, V exp(-V / W) come so long after the
+one before, W being how often that time goes into a month; that is greatest where V is W."""
 PEAK_RATIO = 10.0
 """Load at its peak over the mean load of a month, where the client does not say; said wherever it counts."""
 
@@ -135,7 +141,7 @@ class Tariff:
     """How a strategy's cost depends on the volume: by the query, by the machine, and whatever the volume."""
 
     per_query: float
-    """USD that one more query costs, as long as no further machine is needed."""
+    """USD that one more query costs, as long as no further machine is needed and what is cached is still there."""
     once: float
     """USD paid at the start."""
     standing: float = 0.0
@@ -146,6 +152,8 @@ class Tariff:
     """Queries a month that one such machine answers, with room for the peak."""
     fewest: int = 0
     """Such machines."""
+    cold: float = 0.0
+    """USD that a query costs more which finds nothing cached; the first `COLD_QUERIES` of a month count as such."""
 
     def machines(self, volume: float) -> int:
         """How many must be on."""
@@ -153,21 +161,33 @@ class Tariff:
 
     def at(self, volume: float) -> Money:
         """What it costs at so many queries a month."""
-        machines = self.machines(volume) * self.machine
-        monthly = self.per_query * volume + machines + self.standing + self.once / MONTHS
-        idle = machines / max(volume, 1.0)  # a machine that nobody asks is not cheap
-        return Money(self.per_query + idle, self.once, monthly, self)
+        shared, slope = self._of_queries(volume)
+        start, _ = self.line(volume)
+        return Money(slope + shared / max(volume, 1.0), self.once, start + slope * volume, self)
 
     def times(self, factor: float) -> Tariff:
         """The same with all prices multiplied."""
         return Tariff(
             self.per_query * factor, self.once * factor, self.standing * factor, self.machine * factor, self.carries,
-            self.fewest,
+            self.fewest, self.cold * factor,
         )  # fmt: skip
 
     def line(self, volume: float) -> tuple[float, float]:
-        """The monthly cost as a line (its value at 0, its slope) that holds while as many machines are on as here."""
-        return self.machines(volume) * self.machine + self.standing + self.once / MONTHS, self.per_query
+        """The monthly cost as a line (its value at 0, its slope) that holds in the one of `pieces` that this is in."""
+        shared, slope = self._of_queries(volume)
+        return shared + self.standing + self.once / MONTHS, slope
+
+    def spread_until(self, usd: float, volume: float) -> float:
+        """The volume from which on a query costs less than so much, by the line at this one; 0 where it never does."""
+        shared, slope = self._of_queries(volume)
+        return shared / (usd - slope) if usd > slope else 0.0
+
+    def _of_queries(self, volume: float) -> tuple[float, float]:
+        """The same line without what is paid whether or not anybody asks: a machine that nobody asks is not cheap."""
+        machines = self.machines(volume) * self.machine
+        if volume < COLD_QUERIES:
+            return machines, self.per_query + self.cold
+        return machines + self.cold * COLD_QUERIES, self.per_query
 
 
 @dataclass(frozen=True)
@@ -194,7 +214,9 @@ def tariff(use: Use, terms: Terms) -> Tariff:
     once = training + prices.effort_usd.get(use.family, 0.0)
     standing = training * prices.retrainings_per_year / MONTHS
     if use.model is not None and is_paid_by_token(use.model, terms.hosting):
-        return Tariff(token_prices(prices, use.model).of(use.read, use.cached, use.written), once, standing)
+        each = token_prices(prices, use.model)
+        warm, cold = (each.of(use.read, cached, use.written) for cached in (use.cached, 0.0))
+        return Tariff(warm, once, standing, cold=cold - warm)
     if terms.hosting == "always-on":
         carries = HOURS_A_MONTH * HOURS / (use.query_seconds * terms.peak_ratio) if use.query_seconds else math.inf
         return Tariff(0.0, once, standing, HOURS_A_MONTH * prices.hourly_usd, carries, terms.fewest_machines)
@@ -342,10 +364,10 @@ def _is_number(value: object) -> bool:
 def pieces(tariffs: Sequence[Tariff], around: float = 0.0) -> list[tuple[float, float]]:
     """Ranges of volumes, in order and without gaps, in each of which all of the tariffs are lines.
 
-    Where machines are always on, a range ends wherever one of them needs a further machine. So many that they cannot
-    all be looked at are, `WINDOW` on either side of a volume.
+    One ends where cached tokens begin to count as such. Where machines are always on, one ends wherever one of them
+    needs a further machine. So many that they cannot all be looked at are, `WINDOW` on either side of a volume.
     """
-    low, high, steps = 0.0, math.inf, set()
+    low, high, steps = 0.0, math.inf, {COLD_QUERIES for one in tariffs if one.cold}
     for one in tariffs:
         if not one.machine or math.isinf(one.carries):
             continue

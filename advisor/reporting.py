@@ -356,6 +356,9 @@ def with_errors(results: Sequence[schema.StrategyResult], weighed: Weighed) -> l
     ]
 
 
+_APART = f"that come {economics.CACHE_MINUTES:g} minutes or more after the one before"
+
+
 def _basis(record: Record, options: Options, prices: economics.Prices) -> str:
     """What the cost counts, and at which prices."""
     machine = f"{wording.stated(prices.hourly_usd)} USD an hour for {prices.machine} ({prices.source})"
@@ -366,7 +369,9 @@ def _basis(record: Record, options: Options, prices: economics.Prices) -> str:
         written = f"{wording.stated(each.output)} per million written"
         of = " of queries and, once, of choosing a configuration" if economics.is_hosted(record.model) else ""
         estimated = ", estimated where the server counted none" if record.usage_is_estimated else ""
-        return f"tokens of the language model{of}{estimated}, at {read} and {written} ({each.source or prices.source})"
+        cold = f"; up to {economics.COLD_QUERIES:,.0f} queries a month, {_APART}, find nothing cached" if cached else ""
+        counted = f"tokens of the language model{of}{estimated}{cold}"
+        return f"{counted}; at {read} and {written} ({each.source or prices.source})"
     if options.hosting == "always-on":
         on = f"machines that are always on, {economics.HOURS_A_MONTH:g} hours a month"
         return f"{on}, at {machine}{wording.peak_load(options.volume, options.peak_qps)}"

@@ -14,7 +14,7 @@ from itertools import pairwise, product
 from typing import Any, NamedTuple
 
 from advisor.decide import EQUAL_COST, ROUNDING, Assumptions, Candidate, gain_over
-from advisor.economics import Tariff, break_even, middle, pieces
+from advisor.economics import break_even, middle, pieces
 
 PRICES = (0.1, 10.0)
 """Between which factors the price of the machine is varied."""
@@ -75,27 +75,20 @@ def picks_by_volume(
 def _volume_points(assumed: Assumptions) -> tuple[list[float], tuple[float, float]]:
     """Volumes between which the pick is one, and how far they were looked for.
 
-    Costs are lines over the volume, piece by piece where machines are always on.
+    Costs are lines over the volume, piece by piece where machines are always on or a provider caches.
     """
     error, limit, points = assumed.error_cost or 0.0, assumed.limits.max_cost_per_1k, list[float]()
     strategies = assumed.strategies
     found = pieces([c.money.tariff for c in strategies], assumed.volume)
     for low, high in found:
         at = assumed.volume if found == [EVERYWHERE] else middle(low, high)
-        slopes = [c.money.tariff.per_query for c in strategies]
-        starts = [c.money.tariff.at(at).monthly - slope * at for c, slope in zip(strategies, slopes, strict=True)]
-        totals = [slope + error * c.errors for c, slope in zip(strategies, slopes, strict=True)]
-        here = _crossings(list(zip(starts, totals, strict=True)), by_total=assumed.error_cost is not None)
+        lines = [(*c.money.tariff.line(at), c.errors) for c in strategies]
+        totals = [(start, slope + error * errors) for start, slope, errors in lines]
+        here = _crossings(totals, by_total=assumed.error_cost is not None)
         if limit is not None:
-            here += [_spread_until(limit, c.money.tariff, at) for c in strategies]
+            here += [c.money.tariff.spread_until(limit / 1000, at) for c in strategies]
         points += [low, *(point for point in here if low < point < high)]
     return [point for point in points if point > 0], (found[0][0], found[-1][1])
-
-
-def _spread_until(limit: float, tariff: Tariff, volume: float) -> float:
-    """The volume from which on the machines that are on at this one cost less per 1,000 queries than a limit."""
-    left = limit / 1000 - tariff.per_query
-    return tariff.machines(volume) * tariff.machine / left if left > 0 else 0.0
 
 
 def _prices(assumed: Assumptions) -> Iterator[Flip]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import replace
 from itertools import pairwise
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from advisor.economics import (
+    COLD_QUERIES,
     HOURS_A_MONTH,
     WINDOW,
     Money,
@@ -121,11 +123,34 @@ def test_as_many_machines_are_on_as_the_peak_needs() -> None:
 def test_tokens_are_paid_by_the_million_and_cached_ones_cheaper() -> None:
     """900 tokens read, 600 of them cached, and 100 written, at 2, 0.5 and 8 USD a million."""
     prices = Prices("m", 1.0, "x", tokens={"big": TokenPrices(input=2, cached_input=0.5, output=8)})
-    money = tariff(Use(9, 3600, "big", "prompt", 900, 600, 100), Terms(prices, "per-token")).at(1000)
-    assert money.per_query == pytest.approx((300 * 2 + 600 * 0.5 + 100 * 8) / 1e6)
+    money = tariff(Use(9, 3600, "big", "prompt", 900, 600, 100), Terms(prices, "per-token")).at(1e9)
+    assert money.per_query == pytest.approx((300 * 2 + 600 * 0.5 + 100 * 8) / 1e6, rel=1e-5)
     assert money.training == 1.0
     plain = TokenPrices(input=2, output=8)
     assert plain.of(900, 600, 100) == pytest.approx((900 * 2 + 100 * 8) / 1e6)
+
+
+def test_what_is_cached_costs_less_only_where_queries_come_often() -> None:
+    """Of queries at random times, V exp(-V / W) a month come five minutes or more after the one before."""
+    prices = Prices("m", 1.0, "x", tokens={"openai:big": TokenPrices(input=10, cached_input=1, output=40)})
+    rule = tariff(Use(1, 0, "openai:big", "prompt", 1400, 1280, 6), Terms(prices))
+    cold, warm = 1400 * 10e-6 + 6 * 40e-6, 120 * 10e-6 + 1280 * 1e-6 + 6 * 40e-6
+    assert [rule.at(volume).per_query for volume in (0, 1, 100, 3000)] == pytest.approx([cold] * 4)
+    windows = HOURS_A_MONTH * 12
+    for volume in (100, 1000, 5000, windows, 10_000, 50_000):
+        arriving = volume * math.exp(-volume / windows)
+        expected = arriving * cold + (volume - arriving) * warm
+        assert rule.at(volume).monthly >= expected * 0.999, volume
+    assert rule.at(windows).monthly == pytest.approx(windows * (cold / math.e + warm * (1 - 1 / math.e)))
+    assert rule.at(1e8).per_query == pytest.approx(warm, rel=1e-3)
+    assert rule.at(COLD_QUERIES * 0.999999).monthly == pytest.approx(rule.at(COLD_QUERIES).monthly, rel=1e-5)
+
+
+def test_a_long_fixed_prompt_pays_only_where_it_stays_cached() -> None:
+    long, short = Tariff(0.002, 0.0, cold=0.01).at(0), Tariff(0.004, 0.0).at(0)
+    volume = break_even(long, short)
+    assert volume == pytest.approx(COLD_QUERIES * 0.01 / 0.002)
+    assert pieces([long.tariff, short.tariff]) == [(0.0, COLD_QUERIES), (COLD_QUERIES, math.inf)]
 
 
 def test_what_a_hosted_model_costs_once_is_the_tokens_of_choosing() -> None:
@@ -196,6 +221,8 @@ def test_the_worked_example_of_the_docs_is_what_the_program_computes() -> None:
     worked = Terms(replace(prices, effort_usd={"finetune": 2000.0}, retrainings_per_year=4))
     a, b, c = tariff(prompt, busy).at(20_000), tariff(tuned, busy).at(20_000), tariff(tuned, worked).at(20_000)
     on_prompt, on_tuned = tariff(prompt, on), tariff(tuned, on)
+    tokens = replace(prices, tokens={"openai:big": TokenPrices(input=10, cached_input=1, output=40)})
+    hosted = tariff(Use(0, 0, "openai:big", read=1400, cached=1280, written=6), Terms(tokens))
     figures = [
         f"{1000 * a.per_query:.4f} USD per 1,000",
         f"**{a.monthly:.2f} USD a month**",
@@ -209,6 +236,10 @@ def test_the_worked_example_of_the_docs_is_what_the_program_computes() -> None:
         f"**{on_prompt.at(300_000).monthly:.2f} USD**",
         f"**{c.monthly:.2f} USD a month**",
         f"{break_even(c, a):,.0f} queries a month",
+        f"{hosted.per_query + hosted.cold:.5f} USD with nothing cached and {hosted.per_query:.5f} USD otherwise",
+        f"{COLD_QUERIES:,.1f} queries",
+        f"**{hosted.at(100).monthly:.2f} USD a month** ({1000 * hosted.at(100).per_query:.2f} USD per 1,000)",
+        f"**{hosted.at(20_000).monthly:.2f} USD a month** ({1000 * hosted.at(20_000).per_query:.2f} USD per 1,000)",
     ]
     flat = " ".join(example.split())
     assert [figure for figure in figures if figure not in flat] == []
@@ -224,6 +255,7 @@ rules = st.builds(
     machine=money_amounts,
     carries=st.floats(1.0, 1e9),
     fewest=st.integers(1, 5),
+    cold=money_amounts,
 )
 
 

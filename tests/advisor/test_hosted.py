@@ -92,7 +92,9 @@ def test_a_hosted_model_competes_with_a_local_one_in_one_table(
     assert big.cost is not None
     assert (big.quality.value, big.quality.unscored, big.quality.unusable) == (1.0, 0, 0)
     assert big.cost.tokens.cached == 3
-    assert big.cost.per_query_usd == pytest.approx(4 * 0.001 + 3 * 0.0005 + 2 * 0.01)
+    cold, cached = economics.COLD_QUERIES / 10_000, 3 * 0.0005
+    assert big.cost.per_query_usd == pytest.approx(4 * 0.001 + 3 * 0.0005 + 2 * 0.01 + cold * cached)
+    assert "up to 3,223 queries a month, that come 5 minutes or more after the one before, find noth" in big.cost.basis
     assert "1,000 USD per million tokens read (500 for those cached) and 10,000 per" in big.cost.basis
     assert "weights are not at hand" in str(report.result("lora@openai:big").reason)
     assert report.recommendation.strategy == "few_shot@openai:big"

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from advisor.decide import Assumptions, Candidate, Evidence, Limits, Losses
-from advisor.economics import Tariff
+from advisor.economics import COLD_QUERIES, Tariff
 from advisor.sensitivity import Flip, break_evens, in_few_digits, shuts_out, what_would_flip
 
 POINT = 0.01
@@ -262,6 +262,16 @@ def test_a_limit_on_the_cost_of_a_query_is_met_where_enough_queries_share_the_ma
     assert found == [Flip("volume", pytest.approx(20_000), "on")]
 
 
+def test_a_limit_on_the_cost_of_a_query_is_met_where_prompts_stay_cached() -> None:
+    """At 10,000 queries COLD_QUERIES of them cost 0.02 USD, the others 0.01."""
+    cached = hosted("cached", 0.95, Tariff(0.01, 0.0, cold=0.01))
+    plain = hosted("plain", 0.7, Tariff(0.001, 0.0))
+    assumed = assume(cached, plain, limits=Limits(max_cost_per_1k=12))
+    assert assumed.pick() == "plain"
+    found = [flip for flip in what_would_flip(assumed) if flip.what == "volume"]
+    assert found == [Flip("volume", pytest.approx(COLD_QUERIES * 5), "cached")]
+
+
 rules = st.builds(
     Tariff,
     per_query=st.sampled_from([0.0, 0.001, 0.01, 0.1]),
@@ -269,6 +279,7 @@ rules = st.builds(
     machine=st.sampled_from([0.0, 70.0, 700.0]),
     carries=st.sampled_from([3_000.0, 17_000.0, 400_000.0]),
     fewest=st.integers(1, 2),
+    cold=st.sampled_from([0.0, 0.004, 0.03]),
 )
 
 
