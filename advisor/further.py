@@ -201,6 +201,7 @@ def _latency(solution: Solution, evaluation: Evaluation) -> dict[str, Any] | Non
         "p95_ms": timed.p95 * 1000,
         "p99_ms": timed.p99 * 1000 if timed.p99 is not None else None,
         "n": timed.n,
+        "repeated": timed.repeated,
         "throughput_qps": evaluation.throughput,
         "rows_a_call": evaluation.rows_a_call,
     }

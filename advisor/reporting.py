@@ -388,6 +388,7 @@ def _latency(evaluation: Evaluation, look: CloserLook) -> schema.LatencyPart | N
         p95_ms=latency.p95 * 1000,
         p99_ms=latency.p99 * 1000 if latency.p99 is not None else None,
         n=latency.n,
+        repeated=latency.repeated,
         first_token_p50_ms=first * 1000 if first is not None else None,
         throughput_qps=evaluation.throughput,
         rows_a_call=evaluation.rows_a_call,

@@ -72,6 +72,8 @@ class Usage:
     """The part of `input_tokens` whose key/value state was reused from an earlier query."""
     estimated: bool = False
     """Whether some of them are an estimate, since a server did not count them."""
+    repeated: bool = False
+    """Whether a call had to be made again, after a wait, since the server limits their rate or failed."""
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(
@@ -79,6 +81,7 @@ class Usage:
             self.output_tokens + other.output_tokens,
             self.cached_tokens + other.cached_tokens,
             self.estimated or other.estimated,
+            self.repeated or other.repeated,
         )
 
 
@@ -140,6 +143,8 @@ class Latency:
     first_token_p50: float | None = None
     p99: float | None = None
     """Of fewer than 50 queries this is the slowest; None in records that were kept before it was measured."""
+    repeated: int = 0
+    """Queries that were left out since they had to be asked more than once."""
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ MIN_QUERIES, MOST_QUERIES = 5, 40
 GOLDEN = (5**0.5 - 1) / 2
 WRITTEN = 30
 """Tokens that are read in the time of writing one, where a query is answered by itself."""
+REPEATED = "each query had to be asked more than once, since the server limits the rate of calls or failed"
 PARALLEL = (1, 2, 4, 8)
 LOAD_BATCHES, FEWEST_BATCHES = 5, 2
 LEVEL_GROWTH = 1.5
@@ -28,7 +29,8 @@ def measure_latency(solution: Solution, inputs: Sequence[str], *, max_seconds: f
     """Time queries one at a time, the first inputs first, after the last two have warmed up.
 
     Ends when `max_seconds` are used or inputs run out, but not before `MIN_QUERIES` (inputs repeat if need be). A query
-    that the infrastructure failed is left out; raises `InfrastructureError` where all were.
+    that the infrastructure failed is left out, and so is one that had to be asked more than once, for a wait says
+    nothing of a query; raises `InfrastructureError` where all were.
     """
     if not inputs:
         raise ValueError("latency needs at least one input")
@@ -40,12 +42,17 @@ def measure_latency(solution: Solution, inputs: Sequence[str], *, max_seconds: f
         if asked >= MIN_QUERIES and time.perf_counter() - begin >= max_seconds:
             break
         timed.append(_time_one(solution, query))
-    answered = [answer for answer in timed if answer.failure is None]
-    if not answered:
-        raise InfrastructureError(f"Latency could not be measured: {timed[-1].failure}.")
-    p50, p95, p99 = quantiles([answer.seconds for answer in answered])
-    first = [s for answer in answered if (s := answer.prediction.first_token_seconds) is not None]
-    return Latency(p50, p95, len(answered), float(np.median(first)) if first else None, p99)
+    at_once = [answer for answer in timed if _is_at_once(answer)]
+    if not at_once:
+        raise InfrastructureError(f"Latency could not be measured: {timed[-1].failure or REPEATED}.")
+    p50, p95, p99 = quantiles([answer.seconds for answer in at_once])
+    first = [s for answer in at_once if (s := answer.prediction.first_token_seconds) is not None]
+    repeated = sum(1 for answer in timed if answer.prediction.usage.repeated)
+    return Latency(p50, p95, len(at_once), float(np.median(first)) if first else None, p99, repeated)
+
+
+def _is_at_once(answer: Answer) -> bool:
+    return answer.failure is None and not answer.prediction.usage.repeated
 
 
 def _time_one(solution: Solution, query: str) -> Answer:
@@ -88,7 +95,8 @@ def measure_load(
     """Time batches of each size, after one that does not count; inputs repeat if need be.
 
     Ends before a level that is likely to take it beyond `max_seconds`; the first is measured whatever it takes. Batches
-    that the infrastructure failed in part are left out, and a level with none left is too.
+    that the infrastructure failed in part, or that were not all answered at once, are left out, and a level with none
+    left is too.
     """
     if not inputs:
         raise ValueError("load needs at least one input")
@@ -106,12 +114,12 @@ def measure_load(
 
 
 def _batch_seconds(solution: Solution, queries: Iterator[str], parallel: int, max_seconds: float) -> list[float]:
-    """Of batches that were answered, the first not counted."""
+    """Of batches that were answered at once, the first not counted."""
     begin, timed = time.perf_counter(), list[float]()
     for number in range(1 + LOAD_BATCHES):
         if number > FEWEST_BATCHES and time.perf_counter() - begin >= max_seconds:
             break
         answers = attempt(solution, list(islice(queries, parallel)))
-        if number and all(answer.failure is None for answer in answers):
+        if number and all(_is_at_once(answer) for answer in answers):
             timed.append(sum(answer.seconds for answer in answers))
     return timed

@@ -183,6 +183,8 @@ class LatencyPart(Model):
     """Of fewer than 50 queries this is the slowest."""
     n: int
     """Queries behind p50, p95 and p99."""
+    repeated: int = 0
+    """Further queries, left out since they had to be asked more than once: the server limits their rate, or failed."""
     first_token_p50_ms: float | None = None
     throughput_qps: float
     rows_a_call: int | None = None

@@ -23,6 +23,7 @@ from advisor.report.schema import (
     Volumes,
 )  # fmt: skip
 from eval.findings import in_test
+from eval.reading.text import conjoined
 from strategies.base import TRAINED
 
 NO_QUERY = "–"
@@ -468,6 +469,12 @@ def latency_about(report: Report) -> str:
     if together:
         about += (
             f" The batches are of {wording.count(together, 'row')}: larger ones may be quicker, smaller ones slower."
+        )
+    repeated = [f"{latency.repeated:,} of {wording.strategy_title(s.name)}" for s, latency in timed if latency.repeated]
+    if repeated:
+        about += (
+            " Left out are queries that had to be asked more than once, since the server limits the rate of calls or "
+            f"failed: {conjoined(repeated)}."
         )
     hosted = {s.model for s, _ in timed if s.model is not None and is_hosted(s.model)}
     if not hosted:

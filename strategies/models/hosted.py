@@ -298,7 +298,8 @@ class HostedModel(Bypassable):
                     continue
                 if reply.is_thought:
                     return Completion("", reply.completion.usage, error=_only_thought(row, tokens)), usd
-                return reply.completion, usd
+                usage = replace(reply.completion.usage, repeated=attempt > 0)
+                return replace(reply.completion, usage=usage), usd
             attempt += 1
             if self._has_failed_for_long():
                 break

@@ -287,6 +287,26 @@ def test_latency_leaves_out_queries_that_the_infrastructure_failed() -> None:
         measure_latency(Parity(right, failures=99), ["text 1"])
 
 
+def test_waiting_to_be_asked_again_is_no_latency() -> None:
+    """As where an account is limited to some calls a minute: every other call is made twice, after a wait."""
+    waits = iter([False, True] * 50)
+
+    def limited(text: str) -> Prediction:
+        repeated = next(waits)
+        sleep(0.05 if repeated else 0)
+        return Prediction(right(text), Usage(9, 1, repeated=repeated))
+
+    latency = measure_latency(Parity(limited), [e.input for e in EXAMPLES])
+    assert (latency.n, latency.repeated) == (4, 4)
+    assert latency.p99 is not None
+    assert latency.p99 < 0.05
+    waits = iter([False, True] * 50)
+    assert [level.parallel for level in measure_load(Parity(limited), ["text 1"], max_seconds=1)] == [1]
+    with pytest.raises(InfrastructureError, match="could not be measured: each query had to be asked more than once"):
+        measure_latency(Parity(lambda text: Prediction("even", Usage(repeated=True))), ["text 1"])
+    assert (Usage(1, 1) + Usage(1, 1, repeated=True)).repeated
+
+
 def test_what_was_retrieved_is_judged_apart_and_not_kept() -> None:
     """Even rows are shown their answer, odd ones half of nothing but for the last; all answer "even"."""
     shown = {e.input: "The row is even." if e.target == "even" else "The row is unknown." for e in EXAMPLES * 1}

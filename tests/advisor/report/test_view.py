@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from advisor.error_costs import ErrorCosts
-from advisor.report import view
+from advisor.report import view, wording
 from advisor.report.html import render_html
 from advisor.report.markdown import render_markdown
 from advisor.report.schema import LearningPoint, Report, SideEffects
@@ -159,6 +159,7 @@ def test_latencies_of_hosted_models_are_those_of_a_network_and_a_provider(sample
 
 def test_p99_and_the_size_of_batches_are_told_where_they_are_known(sample_report: Build) -> None:
     report = sample_report()
+    (one, _), *_ = view.latencies(report)
     first, second, *_ = [result.latency for result, _ in view.latencies(report)]
     assert first is not None
     assert second is not None
@@ -170,6 +171,9 @@ def test_p99_and_the_size_of_batches_are_told_where_they_are_known(sample_report
     assert all(len(cells) == len(view.latency_titles(report)) for _, cells in view.latencies(report))
     assert "batches are of 120 rows" in view.latency_about(report)
     assert "p99 is the slowest" in view.latency_about(report)
+    assert "asked more than once" not in view.latency_about(report)
+    first.repeated = 1
+    assert f"calls or failed: 1 of {wording.strategy_title(one.name)}." in view.latency_about(report)
 
 
 def test_reasons_that_the_summary_gives_are_not_given_twice(sample_report: Build) -> None:

@@ -377,8 +377,10 @@ def test_half_a_character_in_an_answer_is_none(server: Any, tmp_path: Path) -> N
 @pytest.mark.parametrize("fault", ["429", "500", "503", "cut", "garbled", "empty"])
 def test_a_failure_that_passes_is_tried_again(server: Any, fault: str) -> None:
     server.faults = [fault] * (ATTEMPTS - 1)
-    assert texts(model_at(server).generate([ask("a")], Decoding(9))) == ["A"]
+    (found,) = (model := model_at(server)).generate([ask("a")], Decoding(9))
+    assert (found.text, found.usage.repeated) == ("A", True)
     assert (len(server.asked), server.answered) == (ATTEMPTS, 1)
+    assert not model.generate([ask("b")], Decoding(9))[0].usage.repeated
 
 
 @pytest.mark.parametrize(
