@@ -159,13 +159,15 @@ class Server(ThreadingHTTPServer):
         self.answered = 0
         self.keys: set[str] = set()
         self.supports, self.refuses_with = "json_schema", 400
-        self.complaint = "this model's context is 10 tokens"
+        self.complaint = "this model's context length is 10 tokens"
         self.code: str | None = None
         """Its name for a fault."""
         self.refuses: dict[str, str] = {}
         """Fields of a request that are not taken, and what is said of each; `system` is a turn of the system's."""
         self.objects: Callable[[dict[str, Any]], tuple[int, str, str | None] | None] = lambda body: None
         """Status, words and name of the error with which a request is refused."""
+        self.instead: Callable[[dict[str, Any]], tuple[int, str, dict[str, str]] | None] = lambda body: None
+        """Status, body and headers of what it says in place of an answer or an error of its own."""
         self.ends: Callable[[dict[str, Any]], str] = lambda body: "stop"
         """Why its answer ended."""
         self.usage: dict[str, int | None] | None = None
@@ -201,8 +203,11 @@ class Handler(BaseHTTPRequestHandler):
         elif fault == "empty":
             self.say(200, b'{"choices": []}')
         elif fault:
-            told = {"message": self.server.complaint, "code": self.server.code}
-            self.say(int(fault), json.dumps({"error": told}).encode())
+            complaint = {"message": self.server.complaint, "code": self.server.code}
+            self.say(int(fault), json.dumps({"error": complaint}).encode())
+        elif other := self.server.instead(body):
+            status, told, headers = other
+            self.say(status, told.encode(), **headers)
         elif objection := self.server.objects(body):
             status, words, code = objection
             self.say(status, json.dumps({"error": {"message": words, "code": code}}).encode())
@@ -224,12 +229,12 @@ class Handler(BaseHTTPRequestHandler):
             answer["choices"] = [{"index": 0, "finish_reason": reason, "message": said}]
             self.say(200, json.dumps(answer).encode())
 
-    def say(self, status: int, body: bytes) -> None:
+    def say(self, status: int, body: bytes, **headers: str) -> None:
         self.send_response(status)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(body)))
-        if status == 429:
-            self.send_header("retry-after", "0")
+        known = {"content-type": "application/json", "content-length": str(len(body))}
+        known |= {"retry-after": "0"} if status == 429 else {}
+        for name, value in (known | headers).items():
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
 

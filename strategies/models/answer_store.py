@@ -34,7 +34,7 @@ class AnswerStore:
             for line in text.split("\n"):
                 try:
                     row = json.loads(line)
-                    usd = float(row.get("usd", 0.0))
+                    usd = float(row.get("usd", 0.0))  # beside an answer, in files of before
                     if "key" in row:
                         self._known[row["key"]] = Completion(row["text"], Usage(**row["usage"]), row["error"])
                 except (ValueError, KeyError, TypeError, AttributeError):
@@ -46,17 +46,18 @@ class AnswerStore:
         """The answer, if it is known."""
         return self._known.get(key)
 
-    def put(self, key: str, answer: Completion, usd: float = 0.0) -> None:
-        """Remember an answer, and what it has cost."""
-        row = {"key": key, "text": answer.text, "usage": asdict(answer.usage), "error": answer.error, "usd": usd}
+    def put(self, key: str, answer: Completion) -> None:
+        """Remember an answer."""
+        row = {"key": key, "text": answer.text, "usage": asdict(answer.usage), "error": answer.error}
         with self._lock:
             self._known[key] = answer
             self._write(row)
 
     def pay(self, usd: float) -> None:
-        """Note what a call has cost whose answer is not remembered: one that was timed, or that never came."""
-        with self._lock:
-            self._write({"usd": usd})
+        """Note what is paid for a call, or given back (below 0) of what was noted before."""
+        if usd:
+            with self._lock:
+                self._write({"usd": usd})
 
     def _write(self, row: dict[str, Any]) -> None:
         if self._file is not None:

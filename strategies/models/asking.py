@@ -7,53 +7,18 @@ nothing has to be known of it beforehand.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 
 from strategies.models.base import JsonShape, Turn
 from strategies.models.chat import without_system
+from strategies.models.refusals import FAULTY, Kind
 
 FORMATS = ("json_schema", "json_object with schema", "json_object", "text")
 """Ways of asking for a form of answer, the strictest first."""
 THOUGHTS = (0, 2_048, 8_192)
 """Tokens that a model may think for before it answers; they count as written, and are paid for."""
-_THOUGHT = re.compile(r"\A.*?</think>", re.DOTALL)
-
-Kind = Literal[
-    "key", "too large", "filtered", "invalid JSON", "unfinished", "too long",
-    "form", "max_tokens", "temperature", "system", "room", "unknown",
-]  # fmt: skip
-"""What a refusal is about."""
-_REFUSES = "(?=.*(unsupported|not support|unexpected|unrecognized))"
-_FAULTY, _ANY = (400, 404, 422), range(400, 600)
-_REFUSALS: tuple[tuple[Kind, Collection[int], str], ...] = (
-    ("key", (401,), ""),
-    ("too large", (413,), ""),
-    ("invalid JSON", _FAULTY, "json_validate_failed"),
-    ("form", _ANY, "response_format"),  # llama-cpp-python calls it an error of its own
-    (
-        "filtered", (400, 403, 422),
-        "content_filter|content management policy|invalid_prompt|data_?inspection_?failed|content exists risk|"
-        "moderation|flagged",
-    ),
-    ("unfinished", (400,), "output limit was reached"),
-    ("max_tokens", _FAULTY, _REFUSES + r".*\bmax_tokens\b"),
-    ("temperature", _FAULTY, _REFUSES + r".*\btemperature\b"),
-    ("system", _FAULTY, _REFUSES + r".*(\bsystem\b.{0,9}\brole\b|\brole\b.{0,30}\bsystem\b)"),
-    ("too long", (400, 422), "context|too long"),
-    ("room", (400, 422), r"max_(completion_)?tokens|(completion|output) tokens"),
-)  # fmt: skip
-"""Statuses and words by which a refusal is known, the first that fits. Where none does, its cause is looked for."""
-
-
-def kind_of(status: int, said: str) -> Kind:
-    """What a refusal is about that the server gives in such words, its own name for the error among them."""
-    for kind, statuses, words in _REFUSALS:
-        if status in statuses and re.search(words, said, re.IGNORECASE | re.DOTALL):
-            return kind
-    return "unknown"
 
 
 @dataclass(frozen=True)
@@ -63,7 +28,7 @@ class Manner:
     form: int = 0
     """Of `FORMATS`."""
     without: frozenset[str] = frozenset()
-    """Of `max_tokens` (for which `max_completion_tokens` stands then), `temperature` and `system`."""
+    """Of `max_tokens` (for which `max_completion_tokens` stands then), `temperature`, `system` and `strict`."""
 
     def is_nearer_than(self, other: Manner) -> bool:
         """Whether it is less far from what is best."""
@@ -80,7 +45,7 @@ class Manner:
         fields: dict[str, Any] = {"messages": messages(turns), limit: most_tokens}
         if "temperature" not in self.without:
             fields["temperature"] = 0
-        return fields | _format_field(self.form, schema)
+        return fields | _format_field(self.form, schema, strict="strict" not in self.without)
 
 
 @dataclass
@@ -123,13 +88,13 @@ class Negotiation:
         Where the cause is unknown, one thing after the other is left out. One that leaves the words of the refusal as
         they were is not at fault, and put back.
         """
-        if kind in ("max_tokens", "temperature", "system") and kind not in self.manner.without:
+        if kind in ("max_tokens", "temperature", "system", "strict") and kind not in self.manner.without:
             self.manner, self._said = self.manner.lacking(kind), ""
             return True
-        if kind == "form" and self.has_further_form:
+        if kind in ("strict", "form") and self.has_further_form:
             self.manner, self._said = replace(self.manner, form=self.manner.form + 1), ""
             return True
-        if status not in _FAULTY:
+        if status not in FAULTY:
             return False
         if said != self._said:
             self._said, self._steps = said, self._further(self.manner, status)
@@ -152,35 +117,17 @@ def messages(turns: Sequence[Turn]) -> list[dict[str, str]]:
     return [{"role": turn.role, "content": turn.content} for turn in turns]
 
 
-def _format_field(form: int, schema: dict[str, Any] | None) -> dict[str, Any]:
+def _format_field(form: int, schema: dict[str, Any] | None, *, strict: bool) -> dict[str, Any]:
     if schema is None or FORMATS[form] == "text":
         return {}
     if FORMATS[form] == "json_object":
         return {"response_format": {"type": "json_object"}}
     if FORMATS[form] == "json_object with schema":  # llama-cpp-python and some providers; others pass the schema over
         return {"response_format": {"type": "json_object", "schema": schema}}
-    return {"response_format": {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}}
-
-
-def text_of(content: Any) -> str:
-    """What a message says, without parts of it that are no text: some servers give thoughts as a part of their own."""
-    parts = content if isinstance(content, list) else [{"type": "text", "text": content or ""}]
-    return "".join(str(part["text"]) for part in parts if part.get("type") == "text")
-
-
-def holds_thought(said: str) -> bool:
-    """Whether a thought ends in what was said. Its beginning may stand in the template, where nobody sees it."""
-    return _THOUGHT.match(said) is not None
-
-
-def is_unfinished_thought(said: str) -> bool:
-    """Whether what was cut off says nothing but a thought, or nothing at all."""
-    return not said or (said.lstrip().startswith("<think>") and not holds_thought(said))
-
-
-def without_thought(said: str) -> str:
-    """An answer without what a server leaves before it of the model's thinking."""
-    return _THOUGHT.sub("", said, count=1)
+    answer: dict[str, Any] = {"name": "answer", "schema": schema}
+    if strict and schema.get("required") == list(schema["properties"]):  # OpenAI's condition
+        answer["strict"] = True  # without it, a schema is but a wish there
+    return {"response_format": {"type": "json_schema", "json_schema": answer}}
 
 
 _TYPES = frozenset({"string", "number", "boolean", "null"})

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -133,6 +136,9 @@ def test_a_label_is_named_in_json_or_in_plain_words(server: Any) -> None:
         server.reply = lambda body, said=said: said  # type: ignore[misc]
         (scores,) = model.score_labels([ask(said)], labels)
         assert scores.log_likelihoods == tuple(0.0 if i == number else -inf for i in range(2))
+    server.reply = lambda body: "**billing**"
+    (scores,) = model.score_labels([ask("bold")], labels)
+    assert scores.log_likelihoods == (0.0, -inf)
     server.reply = lambda body: "I would say billing, but who knows"
     (scores,) = model.score_labels([ask("x")], labels)
     assert "none of the labels" in str(scores.error)
@@ -329,7 +335,9 @@ def test_who_never_stops_thinking_has_no_answer(server: Any) -> None:
 
 def test_thoughts_are_no_part_of_an_answer(server: Any) -> None:
     model = model_at(server)
-    for said in ("<think>\nCity? Bern.\n</think>\n\nBern", "City? Bern.</think>Bern", "Bern"):
+    channels = "<|channel|>analysis<|message|>City? Bern.<|end|><|start|>assistant<|channel|>final<|message|>Bern"
+    thoughts = ("<think>\nCity? Bern.\n</think>\n\nBern", "City? Bern.</think>Bern", "[THINK]Bern?[/THINK]Bern")
+    for said in (*thoughts, channels, "Bern"):
         server.reply = lambda body, said=said: said  # type: ignore[misc]
         assert texts(model.generate([ask(said)], Decoding(9))) == ["Bern"]
 
@@ -362,6 +370,42 @@ def test_an_answer_that_is_too_long_is_cut_though_the_first_is_looked_into(serve
     assert [len(text.split()) for text in texts(found)] == [ROOM * 9] * 2
     assert [room_of(body) - ROOM * 9 for body in server.asked] == [THOUGHTS[0], THOUGHTS[1], THOUGHTS[0]]
     assert hosted.purse.spent == pytest.approx(3 * (7 * CENT.read + 2 * CENT.written))
+
+
+@pytest.mark.parametrize("thought", ["<think>hm", "[THINK]hm", "<|channel|>analysis<|message|>hm"])
+def test_what_filled_the_context_is_cut_too(server: Any, thought: str) -> None:
+    server.reply = lambda body: thought
+    server.ends = lambda body: "model_length"
+    assert "came to no answer" in str(model_at(server).generate([ask("a")], Decoding(9))[0].error)
+
+
+def test_answers_that_are_timed_are_cut_on_purpose_and_not_looked_into(server: Any) -> None:
+    server.reply, server.ends = lambda body: "word " * room_of(body), lambda body: "length"
+    model = model_at(server, concurrency=1)
+    with uncached(model):
+        model.generate([ask("a")], Decoding(1))
+    assert [room_of(body) for body in server.asked] == [ROOM]
+    model.generate([ask("a")], Decoding(1))
+    assert len(server.asked) == 3, "the first that is not timed is"
+
+
+def test_labels_are_held_to_the_schema_where_the_server_can(server: Any) -> None:
+    """OpenAI, Azure, Mistral and Groq do so under `strict` alone."""
+
+    def objects(body: dict[str, Any]) -> Any:
+        strict = body["response_format"].get("json_schema", {}).get("strict")
+        return (400, "strict is not supported with this model", None) if strict else None
+
+    model, labels = model_at(server, concurrency=1), ("A", "B")
+    model.score_labels([ask("a")], labels)
+    assert server.asked[-1]["response_format"]["json_schema"]["strict"] is True
+    server.objects = objects
+    model = model_at(server, concurrency=1)
+    model.score_labels([ask("a"), ask("b")], labels)
+    assert [body["response_format"]["type"] for body in server.asked[1:]] == ["json_schema"] * 3
+    assert ["strict" in body["response_format"]["json_schema"] for body in server.asked[1:]] == [True, False, False]
+    model.generate([ask("a")], Decoding(9, JsonShape((("city", ("string",)),))))
+    assert "strict" not in server.asked[-1]["response_format"]["json_schema"], "keys may be left out there"
 
 
 def test_half_a_character_in_an_answer_is_none(server: Any, tmp_path: Path) -> None:
@@ -511,6 +555,93 @@ def test_what_is_wrong_with_one_prompt_is_that_rows_error(
     assert server.asked[-1]["response_format"]["type"] == "json_schema"
 
 
+@pytest.mark.parametrize(
+    "words", ["You have reached your specified API usage limits.", "This organization has been disabled.", "Key expired."]
+)  # fmt: skip
+def test_no_prompt_is_blamed_once_others_are_refused_as_well(server: Any, tmp_path: Path, words: str) -> None:
+    """Accounts are closed with status 400 too."""
+    model = model_at(server, concurrency=1)
+    model.keep_answers(tmp_path / "answers.jsonl")
+    assert texts(model.generate([ask("a")], Decoding(9))) == ["A"]
+    server.objects = lambda body: (400, words, None)
+    found = model.generate([ask(text) for text in "bcdefgh"], Decoding(9))
+    assert {str(c.error).startswith(f"{LASTING}{NAME}: the server refuses now") for c in found} == {True}
+    assert f"(400: {words})" in str(found[0].error)
+    assert len(server.asked) == 1 + 4 + 6, "without this and that, then what was answered; after that it is known"
+    server.objects = lambda body: None
+    again = model_at(server)
+    again.keep_answers(tmp_path / "answers.jsonl")
+    assert texts(again.generate([ask(text) for text in "abc"], Decoding(9))) == ["A", "B", "C"]
+
+
+def test_whether_a_prompt_is_to_blame_may_not_come_out(server: Any) -> None:
+    model = model_at(server, concurrency=1)
+    model.generate([ask("a")], Decoding(9))
+    server.objects = lambda body: (400, "No.", None) if last(body) == "b" else (503, "Busy.", None)
+    assert str(model.generate([ask("b")], Decoding(9))[0].error).startswith(INFRASTRUCTURE)
+    server.objects = lambda body: (400, "No.", None) if last(body) == "b" else None
+    assert "refuses this prompt" in str(model.generate([ask("b")], Decoding(9))[0].error)
+
+
+def test_what_a_refusal_repeats_of_the_request_says_nothing(server: Any) -> None:
+    """FastAPI repeats all of it."""
+
+    def missing(body: dict[str, Any]) -> tuple[int, str, dict[str, str]]:
+        fault = {"type": "missing", "loc": ["body", "user"], "msg": "Field required", "input": body}
+        return 422, json.dumps({"detail": [fault]}), {}
+
+    server.instead = missing
+    with pytest.raises(RequestError, match=r"refuses the request \(422: body\.user: Field required\)"):
+        model_at(server).generate([ask("What does the context length say? Is it too long?")], Decoding(9))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "This model's maximum context length is 8192 tokens", "the request exceeds the available context size",
+        "prompt is too long: 200001 tokens > 200000 maximum", "This model's maximum prompt length is 131072",
+        "The input token count (9) exceeds the maximum number of tokens allowed (8).",
+        "The prompt (total length 5000) is longer than the maximum model length of 4096",
+    ],
+)  # fmt: skip
+def test_a_prompt_that_is_too_long_is_known_by_the_words_of_many_servers(server: Any, words: str) -> None:
+    server.objects = lambda body: (400, words, None)
+    assert model_at(server).generate([ask("a")], Decoding(9))[0].error == "the prompt overflows the model's context"
+
+
+@pytest.mark.parametrize(
+    ("code", "error", "asked"),
+    [
+        (402, "credit is used up (402)", 1), (403, "filter withheld", 1), (502, "the server answered 502", ATTEMPTS),
+        (None, "the server answered 500", ATTEMPTS),
+    ],
+)  # fmt: skip
+def test_an_error_in_the_body_of_a_success_is_one(server: Any, code: int | None, error: str, asked: int) -> None:
+    """OpenRouter's, once the provider behind it had begun."""
+    told = json.dumps({"error": {"code": code, "message": "Your input was flagged"}})
+    server.instead = lambda body: (200, told, {})
+    hosted = Hosted(server.url, most_usd=100.0, prices={NAME: CENT})
+    (found,) = HostedModel.connect(NAME, hosted).generate([ask("a")], Decoding(9))
+    assert error in str(found.error)
+    assert (len(server.asked), hosted.purse.spent) == (asked, 0.0)
+
+
+def test_a_page_in_place_of_an_answer_is_told_and_not_paid_for(server: Any) -> None:
+    server.instead = lambda body: (200, "<html>Open WebUI</html>", {"content-type": "text/html"})
+    hosted = Hosted(server.url, most_usd=100.0, prices={NAME: CENT})
+    (found,) = HostedModel.connect(NAME, hosted).generate([ask("a")], Decoding(9))
+    assert "'<html>Open WebUI</html>': most servers' addresses end in /v1" in str(found.error)
+    assert hosted.purse.spent == 0.0
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_prompts_go_to_no_other_address_than_the_one_that_is_named(server: Any, status: int) -> None:
+    server.instead = lambda body: (status, "", {"location": server.url + "/elsewhere"})
+    with pytest.raises(RequestError, match=f"sends requests on to {server.url}/elsewhere, and prompts go nowhere but"):
+        model_at(server).generate([ask("a")], Decoding(9))
+    assert len(server.asked) == 1
+
+
 def test_a_prompt_for_which_another_form_is_taken_changes_nothing_for_the_others(server: Any) -> None:
     def objects(body: dict[str, Any]) -> Any:
         strict = body.get("response_format", {}).get("type") == "json_schema"
@@ -584,6 +715,53 @@ def test_what_takes_too_long_is_asked_once_more_and_the_room_counts(
     assert texts(model_at(server).generate([ask("a")], Decoding(9))) == ["A"]
 
 
+def test_what_waits_for_others_at_the_server_is_asked_again_beside_fewer(
+    server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that takes one prompt at a time, as those on a client's own machine do."""
+    monkeypatch.setattr("strategies.models.hosted.TIMEOUT_SECONDS", 0.5)
+    monkeypatch.setattr("strategies.models.hosted.SLOWEST_WRITING", 1e6)
+    slot, at_once = threading.Lock(), server.reply
+
+    def reply(body: dict[str, Any]) -> Any:
+        with slot:
+            time.sleep(0.1)
+            return at_once(body)
+
+    server.reply, model = reply, model_at(server)
+    found = model.generate([ask(f"row {n}") for n in range(16)], Decoding(9))
+    assert texts(found) == [f"ROW {n}" for n in range(16)]
+
+
+def test_time_is_up_though_something_comes_all_the_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some servers send white space while a prompt waits; what it took too long to answer is not asked again."""
+    monkeypatch.setattr("strategies.models.hosted.TIMEOUT_SECONDS", 0.3)
+    monkeypatch.setattr("strategies.models.hosted.SLOWEST_WRITING", 1e6)
+    calls = list[float]()
+
+    class Waiting(BaseHTTPRequestHandler):
+        def log_message(self, *_: Any) -> None:
+            pass
+
+        def do_POST(self) -> None:
+            calls.append(time.monotonic())
+            self.send_response(200)
+            self.end_headers()
+            with suppress(OSError):
+                for _ in range(40):
+                    self.wfile.write(b"\n")
+                    time.sleep(0.05)
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Waiting) as waiting:
+        threading.Thread(target=waiting.serve_forever, daemon=True).start()
+        model = HostedModel.connect(NAME, Hosted(f"http://127.0.0.1:{waiting.server_address[1]}/v1"))
+        (found,) = model.generate([ask("a")], Decoding(9))
+        took = time.monotonic() - calls[0]
+        waiting.shutdown()
+    assert f"{LASTING}no answer that can be read came back (APITimeoutError)" in str(found.error)
+    assert (len(calls), took < 1.5) == (2, True)
+
+
 # ---- money -----------------------------------------------------------------------------------------------------------
 
 
@@ -626,6 +804,26 @@ def test_calls_that_were_timed_or_never_came_back_are_counted_by_the_next_attemp
         spent.append(hosted.purse.spent)
     cut_off = 8 * 0.10 + 0.01 * (len("Shout.a") + 2 * 8)
     assert spent == pytest.approx([2 * 0.27, 3 * 0.27 + cut_off, 4 * 0.27 + cut_off])
+
+
+def test_calls_under_way_when_a_process_is_killed_are_counted_by_the_next_attempt(server: Any, tmp_path: Path) -> None:
+    noted, answers = list[float](), tmp_path / "answers.jsonl"
+    at_once = server.reply
+    server.reply = lambda body: noted.append(AnswerStore().keep_in(answers)) or at_once(body)
+    hosted = Hosted(server.url, most_usd=100.0, prices={NAME: CENT})
+    model = HostedModel.connect(NAME, hosted)
+    model.keep_answers(answers)
+    model.generate([ask("a")], Decoding(8 // ROOM))
+    assert noted == [pytest.approx(8 * 0.10 + 0.01 * (len("Shout.a") + 2 * 8))]
+    assert AnswerStore().keep_in(answers) == pytest.approx(0.27) == hosted.purse.spent
+
+
+def test_calls_that_were_never_sent_cost_nothing(tmp_path: Path) -> None:
+    hosted = Hosted("http://127.0.0.1:9/v1", most_usd=100.0, prices={NAME: CENT})
+    model = HostedModel.connect(NAME, hosted)
+    model.keep_answers(tmp_path / "answers.jsonl")
+    assert "refused" in str(model.generate([ask("a")], Decoding(9))[0].error)
+    assert hosted.purse.spent == 0.0 == AnswerStore().keep_in(tmp_path / "answers.jsonl")
 
 
 def test_calls_that_may_have_been_paid_for_count() -> None:
@@ -721,6 +919,38 @@ def test_without_a_key_or_a_price_nothing_is_sent(monkeypatch: pytest.MonkeyPatc
         ModelShelf(hosted=Hosted("http://127.0.0.1:1/v1", most_usd=1.0)).require(NAME)
 
 
+@pytest.mark.parametrize("key", ["sk-secret\n", " sk-secret "])
+def test_white_space_around_a_key_is_no_part_of_it(server: Any, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    assert texts(model_at(server).generate([ask("a")], Decoding(9))) == ["A"]
+    assert server.keys == {"Bearer sk-secret"}
+
+
+@pytest.mark.parametrize("key", ["sk-sec\nret", "sk-sec\u2026ret"])
+def test_what_cannot_be_a_key_is_refused_without_showing_it(
+    server: Any, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    with pytest.raises(RequestError, match="OPENAI_API_KEY holds what no key does") as refused:
+        ModelShelf(hosted=Hosted(server.url)).require(NAME)
+    assert "sec" not in str(refused.value)
+
+
+def test_a_key_that_a_server_repeats_is_not_shown(server: Any) -> None:
+    server.objects = lambda body: (403, "Virtual Key expected. Received=sk-secret, expected to start with gw-.", None)
+    with pytest.raises(RequestError, match=r"Received=\(the key\), expected"):
+        model_at(server).generate([ask("a")], Decoding(9))
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:80a/v1", "http://127.0.0.1:99999/v1", "http:///v1", "http://me:se/cret@127.0.0.1:9/v1"]
+)
+def test_an_address_that_is_none_is_refused_without_showing_a_password(url: str) -> None:
+    with pytest.raises(RequestError, match=r"--endpoint: .* is no address of a server") as refused:
+        ModelShelf(hosted=Hosted(url)).require(NAME)
+    assert "se/" not in str(refused.value)
+
+
 @pytest.mark.parametrize(("url", "named"), [("127.0.0.1:9/v1", "--endpoint"), (None, "OPENAI_BASE_URL")])
 def test_an_address_without_its_scheme_is_refused(url: str | None, named: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_BASE_URL", "localhost:11434")
@@ -765,7 +995,8 @@ def test_the_key_is_written_nowhere(server: Any, tmp_path: Path) -> None:
 def test_a_line_that_was_cut_off_is_passed_over_and_spoils_no_other(tmp_path: Path) -> None:
     file, store = tmp_path / "answers.jsonl", AnswerStore()
     store.keep_in(file)
-    store.put("a", Completion("A", Usage(1, 2, 3)), usd=0.25)
+    store.pay(0.25)
+    store.put("a", Completion("A", Usage(1, 2, 3)))
     with file.open("ab") as half:
         half.write('{"key": "b", "text": "ü'.encode()[:-1])
     second = AnswerStore()
