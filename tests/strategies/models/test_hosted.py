@@ -556,7 +556,7 @@ def test_what_is_wrong_with_one_prompt_is_that_rows_error(
 
 
 @pytest.mark.parametrize(
-    "words", ["You have reached your specified API usage limits.", "The organization has been disabled.", "Key expired."]
+    "words", ["You have reached your specified API usage limits.", "The organization has been disabled.", "Key expired"]
 )  # fmt: skip
 def test_no_prompt_is_blamed_once_others_are_refused_as_well(server: Any, tmp_path: Path, words: str) -> None:
     """Accounts are closed with status 400 too."""
