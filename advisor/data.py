@@ -69,7 +69,7 @@ def read_data(request: CompareRequest) -> Data:
 def audited(request: CompareRequest) -> Data:
     """Task, examples and documents with everything the audit found, however hopeless."""
     spec = read_task(request.task)
-    files = read_files(request)
+    files = read_files(request, spec.description)
     rows = (*files.examples, *marked(files.test))
     personal = personal_data(rows, files.documents, redact=request.redact)
     if in_task := personal_task((spec.description, *spec.labels), redact=request.redact):

@@ -40,19 +40,19 @@ class Files:
     """The columns of the examples that make the input."""
 
 
-def read_files(request: CompareRequest) -> Files:
-    """Read every file that a request names.
+def read_files(request: CompareRequest, task: str) -> Files:
+    """Read every file that a request names, whose task's sentence is `task`.
 
     Raises RequestError where one cannot be used; it repeats no personal data, which a first row without names may hold.
     """
     try:
-        return _read(request)
+        return _read(request, task)
     except RequestError as error:
         raise RequestError(mask(str(error))) from error
 
 
-def _read(request: CompareRequest) -> Files:
-    file = _examples(request, request.examples)
+def _read(request: CompareRequest, task: str) -> Files:
+    file = _examples(request, request.examples, task)
     further = _examples(request, request.test) if request.test else ExampleFile((), (), {})
     documents = read_documents(request.documents) if request.documents else DocumentFile((), ())
     stated = []
@@ -111,5 +111,5 @@ def _each_masked(texts: Sequence[str] | None) -> tuple[str, ...] | None:
     return None if texts is None else tuple(map(mask_answer, texts))
 
 
-def _examples(request: CompareRequest, source: str) -> ExampleFile:
-    return read_examples(source, input_columns=request.input_columns, output_column=request.output_column)
+def _examples(request: CompareRequest, source: str, task: str = "") -> ExampleFile:
+    return read_examples(source, input_columns=request.input_columns, output_column=request.output_column, task=task)

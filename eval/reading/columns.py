@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -22,7 +23,7 @@ from eval.reading.conversations import (
     unread_turns,
 )
 from eval.reading.tables import Row, Table
-from eval.reading.text import as_text, clean, conjoined, counted
+from eval.reading.text import UNSPACED, as_text, clean, conjoined, counted
 
 # fmt: off
 INPUTS = (
@@ -46,6 +47,8 @@ IDS = ("id", "_id", "uid", "uuid", "guid", "example_id", "row_id")
 CHATS = ("messages", "conversations", "conversation")
 MOST_UNREAD = 5
 """So many columns that are not read are named."""
+NO_NAMES = ("from", "for")
+"""Columns of mails that a sentence holds as any word; so it does shorter ones."""
 
 
 @dataclass(frozen=True)
@@ -110,8 +113,7 @@ class ColumnMapping:
             message = f'Read {quoted(self.inputs)} as the input and "{self.output}" as the output.'
         message += self.unread(table)
         ignored = [name for name in table.columns if is_ignored(table, name) and name != self.output]
-        read = (*self.inputs, self.output, self.id)
-        if unread := [name for name in table.columns if name not in read and name not in ignored]:
+        if unread := self._left(table):
             message += f" In neither: {some_quoted(unread)}."
         if ignored:
             message += f" Ignored the empty or unnamed column{'s' * (len(ignored) > 1)} {quoted(ignored)}."
@@ -120,6 +122,22 @@ class ColumnMapping:
             message += f" There are several columns called {quoted(twice)}: the first was read."
         action = "If this is wrong, say so with --input-columns and --output-column."
         return Finding("column_mapping", "info", 1, (), message, action)
+
+    def named_unread(self, table: Table, task: str) -> Finding | None:
+        """Columns that the task's sentence names and that are not read, unless these are ids alone."""
+        named = [name for name in self._left(table) if _is_named(name, task)]
+        if self.chat or all(_is_key(table, name) for name in named):
+            return None
+        are, they = ("are", "them") if len(named) > 1 else ("is", "it")
+        flag = f"--input-columns {shlex.quote(','.join((*self.inputs, *named)))}"
+        message = f"The task speaks of {quoted(named)}, which {are} not read."
+        action = f"Add {they} with {flag} if answers hang on {they}."
+        return Finding("column_mapping", "warning", len(named), (), message, action)
+
+    def _left(self, table: Table) -> list[str]:
+        """The columns that could matter and are not read."""
+        read = (*self.inputs, self.output, self.id)
+        return [name for name in table.columns if name not in read and not is_ignored(table, name)]
 
 
 def map_columns(table: Table, input_columns: Sequence[str] = (), output_column: str | None = None) -> ColumnMapping:
@@ -173,6 +191,21 @@ def find_column(table: Table, names: Sequence[str], without: Sequence[str] = ())
 def is_ignored(table: Table, column: str) -> bool:
     """Tell whether a column cannot matter: nothing is in it, or it has no name (a row number, as a rule)."""
     return table.is_empty(column) or not column.strip() or re.fullmatch(r"Unnamed: \d+", column) is not None
+
+
+def _is_named(column: str, sentence: str) -> bool:
+    """Tell whether a column's name stands in a sentence, as one or as several of it (prices)."""
+    name, letter = plain(column), rf"[^\W_{UNSPACED}]"
+    if name in NO_NAMES or len(name) < (3 if name.isascii() else 2):
+        return False
+    wanted = rf"(?<!{letter}){re.escape(name.removesuffix('s'))}s?(?!{letter})"
+    return re.search(wanted, plain(sentence)) is not None
+
+
+def _is_key(table: Table, column: str) -> bool:
+    """Tell whether a column's cells are single words of which none comes twice, as numbers of tickets are."""
+    cells = [text for row in table.rows if (text := as_text(row.values.get(column)))]
+    return len(set(cells)) == len(cells) and not any(" " in cell for cell in cells)
 
 
 def _repeats(column: str, name: str) -> bool:

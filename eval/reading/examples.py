@@ -43,17 +43,20 @@ class _Gap:
 
 
 def read_examples(
-    source: str | Path, *, input_columns: Sequence[str] = (), output_column: str | None = None
+    source: str | Path, *, input_columns: Sequence[str] = (), output_column: str | None = None, task: str = ""
 ) -> ExampleFile:
     """Read labelled examples from a table file or `hf:ORG/NAME:SPLIT`.
 
-    Rows without input or output are left out and reported. Raises RequestError, in one sentence, where the file
-    cannot be read or its columns cannot be told apart.
+    Rows without input or output are left out and reported, and where the client names no input, so are columns that
+    the task's sentence names and that are not read. Raises RequestError, in one sentence, where the file cannot be
+    read or its columns cannot be told apart.
     """
-    return examples_of(read_table(source), input_columns=input_columns, output_column=output_column)
+    return examples_of(read_table(source), input_columns=input_columns, output_column=output_column, task=task)
 
 
-def examples_of(table: Table, *, input_columns: Sequence[str] = (), output_column: str | None = None) -> ExampleFile:
+def examples_of(
+    table: Table, *, input_columns: Sequence[str] = (), output_column: str | None = None, task: str = ""
+) -> ExampleFile:
     """The labelled examples of a table, as `read_examples` gives them."""
     mapping = map_columns(table, input_columns, output_column)
     rows = [(row, mapping.input_of(row), mapping.targets_of(row)) for row in table.rows]
@@ -75,9 +78,11 @@ def examples_of(table: Table, *, input_columns: Sequence[str] = (), output_colum
         for id, (row, text, targets) in zip(wanted, usable, strict=True)
     )
     renamed = [str(row.line) for id, e, (row, *_) in zip(wanted, examples, usable, strict=True) if id not in ("", e.id)]
+    named = mapping.named_unread(table, task) if not input_columns else None
     findings = (
         *table.findings,
         _mapped(mapping.finding(table), renamed, table.unit),
+        *filter(None, [named]),
         *_more_than_text(mapping, table.title, [e.id for e, holds in zip(examples, more, strict=True) if holds]),
         *_gaps(table, "empty_input", "input", mapping.inputs, no_input),
         *_gaps(table, "empty_output", "output", (mapping.output,), no_output),

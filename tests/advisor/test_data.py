@@ -53,6 +53,18 @@ def test_what_was_inferred_is_stated(mixed: Path) -> None:
     assert (data.test, data.documents) == (None, ())
 
 
+def test_the_task_says_which_columns_might_be_missed(tmp_path: Path) -> None:
+    rows = [[text, label, "red" if number % 2 else "blue"] for number, (text, label) in enumerate(MIXED)]
+    path = write(tmp_path / "colours.csv", rows, ["text", "label", "colour"])
+    assert not [f for f in read(path).findings if f.severity == "warning"]
+    test = write(
+        tmp_path / "test.csv", [[f"new {text}", label, "red"] for text, label, _ in rows], ["text", "label", "colour"]
+    )
+    told = read(path, task="Sort by text and colour.", test=str(test)).findings
+    (finding,) = [f for f in told if (f.code, f.severity) == ("column_mapping", "warning")]
+    assert "--input-columns text,colour" in finding.action
+
+
 @pytest.mark.parametrize("count", [1, 5, 19])
 def test_too_few_examples_says_how_many_are_needed(count: int, tmp_path: Path) -> None:
     with pytest.raises(RequestError, match=f"{count} usable examples are too few .* at least 20 are needed"):

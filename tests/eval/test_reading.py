@@ -445,6 +445,29 @@ def test_of_several_usual_columns_the_texts_are_read_and_the_others_named(
     assert found(file, "column_mapping").message == stated
 
 
+@pytest.mark.parametrize(
+    ("task", "named"),
+    [
+        ("Write a product description from title, material, colour and price.", "title,material,colour,unit_price"),
+        ("Describe it by unit prices and Colours.", "title,colour,unit_price"),
+        ("Describe the product from its title.", ""),
+        ("Describe the sku.", ""),
+        ("Say it in discolouration.", ""),
+        ("", ""),
+    ],
+)
+def test_columns_that_the_task_names_and_that_are_not_read_are_a_warning(task: str, named: str, write: Write) -> None:
+    task = task.replace("and price", "and unit price")
+    rows = [f"SKU{n},chair {n},oak,grey,{n}.50,it,The oak chair {n}." for n in range(9)]
+    path = write("a.csv", "\n".join(["sku,title,material,colour,unit_price,from,description", *rows]))
+    file = read_examples(path, output_column="description", task=task)
+    warnings = [finding for finding in file.findings if finding.severity == "warning"]
+    told = [re.findall(r"with --input-columns (\S+) if", finding.action) for finding in warnings]
+    assert told == ([[named]] if named else [])
+    given = read_examples(path, input_columns=["title"], output_column="description", task=task)
+    assert all(finding.severity == "info" for finding in given.findings)
+
+
 def test_a_header_far_below_blank_lines_is_found(write: Write) -> None:
     assert pairs(read_examples(write("a.csv", ",\n" * 300 + "text,label\na,x\n"))) == [("a", "x")]
 
