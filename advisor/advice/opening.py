@@ -22,31 +22,30 @@ FAR = 100
 def headline_of(case: Case) -> str:
     """The advice in a sentence or two, with the figures of what it names."""
     decision, unknown = case.decision, unknown_today(case)
-    keep_today = f"Keep today's system{f' if it meets {unknown}, which is not known' if unknown else ''}"
+    too_little = decision.verdict == "insufficient_evidence"
+    keep = f"Keep today's system{f' if it meets {unknown}, which is not known' if unknown else ''}"
+    if too_little:
+        keep = "Too little evidence to give up today's system"
     if decision.pick is None:
         best = max((c for c in case.candidates if not c.incumbent), key=lambda c: c.quality)
         measured = f"the best measured is {title_in_text(best.name)}: {quality_of(case, best.name)}"
-        too_little = decision.verdict == "insufficient_evidence"
         if decision.keeps_incumbent:
-            keep = "Too little evidence to give up today's system" if too_little else keep_today
             return f"{keep}: {quality_of(case, INCUMBENT)}. No strategy meets the limits; {measured}."
         nor = ", nor does today's system" if INCUMBENT in decision.broken else ""
         none = "Too little evidence for a recommendation: no" if too_little else "No"
         return f"{none} strategy meets the limits{nor}; {measured}."
     figures = f"{title_in_text(decision.pick)}: {quality_of(case, decision.pick)}"
-    weakness, among = weakness_of(case), "within them" if decision.broken else "of those tried"
-    best_of_weak = f"{weakness}; the best {among} is {figures}."
-    in_its_place = best_of_weak if weakness else f"The best to put in its place is {figures}."
+    best_of_weak = f"the best {'within them' if decision.broken else 'of those tried'} is {figures}."
     if "alternatives" in decision.lacks:
         return f"No recommendation: nothing was measured beside {figures}."
-    if decision.verdict == "insufficient_evidence" and decision.keeps_incumbent:
-        return f"Too little evidence to give up today's system: {quality_of(case, INCUMBENT)}. {in_its_place}"
-    if decision.verdict == "insufficient_evidence":
-        return f"Too little evidence for a recommendation; what these rows favour is {figures}."
     if decision.keeps_incumbent:
-        return f"{keep_today}: {quality_of(case, INCUMBENT)}. {in_its_place}"
-    if shortfall_of(case):
-        return best_of_weak
+        weakness = weakness_of(case)
+        best = f"{weakness}; {best_of_weak}" if weakness else f"The best to put in its place is {figures}."
+        return f"{keep}: {quality_of(case, INCUMBENT)}. {best}"
+    if too_little:
+        return f"Too little evidence for a recommendation; what these rows favour is {figures}."
+    if shortfall := shortfall_of(case):
+        return f"{shortfall}; {best_of_weak}"
     return f"Of what was measured, use {figures}." if not_as_planned(case) else f"Use {figures}."
 
 
