@@ -40,8 +40,8 @@ def headline_of(case: Case) -> str:
         return f"No recommendation: nothing was measured beside {figures}."
     if decision.keeps_incumbent:
         weakness = weakness_of(case)
-        best = f"{weakness}; {best_of_weak}" if weakness else f"The best to put in its place is {figures}."
-        return f"{keep}: {quality_of(case, INCUMBENT)}. {best}"
+        other = f"{weakness}; {best_of_weak}" if weakness else f"The best to put in its place is {figures}."
+        return f"{keep}: {quality_of(case, INCUMBENT)}. {other}"
     if too_little:
         return f"Too little evidence for a recommendation; what these rows favour is {figures}."
     if shortfall := shortfall_of(case):
