@@ -375,9 +375,7 @@ def decide(assumed: Assumptions) -> Decision:
     gain = pick.quality - incumbent.quality if incumbent else None
     is_loss = gain is not None and gain < 0 and today is None  # that a limit is worth it is for the client to say
     in_doubt = not _surely_meets(today if today and not better else pick, assumed)
-    is_settled = (
-        _is_clear(pick, rivals, confidence) or not better
-    )  # which is the best to replace what stays is no matter
+    is_settled = _is_clear(pick, rivals, confidence) or not better  # nobody asks which could best replace what stays
     clear = is_settled and is_gain_known and not is_loss and not in_doubt
     if today and better and not is_gain_known:
         rivals.append(today)
