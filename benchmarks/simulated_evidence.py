@@ -11,7 +11,7 @@ Draws the scored rows of strategies and hands them to `advisor.evidence` and `ad
 - how often that of right answers holds, where rows hang together in groups of very unequal size;
 - by how much macro F1 is too high where many labels have hardly any test rows.
 
-No model, one core, about five minutes; a table each as Markdown, JSON on the last line:
+No model, one core, some minutes; a table each as Markdown, JSON on the last line:
 
     python benchmarks/simulated_evidence.py [--draws 150] [--only SECTION ...]
 """
