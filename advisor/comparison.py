@@ -30,14 +30,14 @@ from advisor.report.schema import Report
 from advisor.reporting import TOO_LATE, Measured, build_report, write_report
 from advisor.request import CompareRequest, make_request
 from advisor.runs import ANSWERS, RunFolder, default_output, log
-from advisor.speeds import embedding_seconds, index_seconds, measure_speeds, profile_of, training_speed
+from advisor.speeds import PAID_CALLS, embedding_seconds, index_seconds, measure_speeds, profile_of, training_speed
 from advisor.trials import Bench, Entry, base_of, entries_of, try_all
 from eval.errors import AdvisorError, RequestError, first_line
 from eval.folds import Split
 from eval.metrics import get_metric
 from eval.reading.text import conjoined
 from strategies.answers import AnswerFormat
-from strategies.base import Allowance, Strategy
+from strategies.base import TRAINED, Allowance, Strategy
 from strategies.models.base import LanguageModel
 from strategies.models.catalogue import check_role
 from strategies.models.embedding_cache import CachingEmbedder
@@ -198,13 +198,15 @@ def prepare(
             folder.write_plan({"plan": planning.to_json(plan)})
     if over := wording.over_budget(plan.total, request.time_budget):
         progress.say(f"{wording.capitalised(over)}.")
+    if plan.usd:
+        progress.say(wording.outlay(plan.usd, request.max_spend))
     folds = divide(data, request.seed, folds=plan.folds, test_rows=plan.test_rows)
     data = with_division(data, folds, request.accept)
     return Comparison(request, data, shelf, embedder, entries, folds, plan, prices, started)
 
 
 def forecast(comparison: Comparison) -> dict[str, Any]:
-    """The plan as plain data: how long it takes, and what is given up for the time budget."""
+    """The plan as plain data: how long it takes, what is given up for the time budget, and what hosted models cost."""
     plan = comparison.plan
     over = wording.over_budget(plan.total, comparison.request.time_budget)
     return {
@@ -212,6 +214,7 @@ def forecast(comparison: Comparison) -> dict[str, Any]:
         "folds": plan.folds,
         "cuts": list(plan.cuts),
         "over_budget": f"{wording.capitalised(over)}." if over else None,
+        "most_usd": plan.usd or None,
     }
 
 
@@ -244,6 +247,7 @@ def _make_plan(
     (holdout,) = divide(data, request.seed, folds=1)
     strategies: dict[str, Strategy] = {e.name: make_strategy(e.strategy) for e in entries}
     by_model, speeds, profiles = dict[str, Speeds](), dict[str, Speeds](), dict[str, Profile]()
+    fees = dict[str, planning.Fee]()
     embedder, inputs = shelf.embedder(request.embedder), [e.input for e in holdout.train]
     embedding = embedding_seconds(inputs, embedder)
     for name in dict.fromkeys(e.model for e in entries):
@@ -251,7 +255,12 @@ def _make_plan(
         answers = AnswerFormat.infer(data.task, holdout.train, model)
         profile = profile_of(data.task, holdout.train, data.documents, model, answers)
         works = any(_works(strategies[one], profile) for one in own)
+        purse, price = shelf.hosted.purse, shelf.hosted.prices.get(name)
+        before = purse.spent
         measured = _measured_speeds(model, progress) if works else NO_MATTER
+        if price is not None and economics.is_hosted(name):
+            fee = planning.Fee((purse.spent - before) / PAID_CALLS, price.read, price.written)
+            fees |= {one: fee for one in own if strategies[one].family not in TRAINED}  # what is trained is not hosted
         measured = replace(measured, embedded=len(set(inputs)) * profile.input_tokens / embedding)
         by_model[name] = measured
         speeds |= dict.fromkeys(own, measured)
@@ -269,12 +278,15 @@ def _make_plan(
         spent=time.monotonic() - started,
         named=request.names_strategies,
         builds_on={e.name: base_of(e) for e in entries},
+        fees=fees,
     )
     return replace(plan, speeds=by_model)
 
 
 def _measured_speeds(model: LanguageModel, progress: Progress) -> Speeds:
     """Of a hosted model that cannot be asked nothing is planned: its strategies say themselves why they fail."""
+    if economics.is_hosted(model.identity.name):
+        progress.say(f"Asking {model.identity.name} {PAID_CALLS} times to see how long it takes ...")
     try:
         return measure_speeds(model, training_speed)
     except AdvisorError as error:

@@ -39,7 +39,15 @@ from functools import partial
 from typing import Any, Protocol
 
 from advisor.report import wording
-from eval.latency import FEWEST_BATCHES, LEVEL_GROWTH, MIN_QUERIES, MOST_QUERIES, PARALLEL, WARM_UP
+from eval.latency import (
+    FEWEST_BATCHES,
+    LEVEL_GROWTH,
+    LOAD_BATCHES,
+    MIN_QUERIES,
+    MOST_QUERIES,
+    PARALLEL,
+    WARM_UP,
+)
 from eval.reading.text import conjoined
 from strategies.base import Allowance, Standing
 from strategies.side_effects import CHANGES, MOST_INPUTS
@@ -93,6 +101,21 @@ class Plannable(Protocol):
     standing: Standing
 
     def workload(self, profile: Profile, allowance: Allowance) -> Workload: ...
+
+
+@dataclass(frozen=True)
+class Fee:
+    """What a hosted model costs, in USD."""
+
+    call: float
+    """Of a short one, as timed, with what the model thinks before it answers."""
+    read: float
+    """Of a token."""
+    written: float
+
+    def of(self, work: Tokens) -> float:
+        """The most that so much work should cost."""
+        return work.prompts * self.call + (work.read + work.read_again) * self.read + work.written * self.written
 
 
 @dataclass(frozen=True)
@@ -153,6 +176,8 @@ class RunPlan:
     index_seconds: float = 0.0
     """Of embedding the documents, for the first strategy that reads them."""
     total: float = 0.0
+    usd: float = 0.0
+    """That calls of hosted models should cost from here on, at the most; 0 where there are none, or prices unknown."""
     speeds: Mapping[str, Speeds] = field(default_factory=dict)
     """Of each model, by which the work of choosing is counted."""
 
@@ -214,14 +239,16 @@ def make_plan(
     spent: float = 0.0,
     named: bool = False,
     builds_on: Mapping[str, str] | None = None,
+    fees: Mapping[str, Fee] | None = None,
 ) -> RunPlan:
-    """The strongest plan that fits. `profiles` and `speeds` are per strategy name; a given test set is never cut.
+    """The strongest plan that fits. `profiles`, `speeds` and `fees` are per strategy name; a given test set is never
+    cut.
 
     Where the client has `named` the strategies, none is one that can be done without. `builds_on` names for a strategy
     the one whose fits it goes on from.
     `spent` seconds of the budget are gone already: with loading, reading and measuring speeds.
     """
-    facts = _Facts(strategies, profiles, speeds, sizes, keep_all, index_seconds, spent, builds_on or {})
+    facts = _Facts(strategies, profiles, speeds, sizes, keep_all, index_seconds, spent, builds_on or {}, fees or {})
     timed, limit = partial(_timed, facts), RESERVE * time_budget
     dispensable = [] if named else _dispensable(strategies, profiles)
     divisions = _divisions(sizes, dispensable)
@@ -384,6 +411,7 @@ class _Facts:
     index_seconds: float
     spent: float
     builds_on: Mapping[str, str]
+    fees: Mapping[str, Fee]
 
     def train_rows(self, plan: RunPlan) -> int:
         """Of one fit."""
@@ -408,6 +436,17 @@ class _Taken:
     effects: float
     embeds: bool
     """Queries, and so the rows that it learns from."""
+
+
+@dataclass(frozen=True)
+class _Paid:
+    """The USD that a strategy with a hosted model takes."""
+
+    tried: float
+    """All its fits, answering, and timing."""
+    refit: float
+    curve: float
+    load: float
 
 
 def _timed(facts: _Facts, plan: RunPlan) -> RunPlan:
@@ -436,7 +475,36 @@ def _timed(facts: _Facts, plan: RunPlan) -> RunPlan:
         index_seconds=facts.index_seconds,
     )
     trying = sum(predicted[name] for name in tried)
-    return replace(timed, total=facts.spent + facts.index_seconds + trying + timed.after_all)
+    whole = facts.spent + facts.index_seconds + trying + timed.after_all
+    return replace(timed, total=whole, usd=_usd(facts, plan))
+
+
+def _usd(facts: _Facts, plan: RunPlan) -> float:
+    """What calls of hosted models should cost, at the most; each of their strategies may turn out to be the pick."""
+    paid = [_paid(name, facts, plan) for name in facts.fees if name in facts.strategies and name not in plan.left_out]
+    refits = [own.refit for own in paid] if plan.refit else []
+    curves = sorted(own.curve for own in paid)[-CURVE_STRATEGIES:] if plan.learning_curve else []
+    refit = sum(refits) if facts.keep_all else max(refits, default=0.0)
+    return sum(own.tried for own in paid) + refit + sum(curves) + max((own.load for own in paid), default=0.0)
+
+
+def _paid(name: str, facts: _Facts, plan: RunPlan) -> _Paid:
+    """The first query after a fit is asked for its own sake; those that are timed are asked anew."""
+    fee, train_rows = facts.fees[name], facts.train_rows(plan)
+    query = fee.of(facts.fit(name, train_rows, plan).query)
+
+    def fit(rows: float) -> float:
+        work, speeds = facts.fit(name, rows, plan), facts.speeds[name]
+        whole = speeds.seconds(work.search)
+        chosen = _choosing(work, speeds, plan.allowance) / whole if whole else 0.0
+        return fee.of(work.fit + work.search * chosen) + query
+
+    return _Paid(
+        tried=plan.folds * fit(train_rows) + (plan.test_rows + WARM_UP + MOST_QUERIES) * query,
+        refit=fit(facts.sizes.examples),
+        curve=sum(fit(share * train_rows) + plan.test_rows / plan.folds * query for share in CURVE_SHARES),
+        load=(1 + LOAD_BATCHES) * sum(PARALLEL) * query,
+    )
 
 
 def _searching(facts: _Facts, plan: RunPlan) -> list[float]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from advisor.economics import is_hosted
 from eval.contracts import Document, Example, Task
 from eval.harness import infrastructure_failure
 from eval.metrics import get_metric
@@ -22,10 +23,13 @@ from strategies.retrieval.chunks import cut_documents
 from strategies.retrieval.contexts import PASSAGE_WORDS
 from strategies.workload import Profile, Speeds
 
-SHORT, LONG = 6, 30
-"""Sentences of the prompts that speeds are measured with: about 130 and 600 tokens."""
+SHORT, MIDDLE, LONG = 6, 15, 30
+"""Sentences of the prompts that speeds are measured with: about 130, 300 and 600 tokens."""
 FEW, MANY = 8, 32
 """Rows of them."""
+PAID_ROWS = 4
+PAID_CALLS = 1 + 2 * PAID_ROWS
+"""Of a hosted model, to measure its speeds."""
 STEPS = 16
 SAMPLED_LENGTHS, SAMPLED_TEXTS = 4, 8
 """How long embedding takes is measured on so many passages of each of so many lengths."""
@@ -66,6 +70,8 @@ def measure_speeds(model: LanguageModel, train_pass: Callable[[LanguageModel], f
 
     Raises InfrastructureError where a server answers nothing, and what the model raises.
     """
+    if is_hosted(model.identity.name):
+        return _hosted_speeds(model)
     batches = ((2, SHORT), (FEW, SHORT), (MANY, SHORT), (FEW, LONG))  # the first warms up
     with uncached(model):
         _, short, many, long = (_time_batch(model, rows, sentences) for rows, sentences in batches)
@@ -81,6 +87,17 @@ def measure_speeds(model: LanguageModel, train_pass: Callable[[LanguageModel], f
         look_reading=max(0.0, long.reading - long.tokens / read) / max(1.0, looks_reading),
         look_writing=max(0.0, long.step - short.step) / max(1.0, long.tokens),
     )
+
+
+def _hosted_speeds(model: LanguageModel) -> Speeds:
+    """Of another's machine, by `PAID_CALLS` calls, the first of which opens the connection and finds the manners.
+
+    Most of a call's time does not go with the length of its prompt: those of middling length stand for all.
+    """
+    with uncached(model):
+        model.generate(_prompts(model, 1, MIDDLE), Decoding(1))
+        timed = _time_batch(model, PAID_ROWS, MIDDLE)
+    return Speeds(timed.tokens / max(timed.reading, 1e-9), PAID_ROWS / max(timed.step, 1e-9), math.inf)
 
 
 @dataclass(frozen=True)
@@ -99,10 +116,7 @@ def _time_batch(model: LanguageModel, rows: int, sentences: int) -> _Batch:
 
     Raises InfrastructureError where none is: how long that takes says nothing.
     """
-    text = "The quick brown fox jumps over the lazy dog while the careful clerk counts every parcel twice. "
-    system = Turn("system", "Answer the question in a few words.")
-    fitting = max(1, min(sentences, model.context_tokens // 2 // (2 * len(text.split()))))
-    prompts = [Prompt((system, Turn("user", f"{i}. {text * fitting}")), 1) for i in range(rows)]
+    prompts = _prompts(model, rows, sentences)
     tokens = sum(model.prompt_tokens(prompt) for prompt in prompts)
     start = time.perf_counter()
     answers = model.generate(prompts, Decoding(STEPS))
@@ -115,6 +129,13 @@ def _time_batch(model: LanguageModel, rows: int, sentences: int) -> _Batch:
         reading = min(seconds, _timed(partial(model.generate, prompts, Decoding(1))))
     steps = max(answer.usage.output_tokens for answer in answers) - 1
     return _Batch(tokens, reading, (seconds - reading) / max(1, steps))
+
+
+def _prompts(model: LanguageModel, rows: int, sentences: int) -> list[Prompt]:
+    text = "The quick brown fox jumps over the lazy dog while the careful clerk counts every parcel twice. "
+    system = Turn("system", "Answer the question in a few words.")
+    fitting = max(1, min(sentences, model.context_tokens // 2 // (2 * len(text.split()))))
+    return [Prompt((system, Turn("user", f"{i}. {text * fitting}")), 1) for i in range(rows)]
 
 
 def training_speed(model: LanguageModel) -> float:

@@ -228,7 +228,7 @@ class ReadRow(BaseModel):
 
 
 class Forecast(BaseModel):
-    """What a comparison would do, and how long it would take."""
+    """What a comparison would do, how long it would take, and what it would cost."""
 
     predicted_seconds: float
     folds: int
@@ -237,6 +237,8 @@ class Forecast(BaseModel):
     """What is given up to come near the time budget."""
     over_budget: str | None
     """Where even this plan takes longer than the time budget: a sentence."""
+    most_usd: float | None
+    """What calls of hosted models should cost, at the most; null where there are none."""
 
 
 class AuditView(BaseModel):

@@ -103,7 +103,7 @@ def most_answers(dev: int) -> int:
 
 def _writing(an_example: float) -> Tokens:
     """Proposing a sentence once."""
-    return Tokens(read=SHOWN_ROWS * an_example + 200, written=SENTENCE_TOKENS, steps=SENTENCE_TOKENS)
+    return Tokens(read=SHOWN_ROWS * an_example + 200, written=SENTENCE_TOKENS, steps=SENTENCE_TOKENS, prompts=1)
 
 
 class _Search:

@@ -92,6 +92,10 @@ class Tokens:
     """Tokens of the language model, in texts that the embedder reads."""
     classified: float = 0.0
     """Tokens of the language model times labels, in texts that a linear classifier learns from."""
+    prompts: float = 0.0
+    """How many are answered."""
+    read_again: float = 0.0
+    """Tokens that prompts share with others, and that a provider counts each time."""
 
     def __add__(self, other: Tokens) -> Tokens:
         return Tokens(*(own + others for own, others in zip(astuple(self), astuple(other), strict=True)))
@@ -161,7 +165,9 @@ def answering(profile: Profile, own_prompt: float, *, tuned: bool, shared: float
 
     A tuned model stops when its answer ends; an untuned one is planned halfway to the cut.
     """
-    reading = Tokens(read=own_prompt, looks_reading=own_prompt * (own_prompt / 2 + shared))
+    looks = own_prompt * (own_prompt / 2 + shared)
+    again = shared + profile.instruction_tokens + profile.label_tokens  # which are told
+    reading = Tokens(read=own_prompt, looks_reading=looks, prompts=1, read_again=again)
     if profile.label_tokens:
         looks = profile.label_tokens * (own_prompt + shared)
         return reading + Tokens(read=LABEL_COST * profile.label_tokens, looks_reading=looks)

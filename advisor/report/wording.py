@@ -267,6 +267,12 @@ def amount(usd: float) -> str:
     return f"{usd:.2f}" if usd < 99.995 else f"{usd:,.0f}"
 
 
+def outlay(usd: float, most: float | None) -> str:
+    """What calls of hosted models should cost, and whether a spending cap allows for that; a sentence."""
+    short = ", more than --max-spend, which ends them before" if most is not None and usd > most else ""
+    return f"Calls of hosted models should cost {money(usd)} at the most{short}."
+
+
 def money(usd: float) -> str:
     """US dollars: `0.031 USD`."""
     text = amount(usd)

@@ -15,7 +15,8 @@ import pytest
 from typer.testing import CliRunner
 
 from advisor import cli, economics, trial
-from advisor.comparison import ANSWERS, compare, run
+from advisor.comparison import ANSWERS, compare, forecast, prepare, run
+from advisor.data import read_data
 from advisor.economics import Prices, TokenPrices, assumed_prices, not_given, with_list_prices
 from advisor.progress import Silent
 from advisor.recompute import report_again
@@ -23,6 +24,7 @@ from advisor.report.forms import FORMS, rendered
 from advisor.report.wording import title_in_text
 from advisor.request import make_request
 from advisor.runs import RunFolder
+from advisor.speeds import PAID_CALLS
 from eval.contracts import Solution
 from eval.errors import RequestError
 from strategies.models.base import Prompt
@@ -138,7 +140,7 @@ def test_what_was_answered_is_not_paid_for_again_after_an_interruption(
     first_fold = len({body["messages"][-1]["content"] for body in server.asked[:before]})
     assert first_fold > 10
     repeated = [b for b in server.asked[before:] if b in server.asked[:before]]
-    assert len(repeated) <= 130, "only what is timed, speed, latency and load, is asked anew"
+    assert len(repeated) <= 130, "only what is timed, latency and load, is asked anew"
 
 
 def test_what_choosing_costs_is_paid_once_and_what_the_run_spent_is_told(
@@ -170,6 +172,31 @@ def test_what_choosing_costs_is_paid_once_and_what_the_run_spent_is_told(
     for form in ("html", "md"):
         assert "The calls of hosted models in this run cost" in rendered(report, form).decode()
     assert report_again(options["output"]) == report
+
+
+def test_a_dry_run_says_how_often_it_asks_and_what_the_run_should_cost_at_most(
+    server: Any, shelf: ModelShelf, tickets: Path, options: dict[str, Any]
+) -> None:
+    price = TokenPrice(0.001, 0.01)
+    options |= {"model": [BIG], "strategies": ["few_shot"], "embedder": "hashing", "max_spend": 5}
+    request = make_request(task="Route the ticket.", examples=str(tickets), **options)
+
+    def priced() -> ModelShelf:
+        hosted = replace(shelf.hosted, prices={BIG: price})
+        return ModelShelf(embedders={"hashing": HashingEmbedder()}, hosted=hosted)
+
+    said = Heard()
+    comparison = prepare(request, read_data(request), time.monotonic(), said, priced())
+    assert len(server.asked) == PAID_CALLS
+    assert f"Asking {BIG} 9 times to see how long it takes ..." in said.sentences
+    most = forecast(comparison)["most_usd"]
+    (told,) = [sentence for sentence in said.sentences if sentence.startswith("Calls of hosted models should cost")]
+    assert told.endswith("at the most, more than --max-spend, which ends them before.")
+    whole = priced()
+    report, _ = run(request.model_copy(update={"max_spend": None}), Silent(), whole)
+    assert report.spent_usd == pytest.approx(whole.hosted.purse.spent)
+    assert report.spent_usd is not None
+    assert report.spent_usd < most
 
 
 def test_throughput_is_not_that_of_a_memory(

@@ -20,6 +20,7 @@ from advisor.planning import (
     RESERVE,
     STATISTICS_SECONDS,
     STRATEGY_SECONDS,
+    Fee,
     RunPlan,
     Sizes,
     Speeds,
@@ -27,6 +28,7 @@ from advisor.planning import (
     make_plan,
     to_json,
 )
+from eval.latency import LOAD_BATCHES, MOST_QUERIES, PARALLEL, WARM_UP
 from strategies.base import Allowance, Standing
 from strategies.registry import STRATEGIES, make_strategy
 from strategies.workload import Profile, Tokens, Workload
@@ -138,6 +140,28 @@ def parts(found: RunPlan) -> float:
     statistics = STATISTICS_SECONDS * found.test_rows * (len(found.predicted) - len(found.left_out))
     whole = sum(found.predicted.values()) + found.refit_seconds + found.curve_seconds + found.closer_look_seconds
     return whole + statistics
+
+
+def test_what_hosted_models_cost_is_counted_by_the_calls_and_tokens_of_what_is_planned() -> None:
+    """Where nothing is chosen: answering, timing, bearing load, and a first query after each fit, the second one being
+    that of what is kept."""
+
+    def plan(fee: Fee, budget: float) -> RunPlan:
+        return make_plan(
+            {"zero_shot": make_strategy("zero_shot")}, {"zero_shot": PROFILE}, {"zero_shot": Speeds(200, 20, math.inf)},
+            sizes=Sizes(examples=100, holdout_train=80, holdout_test=20, folds=()), keep_all=False, index_seconds=0.0,
+            time_budget=budget, fees={"zero_shot": fee},
+        )  # fmt: skip
+
+    short = plan(Fee(1.0, 0.0, 0.0), 60.0)
+    assert (short.allowance.tuning_seconds, short.learning_curve, short.refit) == (0, False, True)
+    assert short.usd == 20 + 2 + WARM_UP + MOST_QUERIES + (1 + LOAD_BATCHES) * sum(PARALLEL)
+    assert plan(Fee(1.0, 0.0, 0.0), 1e6).usd > short.usd + 100
+    read, written = (plan(fee, 60.0).usd for fee in (Fee(0.0, 1.0, 0.0), Fee(0.0, 0.0, 1.0)))
+    assert read == short.usd * (PROFILE.input_tokens + PROFILE.instruction_tokens)
+    assert written == short.usd * (PROFILE.output_tokens + PROFILE.longest_output) / 2
+    assert from_json(json.loads(json.dumps(to_json(short)))).usd == short.usd
+    assert plan(Fee(1.0, 0.0, 0.0), 1.0).usd == 0, "all is left out"
 
 
 def test_what_builds_on_another_takes_little_where_that_one_takes_part() -> None:

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from advisor import speeds as measuring
-from advisor.speeds import index_seconds, measure_speeds, profile_of, training_speed
+from advisor.speeds import PAID_CALLS, index_seconds, measure_speeds, profile_of, training_speed
 from eval.contracts import Document, Example, Kind, Task, Usage
 from eval.errors import InfrastructureError
 from eval.harness import INFRASTRUCTURE
 from strategies.answers import AnswerFormat
-from strategies.models.base import Completion, Decoding, Prompt
+from strategies.models.base import Completion, Decoding, ModelIdentity, Prompt
 from strategies.models.caches import Bypassable
 from strategies.models.fake import HashingEmbedder, ScriptedModel
 from strategies.workload import Tokens
@@ -76,6 +76,27 @@ def test_writing_takes_time_where_no_server_says_when_it_began(monkeypatch: pyte
 
     monkeypatch.setattr(measuring.time, "perf_counter", lambda: now)
     assert measure_speeds(Hosted(lambda prompt: "")).written == pytest.approx(1 / 0.02)
+
+
+def test_a_hosted_model_is_timed_by_a_handful_of_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each takes half a second, and 20 ms for each further token; all that come together are answered at once."""
+    now, calls = 0.0, 0
+
+    class Hosted(Bypassable, ScriptedModel):
+        identity = ModelIdentity("openai:big", "")
+
+        def generate(self, prompts: Sequence[Prompt], decoding: Decoding) -> list[Completion]:
+            nonlocal now, calls
+            assert self._bypassed
+            now, calls = now + 0.5 + 0.02 * (decoding.max_new_tokens - 1), calls + len(prompts)
+            return [Completion("a", Usage(self.prompt_tokens(p), decoding.max_new_tokens)) for p in prompts]
+
+    monkeypatch.setattr(measuring.time, "perf_counter", lambda: now)
+    speeds = measure_speeds(Hosted(lambda prompt: ""), training_speed)
+    assert calls == PAID_CALLS == 9
+    assert speeds.seconds(Tokens(read=300)) == pytest.approx(0.5 / 4, rel=0.2)
+    assert speeds.seconds(Tokens(written=10)) == pytest.approx(0.2 / 4)
+    assert (speeds.trained, speeds.step, speeds.look_reading) == (math.inf, 0, 0)
 
 
 def test_a_server_that_answers_nothing_has_no_speed() -> None:

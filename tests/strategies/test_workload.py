@@ -43,6 +43,8 @@ def test_a_prompt_of_twice_the_length_looks_back_four_times_as_much() -> None:
 def test_shared_demonstrations_are_not_read_again_but_looked_back_at() -> None:
     alone, after = (answering(WRITING, 100, tuned=False, shared=shared) for shared in (0, 1000))
     assert after.read == alone.read
+    assert after.read_again == alone.read_again + 1000, "by a provider they are"
+    assert (after * 3).prompts == 3
     assert after.looks_reading == alone.looks_reading + 100 * 1000
     assert after.looks_writing == alone.looks_writing + alone.written * 1000
 
