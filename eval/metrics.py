@@ -276,13 +276,17 @@ def _token_f1(output: str, target: str) -> float:
     return f1_of_bags(Counter(squad_tokens(output)), Counter(squad_tokens(target)))
 
 
+MOST_STEMS = 100_000
+"""Words whose stems are remembered."""
+
+
 class _UnicodeWords:
     """rouge-score's default tokeniser with stemming, except that it keeps letters beyond a-z."""
 
     def __init__(self) -> None:
         from nltk.stem.porter import PorterStemmer
 
-        self._stem = PorterStemmer().stem
+        self._stem = lru_cache(maxsize=MOST_STEMS)(PorterStemmer().stem)  # which takes most of the time
 
     def tokenize(self, text: str) -> list[str]:
         words = _WORD.findall(text.lower())
@@ -407,6 +411,13 @@ _NAMES = re.compile(r"\d{3,}")
 """Numbers that are as long as each other and have three figures or more (404, 503) are more likely codes."""
 _ENDING, _DECIMAL_COMMA = re.compile(r" ?%$|/\d+$"), re.compile(r",(?=\d{1,2}$)")
 
+OF_PROSE = ("token_f1", "rougeL", "gleu", "chrf")
+NUMBERS_MATCH = "numbers_exact_match"
+FEWEST_WITH_NUMBERS = 0.8
+"""Share of the right answers that hold numbers, others than the commonest ones: in these the answer differs from row to
+row, while the words around them may be a set sentence."""
+_FIGURES = re.compile(r"-?\d+(?:\.\d+)?")
+
 SECONDARY: dict[str, tuple[str, ...]] = {
     "accuracy": ("macro_f1",),
     "macro_f1": ("accuracy",),
@@ -488,6 +499,23 @@ def errors_on_scale(
     return {MEAN_ERROR: float(np.mean(errors)), **within}
 
 
+def numbers_of(text: str) -> frozenset[str]:
+    """The numbers in a text, as token F1 reads them, without what is counted in them."""
+    return frozenset(_FIGURES.findall(" ".join(squad_tokens(text))))
+
+
+def match_of_numbers(outputs: Sequence[str], targets: Sequence[Sequence[str]]) -> dict[str, float]:
+    """Share of the answers that hold the very numbers of an accepted one, of those where there are any; empty where too
+    few have any, or they are mostly the same.
+    """
+    wanted = [[numbers_of(target) for target in accepted] for accepted in targets]
+    found = Counter(first for first, *_ in wanted if first)
+    if found.total() - max(found.values(), default=0) < FEWEST_WITH_NUMBERS * len(wanted):
+        return {}
+    right = [numbers_of(output) in numbers for output, numbers in zip(outputs, wanted, strict=True) if numbers[0]]
+    return {NUMBERS_MATCH: float(np.mean(right))}
+
+
 def score_rows(metric: Metric, outputs: Sequence[str], targets: Sequence[Sequence[str]]) -> list[ScoredRow]:
     """Each output scored against its accepted answers."""
     pairs = zip(outputs, targets, strict=True)
@@ -507,4 +535,5 @@ def secondary_metrics(name: str, outputs: Sequence[str], targets: Sequence[Seque
         valid = [fields_of(output) is not None for output in outputs]
         return {"valid_json": float(np.mean(valid)), "exact_match": float(np.mean([row.score == 1 for row in rows]))}
     others = [get_metric(other) for other in SECONDARY.get(name, ())]
-    return {other.name: other.aggregate(score_rows(other, outputs, targets)) for other in others}
+    values = {other.name: other.aggregate(score_rows(other, outputs, targets)) for other in others}
+    return values | (match_of_numbers(outputs, targets) if name in OF_PROSE else {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from eval.contracts import Document, Example, Kind, Prediction, Solution, Task
+from eval.metrics import Metric, get_metric
 from eval.reading.text import SENTENCE_END
 from strategies.base import Allowance, Family, Strategy, Workshop, check_suits
 from strategies.manifest import model_entry, read_manifest, write_manifest
@@ -52,17 +54,36 @@ class Constant:
         return cls(read_manifest(folder)["answer"])
 
 
+MOST_COMPARED, MOST_CHARACTERS = 20, 10_000
+"""Different training answers that are compared with each other, and what they hold together."""
+
+
 class Majority(Baseline):
-    """The commonest label of the training examples."""
+    """The best constant: the commonest label, or the text most like all others, of the training examples."""
 
     name = "majority"
-    kinds = (Kind.CLASSIFICATION,)
 
     def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
-        check_suits(self, task, workshop)
         workshop.log.train_examples = len(train)
-        counts = Counter(e.target for e in train)
-        return Constant(min(counts, key=lambda label: (-counts[label], label)))
+        return Constant(_best_constant(get_metric(task.metric), train))
+
+
+def _best_constant(metric: Metric, train: Sequence[Example]) -> str:
+    """The training answer that would score most as the answer to every training example.
+
+    Where there are many different ones, every so-manieth is tried, and stands for those that follow: the commonest
+    first, so that it is among them.
+    """
+    counts = Counter(e.targets for e in train)
+    answers = sorted(counts, key=lambda targets: (-counts[targets], targets))
+    characters = sum(len(targets[0]) for targets in answers)
+    step = math.ceil(max(len(answers) / MOST_COMPARED, characters / MOST_CHARACTERS)) or 1
+    weights = {answers[i]: sum(counts[t] for t in answers[i : i + step]) for i in range(0, len(answers), step)}
+
+    def score(targets: tuple[str, ...]) -> float:
+        return sum(weight * metric.row(targets[0], other).score for other, weight in weights.items())
+
+    return max(weights, key=score)[0]
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from advisor.report import schema, wording
 from advisor.report.schema import INCUMBENT
 from advisor.report.wording import title_in_text
 from eval.audit import LOST
+from eval.metrics import NUMBERS_MATCH
 from eval.reading.text import conjoined
 from strategies.base import TRAINED
 
@@ -37,6 +38,7 @@ def caveats_of(case: Case) -> list[str]:
     """A sentence each; first what speaks against the pick."""
     plan, rows = case.data.plan, case.evidence.rows
     caveats = [*_doubts(case), *_lacking(case), *_too_well(case), *_unsure_quality(case), *_unsure_recalls(case)]
+    caveats += _wrong_numbers(case)
     if rows < SMALL_TEST and case.decision.verdict != "insufficient_evidence":
         caveats.append(f"{rows} test rows show large differences only.")
     if case.evidence.unscored:
@@ -149,6 +151,15 @@ def _unsure_quality(case: Case) -> list[str]:
     if case.evidence.lowest.get(name, 0.0) >= least:
         asked += ", and its figure is probably somewhat too high, since it was picked by it"
     return [f"Whether {title_in_text(name)} meets --min-quality is not sure: {quality_of(case, name)}; {asked}."]
+
+
+def _wrong_numbers(case: Case) -> list[str]:
+    """Where texts are much like the right ones, perhaps, but no answer holds the numbers that are asked for."""
+    name = INCUMBENT if case.decision.keeps_incumbent else case.decision.pick
+    if name is None or case.results[name].secondary.get(NUMBERS_MATCH) != 0:
+        return []
+    it = title_in_text(name)
+    return [f"No answer of {it} holds just the numbers of the right one, however like it the rest may be."]
 
 
 def _unsure_recalls(case: Case) -> list[str]:

@@ -8,13 +8,13 @@ from advisor.advice.case import Case, difference_between
 from advisor.advice.phrases import within_limits
 from advisor.report import schema
 from advisor.report.schema import INCUMBENT
-from eval.metrics import get_metric
+from eval.metrics import NUMBERS_MATCH, get_metric
 from eval.reading.text import conjoined
 from eval.statistics import wilson
 
 HALF = 0.5
-UNTAUGHT = {"majority": "giving every input the commonest label", "copy_input": "giving back the input"}
-"""Strategies that learn nothing from the inputs, in words."""
+UNTAUGHT = {"majority": "giving every input the same answer", "copy_input": "giving back the input"}
+"""Strategies that learn nothing from the inputs, in words: the best constant answer, a label or a text, and a copy."""
 
 
 def shortfall_of(case: Case) -> str:
@@ -26,7 +26,8 @@ def shortfall_of(case: Case) -> str:
 def weakness_of(case: Case) -> str:
     """Why even the best is no solution, in words. Empty where it is one, or the client's own measure says so.
 
-    It may be that nothing was learnt from the inputs, or surely less than half of what is wanted is got right.
+    It may be that nothing was learnt from the inputs, or surely less than half of what is wanted is got right, or no
+    answer has its numbers right, though they are what differs from row to row.
     """
     decision = case.decision
     if decision.pick is None:
@@ -51,6 +52,8 @@ def weakness_of(case: Case) -> str:
     has_own_measure = settings.min_quality is not None or is_priced or settings.min_recall
     if has_own_measure:
         return ""
+    if all(case.results[name].secondary.get(NUMBERS_MATCH) == 0 for name in possible):
+        return f"No strategy{within} gets the numbers of any answer right"
     return f"No strategy{within} gets half of it right" if all(map(_is_below_half, qualities)) else ""
 
 

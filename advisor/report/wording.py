@@ -23,7 +23,7 @@ from advisor.report.schema import (
     Tokens,
 )
 from eval.findings import Severity
-from eval.metrics import MEAN_ERROR, METRICS, get_metric
+from eval.metrics import MEAN_ERROR, METRICS, NUMBERS_MATCH, get_metric
 
 STRATEGY_TITLES = {
     "zero_shot": "Prompt only",
@@ -37,7 +37,7 @@ STRATEGY_TITLES = {
     "lora_linear": "Fine-tuning + linear classifier",
     "lora_examples": "Fine-tuning + the nearest examples",
     "lora_rag": "Fine-tuning + retrieval",
-    "majority": "Always the commonest label",
+    "majority": "Always the same answer",
     "nearest_copy": "Copy the nearest example's answer",
     "tfidf_linear": "TF-IDF + linear classifier",
     "embedding_linear": "Embeddings + linear classifier",
@@ -51,6 +51,7 @@ STRATEGY_TITLES = {
 SECONDARY_TITLES = {
     MEAN_ERROR: "mean absolute error, lower is better",
     "within_one": "at most one step off",
+    NUMBERS_MATCH: "exact match of numbers",
 }
 """Of further figures that are no metrics."""
 

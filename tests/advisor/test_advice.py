@@ -238,7 +238,7 @@ def test_where_fine_tuning_is_picked_the_summary_says_what_the_best_without_it_l
 def test_the_best_of_another_kind_is_one_within_the_limits() -> None:
     qualities, costs = {"majority": 0.5, "few_shot": 0.7, "lora": 0.9}, {"few_shot": 900.0}
     told = Told(qualities, costs, max_cost_per_1k=50)
-    assert "Without fine-tuning, the best within your limits is always the commonest label: it loses" in told.summary
+    assert "Without fine-tuning, the best within your limits is always the same answer: it loses" in told.summary
     assert "without" not in Told({"few_shot": 0.7, "lora": 0.9}, costs, max_cost_per_1k=50).summary.lower()
     assert "Fine-tuning" not in Told({"few_shot": 0.7, "lora": 0.9}, {"lora": 900.0}, max_cost_per_1k=50).summary
 
@@ -273,7 +273,7 @@ def test_a_clear_pick_is_named_with_its_figure_its_lead_and_its_cost() -> None:
     advice = told.advice
     assert (advice.verdict, advice.strategy, advice.runner_up) == ("clear", "few_shot", "majority")
     assert advice.headline == "Use prompt with fixed examples: 180 of 200 right, 90 % (80 to 100 %)."
-    assert "the highest quality, 40 points ahead of always the commonest label (100 of 200 right" in told.reasons
+    assert "the highest quality, 40 points ahead of always the same answer (100 of 200 right" in told.reasons
     assert "2.00 USD a month at 10,000 queries" in told.reasons
     assert "Try it on texts of your own" in advice.next_step
     assert advice.gain_over_incumbent is None
@@ -360,7 +360,7 @@ def test_where_nothing_beats_the_commonest_label_it_is_no_solution(error_cost: f
     told = Told({"majority": 0.8, "few_shot": 0.8}, error_cost=error_cost)
     assert told.advice.strategy == "majority"
     assert told.advice.falls_short
-    assert told.advice.headline.startswith("No strategy is better than giving every input the commonest label; ")
+    assert told.advice.headline.startswith("No strategy is better than giving every input the same answer; ")
     assert told.advice.next_step.startswith("Do not put it to use yet")
 
 
@@ -368,8 +368,38 @@ def test_where_nothing_beats_the_commonest_label_it_is_no_solution(error_cost: f
 def test_where_it_is_not_sure_that_anything_beats_the_commonest_label_that_is_said(error_cost: float | None) -> None:
     told = Told({"majority": 0.51, "few_shot": 0.6}, error=0.05, error_cost=error_cost)
     assert (told.advice.strategy, told.advice.falls_short) == ("few_shot", True)
-    assert told.advice.headline.startswith("No strategy is surely better than giving every input the commonest label; ")
+    assert told.advice.headline.startswith("No strategy is surely better than giving every input the same answer; ")
     assert not Told({"majority": 0.51, "few_shot": 0.6}, error=0.02, error_cost=error_cost).advice.falls_short
+
+
+def test_texts_that_are_hardly_nearer_than_any_other_are_no_solution() -> None:
+    told = Told({"majority": 0.73, "few_shot": 0.77}, metric="rougeL", error=0.03)
+    assert (told.advice.strategy, told.advice.falls_short) == ("few_shot", True)
+    assert told.advice.headline.startswith("No strategy is surely better than giving every input the same answer; ")
+
+
+NO_NUMBERS, SOME_NUMBERS = {"numbers_exact_match": 0.0}, {"numbers_exact_match": 0.02}
+
+
+def test_where_no_answer_has_its_numbers_right_it_is_no_solution_however_alike_the_texts() -> None:
+    values, none = {"majority": 0.63, "few_shot": 0.9}, {"majority": NO_NUMBERS, "few_shot": NO_NUMBERS}
+    told = Told(values, metric="rougeL", secondary=none)
+    assert told.advice.falls_short
+    assert told.advice.headline.startswith("No strategy gets the numbers of any answer right; the best of those tried ")
+    assert "No answer of prompt with fixed examples holds just the numbers of the right one" in told.caveats
+    own = Told(values, metric="rougeL", secondary=none, min_quality=0.7)
+    assert own.advice.headline.startswith("Use prompt with fixed")
+    assert "holds just the numbers" in own.caveats
+
+
+def test_numbers_that_another_strategy_gets_right_are_missed_in_a_caveat_of_the_pick() -> None:
+    values = {"majority": 0.63, "few_shot": 0.9, "rag": 0.7}
+    wrong = Told(values, metric="rougeL", secondary={"few_shot": NO_NUMBERS, "rag": SOME_NUMBERS})
+    assert not wrong.advice.falls_short
+    assert "No answer of prompt with fixed examples holds just the numbers" in wrong.caveats
+    right = Told(values, metric="rougeL", secondary={"few_shot": SOME_NUMBERS, "rag": NO_NUMBERS})
+    assert not right.advice.falls_short
+    assert "numbers" not in right.caveats
 
 
 def test_that_nothing_is_surely_better_than_the_commonest_label_is_said_only_where_it_holds_of_all() -> None:
@@ -379,16 +409,16 @@ def test_that_nothing_is_surely_better_than_the_commonest_label_is_said_only_whe
     known = {"standard_errors": errors | {(b, a): error for (a, b), error in errors.items()}}
     told = Told(values, costs, evidence=known)
     assert (told.advice.strategy, told.advice.falls_short) == ("tfidf_linear", False)
-    assert "cannot be told apart from always the commonest label" in told.caveats
+    assert "cannot be told apart from always the same answer" in told.caveats
     assert Told(values, costs, evidence={}, error=0.02).advice.falls_short
 
 
 def test_what_is_said_of_all_strategies_holds_of_those_beyond_the_limits_too() -> None:
     costs = {"majority": 1.0, "tfidf_linear": 2.0, "lora": 99.0}
     told = Told({"majority": 0.5, "tfidf_linear": 0.5, "lora": 0.95}, costs, max_cost_per_1k=1.0)
-    assert told.advice.headline.startswith("No strategy within your limits is better than giving every input the com")
+    assert told.advice.headline.startswith("No strategy within your limits is better than giving every input the sam")
     told = Told({"majority": 0.9, "tfidf_linear": 0.905})
-    assert told.advice.headline.startswith("No strategy is better than giving every input the commonest label by more")
+    assert told.advice.headline.startswith("No strategy is better than giving every input the same answer by more")
 
 
 def test_limits_that_a_better_language_model_breaks_do_not_make_it_unneeded() -> None:
@@ -472,9 +502,7 @@ def test_of_a_holdout_only_a_part_of_further_examples_are_test_rows() -> None:
 def test_a_strategy_that_was_the_only_one_is_no_better_than_none() -> None:
     alone = Told({"majority": 0.8}).advice
     assert alone.falls_short, "it was compared with nothing"
-    assert alone.headline.startswith(
-        "No recommendation: nothing was measured beside always the commonest label: 160 of"
-    )
+    assert alone.headline.startswith("No recommendation: nothing was measured beside always the same answer: 160 of")
 
 
 def test_limits_that_shut_out_all_that_is_good_leave_a_weak_field() -> None:
@@ -483,7 +511,7 @@ def test_limits_that_shut_out_all_that_is_good_leave_a_weak_field() -> None:
     assert told.advice.headline.startswith("No strategy within your limits gets half of it right; the best within them")
     assert "relax a limit first, for fine-tuning (LoRA) is beyond it (190 of 200 right, 95 %" in told.advice.next_step
     told = Told({"majority": 0.7, "lora": 0.95}, beyond, max_cost_per_1k=1.0)
-    nothing_more = "No strategy within your limits does more than giving every input the commonest label; the best"
+    nothing_more = "No strategy within your limits does more than giving every input the same answer; the best"
     assert told.advice.headline.startswith(nothing_more)
     assert told.advice.falls_short
 
@@ -538,7 +566,7 @@ def test_a_cheaper_pick_within_the_margin_says_what_it_gives_up_and_why() -> Non
 def test_a_cheaper_pick_that_is_level_with_the_best_gives_up_nothing() -> None:
     told = Told({"majority": 0.9, "few_shot": 0.9}, {"majority": 9.0, "few_shot": 1.0})
     assert told.decision.pick == "few_shot"
-    assert "level with always the commonest label" in told.reasons
+    assert "level with always the same answer" in told.reasons
     assert "0 points" not in told.reasons
 
 
@@ -814,8 +842,8 @@ def test_what_learns_nothing_is_not_the_best_to_put_in_the_place_of_todays_syste
     told = Told({"majority": 0.3, "few_shot": 0.7, INCUMBENT: 0.8}, max_latency_ms=50, p95_ms=late).advice
     assert told.strategy == "majority"
     assert told.headline.endswith(
-        "No strategy within your limits does more than giving every input the commonest label; the best within them is "
-        "always the commonest label: 60 of 200 right, 30 % (20 to 40 %)."
+        "No strategy within your limits does more than giving every input the same answer; the best within them is "
+        "always the same answer: 60 of 200 right, 30 % (20 to 40 %)."
     )
     assert not told.falls_short, "beside a system that can be kept the gain over it is what counts"
 
@@ -876,7 +904,7 @@ def test_what_is_no_solution_is_none_beside_a_system_that_breaks_a_limit() -> No
     asked: dict[str, Any] = {"min_recall": "late=0.9", "recalls": LATE, "label_rows": {"late": 50}}
     told = Told({"majority": 0.5, "few_shot": 0.84, INCUMBENT: 0.87}, **asked)
     assert (told.advice.strategy, told.advice.falls_short) == ("majority", True)
-    assert told.advice.headline.startswith("No strategy within your limits does more than giving every input the comm")
+    assert told.advice.headline.startswith("No strategy within your limits does more than giving every input the same")
     assert "right, 87 % (77 to 97 %)), which breaks --min-recall late, it loses 37 points" in told.summary
     assert "relax a limit first, for today's system is beyond it (174 of 200 right" in told.advice.next_step
 
@@ -1350,8 +1378,8 @@ def test_what_the_pick_has_is_not_told_as_a_limit_that_would_change_it() -> None
     told = Told({"majority": 0.5, "few_shot": 0.9}, {"few_shot": 50.0}, p95_ms={"majority": 1.0, "few_shot": 22.4})
     of_limits = [said for said in told.advice.sensitivity if "wanted" in said or "allowed" in said]
     assert of_limits == [
-        "With 95 of 100 answers wanted in less than 22 ms, the pick is always the commonest label.",
-        "With less than 5 USD per 1,000 queries allowed, the pick is always the commonest label.",
+        "With 95 of 100 answers wanted in less than 22 ms, the pick is always the same answer.",
+        "With less than 5 USD per 1,000 queries allowed, the pick is always the same answer.",
     ]
 
 

@@ -693,7 +693,7 @@ def test_solutions_that_come_too_late_to_be_kept_are_named(
             TASK, tmp_path / "train.csv", shelf=shelf_with(clerk), test=tmp_path / "test.csv", keep=keep, **options
         )
     assert report.recommendation.caveats[-1].startswith(
-        "--keep all came too late for the solution of always the commonest label and the fits that were measured: "
+        "--keep all came too late for the solution of always the same answer and the fits that were measured: "
     )
 
 

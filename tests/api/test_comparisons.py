@@ -426,7 +426,7 @@ def test_the_html_report_is_shown_under_a_policy_that_lets_it_run_its_own_script
 @pytest.mark.parametrize(
     ("advice", "shown"),
     [
-        ({"strategy": "majority", "verdict": "clear"}, "Always the commonest label"),
+        ({"strategy": "majority", "verdict": "clear"}, "Always the same answer"),
         ({"strategy": "majority", "verdict": "tie", "keeps_incumbent": True}, "Keep today's system"),
         ({"strategy": "majority", "verdict": "clear", "falls_short": True}, "None is good enough"),
         ({"strategy": "majority", "verdict": "insufficient_evidence", "falls_short": True}, "Not enough evidence"),

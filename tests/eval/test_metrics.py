@@ -337,6 +337,47 @@ def test_each_metric_brings_its_companions(name: str, others: set[str]) -> None:
     assert secondary_metrics(name, [], []) == {}
 
 
+TARIFFS = [(f"A parcel of {i} kg costs {i * 3}.50 EUR.",) for i in range(2, 12)]
+
+
+@pytest.mark.parametrize(
+    ("output", "is_right"),
+    [
+        ("A parcel of {0} kg costs {1}.50 EUR.", True),
+        ("{0}kg: {1}.5 EUR", True),
+        ("{1}.50 EUR for {0} kg, that is {1}.50", True),
+        ("A parcel of {0} kg costs {1}50 EUR.", False),
+        ("A parcel of {0} kg costs 1 EUR.", False),
+        ("A parcel of {0} kg costs {1}.50 EUR, or 1.", False),
+        ("A parcel costs {1}.50 EUR.", False),
+        ("", False),
+    ],
+)
+@pytest.mark.parametrize("name", ["rougeL", "token_f1", "gleu", "chrf"])
+def test_texts_that_differ_in_their_numbers_are_told_by_these(name: str, output: str, is_right: bool) -> None:
+    outputs = [output.format(i, i * 3) for i in range(2, 12)]
+    assert secondary_metrics(name, outputs, TARIFFS)["numbers_exact_match"] == is_right
+
+
+def test_numbers_are_held_against_each_accepted_answer_where_one_is_asked_for() -> None:
+    targets = [*TARIFFS, ("It is free.",), ("12 days", "2 weeks")]
+    outputs = [*["A parcel"] * 10, "It is free.", "in 2 weeks"]
+    assert secondary_metrics("rougeL", outputs, targets)["numbers_exact_match"] == pytest.approx(1 / 11)
+
+
+@pytest.mark.parametrize(
+    ("name", "targets"),
+    [
+        ("rougeL", [*TARIFFS, *[("It is free.",)] * 4]),  # too few hold numbers
+        ("rougeL", [("It takes 3 days.",)] * 10),  # always the same
+        ("exact_match", TARIFFS),
+        ("json_field_f1", [(f'{{"a": {i}}}',) for i in range(10)]),
+    ],
+)
+def test_numbers_are_not_told_apart_where_they_do_not_decide(name: str, targets: list[tuple[str]]) -> None:
+    assert "numbers_exact_match" not in secondary_metrics(name, [t for (t,) in targets], targets)
+
+
 def test_json_companions_count_valid_and_fully_right_answers() -> None:
     values = secondary_metrics("json_field_f1", ['{"b":2, "a":1}', '{"a": 0}', "x"], [('{"a": 1, "b": 2}',)] * 3)
     assert values == {"valid_json": pytest.approx(2 / 3), "exact_match": pytest.approx(1 / 3)}

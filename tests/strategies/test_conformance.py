@@ -46,14 +46,15 @@ APPLICABLE = {
         "lora_linear", "lora_examples",
     },
     Kind.EXTRACTION: {
-        "nearest_copy", "zero_shot", "few_shot", "nearest_examples", "lora", "full_tuning", "lora_examples",
+        "majority", "nearest_copy", "zero_shot", "few_shot", "nearest_examples", "lora", "full_tuning",
+        "lora_examples",
     },
     Kind.QA: {
-        "nearest_copy", "passage_copy", "zero_shot", "few_shot", "nearest_examples", "rag",
+        "majority", "nearest_copy", "passage_copy", "zero_shot", "few_shot", "nearest_examples", "rag",
         "lora", "full_tuning", "lora_examples", "lora_rag",
     },
     Kind.GENERATION: {
-        "copy_input", "nearest_copy", "zero_shot", "few_shot", "nearest_examples", "rag",
+        "majority", "copy_input", "nearest_copy", "zero_shot", "few_shot", "nearest_examples", "rag",
         "lora", "full_tuning", "lora_examples", "lora_rag",
     },
 }  # fmt: skip

@@ -46,7 +46,7 @@ def test_strategies_stand_in_order_of_quality_and_the_unmeasured_last_with_reaso
     rows = [row.get_text(" ", strip=True) for row in soup(sample_report()).select(".strategies tbody tr")]
     assert len(rows) == 11
     assert rows[0].startswith("1. Fine-tuning (LoRA)")
-    assert rows[8].startswith("9. Always the commonest label")
+    assert rows[8].startswith("9. Always the same answer")
     assert "Failed: Out of memory" in rows[9]
     assert "Not applicable:" in rows[10]
 

@@ -57,15 +57,15 @@ def test_failed_and_inapplicable_strategies_say_why(sample_report: Build) -> Non
 def test_strategies_that_are_not_in_the_table_share_a_line_where_they_share_the_reason(sample_report: Build) -> None:
     report = sample_report()
     why = {"status": "not_applicable", "reason": "the answers are not labels", "quality": None}
-    of_labels = ("majority", "setfit")
+    of_labels = ("tfidf_linear", "setfit")
     others = [s for s in report.strategies if s.name not in of_labels]
     added = [others[-1].model_copy(update={"name": name, **why}) for name in of_labels]
     lines = printed(report.model_copy(update={"strategies": [*others, *added]}), 120).splitlines()
     assert (
-        "Always the commonest label, Tuned embeddings + linear classifier, not applicable: the answers are not labels"
+        "TF-IDF + linear classifier, Tuned embeddings + linear classifier, not applicable: the answers are not labels"
         in lines
     )
-    assert sum("Always the commonest label" in line for line in lines) == 1
+    assert sum("TF-IDF + linear classifier" in line for line in lines) == 1
 
 
 def test_what_the_plan_left_out_is_called_so_whatever_it_means_for_the_advice(sample_report: Build) -> None:
