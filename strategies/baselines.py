@@ -71,8 +71,7 @@ class Majority(Baseline):
 def _best_constant(metric: Metric, train: Sequence[Example]) -> str:
     """The training answer that would score most as the answer to every training example.
 
-    Where there are many different ones, every so-manieth is tried, and stands for those that follow: the commonest
-    first, so that it is among them.
+    Of many different ones some are tried, at even distances, the commonest first; each stands for those that follow it.
     """
     counts = Counter(e.targets for e in train)
     answers = sorted(counts, key=lambda targets: (-counts[targets], targets))
