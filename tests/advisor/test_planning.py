@@ -316,7 +316,7 @@ def test_nothing_is_given_up_that_there_is_room_for(budget: int) -> None:
     assert division.without(kept).cuts == found.cuts
     assert FIRST_SETTINGS in found.cuts or not found.allowance.tuning_seconds, "a training takes more than 60 seconds"
     facts = planning._Facts(
-        REAL, dict.fromkeys(REAL, PROFILE), dict.fromkeys(REAL, SPEEDS), sizes(200), False, 3.0, 0.0, {}
+        REAL, dict.fromkeys(REAL, PROFILE), dict.fromkeys(REAL, SPEEDS), sizes(200), False, 3.0, 0.0, {}, {}
     )  # type: ignore[arg-type]
     for cut in kept:
         more = planning._timed(facts, division.without([other for other in kept if other is not cut]))

@@ -738,7 +738,7 @@ def test_neither_todays_outputs_nor_the_test_files_answers_are_seen_by_any_strat
     assert not table[table.strategy != INCUMBENT].output.str.contains("canary").any()
     for folder in ("fold_solutions", "solutions", "solution"):
         kept = contents(run / folder)
-        assert len(kept) > 1
+        assert kept
         assert not [name for name, content in kept.items() if b"canary" in content]
     assert len(embedder.texts) > 40
     assert not [text for text in embedder.texts if "canary" in text]
