@@ -426,6 +426,11 @@ def are_json_lists(texts: Sequence[str]) -> bool:
     return any(text != "[]" for text in texts) and _are_meant(texts, ("[", "{"), has_objects)
 
 
+def are_of_one_json_form(texts: Sequence[str]) -> bool:
+    """Tell whether these are JSON objects, or lists of them and no lone ones: what answers can be written as."""
+    return are_json_objects(texts) or (are_json_lists(texts) and not any(map(is_json_object, texts)))
+
+
 def are_lists_of_texts(texts: Sequence[str]) -> bool:
     """Tell whether these are JSON lists of texts, some perhaps empty, in the same sense."""
     return _are_meant(texts, "[", is_list_of_texts)

@@ -19,7 +19,7 @@ from pydantic import TypeAdapter
 from eval.contracts import Example, Kind, Prediction, Task
 from eval.metrics import Metric
 from eval.reading.text import clean
-from eval.tasks import are_json_lists, are_json_objects, has_objects, is_json_object
+from eval.tasks import are_json_objects, are_of_one_json_form, has_objects, is_json_object
 from strategies.models.base import Completion, Decoding, JsonShape, LabelScores, LanguageModel, Prompt
 from strategies.models.json_grammar import shape_of, whole
 from strategies.models.label_trie import MOST_TRIE_NODES
@@ -169,14 +169,11 @@ def labels_of(task: Task, train: Sequence[Example]) -> tuple[str, ...]:
 def json_shape_of(task: Task, train: Sequence[Example]) -> JsonShape | None:
     """The shape of JSON answers, where the training answers are JSON objects or lists of them; None for plain text."""
     targets = [e.target for e in train]
-    if task.kind is not Kind.EXTRACTION:
+    if task.kind is not Kind.EXTRACTION or not are_of_one_json_form(targets):  # the grammar has one form alone
         return None
     if are_json_objects(targets):
         return shape_of([json.loads(target) for target in targets if is_json_object(target)], task.json_keys)
-    answers = [json.loads(target) for target in targets if has_objects(target)] if are_json_lists(targets) else []
-    lists = [answer for answer in answers if isinstance(answer, list)]
-    if not lists or len(lists) < len(answers):  # the grammar would have no place for lone objects
-        return None
+    lists = [json.loads(target) for target in targets if has_objects(target)]
     return replace(shape_of([item for items in lists for item in items], task.json_keys), repeated=True)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from eval.contracts import Example, Task
 from eval.findings import Finding
-from eval.metrics import Metric, get_metric
+from eval.metrics import READ_AS_FIELDS, Metric, get_metric
 from eval.near_duplicates import words_of
 from eval.tasks import LONGEST_TRIED, MOST_TRIED
 
@@ -21,10 +21,10 @@ def blind_metric(task: Task, examples: Sequence[Example]) -> Finding | None:
     """Outputs of which half score as much as `BLIND_TO_OTHERS` as the answer to another example, where texts are right
     in part.
 
-    What is right or wrong as a whole is never blind so, and of JSON the report shows the quality field by field.
+    What is right or wrong as a whole is never blind so, and of fields the report shows each one's quality.
     """
     metric = get_metric(task.metric)
-    exchanged = [] if metric.binary or task.metric == "json_field_f1" else sorted(_exchanged(metric, examples))
+    exchanged = [] if metric.binary or task.metric in READ_AS_FIELDS else sorted(_exchanged(metric, examples))
     if not exchanged:
         return None
     mark, given, place = exchanged[(len(exchanged) - 1) // 2]

@@ -11,15 +11,7 @@ from eval.audit.balance import named
 from eval.contracts import Example, Kind, Task
 from eval.findings import Finding, Severity
 from eval.reading.text import counted
-from eval.tasks import (
-    MOSTLY,
-    NEARLY_ALL,
-    are_json_lists,
-    are_json_objects,
-    has_objects,
-    is_json_object,
-    is_list_of_texts,
-)
+from eval.tasks import MOSTLY, NEARLY_ALL, are_of_one_json_form, has_objects, is_list_of_texts
 
 PLACEHOLDERS = frozenset(("n/a", "#n/a", "nan", "null", "#ref!", "#value!", "#name?", "#div/0!", "tbd"))
 SEPARATORS = (";", "|", ",", "+", "/")
@@ -57,8 +49,7 @@ def invalid_json_output(task: Task, examples: Sequence[Example]) -> Finding | No
     action = "Kept as text; repair them if JSON is meant."
     if is_json:
         action = "Kept; no answer can score on what is no JSON at all. Give these the form of the others."
-    all_lists = are_json_lists(targets) and not any(map(is_json_object, targets))
-    if task.kind is Kind.EXTRACTION and (are_json_objects(targets) or all_lists):
+    if task.kind is Kind.EXTRACTION and are_of_one_json_form(targets):
         action += " They are tested, but neither learnt from nor shown in prompts."
     return Finding("invalid_json_output", "warning", len(broken), tuple(e.id for e in broken), message, action)
 

@@ -82,7 +82,7 @@ def test_another_accepted_answer_is_no_wrong_one() -> None:
     assert blind_metric(task("rougeL"), rows) is None
 
 
-@pytest.mark.parametrize("metric", ["exact_match", "accuracy", "json_field_f1"])
+@pytest.mark.parametrize("metric", ["exact_match", "accuracy", "json_field_f1", "field_f1"])
 def test_what_is_right_as_a_whole_or_field_by_field_is_not_judged(metric: str) -> None:
     assert blind_metric(task(metric, Kind.EXTRACTION), answered(balance)) is None
 
