@@ -18,6 +18,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
 from advisor.economics import Money, Tariff
 from eval.statistics import rows_needed
@@ -506,7 +507,6 @@ def with_doubt(evidence: Evidence, names: Collection[str]) -> dict[str, NDArray[
     """Quality of these strategies on the resamples, with noise where resamples vary less than the range of a difference
     says (`doubt_of`): the least that makes up for it in every pair."""
     from scipy.optimize import linprog
-    from scipy.stats import norm
 
     values, pairs = {name: evidence.resampled[name] for name in names}, list(combinations(names, 2))
     lacking = [
@@ -518,7 +518,7 @@ def with_doubt(evidence: Evidence, names: Collection[str]) -> dict[str, NDArray[
     are_in = np.array([[name in pair for name in values] for pair in pairs], dtype=np.float64)
     variances = linprog(np.ones(len(values)), A_ub=-are_in, b_ub=-np.array(lacking)).x
     rng, draws = np.random.default_rng(0), len(values[pairs[0][0]])
-    normal = norm.ppf((np.arange(draws) + 0.5) / draws)
+    normal = ndtri((np.arange(draws) + 0.5) / draws)
     return {
         name: of_name + np.sqrt(variance) * rng.permutation(normal)
         for (name, of_name), variance in zip(values.items(), np.maximum(0, variances), strict=True)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import ndtr, ndtri, stdtrit
 
 from eval.metrics import Floats, Metric, ScoredRow, Table
 
@@ -60,15 +61,13 @@ def effective_rows(values: Floats, clusters: Indices) -> float:
     factor of quantiles keeps few clusters from looking sure (Korn and Graubard 1998). Where all values are the same the
     design effect cannot be seen, and those of a cluster count as one.
     """
-    from scipy.stats import norm, t
-
     n, count = len(values), count_of(clusters)
     if count == n:
         return float(n)
     if count == 1:
         return 1.0
     tail = (1 - CONFIDENCE) / 2
-    few = float((norm.ppf(tail) / t.ppf(tail, degrees_of_freedom(clusters))) ** 2)
+    few = float((ndtri(tail) / stdtrit(degrees_of_freedom(clusters), tail)) ** 2)
     sums = np.bincount(clusters, weights=values - values.mean()) / (1 - np.bincount(clusters) / n)
     as_if_independent, clustered = values.var() / n, (sums**2).sum() / n**2 * (count - 1) / count
     if as_if_independent < EQUAL**2:
@@ -128,16 +127,14 @@ def bca(value: float, drawn: Floats, without: Floats, freedom: float) -> tuple[f
     None where the value is the same on all resamples, so that they say nothing about other rows. The percentile
     interval where the correction fails.
     """
-    from scipy.stats import norm, t
-
     error = float(drawn.std(ddof=1)) if len(without) > 1 and len(drawn) > 1 else 0.0
     if error < EQUAL:
         return None
-    ends = np.array([1, -1]) * np.sqrt((freedom + 1) / freedom) * t.ppf((1 - CONFIDENCE) / 2, freedom)
+    ends = np.array([1, -1]) * np.sqrt((freedom + 1) / freedom) * stdtrit(freedom, (1 - CONFIDENCE) / 2)
     shifts = without.mean() - without
     skew = float((shifts**3).sum() / (6 * (shifts**2).sum() ** 1.5)) if float(np.abs(shifts).max()) > EQUAL else 0.0
-    bias = norm.ppf(((drawn < value - EQUAL).mean() + (drawn <= value + EQUAL).mean()) / 2)
-    levels = norm.cdf(bias + (bias + ends) / (1 - skew * (bias + ends)) if np.isfinite(bias) else ends)
+    bias = ndtri(((drawn < value - EQUAL).mean() + (drawn <= value + EQUAL).mean()) / 2)
+    levels = ndtr(bias + (bias + ends) / (1 - skew * (bias + ends)) if np.isfinite(bias) else ends)
     low, high = np.quantile(drawn, levels)
     return float(low), float(high), error
 

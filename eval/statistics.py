@@ -17,6 +17,7 @@ from math import ceil, hypot, lcm, sqrt
 from statistics import NormalDist, fmean, harmonic_mean
 
 import numpy as np
+from scipy.special import ndtri, stdtr, stdtrit
 
 from eval.metrics import Floats, Metric, ScoredRow, collapse
 from eval.resampling import (
@@ -63,13 +64,14 @@ class PairedDifference:
 
 def wilson(successes: float, n: float) -> Interval:
     """Wilson's score interval of a proportion (Wilson 1927); (0, 1) where there are no rows."""
-    from statsmodels.stats.proportion import proportion_confint
-
     if n == 0:
         return 0.0, 1.0
-    low, high = proportion_confint(successes, n, alpha=1 - CONFIDENCE, method="wilson")
+    share, z = successes / n, float(ndtri((1 + CONFIDENCE) / 2))
+    middle, shrunk = share + z**2 / (2 * n), 1 + z**2 / n
+    half = z * sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    low, high = (middle - half) / shrunk, (middle + half) / shrunk
     # at the ends rounding leaves them just within
-    return 0.0 if successes <= 0 else max(0.0, float(low)), 1.0 if successes >= n else float(high)
+    return 0.0 if successes <= 0 else max(0.0, low), 1.0 if successes >= n else high
 
 
 def interval(metric: Metric, rows: Sequence[ScoredRow], seed: int) -> Interval:
@@ -211,11 +213,11 @@ def difference_of_fits(
 
 def holm(p_values: Sequence[float]) -> list[float]:
     """Holm's (1979) adjusted p-values, in the order given."""
-    from statsmodels.stats.multitest import multipletests
-
-    if not p_values:
-        return []
-    return [float(p) for p in multipletests(p_values, method="holm")[1]]
+    rising = np.argsort(p_values, kind="stable")
+    times = len(p_values) - np.arange(len(p_values))  # how many hypotheses have not been rejected yet
+    adjusted = np.empty(len(p_values))
+    adjusted[rising] = np.minimum(1, np.maximum.accumulate(times * np.asarray(p_values)[rising]))
+    return [float(p) for p in adjusted]
 
 
 def resample(
@@ -391,9 +393,7 @@ def _margin_of_fits(variance: float, fits: int) -> float:
 
 def _student(freedom: float) -> float:
     """Standard errors on either side of an estimate whose spread is known with so many degrees of freedom."""
-    from scipy.stats import t
-
-    return float(t.ppf((1 + CONFIDENCE) / 2, freedom))
+    return float(stdtrit(freedom, (1 + CONFIDENCE) / 2))
 
 
 def _freedom_of_fits(fits: int) -> float:
@@ -408,11 +408,9 @@ def _freedom_of_fits(fits: int) -> float:
 
 def _welch(difference: float, parts: Sequence[tuple[float, float]]) -> float:
     """Two-sided p-value of a difference whose variance has these parts (variance, degrees of freedom)."""
-    from scipy.stats import t
-
     variance = sum(part for part, _ in parts)
     freedom = variance**2 / sum(part**2 / own for part, own in parts)
-    return float(2 * t.sf(abs(difference) / np.sqrt(variance), freedom))
+    return float(2 * stdtr(freedom, -abs(difference) / np.sqrt(variance)))
 
 
 # ---- pairs -----------------------------------------------------------------------------------------------------------

@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import t
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.proportion import proportion_confint
 
 from eval.contracts import Example, Outcome, Prediction
 from eval.harness import scored_rows
@@ -240,10 +242,15 @@ def test_different_examples_are_not_compared() -> None:
 
 @settings(max_examples=25, deadline=None)  # statsmodels collects garbage at every call.
 @given(st.lists(st.floats(0, 1), max_size=10))
-def test_holm_never_rejects_more_than_the_raw_p_values(p_values: list[float]) -> None:
-    adjusted = holm(p_values)
-    assert len(adjusted) == len(p_values)
-    assert all(raw <= new <= 1 for raw, new in zip(p_values, adjusted, strict=True))
+def test_holm_is_that_of_statsmodels(p_values: list[float]) -> None:
+    theirs = multipletests(p_values, method="holm")[1] if p_values else []
+    assert holm(p_values) == pytest.approx(list(theirs))
+
+
+@given(st.integers(1, 500), st.floats(0, 1))
+def test_wilson_is_that_of_statsmodels(n: int, share: float) -> None:
+    theirs = proportion_confint(share * n, n, alpha=0.05, method="wilson")
+    assert wilson(share * n, n) == pytest.approx(theirs, abs=1e-12)
 
 
 def test_the_chance_of_being_best_adds_up_and_ties_share_it() -> None:
