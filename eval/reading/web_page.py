@@ -35,6 +35,8 @@ def read_page(path: Path) -> tuple[str, str]:
     title = named.get_text(" ", strip=True) if named else ""
     for element in soup.find_all(_is_unseen):
         element.decompose()
+    for line_break in soup.find_all("br"):
+        line_break.replace_with(BREAK)
     codes = soup.find_all("pre")
     for code in codes:
         lines = ("```", *code.get_text().strip("\n").splitlines(), "```")
@@ -43,8 +45,6 @@ def read_page(path: Path) -> tuple[str, str]:
     for text in list(soup.strings):
         if id(text) not in as_they_are and ("\n" in text or "\r" in text):
             text.replace_with(re.sub(r"\s+", " ", text))
-    for line_break in soup.find_all("br"):
-        line_break.replace_with(BREAK)
     for block in soup.find_all(BLOCKS):
         block.insert(0, "\n")
         block.append("\n")

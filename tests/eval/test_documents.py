@@ -260,7 +260,7 @@ def test_styles_that_are_based_on_each_other_are_no_headings(tmp_path: Path) -> 
 
 
 def test_code_of_a_page_keeps_its_indentation(tmp_path: Path) -> None:
-    (tmp_path / "a.html").write_text("<p>Run</p><pre>\ndef f(x):\n    <b>return</b>  1\n# end\n</pre>")
+    (tmp_path / "a.html").write_text("<p>Run</p><pre>\ndef f(x):<br>    <b>return</b>  1\n# end\n</pre>")
     (text,) = texts(read_documents(tmp_path)).values()
     assert text == "Run\n\n```\ndef f(x):\n    return  1\n# end\n```"
 
