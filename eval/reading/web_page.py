@@ -76,9 +76,9 @@ def _before(element: Tag) -> str:
     """The word before an element on its line; empty where it begins the line."""
     from bs4.element import NavigableString
 
-    texts = (text for text in element.previous_elements if type(text) is NavigableString and text.strip(" "))
-    last = next(texts, "\n").rstrip(" ")
-    return "" if last.endswith(("\n", BREAK)) else last.split()[-1]
+    texts = (text for text in element.previous_elements if type(text) is NavigableString)
+    words = next((text for text in texts if text.strip() or text in ("\n", BREAK)), "").split()
+    return words[-1] if words else ""
 
 
 def _lines(element: Tag) -> list[str]:
