@@ -187,9 +187,9 @@ def _unwrap(body: Any, notes: Mapping[tuple[str, str], str]) -> None:
         for child in list(wrapper):
             wrapper.addprevious(child)
         wrapper.getparent().remove(wrapper)
-    for mark in list(body.iter(*map(qn, STRUCK))):
-        run = mark.getparent().getparent()
-        if run is not None and run.tag == qn("w:r") and mark.get(qn("w:val")) not in OFF:
+    marks = [mark for mark in body.iter(*map(qn, STRUCK)) if mark.get(qn("w:val")) not in OFF]
+    for run in {mark.getparent().getparent() for mark in marks}:
+        if run is not None and run.tag == qn("w:r"):
             run.getparent().remove(run)
     _write_out_superscripts(body)
     for formula in list(body.iter(qn("m:oMath"))):
