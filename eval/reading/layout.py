@@ -61,11 +61,10 @@ def raised(superscript: str, before: str, notes: Container[str]) -> str:
     The mark of a note stands in brackets and figures after figures are a power, so that neither is read as the end of
     a number. `notes` are the marks of those that the document has.
     """
-    said, after = superscript.strip(), " " * superscript[-1:].isspace()
-    if (mark := note_mark(said)) in notes and not _UNIT.search(before):
-        return f" ({mark}){after}" if before else f"({mark}) "
-    is_power = before[-1:].isdigit() and _FIGURES.fullmatch(said)
-    return f"^{said}{after}" if is_power else said + after
+    if (mark := note_mark(superscript)) in notes and not _UNIT.search(before):
+        return f" ({mark}){' ' * superscript[-1:].isspace()}" if before else f"({mark}) "
+    is_power = before[-1:].isdigit() and _FIGURES.fullmatch(superscript.rstrip())
+    return f"^{superscript}" if is_power else superscript
 
 
 def joined(paragraphs: Iterable[str]) -> str:

@@ -326,7 +326,8 @@ def test_superscripts_are_told_from_the_figures_before_them(tmp_path: Path) -> N
     from docx.oxml import parse_xml
     from docx.oxml.ns import nsdecls
 
-    pieces = [["10", "3", " of 5 m", "2", " are 8", "1", ", 7×10", "−6", " of the 2", "nd", " plant"], ["", "1", "net"]]
+    pieces = [["10", "3", " of 5 m", "2", " are 8", "1", ", 7×10", "−6", " of the 2", "nd", " plant"]]
+    pieces.append(["", "1", "net", " a month"])
     page = (
         "".join(f"<sup>{piece}</sup>" if place % 2 else piece for place, piece in enumerate(line)) for line in pieces
     )
@@ -342,7 +343,7 @@ def test_superscripts_are_told_from_the_figures_before_them(tmp_path: Path) -> N
     link.append(parse_xml(f"<w:hyperlink {nsdecls('w')}/>"))
     link[-1].append(source.paragraphs[0].runs[2]._r.__copy__())
     source.save(str(tmp_path / "b.docx"))
-    lines = ["10^3 of 5 m2 are 8 (1), 7×10^−6 of the 2nd plant", "(1) net"]
+    lines = ["10^3 of 5 m2 are 8 (1), 7×10^−6 of the 2nd plant", "(1) net a month"]
     page_text, word_text = texts(read_documents(tmp_path)).values()
     assert page_text.split("\n\n") == [*lines, "6 (4)", "(4) a"]
     assert word_text.split("\n\n") == [*lines, "6^4 a", "8^3"]
