@@ -67,9 +67,15 @@ def _is_unseen(element: Tag) -> bool:
 def _write_out_superscripts(soup: Tag) -> None:
     """Put marks of notes in brackets, and a sign before powers. What begins a line, or is a link, is a mark."""
     superscripts = [(element, _before(element)) for element in soup.find_all("sup")]
-    notes = {note_mark(e.get_text()) for e, before in superscripts if not before or e.find("a") or e.find_parent("a")}
+    notes = {note_mark(element.get_text()) for element, before in superscripts if not before or _is_link(element)}
     for element, before in superscripts:
         element.string = raised(element.get_text(), before, notes - {""})
+
+
+def _is_link(element: Tag) -> bool:
+    """Whether an element is a link, or holds one; a part of one, such as the ordinal in a link's words, is none."""
+    link = element.find("a") or element.find_parent("a")
+    return link is not None and link.get_text(strip=True) in element.get_text()
 
 
 def _before(element: Tag) -> str:
