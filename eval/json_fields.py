@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
-from eval.reading.text import CURRENCIES
+from eval.reading.text import CURRENCIES, MARKS, UNSPACED
 
 MOST_LEVELS = 100
 """Of lists in lists."""
@@ -30,7 +30,7 @@ Leaf = tuple[str, str]
 """Path and value: `a.b` for nested keys, `a[]` for list items, whose order does not count."""
 
 
-_LINE = re.compile(r"([^\W\d_][\w ./'&%()-]{0,40}?) ?(?::(?!\S)|：) ?(.*)")
+_LINE = re.compile(rf"([^\W\d_][\w{MARKS}{UNSPACED} ./'&%()-]{{0,40}}?) ?(?::(?!\S)|：) ?(.*)")
 """A name, which begins with a letter, and what stands after its colon."""
 _BESIDE_NUMBER = re.compile(rf"(?<=[{CURRENCIES}])(?=[-−]?\d)|(?<=\d)(?=[{CURRENCIES}%‰])")
 

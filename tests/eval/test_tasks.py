@@ -335,6 +335,8 @@ def test_letters_forms_of_prose_talks_and_sources_are_no_code(text: str) -> None
         "from: {}\nto: Rome\ndate: 3 May",
         "Nom : {}\nPrix (EUR) : 5\n\nNotes :",
         "姓名：{}\n城市：北京",
+        "नाम: {}\nशहर: दिल्ली",
+        "ชื่อ: {}\nเมือง: กรุงเทพฯ",
         "Customer: {}\nCity: Hamburg\nIssue: login fails since Monday\nPriority: high\nNext step: call back, please",
         "name: {}\nport: 8000\nurl: https://a.b/c",
     ],
