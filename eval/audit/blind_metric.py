@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from eval.contracts import Example, Task
 from eval.findings import Finding
+from eval.folds import with_groups
 from eval.metrics import READ_AS_FIELDS, Metric, get_metric
 from eval.near_duplicates import words_of
 from eval.tasks import LONGEST_TRIED, MOST_TRIED
@@ -45,16 +47,19 @@ def blind_metric(task: Task, examples: Sequence[Example]) -> Finding | None:
 def _exchanged(metric: Metric, examples: Sequence[Example]) -> Iterator[tuple[float, str, str]]:
     """What the nearest other output scores in place of the right one, and the ids of both, for some of the outputs.
 
-    Of long texts the beginning tells; those that are the same but for case and punctuation are one.
+    Of long texts the beginning tells; those that are the same but for case and punctuation are one. What is answered to
+    nearly the same input is no wrong answer.
     """
     from rapidfuzz.distance import Indel
     from rapidfuzz.process import extractOne
 
     wordings: dict[str, Example] = {}
-    for example in examples[:: math.ceil(len(examples) / MOST_COMPARED) or 1]:
+    of_group = defaultdict[str, set[str]](set)
+    for example in with_groups(examples)[:: math.ceil(len(examples) / MOST_COMPARED) or 1]:
         wordings.setdefault(_wording(example.target), example)
+        of_group[example.group or example.id].add(_wording(example.target))
     for wording, example in list(wordings.items())[:: math.ceil(len(wordings) / MOST_TRIED) or 1]:
-        others = wordings.keys() - set(map(_wording, example.targets))
+        others = wordings.keys() - set(map(_wording, example.targets)) - of_group[example.group or example.id]
         if nearest := extractOne(wording, sorted(others), scorer=Indel.normalized_similarity):
             other = wordings[nearest[0]]
             accepted = [target[:LONGEST_TRIED] for target in example.targets]

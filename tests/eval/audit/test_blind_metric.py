@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from time import process_time
 
 import pytest
@@ -81,6 +82,17 @@ def test_another_accepted_answer_is_no_wrong_one() -> None:
     both = tuple(f"The claim is covered by the policy, as {word} can see." for word in ("you", "one"))
     rows = [Example(str(i), f"question {i}", both[:: 1 - 2 * (i % 2)]) for i in range(20)]
     assert blind_metric(task("rougeL"), rows) is None
+
+
+@pytest.mark.parametrize("polite", ["", "Please, "])
+def test_what_is_answered_to_nearly_the_same_input_is_no_wrong_answer(polite: str) -> None:
+    rng = random.Random(0)
+    replies = [prose(i, rng) for i in range(20)]
+    asked = [f"{' '.join(rng.choices(WORDS, k=8))}?" for _ in replies]
+    rows = [Example(f"a{i}", asked[i], (f"{reply} So it is.",)) for i, reply in enumerate(replies)]
+    rows += [Example(f"b{i}", polite + asked[i], (f"{reply} So be it.",)) for i, reply in enumerate(replies)]
+    assert blind_metric(task("rougeL"), rows) is None
+    assert blind_metric(task("rougeL"), [replace(row, input=row.id) for row in rows]) is not None
 
 
 @pytest.mark.parametrize("metric", ["exact_match", "accuracy"])
