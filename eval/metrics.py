@@ -241,7 +241,7 @@ def squad_tokens(text: str) -> list[str]:
 def _parted(pair: re.Match[str]) -> str:
     """Two numbers with a dash between them, apart where they are a range: 5-10 is not 510."""
     low, high = pair.groups()
-    is_range = int(low) < int(high) and len(low + high) < FEWEST_OF_TELEPHONE
+    is_range = len(low + high) < FEWEST_OF_TELEPHONE and int(low) < int(high)
     return re.sub(_DASH, " ", pair[0]) if is_range else pair[0]
 
 

@@ -171,6 +171,10 @@ def test_token_f1_takes_numbers_with_their_sign_and_decimals(output: str, target
     assert score("token_f1", output, target) == pytest.approx(expected)
 
 
+def test_figures_without_end_before_a_dash_are_scored_too() -> None:
+    assert score("token_f1", "1" * 5000 + "-2 days", "1-2 days") == pytest.approx(0.4)
+
+
 @pytest.mark.parametrize(
     ("output", "target", "expected"),
     [
