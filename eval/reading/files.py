@@ -20,6 +20,9 @@ _HYPHENATED = re.compile(r"\b(?=([^\W\d_]+-[^\W\d_]+))")
 _NUMBER = re.compile(r"\d{1,9}")
 FEWEST_PAGES, MOST_RUNNING = 3, 3
 """Pages that tell which lines run along their ends, and how many such lines there may be at either."""
+REGULARLY = 0.8
+"""Share of the pages from the first to the last with such a line, or of the left or right ones among them, that have
+it; what is the same on pages here and there is a part of them."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,7 @@ def _without_running(pages: Sequence[str], end: int) -> tuple[list[str], list[st
 
 
 def _alike(lines: Mapping[int, str]) -> list[int]:
-    """The places of lines that are the same on half of the pages at the least, but for numbers that count the pages."""
+    """The places of lines that are the same, but for numbers that count the pages, on half of these, and regularly."""
     places = defaultdict[str, list[int]](list)
     for place, line in lines.items():
         places[_NUMBER.sub("0", line)].append(place)
@@ -106,7 +109,11 @@ def _alike(lines: Mapping[int, str]) -> list[int]:
 
     alike = ([place for place in own if counted_on(own[0], place)] for own in places.values())
     most = max(alike, key=len, default=[])
-    return most if len(lines) >= FEWEST_PAGES and len(most) >= max(2, len(lines) // 2) else []
+    if len(lines) < FEWEST_PAGES or len(most) < max(2, len(lines) // 2):
+        return []
+    step = 2 if len({place % 2 for place in most}) == 1 else 1
+    could = [place for place in range(most[0], most[-1] + 1, step) if place in lines]
+    return most if len(most) >= REGULARLY * len(could) else []
 
 
 def _unbroken(text: str) -> str:

@@ -478,6 +478,9 @@ def test_rows_of_a_pdf_are_no_running_heads_and_what_heads_them_is_left(tmp_path
     rows = [f"Lamp {n} {n} EUR" for n in range(12)]
     write_pdf(tmp_path / "a.pdf", [pdf_lines("Product Price", *rows[n : n + 3]) for n in range(0, 12, 3)])
     assert texts(read_documents(tmp_path))["a.pdf"].split() == " ".join(["Product Price", *rows]).split()
+    stock = [(f"Lamp {n * n}", "In stock" if n % 5 < 3 else "Sold out") for n in range(10)]
+    write_pdf(tmp_path / "a.pdf", [pdf_lines(*page) for page in stock])
+    assert texts(read_documents(tmp_path))["a.pdf"].split("\n") == [line for page in stock for line in page]
     write_pdf(tmp_path / "a.pdf", ["Same line"] * 2)
     assert texts(read_documents(tmp_path)) == {"a.pdf": "Same line\nSame line"}
 
