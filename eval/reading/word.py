@@ -84,6 +84,7 @@ def _notes(document: Document) -> dict[tuple[str, str], str]:
     notes = {}
     for kind in ("footnote", "endnote"):
         for note in _part(document, f"{kind}s"):
+            _unwrap(note, {})
             paragraphs = map(_words, note.iter(qn("w:p")))
             notes[kind, note.get(qn("w:id"))] = " ".join(" ".join(paragraphs).split())
     return notes

@@ -288,7 +288,8 @@ def test_docx_gives_text_boxes_notes_headers_and_footers(tmp_path: Path) -> None
     boxes = f"<w:r><mc:AlternateContent {mc}>{both}</mc:AlternateContent></w:r><w:r>{box('In another')}</w:r>"
     for content in (run("Before") + boxes, run("Fees apply") + "<w:r><w:footnoteReference w:id='2'/></w:r>" + run(".")):
         end.addprevious(parse_xml(paragraph(content)))
-    note = f"<w:footnote w:id='2'>{paragraph(run('4.90 EUR'))}</w:footnote>"
+    was = "<w:r><w:rPr><w:strike/></w:rPr><w:t>5.90</w:t></w:r>"
+    note = f"<w:footnote w:id='2'>{paragraph(was + run('4.90 EUR'))}</w:footnote>"
     notes = f"<w:footnotes {nsdecls('w')}><w:footnote w:id='0'><w:p/></w:footnote>{note}</w:footnotes>"
     part = Part(PackURI("/word/footnotes.xml"), "application/xml", notes.encode(), source.part.package)
     kinds = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
