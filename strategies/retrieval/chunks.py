@@ -9,6 +9,7 @@ from itertools import pairwise
 
 from eval.contracts import Document
 from eval.reading.text import DANDAS, SENTENCE_END, SENTENCE_ENDS, UNSPACED, count_words
+from eval.tasks import QUESTION_MARKS
 from strategies.models.base import Embedder
 
 MOST_WORDS = 160
@@ -34,7 +35,7 @@ _ITEM = re.compile(r"\s*(?:[-*+•‣▪◦–]|\d{1,3}[.)]|[a-z]\))\s+\S")
 _HEADING = re.compile(r" {0,3}(#{1,6})\s+\S")
 _RULE = re.compile(r"[\s|:]*-[\s|:-]*")
 """What stands between the first row of a table and the others in Markdown."""
-_QUESTION = re.compile(r"[?？][*_\s]*$")
+_QUESTION = re.compile(rf"[{''.join(QUESTION_MARKS)}][*_\s]*$")
 """Emphasised or not."""
 _CELLS_BETWEEN = ("|", "\t")
 _WRAPPED = re.compile(rf"(?<![\s.!?。！？{DANDAS}])[ \t]*\n[ \t]*")

@@ -79,6 +79,7 @@ def test_a_question_is_no_answer_but_says_what_is_answered(question: str, betwee
     text = f"{first}\n{question}{between if '*' not in question else chr(10)}Ten days, at times more.\n{last}"
     assert sentence_of(text, "How long does a visa take?") == "Ten days, at times more."
     assert sentence_of("What is that?\nHow long does a visa take?", "How long?").startswith("What is that?")
+    assert sentence_of("ما هي ساعات العمل؟\nمن التاسعة.", "ما هي ساعات العمل؟") == "من التاسعة."
 
 
 def test_a_row_is_compared_with_the_first_of_its_table_which_is_no_answer_where_it_is_ruled_off() -> None:
