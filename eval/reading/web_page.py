@@ -23,6 +23,8 @@ HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 UNSEEN = ("script", "style", "noscript", "template", "title", "del", "s", "strike")
 WITHIN_LINES = ("a", "abbr", "b", "em", "font", "i", "mark", "small", "span", "strong", "sub", "sup", "u")
 """What is hidden in these is not shown. A hidden block may be: answers of FAQs are, to whoever clicks the question."""
+_DENOMINATOR = re.compile(r"[/\u2044](?:\d|$)")
+"""What follows a numerator; the figures may be a subscript."""
 _NOT_DISPLAYED = re.compile(r"display\s*:\s*none")
 
 
@@ -66,10 +68,16 @@ def _is_unseen(element: Tag) -> bool:
 
 def _write_out_superscripts(soup: Tag) -> None:
     """Put marks of notes in brackets, and a sign before powers. What begins a line, or is a link, is a mark."""
-    superscripts = [(element, _before(element)) for element in soup.find_all("sup")]
+    found = [element for element in soup.find_all("sup") if not _is_numerator(element)]
+    superscripts = [(element, _before(element)) for element in found]
     notes = {note_mark(element.get_text()) for element, before in superscripts if not before or _is_link(element)}
     for element, before in superscripts:
         element.string = raised(element.get_text(), before, notes - {""})
+
+
+def _is_numerator(element: Tag) -> bool:
+    """Whether a superscript stands above the line of a fraction by itself, as in recipes: no mark, nor a power."""
+    return _DENOMINATOR.match(str(element.next_sibling)) is not None and not _before(element)[-1:].isdigit()
 
 
 def _is_link(element: Tag) -> bool:

@@ -333,6 +333,7 @@ def test_superscripts_are_told_from_the_figures_before_them(tmp_path: Path) -> N
         "".join(f"<sup>{piece}</sup>" if place % 2 else piece for place, piece in enumerate(line)) for line in pieces
     )
     links = "<p>6<sup><a href='#fn4'>4</a></sup></p><p>&nbsp;<sup>4</sup> a</p>"
+    links += "<p><sup>4</sup>/<sub>9</sub> or <sup>4</sup>&frasl;9, €<sup>4</sup>/day</p>"
     links += "<p><a href='x'>Article 1<sup>er</sup></a></p>"
     (tmp_path / "a.html").write_text("".join(f"<p>{line}</p>" for line in page) + links)
     source = Document()
@@ -347,7 +348,7 @@ def test_superscripts_are_told_from_the_figures_before_them(tmp_path: Path) -> N
     source.save(str(tmp_path / "b.docx"))
     lines = ["10^3 of 5 m2 are 8 (1), 7×10^−6 of the 2nd plant", "(1) net a month"]
     page_text, word_text = texts(read_documents(tmp_path)).values()
-    assert page_text.split("\n\n") == [*lines, "6 (4)", "(4) a", "Article 1er"]
+    assert page_text.split("\n\n") == [*lines, "6 (4)", "(4) a", "4/9 or 4\u20449, € (4)/day", "Article 1er"]
     assert word_text.split("\n\n") == [*lines, "6^4 a", "8^3"]
 
 
