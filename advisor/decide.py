@@ -577,8 +577,10 @@ def _is_clear(pick: Candidate, rivals: Sequence[Candidate], confidence: float) -
 def _surely_meets(candidate: Candidate, assumed: Assumptions) -> bool:
     """Whether the quality asked for is had with a probability of 97.5 %: the 95 % range does not reach below it, nor
     would it without what the pick is measured too well by. Today's system was not picked by its figure."""
-    lowest = assumed.evidence.lowest.get(candidate.name, candidate.quality)
-    to_spare = lowest - (assumed.limits.min_quality or 0.0) + ROUNDING
+    lowest, least = assumed.evidence.lowest.get(candidate.name, candidate.quality), assumed.limits.min_quality
+    if not least:
+        return True
+    to_spare = lowest - least + ROUNDING
     return to_spare >= 0 and (candidate.incumbent or to_spare >= optimism(assumed))
 
 

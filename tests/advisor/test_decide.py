@@ -236,6 +236,14 @@ def test_a_limit_on_quality_is_in_doubt_where_the_pick_was_measured_too_well() -
     assert (kept.keeps_incumbent, kept.limit_in_doubt) == (True, False), "it was not picked by its figure"
 
 
+def test_where_no_quality_is_asked_for_none_is_in_doubt() -> None:
+    """However low all are, so that the pick is measured too well by more than it has."""
+    level = [candidate(f"s{i:02}", 0.01) for i in range(12)]
+    found = replace(evidence(level, spread=0.02), lowest={})
+    assert optimism(Assumptions(level, found, ANY, POINT, 1e4)) > 0.01
+    assert not decided(level, found, ANY, POINT).limit_in_doubt
+
+
 def test_none_feasible_where_nothing_meets_the_limits() -> None:
     decision = choose([candidate("a", 0.5), candidate("b", 0.6)], Limits(min_quality=0.9, max_latency_ms=1))
     assert (decision.verdict, decision.pick, decision.best, decision.runner_up) == ("none_feasible", None, None, None)
