@@ -14,7 +14,7 @@ from strategies.base import TRAINED
 
 MOST_BREAK_EVENS = 6
 LEAST_USD = 0.0001
-"""Nobody sets a limit below, or prices an error lower."""
+"""Nobody sets a limit below, or prices an error lower: nothing is told that begins or ends there."""
 LEAST_MS = 1.0
 _UNKNOWN_TODAY = {"max_latency_ms": "latency", "max_cost_per_1k": "cost", "volume": "cost", "price": "cost"}
 """What is not known of today's system, by the assumption under which a limit on it leaves nothing better."""
@@ -25,7 +25,11 @@ def outlook_of(case: Case) -> list[str]:
     assumed = case.weighed.assumptions
     fewest = 2.0 if case.settings.volume > 1 else 1.0  # below one query a month there is none
     least = {"volume": fewest, "max_cost_per_1k": LEAST_USD, "error_cost": LEAST_USD, "max_latency_ms": LEAST_MS}
-    flips = [told_flip(case, flip) for flip in what_would_flip(assumed) if flip.value >= least.get(flip.what, 0.0)]
+    flips = []
+    for flip in what_would_flip(assumed):
+        if flip.value >= (first := least.get(flip.what, 0.0)):
+            ends = flip.until is not None and flip.until >= first
+            flips.append(told_flip(case, flip if ends else flip._replace(until=None)))
     if case.decision.pick is not None and not flips:
         keeps = case.decision.keeps_incumbent
         leads = "speaks against keeping today's system" if keeps else "makes another strategy the pick"
@@ -49,7 +53,7 @@ def _change(case: Case, flip: Flip) -> str:
     settings = case.settings
     if flip.what == "volume" and flip.until is not None:
         low, high = sorted((flip.value, flip.until))
-        return f"Between {max(1, round(low)):,} and {wording.a_month(high)}"
+        return f"Between {round(low):,} and {wording.a_month(high)}"
     if flip.what == "volume":
         side = "Above" if flip.value > settings.volume else "Below"
         return f"{side} {wording.a_month(flip.value)}"

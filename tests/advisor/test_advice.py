@@ -1607,6 +1607,13 @@ def test_what_would_be_the_pick_below_one_query_is_not_told(fit_seconds: float, 
     assert [sentence[: len(start)] for sentence, start in zip(said, told, strict=True)] == told
 
 
+def test_where_it_ends_at_a_price_that_nobody_sets_no_end_is_told() -> None:
+    """What answers all alike is the cheapest only where a wrong answer costs less than a millionth of a dollar."""
+    costs = {"lora": 0.6, "tfidf_linear": 0.003, "majority": 0.001}
+    told = " ".join(Told({"lora": 0.9, "tfidf_linear": 0.8, "majority": 0.3}, costs, error_cost=0.5).advice.sensitivity)
+    assert "With a wrong answer's cost below 0.00059 USD, the pick is TF-IDF + linear classifier." in told
+
+
 def test_two_values_that_are_rounded_alike_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     case: Any = SimpleNamespace(weighed=SimpleNamespace(assumptions=None))
     flip = Flip("error_cost", 4.98106685, "lora", until=5.20500627)
