@@ -205,7 +205,8 @@ def _another_model(case: Case) -> str:
 
 def _to_settle(case: Case) -> str:
     needed, examples = case.decision.rows_needed, case.data.examples
-    if needed is None and case.decision.confidence >= CLEAR:
+    is_gain_known = INCUMBENT not in case.decision.rivals
+    if needed is None and case.decision.confidence >= CLEAR and is_gain_known:
         return "No other is better by more than the tolerance, and more examples would not change that."
     if case.decision.hangs_on_fits:
         return (

@@ -953,6 +953,8 @@ def test_where_no_other_is_better_by_more_than_the_tolerance_no_more_examples_ar
     known = {"verdict": "tie", "rows_needed": None, "confidence": 0.99}
     told = Told({"tfidf_linear": 0.9, "few_shot": 0.893}, decision=known)
     assert "more examples would not change that" in told.advice.next_step
+    today = Told({"few_shot": 0.9, INCUMBENT: 0.86}, decision={**known, "hangs_on_fits": True, "rivals": (INCUMBENT,)})
+    assert "another --seed" in today.advice.next_step, "today's system may be better, for all that fits show"
 
 
 def test_where_fits_differ_too_much_no_more_examples_are_asked_for() -> None:
