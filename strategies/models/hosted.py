@@ -348,9 +348,9 @@ class HostedModel(Bypassable):
 
         reserved = self._price.of(_most_tokens(call.turns), call.tokens)
         self._purse.reserve(reserved)
-        self.answers.pay(reserved)  # whoever dies meanwhile may have to pay it all the same
         cost = reserved
         try:
+            self.answers.pay(reserved)  # whoever dies meanwhile may have to pay it all the same
             answer = self._client.chat.completions.create(
                 model=self._model,
                 timeout=openai.Timeout(TIMEOUT_SECONDS + call.tokens / SLOWEST_WRITING, connect=CONNECT_SECONDS),

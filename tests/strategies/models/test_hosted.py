@@ -818,6 +818,28 @@ def test_calls_under_way_when_a_process_is_killed_are_counted_by_the_next_attemp
     assert AnswerStore().keep_in(answers) == pytest.approx(0.27) == hosted.purse.spent
 
 
+def test_a_call_that_cannot_be_noted_keeps_no_other_waiting(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def disk_full(usd: float) -> None:
+        raise OSError("No space left on device")
+
+    hosted = Hosted(server.url, most_usd=2.0, prices={NAME: CENT})
+    model = HostedModel.connect(NAME, hosted)
+    monkeypatch.setattr(model.answers, "pay", disk_full)
+    with pytest.raises(OSError, match="No space left"):
+        model.generate([ask("a")], Decoding(8 // ROOM))
+    said = list[str]()
+
+    def ask_for_more() -> None:
+        with suppress(LastingFailure):
+            hosted.purse.reserve(2.0)
+        said.append("told")
+
+    waiting = threading.Thread(target=ask_for_more, daemon=True)
+    waiting.start()
+    waiting.join(5)
+    assert said == ["told"]
+
+
 def test_calls_that_were_never_sent_cost_nothing(tmp_path: Path) -> None:
     hosted = Hosted("http://127.0.0.1:9/v1", most_usd=100.0, prices={NAME: CENT})
     model = HostedModel.connect(NAME, hosted)
