@@ -298,6 +298,8 @@ class HostedModel(Bypassable):
                 if is_out_of_credit(error):
                     raise self._out_of_credit(error) from error
                 if not passes(error) or (kind_of(error) == "form" and row.has_further_form):
+                    if cut is not None:  # more room is refused: the answer is there already
+                        return cut
                     fault = self._fault_of_prompt(error, row, call.tokens)
                     if fault is None:
                         continue

@@ -372,6 +372,14 @@ def test_an_answer_that_is_too_long_is_cut_though_the_first_is_looked_into(serve
     assert hosted.purse.spent == pytest.approx(3 * (7 * CENT.read + 2 * CENT.written))
 
 
+def test_a_cut_answer_is_not_paid_for_again_where_more_room_is_refused(server: Any) -> None:
+    server.reply, server.ends = lambda body: "word " * room_of(body), lambda body: "length"
+    refusal = (400, "max_tokens is larger than allowed", None)
+    server.objects = lambda body: refusal if room_of(body) > 100 else None
+    (found,) = model_at(server).generate([ask("a")], Decoding(9))
+    assert (len(found.text.split()), server.answered) == (ROOM * 9, 1)
+
+
 @pytest.mark.parametrize("thought", ["<think>hm", "[THINK]hm", "<|channel|>analysis<|message|>hm"])
 def test_what_filled_the_context_is_cut_too(server: Any, thought: str) -> None:
     server.reply = lambda body: thought
