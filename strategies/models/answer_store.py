@@ -30,7 +30,8 @@ class AnswerStore:
         if file.exists():
             text = file.read_text(encoding="utf-8", errors="replace")  # one may be cut off inside a letter
             if text and not text.endswith("\n"):
-                file.write_text(text + "\n", encoding="utf-8")
+                with file.open("a", encoding="utf-8") as cut_off:
+                    cut_off.write("\n")
             for line in text.split("\n"):
                 try:
                     row = json.loads(line)

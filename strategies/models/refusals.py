@@ -46,6 +46,8 @@ FAULTS: dict[Kind, str] = {
 PAYMENT_REQUIRED = 402
 PASSING = (408, 409, 429)
 """Statuses below 500 of failures that pass."""
+GATEWAY_TIMED_OUT = (504, 524)
+"""The gateway no longer waits, the model behind it may write on. 524 is Cloudflare's."""
 OUT_OF_CREDIT = ("insufficient_quota", "billing_", "Arrearage")
 """How a server's name begins for what only a payment mends."""
 
@@ -94,7 +96,7 @@ def may_be_paid(error: Exception) -> bool:
     from strategies.models.wire import NEVER_SENT
 
     if hasattr(error, "status_code"):
-        return kind_of(error) == "unfinished"
+        return error.status_code in GATEWAY_TIMED_OUT or kind_of(error) == "unfinished"
     return not isinstance(error, NoAnswer) and type(error.__cause__).__name__ not in NEVER_SENT
 
 

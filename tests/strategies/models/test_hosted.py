@@ -435,6 +435,17 @@ def test_a_failure_that_passes_is_tried_again(server: Any, fault: str) -> None:
     assert not model.generate([ask("b")], Decoding(9))[0].usage.repeated
 
 
+@pytest.mark.parametrize(("status", "may_be_paid"), [("500", False), ("503", False), ("504", True), ("524", True)])
+def test_what_a_gateway_no_longer_waited_for_counts(server: Any, status: str, may_be_paid: bool) -> None:
+    """The model behind it writes on, and is paid for it."""
+    hosted = Hosted(server.url, most_usd=10.0, prices={NAME: CENT})
+    (model := HostedModel.connect(NAME, hosted)).generate([ask("a")], Decoding(9))
+    once = hosted.purse.spent
+    server.faults = [status]
+    model.generate([ask("b")], Decoding(9))
+    assert (hosted.purse.spent > 2 * once) == may_be_paid
+
+
 @pytest.mark.parametrize(
     ("said", "least", "most"),
     [
