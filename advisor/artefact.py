@@ -10,7 +10,7 @@ from advisor.report import schema
 from advisor.runs import SOLUTION, RunFolder
 from strategies.manifest import read_manifest
 from strategies.models.catalogue import file_sha256
-from strategies.models.tuned_weights import are_in
+from strategies.models.engine.tuned_weights import are_in
 
 QUICKLY_HASHED = 200_000_000
 """Bytes of a file that is hashed in a fraction of a second: an adapter, an index, but no whole model."""

@@ -18,7 +18,7 @@ from advisor.faults import Fault, first_fault
 from eval.errors import RequestError, first_line
 from eval.reading.text import counted
 from strategies.base import Family
-from strategies.models.hosted import PREFIX
+from strategies.models.hosted.model import PREFIX
 
 MONTHS = 12
 """Over which what is paid once is spread."""

@@ -10,7 +10,7 @@ from advisor.data import Data
 from advisor.request import CompareRequest
 from eval.errors import RequestError
 from eval.findings import Code, Finding
-from strategies.models.hosted import Hosted, TokenPrice
+from strategies.models.hosted.model import Hosted, TokenPrice
 from strategies.models.shelf import ModelShelf
 
 

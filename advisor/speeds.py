@@ -17,7 +17,7 @@ from eval.metrics import get_metric
 from strategies.answers import AnswerFormat, canonical
 from strategies.models.base import Decoding, Embedder, LanguageModel, Prompt, Turn
 from strategies.models.caches import uncached
-from strategies.models.label_trie import LabelTrie
+from strategies.models.engine.label_trie import LabelTrie
 from strategies.quotation import look_like_quotations
 from strategies.retrieval.chunks import cut_documents
 from strategies.retrieval.contexts import PASSAGE_WORDS

@@ -23,7 +23,7 @@ from eval.reading.text import counted
 from strategies.base import Allowance, FitLog, Given, Strategy, Workshop
 from strategies.models.caches import Bypassable, uncached
 from strategies.models.embedding_cache import CachingEmbedder, recalled_seconds
-from strategies.models.hosted import HostedModel
+from strategies.models.hosted.model import HostedModel
 
 ROWS_ASKED_AGAIN = 16
 """Of a hosted model, where answers were remembered, for the time that they take; each is paid for."""

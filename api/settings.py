@@ -12,7 +12,7 @@ from advisor.economics import TokenPrices
 from advisor.faults import first_fault
 from eval.errors import RequestError
 from strategies.models.catalogue import DEFAULT_EMBEDDER, DEFAULT_LANGUAGE_MODEL
-from strategies.models.hosted import PREFIX
+from strategies.models.hosted.model import PREFIX
 
 MIB = 2**20
 GIB = 2**30

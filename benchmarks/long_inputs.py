@@ -63,7 +63,7 @@ def training_pass(model: Any, prompt: Any) -> None:
     """The loss of one row, without its gradient."""
     import torch
 
-    from strategies.models.packing import line_up
+    from strategies.models.engine.packing import line_up
     from strategies.training.lora import _Answers, tokenised
 
     prefix, rows = tokenised(model, [(prompt, "outage")])

@@ -21,8 +21,8 @@ from eval.metrics import Metric
 from eval.reading.text import clean
 from eval.tasks import are_json_objects, are_of_one_json_form, has_objects, is_json_object
 from strategies.models.base import Completion, Decoding, JsonShape, LabelScores, LanguageModel, Prompt
-from strategies.models.json_grammar import shape_of, whole
-from strategies.models.label_trie import MOST_TRIE_NODES
+from strategies.models.engine.json_grammar import shape_of, whole
+from strategies.models.engine.label_trie import MOST_TRIE_NODES
 from strategies.quotation import Quotations, quotations
 
 MARGIN, MOST_MARGIN = 1.1, 1.5

@@ -18,7 +18,7 @@ from strategies.label_pool import LabelPool
 from strategies.linear import balancing, is_balanced
 from strategies.linear_classifier import LinearClassifier
 from strategies.models.base import LanguageModel, Prompt
-from strategies.models.batching import PACK_TOKENS
+from strategies.models.engine.batching import PACK_TOKENS
 from strategies.pipeline import DocumentRetriever, ExampleRetriever, Pipeline
 from strategies.prompts import PromptTemplate
 from strategies.racing import FEWEST, Meter, scored

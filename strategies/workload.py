@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import astuple, dataclass, replace
 
-from strategies.models.batching import MOST_ROWS, MOST_TOKENS
+from strategies.models.engine.batching import MOST_ROWS, MOST_TOKENS
 
 LABEL_COST = 2.0
 """A label's token in tokens of a prompt: all its logits are needed."""
@@ -15,8 +15,8 @@ CLASSIFIED = 1e6
 """Tokens times labels that a classifier on words and characters learns from in a second: not measured on the machine
 at hand, but right to about a factor of two on a busy core of an Intel Xeon (`strategies.linear`)."""
 SEARCHED, SEARCHED_HALF_TUNED, SEARCHED_TUNED = 192, 128, 64
-"""Nodes that a search among many labels reads (see `strategies.models.label_search`), by a model that is not tuned, on
-average over the epochs of tuning, and when tuned: 190, 105 and 30 with the 77 labels it was measured with."""
+"""Nodes that a search among many labels reads (see `strategies.models.engine.label_search`), by a model that is not
+tuned, on average over the epochs of tuning, and when tuned: 190, 105 and 30 with the 77 labels it was measured with."""
 SEARCHED_QUOTATIONS = 120
 """In nodes, what a search among the quotations of about 120 words takes a tuned model, planned generously: 25 are read,
 but few in a pass."""

@@ -247,11 +247,11 @@ def has(body: dict[str, Any], name: str) -> bool:
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """An OpenAI-compatible server of a scripted model, with a key for it in the environment."""
-    from strategies.models import hosted
+    from strategies.models.hosted import model
 
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
     monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
-    monkeypatch.setattr(hosted, "FIRST_WAIT", 0.001)
+    monkeypatch.setattr(model, "FIRST_WAIT", 0.001)
     started = Server()
     thread = threading.Thread(target=started.serve_forever, daemon=True)
     thread.start()

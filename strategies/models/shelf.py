@@ -10,7 +10,7 @@ from typing import Any
 
 from strategies.models import catalogue
 from strategies.models.base import Embedder, LanguageModel
-from strategies.models.hosted import PREFIX, Hosted, HostedModel
+from strategies.models.hosted.model import PREFIX, Hosted, HostedModel
 
 
 class ModelShelf:

@@ -15,13 +15,13 @@ from eval.errors import RequestError
 from strategies.models.base import Completion, Decoding, LabelScores, ModelIdentity, Prompt, Turn
 from strategies.models.chat import ChatFormat
 from strategies.models.devices import data_type, pick_device, type_name
-from strategies.models.engine import Engine, Weighed
-from strategies.models.json_grammar import GrammarCompiler
-from strategies.models.label_head import LabelHead
-from strategies.models.label_trie import MOST_TRIE_NODES
+from strategies.models.engine.engine import Engine, Weighed
+from strategies.models.engine.json_grammar import GrammarCompiler
+from strategies.models.engine.label_head import LabelHead
+from strategies.models.engine.label_trie import MOST_TRIE_NODES
+from strategies.models.engine.rows_apart import check_rows_apart
+from strategies.models.engine.tuned_weights import TunedWeights, are_in
 from strategies.models.loading import CHECKED, check_unquantised, check_whole, told_in_a_sentence
-from strategies.models.rows_apart import check_rows_apart
-from strategies.models.tuned_weights import TunedWeights, are_in
 
 SENTENCE = "The weather in the north is fine today, but nobody knows how it is going to be tomorrow."
 """What a network reads to show that it can be used."""

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
-from strategies.models import tuned_weights
-from strategies.models.label_head import LabelHead
+from strategies.models.engine import tuned_weights
+from strategies.models.engine.label_head import LabelHead
 from strategies.models.transformers_lm import TransformersModel
 from strategies.training.fused import fused
 

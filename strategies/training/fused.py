@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from strategies.models.precision import SOFTMAX_ROWS, softmax_and_norm
+from strategies.models.engine.precision import SOFTMAX_ROWS, softmax_and_norm
 
 HEAD_ROWS = 256
 """Rows whose logits are computed at once: fewer waste the matrix product, more do not fit the processor's caches."""

@@ -21,9 +21,9 @@ from torch.nn import functional
 
 from eval.errors import AdvisorError, NotApplicable
 from strategies.models.base import Prompt
-from strategies.models.batching import PACK_TOKENS, stretches
-from strategies.models.label_head import LabelHead
-from strategies.models.packing import Layout, line_up
+from strategies.models.engine.batching import PACK_TOKENS, stretches
+from strategies.models.engine.label_head import LabelHead
+from strategies.models.engine.packing import Layout, line_up
 from strategies.models.transformers_lm import TransformersModel
 from strategies.training.changes import Adapter, Change, Linears
 from strategies.training.fused import answer_loss

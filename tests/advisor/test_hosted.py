@@ -29,7 +29,7 @@ from eval.contracts import Solution
 from eval.errors import RequestError
 from strategies.models.base import Prompt
 from strategies.models.fake import HashingEmbedder, ScriptedModel
-from strategies.models.hosted import Hosted, TokenPrice
+from strategies.models.hosted.model import Hosted, TokenPrice
 from strategies.models.shelf import ModelShelf
 from strategies.pipeline import Pipeline
 from strategies.prompting import FewShot, ZeroShot
@@ -296,7 +296,7 @@ def test_a_model_that_refuses_everything_fails_alone(
 def test_a_server_that_is_not_there_is_told_of_at_once_and_fails_what_asks_it(
     shelf: ModelShelf, tickets: Path, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch, server: Any
 ) -> None:
-    monkeypatch.setattr("strategies.models.hosted.PATIENCE_WITH_NOBODY", 0.0)
+    monkeypatch.setattr("strategies.models.hosted.model.PATIENCE_WITH_NOBODY", 0.0)
     monkeypatch.setattr("eval.harness.time.sleep", lambda seconds: None)
     nowhere = ModelShelf(embedders={"hashing": HashingEmbedder()}, hosted=Hosted("http://127.0.0.1:9/v1"))
     said = Heard()

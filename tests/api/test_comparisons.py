@@ -32,7 +32,7 @@ from strategies.answers import AnswerFormat
 from strategies.baselines import Echo
 from strategies.linear_classifier import LinearClassifier
 from strategies.models.fake import HashingEmbedder
-from strategies.models.hosted import Hosted, HostedModel
+from strategies.models.hosted.model import Hosted, HostedModel
 from strategies.pipeline import Pipeline
 from strategies.prompts import PromptTemplate
 from strategies.text_features import EmbeddingFeatures

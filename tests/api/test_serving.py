@@ -26,7 +26,7 @@ from eval.errors import InfrastructureError, RequestError
 from eval.harness import INFRASTRUCTURE
 from strategies.answers import AnswerFormat
 from strategies.baselines import Constant
-from strategies.models.hosted import Hosted, HostedModel
+from strategies.models.hosted.model import Hosted, HostedModel
 from strategies.pipeline import Pipeline
 from strategies.prompts import PromptTemplate
 

@@ -16,7 +16,7 @@ from api.settings import Settings, read_settings
 from api.tables import Comparison
 from api.work import OPERATOR, audit, models_of, uncounted
 from eval.errors import RequestError
-from strategies.models.hosted import TokenPrice
+from strategies.models.hosted.model import TokenPrice
 
 BIG = "openai:big"
 LISTED = "openai:gpt-4o"

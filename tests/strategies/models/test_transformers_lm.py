@@ -16,12 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eval.errors import ModelUnavailable, RequestError
-from strategies.models import answer_search, devices, engine, packed_attention
-from strategies.models.answer_search import CHOICES, AnswerSearch
+from strategies.models import devices
 from strategies.models.base import Decoding, JsonShape, Prompt, Turn
 from strategies.models.chat import ChatFormat
 from strategies.models.devices import data_type
-from strategies.models.engine import NEGLIGIBLE
+from strategies.models.engine import answer_search, engine, packed_attention
+from strategies.models.engine.answer_search import CHOICES, AnswerSearch
+from strategies.models.engine.engine import NEGLIGIBLE
 from strategies.models.tiny import CHATML
 from strategies.models.transformers_lm import TransformersModel
 

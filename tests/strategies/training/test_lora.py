@@ -18,8 +18,8 @@ from safetensors.torch import load_file, save_file
 from torch.nn import functional
 
 from eval.errors import NotApplicable, RequestError
-from strategies.models import packed_attention, tuned_weights
 from strategies.models.base import Prompt, Turn
+from strategies.models.engine import packed_attention, tuned_weights
 from strategies.models.transformers_lm import TransformersModel
 from strategies.training import lora
 from strategies.training.changes import Adapter, Change, Linears

@@ -11,9 +11,9 @@ import xgrammar
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from strategies.models import json_grammar
 from strategies.models.base import JsonShape
-from strategies.models.json_grammar import MOST_KEYS, GrammarCompiler, common_order, ebnf, shape_of
+from strategies.models.engine import json_grammar
+from strategies.models.engine.json_grammar import MOST_KEYS, GrammarCompiler, common_order, ebnf, shape_of
 from strategies.models.tiny import _tokenizer
 
 

@@ -1,7 +1,7 @@
 """Rows of a batch as one line of tokens, and what has been read of them.
 
 Linear layers, most of the work, see the line: no padding, and what all rows begin with only once. Only attention, which
-is small, lays the rows side by side again (`strategies.models.packed_attention`).
+is small, lays the rows side by side again (`strategies.models.engine.packed_attention`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from strategies.models.label_trie import LabelTrie
+from strategies.models.engine.label_trie import LabelTrie
 
 State = tuple[torch.Tensor, torch.Tensor]
 """Keys and values of one layer."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from strategies.models.label_trie import LabelTrie
+from strategies.models.engine.label_trie import LabelTrie
 
 Floats = NDArray[np.float64]
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 
 from eval.errors import AdvisorError, ModelUnavailable
-from strategies.models.engine import Engine, Row
+from strategies.models.engine.engine import Engine, Row
 
 MOST_APART = 0.01
 """How far the logits after a row may be from those after the row alone, as a share of their spread, in float32."""

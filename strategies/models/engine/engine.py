@@ -18,13 +18,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from strategies.models.answer_search import CHOICES, AnswerSearch
-from strategies.models.batching import batches, in_batches, stretches
-from strategies.models.label_search import LabelSearch, LabelTree, Part
-from strategies.models.label_trie import MOST_TRIE_NODES, LabelTrie
-from strategies.models.packed_attention import use_packed_attention
-from strategies.models.packing import Layout, Memory, State
-from strategies.models.precision import keep_sums_wide, log_norms
+from strategies.models.engine.answer_search import CHOICES, AnswerSearch
+from strategies.models.engine.batching import batches, in_batches, stretches
+from strategies.models.engine.label_search import LabelSearch, LabelTree, Part
+from strategies.models.engine.label_trie import MOST_TRIE_NODES, LabelTrie
+from strategies.models.engine.packed_attention import use_packed_attention
+from strategies.models.engine.packing import Layout, Memory, State
+from strategies.models.engine.precision import keep_sums_wide, log_norms
 
 CPU_LINE, GPU_LINE = 1536, 32_768
 """Tokens read at once. On CPU more would not stay in the processor's caches."""

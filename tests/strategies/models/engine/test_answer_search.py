@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strategies.models import answer_search
-from strategies.models.answer_search import AnswerSearch
+from strategies.models.engine import answer_search
+from strategies.models.engine.answer_search import AnswerSearch
 
 END, MOST = 0, 4
 After = Callable[[Sequence[int]], Sequence[float]]

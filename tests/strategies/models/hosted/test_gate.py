@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from strategies.models.gate import Gate, Place
+from strategies.models.hosted.gate import Gate, Place
 
 
 def some(gate: Gate, number: int) -> list[Place]:
@@ -36,7 +36,7 @@ def test_no_more_go_at_once_than_the_gate_is_wide() -> None:
 
 def test_half_as_many_go_once_those_beside_a_call_kept_it_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
-    monkeypatch.setattr("strategies.models.gate.time.monotonic", lambda: now)
+    monkeypatch.setattr("strategies.models.hosted.gate.time.monotonic", lambda: now)
     gate = Gate(8)
     calls = some(gate, 8)
     now = 100.0
@@ -49,7 +49,7 @@ def test_half_as_many_go_once_those_beside_a_call_kept_it_waiting(monkeypatch: p
 
 def test_a_call_that_hangs_by_itself_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
-    monkeypatch.setattr("strategies.models.gate.time.monotonic", lambda: now)
+    monkeypatch.setattr("strategies.models.hosted.gate.time.monotonic", lambda: now)
     gate = Gate(8)
     first, *_, last = some(gate, 8)
     now = 2.0

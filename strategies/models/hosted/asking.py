@@ -13,7 +13,7 @@ from typing import Any
 
 from strategies.models.base import JsonShape, Turn
 from strategies.models.chat import without_system
-from strategies.models.refusals import FAULTY, Kind
+from strategies.models.hosted.refusals import FAULTY, Kind
 
 FORMATS = ("json_schema", "json_object with schema", "json_object", "text")
 """Ways of asking for a form of answer, the strictest first."""

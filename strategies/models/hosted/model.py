@@ -25,13 +25,13 @@ from urllib.parse import urlsplit
 from eval.contracts import NO_USAGE, Usage
 from eval.errors import InfrastructureError, LastingFailure, ModelUnavailable, RequestError
 from eval.harness import as_prediction_error
-from strategies.models.answer_store import AnswerStore
-from strategies.models.asking import THOUGHTS, Manner, Negotiation, json_schema, label_schema, messages
 from strategies.models.base import Completion, Decoding, LabelScores, ModelIdentity, Prompt, Turn
 from strategies.models.caches import Bypassable
-from strategies.models.gate import Gate, Place
-from strategies.models.purse import Purse
-from strategies.models.refusals import (
+from strategies.models.hosted.answer_store import AnswerStore
+from strategies.models.hosted.asking import THOUGHTS, Manner, Negotiation, json_schema, label_schema, messages
+from strategies.models.hosted.gate import Gate, Place
+from strategies.models.hosted.purse import Purse
+from strategies.models.hosted.refusals import (
     FAULTS,
     credit_code,
     is_out_of_credit,
@@ -41,7 +41,7 @@ from strategies.models.refusals import (
     why,
     words_of,
 )
-from strategies.models.replies import Reply, chosen, read, unfenced
+from strategies.models.hosted.replies import Reply, chosen, read, unfenced
 
 PREFIX = "openai:"
 ATTEMPTS = 6
@@ -198,7 +198,7 @@ class HostedModel(Bypassable):
         hosted.check(name)
         import openai
 
-        from strategies.models.wire import Client
+        from strategies.models.hosted.wire import Client
 
         client = openai.OpenAI(
             api_key=hosted.key or "none",

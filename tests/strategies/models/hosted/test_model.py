@@ -20,12 +20,12 @@ from eval.errors import LastingFailure, ModelUnavailable, RequestError
 from eval.harness import INFRASTRUCTURE, LASTING, evaluate
 from eval.metrics import get_metric
 from strategies.answers import AnswerFormat
-from strategies.models.answer_store import AnswerStore
-from strategies.models.asking import FORMATS, THOUGHTS, json_schema
 from strategies.models.base import Completion, Decoding, JsonShape, Prompt, Turn
 from strategies.models.caches import uncached
-from strategies.models.hosted import ATTEMPTS, ROOM, Hosted, HostedModel, TokenPrice, _wait
-from strategies.models.purse import Purse
+from strategies.models.hosted.answer_store import AnswerStore
+from strategies.models.hosted.asking import FORMATS, THOUGHTS, json_schema
+from strategies.models.hosted.model import ATTEMPTS, ROOM, Hosted, HostedModel, TokenPrice, _wait
+from strategies.models.hosted.purse import Purse
 from strategies.models.shelf import ModelShelf
 from strategies.pipeline import Pipeline
 from strategies.prompts import PromptTemplate
@@ -481,14 +481,14 @@ def test_a_failure_that_stays_leaves_its_row_unscored_and_the_others_are_answere
 def test_a_server_that_fails_for_long_is_asked_once_a_row_until_it_answers(
     server: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("strategies.models.hosted.PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr("strategies.models.hosted.model.PATIENCE_SECONDS", 0.0)
     model = model_at(server, concurrency=1)
     server.faults = ["503"] * 2
     found = model.generate([ask("a"), ask("b"), ask("c")], Decoding(9))
     assert [completion.error for completion in found] == [
         f"{INFRASTRUCTURE}the server answered 503, each time it was asked"
     ] * 2 + [None]
-    monkeypatch.setattr("strategies.models.hosted.PATIENCE_SECONDS", 300.0)
+    monkeypatch.setattr("strategies.models.hosted.model.PATIENCE_SECONDS", 300.0)
     server.faults = ["503"] * (ATTEMPTS - 1)
     assert texts(model.generate([ask("d")], Decoding(9))) == ["D"]
 
@@ -709,7 +709,7 @@ def test_an_answer_that_the_server_broke_off_is_none_and_not_remembered(
 def test_a_server_that_is_not_there_is_given_up_soon_and_the_cause_is_told(
     server: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("strategies.models.hosted.PATIENCE_WITH_NOBODY", 0.0)
+    monkeypatch.setattr("strategies.models.hosted.model.PATIENCE_WITH_NOBODY", 0.0)
     model = HostedModel.connect(NAME, Hosted("http://127.0.0.1:9/v1"))
     (found,) = model.generate([ask("a")], Decoding(9))
     assert "APIConnectionError: " in str(found.error)
@@ -721,16 +721,16 @@ def test_a_server_that_is_not_there_is_given_up_soon_and_the_cause_is_told(
 def test_what_takes_too_long_is_asked_once_more_and_the_room_counts(
     server: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("strategies.models.hosted.TIMEOUT_SECONDS", 0.05)
-    monkeypatch.setattr("strategies.models.hosted.SLOWEST_WRITING", 1e6)
+    monkeypatch.setattr("strategies.models.hosted.model.TIMEOUT_SECONDS", 0.05)
+    monkeypatch.setattr("strategies.models.hosted.model.SLOWEST_WRITING", 1e6)
     at_once = server.reply
     server.reply = lambda body: time.sleep(0.3) or at_once(body)
     assert "APITimeoutError" in str(model_at(server).generate([ask("a")], Decoding(9))[0].error)
-    monkeypatch.setattr("strategies.models.hosted.PATIENCE_WITH_NOBODY", 300.0)
+    monkeypatch.setattr("strategies.models.hosted.model.PATIENCE_WITH_NOBODY", 300.0)
     before = len(server.asked)
     model_at(server).generate([ask("a")], Decoding(9))
     assert len(server.asked) == before + 2
-    monkeypatch.setattr("strategies.models.hosted.SLOWEST_WRITING", 18 / 10)
+    monkeypatch.setattr("strategies.models.hosted.model.SLOWEST_WRITING", 18 / 10)
     assert texts(model_at(server).generate([ask("a")], Decoding(9))) == ["A"]
 
 
@@ -738,8 +738,8 @@ def test_what_waits_for_others_at_the_server_is_asked_again_beside_fewer(
     server: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server that takes one prompt at a time, as those on a client's own machine do."""
-    monkeypatch.setattr("strategies.models.hosted.TIMEOUT_SECONDS", 0.5)
-    monkeypatch.setattr("strategies.models.hosted.SLOWEST_WRITING", 1e6)
+    monkeypatch.setattr("strategies.models.hosted.model.TIMEOUT_SECONDS", 0.5)
+    monkeypatch.setattr("strategies.models.hosted.model.SLOWEST_WRITING", 1e6)
     slot, at_once = threading.Lock(), server.reply
 
     def reply(body: dict[str, Any]) -> Any:
@@ -754,8 +754,8 @@ def test_what_waits_for_others_at_the_server_is_asked_again_beside_fewer(
 
 def test_time_is_up_though_something_comes_all_the_while(monkeypatch: pytest.MonkeyPatch) -> None:
     """Some servers send white space while a prompt waits; what it took too long to answer is not asked again."""
-    monkeypatch.setattr("strategies.models.hosted.TIMEOUT_SECONDS", 0.3)
-    monkeypatch.setattr("strategies.models.hosted.SLOWEST_WRITING", 1e6)
+    monkeypatch.setattr("strategies.models.hosted.model.TIMEOUT_SECONDS", 0.3)
+    monkeypatch.setattr("strategies.models.hosted.model.SLOWEST_WRITING", 1e6)
     calls = list[float]()
 
     class Waiting(BaseHTTPRequestHandler):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from strategies.models.precision import keep_sums_wide
+from strategies.models.engine.precision import keep_sums_wide
 
 
 class OddRMSNorm(torch.nn.Module):

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from strategies.models.engine import LITTLE, NEGLIGIBLE
-from strategies.models.label_search import LabelSearch, LabelTree
+from strategies.models.engine.engine import LITTLE, NEGLIGIBLE
+from strategies.models.engine.label_search import LabelSearch, LabelTree
 
 END = 9
 Label = tuple[int, ...]

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from typing import Any, Literal
 
 from eval.errors import first_line
-from strategies.models.replies import FILTERED, BrokenOff, NoAnswer
+from strategies.models.hosted.replies import FILTERED, BrokenOff, NoAnswer
 
 Kind = Literal[
     "key", "too large", "filtered", "invalid JSON", "unfinished", "too long",
@@ -93,7 +93,7 @@ def why(error: Exception) -> str:
 
 def may_be_paid(error: Exception) -> bool:
     """Whether the server may have worked for a call that failed: it was cut off, too late or garbled."""
-    from strategies.models.wire import NEVER_SENT
+    from strategies.models.hosted.wire import NEVER_SENT
 
     if hasattr(error, "status_code"):
         return error.status_code in GATEWAY_TIMED_OUT or kind_of(error) == "unfinished"

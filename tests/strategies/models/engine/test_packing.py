@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from strategies.models import packing
 from strategies.models.base import Decoding, Prompt, Turn
-from strategies.models.label_trie import LabelTrie
-from strategies.models.packing import LOWEST, Mask, Memory, line_up
+from strategies.models.engine import packing
+from strategies.models.engine.label_trie import LabelTrie
+from strategies.models.engine.packing import LOWEST, Mask, Memory, line_up
 from strategies.models.transformers_lm import TransformersModel
 
 CPU = torch.device("cpu")

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from eval.errors import AdvisorError
-from strategies.models.packing import Layout, State
+from strategies.models.engine.packing import Layout, State
 
 NAME = "advisor_packed"
 STRETCH = 128

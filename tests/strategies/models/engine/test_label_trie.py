@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strategies.models.label_trie import LabelTrie
+from strategies.models.engine.label_trie import LabelTrie
 
 LABELS = [[1, 2, 3], [1, 2], [1, 4], [5], [1, 2, 3]]
 Labels = st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=6), min_size=1, max_size=12)
