@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from advisor.data import Data
     from advisor.request import CompareRequest
 
-MEASURED_BY = 8
+MEASURED_BY = 9
 """Counted up whenever something is measured or kept otherwise than before: what an earlier version began is not gone on
 with, since its fits and those to come would not be of one kind."""
 HASHED = "sha256:"

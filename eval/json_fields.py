@@ -2,8 +2,8 @@
 
 A field is a path with a value. What belongs together in a list's objects stays together: each item of one list is held
 against one item of the other at most, so that a right quantity in the wrong line is no hit. Lists of plain values are
-bags. A null or an empty text is no field: to leave open what is open is nothing found (as blank slots are left out in
-MUC-5, Chinchor and Sundheim 1993), while a value there, or none where one is wanted, is wrong.
+bags. A null, an empty text, list or object is no field: to leave open what is open is nothing found (as blank slots are
+left out in MUC-5, Chinchor and Sundheim 1993), while a value there, or none where one is wanted, is wrong.
 """
 
 from __future__ import annotations
@@ -172,7 +172,7 @@ def _fields(value: Any, path: str = "", level: int = 0) -> Fields:
         raise ValueError("nested too deeply")
     plain, lists = list[Leaf](), defaultdict[str, list[Fields]](list)
     for place, inner in _walk(value, path):
-        if inner and isinstance(inner, dict | list):
+        if isinstance(inner, dict | list):
             lists[place].append(_fields(inner, place, level + 1))
         elif (leaf := _leaf(inner)) not in BLANK:
             plain.append((place, leaf))
@@ -183,14 +183,11 @@ def _fields(value: Any, path: str = "", level: int = 0) -> Fields:
 
 
 def _walk(value: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """Paths with what stands there: a leaf, or an object or list that is an item of a list.
-
-    An empty object or list below the top is a leaf of its own: to say that there is nothing can be right or wrong.
-    """
-    if isinstance(value, dict) and (value or not path):
+    """Paths with what stands there: a leaf, or an object or list that is an item of a list."""
+    if isinstance(value, dict):
         for key, inner in value.items():
             yield from _walk(inner, f"{path}.{key}" if path else str(key))
-    elif isinstance(value, list) and (value or not path):
+    elif isinstance(value, list):
         yield from ((f"{path}[]", inner) for inner in value)
     else:
         yield path, value

@@ -34,6 +34,11 @@ def test_fields_that_are_left_open_are_not_counted() -> None:
     assert [(f.field, f.values, f.found) for f in by_field(rows)] == [("city", 2, 0.0)]
 
 
+def test_a_list_that_is_never_filled_has_one_line_and_finds_nothing() -> None:
+    rows = [answered('{"tags": []}', target) for target in ('{"tags": []}', '{"tags": ["a", "b"]}')]
+    assert [(f.field, f.values, f.found) for f in by_field(rows)] == [("tags[]", 2, 0.0)]
+
+
 def test_a_value_in_another_object_of_a_list_is_not_found() -> None:
     target = '[{"name": "bolt", "qty": 100}, {"name": "nut", "qty": 1}]'
     swapped = '[{"name": "nut", "qty": 100}, {"name": "bolt", "qty": 1}]'
