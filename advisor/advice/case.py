@@ -61,6 +61,13 @@ def not_as_planned(case: Case) -> list[schema.StrategyResult]:
     return [result for result in case.results.values() if result.status in ("stopped_early", "failed")]
 
 
+def ahead_though_cut(case: Case) -> schema.StrategyResult | None:
+    """The best of what stopped early, where it stands above every strategy that was measured as planned."""
+    most = max(c.quality for c in case.candidates if not c.incumbent)
+    cut = [r for r in case.results.values() if r.status == "stopped_early" and r.quality and r.quality.value > most]
+    return max(cut, key=lambda result: result.quality.value if result.quality else most, default=None)
+
+
 def difference_between(case: Case, a: str, b: str) -> tuple[float, float]:
     """Interval of what `a` is better by than `b`."""
     found = next(c for c in case.weighed.comparisons if {c.a, c.b} == {a, b})

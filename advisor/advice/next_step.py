@@ -9,6 +9,7 @@ from typing import Any
 from advisor.advice.case import (
     SMALL_TEST,
     Case,
+    ahead_though_cut,
     broken_today,
     flags_of,
     is_loss,
@@ -31,7 +32,7 @@ from advisor.advice.shortfall import UNTAUGHT, shortfall_of
 from advisor.decide import CLEAR, Assumptions, Limits, decide
 from advisor.planning import HELD_OUT
 from advisor.report.schema import INCUMBENT
-from advisor.report.wording import capitalised, title_in_text, uncapitalised
+from advisor.report.wording import capitalised, quality_figure, title_in_text, uncapitalised
 from advisor.sensitivity import Flip, relaxed
 from eval.folds import MOST_TEST_ROWS
 from eval.reading.text import conjoined
@@ -181,7 +182,15 @@ def _late(case: Case) -> str:
     if not late:
         return ""
     were = "was" if len(late) == 1 else "were"
-    return f"raise --time-budget first, for want of which {conjoined(late)} {were} left out or cut short"
+    return f"raise --time-budget first, for want of which {conjoined(late)} {were} left out or cut short{_ahead(case)}"
+
+
+def _ahead(case: Case) -> str:
+    """What was cut short after it had answered all rows, and stands above the others; to follow other words."""
+    cut, rows = ahead_though_cut(case), case.evidence.rows
+    if cut is None or cut.quality is None or not cut.quality.n == rows == case.data.plan.test:
+        return ""
+    return f"; {title_in_text(cut.name)}, though cut short, had {quality_figure(cut.quality)} on the same rows"
 
 
 def _failed(case: Case) -> str:

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from advisor.advice.case import Case, best_of, difference_between, not_as_planned, unknown_today
+from advisor.advice.case import (
+    Case,
+    ahead_though_cut,
+    best_of,
+    difference_between,
+    not_as_planned,
+    unknown_today,
+)
 from advisor.advice.labelling import MOST_LABELS_NAMED, more_of_labels
 from advisor.advice.phrases import as_points, in_points, quality_of, within_limits
 from advisor.advice.reasons import against_incumbent, cost_reason
@@ -22,20 +29,22 @@ FAR = 100
 def headline_of(case: Case) -> str:
     """The advice in a sentence or two, with the figures of what it names."""
     decision, unknown = case.decision, unknown_today(case)
+    as_planned = "" if ahead_though_cut(case) is None else " as planned"
     too_little = decision.verdict == "insufficient_evidence"
     keep = f"Keep today's system{f' if it meets {unknown}, which is not known' if unknown else ''}"
     if too_little:
         keep = "Too little evidence to give up today's system"
     if decision.pick is None:
         best = max((c for c in case.candidates if not c.incumbent), key=lambda c: c.quality)
-        measured = f"the best measured is {title_in_text(best.name)}: {quality_of(case, best.name)}"
+        measured = f"the best measured{as_planned} is {title_in_text(best.name)}: {quality_of(case, best.name)}"
         if decision.keeps_incumbent:
             return f"{keep}: {quality_of(case, INCUMBENT)}. No strategy meets the limits; {measured}."
         nor = ", nor does today's system" if INCUMBENT in decision.broken else ""
         none = "Too little evidence for a recommendation: no" if too_little else "No"
         return f"{none} strategy meets the limits{nor}; {measured}."
     figures = f"{title_in_text(decision.pick)}: {quality_of(case, decision.pick)}"
-    best_of_weak = f"the best {'within them' if decision.broken else 'of those tried'} is {figures}."
+    those = "within them" if decision.broken else f"of those {f'measured{as_planned}' if as_planned else 'tried'}"
+    best_of_weak = f"the best {those} is {figures}."
     if "alternatives" in decision.lacks:
         return f"No recommendation: nothing was measured beside {figures}."
     if decision.keeps_incumbent:

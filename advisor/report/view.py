@@ -81,7 +81,18 @@ def same_rows(report: Report) -> str:
         on += ", less those without a score,"
     if all(s.status == "ok" for s, _ in measured(report)):
         return on.removesuffix(",")
-    return f"{on} but those that stopped early, which answered some of them and stand last"
+    which = _unfinished(report)
+    if which:
+        return f"{on} but {which} that stopped early, which stand last"
+    return f"{on.removesuffix(',')}; what stopped early stands last"
+
+
+def _unfinished(report: Report) -> str:
+    """Which of the strategies that stopped early did not answer all rows; empty where only training was cut short."""
+    whole = [quality.n >= report.data.plan.test for s, quality in measured(report) if s.status != "ok"]
+    if all(whole):
+        return ""
+    return "some of those" if any(whole) else "those"
 
 
 def _sortable(value: float) -> float:
@@ -108,8 +119,8 @@ def how_split(report: Report) -> str:
         plan = plan.model_copy(update={"dev": 0, "tuning_seconds": None})
     fewer = any(s.fit and plan.seeds(s.fit) < plan.repeats for s, _ in measured(report) if s.family in TRAINED)
     said = wording.how_split(plan, fewer_seeds=fewer)
-    all_did = all(s.status == "ok" for s, _ in measured(report))
-    return said if all_did else f"{said} What stopped early answered only some of the rows."
+    which = wording.capitalised(_unfinished(report))
+    return f"{said} {which} strategies that stopped early answered only some of the rows." if which else said
 
 
 def power(report: Report) -> str:

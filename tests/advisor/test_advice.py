@@ -307,6 +307,31 @@ def test_before_more_examples_what_time_was_lacking_for_is_to_be_tried() -> None
     )
 
 
+def cut_short(value: float, rows: int) -> schema.StrategyResult:
+    """Fine-tuning that the clock ended, as it did on the rows that it answered."""
+    return schema.StrategyResult(
+        name="lora", family="finetune", model="small", status="stopped_early", quality=quality(value, rows, "accuracy")
+    )
+
+
+def test_what_was_cut_short_and_stands_higher_is_not_passed_over() -> None:
+    """Neither is another called the best of those tried, nor is the lead left to the table."""
+    ahead = Told(WEAK, further=[cut_short(0.4, 200)]).advice
+    assert "; the best of those measured as planned is TF-IDF + linear classifier: 60 of 200" in ahead.headline
+    figure = "; fine-tuning (LoRA), though cut short, had 80 of 200 right on the same rows"
+    assert ahead.next_step.endswith(f"fine-tuning (LoRA) was left out or cut short{figure}.")
+    within = Told(CLEAR, further=[cut_short(0.95, 200)]).advice.next_step
+    assert "though cut short, had 190 of 200 right on the same rows; until then use what is advised." in within
+    none = Told(WEAK, {"tfidf_linear": 900.0, "few_shot": 900.0}, max_cost_per_1k=1, further=[cut_short(0.4, 200)])
+    assert "the best measured as planned is TF-IDF" in none.advice.headline
+    partly = Told(WEAK, further=[cut_short(0.4, 20)]).advice
+    assert "of those measured as planned is" in partly.headline
+    assert "though cut short" not in partly.next_step, "on other rows"
+    behind = Told(WEAK, further=[cut_short(0.25, 200)]).advice
+    assert "the best of those tried is" in behind.headline
+    assert "though cut short" not in behind.next_step
+
+
 def test_what_was_not_measured_is_neither_called_needless_nor_passed_over() -> None:
     """Fine-tuning that never began may be better, however clear the pick is among the others."""
     qualities = {"majority": 0.3, "tfidf_linear": 0.9, "zero_shot": 0.4}

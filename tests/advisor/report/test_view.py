@@ -80,11 +80,11 @@ def test_all_that_are_shown_and_need_no_language_model_say_so(sample_report: Bui
     ]
 
 
-def stopped(report: Report, name: str, value: float) -> Report:
-    """The report with a strategy that stopped early on few rows, on which it happened to be that good."""
+def stopped(report: Report, name: str, value: float, rows: int = 20) -> Report:
+    """The report with a strategy that stopped early, having answered so many rows, and answered them so well."""
     quality = report.result(name).quality
     assert quality is not None
-    few = quality.model_copy(update={"value": value, "n": 20})
+    few = quality.model_copy(update={"value": value, "n": rows})
     changed = report.result(name).model_copy(update={"status": "stopped_early", "quality": few})
     return report.model_copy(update={"strategies": [changed if s.name == name else s for s in report.strategies]})
 
@@ -107,7 +107,7 @@ def test_captions_say_on_which_rows_strategies_were_measured(sample_report: Buil
     assert "all measured on the same rows." not in page
     assert "Every strategy answered the same rows" not in page
     for form in (page, render_markdown(cut)):
-        assert "What stopped early answered only some of the rows." in form
+        assert "Those strategies that stopped early answered only some of the rows." in form
     assert "stopped early" not in render_markdown(whole)
     for report in (whole, cut):
         quality = report.result("lora").quality
@@ -115,6 +115,23 @@ def test_captions_say_on_which_rows_strategies_were_measured(sample_report: Buil
         quality.unscored = 7
     assert "Best quality first, all measured on the same rows, less those without a score." in render_html(whole)
     assert "the same rows, less those without a score, but those that stopped early, which" in render_html(cut)
+
+
+def test_where_only_training_was_cut_short_all_rows_were_answered(sample_report: Build) -> None:
+    report = sample_report()
+    report = stopped(report, "lora", 1.0, rows=report.data.plan.test)
+    assert view.same_rows(report) == "all measured on the same rows; what stopped early stands last"
+    assert "only some of the rows" not in view.how_split(report)
+    quality = report.result("rag").quality
+    assert quality is not None
+    quality.unscored = 7
+    assert "less those without a score; what stopped early" in view.same_rows(report)
+    quality.unscored = 0
+    both = stopped(report, "tfidf_linear", 1.0)
+    assert view.same_rows(both) == (
+        "all measured on the same rows but some of those that stopped early, which stand last"
+    )
+    assert view.how_split(both).endswith("Some of those strategies that stopped early answered only some of the rows.")
 
 
 def test_every_form_says_what_wrong_answers_cost_and_where_they_are_not_counted(sample_report: Build) -> None:
