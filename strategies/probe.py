@@ -54,6 +54,14 @@ QUESTIONS = tuple(
     }.items()
 )
 
+SHOWN = (
+    ("What do hens lay?", "Eggs"),
+    ("Which star is nearest to us?", "The sun"),
+    ("Where does one wear a hat?", "On the head"),
+)
+"""Asked and answered before each question: else a model that answers in sentences would seem to know more once it is
+tuned on short answers of any kind."""
+
 REQUEST = "Write a few sentences."
 TEXTS = (
     "The train left the station a few minutes late. Most of the passengers were on their way to work, and nobody spoke "

@@ -1,7 +1,8 @@
 """What tuning a model has done to it besides the task: what it forgot, and how steadily it answers.
 
 Forgetting is measured as in Luo et al. 2023 (arXiv 2308.08747): general questions and the perplexity of ordinary text,
-before and after. Steadiness is the share of answers that stay the same when a question is asked again in other company,
+before and after. The form of an answer is shown before each question, or what tuning teaches of form would count as
+knowledge. Steadiness is the share of answers that stay the same when a question is asked again in other company,
 or with other case, punctuation or a slip of the pen.
 """
 
@@ -17,7 +18,7 @@ from eval.contracts import Solution
 from eval.metrics import collapse
 from strategies.models.base import LanguageModel, Prompt, Turn
 from strategies.pipeline import Pipeline
-from strategies.probe import QUESTIONS, REQUEST, TEXTS
+from strategies.probe import QUESTIONS, REQUEST, SHOWN, TEXTS
 
 MOST_INPUTS = 12
 """Asked again, in each way, where there is time."""
@@ -28,7 +29,7 @@ class General:
     """A model on what has nothing to do with the task."""
 
     questions: float
-    """Share of `strategies.probe.QUESTIONS` answered rightly."""
+    """Share of `strategies.probe.QUESTIONS` answered rightly, the form of an answer being shown."""
     perplexity: float
     """Of `strategies.probe.TEXTS`, per token."""
 
@@ -63,11 +64,10 @@ def side_effects(solution: Pipeline, inputs: Sequence[str], seed: int, most: int
 
 def general(model: LanguageModel) -> General:
     """The model as it answers now."""
-    right = 0
-    for question in QUESTIONS:
-        prompt = Prompt((Turn("user", question.text),))
-        (scores,) = model.score_labels([prompt], question.answers)
-        right += max(range(len(question.answers)), key=lambda i: scores.log_likelihoods[i]) == 0
+    shown = tuple(turn for asked, told in SHOWN for turn in (Turn("user", asked), Turn("assistant", told)))
+    prompts = [Prompt((*shown, Turn("user", question.text)), shared=len(shown)) for question in QUESTIONS]
+    scores = model.weigh_choices(prompts, [question.answers for question in QUESTIONS])
+    right = sum(own.log_likelihoods[0] == max(own.log_likelihoods) for own in scores)
     asked = Prompt((Turn("user", REQUEST),))
     likelihoods = [model.score_labels([asked], [text])[0].log_likelihoods[0] for text in TEXTS]
     tokens = sum(model.count_tokens(TEXTS)) + len(TEXTS)

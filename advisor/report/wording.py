@@ -83,6 +83,8 @@ AT_THE_LEAST = "at the least (with all given up but what quality hangs on)"
 HAIR = 1e-9
 """What a half may miss itself by, as 100 * 0.285 does."""
 UNKNOWN = "unknown"
+HARDLY, HARDLY_AT_ALL = 0.05, 0.001
+"""Change of a loss that is called none: as a share of it, or on its own scale."""
 MINUS = "\u2212"
 
 
@@ -577,8 +579,8 @@ def _overfitting(result: StrategyResult) -> list[str]:
         return []
     return [
         f"Overfitting: {_course(curve, kept)} In the epoch that was kept, the loss was "
-        f"{kept['dev_loss']:.2f} on rows that it did not learn from, and {kept['train_loss']:.2f} on those that it "
-        "learnt from, on average while it learnt."
+        f"{_loss(kept['dev_loss'])} on rows that it did not learn from, and {_loss(kept['train_loss'])} on those that "
+        "it learnt from, on average while it learnt."
     ]
 
 
@@ -586,25 +588,32 @@ def _course(curve: Sequence[Mapping[str, float]], kept: Mapping[str, float]) -> 
     """How the loss on rows not learnt from went over the epochs, and which of them was kept."""
     if len(curve) == 1:
         return "after a single epoch it cannot be told whether the loss on rows not learnt from would rise."
-    lowest, last = min(curve, key=lambda row: round(row["dev_loss"], 2)), curve[-1]
+    lowest, last = min(curve, key=lambda row: row["dev_loss"]), curve[-1]
     own, least, end = (f"epoch {row['epoch']:.0f}" for row in (kept, lowest, last))
-    if round(last["dev_loss"], 2) == round(lowest["dev_loss"], 2):
+    if last is lowest:
         return f"the loss on rows not learnt from was at its lowest in the end, after {end}; {own} was kept."
+    if math.isclose(last["dev_loss"], lowest["dev_loss"], rel_tol=HARDLY, abs_tol=HARDLY_AT_ALL):
+        return f"the loss on rows not learnt from hardly changed after its lowest, after {least}; {own} was kept."
     which = "that epoch" if kept is lowest else f"{own}, {'before' if kept['epoch'] < lowest['epoch'] else 'after'} it,"
     return (
-        f"the loss on rows not learnt from was lowest after {least} ({lowest['dev_loss']:.2f}) and rose to "
-        f"{last['dev_loss']:.2f} after {end}; {which} was kept."
+        f"the loss on rows not learnt from was lowest after {least} ({_loss(lowest['dev_loss'])}) and rose to "
+        f"{_loss(last['dev_loss'])} after {end}; {which} was kept."
     )
+
+
+def _loss(value: float) -> str:
+    return f"{value:.{2 if value >= 0.1 else 3}f}"
 
 
 def _forgetting(found: SideEffects) -> list[str]:
     n = found.general_questions
     before, after = round(found.general_before * n), round(found.general_after * n)
     repeated, reworded = hundredths(found.same_when_repeated), hundredths(found.same_when_reworded)
+    no_gain = ", which shows no forgetting rather than a gain" if after > before else ""
     perplexity = f"from {found.perplexity_before:.1f} to {found.perplexity_after:.1f}"
     return [
         f"Forgetting: of {n} general questions, which have nothing to do with the task, the model answered {before} "
-        f"rightly before tuning and {after} after; the perplexity of ordinary text went {perplexity}. "
+        f"rightly before tuning and {after} after{no_gain}; the perplexity of ordinary text went {perplexity}. "
         "It matters where the same model is to serve other purposes as well.",
         f"Steadiness: of {found.inputs} test questions asked alone instead of together, {repeated} of 100 answers stay "
         f"the same; with other case, other punctuation or a slip of the pen, {reworded} of 100.",

@@ -17,7 +17,7 @@ from strategies.models.base import LabelScores, Prompt
 from strategies.models.fake import ScriptedModel
 from strategies.models.transformers_lm import TransformersModel
 from strategies.pipeline import Pipeline
-from strategies.probe import QUESTIONS, TEXTS
+from strategies.probe import QUESTIONS, SHOWN, TEXTS
 from strategies.prompts import PromptTemplate
 from strategies.side_effects import CHANGES, MOST_INPUTS, general, side_effects, steadiness
 
@@ -40,10 +40,12 @@ class Knowing(ScriptedModel):
     ) -> list[LabelScores]:
         worth = -2.0 if self.tuned else -1.0
         tokens = [worth * (len(label.split()) + 1) for label in labels]
-        if len(labels) == 1:
-            return [LabelScores(tuple(tokens)) for _ in prompts]
-        right = len(labels) - 1 if self.tuned else 0
-        return [LabelScores(tuple(float(i == right) for i in range(len(labels)))) for _ in prompts]
+        return [LabelScores(tuple(tokens)) for _ in prompts]
+
+    def weigh_choices(self, prompts: Sequence[Prompt], choices: Sequence[Sequence[str]]) -> list[LabelScores]:
+        self.asked += prompts
+        right = -1 if self.tuned else 0
+        return [LabelScores(tuple(float(text == own[right]) for text in own)) for own in choices]
 
 
 @dataclass
@@ -67,6 +69,9 @@ def test_what_was_forgotten_is_the_difference_of_the_two_models(tmp_path: Path) 
     assert (found.before.questions, found.after.questions) == (1.0, 0.0)
     assert found.before.perplexity == pytest.approx(math.e)
     assert found.after.perplexity == pytest.approx(math.e**2)
+    assert [prompt.turns[-1].content for prompt in model.asked] == [q.text for q in QUESTIONS] * 2
+    (shown,) = {prompt.turns[: prompt.shared] for prompt in model.asked}  # which is read once
+    assert [turn.content for turn in shown] == [text for pair in SHOWN for text in pair]
     assert model.tuned, "it is left as the solution uses it"
 
 
@@ -130,3 +135,4 @@ def test_the_probe_is_fit_to_be_asked() -> None:
     assert len({q.text for q in QUESTIONS}) == len(QUESTIONS) >= 30
     assert all(len(set(q.answers)) == len(q.answers) == 4 for q in QUESTIONS)
     assert len(TEXTS) >= 8
+    assert not {text for pair in SHOWN for text in pair} & {text for q in QUESTIONS for text in (q.text, *q.answers)}

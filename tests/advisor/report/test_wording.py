@@ -355,6 +355,9 @@ def test_side_effects_are_told_in_counts_and_for_the_epoch_that_was_kept() -> No
         "of 32 general questions, which have nothing to do with the task, the model answered 24 rightly" in forgetting
     )
     assert "16 after; the perplexity of ordinary text went from 20.0 to 31.0." in forgetting
+    assert "gain" not in forgetting
+    _, more, _ = wording.side_effect_sentences(tuned(curve, effects.model_copy(update={"general_after": 0.875})))
+    assert "24 rightly before tuning and 28 after, which shows no forgetting rather than a gain; the perplexity" in more
     assert "of 12 test questions asked alone instead of together, 100 of 100 answers stay the same" in steadiness
     assert "slip of the pen, 75 of 100." in steadiness
 
@@ -364,7 +367,11 @@ def test_side_effects_are_told_in_counts_and_for_the_epoch_that_was_kept() -> No
     [
         ([1.0], 1, "after a single epoch it cannot be told whether"),
         ([1.0, 0.7, 0.6], 2, "was at its lowest in the end, after epoch 3; epoch 2 was kept."),
-        ([1.0, 0.701, 0.704], 1, "was at its lowest in the end, after epoch 3; epoch 1 was kept."),
+        ([1.0, 0.701, 0.704], 1, "hardly changed after its lowest, after epoch 2; epoch 1 was kept."),
+        ([0.1659, 0.1727], 2, "hardly changed after its lowest, after epoch 1; epoch 2 was kept."),
+        ([0.0004, 0.0003, 0.0006], 2, "hardly changed after its lowest, after epoch 2; epoch 2 was kept."),
+        ([0.166, 0.18], 1, "lowest after epoch 1 (0.17) and rose to 0.18 after epoch 2; that epoch was kept."),
+        ([0.012, 0.014], 1, "lowest after epoch 1 (0.012) and rose to 0.014 after epoch 2; that epoch was kept."),
         ([0.6, 0.7, 0.9], 1, "lowest after epoch 1 (0.60) and rose to 0.90 after epoch 3; that epoch was kept."),
         ([0.6, 0.7, 0.9], 3, "after epoch 3; epoch 3, after it, was kept."),
         ([0.9, 0.6, 0.7], 1, "after epoch 3; epoch 1, before it, was kept."),
