@@ -34,6 +34,12 @@ STRATEGIES: dict[str, str] = {
 BUILDS_ON = {"lora_linear": "lora"}
 """Strategies that go on from what another made of the same rows (`Workshop.given`), where that one takes part."""
 
+EMBED = (
+    "nearest_copy", "passage_copy", "embedding_linear", "pooled_linear", "nearest_examples", "rag", "setfit",
+    "lora_linear", "lora_examples", "lora_rag",
+)  # fmt: skip
+"""Strategies that compare by what the embedder makes of texts, so that another may do better in other languages."""
+
 LEARN_LITTLE = ("majority", "copy_input", "passage_copy")
 """Strategies to which more examples bring nothing worth a learning curve."""
 

@@ -13,9 +13,12 @@ from advisor.report.schema import INCUMBENT
 from eval.metrics import get_metric
 from eval.reading.text import conjoined
 from eval.statistics import interval_over_fits
+from strategies.registry import EMBED
 
 SMALL_TEST = 100
 """Test rows; fewer show large differences only."""
+MOST = 0.5
+"""Share of the examples."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,18 @@ def ahead_though_cut(case: Case) -> schema.StrategyResult | None:
     most = max(c.quality for c in case.candidates if not c.incumbent)
     cut = [r for r in case.results.values() if r.status == "stopped_early" and r.quality and r.quality.value > most]
     return max(cut, key=lambda result: result.quality.value if result.quality else most, default=None)
+
+
+def foreign_to_embedder(case: Case) -> tuple[schema.Finding, str] | None:
+    """What the audit found where most texts are in no language that the embedder was made for, and who it matters to.
+
+    That is the pick, or else a rival of it; None where neither compares by embeddings.
+    """
+    leaders = [str(case.decision.pick), *case.decision.rivals]
+    embeds = next((name for name in leaders if name.split("@")[0] in EMBED), None)
+    found = (finding for finding in case.data.findings if finding.code == "language_mismatch")
+    most = next((finding for finding in found if finding.count > MOST * case.data.examples), None)
+    return (most, embeds) if most and embeds else None
 
 
 def difference_between(case: Case, a: str, b: str) -> tuple[float, float]:

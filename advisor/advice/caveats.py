@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from statistics import NormalDist
 
 from advisor.advice.arrivals import arrivals_of
-from advisor.advice.case import SMALL_TEST, Case, broken_today, is_loss, not_as_planned
+from advisor.advice.case import SMALL_TEST, Case, broken_today, foreign_to_embedder, is_loss, not_as_planned
 from advisor.advice.labelling import ENOUGH_ROWS_OF_A_LABEL, MOST_LABELS_NAMED, more_of_labels
 from advisor.advice.phrases import as_points, quality_of
 from advisor.decide import CLEAR, Candidate, doubt_of, gain_over, optimism
@@ -55,7 +55,7 @@ def caveats_of(case: Case) -> list[str]:
         f.message for f in case.data.findings if f.code in NOT_AS_GIVEN and f.count > MANY_LOST * case.data.examples
     ]
     caveats += [f.message for f in case.data.findings if f.code in NOT_MEASURED]
-    caveats += [*_unmeasured(case), *_cuts(plan), *arrivals_of(case), *_about_fits(case)]
+    caveats += [*_foreign(case), *_unmeasured(case), *_cuts(plan), *arrivals_of(case), *_about_fits(case)]
     if case.decision.pick is not None and not case.is_kept:
         it = title_in_text(case.decision.pick)
         caveats.append(f"No solution of {it} is kept here: compare in a new folder with --keep all.")
@@ -174,6 +174,15 @@ def _unsure_recalls(case: Case) -> list[str]:
             more = more_of_labels(case, rows, " of it")
             said.append(f"How often {label} is found was measured on {counted}, which is few: {more}.")
     return said
+
+
+def _foreign(case: Case) -> list[str]:
+    """Texts in languages that the embedder was not made for, where a leader compares by it."""
+    if (found := foreign_to_embedder(case)) is None:
+        return []
+    finding, leader = found
+    it = title_in_text(leader)
+    return [f"{finding.message} What compares by meaning, as {it} does, may do better with a multilingual --embedder."]
 
 
 def _unmeasured(case: Case) -> list[str]:

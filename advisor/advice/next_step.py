@@ -12,6 +12,7 @@ from advisor.advice.case import (
     ahead_though_cut,
     broken_today,
     flags_of,
+    foreign_to_embedder,
     is_loss,
     recall_range,
     unknown_today,
@@ -74,13 +75,19 @@ def next_step_of(case: Case) -> str:
     if _late(case) and not shortfall_of(case) and not is_loss(case):
         until = "keep today's system" if decision.keeps_incumbent else "use what is advised"
         return f"{capitalised(_late(case))}; until then {until}."
-    if decision.keeps_incumbent and decision.pick:
-        return f"{_keep_today(case)}: no strategy within the limits is better by more than counts as equal."
     if shortfall_of(case):
         return f"Do not put it to use yet: {_what_may_be_better(case)}."
     if is_loss(case):
         loss = as_points(-(decision.gain or 0.0))
         return f"Use it if meeting {broken_today(case)} is worth the {loss} that it loses; else keep today's system."
+    return f"{_in_use(case)}{f' {capitalised(embedder)}.' if (embedder := _another_embedder(case)) else ''}"
+
+
+def _in_use(case: Case) -> str:
+    """What to do with what is advised, where nothing speaks against it."""
+    decision = case.decision
+    if decision.keeps_incumbent and decision.pick:
+        return f"{_keep_today(case)}: no strategy within the limits is better by more than counts as equal."
     if decision.verdict == "tie":
         limit = ["Further test rows would show whether it meets --min-quality."] * decision.limit_in_doubt
         others = [_to_settle(case)] if decision.rows_needed != 0 or not limit else []
@@ -200,10 +207,17 @@ def _failed(case: Case) -> str:
 
 
 def _learn_more(case: Case) -> str:
-    """To learn from more examples, or with another model."""
+    """To learn from more examples, or with other models."""
     lacks_labels = any(finding.code == "unlearnt_labels" for finding in case.data.findings)
     first = ", first of labels that no training row has" if lacks_labels else ""
-    return f"add examples{first}, or {_another_model(case)}"
+    return ", or ".join(filter(None, [f"add examples{first}", _another_embedder(case), _another_model(case)]))
+
+
+def _another_embedder(case: Case) -> str:
+    """One for the language of the texts, where that may help a leader; else empty."""
+    if foreign_to_embedder(case) is None:
+        return ""
+    return f"try a multilingual embedder with --embedder, for {case.models('embedder')} was not made for these texts"
 
 
 def _another_model(case: Case) -> str:

@@ -307,6 +307,42 @@ def test_before_more_examples_what_time_was_lacking_for_is_to_be_tried() -> None
     )
 
 
+def in_german(rows: int) -> schema.Finding:
+    message = f"{rows} inputs of 200 seem to be in another language than English, for which minilm was made."
+    return schema.Finding(
+        code="language_mismatch", severity="warning", count=rows, message=message, action="Name another."
+    )
+
+
+def test_texts_that_the_embedder_was_not_made_for_are_told_where_a_leader_embeds() -> None:
+    near = Told({"majority": 0.5, "few_shot": 0.895, "rag": 0.9}, findings=[in_german(180)])
+    assert near.advice.strategy == "few_shot"
+    assert "180 inputs of 200 seem to be in another language than English" in near.caveats
+    assert "as retrieval (RAG) does, may do better with a multilingual --embedder." in near.caveats
+    tried = "ry a multilingual embedder with --embedder, for all-minilm-l6-v2 was not made for these texts"
+    assert near.advice.next_step.startswith("Use it. ")
+    assert near.advice.next_step.endswith(f" T{tried}.")
+    ahead = Told({"few_shot": 0.5, "rag": 0.9}, findings=[in_german(180)]).advice.next_step
+    assert ahead.startswith("Try it on texts of your own")
+    assert ahead.endswith(f" T{tried}.")
+    weak = Told({"few_shot": 0.1, "rag": 0.3}, findings=[in_german(180)]).advice.next_step
+    assert weak == f"Do not put it to use yet: add examples, or t{tried}, or try a larger model with --model."
+
+
+@pytest.mark.parametrize(
+    ("qualities", "rows"), [({"few_shot": 0.5, "rag": 0.9}, 60), ({"few_shot": 0.9, "rag": 0.5}, 180)]
+)
+def test_they_are_not_where_they_are_few_or_no_leader_embeds(qualities: dict[str, float], rows: int) -> None:
+    told = Told(qualities, findings=[in_german(rows)])
+    assert "multilingual" not in told.caveats + told.advice.next_step
+    assert "another language" not in told.caveats
+
+
+def test_what_is_graver_comes_before_another_embedder() -> None:
+    late = Told({"few_shot": 0.5, "rag": 0.9}, findings=[in_german(180)], unfinished=["lora"]).advice.next_step
+    assert late.endswith("was left out or cut short; until then use what is advised.")
+
+
 def cut_short(value: float, rows: int) -> schema.StrategyResult:
     """Fine-tuning that the clock ended, as it did on the rows that it answered."""
     return schema.StrategyResult(

@@ -12,14 +12,16 @@ from pkgutil import resolve_name
 import pytest
 
 from eval.errors import RequestError
+from strategies.base import Allowance
 from strategies.baselines import PassageCopy
 from strategies.manifest import FILE, FORMAT, read_manifest, write_manifest
 from strategies.models.fake import HashingEmbedder, ScriptedModel
 from strategies.models.shelf import ModelShelf
-from strategies.registry import STRATEGIES, check_names, make_strategy
+from strategies.registry import EMBED, STRATEGIES, check_names, make_strategy
 from strategies.retrieval.chunks import Passage
 from strategies.retrieval.index import PassageIndex
 from strategies.solutions import KINDS, load_solution
+from strategies.workload import Profile
 
 
 def test_an_unknown_strategy_lists_the_known_ones() -> None:
@@ -34,6 +36,15 @@ def test_an_unknown_strategy_lists_the_known_ones() -> None:
 def test_known_strategies_are_accepted() -> None:
     check_names(list(STRATEGIES))
     check_names([])
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_it_is_known_which_strategies_embed_what_is_asked(name: str) -> None:
+    profile = Profile(
+        train_rows=100, input_tokens=50, output_tokens=5, longest_output=9, label_tokens=9, passage_tokens=90,
+        instruction_tokens=10, labels=3,
+    )  # fmt: skip
+    assert (make_strategy(name).workload(profile, Allowance()).query.embedded > 0) == (name in EMBED)
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
