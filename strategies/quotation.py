@@ -36,6 +36,10 @@ RECURRING = 0.02
 FEWEST_TIMES = 3
 EDGES = " .,;:!?()[]{}\"'“”‘’„«»、。，．；：！？（）［］「」『』《》【】।॥"
 """Around a quotation, no part of it."""
+EMPHASIS = "`*_"
+"""Around a quotation, part of it or not."""
+_MARK = re.compile(r"[`*<>|=/\[\]]")
+"""Sets words off within what stands between spaces: of Markdown, HTML, tables, settings, commands and paths."""
 _UNIT = re.compile(rf"([{UNSPACED}])|[^\s{UNSPACED}]+")
 
 
@@ -56,15 +60,20 @@ class Quotations:
 def stretches(context: str, most_words: int) -> list[str]:
     """Every stretch of at most so many words within a line, each once, without the punctuation around it.
 
-    Of a script without spaces, every sign may begin or end one, and two count as a word.
+    Of a script without spaces, every sign may begin or end one, and two count as a word. To begin and end at marks as
+    well (`--width` of `--width=NUMBER`), a line is read once as it is, and once with spaces in place of its marks.
+    What Markdown emphasises may be a stretch with and without its marks: `_never_`, but `__init__`.
     """
     found: dict[str, None] = {}
     for line in context.split("\n"):
-        units = list(_UNIT.finditer(line))
-        taken = [0, *accumulate(1 if unit[1] else 2 for unit in units)]
-        for number, first in enumerate(units):
-            last = bisect_right(taken, taken[number] + 2 * most_words) - 1
-            found |= dict.fromkeys(line[first.start() : unit.end()].strip(EDGES) for unit in units[number:last])
+        for read in dict.fromkeys((line, _MARK.sub(" ", line))):
+            units = list(_UNIT.finditer(read))
+            taken = [0, *accumulate(1 if unit[1] else 2 for unit in units)]
+            for number, first in enumerate(units):
+                last = bisect_right(taken, taken[number] + 2 * most_words) - 1
+                found |= dict.fromkeys(line[first.start() : unit.end()].strip(EDGES) for unit in units[number:last])
+    emphasised = [text for text in found if text[:1] in EMPHASIS or text[-1:] in EMPHASIS]
+    found |= dict.fromkeys(text.strip(EDGES + EMPHASIS) for text in emphasised)
     found.pop("", None)
     return list(found)
 

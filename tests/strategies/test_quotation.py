@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -50,6 +51,39 @@ def test_in_scripts_without_spaces_two_signs_count_as_a_word(context: str, most:
         assert found in context
         assert 1 <= count_words(found) <= most
         assert found == found.strip(EDGES)
+
+
+@pytest.mark.parametrize(
+    ("context", "answer"),
+    [
+        ("Set it with `--width`.", "--width"),
+        ("Take the **Basic Plan**, or *none*.", "Basic Plan"),
+        ("-w, --width=NUMBER", "--width"),
+        ("--backup[=CONTROL]", "CONTROL"),
+        ("| Fee | 5 EUR |", "5 EUR"),
+        ("<td>Basic Plan</td>", "Basic Plan"),
+        ("See [Basic Plan](plans/basic.md).", "Basic Plan"),
+        ("Call `__init__` first.", "__init__"),
+        ("That is _never_ so.", "never"),
+        ("Read `/etc/hosts`, then <a@b.org>.", "/etc/hosts"),
+        ("Read `/etc/hosts`, then <a@b.org>.", "a@b.org"),
+        ("Between **`<td>`** and `</td>`.", "<td>"),
+    ],
+)
+def test_a_quotation_may_begin_and_end_at_a_mark(context: str, answer: str) -> None:
+    assert answer in stretches(context, 2)
+    assert quotations(rows(answer), lambda questions: [context]) is not None
+
+
+@given(st.text(alphabet="ab .`*_=/[]\n", max_size=40), st.integers(1, 4))
+def test_marks_are_no_words_of_a_stretch(context: str, most: int) -> None:
+    found = stretches(context, most)
+    assert len(found) == len(set(found))
+    for text in found:
+        assert text in context
+        assert min(len(text.split()), len(re.sub(r"[`*=/\[\]]", " ", text).split())) <= most
+        assert text
+        assert text == text.strip(EDGES)
 
 
 def test_in_scripts_without_spaces_a_quotation_may_begin_at_every_sign() -> None:
