@@ -287,6 +287,8 @@ def _infer_metric(kind: Kind, examples: Sequence[Example]) -> tuple[str, str]:
         sighted = min(SIGHTED, key=lambda metric: max(BLIND, _marks_of_inputs(metric, changed)))
         reason = f"{usual} would give the unchanged inputs {marks:.2f}, and so see hardly anything of the change"
         return "exact_match" if is_short else sighted, reason
+    if is_short and changed and _share(changed, _is_reordered) >= MOSTLY:
+        return "exact_match", f"the outputs put the words of the inputs in another order, which {usual} does not see"
     if is_short:
         return usual, f"half of the outputs have at most {words:g} {'word' if words == 1 else 'words'}"
     return usual, f"half of the outputs have at least {words:g} words"
@@ -313,6 +315,22 @@ def _marks_of_inputs(metric: str, examples: Sequence[Example]) -> float:
 
     some = examples[:: math.ceil(len(examples) / MOST_TRIED) or 1]
     return statistics.fmean(map(marks, some)) if some else 0.0
+
+
+def _is_reordered(example: Example) -> bool:
+    """Whether a short text is all the words of its input in another order, each whole or its beginning (Berg, A.)."""
+    if count_words(example.target) > SHORT_ANSWER:
+        return False
+    given, wanted = (re.findall(r"[^\W_]+", text.casefold()) for text in (example.input, example.target))
+    left = list(range(len(given)))
+    places = []
+    for word in wanted:
+        fitting = [place for place in left if given[place].startswith(word)]
+        if not fitting:
+            return False
+        places.append(min(fitting, key=lambda place: given[place] != word))
+        left.remove(places[-1])
+    return not left and places != sorted(places)
 
 
 def _share_of_signs(text: str) -> float:

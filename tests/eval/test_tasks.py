@@ -371,6 +371,24 @@ def test_a_measure_sees_what_the_task_changes(change: Callable[[str], str]) -> N
         assert max(metric.row(text, [change(text)]).score for text in some) < 0.9
 
 
+NAMES = ["Dimitri John Ledkov", "Mo Zhou", "Kai-Chung Yan", "Li Lina", "Håvard F. Aasen", "Sofía Ruth Rincón", "Sam"]
+CITED = ["Ledkov, D. J.", "Zhou, M.", "Yan, K.-C.", "Lina, L.", "Aasen, H. F.", "Rincón, S. R.", "Sam"]
+
+
+def test_a_measure_sees_words_put_in_another_order() -> None:
+    """To token F1, S. R. Rincón is as right as Rincón, S. R."""
+    task, stated = complete(SPEC, examples(*zip(NAMES, CITED, strict=True)))
+    assert (task.kind, task.metric) == ("generation", "exact_match")
+    assert "another order, which token_f1 does not see" in stated[-1]
+    assert inferred(examples(*[(name, name.replace(name.split()[0], name[0])) for name in NAMES]))[1] == "token_f1"
+
+
+def test_some_words_of_the_input_are_right_in_part_in_any_order() -> None:
+    inputs = [f"a {size} {stuff} shirt for men" for size in ("small", "large") for stuff in ("wool", "silk", "felt")]
+    rows = examples(*[(text, ", ".join(sorted(text.split()[1:4], reverse=True))) for text in inputs])
+    assert inferred(rows) == ("generation", "token_f1")
+
+
 def test_rows_that_are_not_changed_do_not_hide_that_a_measure_is_blind() -> None:
     rows = examples(*[(text, text if n % 2 else text.upper()) for n, text in enumerate(SPOKEN)])
     assert inferred(rows) == ("generation", "chrf")
