@@ -31,6 +31,7 @@ from eval.resampling import (
     degrees_of_freedom,
     differences_of,
     draw_weights,
+    draws_wanted,
     effective_rows,
     leave_out_weights,
     swap_tests,
@@ -108,6 +109,10 @@ def interval_over_fits(metric: Metric, fits: Sequence[Sequence[ScoredRow]], seed
     else:
         (without,) = values_on(metric, {"": fits}, leave_out_weights(clusters)).values()
         on_draws, on_rest = drawn.mean(axis=0), without.mean(axis=0)
+        wanted = draws_wanted(value, on_draws, on_rest, clusters)
+        if wanted > RESAMPLES:
+            (more,) = values_on(metric, {"": fits}, draw_weights(clusters, wanted, seed)).values()
+            on_draws = more.mean(axis=0)
         low, high = _interval_on_rows(metric, fits, clusters, value, on_draws, on_rest)
     if not several:
         return low, high
@@ -169,14 +174,14 @@ def paired_differences(
     spread = {name: max(own, fmean(spread.values())) for name, own in spread.items()}
     pairs = {(a, b): _pairs_of_fits(fits[a], fits[b]) for a, b in names}
     p_values = _p_values_on_rows(metric, pairs, clusters, seed, resamples)
+    resampled_pairs = _resampled_pairs(metric, fits, clusters, values, drawn, without, seed) if without else {}
     found = {}
     for a, b in names:
         difference, p_value = values[a] - values[b], p_values[a, b]
         if metric.is_proportion:
             low, high, error = _bonett_price(differences_of(pairs[a, b]).ravel(), np.tile(clusters, len(pairs[a, b])))
         else:
-            on_draws, on_rest = (of[a].mean(axis=0) - of[b].mean(axis=0) for of in (drawn, without))
-            low, high, error = _difference_on_rows(metric, pairs[a, b], clusters, difference, on_draws, on_rest)
+            low, high, error = _difference_on_rows(metric, pairs[a, b], clusters, difference, *resampled_pairs[a, b])
         several, fit_error = [name for name in (a, b) if name in spread], 0.0
         if several:
             wider = hypot(*(_margin_of_fits(spread[name], len(fits[name])) for name in several))
@@ -432,6 +437,33 @@ def _difference_on_rows(
     rows, added = _unseen(metric, pairs, clusters)
     low, high = _widened(difference, low, high, _TWO_SIDED * added / (rows + 2))
     return low, high, hypot(rows * error, added) / (rows + 2)
+
+
+def _resampled_pairs(
+    metric: Metric,
+    fits: Mapping[str, Sequence[Sequence[ScoredRow]]],
+    clusters: Indices,
+    values: Mapping[str, float],
+    drawn: Mapping[str, Floats],
+    without: Mapping[str, Floats],
+    seed: int,
+) -> dict[tuple[str, str], tuple[Floats, Floats]]:
+    """The difference of each two strategies on resamples of the rows, and on all but some of them.
+
+    Where an end of its range is at one of the last resamples, more are drawn, each pair's as if it were the only one.
+    """
+
+    def differences(of: Mapping[str, Floats], a: str, b: str) -> Floats:
+        return np.asarray(of[a].mean(axis=0) - of[b].mean(axis=0))
+
+    found = {(a, b): (differences(drawn, a, b), differences(without, a, b)) for a, b in combinations(fits, 2)}
+    wanted = {(a, b): draws_wanted(values[a] - values[b], *of, clusters) for (a, b), of in found.items()}
+    wanting = {names: count for names, count in wanted.items() if count > len(found[names][0])}
+    if wanting:
+        weights = draw_weights(clusters, max(wanting.values()), seed)
+        more = values_on(metric, {name: fits[name] for names in wanting for name in names}, weights)
+        found |= {(a, b): (differences(more, a, b)[:count], found[a, b][1]) for (a, b), count in wanting.items()}
+    return found
 
 
 def _unseen(metric: Metric, pairs: Sequence[Pair], clusters: Indices) -> tuple[float, float]:

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 from scipy.stats import bootstrap, norm, permutation_test, t
 
-from eval.metrics import Metric, ScoredRow, get_metric, score_rows
+from eval.metrics import Floats, Metric, ScoredRow, get_metric, score_rows
 from eval.resampling import (
     bca,
     clusters_of,
     degrees_of_freedom,
     draw_weights,
+    draws_wanted,
     effective_rows,
     leave_out_weights,
     swap_tests,
@@ -53,12 +54,18 @@ def test_intervals_are_those_of_scipy(metric: Metric) -> None:
     assert found == pytest.approx((*theirs.confidence_interval, theirs.standard_error), abs=0.01)
 
 
-def test_ends_are_moved_as_scipy_moves_them_where_scores_lean_to_one_side() -> None:
-    scores = np.random.default_rng(0).beta(1, 0.1, size=15)
+def resampled(scores: Floats) -> tuple[Floats, Floats, float]:
+    """Means of rows with these scores on resamples of them and those without one of them, and degrees of freedom."""
     rows = [ScoredRow("", ("",), score) for score in scores]
-    clusters, freedom = clusters_of(rows), len(rows) - 1
+    clusters = clusters_of(rows)
     drawn = values_on(TOKEN_F1, {"": [rows]}, draw_weights(clusters, RESAMPLES, 0))[""][0]
     without = values_on(TOKEN_F1, {"": [rows]}, leave_out_weights(clusters))[""][0]
+    return drawn, without, len(rows) - 1
+
+
+def test_ends_are_moved_as_scipy_moves_them_where_scores_lean_to_one_side() -> None:
+    scores = np.random.default_rng(0).beta(1, 0.5, size=15)
+    drawn, without, freedom = resampled(scores)
     found = bca(scores.mean(), drawn, without, freedom)
 
     raised = 1 - 2 * norm.cdf(np.sqrt((freedom + 1) / freedom) * t.ppf(0.025, freedom))
@@ -77,6 +84,16 @@ def test_ends_are_moved_as_scipy_moves_them_where_scores_lean_to_one_side() -> N
     assert found is not None
     assert found[:2] == pytest.approx(tuple(ends["BCa"]), abs=0.01)
     assert found[:2] != pytest.approx(tuple(ends["percentile"]), abs=0.02), "else the correction would not be seen"
+
+
+def test_ends_are_moved_no_farther_than_where_a_fifth_of_the_draws_lies_beyond() -> None:
+    """One row of fifteen makes nearly all of the skew; scipy's end lies at one resample in 7,500."""
+    scores = np.random.default_rng(0).beta(1, 0.1, size=15)
+    drawn, without, freedom = resampled(scores)
+    found = bca(scores.mean(), drawn, without, freedom)
+    plain = norm.cdf(np.sqrt((freedom + 1) / freedom) * t.ppf(0.025, freedom))
+    assert found is not None
+    assert found[0] == np.quantile(drawn, plain / 5)
 
 
 @pytest.mark.parametrize("metric", [TOKEN_F1, MACRO_F1], ids=lambda metric: metric.name)
@@ -107,3 +124,13 @@ def test_rows_in_clusters_count_as_many_as_the_jackknife_has_them() -> None:
     variance = (len(sizes) - 1) / len(sizes) * (shifts**2).sum()
     for_few = (norm.ppf(0.025) / t.ppf(0.025, degrees_of_freedom(clusters))) ** 2
     assert effective_rows(values, clusters) == pytest.approx(values.var() / variance * for_few)
+
+
+def test_more_is_drawn_only_where_few_draws_lie_beyond_an_end() -> None:
+    even, uneven = np.linspace(0, 1, ROWS), np.array([0.0] + [1.0] * (ROWS - 1))
+    counts = []
+    for scores in (even, uneven, np.ones(ROWS)):
+        drawn, without, _ = resampled(scores)
+        counts.append(draws_wanted(float(scores.mean()), drawn[:2000], without, np.arange(ROWS)))
+    assert counts[0] == counts[2] == 2000
+    assert 4000 < counts[1] <= 20_000

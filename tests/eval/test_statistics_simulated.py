@@ -210,6 +210,21 @@ def test_intervals_of_macro_f1(n: int, labels: int) -> None:
     assert rate_is_right(hits, highest=0.99)
 
 
+@pytest.mark.parametrize("found", [0.85, 0.6, 0.3])
+@pytest.mark.parametrize(("n", "rare"), [(62, 9), (40, 4), (200, 20)])
+def test_intervals_of_macro_f1_where_a_label_is_rare(n: int, rare: int, found: float) -> None:
+    """As drawn by label; the truth is that of the expected counts. Few rows leave few values that there can be."""
+    rng, hits, wrongly = np.random.default_rng(n), [], 0.02
+    hit, alarm = rare * found, (n - rare) * wrongly
+    truth = hit / (rare + hit + alarm) + (n - rare - alarm) / (2 * (n - rare) - alarm + rare - hit)
+    targets = ["rare"] * rare + ["other"] * (n - rare)
+    for _ in range(100):
+        named = np.where(rng.random(n) < np.repeat([found, wrongly], [rare, n - rare]), "rare", "other")
+        low, high = interval(MACRO_F1, score_rows(MACRO_F1, named.tolist(), [(t,) for t in targets]), seed=0)
+        hits.append(low <= truth <= high)
+    assert rate_is_right(hits, highest=0.999)
+
+
 # ---- differences -----------------------------------------------------------------------------------------------------
 
 
