@@ -6,7 +6,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,8 @@ from strategies.prompts import in_prompt
 from strategies.retrieval.chunks import MOST_WORDS, cut_documents, heading_level, is_question, is_rule, table_heads
 from strategies.retrieval.contexts import best_search
 from strategies.retrieval.index import ExampleIndex, PassageIndex
-from strategies.tuning import choose
+from strategies.retrieval.neighbours import VOTES, Neighbours, best_neighbours, voters
+from strategies.tuning import choose, most_often
 from strategies.workload import Profile, Workload
 
 
@@ -114,26 +115,35 @@ class CopyInput(Baseline):
 
 @dataclass(frozen=True)
 class NearestCopy:
-    """Answers with the answer of the nearest example."""
+    """Answers with the answer of the nearest example, or with the one that most of the nearest have."""
 
     index: ExampleIndex
     embedder: Embedder
+    neighbours: Neighbours
 
     def predict(self, inputs: Sequence[str]) -> list[Prediction]:
-        return [Prediction(nearest.answer, sources=(nearest.id,)) for (nearest,) in self.index.search(inputs, 1)]
+        nearest = self.index.search(inputs, self.neighbours.votes, self.neighbours.word_share)
+        agreeing = [voters(pairs) for pairs in nearest]
+        return [Prediction(pairs[0].answer, sources=tuple(pair.id for pair in pairs)) for pairs in agreeing]
 
     def save(self, folder: Path) -> None:
         self.index.save(folder / "examples")
-        write_manifest(folder, "nearest_copy", {"embedder": model_entry(self.embedder.identity)})
+        values = {"embedder": model_entry(self.embedder.identity), "neighbours": asdict(self.neighbours)}
+        write_manifest(folder, "nearest_copy", values)
 
     @classmethod
     def load(cls, folder: Path, shelf: ModelShelf) -> NearestCopy:
-        embedder = shelf.embedder_for(read_manifest(folder)["embedder"])
-        return cls(ExampleIndex.load(folder / "examples", embedder), embedder)
+        manifest = read_manifest(folder)
+        embedder = shelf.embedder_for(manifest["embedder"])
+        neighbours = Neighbours(**manifest.get("neighbours", {}))  # before there was a choice, the usual ones
+        return cls(ExampleIndex.load(folder / "examples", embedder), embedder, neighbours)
 
 
 class CopyNearest(Baseline):
-    """The answer of the training example whose input is nearest (1-nearest-neighbour on embeddings)."""
+    """The answer of the training example whose input is nearest; of labels, the one that most of the nearest have.
+
+    How many of these vote, and how much words count beside embeddings, is found on training rows that are left out.
+    """
 
     name = "nearest_copy"
 
@@ -142,7 +152,11 @@ class CopyNearest(Baseline):
 
     def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
         workshop.log.train_examples = len(train)
-        return NearestCopy(ExampleIndex.build(train, workshop.embedder), workshop.embedder)
+        index, votes = ExampleIndex.build(train, workshop.embedder), VOTES if task.kind is Kind.CLASSIFICATION else (1,)
+        before = most_often(workshop.allowance.chosen_before, ("word_share", "votes"))
+        best = Neighbours(**before) if before else best_neighbours(index, get_metric(task.metric), workshop.seed, votes)
+        workshop.log.config |= asdict(best)
+        return NearestCopy(index, workshop.embedder, best)
 
 
 _SENTENCE_END = re.compile(SENTENCE_END)

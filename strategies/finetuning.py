@@ -24,6 +24,7 @@ from strategies.prompts import PromptTemplate
 from strategies.racing import FEWEST, Meter, scored
 from strategies.retrieval.contexts import shortest_context
 from strategies.retrieval.index import ExampleIndex
+from strategies.retrieval.neighbours import best_neighbours
 from strategies.text_features import EmbeddingFeatures
 from strategies.training.watch import chance
 from strategies.tuning import ALTERNATIVES, answered, sample, watched_parts, watched_rows
@@ -80,7 +81,7 @@ class Lora(Strategy):
         fit_rows, dev = watched_parts(task, train, workshop)
         rows = sample(fit_rows, workshop.allowance.train_rows, workshop.seed)
         pipeline = self._pipeline(task, train, workshop)
-        learning = self._remembering(pipeline, fit_rows, workshop)  # dev rows must not find themselves
+        learning = self._remembering(task, pipeline, fit_rows, workshop)  # dev rows must not find themselves
         learning = replace(learning, answers=pipeline.answers.written())  # and what is half tuned is slow to search
         json = pipeline.answers.json_shape is not None
         epochs = workshop.allowance.fixed_epochs or passes(workshop.allowance, json, len(rows))
@@ -104,7 +105,7 @@ class Lora(Strategy):
         workshop.log.train_examples = trained.log.rows
         workshop.log.held_out = () if self.knows_dev_rows else tuple(e.id for e in dev)
         workshop.log.guard_fired = trained.log.guard_fired
-        return replace(self._remembering(pipeline, train, workshop), adapter=trained.folder)
+        return replace(self._remembering(task, pipeline, train, workshop), adapter=trained.folder)
 
     def _settings(self, model: LanguageModel, answers: AnswerFormat) -> LoraSettings:
         """What is tried first.
@@ -130,7 +131,7 @@ class Lora(Strategy):
             workshop.log.config["likeliest_answer"] = True
         return Pipeline(workshop.language_model, PromptTemplate(task.description), answers)
 
-    def _remembering(self, pipeline: Pipeline, rows: Sequence[Example], workshop: Workshop) -> Pipeline:
+    def _remembering(self, task: Task, pipeline: Pipeline, rows: Sequence[Example], workshop: Workshop) -> Pipeline:
         """The pipeline with these examples at hand, if it shows any."""
         return pipeline
 
@@ -292,10 +293,12 @@ class LoraExamples(Lora):
     count = 3
     """Demonstrations; each makes every training row as long again."""
 
-    def _remembering(self, pipeline: Pipeline, rows: Sequence[Example], workshop: Workshop) -> Pipeline:
+    def _remembering(self, task: Task, pipeline: Pipeline, rows: Sequence[Example], workshop: Workshop) -> Pipeline:
         workshop.log.config["demonstrations"] = self.count
         index = ExampleIndex.build(as_written(rows, pipeline.answers), workshop.embedder)
-        retriever = ExampleRetriever(index, self.count)
+        words = best_neighbours(index, get_metric(task.metric), workshop.seed).word_share
+        workshop.log.config["word_share"] = words
+        retriever = ExampleRetriever(index, self.count, words)
         return replace(pipeline, embedder=workshop.embedder, examples=retriever)
 
     def _shown_tokens(self, profile: Profile) -> float:

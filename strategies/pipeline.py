@@ -59,6 +59,8 @@ class ExampleRetriever:
 
     index: ExampleIndex
     count: int
+    word_share: float = 0.0
+    """How much words count in the search; the rest is meaning."""
 
     def search(self, queries: Sequence[str], *, unseen: bool = True) -> list[list[Pair]]:
         """For each query what it is shown, best first.
@@ -67,13 +69,14 @@ class ExampleRetriever:
         what they test.
         """
         if unseen:
-            return self.index.search(queries, self.count)
+            return self.index.search(queries, self.count, self.word_share)
         groups = {pair.input: pair.group for pair in self.index.pairs if pair.group}
         shown: list[list[Pair]] = [[] for _ in queries]
         short, depth = list(range(len(queries))), self.count + SELVES
         while short:
             asked = [queries[i] for i in short]
-            for i, query, pairs in zip(short, asked, self.index.search(asked, depth), strict=True):
+            found = self.index.search(asked, depth, self.word_share)
+            for i, query, pairs in zip(short, asked, found, strict=True):
                 others = [pair for pair in pairs if pair.input != query and pair.group != groups.get(query)]
                 shown[i] = others[: self.count]
             is_all = depth >= len(self.index.pairs)
@@ -164,6 +167,7 @@ class Pipeline:
             "passage_words": self.documents.passage_words if self.documents else None,
             "word_share": self.documents.word_share if self.documents else None,
             "examples_shown": self.examples.count if self.examples else None,
+            "examples_word_share": self.examples.word_share if self.examples else None,
             "adapter": "adapter" if self.adapter else None,
             "adapter_weights": sorted(p.name for p in self.adapter.glob("*.safetensors")) if self.adapter else [],
             "pool": self.pool.to_json() if self.pool else None,
@@ -185,7 +189,8 @@ class Pipeline:
                 index, manifest["passages_shown"], manifest["passage_words"], manifest["word_share"]
             )
         if embedder is not None and manifest["examples_shown"]:
-            examples = ExampleRetriever(ExampleIndex.load(folder / "examples", embedder), manifest["examples_shown"])
+            nearest, words = ExampleIndex.load(folder / "examples", embedder), manifest.get("examples_word_share", 0.0)
+            examples = ExampleRetriever(nearest, manifest["examples_shown"], words)  # before, meaning alone counted
         if manifest["pool"]:
             pool = LabelPool(LinearClassifier.load(folder / "classifier", shelf), **manifest["pool"])
         model, adapter = shelf.language_model_for(manifest["language_model"]), folder / "adapter"

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import cache, partial
 
 from eval.contracts import Example, Kind, Solution, Task
+from eval.metrics import get_metric
 from strategies.answers import AnswerFormat, as_written
 from strategies.base import Allowance, Family, Standing, Strategy, Workshop, check_suits
 from strategies.calibration import MOST_ROWS, calibrated
@@ -17,6 +18,7 @@ from strategies.racing import longest
 from strategies.retrieval.chunks import MOST_WORDS
 from strategies.retrieval.contexts import best_search
 from strategies.retrieval.index import ExampleIndex
+from strategies.retrieval.neighbours import best_neighbours
 from strategies.tuning import SEARCH_ROWS, Configuration, choose, dev_rows
 from strategies.workload import SEARCHED, Profile, Tokens, Workload, answering
 
@@ -110,11 +112,18 @@ class NearestExamples(Strategy):
     )
 
     def fit(self, task: Task, train: Sequence[Example], workshop: Workshop) -> Solution:
+        @cache
+        def indexed(rows: tuple[Example, ...]) -> tuple[ExampleIndex, float]:
+            """Once for all configurations, and how much words count in it."""
+            index = ExampleIndex.build(rows, workshop.embedder)
+            return index, best_neighbours(index, get_metric(task.metric), workshop.seed).word_share
+
         def make(configuration: Configuration, rows: Sequence[Example]) -> Pipeline:
             model = workshop.language_model
             answers = AnswerFormat.infer(task, rows, model)
-            index = ExampleIndex.build(as_written(rows, answers), workshop.embedder)
-            retriever = ExampleRetriever(index, configuration["demonstrations"])
+            index, word_share = indexed(tuple(as_written(rows, answers)))
+            workshop.log.config["word_share"] = word_share
+            retriever = ExampleRetriever(index, configuration["demonstrations"], word_share)
             workshop.log.config.pop(LIST_LEFT_OUT, None)
             words = told(task, answers, rows, workshop) if configuration["form_told"] else task.description
             return Pipeline(model, PromptTemplate(words), answers, workshop.embedder, examples=retriever)

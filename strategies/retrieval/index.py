@@ -8,12 +8,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from eval.contracts import Example
 from eval.near_duplicates import group_key
 from strategies.json_lines import read_json_lines, write_json_lines
 from strategies.models.base import Embedder
 from strategies.retrieval.chunks import Passage, fitting
 from strategies.retrieval.words import WordIndex
+from strategies.text_features import Matrix, TermCounts, TfidfFeatures
 
 Item = TypeVar("Item")
 
@@ -61,12 +65,24 @@ class VectorIndex:
         k = min(k, len(self))
         if not queries or not k:
             return [[] for _ in queries]
-        encoded = self._embedder.encode_as("query", queries) if self._documents else self._embedder.encode(queries)
-        scores, positions = self._index.search(encoded, k)
+        scores, positions = self._index.search(self._encoded(queries), k)
         return [
             [int(place) for _, place in sorted(zip(-cosines, places, strict=True)) if place >= 0]
             for places, cosines in zip(positions, scores, strict=True)
         ]
+
+    def cosines(self, queries: Sequence[str]) -> NDArray[np.float32]:
+        """Of each query with every text, shape (queries, texts)."""
+        cosines: NDArray[np.float32] = self._encoded(queries) @ self._vectors.T
+        return cosines
+
+    @cached_property
+    def _vectors(self) -> NDArray[np.float32]:
+        vectors: NDArray[np.float32] = self._index.reconstruct_n(0, len(self))
+        return vectors
+
+    def _encoded(self, queries: Sequence[str]) -> NDArray[np.float32]:
+        return self._embedder.encode_as("query", queries) if self._documents else self._embedder.encode(queries)
 
     def save(self, path: Path) -> None:
         """Write a FAISS file."""
@@ -168,8 +184,26 @@ class Pair:
     """Of the rows that belong together; empty for one on its own."""
 
 
+@dataclass(frozen=True)
+class Likeness:
+    """Cosines of queries with all examples, each of shape (queries, examples)."""
+
+    meaning: NDArray[np.float32]
+    """Of their embeddings."""
+    words: NDArray[np.float32]
+    """Of the TF-IDF of their words and runs of characters."""
+
+    def joined(self, word_share: float) -> NDArray[np.float32]:
+        """The weighted mean of both."""
+        return np.float32(1 - word_share) * self.meaning + np.float32(word_share) * self.words
+
+
+AT_ONCE = 64
+"""Queries that are compared with all examples at once, to bound the memory."""
+
+
 class ExampleIndex:
-    """Training examples, searched by the meaning of their inputs."""
+    """Training examples, searched by the meaning of their inputs, or by words and runs of characters as well."""
 
     def __init__(self, pairs: Sequence[Pair], vectors: VectorIndex) -> None:
         self.pairs = list(pairs)
@@ -182,9 +216,27 @@ class ExampleIndex:
         pairs = [Pair(e.id, e.input, e.target, e.group) for e in distinct]
         return cls(pairs, VectorIndex.build([p.input for p in pairs], embedder))
 
-    def search(self, queries: Sequence[str], k: int) -> list[list[Pair]]:
-        """For each query its `k` nearest examples, best first."""
-        return [[self.pairs[place] for place in places] for places in self._vectors.search(queries, k)]
+    def search(self, queries: Sequence[str], k: int, word_share: float = 0.0) -> list[list[Pair]]:
+        """For each query its `k` nearest examples, best first, where words count so much and meaning the rest."""
+        if word_share == 0:
+            return [[self.pairs[place] for place in places] for places in self._vectors.search(queries, k)]
+        found: list[list[Pair]] = []
+        for start in range(0, len(queries), AT_ONCE):
+            alike = self.likeness(queries[start : start + AT_ONCE]).joined(word_share)
+            found += [[self.pairs[place] for place in highest(row, k)] for row in alike]
+        return found
+
+    def likeness(self, queries: Sequence[str]) -> Likeness:
+        """How like these queries are to every example. Raises ValueError where all inputs are blank."""
+        features, inputs = self._terms
+        words: NDArray[np.float32] = (features.transform(queries).astype(np.float32) @ inputs).toarray()
+        return Likeness(self._vectors.cosines(queries), words)
+
+    @cached_property
+    def _terms(self) -> tuple[TfidfFeatures, Matrix]:
+        """TF-IDF and the inputs by it, terms × pairs. As quickly learnt from the inputs as read, so it is not kept."""
+        features, inputs = TermCounts.of([p.input for p in self.pairs]).learn(np.arange(len(self.pairs)))
+        return features, inputs.astype(np.float32).T.tocsr()
 
     def save(self, folder: Path) -> None:
         """Write examples.jsonl and examples.faiss."""
@@ -197,6 +249,15 @@ class ExampleIndex:
         """Read what `save` wrote."""
         pairs = [Pair(**row) for row in read_json_lines(folder / "examples.jsonl")]
         return cls(pairs, VectorIndex.load(folder / "examples.faiss", embedder, len(pairs)))
+
+
+def highest(scores: NDArray[np.float32], k: int) -> list[int]:
+    """The places of the `k` highest, best first; ties keep their order."""
+    k = min(k, len(scores))
+    if not k:
+        return []
+    places = np.flatnonzero(scores >= np.partition(scores, -k)[-k])
+    return [int(place) for place in places[np.argsort(-scores[places], kind="stable")][:k]]
 
 
 def firsts(items: Sequence[Item], key: Callable[[Item], Hashable]) -> list[Item]:

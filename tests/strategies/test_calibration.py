@@ -124,8 +124,8 @@ def test_large_groups_are_not_looked_through_for_every_row(monkeypatch: pytest.M
     index, found = ExampleIndex.build(train, HashingEmbedder()), list[int]()
     search = index.search
 
-    def counted(queries: Sequence[str], k: int) -> list[list[Pair]]:
-        hits = search(queries, k)
+    def counted(queries: Sequence[str], k: int, word_share: float) -> list[list[Pair]]:
+        hits = search(queries, k, word_share)
         found.append(sum(map(len, hits)))
         return hits
 

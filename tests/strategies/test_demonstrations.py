@@ -157,7 +157,7 @@ def test_an_adapter_that_follows_examples_is_shown_them_as_it_must_write(tmp_pat
     model = ScriptedModel(lambda prompt: "{}")
     workshop = Workshop(model, EMBEDDER, [], tmp_path)
     plain = Pipeline(model, PromptTemplate("Do it."), AnswerFormat.infer(BOOKING, WIDE, model))
-    remembering = LoraExamples()._remembering(plain, WIDE, workshop)
+    remembering = LoraExamples()._remembering(BOOKING, plain, WIDE, workshop)
     (prompt,) = remembering.prompts(["room for 3"])
     shown = [turn.content for turn in prompt.turns if turn.role == "assistant"]
     assert len(shown) == LoraExamples.count

@@ -80,8 +80,40 @@ def test_examples_survive_the_disk_with_the_preferred_answer_only(tmp_path: Path
     index.save(tmp_path)
     loaded = ExampleIndex.load(tmp_path, EMBEDDER)
     assert loaded.pairs == [Pair(e.id, e.input, e.targets[0], e.group) for e in examples]
-    assert loaded.search(["green pear", "sky"], 3) == index.search(["green pear", "sky"], 3)
+    for share in (0.0, 0.3):
+        assert loaded.search(["green pear", "sky"], 3, share) == index.search(["green pear", "sky"], 3, share)
     assert index.search(["green pear"], 1)[0][0].answer == "answer 1"
+
+
+class Blurred(HashingEmbedder):
+    """To which all texts mean the same."""
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        return super().encode(["same"] * len(texts))
+
+
+def test_examples_are_found_by_their_words_where_meaning_does_not_tell() -> None:
+    index = ExampleIndex.build(EXAMPLES, Blurred())
+    assert [p.id for p in index.search(["the town's blue skies"], 4)[0]] == ["0", "1", "2", "3"]
+    assert index.search(["the town's blue skies"], 1, 0.3)[0][0].id == "3"
+
+
+def test_where_words_count_too_equals_keep_their_order_and_all_queries_are_answered() -> None:
+    index, many = ExampleIndex.build(EXAMPLES, EMBEDDER), ["red apple"] * (retrieval_index.AT_ONCE + 1)
+    assert {tuple(p.id for p in hits) for hits in index.search(many, 2, 0.5)} == {("0", "2")}
+    assert len(index.search(many, 99, 0.5)) == len(many)
+    assert [len(hits) for hits in index.search(["red", ""], 99, 0.5)] == [4, 4]
+    assert index.search([], 3, 0.5) == []
+
+
+def test_words_count_as_much_as_they_are_said_to() -> None:
+    likeness = ExampleIndex.build(EXAMPLES, EMBEDDER).likeness(["green pear", "Zug"])
+    assert likeness.meaning.shape == likeness.words.shape == (2, len(EXAMPLES))
+    assert likeness.meaning[0] == pytest.approx(cosines("green pear", TEXTS), abs=1e-6)
+    assert likeness.words[0, 1] == pytest.approx(1.0)
+    assert not likeness.words[1].any(), "a text that shares nothing with any"
+    mixed = 0.7 * likeness.meaning + 0.3 * likeness.words
+    assert likeness.joined(0.3) == pytest.approx(mixed, abs=1e-6)
 
 
 def test_what_reads_the_same_is_found_once_however_often_it_stands_there() -> None:
