@@ -12,10 +12,13 @@ from numpy.typing import NDArray
 
 from eval.contracts import Example, Kind, Task
 from eval.metrics import get_metric
+from strategies.answers import AnswerFormat
 from strategies.base import Allowance, Workshop
 from strategies.baselines import CopyNearest, NearestCopy
 from strategies.models.fake import HashingEmbedder, ScriptedModel
 from strategies.models.shelf import ModelShelf
+from strategies.pipeline import ExampleRetriever, Pipeline
+from strategies.prompts import PromptTemplate
 from strategies.retrieval import neighbours
 from strategies.retrieval.index import ExampleIndex, Pair
 from strategies.retrieval.neighbours import VOTES, Neighbours, best_neighbours, voters
@@ -123,6 +126,25 @@ class Shelf(ModelShelf):
 
     def embedder_for(self, entry: object) -> Seeing:
         return Seeing()
+
+    def language_model_for(self, entry: object) -> ScriptedModel:
+        return ScriptedModel(lambda prompt: "")
+
+
+def test_a_prompt_shows_the_same_examples_when_it_was_kept(tmp_path: Path) -> None:
+    retriever = ExampleRetriever(ExampleIndex.build(rows(20), Seeing()), 3, 0.5)
+    answers, template = AnswerFormat(max_new_tokens=3), PromptTemplate("Sort.")
+    made = Pipeline(ScriptedModel(lambda prompt: ""), template, answers, Seeing(), examples=retriever)
+    made.save(tmp_path)
+    kept = Pipeline.load(tmp_path, Shelf())
+    for unseen in (True, False):
+        assert kept.prompts(["word1 zinnober6"], unseen=unseen) == made.prompts(["word1 zinnober6"], unseen=unseen)
+    manifest = json.loads((tmp_path / "solution.json").read_text())
+    assert manifest.pop("examples_word_share") == 0.5
+    (tmp_path / "solution.json").write_text(json.dumps(manifest))
+    before = Pipeline.load(tmp_path, Shelf()).examples
+    assert before is not None
+    assert before.word_share == 0.0
 
 
 def test_what_was_kept_before_there_was_a_choice_answers_as_it_did(tmp_path: Path) -> None:
