@@ -212,7 +212,7 @@ def forecast(comparison: Comparison) -> dict[str, Any]:
     return {
         "predicted_seconds": plan.total,
         "folds": plan.folds,
-        "cuts": list(plan.cuts),
+        "cuts": plan.cuts_for(plan.tried),
         "over_budget": f"{wording.capitalised(over)}." if over else None,
         "most_usd": plan.usd or None,
     }
@@ -324,11 +324,12 @@ def _measure(comparison: Comparison, folder: RunFolder, progress: Progress) -> M
     if c.plan.learning_curve:
         for entry in _named(c.entries, _to_curve(weighed)):
             curves[entry.name] = learning_curve(bench, entry)
-    for entry in _named(c.entries, _to_keep(request, records, weighed)):
+    kept = _named(c.entries, _to_keep(request, records, weighed))
+    for entry in kept:
         refit = keep_solution(bench, entry, by_name[entry.name])
         if refit is not None:
             refits[entry.name] = refit
-    return Measured(records, weighed, curves, refits, looks)
+    return Measured(records, weighed, curves, [entry.name for entry in kept], refits, looks)
 
 
 def _pick(weighed: Weighed) -> str | None:

@@ -97,7 +97,7 @@ def print_plan(comparison: Comparison, console: Console) -> None:
     for name, seconds in plan.predicted.items():
         table.add_row(escape(strategy_title(name)), "left out" if name in plan.left_out else duration(seconds))
     console.print(table)
-    for cut in plan.cuts:
+    for cut in plan.cuts_for(plan.tried):
         console.print(f"{what_cuts_are_for(plan.total, budget)}: {escape(cut)}.")
 
 

@@ -14,7 +14,8 @@ the three, what does not fit is given up in this order, each step only if the on
 
 Where one holdout is all that fits, further steps are:
 
-1. the kept solution is the measured one, not fitted again on all examples,
+1. the kept solution is the measured one, not fitted again on all examples, unless there is room in the end for what the
+   pick's own fit takes,
 2. strategies take their first configuration instead of trying several,
 3. fewer test rows (150, 100),
 4. fine-tuning passes over the training rows 3 times,
@@ -33,6 +34,7 @@ Where nothing fits, the shortest plan is taken, but for test rows that it would 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -93,6 +95,7 @@ NEARLY = 0.8
 LITTLE = 0.05
 """Share of a plan that is too long in any case, for which no test rows are given up."""
 NO_REFIT = "the kept solution is the measured one, not fitted again on all examples"
+SHORT_REFITS = "the kept solution is fitted again on all examples only where that takes at most"
 
 
 class Plannable(Protocol):
@@ -160,16 +163,19 @@ class RunPlan:
     """Seconds per strategy, all its fits; the first that embeds does so for the rows that all learn from."""
     after_fit: Mapping[str, float] = field(default_factory=dict)
     """Seconds of answering the test rows of one fold, and of measuring latency, per strategy."""
-    refit: bool = True
-    """Whether what is kept is fitted again on all examples."""
+    refits: Mapping[str, float] = field(default_factory=dict)
+    """Seconds of fitting again on all examples, per strategy."""
+    longest_refit: float = math.inf
+    """Seconds that this may take; of a strategy that takes longer a measured solution is kept."""
     refit_seconds: float = 0.0
+    """Of all that are set aside for this: no pick is known yet."""
     learning_curve: bool = True
     curve_seconds: float = 0.0
     closer_look_seconds: float = 0.0
     """At the pick and at the best fine-tuned strategy."""
     left_out: Sequence[str] = ()
     cuts: Sequence[str] = field(default_factory=tuple)
-    """What was cut, in words, in order."""
+    """What was cut, in words, in order; `cuts_for` has those that count for what is kept."""
     offers: Sequence[Offer] = ()
     spent: float = 0.0
     """Seconds that were gone when the plan was made."""
@@ -181,10 +187,27 @@ class RunPlan:
     speeds: Mapping[str, Speeds] = field(default_factory=dict)
     """Of each model, by which the work of choosing is counted."""
 
+    def fits_again(self, name: str) -> bool:
+        """Whether a strategy is fitted again on all examples, if its solution is kept."""
+        return self.refits.get(name, math.inf) <= self.longest_refit
+
+    def cuts_for(self, kept: Sequence[str]) -> list[str]:
+        """What was cut, in words, where the solutions of these strategies are kept, or one of them."""
+        again = [self.fits_again(name) for name in kept]
+        if all(again):
+            return [cut for cut in self.cuts if cut != NO_REFIT]
+        say = f"{SHORT_REFITS} {wording.duration(self.longest_refit)}" if any(again) else NO_REFIT
+        return [say if cut == NO_REFIT else cut for cut in self.cuts]
+
+    @property
+    def tried(self) -> list[str]:
+        """The strategies that are not left out."""
+        return [name for name in self.predicted if name not in self.left_out]
+
     @property
     def after_all(self) -> float:
         """Seconds from the last strategy to the report."""
-        statistics = STATISTICS_SECONDS * self.test_rows * (len(self.predicted) - len(self.left_out))
+        statistics = STATISTICS_SECONDS * self.test_rows * len(self.tried)
         return self.refit_seconds + self.curve_seconds + self.closer_look_seconds + statistics + FIXED_SECONDS
 
 
@@ -263,7 +286,8 @@ def make_plan(
             if timed(division.without(cuts)).total <= limit:
                 needed = _fewest(division, cuts, timed, limit)
                 found = timed(division.without(needed)) if needed else _with_longer_searches(facts, division, limit)
-                return replace(_without_idle_searches(facts, division, needed, found), offers=offers)
+                found = _without_idle_searches(facts, division, needed, found)
+                return replace(_with_refits(facts, found, limit), offers=offers)
     last = divisions[-1]
     least = timed(last.without(last.cuts)).total  # more than there is: what saves nothing is not given up for that
     needed = _fewest(last, last.cuts, timed, least)
@@ -311,6 +335,13 @@ def _without_idle_searches(facts: _Facts, division: Division, cuts: Sequence[Cut
     return _timed(facts, division.without([_NO_SEARCH, *cuts]))
 
 
+def _with_refits(facts: _Facts, plan: RunPlan, limit: float) -> RunPlan:
+    """The plan with the longest refits that there is room for, where it had to do without that of the costliest."""
+    longest = sorted(plan.refits.values(), reverse=True) if NO_REFIT in plan.cuts else []
+    plans = (_timed(facts, replace(plan, longest_refit=seconds)) for seconds in longest)
+    return next((found for found in plans if found.total <= limit), plan)
+
+
 def _offer(division: Division, timed: Callable[[RunPlan], RunPlan]) -> Offer:
     """With all cut but what quality hangs on."""
     plan = division.without([cut for cut in division.cuts if cut.say in HARMLESS or cut.strategy])
@@ -337,13 +368,13 @@ def _held_out(sizes: Sizes, dispensable: Sequence[str]) -> Division:
     if sizes.folds:
         whole = replace(whole, cuts=(HELD_OUT,))
     if sizes.fixed_test:
-        whole = replace(whole, refit=False)  # all that may be learnt from is learnt from already
+        whole = replace(whole, longest_refit=0.0)  # all that may be learnt from is learnt from already
 
     def fewer_test_rows(*numbers: int) -> list[Cut]:
         fewer = [] if sizes.fixed_test else [most for most in numbers if most < sizes.holdout_test]
         return [Cut(f"{most} {FEWER_ROWS} {sizes.holdout_test}", plan={"test_rows": most}) for most in fewer]
 
-    cuts = [*_FIRST_CUTS, *([Cut(NO_REFIT, plan={"refit": False})] if whole.refit else [])]
+    cuts = [*_FIRST_CUTS, *([] if sizes.fixed_test else [Cut(NO_REFIT, plan={"longest_refit": 0.0})])]
     cuts += _without(dispensable)
     cuts.append(Cut(NO_TUNING, allowance={"tuning_seconds": 0.0}))
     cuts += [*fewer_test_rows(150, 100), _passes(3), *fewer_test_rows(60), _passes(2)]
@@ -395,7 +426,7 @@ _FIRST_CUTS = (
     *(_tuning(seconds) for seconds in TUNING_SECONDS[1:]),
     _passes(ENOUGH_EPOCHS),
 )
-HARMLESS = {*(cut.say for cut in _FIRST_CUTS), NO_REFIT}
+HARMLESS = {cut.say for cut in _FIRST_CUTS}
 """What may be given up before quality suffers."""
 
 
@@ -459,8 +490,7 @@ def _timed(facts: _Facts, plan: RunPlan) -> RunPlan:
         learnt_from = facts.sizes.examples if plan.folds > 1 else facts.sizes.holdout_train
         embedded = Tokens(embedded=learnt_from * facts.profiles[first].input_tokens)
         predicted[first] += facts.speeds[first].seconds(embedded)
-    refits = [own.refit for own in tried.values()]
-    refit = sum(refits) if facts.keep_all else max(refits, default=0.0)
+    refits = [own.refit for own in tried.values() if own.refit <= plan.longest_refit]
     curves = sorted(own.curve for own in tried.values())[-CURVE_STRATEGIES:]
     closer_look = max((own.load for own in tried.values()), default=0.0)
     closer_look += max((own.effects for own in tried.values()), default=0.0)
@@ -469,23 +499,26 @@ def _timed(facts: _Facts, plan: RunPlan) -> RunPlan:
         spent=facts.spent,
         predicted=predicted,
         after_fit={name: own.after_fit for name, own in taken.items()},
-        refit_seconds=refit if plan.refit else 0.0,
+        refits={name: own.refit for name, own in taken.items()},
+        refit_seconds=sum(refits) if facts.keep_all else max(refits, default=0.0),
         curve_seconds=sum(curves) if plan.learning_curve else 0.0,
         closer_look_seconds=closer_look,
         index_seconds=facts.index_seconds,
     )
     trying = sum(predicted[name] for name in tried)
     whole = facts.spent + facts.index_seconds + trying + timed.after_all
-    return replace(timed, total=whole, usd=_usd(facts, plan))
+    return replace(timed, total=whole, usd=_usd(facts, timed))
 
 
 def _usd(facts: _Facts, plan: RunPlan) -> float:
     """What calls of hosted models should cost, at the most; each of their strategies may turn out to be the pick."""
-    paid = [_paid(name, facts, plan) for name in facts.fees if name in facts.strategies and name not in plan.left_out]
-    refits = [own.refit for own in paid] if plan.refit else []
-    curves = sorted(own.curve for own in paid)[-CURVE_STRATEGIES:] if plan.learning_curve else []
+    names = [name for name in facts.fees if name in facts.strategies and name not in plan.left_out]
+    paid = {name: _paid(name, facts, plan) for name in names}
+    refits = [own.refit for name, own in paid.items() if plan.fits_again(name)]
+    curves = sorted(own.curve for own in paid.values())[-CURVE_STRATEGIES:] if plan.learning_curve else []
     refit = sum(refits) if facts.keep_all else max(refits, default=0.0)
-    return sum(own.tried for own in paid) + refit + sum(curves) + max((own.load for own in paid), default=0.0)
+    load = max((own.load for own in paid.values()), default=0.0)
+    return sum(own.tried for own in paid.values()) + refit + sum(curves) + load
 
 
 def _paid(name: str, facts: _Facts, plan: RunPlan) -> _Paid:

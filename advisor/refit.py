@@ -21,14 +21,14 @@ from strategies.registry import make_strategy
 
 
 def keep_solution(bench: Bench, entry: Entry, record: Record) -> Refit | None:
-    """Put the strategy's solution where it is kept: the refit, or a measured one where the plan has no refit.
+    """Put the strategy's solution where it is kept: the refit, or a measured one where the plan has no room for it.
 
     A refit that fails, or does worse than the measured fits, is put aside, and the record says why.
     """
     done = bench.folder.refitted(record.name)
     if done is not None:
         return done
-    refit = _refit(bench, entry, record) if bench.plan.refit else None
+    refit = _refit(bench, entry, record) if bench.plan.fits_again(record.name) else None
     if refit is None or refit.rejected:
         measured = _middling(record.fits)
         source = bench.folder.fold_solution(record.name, measured.slot)

@@ -58,6 +58,8 @@ class Measured:
     weighed: Weighed
     curves: Mapping[str, Sequence[Fit]]
     """Fits on parts of the training rows, of the leading strategies."""
+    kept: Sequence[str]
+    """Names of the strategies whose solutions are kept."""
     refits: Mapping[str, Refit]
     looks: Mapping[str, CloserLook]
     """At the leaders."""
@@ -139,7 +141,7 @@ def _plan(comparison: Comparison, measured: Measured) -> schema.Plan:
         test=sum(len(parts.test) for parts in folds),
         test_source=source_of(comparison.data),
         refit=refit is not None and not refit.rejected,
-        cuts=list(plan.cuts),
+        cuts=plan.cuts_for(measured.kept),
         offers=[
             schema.PlanOffer(
                 kind="cross_fit" if o.folds > 1 else "holdout", folds=o.folds, predicted_seconds=o.seconds,

@@ -156,7 +156,7 @@ def try_all(bench: Bench, entries: Sequence[Entry]) -> list[Record]:
 
 def _to_come(plan: RunPlan, entries: Sequence[Entry]) -> dict[str, float]:
     """Seconds of each strategy that is tried; the first that reads documents embeds them."""
-    seconds = {name: plan.predicted[name] for name in _tried(plan)}
+    seconds = {name: plan.predicted[name] for name in plan.tried}
     readers = [e.name for e in entries if e.name in seconds and make_strategy(e.strategy).needs_documents]
     return {name: own + (plan.index_seconds if name in readers[:1] else 0.0) for name, own in seconds.items()}
 
@@ -268,13 +268,9 @@ def _comes_too_late(family: Family, predicted: float, after: float, end: float, 
 
 def _seconds_after(plan: RunPlan, name: str) -> float:
     """What the strategies after this one are planned to take."""
-    names = _tried(plan)
+    names = plan.tried
     later = names[names.index(name) + 1 :] if name in names else []
     return sum(plan.predicted[n] for n in later)
-
-
-def _tried(plan: RunPlan) -> list[str]:
-    return [name for name in plan.predicted if name not in plan.left_out]
 
 
 def _reason(error: Exception) -> str:

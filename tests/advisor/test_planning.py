@@ -47,6 +47,8 @@ SPEEDS = Speeds(read=2000, written=200, trained=400)
 DISPENSABLE = ("lora_examples",)
 """Of what applies here; there are no labels."""
 HELD_OUT = "one holdout instead of cross-fitting"
+NO_REFIT = "the kept solution is the measured one, not fitted again on all examples"
+SHORTER = "the kept solution is fitted again on all examples only where that takes at most"
 LADDER = [
     "one holdout instead of cross-fitting",
     "fine-tuned strategies were fitted once, not 3 times with different seeds",
@@ -154,7 +156,7 @@ def test_what_hosted_models_cost_is_counted_by_the_calls_and_tokens_of_what_is_p
         )  # fmt: skip
 
     short = plan(Fee(1.0, 0.0, 0.0), 60.0)
-    assert (short.allowance.tuning_seconds, short.learning_curve, short.refit) == (0, False, True)
+    assert (short.allowance.tuning_seconds, short.learning_curve, short.longest_refit) == (0, False, math.inf)
     assert short.usd == 20 + 2 + WARM_UP + MOST_QUERIES + (1 + LOAD_BATCHES) * sum(PARALLEL)
     assert plan(Fee(1.0, 0.0, 0.0), 1e6).usd > short.usd + 100
     read, written = (plan(fee, 60.0).usd for fee in (Fee(0.0, 1.0, 0.0), Fee(0.0, 0.0, 1.0)))
@@ -192,7 +194,7 @@ def test_a_big_budget_cuts_nothing_and_tests_every_example() -> None:
     full = plan(budget=1e6)
     assert (full.cuts, full.left_out) == ((), ())
     assert (full.folds, full.repeats, full.test_rows) == (5, 3, 600)
-    assert full.refit
+    assert full.longest_refit == math.inf
     assert full.learning_curve
     assert full.allowance == Allowance(
         epochs=MOST_EPOCHS, tuning_seconds=full.allowance.tuning_seconds, adapter_search=True
@@ -278,13 +280,42 @@ def test_only_fine_tuned_strategies_are_fitted_with_several_seeds() -> None:
 
 def test_what_is_kept_after_one_fit_is_not_planned_to_choose_again() -> None:
     crossed, once = plan({"rag": Work(read=2000)}, budget=1e6), plan({"rag": Work(read=2000)}, budget=500)
-    assert (crossed.folds, once.folds, once.refit) == (5, 1, True)
+    assert (crossed.folds, once.folds, once.longest_refit) == (5, 1, math.inf)
     assert once.allowance.tuning_seconds == 60 == crossed.allowance.tuning_seconds
     assert once.refit_seconds < 1 < 60 < crossed.refit_seconds, "five fits may have chosen differently"
 
 
 def test_keeping_everything_plans_a_refit_of_everything() -> None:
     assert plan(budget=1e6, keep_all=True).refit_seconds > 1.2 * plan(budget=1e6).refit_seconds
+
+
+def test_what_is_refitted_quickly_is_refitted_where_there_is_no_time_for_the_longest() -> None:
+    found = next(found for n in range(300) if SHORTER in str((found := plan(budget=6000 * 0.98**n)).cuts_for(REAL)))
+    again = [name for name in found.tried if found.fits_again(name)]
+    assert {"majority", "tfidf_linear"} <= set(again)
+    assert not found.fits_again(max(found.tried, key=found.refits.__getitem__))
+    assert found.refit_seconds == max(found.refits[name] for name in again) == found.longest_refit
+
+
+@pytest.mark.parametrize("keep_all", [False, True])
+@pytest.mark.parametrize("budget", [200, 400, 800, 1600])
+def test_refits_never_take_a_plan_over_what_there_is_and_leave_no_room_for_another(budget: int, keep_all: bool) -> None:
+    found = plan(budget=budget, keep_all=keep_all)
+    again = [found.refits[name] for name in found.tried if found.fits_again(name)]
+    others = [found.refits[name] for name in found.tried if not found.fits_again(name)]
+    assert found.refit_seconds == pytest.approx(sum(again) if keep_all else max(again, default=0))
+    if others and again:
+        more = min(others) if keep_all else min(others) - max(again)
+        assert found.total <= RESERVE * budget < found.total + more
+
+
+def test_a_cut_of_the_refit_is_said_where_it_concerns_what_is_kept() -> None:
+    some = RunPlan(1, 1, 60, Allowance(), refits={"quick": 0.7, "long": 90.0}, longest_refit=0.7, cuts=("a", NO_REFIT))
+    assert some.cuts_for(["quick"]) == ["a"] == some.cuts_for([])
+    assert some.cuts_for(["long"]) == ["a", NO_REFIT]
+    assert some.cuts_for(["quick", "long"]) == ["a", f"{SHORTER} 0.7 s"]
+    assert replace(some, longest_refit=0.0).cuts_for(["quick", "long"]) == ["a", NO_REFIT]
+    assert replace(some, longest_refit=math.inf, cuts=("a",)).cuts_for(["quick", "long"]) == ["a"]
 
 
 def test_smaller_budgets_cut_in_the_stated_order() -> None:
@@ -358,13 +389,13 @@ def test_everything_is_cut_before_a_strategy_is_left_out() -> None:
     seen = [plan(works, budget=4000 * 0.97**step) for step in range(100)]
     last = [found for found in seen if not found.left_out][-1]
     assert (last.allowance.epochs, last.allowance.tuning_seconds, last.allowance.train_rows) == (2, 0.0, 100)
-    assert (last.test_rows, last.repeats, last.learning_curve, last.refit) == (60, 1, False, False)
+    assert (last.test_rows, last.repeats, last.learning_curve, last.longest_refit) == (60, 1, False, 0.0)
 
 
 def test_what_is_left_out_leaves_room_for_the_others() -> None:
     works = {"lora": Work(trained=80_000), "prompted": Work(read=100)}
     found = plan(works, budget=100)
-    assert (found.left_out, found.test_rows, found.refit) == (("lora",), 200, True)
+    assert (found.left_out, found.test_rows, found.longest_refit) == (("lora",), 200, math.inf)
     assert found.allowance.tuning_seconds > 0
     assert not any(cut.startswith(("fine-tuning passes", "fine-tuning learns")) for cut in found.cuts)
 
@@ -425,7 +456,7 @@ def test_the_longest_strategies_are_left_out_first() -> None:
 def test_a_given_test_set_is_never_cut_nor_crossed_nor_learnt_from() -> None:
     for budget in (1e6, 400, 200, 100, 50, 1):
         found = plan(budget=budget, fixed=True)
-        assert (found.folds, found.test_rows, found.refit) == (1, 200, False)
+        assert (found.folds, found.test_rows, found.longest_refit) == (1, 200, 0.0)
         assert not any("test rows" in cut or "cross-fitting" in cut for cut in found.cuts)
     assert plan(budget=1e6, fixed=True).cuts == ()
 
@@ -524,7 +555,7 @@ def test_a_plan_survives_json(budget: float) -> None:
     again = from_json(json.loads(json.dumps(to_json(found))))
     assert again.allowance == found.allowance
     assert (again.test_rows, again.total, strength(again)) == (found.test_rows, found.total, strength(found))
-    assert (again.refit, again.learning_curve) == (found.refit, found.learning_curve)
+    assert (again.longest_refit, again.learning_curve) == (found.longest_refit, found.learning_curve)
     assert again.latency_seconds == found.latency_seconds
     assert list(again.offers) == list(found.offers)
     assert (list(again.left_out), list(again.cuts)) == (list(found.left_out), list(found.cuts))

@@ -130,10 +130,19 @@ def test_what_is_kept_has_the_configuration_that_most_measured_fits_chose(
 
 
 def test_without_a_refit_in_the_plan_the_measured_solution_is_kept(bench_for: MakeBench, tuned: Any) -> None:
-    bench = bench_for(folds=1, refit=False)
+    bench = bench_for(folds=1, longest_refit=0.0)
     assert keep_solution(bench, LORA, measured(bench)) is None
     assert len(tuned.fits) == 1
     assert kept(bench) == "fit 0"
+
+
+@pytest.mark.parametrize(("seconds", "again"), [(0.7, True), (90.0, False)])
+def test_what_the_plan_has_room_for_is_fitted_again_though_another_is_not(
+    seconds: float, again: bool, bench_for: MakeBench, tuned: Any
+) -> None:
+    bench = bench_for(folds=1, refits={"lora": seconds, "full": 500.0}, longest_refit=12.0)
+    assert (keep_solution(bench, LORA, measured(bench)) is not None) is again
+    assert kept(bench) == f"fit {int(again)}"
 
 
 def test_what_was_kept_already_is_not_fitted_again(bench_for: MakeBench, tuned: Any) -> None:
