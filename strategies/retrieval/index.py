@@ -76,6 +76,11 @@ class VectorIndex:
         cosines: NDArray[np.float32] = self._encoded(queries) @ self._vectors.T
         return cosines
 
+    def cosines_among(self, places: Sequence[int]) -> NDArray[np.float32]:
+        """Of each of these texts with every text, shape (places, texts)."""
+        cosines: NDArray[np.float32] = self._vectors[places] @ self._vectors.T
+        return cosines
+
     @cached_property
     def _vectors(self) -> NDArray[np.float32]:
         vectors: NDArray[np.float32] = self._index.reconstruct_n(0, len(self))
@@ -231,6 +236,12 @@ class ExampleIndex:
         features, inputs = self._terms
         words: NDArray[np.float32] = (features.transform(queries).astype(np.float32) @ inputs).toarray()
         return Likeness(self._vectors.cosines(queries), words)
+
+    def likeness_among(self, places: Sequence[int]) -> Likeness:
+        """How like the examples at these places are to every example; none is read again."""
+        _, inputs = self._terms
+        words: NDArray[np.float32] = (inputs[:, places].T @ inputs).toarray()
+        return Likeness(self._vectors.cosines_among(places), words)
 
     @cached_property
     def _terms(self) -> tuple[TfidfFeatures, Matrix]:

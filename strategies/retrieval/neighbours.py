@@ -21,6 +21,8 @@ WORD_SHARES = (0.0, 0.3, 0.5)
 VOTES = (1, 3, 5)
 MOST_ROWS = 500
 """That are left out in turn; more hardly tell more."""
+MOST_CHARACTERS = 1_500_000
+"""Of all inputs, whose terms are counted for every fit: three seconds of one core."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +45,13 @@ def best_neighbours(index: ExampleIndex, metric: Metric, seed: int, votes: Seque
     """What answers most of the index's own examples by the others' answers.
 
     Unless that is better than the usual way by more than its standard error, the usual way is kept. And so it is where
-    all examples belong together, or where there are so many that not all are compared with a query.
+    all examples belong together, where there are so many that not all are compared with a query, and where their terms
+    take too long to count.
     """
     pairs, usual = index.pairs, Neighbours()
     names = [pair.group or group_key(pair.input) for pair in pairs]
-    if len(pairs) > MOST_EXACT or len(set(names)) < 2:
+    too_much = len(pairs) > MOST_EXACT or sum(len(pair.input) for pair in pairs) > MOST_CHARACTERS
+    if too_much or len(set(names)) < 2:
         return usual
     groups = np.unique(np.array(names, dtype=object), return_inverse=True)[1]
     asked = sorted(random.Random(seed).sample(range(len(pairs)), min(len(pairs), MOST_ROWS)))
@@ -59,7 +63,7 @@ def best_neighbours(index: ExampleIndex, metric: Metric, seed: int, votes: Seque
 
     for start in range(0, len(asked), AT_ONCE):
         block = asked[start : start + AT_ONCE]
-        likeness, own = index.likeness([pairs[i].input for i in block]), groups[block][:, None] == groups
+        likeness, own = index.likeness_among(block), groups[block][:, None] == groups
         for share in WORD_SHARES:
             alike = np.where(own, np.float32(-np.inf), likeness.joined(share))
             for i, row in zip(block, alike, strict=True):

@@ -112,6 +112,10 @@ def test_words_count_as_much_as_they_are_said_to() -> None:
     assert likeness.meaning[0] == pytest.approx(cosines("green pear", TEXTS), abs=1e-6)
     assert likeness.words[0, 1] == pytest.approx(1.0)
     assert not likeness.words[1].any(), "a text that shares nothing with any"
+    among = ExampleIndex.build(EXAMPLES, EMBEDDER).likeness_among([2, 0])
+    asked = ExampleIndex.build(EXAMPLES, EMBEDDER).likeness([TEXTS[2], TEXTS[0]])
+    assert among.meaning == pytest.approx(asked.meaning, abs=1e-6)
+    assert among.words == pytest.approx(asked.words, abs=1e-6)
     mixed = 0.7 * likeness.meaning + 0.3 * likeness.words
     assert likeness.joined(0.3) == pytest.approx(mixed, abs=1e-6)
 

@@ -85,10 +85,11 @@ def test_one_group_or_one_row_is_answered_the_usual_way() -> None:
     assert best([Example("0", " ", ("a",)), Example("1", "", ("b",))], HashingEmbedder()) == Neighbours()
 
 
-def test_so_many_examples_that_not_all_are_compared_are_searched_the_usual_way(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(("limit", "most"), [("MOST_EXACT", 59), ("MOST_CHARACTERS", 500)])
+def test_where_not_all_are_compared_or_terms_take_too_long_to_count_the_search_is_the_usual_one(
+    limit: str, most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(neighbours, "MOST_EXACT", 59)
+    monkeypatch.setattr(neighbours, limit, most)
     assert best(rows(60), Seeing()) == Neighbours()
 
 
