@@ -12,6 +12,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from eval.contracts import Example
+from eval.reading.examples import read_examples
+
 Row = TypeVar("Row")
 
 
@@ -34,6 +37,11 @@ def task_options(task: Path) -> list[str]:
 def read_rows(path: Path) -> list[dict[str, Any]]:
     """The rows of a JSONL file."""
     return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+
+
+def examples_of(path: Path) -> Sequence[Example]:
+    """The rows of one of a task's files."""
+    return read_examples(str(path), input_columns=[], output_column=None).examples
 
 
 def drawn(rows: Sequence[Row], most: int) -> list[Row]:

@@ -38,7 +38,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import advisor, drawn, machine, task_names, task_options, tasks_root
+from common import advisor, drawn, examples_of, machine, task_names, task_options, tasks_root
 
 from advisor.cli import quieten_libraries
 from advisor.decide import Assumptions, Candidate, Limits, decide
@@ -48,7 +48,6 @@ from advisor.runs import FOLD_SOLUTIONS, SOLUTIONS, write_atomically
 from eval.contracts import Example
 from eval.harness import evaluate, scored_rows
 from eval.metrics import Metric, ScoredRow, get_metric
-from eval.reading.examples import read_examples
 from eval.statistics import interval
 from strategies.models.catalogue import file_sha256
 from strategies.models.shelf import ModelShelf
@@ -190,8 +189,7 @@ def leave_record(case: Case, arguments: argparse.Namespace, root: Path) -> None:
     lines = _lines(task / "examples.jsonl")
     if case.size != "all":
         lines = random.Random(f"{case.task}:{case.seed}").sample(lines, int(case.size))
-    rows = read_examples(str(task / "holdout.jsonl"), input_columns=[], output_column=None).examples
-    holdout = drawn(rows, arguments.limit)
+    holdout = drawn(examples_of(task / "holdout.jsonl"), arguments.limit)
     content = hashlib.sha256(json.dumps([lines, [asdict(e) for e in holdout]]).encode()).hexdigest()[:12]
     path = arguments.records[0] / f"{case.task}-{case.size}-{case.seed}.json"
     if path.exists() and not arguments.again and json.loads(path.read_text(encoding="utf-8"))["content"] == content:

@@ -21,8 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import drawn, machine, task_names, tasks_root
-from lora_passes import examples_of
+from common import drawn, examples_of, machine, task_names, tasks_root
 from sklearn.metrics import log_loss
 
 from advisor.cli import quieten_libraries

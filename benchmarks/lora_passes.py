@@ -21,13 +21,12 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from common import drawn, machine, task_names, tasks_root
+from common import drawn, examples_of, machine, task_names, tasks_root
 
 from advisor.cli import quieten_libraries
 from advisor.planning import MOST_EPOCHS
 from eval.contracts import Document, Example, Task
 from eval.reading.documents import read_documents
-from eval.reading.examples import read_examples
 from eval.tasks import complete, read_task
 from strategies.base import Allowance, Strategy, Workshop
 from strategies.models.devices import pick_device
@@ -64,11 +63,6 @@ def main() -> None:
             found = fit_and_score(strategy, task, some, judged, documents, allowance, shelf)
             where = machine(pick_device(arguments.device).type)
             print(json.dumps({"task": name, "examples": len(some), **found, "machine": where}), flush=True)
-
-
-def examples_of(path: Path) -> Sequence[Example]:
-    """The rows of one of a task's files."""
-    return read_examples(str(path), input_columns=[], output_column=None).examples
 
 
 def fit_and_score(

@@ -17,11 +17,10 @@ import random
 import time
 from collections.abc import Sequence
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import drawn, machine, read_rows, task_names, tasks_root
+from common import drawn, examples_of, machine, task_names, tasks_root
 
 from advisor.cli import quieten_libraries
 from eval.contracts import Example
@@ -50,7 +49,7 @@ def main() -> None:
     for name in task_names(arguments.tasks):
         folder = tasks_root() / name
         task = json.loads((folder / "task.json").read_text(encoding="utf-8"))
-        examples, holdout = with_groups(_examples(folder / "examples.jsonl")), _examples(folder / "holdout.jsonl")
+        examples, holdout = with_groups(examples_of(folder / "examples.jsonl")), examples_of(folder / "holdout.jsonl")
         asked = drawn(holdout, arguments.holdout)
         for rows in map(int, arguments.rows.split(",")):
             if rows >= len(examples):
@@ -98,12 +97,6 @@ def measured(
         "word_share": chosen.word_share, "shown_meaning": shown(0.0), "shown_words": shown(chosen.word_share),
         "choosing_s": seconds, "query_ms": milliseconds(0.0), "query_words_ms": milliseconds(0.5),
     }  # fmt: skip
-
-
-def _examples(path: Path) -> list[Example]:
-    rows = read_rows(path)
-    answers = [row["output"] if isinstance(row["output"], list) else [row["output"]] for row in rows]
-    return [Example(str(i), r["input"], tuple(map(str, a))) for i, (r, a) in enumerate(zip(rows, answers, strict=True))]
 
 
 if __name__ == "__main__":

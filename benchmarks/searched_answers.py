@@ -21,8 +21,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from common import drawn, machine, tasks_root
-from lora_passes import examples_of
+from common import drawn, examples_of, machine, tasks_root
 
 from advisor.cli import quieten_libraries
 from advisor.planning import MOST_EPOCHS

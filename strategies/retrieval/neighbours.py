@@ -22,7 +22,7 @@ VOTES = (1, 3, 5)
 MOST_ROWS = 500
 """That are left out in turn; more hardly tell more."""
 MOST_CHARACTERS = 1_500_000
-"""Of all inputs, whose terms are counted for every fit: three seconds of one core."""
+"""Of all inputs, whose terms are counted for every fit, which takes seconds."""
 
 
 @dataclass(frozen=True)
